@@ -1,0 +1,1 @@
+"""One conversation with one terminal, in our words and our errors."""
