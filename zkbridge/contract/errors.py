@@ -1,0 +1,197 @@
+"""Every way in which a request can fail, one class for each thing a caller would do differently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from zkbridge.contract.texts import Language, say
+
+Effect = Literal["none", "unknown"]
+
+
+class BridgeError(Exception):
+    """A request's failure: `status` and `code` never change, the sentence follows the language.
+
+    `facts` fill the sentence; `reason` picks one of several sentences of the same code;
+    `more` are the keys that this error adds to its reply.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, reason: str = "", *, more: dict[str, Any] | None = None, **facts: object) -> None:
+        super().__init__(reason, facts)
+        self.reason = reason
+        self.facts = facts
+        self.more = more or {}
+
+    def sentence(self, language: Language) -> str:
+        """What went wrong, in one sentence for the caller."""
+        return say(f"{self.code}.{self.reason}" if self.reason else self.code, language, **self.facts)
+
+    def details(self, _language: Language) -> dict[str, Any]:
+        """The keys that this error adds to its reply."""
+        return self.more
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.sentence('en')}"
+
+
+class BodyRequired(BridgeError):
+    """The payload is not a JSON object."""
+
+    status, code = 400, "body_required"
+
+
+class MissingFields(BridgeError):
+    """A required field is absent."""
+
+    status, code = 400, "missing_fields"
+
+
+@dataclass(frozen=True)
+class FieldFault:
+    """One field and the rule it breaks (a key of the texts below `field.`)."""
+
+    name: str
+    rule: str
+    facts: dict[str, object] = field(default_factory=dict)
+
+    def message(self, language: Language) -> str:
+        """The rule, as a sentence without the field's name."""
+        return say(f"field.{self.rule}", language, **self.facts)
+
+
+class InvalidField(BridgeError):
+    """One or more fields break a rule; all of them are told at once."""
+
+    status, code = 400, "invalid_field"
+
+    def __init__(self, *faults: FieldFault) -> None:
+        super().__init__()
+        self.faults = faults
+
+    def sentence(self, language: Language) -> str:
+        """Each field with its rule."""
+        return "; ".join(f"{fault.name}: {fault.message(language)}" for fault in self.faults)
+
+    def details(self, language: Language) -> dict[str, Any]:
+        """`errors`: a list of field and message."""
+        return {"errors": [{"field": fault.name, "message": fault.message(language)} for fault in self.faults]}
+
+
+class DeviceNotFound(BridgeError):
+    """No such device in the configuration; `disponibles` lists those that are."""
+
+    status, code = 404, "device_not_found"
+
+
+class UserNotFound(BridgeError):
+    """The terminal holds no such user."""
+
+    status, code = 404, "user_not_found"
+
+
+class UserExists(BridgeError):
+    """The terminal already holds a user with this user_id."""
+
+    status, code = 409, "user_exists"
+
+
+class RequestIdReused(BridgeError):
+    """The request_id was used before with other content."""
+
+    status, code = 409, "request_id_reused"
+
+
+class RetainedRefused(BridgeError):
+    """The message was retained: who asked, and when, nobody can say."""
+
+    status, code = 409, "retained_refused"
+
+
+class Expired(BridgeError):
+    """The request came, or would have been executed, after its `expires_at`."""
+
+    status, code = 408, "expired"
+
+
+class PayloadTooLarge(BridgeError):
+    """The payload is over the limit and was not read."""
+
+    status, code = 413, "payload_too_large"
+
+
+class Forbidden(BridgeError):
+    """The policy forbids what was asked."""
+
+    status, code = 403, "forbidden"
+
+
+class Busy(BridgeError):
+    """Not now: too many requests wait for this device, or the bridge is stopping. Nothing was done."""
+
+    status, code = 503, "busy"
+
+    def __init__(self, reason: str, *, retry_after_s: int, **facts: object) -> None:
+        super().__init__(
+            reason,
+            more={"retryable": True, "retry_after_s": retry_after_s},
+            retry_after_s=retry_after_s,
+            **facts,
+        )
+
+
+class Internal(BridgeError):
+    """A fault of the bridge's own; `error_id` ties the reply to the log."""
+
+    def __init__(self, error_id: str) -> None:
+        super().__init__(more={"error_id": error_id}, error_id=error_id)
+
+
+class TerminalError(BridgeError):
+    """The terminal did not do what it was asked; root of all that can go wrong with a terminal."""
+
+
+class ConnectionFailure(TerminalError):
+    """The conversation with the terminal broke: it may be tried again on a new connection.
+
+    `effect` says whether anything can have been written: the worker knows, and sets it before the reply is made.
+    """
+
+    effect: Effect = "none"
+
+    def details(self, _language: Language) -> dict[str, Any]:
+        """`retryable` and `effect`."""
+        return {"retryable": True, "effect": self.effect}
+
+
+class DeviceTimeout(ConnectionFailure):
+    """The terminal did not answer in time. Facts: host, port."""
+
+    code = "device_timeout"
+
+
+class DeviceUnreachable(ConnectionFailure):
+    """The connection was refused, reset, closed, garbled or cannot be made. Facts: host, port (and detail)."""
+
+    code = "device_unreachable"
+
+
+class DeviceAuthFailed(TerminalError):
+    """The terminal refused the communication key. Facts: host, port."""
+
+    code = "device_auth_failed"
+
+
+class DeviceRejected(TerminalError):
+    """The terminal answered no, or what it holds cannot be trusted. Facts: host, port, operation, answer or detail."""
+
+    code = "device_rejected"
+
+
+class DeviceFull(TerminalError):
+    """The terminal has no room for one more user. Facts: host, port."""
+
+    code = "device_full"

@@ -1,0 +1,125 @@
+"""What arrives and what leaves: messages from MQTT, replies to them, and the JSON both are made of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from zkbridge.contract.errors import BodyRequired, BridgeError
+from zkbridge.contract.texts import Language
+
+# Longer integers than any field takes are cut here: Python refuses to read more than 4,300 digits,
+# and the field's own rule should be what the caller hears about.
+_MAX_DIGITS = 40
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message as it came from the broker; `mid` is 0 at QoS 0, `connection` counts this bridge's connections."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+    dup: bool = False
+    mid: int = 0
+    connection: int = 0
+    response_topic: str | None = None
+    correlation_data: bytes | None = None
+    expires_in_s: int | None = None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One message on its way out. `reply` is set on answers: their status and code become user properties."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    correlation_data: bytes | None = None
+    status: int | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer before it is addressed: its body is stored, sent, and sent again byte for byte."""
+
+    status: int
+    code: str
+    body: bytes
+
+    @property
+    def success(self) -> bool:
+        """Whether the request was carried out."""
+        return self.status < 300
+
+
+def encode(value: object) -> bytes:
+    """Compact UTF-8 JSON, keys in their order, non-ASCII as it is."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def succeeded(body: dict[str, Any], *, code: str, request_id: str | None, status: int = 200) -> Reply:
+    """A success; body holds `message` and `data`, or what the command answers instead."""
+    content = {"success": True, **body, "status": status, "code": code}
+    return Reply(status, code, encode(content | _echo(request_id)))
+
+
+def failed(error: BridgeError, language: Language, *, request_id: str | None = None) -> Reply:
+    """An error's reply."""
+    content = {
+        "success": False,
+        "error": error.sentence(language),
+        "status": error.status,
+        "code": error.code,
+    }
+    return Reply(error.status, error.code, encode(content | error.details(language) | _echo(request_id)))
+
+
+def flagged(body: bytes, *, replayed: bool = False, response_topic_refused: bool = False) -> bytes:
+    """A reply's body with the flags that belong to one delivery of it, not to the reply."""
+    flags = {"replayed": replayed, "response_topic_refused": response_topic_refused}
+    shown = {name: True for name, value in flags.items() if value}
+    return body[:-1] + b"," + encode(shown)[1:] if shown else body
+
+
+def parse_object(payload: bytes) -> dict[str, Any]:
+    """The JSON object in a payload: no duplicate keys, no NaN, no Infinity, numbers with a fraction as Decimal.
+
+    Raises BodyRequired for anything else, however odd the bytes.
+    """
+    try:
+        value = json.loads(
+            payload.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            parse_float=Decimal,
+        )
+    except (ValueError, RecursionError, ArithmeticError):
+        raise BodyRequired from None
+    if not isinstance(value, dict):
+        raise BodyRequired
+    return value
+
+
+def _echo(request_id: str | None) -> dict[str, str]:
+    return {} if request_id is None else {"request_id": request_id}
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("duplicate key")
+    return content
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _integer(text: str) -> int:
+    return int(text[:_MAX_DIGITS])
