@@ -1,0 +1,715 @@
+"""What was asked, how far it got, what was answered: on disk before anybody is told.
+
+A request goes `accepted → running → done → sent`. Every change is one SQLite transaction in WAL mode with
+synchronous=FULL, so that what a method returned from survives a power cut. Calls that arrive together are
+committed together, with one fsync.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import fcntl
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from zkbridge.contract.messages import Reply, flagged
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Each entry lifts the file by one version; a file of an older version is lifted when it is opened.
+MIGRATIONS = (
+    """
+    CREATE TABLE requests (
+        id          INTEGER PRIMARY KEY,
+        device      TEXT NOT NULL,
+        command     TEXT NOT NULL,
+        request_id  TEXT,
+        content     BLOB,             -- keyed digest of what is asked, so that a copy is known without keeping it
+        params      BLOB,             -- what is asked; gone as soon as it is done
+        state       TEXT NOT NULL,
+        tried       TEXT NOT NULL DEFAULT '[]',
+        accepted_at REAL NOT NULL,
+        expires_at  REAL,
+        status      INTEGER,
+        code        TEXT,
+        reply       BLOB,
+        done_at     REAL
+    );
+    CREATE UNIQUE INDEX requests_by_id ON requests (device, command, request_id) WHERE request_id IS NOT NULL;
+    CREATE INDEX requests_unfinished ON requests (id) WHERE state IN ('accepted', 'running');
+    CREATE INDEX requests_by_age ON requests (accepted_at);
+    CREATE TABLE answers (
+        id          INTEGER PRIMARY KEY,
+        request     INTEGER REFERENCES requests (id) ON DELETE CASCADE,
+        digest      BLOB NOT NULL,    -- keyed digest of the message, so that its redelivery is known
+        connection  INTEGER NOT NULL,
+        mid         INTEGER NOT NULL,
+        topic       TEXT NOT NULL,
+        fallback    TEXT NOT NULL,    -- where it goes if the broker refuses the first topic
+        correlation BLOB,
+        refused     INTEGER NOT NULL,
+        replayed    INTEGER NOT NULL DEFAULT 0,
+        status      INTEGER,          -- of an answer that needed no request
+        code        TEXT,
+        reply       BLOB,
+        made_at     REAL NOT NULL,
+        sent_at     REAL
+    );
+    CREATE INDEX answers_by_request ON answers (request);
+    CREATE INDEX answers_by_digest ON answers (digest);
+    CREATE INDEX answers_unsent ON answers (id) WHERE sent_at IS NULL;
+    CREATE INDEX answers_by_age ON answers (made_at);
+    CREATE TABLE retained (digest BLOB PRIMARY KEY, seen_at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE debts (device TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE facts (subject TEXT, name TEXT, value TEXT NOT NULL, PRIMARY KEY (subject, name)) WITHOUT ROWID;
+    """,
+    # A message that may be a broker's replay of an earlier one: which request that was.
+    "ALTER TABLE requests ADD COLUMN suspect_of INTEGER;",
+)
+
+_DAMAGED = ("file is not a database", "malformed", "file is encrypted")
+
+
+class LedgerUnavailable(Exception):
+    """The ledger cannot be written now (disk full, read-only, out of file descriptors); nothing was kept."""
+
+
+class LedgerInUse(Exception):
+    """Another daemon holds this state directory."""
+
+
+class LedgerTooNew(Exception):
+    """The file was written by a newer zkbridge; this one would not understand it."""
+
+
+class State(enum.StrEnum):
+    """How far a request got."""
+
+    ACCEPTED = "accepted"  #: kept; the terminal has not been asked to change anything
+    RUNNING = "running"  #: the terminal may have been asked to change something
+    DONE = "done"  #: answered; the reply is kept
+    SENT = "sent"  #: the broker has the reply
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One message as intake understood it: a request to keep, or (with `reply`) an answer to keep."""
+
+    digest: bytes
+    topic: str
+    fallback: str
+    connection: int = 0
+    mid: int = 0
+    dup: bool = False
+    redeliverable: bool = False  #: came at QoS 1, so that the broker may bring it again
+    retained: bool = False
+    correlation: bytes | None = None
+    response_topic_refused: bool = False
+    reply: Reply | None = None
+    device: str = ""
+    command: str = ""
+    request_id: str | None = None
+    content: bytes = b""
+    params: bytes = field(default=b"", repr=False)
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request on its way to a terminal. `tried` holds what earlier attempts meant to write."""
+
+    id: int
+    device: str
+    command: str
+    request_id: str | None
+    params: bytes = field(repr=False)
+    accepted_at: float
+    expires_at: float | None = None
+    state: State = State.ACCEPTED
+    tried: tuple[Any, ...] = ()
+    suspect_of: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One reply that is owed to one topic."""
+
+    id: int
+    topic: str
+    fallback: str
+    body: bytes
+    status: int
+    code: str
+    correlation: bytes | None = None
+
+
+class Verdict(enum.Enum):
+    """What became of a draft."""
+
+    NEW = "new"  #: kept, to be worked on
+    ANSWERED = "answered"  #: its answer is kept and owed
+    UNDER_WAY = "under way"  #: a copy of a request that is being worked on; it will be answered with it
+    KNOWN = "known"  #: a redelivery of a message that is kept already, or a retained one seen before
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A draft's verdict, with the request if it is new."""
+
+    verdict: Verdict
+    request: Request | None = None
+    reply: Reply | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """A request's end. `replayed` marks the stored reply of an earlier request being given again."""
+
+    request: int
+    reply: Reply
+    replayed: bool = False
+
+
+class _Job:
+    """One thread's part of a transaction."""
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+        self.work = work
+        self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Ledger:
+    """The file `ledger.db` in the state directory, mode 0600, for one daemon at a time.
+
+    Raises LedgerInUse, LedgerTooNew, LedgerUnavailable; a damaged file is kept aside and a new one begun.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = folder / "ledger.db"
+        self._folder = folder
+        self._clock = clock
+        self._jobs: list[_Job] = []
+        self._jobs_lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._secrets_freed = False
+        self.commits = 0
+        self._prepare_folder()
+        self._guard = self._take_guard()
+        self._db = self._open()
+        self._key = self._load_key()
+        self._connection = int(self._fact("ledger", "connection") or 0)
+        self._active_connection = self._last_active_connection()
+
+    # -- messages in ---------------------------------------------------------------------------------------------
+
+    def digest(self, *parts: bytes | str | None) -> bytes:
+        """A keyed digest: equal for equal parts, and of no use to whoever has only the ledger's file."""
+        text = b"".join(b"-" if part is None else b"+%d:%s" % (len(raw := _raw(part)), raw) for part in parts)
+        return hmac.digest(self._key, text, hashlib.sha256)
+
+    def next_connection(self) -> int:
+        """The number of a new connection to the broker; it never repeats."""
+
+        def work(db: sqlite3.Connection) -> int:
+            self._connection += 1
+            _put_fact(db, "ledger", "connection", str(self._connection))
+            return self._connection
+
+        return self._write(work)
+
+    def keep(
+        self,
+        drafts: Iterable[Draft],
+        *,
+        admit: Callable[[Draft], Reply | None],
+        reused: Callable[[Draft], Reply],
+    ) -> list[Kept]:
+        """Keep every draft, in order, in one transaction. Raises LedgerUnavailable, and then nothing is kept.
+
+        `admit` is asked for each request that is new and may answer instead (expired, busy);
+        `reused` makes the answer for a request_id that was used with other content.
+        """
+        wanted = list(drafts)
+        return self._write(lambda db: [self._keep_one(db, draft, admit, reused) for draft in wanted])
+
+    def _keep_one(
+        self,
+        db: sqlite3.Connection,
+        draft: Draft,
+        admit: Callable[[Draft], Reply | None],
+        reused: Callable[[Draft], Reply],
+    ) -> Kept:
+        if draft.retained and not self._first_sight(db, draft):
+            return Kept(Verdict.KNOWN)
+        if draft.dup and self._is_redelivery(db, draft):
+            return Kept(Verdict.KNOWN)
+        self._active_connection = max(self._active_connection, draft.connection)
+        if draft.reply is not None:
+            return self._answer(db, draft, draft.reply)
+        if (copy := self._copy_of(db, draft)) is not None:
+            return self._join(db, draft, copy, reused)
+        if (refusal := admit(draft)) is not None:
+            return self._answer(db, draft, refusal)
+        return Kept(Verdict.NEW, request=self._insert(db, draft))
+
+    def _first_sight(self, db: sqlite3.Connection, draft: Draft) -> bool:
+        """A retained message comes again on every connect; it is answered once per topic and content."""
+        seen = db.execute("INSERT OR IGNORE INTO retained VALUES (?, ?)", (draft.digest, self._clock()))
+        return seen.rowcount == 1
+
+    def _is_redelivery(self, db: sqlite3.Connection, draft: Draft) -> bool:
+        """Whether this very message is kept: same packet id and content, from this or the last connection in use.
+
+        The packet id of an older connection proves nothing: the broker may have given it to another message.
+        """
+        recent = (draft.connection, self._active_connection)
+        row = db.execute(
+            "SELECT max(id) FROM answers WHERE digest = ? AND mid = ? AND connection IN (?, ?)",
+            (draft.digest, draft.mid, *recent),
+        ).fetchone()
+        if row[0] is None:
+            return False
+        db.execute("UPDATE answers SET connection = ? WHERE id = ?", (draft.connection, row[0]))
+        return True
+
+    def _copy_of(self, db: sqlite3.Connection, draft: Draft) -> sqlite3.Row | None:
+        if draft.request_id is None:
+            return None
+        row: sqlite3.Row | None = db.execute(
+            "SELECT * FROM requests WHERE device = ? AND command = ? AND request_id = ?",
+            (draft.device, draft.command, draft.request_id),
+        ).fetchone()
+        return row
+
+    def _join(self, db: sqlite3.Connection, draft: Draft, row: sqlite3.Row, reused: Callable[[Draft], Reply]) -> Kept:
+        """A copy of a request: it waits for the same answer, or gets the stored one."""
+        if row["content"] is not None and not hmac.compare_digest(row["content"], draft.content):
+            return self._answer(db, draft, reused(draft))
+        self._insert_answer(db, draft, request=row["id"], replayed=True)
+        if row["reply"] is None:
+            return Kept(Verdict.UNDER_WAY, request_id=draft.request_id)
+        return Kept(
+            Verdict.ANSWERED,
+            reply=Reply(row["status"], row["code"], row["reply"]),
+            request_id=draft.request_id,
+        )
+
+    def _answer(self, db: sqlite3.Connection, draft: Draft, reply: Reply) -> Kept:
+        self._insert_answer(db, draft, reply=reply)
+        return Kept(Verdict.ANSWERED, reply=reply, request_id=draft.request_id)
+
+    def _insert(self, db: sqlite3.Connection, draft: Draft) -> Request:
+        now = self._clock()
+        suspect = self._suspect_of(db, draft)
+        cursor = db.execute(
+            "INSERT INTO requests (device, command, request_id, content, params, state, accepted_at, expires_at,"
+            " suspect_of) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                draft.device,
+                draft.command,
+                draft.request_id,
+                draft.content,
+                draft.params,
+                State.ACCEPTED,
+                now,
+                draft.expires_at,
+                suspect,
+            ),
+        )  # fmt: skip - one line of values is easier to compare with the columns
+        key = int(cursor.lastrowid or 0)
+        self._insert_answer(db, draft, request=key)
+        return Request(
+            key, draft.device, draft.command, draft.request_id, draft.params, now, draft.expires_at, suspect_of=suspect
+        )
+
+    def _suspect_of(self, db: sqlite3.Connection, draft: Draft) -> int | None:
+        """The latest request of an earlier connection that this message may be a broker's replay of.
+
+        RabbitMQ redelivers under new packet ids, aedes without DUP, and a Mosquitto that was killed replays what it
+        had not yet noted as acknowledged. Content alone cannot tell that from a caller who asks twice: the terminal
+        settles it (see `worker`).
+        """
+        if not draft.redeliverable:
+            return None
+        row = db.execute(
+            "SELECT max(request) FROM answers WHERE digest = ? AND connection < ?", (draft.digest, draft.connection)
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def _insert_answer(
+        self,
+        db: sqlite3.Connection,
+        draft: Draft,
+        *,
+        request: int | None = None,
+        reply: Reply | None = None,
+        replayed: bool = False,
+    ) -> None:
+        stored = (reply.status, reply.code, reply.body) if reply else (None, None, None)
+        db.execute(
+            "INSERT INTO answers (request, digest, connection, mid, topic, fallback, correlation, refused, replayed,"
+            " made_at, status, code, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                request,
+                draft.digest,
+                draft.connection,
+                draft.mid,
+                draft.topic,
+                draft.fallback,
+                draft.correlation,
+                draft.response_topic_refused,
+                replayed,
+                self._clock(),
+                *stored,
+            ),
+        )  # fmt: skip - as above
+
+    # -- work ----------------------------------------------------------------------------------------------------
+
+    def unfinished(self) -> list[Request]:
+        """Every request that has no answer yet, oldest first: what a crash or a stop left."""
+        rows = self._read("SELECT * FROM requests WHERE state IN ('accepted', 'running') ORDER BY id")
+        return [_request(row) for row in rows]
+
+    def running(self, intents: Iterable[tuple[int, object]]) -> None:
+        """Note, before the terminal is asked, what each request is about to change."""
+        wanted = [(json.dumps(intent), request) for request, intent in intents]
+
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany(
+                "UPDATE requests SET state = 'running', tried = json_insert(tried, '$[#]', json(?)) WHERE id = ?",
+                wanted,
+            )
+
+        self._write(work)
+
+    def finish(self, finishes: Iterable[Finish], *, owed_by: str | None = None) -> None:
+        """Keep the replies of finished requests and forget what was asked, all in one transaction.
+
+        `owed_by` names a device that may still be disabled: that is kept in the same transaction.
+        """
+        wanted = list(finishes)
+
+        def work(db: sqlite3.Connection) -> None:
+            now = self._clock()
+            for finish in wanted:
+                reply = finish.reply
+                db.execute(
+                    "UPDATE requests SET state = 'done', params = NULL, tried = '[]', status = ?, code = ?, reply = ?,"
+                    " done_at = ? WHERE id = ? AND reply IS NULL",
+                    (reply.status, reply.code, reply.body, now, finish.request),
+                )
+                if finish.replayed:
+                    db.execute("UPDATE answers SET replayed = 1 WHERE request = ?", (finish.request,))
+            if owed_by is not None:
+                db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (owed_by, now))
+
+        self._write(work)
+        self._secrets_freed = True
+
+    def reply_of(self, request: int) -> Reply | None:
+        """The stored reply of a request, if it has one and is still remembered."""
+        rows = self._read("SELECT status, code, reply FROM requests WHERE id = ? AND reply IS NOT NULL", request)
+        return Reply(rows[0]["status"], rows[0]["code"], rows[0]["reply"]) if rows else None
+
+    # -- replies out ---------------------------------------------------------------------------------------------
+
+    def owed(self, *, after: int = 0, limit: int = 100) -> list[Answer]:
+        """Answers that the broker has not confirmed, oldest first, with ids above `after`."""
+        rows = self._read(
+            "SELECT a.id, a.topic, a.fallback, a.correlation, a.refused, a.replayed,"
+            " coalesce(a.reply, r.reply) AS body, coalesce(a.status, r.status) AS status,"
+            " coalesce(a.code, r.code) AS code"
+            " FROM answers a LEFT JOIN requests r ON r.id = a.request"
+            " WHERE a.sent_at IS NULL AND a.id > ? AND coalesce(a.reply, r.reply) IS NOT NULL"
+            " ORDER BY a.id LIMIT ?",
+            after,
+            limit,
+        )
+        return [_answer(row) for row in rows]
+
+    def sent(self, answers: Iterable[int]) -> None:
+        """The broker has confirmed these answers."""
+        wanted = [(answer,) for answer in answers]
+
+        def work(db: sqlite3.Connection) -> None:
+            now = self._clock()
+            db.executemany("UPDATE answers SET sent_at = ? WHERE id = ?", [(now, answer) for (answer,) in wanted])
+            db.executemany(
+                "UPDATE requests SET state = 'sent' WHERE state = 'done'"
+                " AND id = (SELECT request FROM answers WHERE id = ?)",
+                wanted,
+            )
+
+        self._write(work)
+
+    def redirect(self, answer: int) -> None:
+        """Send this answer to its fallback topic: the broker refuses the one that the caller asked for."""
+        self._write(lambda db: _ignore(db.execute("UPDATE answers SET topic = fallback WHERE id = ?", (answer,))))
+
+    # -- what is remembered of terminals and brokers -----------------------------------------------------------------
+
+    def debts(self) -> set[str]:
+        """Devices that may still be disabled."""
+        return {row[0] for row in self._read("SELECT device FROM debts")}
+
+    def paid(self, device: str) -> None:
+        """The device is enabled again."""
+        self._write(lambda db: _ignore(db.execute("DELETE FROM debts WHERE device = ?", (device,))))
+
+    def owe(self, device: str) -> None:
+        """The device may still be disabled."""
+        now = self._clock()
+        self._write(lambda db: _ignore(db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (device, now))))
+
+    def recall(self, subject: str, name: str) -> str | None:
+        """A remembered fact, such as a terminal's record size."""
+        return self._fact(subject, name)
+
+    def remember(self, subject: str, name: str, value: str) -> None:
+        """Keep a fact until it is replaced."""
+        self._write(lambda db: _put_fact(db, subject, name, value))
+
+    # -- upkeep --------------------------------------------------------------------------------------------------
+
+    def forget(self, *, keep_s: float, most: int) -> int:
+        """Drop what was answered and sent more than `keep_s` seconds ago, and the oldest above `most`; how many."""
+
+        def work(db: sqlite3.Connection) -> int:
+            line = self._clock() - keep_s
+            ended = "NOT EXISTS (SELECT 1 FROM answers a WHERE a.request = requests.id AND a.sent_at IS NULL)"
+            over = max(0, db.execute("SELECT count(*) FROM requests").fetchone()[0] - most)
+            dropped = db.execute(
+                f"DELETE FROM requests WHERE state IN ('done', 'sent') AND {ended} AND (accepted_at < ? OR id IN"  # noqa: S608 - a constant
+                " (SELECT id FROM requests ORDER BY id LIMIT ?))",
+                (line, over),
+            ).rowcount
+            spare = max(0, db.execute("SELECT count(*) FROM answers WHERE request IS NULL").fetchone()[0] - most)
+            dropped += db.execute(
+                "DELETE FROM answers WHERE request IS NULL AND sent_at IS NOT NULL AND (made_at < ? OR id IN"
+                " (SELECT id FROM answers WHERE request IS NULL ORDER BY id LIMIT ?))",
+                (line, spare),
+            ).rowcount
+            db.execute("DELETE FROM retained WHERE seen_at < ?", (line,))
+            return dropped
+
+        return self._write(work)
+
+    def scrub(self) -> None:
+        """Empty the write-ahead log, so that no password of a finished request is left in it."""
+        if not self._secrets_freed:
+            return
+        self._secrets_freed = False
+        with self._lock, contextlib.suppress(sqlite3.Error):  # tried again with the next request
+            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._secrets_freed = bool(busy)
+
+    def close(self) -> None:
+        """Leave a single file behind, without a write-ahead log."""
+        self.scrub()
+        with self._lock:
+            self._db.close()
+        os.close(self._guard)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _read(self, query: str, *values: object) -> list[sqlite3.Row]:
+        try:
+            with self._lock:
+                return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise LedgerUnavailable(f"{self.path}: {error}") from error
+
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run work in a transaction; whoever gets the lock commits for all who wait by then, with one fsync."""
+        job = _Job(work)
+        with self._jobs_lock:
+            self._jobs.append(job)
+        with self._lock:
+            if not job.done:
+                self._commit_waiting()
+        if job.error is not None:
+            raise job.error
+        result: T = job.result
+        return result
+
+    def _commit_waiting(self) -> None:
+        with self._jobs_lock:
+            jobs, self._jobs = self._jobs, []
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                self._run(job)
+            self._db.execute("COMMIT")
+            self.commits += 1
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            for job in jobs:
+                job.error = LedgerUnavailable(f"{self.path}: {error}")
+                job.error.__cause__ = error
+        finally:
+            for job in jobs:
+                job.done = True
+
+    def _run(self, job: _Job) -> None:
+        """One job must not take back what its neighbours wrote."""
+        self._db.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(self._db)
+        except sqlite3.OperationalError:
+            raise  # the disk's fault: nobody's work can be kept
+        except Exception as error:  # noqa: BLE001 - handed to the thread whose work it is
+            job.error = error
+            self._db.execute("ROLLBACK TO job")
+        self._db.execute("RELEASE job")
+
+    def _prepare_folder(self) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise LedgerUnavailable(f"{self._folder}: {error.strerror}") from error
+
+    def _take_guard(self) -> int:
+        """Hold the folder: two daemons on one ledger would both do what is unfinished."""
+        try:
+            guard = os.open(self._folder / "ledger.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LedgerUnavailable(f"{self._folder}: {error.strerror}") from error
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(guard)
+            raise LedgerInUse(f"{self._folder} is in use by another zkbridge") from None
+        return guard
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            try:
+                return self._connect()
+            except sqlite3.DatabaseError as error:
+                if not any(sign in str(error) for sign in _DAMAGED):
+                    raise
+                self._set_aside(error)
+                return self._connect()
+        except (sqlite3.Error, OSError) as error:
+            os.close(self._guard)
+            raise LedgerUnavailable(f"{self.path}: {error}") from error
+        except LedgerTooNew:
+            os.close(self._guard)
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self.path.chmod(0o600)
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
+        try:
+            db.row_factory = sqlite3.Row
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
+                db.execute(f"PRAGMA {pragma}")
+            _check(db)
+            _migrate(db, self.path)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _set_aside(self, error: Exception) -> None:
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._clock()))
+        kept = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self.path}{suffix}").replace(f"{kept}{suffix}")
+        log.error(
+            "the ledger is damaged (%s): kept aside as %s, a new one is begun. "
+            "Requests that were under way are lost to it; look at the terminals and at that file.",
+            error,
+            kept,
+        )
+
+    def _load_key(self) -> bytes:
+        """The key of the digests, in a file of its own: the ledger's file alone gives no PIN away to a guesser."""
+        path = self._folder / "ledger.key"
+        with contextlib.suppress(FileNotFoundError):
+            key = path.read_bytes()
+            if len(key) == 32:
+                return key
+        key = secrets.token_bytes(32)
+        fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fresh, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        # Digests made with a key that is gone can never match: they must not make a true copy look like another.
+        self._write(lambda db: _ignore(db.execute("UPDATE requests SET content = NULL")))
+        return key
+
+    def _fact(self, subject: str, name: str) -> str | None:
+        rows = self._read("SELECT value FROM facts WHERE subject = ? AND name = ?", subject, name)
+        return str(rows[0][0]) if rows else None
+
+    def _last_active_connection(self) -> int:
+        return int(self._read("SELECT coalesce(max(connection), 0) FROM answers")[0][0])
+
+
+def _check(db: sqlite3.Connection) -> None:
+    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {verdict}")
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise LedgerTooNew(f"{path} was written by a newer zkbridge (version {version} of the file)")
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _raw(part: bytes | str) -> bytes:
+    return part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+
+
+def _put_fact(db: sqlite3.Connection, subject: str, name: str, value: str) -> None:
+    db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (subject, name, value))
+
+
+def _ignore(_: object) -> None:
+    """For work whose result is of no interest."""
+
+
+def _request(row: sqlite3.Row) -> Request:
+    return Request(
+        row["id"],
+        row["device"],
+        row["command"],
+        row["request_id"],
+        row["params"],
+        row["accepted_at"],
+        row["expires_at"],
+        State(row["state"]),
+        tuple(json.loads(row["tried"])),
+        row["suspect_of"],
+    )  # fmt: skip - the order of the fields
+
+
+def _answer(row: sqlite3.Row) -> Answer:
+    body = flagged(row["body"], replayed=bool(row["replayed"]), response_topic_refused=bool(row["refused"]))
+    return Answer(row["id"], row["topic"], row["fallback"], body, row["status"], row["code"], row["correlation"])
