@@ -1,0 +1,40 @@
+"""What every test may use, and what none may leave behind."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.support.leftovers import Leftovers
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import wait_until
+
+PATIENCE_S = 5
+
+
+@pytest.fixture(autouse=True)
+def leftovers() -> Iterator[None]:
+    """Fail a test that leaves a thread or a process behind."""
+    before = Leftovers.since()
+    yield
+    with suppress(AssertionError):
+        wait_until(lambda: not Leftovers.since(before), timeout=PATIENCE_S)
+    left = Leftovers.since(before)
+    if left:
+        said = str(left)
+        left.kill()
+        pytest.fail(f"left behind: {said}")
+
+
+@pytest.fixture
+def broker(tmp_path) -> Iterator[Mosquitto]:
+    """A Mosquitto for one test, which may kill, pause and restart it."""
+    with Mosquitto(tmp_path / "mosquitto") as mosquitto:
+        yield mosquitto
+
+
+@pytest.fixture(scope="session")
+def shared_broker(tmp_path_factory) -> Iterator[Mosquitto]:
+    """A Mosquitto for many tests, each on a base topic of its own; nobody stops it."""
+    with Mosquitto(tmp_path_factory.mktemp("shared") / "mosquitto") as mosquitto:
+        yield mosquitto

@@ -1,0 +1,93 @@
+"""Programs that a test starts, and that never outlive it."""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from random import SystemRandom
+
+FIRST_PORT = 20_000
+LAST_PORT = 32_000
+LOCALHOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that nobody listens on.
+
+    It lies below the range from which the kernel serves outgoing connections and port 0, so that a program
+    which is killed and started again finds its port still free.
+    """
+    random = SystemRandom()
+    while True:
+        port = random.randint(FIRST_PORT, LAST_PORT)
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOCALHOST, port))
+            except OSError:
+                continue
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Tell whether somebody accepts TCP connections on *port* of the loopback interface."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOCALHOST, port)) == 0
+
+
+def start(command: Sequence[str | Path], *, log: Path, **options) -> subprocess.Popen[bytes]:
+    """Start *command*, its output appended to *log*; the kernel kills it when the calling thread ends.
+
+    setpriv rather than preexec_fn, which Python 3.12 warns of in a process with threads.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            **options,
+        )
+
+
+def descendants(of: int | None = None) -> dict[int, str]:
+    """Return every living process under *of* (this one if None): its pid and its command line."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            # "pid (name) state ppid …": the name may hold spaces and brackets of its own.
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # ended while we were looking
+        if state != "Z":
+            parents[int(folder.name)] = int(parent)
+
+    found: dict[int, str] = {}
+    generation = {of or os.getpid()}
+    while generation:
+        generation = {pid for pid, parent in parents.items() if parent in generation and pid not in found}
+        found |= {pid: command_line(pid) for pid in generation}
+    return found
+
+
+def command_line(pid: int) -> str:
+    """Return the command line of *pid*, empty if it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def stop(process: subprocess.Popen[bytes], *, sign: int = signal.SIGTERM, timeout: float = 10) -> int:
+    """Send *sign*, wait, and return the exit code; after *timeout* seconds kill the process and raise."""
+    process.send_signal(sign)
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
