@@ -1,0 +1,122 @@
+"""Read whole tables: prepare a buffer, read it in pieces, free it; and the direct reads of old clients.
+
+Sources: zk-protocol data.md; pyzk 0.9; captures of a K40 (coding-libs/js_zklib issue 53); pyzk issue 172 (G2).
+"""
+
+from __future__ import annotations
+
+import struct
+
+from zkbridge.simulator import records
+from zkbridge.simulator.codes import Code, Command
+from zkbridge.simulator.requests.table import Answer, Part, Request, command, need, ok
+from zkbridge.simulator.terminal import Refused, Terminal
+
+_BUFFER_REQUEST = struct.Struct("<bHii")
+_PIECE_REQUEST = struct.Struct("<ii")
+
+#: A frame of more data would not fit the 16 bits that pyzatt and the npm clients read of its length.
+_TCP_DATA = 65_472
+#: pyzk reads 1024 bytes of a datagram that answers 1503.
+_UDP_INLINE = 1016
+_FCT_USERS = 5
+#: SMS, user data and work codes: tables that are always empty here.
+_EMPTY_FCTS = (6, 7, 8)
+
+
+@command(Command.PREPARE_BUFFER)
+def prepare(request: Request) -> Answer:
+    """A small data set at once; else its size, for 1504 to read."""
+    _one, inner, fct, _ext = _BUFFER_REQUEST.unpack_from(need(request.data, _BUFFER_REQUEST.size))
+    terminal, switches = request.terminal, request.terminal.switches
+    count, data = _data_set(terminal, inner, fct)
+    if switches.bulk_limit and count > switches.bulk_limit:
+        raise Refused("more records than a bulk read takes")
+    wait = count / switches.record_rate if switches.record_rate else 0.0
+    _begin(request, data)
+    if len(data) <= (min(switches.inline_max, _UDP_INLINE) if request.udp else switches.inline_max):
+        return Answer((Part(Command.DATA, data),), prepare_s=wait)
+    word = struct.pack("<BIII", 0, len(data), len(data), switches.buffer_word)
+    return Answer((Part(Code.OK, word),), prepare_s=wait)
+
+
+@command(Command.READ_BUFFER)
+def read_piece(request: Request) -> Answer:
+    """A piece of the buffer; a range beyond it is refused."""
+    start, size = _PIECE_REQUEST.unpack_from(need(request.data, _PIECE_REQUEST.size))
+    prepared = request.session.prepared if request.session else None
+    if prepared is None or start < 0 or size < 0 or start + size > len(prepared):
+        raise Refused("no such piece")
+    return bulk(request, prepared[start : start + size])
+
+
+@command(Command.FREE_DATA)
+def free(request: Request) -> Answer:
+    """Forget what was prepared or uploaded."""
+    if request.session is not None:
+        request.session.prepared = None
+        request.session.upload.clear()
+    return ok()
+
+
+@command(Command.ATTLOG_RRQ)
+def read_attendance(request: Request) -> Answer:
+    """The attendance log without a buffer, as old clients ask."""
+    return _direct(request, Command.ATTLOG_RRQ, 0)
+
+
+def read_users(request: Request) -> Answer:
+    """The user table without a buffer, as old clients ask."""
+    return _direct(request, Command.USERTEMP_RRQ, _FCT_USERS)
+
+
+def bulk(request: Request, data: bytes, packet: int | None = None) -> Answer:
+    """PREPARE_DATA, the data and a closing ACK, all with the id of the request.
+
+    TCP: one DATA frame as far as its length goes; UDP or a given packet size: frames of that size.
+    """
+    switches = request.terminal.switches
+    size = packet or (switches.udp_packet if request.udp else _TCP_DATA)
+    hint = size if packet or request.udp else switches.packet_hint
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    closing = len(data) & 0xFFFF if switches.session_field_of_closing_ack == "size" else None
+    return Answer(
+        (
+            Part(Command.PREPARE_DATA, struct.pack("<II", len(data), hint)),
+            *(Part(Command.DATA, piece) for piece in pieces),
+            Part(Code.OK, session=closing),
+        ),
+        bulk=True,
+        prepare_s=switches.piece_delay,
+    )
+
+
+def _direct(request: Request, inner: int, fct: int) -> Answer:
+    _count, data = _data_set(request.terminal, inner, fct)
+    _begin(request, data)
+    return bulk(request, data, packet=request.terminal.switches.udp_packet)
+
+
+def _begin(request: Request, data: bytes) -> None:
+    if request.session is not None:
+        request.session.prepared = data
+        request.session.bulk_sent = 0
+
+
+def _data_set(terminal: Terminal, inner: int, fct: int) -> tuple[int, bytes]:
+    """How many records, and the set: its length without itself, then the records."""
+    switches = terminal.switches
+    if inner == Command.USERTEMP_RRQ and fct == _FCT_USERS:
+        rows = terminal.user_records()
+    elif inner == Command.DB_RRQ:
+        rows = [records.template_entry(*key, template) for key, template in terminal.templates.items()]
+    elif inner == Command.ATTLOG_RRQ:
+        rows = [records.attendance_record(punch, switches.attendance) for punch in terminal.attendance]
+    elif inner == Command.OPLOG_RRQ:
+        rows = list(terminal.operations)
+    elif fct in _EMPTY_FCTS:
+        rows = []
+    else:
+        raise Refused("no such data set")
+    body = b"".join(rows)
+    return len(rows), len(body).to_bytes(4, "little") + body

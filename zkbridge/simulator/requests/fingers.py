@@ -1,0 +1,184 @@
+"""Templates: read one, write by the ways of pyzk and of the SDK, delete; enrol; register for events.
+
+Sources: zk-protocol data-user.md and realtime.md, its pull request 9 (checksum); pyzk 0.9 for 88, 110 and 134.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from zkbridge.simulator import wire
+from zkbridge.simulator.codes import Command
+from zkbridge.simulator.records import Template
+from zkbridge.simulator.requests.data import bulk, read_users
+from zkbridge.simulator.requests.table import Answer, Request, command, need, ok
+from zkbridge.simulator.session import Session
+from zkbridge.simulator.terminal import Refused
+
+_UPLOAD_HEAD = struct.Struct("<III")
+_UPLOAD_ENTRY = struct.Struct("<BHBI")
+_SAVE = struct.Struct("<IHH")
+#: What stands before each user record of an upload, and in its table entries.
+_UPLOAD_MARK = 2
+#: Table entries name fingers from here on.
+_FINGER_BASE = 0x10
+_USERS_BYTE = 5
+_MAX_UPLOAD = 1 << 24
+
+
+@command(Command.GET_USERTEMP)
+def read_for_pyzk(request: Request) -> Answer:
+    """One template with the zero bytes after it that pyzk cuts."""
+    template = _template(request)
+    return bulk(request, template.data + bytes(request.terminal.switches.template_padding))
+
+
+@command(Command.USERTEMP_RRQ)
+def read(request: Request) -> Answer:
+    """One template, bare; with the one byte 5, the user table."""
+    if len(request.data) < 3:
+        if request.data[:1] == bytes((_USERS_BYTE,)):
+            return read_users(request)
+        raise Refused("neither a finger nor the user table")
+    return bulk(request, _template(request).data)
+
+
+@command(Command.PREPARE_DATA)
+def begin_upload(request: Request) -> Answer:
+    """A buffer is coming; its size is believed when it has come."""
+    session = _session(request)
+    session.upload.clear()
+    return ok()
+
+
+@command(Command.DATA)
+def take_upload(request: Request) -> Answer:
+    """A piece of the buffer."""
+    session = _session(request)
+    if len(session.upload) + len(request.data) > _MAX_UPLOAD:
+        raise Refused("more than a terminal's memory")
+    session.upload += request.data
+    return ok()
+
+
+@command(Command.CHECKSUM_BUFFER)
+def checksum_upload(request: Request) -> Answer:
+    """A checksum of the buffer, which clients ask for and do not look at."""
+    return ok(wire.buffer_checksum(bytes(_session(request).upload)).to_bytes(4, "little"))
+
+
+@command(Command.TMP_WRITE)
+def write_from_upload(request: Request) -> Answer:
+    """The buffer becomes one finger: uid, finger, flag, size."""
+    uid, finger, flag, size = struct.unpack_from("<HBBH", need(request.data, 6))
+    upload = bytes(_session(request).upload)
+    if not 0 < size <= len(upload):
+        raise Refused("the buffer holds no template of that size")
+    request.terminal.write_template(uid, finger, Template(flag, upload[:size]))
+    return ok()
+
+
+@command(Command.SAVE_USERTEMPS)
+def save_from_upload(request: Request) -> Answer:
+    """The buffer becomes users with their fingers: three lengths, user records, a table, templates."""
+    head_size, _zero, entry_size = _SAVE.unpack_from(need(request.data, _SAVE.size))
+    if head_size != _UPLOAD_HEAD.size or entry_size != _UPLOAD_ENTRY.size:
+        raise Refused("another layout of the buffer")
+    upload = bytes(_session(request).upload)
+    users_size, table_size, templates_size = _UPLOAD_HEAD.unpack_from(need(upload, head_size))
+    need(upload, head_size + users_size + table_size + templates_size)
+    table_at = head_size + users_size
+    templates = upload[table_at + table_size :]
+    for raw in _user_records(upload[head_size:table_at], request.terminal.record):
+        request.terminal.write_user(raw)
+    for entry in _UPLOAD_ENTRY.iter_unpack(upload[table_at : table_at + table_size]):
+        _mark, uid, finger, start = entry
+        size = int.from_bytes(need(templates, start + 2)[start : start + 2], "little")
+        data = need(templates, start + 2 + size)[start + 2 : start + 2 + size]
+        request.terminal.write_template(uid, finger - _FINGER_BASE, Template(1, data))
+    return ok()
+
+
+@command(Command.DELETE_USERTEMP)
+def delete(request: Request) -> Answer:
+    """One finger of a uid; with the uid alone, all."""
+    uid = int.from_bytes(need(request.data, 2)[:2], "little")
+    request.terminal.delete_templates(uid, request.data[2] if len(request.data) > 2 else None)
+    return ok()
+
+
+@command(Command.DEL_USER_TEMP)
+def delete_by_user_id(request: Request) -> Answer:
+    """One finger of a user id."""
+    data = need(request.data, 25)
+    uid = request.terminal.find_user(_pin(data[:24]))
+    if uid is None:
+        raise Refused("no such user")
+    request.terminal.delete_templates(uid, data[24])
+    return ok()
+
+
+@command(Command.STARTENROLL)
+def enrol(request: Request) -> Answer:
+    """TCP: user id as text, finger, flag; UDP: user id as a number, finger."""
+    data = request.data
+    if len(data) >= 26:
+        user_id, finger, flag = _pin(data[:24]), data[24], data[25]
+    else:
+        user_id = str(int.from_bytes(need(data, 5)[:4], "little"))
+        finger, flag = data[4], 1
+    uid = request.terminal.find_user(user_id)
+    if uid is None or not 0 <= finger <= 9:
+        raise Refused("no such user or finger")
+    stored = (uid, finger) in request.terminal.templates
+    if stored and request.terminal.switches.enrol_existing == "refuse":
+        raise Refused("this finger is stored")
+    if request.terminal.enrolling:
+        raise Refused("another finger is being enrolled")
+    # The first event must not overtake the answer, so it starts once that has left.
+    return ok(then=lambda: request.host.start_enrolment(request, uid, finger, flag))
+
+
+@command(Command.CANCELCAPTURE)
+def cancel(request: Request) -> Answer:
+    """No finger is asked for any more."""
+    request.host.cancel_enrolment()
+    return ok()
+
+
+@command(Command.STARTVERIFY)
+def verify(_request: Request) -> Answer:
+    """Fingers are compared again, as they always are here."""
+    return ok()
+
+
+@command(Command.REG_EVENT)
+def register(request: Request) -> Answer:
+    """A mask of the events wanted on this session; zero for none."""
+    _session(request).mask = int.from_bytes(need(request.data, 4)[:4], "little")
+    return ok()
+
+
+def _template(request: Request) -> Template:
+    data = need(request.data, 3)
+    template = request.terminal.templates.get((int.from_bytes(data[:2], "little"), data[2]))
+    if template is None:
+        raise Refused("no such template")
+    return template
+
+
+def _user_records(part: bytes, record: int) -> list[bytes]:
+    step = record + 1
+    if len(part) % step or any(part[at] != _UPLOAD_MARK for at in range(0, len(part), step)):
+        raise Refused("user records of another size")
+    return [part[at + 1 : at + step] for at in range(0, len(part), step)]
+
+
+def _session(request: Request) -> Session:
+    if request.session is None:
+        raise Refused("no session")
+    return request.session
+
+
+def _pin(data: bytes) -> str:
+    return data.split(b"\0", 1)[0].decode(errors="replace")

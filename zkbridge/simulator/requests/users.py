@@ -1,0 +1,109 @@
+"""Write and delete users, their groups and ways to verify; clear tables.
+
+Sources: zk-protocol data-user.md and data.md; pyzk 0.9; fananimi/pyzk issue 128; [?] where a switch decides.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from zkbridge.simulator import records
+from zkbridge.simulator.codes import Command
+from zkbridge.simulator.requests.table import Answer, Request, command, need, ok
+from zkbridge.simulator.terminal import Refused
+
+_VERIFY_BYTES = 24
+_CLEARED_BY = {
+    1: ("attendance",),
+    2: ("templates",),
+    3: (),
+    4: ("operations",),
+    5: ("users", "templates"),
+}
+_EVERYTHING = ("users", "templates", "attendance", "operations")
+
+
+@command(Command.USER_WRQ)
+def write(request: Request) -> Answer:
+    """A record of this firmware's size, new or changed by its uid."""
+    request.terminal.write_user(request.data)
+    return ok()
+
+
+@command(Command.DELETE_USER)
+def delete(request: Request) -> Answer:
+    """By uid, which is read from the first two bytes: zkteco-js sends 72."""
+    request.terminal.delete_user(_uid(request))
+    return ok()
+
+
+@command(Command.CLEAR_ADMIN)
+def clear_administrators(request: Request) -> Answer:
+    """Nobody is an administrator any more."""
+    request.terminal.clear_administrators()
+    return ok()
+
+
+@command(Command.CLEAR_DATA)
+def clear_data(request: Request) -> Answer:
+    """Everything, or the one table that a byte names."""
+    tables = _CLEARED_BY.get(request.data[0]) if request.data else _EVERYTHING
+    if tables is None:
+        raise Refused("no table has this number")
+    request.terminal.clear(*tables)
+    return ok()
+
+
+@command(Command.CLEAR_ATTLOG)
+def clear_attendance(request: Request) -> Answer:
+    """The attendance log."""
+    request.terminal.clear("attendance")
+    return ok()
+
+
+@command(Command.CLEAR_OPLOG)
+def clear_operations(request: Request) -> Answer:
+    """The operation log."""
+    request.terminal.clear("operations")
+    return ok()
+
+
+@command(Command.USERGRP_RRQ)
+def read_group(request: Request) -> Answer:
+    """One byte: the user's group."""
+    return ok(bytes((records.view_user(_user(request), "utf-8").group,)))
+
+
+@command(Command.USERGRP_WRQ)
+def write_group(request: Request) -> Answer:
+    """A word each: uid, group."""
+    raw = _user(request)
+    request.terminal.write_user(records.with_group(raw, need(request.data, 5)[4]))
+    return ok()
+
+
+@command(Command.VERIFY_WRQ)
+def write_verify_mode(request: Request) -> Answer:
+    """24 bytes: uid, mode, zeros."""
+    uid = records.user_uid(_user(request))
+    request.terminal.verify_modes[uid] = need(request.data, 3)[2]
+    return ok()
+
+
+@command(Command.VERIFY_RRQ)
+def read_verify_mode(request: Request) -> Answer:
+    """The same 24 bytes; mode 0 follows the group."""
+    uid = records.user_uid(_user(request))
+    mode = request.terminal.verify_modes.get(uid, 0)
+    return ok(struct.pack("<HB", uid, mode).ljust(_VERIFY_BYTES, b"\0"))
+
+
+def _uid(request: Request) -> int:
+    return int.from_bytes(need(request.data, 2)[:2], "little")
+
+
+def _user(request: Request) -> bytes:
+    raw = request.terminal.users.get(_uid(request))
+    if raw is None:
+        raise Refused("no such user")
+    return raw

@@ -1,0 +1,104 @@
+"""The sockets of one terminal: TCP and UDP on the same port number."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zkbridge.simulator.switches import Switches
+
+_ATTEMPTS = 50
+_HELD_BACK = 0.05
+
+Address = tuple[str, int]
+
+
+class Listener:
+    """Listens on what it is told to, and hands over connections and datagrams."""
+
+    def __init__(
+        self,
+        switches: Switches,
+        *,
+        on_tcp: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None],
+        on_datagram: Callable[[bytes, Address], None],
+    ) -> None:
+        self._switches = switches
+        self._on_tcp = on_tcp
+        self._on_datagram = on_datagram
+        self._tcp: asyncio.Server | None = None
+        self._udp: asyncio.DatagramTransport | None = None
+        self._held: tuple[bytes, Address] | None = None
+        self._random = random.Random(4370)  # noqa: S311  the same losses in every run
+
+    async def open(self, host: str, port: int, transport: str) -> int:
+        """Listen and return the port; with port 0 the system chooses one that is free for both."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._open_once(host, port, transport)
+            except OSError:
+                await self.close()
+                if port or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError  # the last attempt returned or raised
+
+    async def close(self) -> None:
+        """Listen no more; connections that were handed over stay."""
+        if self._tcp is not None:
+            self._tcp.close()
+            self._tcp = None
+        if self._udp is not None:
+            self._udp.abort()
+            self._udp = None
+        # The system has the port back once the loop has run the transports' last callbacks.
+        await asyncio.sleep(0)
+
+    def send_datagram(self, data: bytes, address: Address) -> None:
+        """Send one datagram, as well as UDP does: the switches say how often it is lost, doubled or late."""
+        switches, chance = self._switches, self._random.random
+        if self._udp is None or chance() < switches.udp_loss:
+            return
+        if self._held is None and chance() < switches.udp_reorder:
+            self._held = (data, address)
+            asyncio.get_running_loop().call_later(_HELD_BACK, self._release)
+            return
+        self._udp.sendto(data, address)
+        if chance() < switches.udp_duplicate:
+            self._udp.sendto(data, address)
+        self._release()
+
+    def take_datagram(self, data: bytes, address: Address) -> None:
+        """A datagram has arrived, unless it is lost on the way in."""
+        if self._random.random() >= self._switches.udp_loss:
+            self._on_datagram(data, address)
+
+    def _release(self) -> None:
+        if self._held is not None and self._udp is not None:
+            self._udp.sendto(*self._held)
+        self._held = None
+
+    async def _open_once(self, host: str, port: int, transport: str) -> int:
+        if transport in ("both", "tcp"):
+            self._tcp = await asyncio.start_server(self._on_tcp, host, port, reuse_address=True)
+            port = self._tcp.sockets[0].getsockname()[1]
+        if transport in ("both", "udp"):
+            loop = asyncio.get_running_loop()
+            self._udp, _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(self.take_datagram), local_addr=(host, port)
+            )
+            port = self._udp.get_extra_info("sockname")[1]
+        return port
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Hands datagrams on; a client that is gone (ICMP unreachable) is no fault of ours."""
+
+    def __init__(self, take: Callable[[bytes, Address], None]) -> None:
+        self._take = take
+
+    def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
+        self._take(data, cast("Address", addr[:2]))
