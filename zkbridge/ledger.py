@@ -67,11 +67,12 @@ MIGRATIONS = (
         code        TEXT,
         reply       BLOB,
         made_at     REAL NOT NULL,
+        owed        INTEGER NOT NULL, -- the reply is known and the broker has not confirmed it
         sent_at     REAL
     );
     CREATE INDEX answers_by_request ON answers (request);
     CREATE INDEX answers_by_digest ON answers (digest);
-    CREATE INDEX answers_unsent ON answers (id) WHERE sent_at IS NULL;
+    CREATE INDEX answers_owed ON answers (id) WHERE owed = 1;
     CREATE INDEX answers_by_age ON answers (made_at);
     CREATE TABLE retained (digest BLOB PRIMARY KEY, seen_at REAL NOT NULL) WITHOUT ROWID;
     CREATE TABLE debts (device TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID;
@@ -302,7 +303,7 @@ class Ledger:
         """A copy of a request: it waits for the same answer, or gets the stored one."""
         if row["content"] is not None and not hmac.compare_digest(row["content"], draft.content):
             return self._answer(db, draft, reused(draft))
-        self._insert_answer(db, draft, request=row["id"], replayed=True)
+        self._insert_answer(db, draft, request=row["id"], replayed=True, owed=row["reply"] is not None)
         if row["reply"] is None:
             return Kept(Verdict.UNDER_WAY, request_id=draft.request_id)
         return Kept(
@@ -312,7 +313,7 @@ class Ledger:
         )
 
     def _answer(self, db: sqlite3.Connection, draft: Draft, reply: Reply) -> Kept:
-        self._insert_answer(db, draft, reply=reply)
+        self._insert_answer(db, draft, reply=reply, owed=True)
         return Kept(Verdict.ANSWERED, reply=reply, request_id=draft.request_id)
 
     def _insert(self, db: sqlite3.Connection, draft: Draft) -> Request:
@@ -332,7 +333,7 @@ class Ledger:
                 draft.expires_at,
                 suspect,
             ),
-        )  # fmt: skip - one line of values is easier to compare with the columns
+        )
         key = int(cursor.lastrowid or 0)
         self._insert_answer(db, draft, request=key)
         return Request(
@@ -361,11 +362,12 @@ class Ledger:
         request: int | None = None,
         reply: Reply | None = None,
         replayed: bool = False,
+        owed: bool = False,
     ) -> None:
         stored = (reply.status, reply.code, reply.body) if reply else (None, None, None)
         db.execute(
             "INSERT INTO answers (request, digest, connection, mid, topic, fallback, correlation, refused, replayed,"
-            " made_at, status, code, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " made_at, owed, status, code, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 request,
                 draft.digest,
@@ -377,9 +379,10 @@ class Ledger:
                 draft.response_topic_refused,
                 replayed,
                 self._clock(),
+                owed,
                 *stored,
             ),
-        )  # fmt: skip - as above
+        )
 
     # -- work ----------------------------------------------------------------------------------------------------
 
@@ -416,8 +419,10 @@ class Ledger:
                     " done_at = ? WHERE id = ? AND reply IS NULL",
                     (reply.status, reply.code, reply.body, now, finish.request),
                 )
-                if finish.replayed:
-                    db.execute("UPDATE answers SET replayed = 1 WHERE request = ?", (finish.request,))
+                db.execute(
+                    "UPDATE answers SET owed = 1, replayed = max(replayed, ?) WHERE request = ? AND sent_at IS NULL",
+                    (finish.replayed, finish.request),
+                )
             if owed_by is not None:
                 db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (owed_by, now))
 
@@ -431,16 +436,13 @@ class Ledger:
 
     # -- replies out ---------------------------------------------------------------------------------------------
 
-    def owed(self, *, after: int = 0, limit: int = 100) -> list[Answer]:
-        """Answers that the broker has not confirmed, oldest first, with ids above `after`."""
+    def owed(self, limit: int) -> list[Answer]:
+        """Answers that the broker has not confirmed, oldest first."""
         rows = self._read(
             "SELECT a.id, a.topic, a.fallback, a.correlation, a.refused, a.replayed,"
             " coalesce(a.reply, r.reply) AS body, coalesce(a.status, r.status) AS status,"
             " coalesce(a.code, r.code) AS code"
-            " FROM answers a LEFT JOIN requests r ON r.id = a.request"
-            " WHERE a.sent_at IS NULL AND a.id > ? AND coalesce(a.reply, r.reply) IS NOT NULL"
-            " ORDER BY a.id LIMIT ?",
-            after,
+            " FROM answers a LEFT JOIN requests r ON r.id = a.request WHERE a.owed = 1 ORDER BY a.id LIMIT ?",
             limit,
         )
         return [_answer(row) for row in rows]
@@ -451,7 +453,9 @@ class Ledger:
 
         def work(db: sqlite3.Connection) -> None:
             now = self._clock()
-            db.executemany("UPDATE answers SET sent_at = ? WHERE id = ?", [(now, answer) for (answer,) in wanted])
+            db.executemany(
+                "UPDATE answers SET owed = 0, sent_at = ? WHERE id = ?", [(now, answer) for (answer,) in wanted]
+            )
             db.executemany(
                 "UPDATE requests SET state = 'sent' WHERE state = 'done'"
                 " AND id = (SELECT request FROM answers WHERE id = ?)",
@@ -707,7 +711,7 @@ def _request(row: sqlite3.Row) -> Request:
         State(row["state"]),
         tuple(json.loads(row["tried"])),
         row["suspect_of"],
-    )  # fmt: skip - the order of the fields
+    )
 
 
 def _answer(row: sqlite3.Row) -> Answer:

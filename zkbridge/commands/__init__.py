@@ -1,1 +1,17 @@
-"""What can be asked of a terminal: one file a command."""
+"""What can be asked of a terminal: one file a command, found by itself, one function and one parameter model each."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from zkbridge.commands.registry import Change, Command, Context, Params, registered
+
+__all__ = ["Change", "Command", "Context", "Params", "commands"]
+
+
+def commands() -> dict[str, Command]:
+    """Every command by its name (`noun/verb`), from the files of this folder."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return registered()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
 from zkbridge.contract.texts import Language, say
@@ -115,6 +116,11 @@ class Expired(BridgeError):
     """The request came, or would have been executed, after its `expires_at`."""
 
     status, code = 408, "expired"
+
+    @classmethod
+    def at(cls, timestamp: float) -> Expired:
+        """The error for a request that was good until a moment, in seconds since 1970."""
+        return cls(expires_at=datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds"))
 
 
 class PayloadTooLarge(BridgeError):

@@ -45,6 +45,11 @@ class Topics:
         """The retained topic that tells version, protocol, device ids and commands."""
         return f"{self.base}/{BRIDGE}/info"
 
+    @property
+    def health(self) -> str:
+        """The topic on which the bridge shows at intervals that it lives."""
+        return f"{self.base}/{BRIDGE}/health"
+
     def parse(self, topic: str) -> tuple[str, str] | None:
         """Device id as sent (of any shape) and command of a topic, or None if it is not `base/device/command`."""
         head = f"{self.base}/"

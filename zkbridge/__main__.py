@@ -1,0 +1,5 @@
+"""`python -m zkbridge`."""
+
+from zkbridge.cli import main
+
+main()

@@ -1,0 +1,298 @@
+"""Put the parts together; start and stop them in order; resume what a crash left."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import threading
+import time
+from collections.abc import Iterable
+from functools import partial
+
+import zkbridge
+from zkbridge import config as configuration
+from zkbridge.commands import commands
+from zkbridge.config import Config
+from zkbridge.contract.errors import BridgeError, DeviceNotFound, Internal
+from zkbridge.contract.messages import Message, Publication, encode, failed, parse_object
+from zkbridge.contract.topics import Topics
+from zkbridge.intake import Intake
+from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
+from zkbridge.mqtt import Mqtt, ProtocolName
+from zkbridge.outbox import Outbox
+from zkbridge.upkeep import Upkeep
+from zkbridge.worker import Worker
+
+log = logging.getLogger(__name__)
+
+#: Seconds between proofs of life: a publish that the broker confirms.
+PULSE_S = 30.0
+#: Without a confirmation for so long a connection is given up.
+DEAF_AFTER_S = 75.0
+#: Seconds until old requests are forgotten for the first time, and between the times.
+FORGET_FIRST_S, FORGET_S = 60.0, 3600.0
+#: Seconds after an answer until the write-ahead log is emptied of what was asked.
+SCRUB_AFTER_S = 1.0
+#: Seconds for what is owed to reach the broker when the bridge stops.
+FAREWELL_S = 5.0
+#: The first look at the terminals is spread over this many seconds for each hundred of them.
+SPREAD_PER_HUNDRED_S = 2.0
+#: A terminal that is owed an enable is visited again after this many seconds, doubling up to the most.
+DEBT_FIRST_S, DEBT_MOST_S = 5.0, 300.0
+
+
+class Bridge:
+    """The daemon: `start`, then wait on `ended`, then `stop`.
+
+    Raises what the ledger raises when its folder cannot be used. After a part died `failure` says which.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._topics = Topics(config.mqtt.base_topic)
+        self._commands = commands()
+        self.instance = secrets.token_hex(8)
+        self.ended = threading.Event()
+        self._began = time.monotonic()
+        self.failure: BaseException | None = None
+        self._states: dict[str, bytes] = {}
+        self._states_lock = threading.Lock()
+        self._protocol: ProtocolName | None = None
+        self._upkeep = Upkeep(died=self._part_died)
+        self._ledger = Ledger(configuration.state_dir(config))
+        filters = self._filters()
+        self._mqtt = Mqtt(
+            config.mqtt,
+            self,
+            filters=filters,
+            watched=[self._topics.state],
+            will=self._state("offline"),
+            died=self._part_died,
+        )
+        self._outbox = Outbox(self._ledger, self._mqtt.publish, died=self._part_died)
+        left = self._ledger.unfinished()
+        self._workers = self._make_workers({request.device for request in left if request.tried})
+        self._intake = Intake(
+            config,
+            self._ledger,
+            self._commands,
+            subscribed=[*filters, self._topics.state],
+            waiting=lambda device: self._workers[device].waiting,
+            submit=lambda device, requests: self._workers[device].submit(requests),
+            answered=self._note_answers,
+        )
+        self._left = left
+
+    def start(self) -> None:
+        """Resume what is unfinished, look after the terminals, and connect; returns at once."""
+        self._resume(self._left)
+        self._outbox.start()
+        self._schedule()
+        self._upkeep.start()
+        self._mqtt.start()
+
+    def stop(self) -> None:
+        """Finish what is in hand, send what is owed, say offline, and leave the rest on disk."""
+        self._intake.stop()
+        for worker in self._workers.values():
+            worker.stop()
+        self._upkeep.stop()
+        patience = time.monotonic() + self._config.retry.deadline
+        for worker in self._workers.values():
+            if not worker.join(max(0.1, patience - time.monotonic())):
+                log.warning("device=%s is still being talked to; the next start goes on", worker.device.id)
+        if self._mqtt.is_connected:
+            self._outbox.drain(FAREWELL_S)
+            self._mqtt.publish(None, self._state("offline"))
+            self._mqtt.flush(FAREWELL_S)
+        self._mqtt.stop(FAREWELL_S)
+        self._outbox.stop()
+        self._ledger.close()
+
+    def is_well(self) -> bool:
+        """Whether every part shows signs of life: what systemd's watchdog is told by."""
+        overdue = [worker.device.id for worker in self._workers.values() if worker.overdue()]
+        if overdue:
+            log.error("overdue: %s", ", ".join(overdue))
+        return not overdue and self.failure is None and self._upkeep.is_well() and self._mqtt.is_moving()
+
+    def status(self) -> str:
+        """One line for people, as systemd shows it."""
+        waiting = sum(worker.waiting for worker in self._workers.values())
+        link = f"connected by MQTT {self._protocol}" if self._mqtt.is_connected else "waiting for the broker"
+        return f"{link}; {len(self._workers)} devices, {waiting} requests waiting"
+
+    # -- what mqtt asks (see mqtt.Hooks) ---------------------------------------------------------------------------
+
+    def receive(self, messages: Iterable[Message]) -> None:
+        """Keep messages from the broker."""
+        self._intake.receive(messages)
+
+    def next_connection(self) -> int:
+        """The number of the next connection."""
+        return self._ledger.next_connection()
+
+    def retained(self) -> list[Publication]:
+        """State, info and every device's availability."""
+        with self._states_lock:
+            states = dict(self._states)
+        available = [
+            Publication(self._topics.availability(device), body, retain=True) for device, body in states.items()
+        ]
+        return [self._state("online"), self._info(), *available]
+
+    def connected(self, protocol: ProtocolName, largest: int | None) -> None:
+        """Online: the info tells the protocol in use, the outbox may send."""
+        if protocol != self._protocol:
+            self._protocol = protocol
+            self._mqtt.publish(None, self._info())
+        self._outbox.online(largest)
+
+    def disconnected(self) -> None:
+        """Offline: nothing under way was confirmed."""
+        self._outbox.offline()
+
+    def confirmed(self, token: int, refusal: str | None) -> None:
+        """The broker took or refused an answer."""
+        self._outbox.confirmed(token, refusal)
+
+    def overheard(self, topic: str, payload: bytes) -> None:
+        """Our own state topic: a late will of an earlier run must not leave us marked dead."""
+        try:
+            state = parse_object(payload)
+        except BridgeError:
+            return
+        if topic == self._topics.state and state.get("state") == "offline" and state.get("instance") != self.instance:
+            log.info("an earlier run was declared offline only now; saying online again")
+            self._mqtt.publish(None, self._state("online"))
+
+    def recall(self, name: str) -> str | None:
+        """A fact about the broker."""
+        return self._ledger.recall("mqtt", name)
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a fact about the broker."""
+        self._ledger.remember("mqtt", name, value)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _filters(self) -> list[str]:
+        devices = ["+"] if self._config.mqtt.unknown_devices == "answer" else list(self._config.devices)
+        return [self._topics.command(device, name) for device in devices for name in self._commands]
+
+    def _make_workers(self, unsettled: set[str]) -> dict[str, Worker]:
+        owing = self._ledger.debts() | unsettled
+        return {
+            device.id: Worker(
+                device,
+                self._config,
+                self._ledger,
+                self._commands,
+                answered=self._note_answers,
+                available=self._note_availability,
+                owing=self._note_debt,
+                died=self._part_died,
+                owes_enable=device.id in owing,
+            )
+            for device in self._config.devices.values()
+        }
+
+    def _resume(self, left: list[Request]) -> None:
+        """Hand what a crash or a stop left to its workers, oldest first."""
+        by_device: dict[str, list[Request]] = {}
+        for request in left:
+            if request.device in self._workers and request.command in self._commands:
+                by_device.setdefault(request.device, []).append(request)
+            else:
+                self._give_up(request)
+        for device, requests in by_device.items():
+            log.info("device=%s resumes %d requests of an earlier run", device, len(requests))
+            self._workers[device].submit(requests)
+
+    def _give_up(self, request: Request) -> None:
+        """The device or command is not there any more; the caller must hear that."""
+        error: BridgeError = Internal(secrets.token_hex(4))
+        if request.device not in self._workers:
+            error = DeviceNotFound(device=request.device, more={"disponibles": list(self._config.devices)})
+        reply = failed(error, self._config.language, request_id=request.request_id)
+        self._ledger.finish([Finish(request.id, reply)])
+        log.warning(
+            "request=%d device=%s command=%s can no longer be done", request.id, request.device, request.command
+        )
+
+    def _schedule(self) -> None:
+        """Look at every terminal, one after the other; forget what is old; show the broker that we live."""
+        spread = SPREAD_PER_HUNDRED_S * len(self._workers) / 100
+        for worker in self._workers.values():
+            if self._config.probe_interval or worker.owes_enable:
+                # Debts first; the rest at random moments, so that not all terminals are called at once.
+                first = 0.0 if worker.owes_enable else random.uniform(0, spread)  # noqa: S311 - only spreads the load
+                self._upkeep.later(("visit", worker.device.id), first, partial(self._visit, worker))
+        self._upkeep.later("forget", FORGET_FIRST_S, self._forget)
+        self._upkeep.later("pulse", PULSE_S, self._pulse)
+
+    def _visit(self, worker: Worker) -> float | None:
+        worker.visit()
+        return self._config.probe_interval or None
+
+    def _forget(self) -> float:
+        settings = self._config.ledger
+        try:
+            dropped = self._ledger.forget(keep_s=settings.keep, most=settings.max_requests)
+        except LedgerUnavailable as failure:
+            log.warning("old requests cannot be forgotten now: %s", failure)
+        else:
+            if dropped:
+                log.info("forgot %d old requests", dropped)
+        return FORGET_S
+
+    def _pulse(self) -> float:
+        """A publish that the broker confirms proves that the connection is alive in both directions."""
+        if self._mqtt.silent_for() > DEAF_AFTER_S:
+            self._mqtt.reconnect()
+        if self._mqtt.is_connected:
+            self._mqtt.publish(None, self._health())
+        return PULSE_S
+
+    def _note_answers(self) -> None:
+        """Answers are owed; soon after, nothing of what was asked may be left in the write-ahead log."""
+        self._outbox.wake()
+        self._upkeep.later("scrub", SCRUB_AFTER_S, self._ledger.scrub)
+
+    def _note_debt(self, device: str, tries: int) -> None:
+        pause = min(DEBT_FIRST_S * 2 ** min(tries, 10), DEBT_MOST_S)
+        self._upkeep.later(("debt", device), pause, self._workers[device].visit)
+
+    def _note_availability(self, device: str, reason: str | None) -> None:
+        state = {"state": "online"} if reason is None else {"state": "offline", "reason": reason}
+        body = encode(state)
+        with self._states_lock:
+            if self._states.get(device) == body:
+                return
+            self._states[device] = body
+        log.log(logging.INFO if reason is None else logging.WARNING, "device=%s %s", device, reason or "online")
+        self._mqtt.publish(None, Publication(self._topics.availability(device), body, retain=True))
+
+    def _state(self, state: str) -> Publication:
+        return Publication(self._topics.state, encode({"state": state, "instance": self.instance}), retain=True)
+
+    def _health(self) -> Publication:
+        waiting = sum(worker.waiting for worker in self._workers.values())
+        uptime = round(time.monotonic() - self._began)
+        body = {"instance": self.instance, "uptime_s": uptime, "waiting": waiting, "devices": len(self._workers)}
+        return Publication(self._topics.health, encode(body))
+
+    def _info(self) -> Publication:
+        info = {
+            "version": zkbridge.__version__,
+            "protocol": self._protocol,
+            "devices": list(self._config.devices),
+            "commands": list(self._commands),
+            "instance": self.instance,
+        }
+        return Publication(self._topics.info, encode(info), retain=True)
+
+    def _part_died(self, error: BaseException) -> None:
+        self.failure = self.failure or error
+        self.ended.set()

@@ -1,0 +1,123 @@
+"""The command line: arguments, logging, signals, exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+import zkbridge
+
+if TYPE_CHECKING:
+    from zkbridge.bridge import Bridge
+    from zkbridge.config import Config
+    from zkbridge.notify import Notifier
+
+#: Exit codes: a part failed; the configuration is wrong. Stopping as asked is 0.
+FAILED, WRONG_CONFIGURATION = 1, 2
+
+_ELSEWHERE = {
+    "simulate": "zkbridge.simulator.cli:simulate",
+    "demo": "zkbridge.demo:demo",
+    "check": "zkbridge.check:check",
+}
+
+
+class _Program(click.Group):
+    """Commands are imported when they are called: the daemon must not carry the simulator's weight."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command's name."""
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command, imported now if it lives elsewhere."""
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, name = _ELSEWHERE[cmd_name].split(":")
+        found: click.Command = getattr(importlib.import_module(module), name)
+        return found
+
+
+@click.command(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None})
+@click.version_option(zkbridge.__version__, prog_name="zkbridge")
+def main() -> None:
+    """The MQTT way into ZKTeco terminals: publish one message, get one honest answer."""
+
+
+@main.command()
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("config.yaml"),
+    envvar="ZKBRIDGE_CONFIG",
+    show_default=True,
+    help="The configuration file.",
+)
+def run(path: Path) -> None:
+    """Run the daemon until it is told to stop."""
+    from zkbridge import config as configuration  # noqa: PLC0415 - `--help` should not wait for it
+    from zkbridge.logs import set_up  # noqa: PLC0415 - as above
+
+    try:
+        config = configuration.load(path)
+    except configuration.ConfigError as error:
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+        sys.exit(WRONG_CONFIGURATION)
+    set_up(config.log)
+    sys.exit(_serve(config))
+
+
+def _serve(config: Config) -> int:
+    """The daemon's life; the exit code."""
+    from zkbridge.bridge import Bridge  # noqa: PLC0415 - as above
+    from zkbridge.ledger import LedgerInUse, LedgerTooNew, LedgerUnavailable  # noqa: PLC0415 - as above
+    from zkbridge.notify import Notifier  # noqa: PLC0415 - as above
+
+    try:
+        bridge = Bridge(config)
+    except (LedgerInUse, LedgerTooNew, LedgerUnavailable) as error:
+        click.echo(f"the state directory cannot be used: {error}", err=True)
+        return FAILED
+
+    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+        bridge.ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
+    notifier = Notifier()
+    bridge.start()
+    notifier.ready(bridge.status())
+    _watch(bridge, notifier)
+    notifier.stopping()
+    if bridge.failure is not None:
+        _abandon(bridge)
+    bridge.stop()
+    return 0
+
+
+def _watch(bridge: Bridge, notifier: Notifier) -> None:
+    """Wait for the end; in between tell systemd's watchdog that all is well, if it is."""
+    interval = notifier.interval()
+    while not bridge.ended.wait(interval):
+        if bridge.is_well():
+            notifier.alive(bridge.status())
+
+
+def _abandon(bridge: Bridge) -> NoReturn:
+    """A part died: what is on disk is safe, the rest cannot be trusted; systemd starts a new daemon."""
+    click.echo(f"a part of the bridge failed: {bridge.failure!r}", err=True)
+    sys.stderr.flush()
+    os._exit(FAILED)  # threads of a broken bridge must not hold up the restart
+
+
+if __name__ == "__main__":
+    main()

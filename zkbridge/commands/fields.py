@@ -1,0 +1,137 @@
+"""The fields that commands share: what counts as a user_id, a name, a card, and which rule a wrong one breaks."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import PydanticCustomError
+
+from zkbridge.contract.errors import FieldFault
+from zkbridge.contract.texts import shown
+
+MAX_CARD = 0xFFFFFFFF  # the card is a u32 in both record formats
+MAX_REQUEST_ID = 128
+USER, ADMINISTRATOR = 0, 14
+
+
+def _broken(rule: str, **facts: Any) -> PydanticCustomError:
+    """The fault that `faults_of` turns into a FieldFault."""
+    return PydanticCustomError("field", "{rule}", {"rule": rule, "facts": facts})
+
+
+def _plain(text: str) -> str:
+    # Cc: control characters. Cs: half a surrogate pair, which JSON can spell and no encoding can hold.
+    if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
+        raise _broken("control")
+    return text
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) and not _is_integer(value):
+        raise _broken("text")
+    return _plain(str(value))
+
+
+def _user_id(value: object) -> str:
+    return _filled(_text(value))
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, (str, Decimal)) and not _is_integer(value):
+        raise _broken("text_or_number")
+    return _filled(_plain(str(value)))
+
+
+def _filled(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise _broken("empty")
+    return text
+
+
+def _number(value: object, rule: str) -> int:
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+        return int(value.strip()[:40])
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _broken(rule)
+    return value
+
+
+def _privilege(value: object) -> int:
+    number = _number(value, "privilege")
+    if number not in (USER, ADMINISTRATOR):
+        raise _broken("privilege")
+    return number
+
+
+def _card(value: object) -> int:
+    number = 0 if value == "" else _number(value, "card")
+    if not 0 <= number <= MAX_CARD:
+        raise _broken("card")
+    return number
+
+
+def _request_id(value: object) -> str:
+    if not isinstance(value, str):
+        raise _broken("string")
+    if not value:
+        raise _broken("empty")
+    if len(value) > MAX_REQUEST_ID:
+        raise _broken("too_many", limit=MAX_REQUEST_ID)
+    if not value.isprintable():
+        raise _broken("unprintable")
+    return value
+
+
+def _instant(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        instant = None
+    if instant is None or instant.utcoffset() is None:
+        raise _broken("instant")
+    return instant
+
+
+UserId = Annotated[str, BeforeValidator(_user_id)]
+Name = Annotated[str, BeforeValidator(_name)]
+Password = Annotated[str, BeforeValidator(_text)]
+Privilege = Annotated[int, BeforeValidator(_privilege)]
+Card = Annotated[int, BeforeValidator(_card)]
+RequestId = Annotated[str, BeforeValidator(_request_id)]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+
+
+def read_request_id(body: object) -> str | None:
+    """The request_id of a payload, if it has one that can be read."""
+    try:
+        return _request_id(body["request_id"]) if isinstance(body, dict) else None
+    except (KeyError, PydanticCustomError):
+        return None
+
+
+def faults_of(error: ValidationError, known: Iterable[str]) -> list[FieldFault]:
+    """Every fault that pydantic found, in our words."""
+    return [_fault(dict(detail), list(known)) for detail in error.errors(include_url=False)]
+
+
+def _fault(detail: dict[str, Any], known: list[str]) -> FieldFault:
+    name = shown(str(detail["loc"][0])) if detail["loc"] else ""
+    if detail["type"] == "field":
+        return FieldFault(name, detail["ctx"]["rule"], detail["ctx"]["facts"])
+    if detail["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, known, n=1)
+        return FieldFault(name, "unknown_like", {"like": near[0]}) if near else FieldFault(name, "unknown")
+    return FieldFault(name, "text")

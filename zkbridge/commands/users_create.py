@@ -1,0 +1,75 @@
+"""users/create: one new user, unless the terminal holds that user_id already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from zkbridge.commands.fields import ADMINISTRATOR, USER, Card, Name, Password, Privilege, UserId
+from zkbridge.commands.registry import Change, Context, Params, command
+from zkbridge.config import Device, Policy
+from zkbridge.contract.errors import FieldFault, Forbidden, UserExists
+from zkbridge.terminal.session import Session
+from zkbridge.terminal.users import UserFields, UserTable, same, surely_unfit
+
+
+class Create(Params):
+    """A new user; password and card never leave for a log or a reply."""
+
+    user_id: UserId
+    name: Name
+    password: Password = Field(default="", repr=False)
+    privilege: Privilege = USER
+    card: Card = Field(default=0, repr=False)
+
+    def fields(self) -> UserFields:
+        """The user as asked for, before it is fitted to a terminal."""
+        return UserFields(self.user_id, self.name, self.password, self.privilege, self.card)
+
+    def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
+        """What fits no terminal with this device's encoding."""
+        return surely_unfit(self.fields(), encoding=device.encoding, name_overflow=device.name_overflow)
+
+    def check_policy(self, policy: Policy) -> None:
+        """Raise Forbidden for an administrator where those may not come over MQTT."""
+        if self.privilege == ADMINISTRATOR and not policy.administrators:
+            raise Forbidden("administrators")
+
+
+@command("users/create", params=Create, code="created", disables=True, repeatable=True)
+def create(session: Session, params: Create, context: Context) -> dict[str, Any] | Change:
+    """Plan the user, or answer if an earlier attempt of this request has written it already."""
+    table = session.users()
+    fields = session.fit(params.fields())
+    known = table.by_user_id(fields.user_id)
+    if known is not None:
+        if context.asked_before and same(known, fields, group=context.device.group):
+            return _body(fields, context)
+        raise UserExists(user_id=fields.user_id)
+    uid = _choose_uid(table, context)
+
+    def apply() -> dict[str, Any]:
+        session.add_user(fields, uid)
+        return _body(session.fit(fields), context)  # an empty terminal shows its record size only now
+
+    def kept(table: UserTable) -> bool:
+        user = table.by_user_id(fields.user_id)
+        return user is not None and same(user, fields, group=context.device.group)
+
+    return Change(key=fields.user_id, intent={"uid": uid}, apply=apply, grows=1, kept=kept)
+
+
+def _choose_uid(table: UserTable, context: Context) -> int:
+    """The uid of the last attempt if it is still free: should that write arrive late, it meets itself."""
+    uid: int = context.tried[-1]["uid"] if context.tried else 0
+    if uid and table.by_uid(uid) is None:
+        table.reserve(uid)
+        return uid
+    uid = table.next_uid()
+    table.reserve(uid)
+    return uid
+
+
+def _body(fields: UserFields, context: Context) -> dict[str, Any]:
+    return {"data": {"user_id": fields.user_id, "name": fields.name, "device_id": context.device.id}}

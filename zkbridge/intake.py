@@ -1,0 +1,232 @@
+"""From a message's bytes to a request that is kept, or an answer at once."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from zkbridge.commands import Command, Params
+from zkbridge.commands.fields import read_request_id
+from zkbridge.config import Config
+from zkbridge.contract.errors import (
+    BodyRequired,
+    BridgeError,
+    Busy,
+    DeviceNotFound,
+    Expired,
+    Forbidden,
+    Internal,
+    InvalidField,
+    PayloadTooLarge,
+    RequestIdReused,
+    RetainedRefused,
+)
+from zkbridge.contract.messages import Message, Reply, failed, parse_object
+from zkbridge.contract.texts import shown
+from zkbridge.contract.topics import BRIDGE, Topics, is_publishable, matches
+from zkbridge.ledger import Draft, Kept, Ledger, Request, Verdict
+
+log = logging.getLogger(__name__)
+
+#: What a caller whose request finds the queue full is told to wait, at least and at most.
+RETRY_AFTER_S = (1, 60)
+#: Requests that a healthy terminal takes a second, roughly: only to make `retry_after_s` reasonable.
+REQUESTS_PER_SECOND = 20
+
+
+class Intake:
+    """Judges messages in the contract's order and keeps them.
+
+    `waiting` tells how many requests a device has, `submit` hands new ones to its worker,
+    `answered` tells that answers are owed, `subscribed` lists the filters that the bridge itself listens to.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        commands: dict[str, Command],
+        *,
+        subscribed: Iterable[str],
+        waiting: Callable[[str], int],
+        submit: Callable[[str, list[Request]], None],
+        answered: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._commands = commands
+        self._topics = Topics(config.mqtt.base_topic)
+        self._subscribed = tuple(subscribed)
+        self._waiting = waiting
+        self._submit = submit
+        self._answered = answered
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """From now on new requests are answered busy."""
+        self._stopping.set()
+
+    def receive(self, messages: Iterable[Message]) -> None:
+        """Return once every message is kept. Raises LedgerUnavailable, and then none of them is."""
+        drafts = [draft for message in messages if (draft := self._draft(message)) is not None]
+        new: Counter[str] = Counter()
+
+        def admit(draft: Draft) -> Reply | None:
+            refusal = self._refusal(draft, new[draft.device])
+            if refusal is None:
+                new[draft.device] += 1
+            return refusal
+
+        kept = self._ledger.keep(drafts, admit=admit, reused=self._reused)
+        requests: dict[str, list[Request]] = {}
+        for draft, result in zip(drafts, kept, strict=True):
+            _tell(draft, result)
+            if result.request is not None:
+                requests.setdefault(result.request.device, []).append(result.request)
+        for device, waiting in requests.items():
+            self._submit(device, waiting)
+        if any(result.verdict is Verdict.ANSWERED for result in kept):
+            self._answered()
+
+    def _draft(self, message: Message) -> Draft | None:
+        parsed = self._topics.parse(message.topic)
+        if parsed is None or parsed[1] not in self._commands:
+            log.warning("a message on %s is no command of ours; set aside", shown(message.topic))
+            return None
+        address = self._address(message, *parsed)
+        if address is None:
+            log.error("a request came on a topic that leaves no room for its reply; it cannot be answered")
+            return None
+        try:
+            return self._judge(message, *parsed, address)
+        except BridgeError as refusal:
+            return self._refused(message, address, refusal)
+        except Exception:  # one odd message must not cost the others their answer
+            error_id = secrets.token_hex(4)
+            log.exception("error_id=%s a fault of the bridge's own", error_id)
+            return self._refused(message, address, Internal(error_id))
+
+    def _address(self, message: Message, device: str, command: str) -> Draft | None:
+        """Where the answer goes, and what tells this message from others."""
+        fallback = self._topics.reply(device, command)
+        wanted = message.response_topic
+        allowed = wanted is not None and self._may_reply_to(wanted, device)
+        topic = wanted if wanted is not None and allowed else fallback
+        if not is_publishable(topic):
+            return None
+        return Draft(
+            digest=self._ledger.digest(message.topic, message.payload, wanted, message.correlation_data),
+            topic=topic,
+            fallback=fallback if is_publishable(fallback) else topic,
+            connection=message.connection,
+            mid=message.mid,
+            dup=message.dup,
+            redeliverable=message.qos > 0,
+            retained=message.retain,
+            correlation=message.correlation_data,
+            response_topic_refused=wanted is not None and not allowed,
+            device=device,
+            command=command,
+        )
+
+    def _may_reply_to(self, topic: str, device: str) -> bool:
+        """The bridge lends nobody its rights: not to give commands, nor to speak of its own state."""
+        if not is_publishable(topic):
+            return False
+        own = (*self._subscribed, self._topics.availability("+"), f"{self._topics.base}/{BRIDGE}/#")
+        if any(matches(pattern, topic) for pattern in own):
+            return False
+        commands = (self._topics.command("+", name) for name in self._commands)
+        if any(matches(pattern, topic) for pattern in commands):
+            return False
+        base = self._topics.base
+        allowed = (
+            pattern.replace("{base}", base).replace("{device}", device) for pattern in self._config.mqtt.response_topics
+        )
+        return any(matches(pattern, topic) for pattern in allowed)
+
+    def _judge(self, message: Message, device: str, command_name: str, address: Draft) -> Draft:
+        """A request's draft. Raises what the caller is told instead, in the contract's order of checks."""
+        if len(message.payload) > self._config.mqtt.max_payload:
+            raise PayloadTooLarge(size=len(message.payload), limit=self._config.mqtt.max_payload)
+        if message.retain:
+            log.warning("a retained command on %s is not executed; clear it", shown(message.topic))
+            raise RetainedRefused
+        if device not in self._config.devices:
+            raise DeviceNotFound(device=shown(device), more={"disponibles": list(self._config.devices)})
+        command = self._commands[command_name]
+        params = command.parse(parse_object(message.payload), strict=self._config.strict)
+        self._check(params, command, device)
+        stored = params.stored()
+        return replace(
+            address,
+            request_id=params.request_id,
+            content=self._ledger.digest(stored),
+            params=stored,
+            expires_at=_expiry(params, message),
+        )
+
+    def _check(self, params: Params, command: Command, device: str) -> None:
+        faults = params.surely_wrong(self._config.devices[device])
+        if faults:
+            raise InvalidField(*faults)
+        policy = self._config.policy
+        if policy.commands is not None and command.name not in policy.commands:
+            raise Forbidden("command", command=command.name, device=device)
+        params.check_policy(policy)
+
+    def _refused(self, message: Message, address: Draft, refusal: BridgeError) -> Draft:
+        request_id = None if isinstance(refusal, PayloadTooLarge) else _peek_request_id(message.payload)
+        reply = failed(refusal, self._config.language, request_id=request_id)
+        return replace(address, reply=reply, request_id=request_id)
+
+    def _refusal(self, draft: Draft, new: int) -> Reply | None:
+        """Why a new request is not taken on now, if so."""
+        language = self._config.language
+        if draft.expires_at is not None and draft.expires_at <= time.time():
+            return failed(Expired.at(draft.expires_at), language, request_id=draft.request_id)
+        if self._stopping.is_set():
+            return failed(Busy("stopping", retry_after_s=10), language, request_id=draft.request_id)
+        waiting = self._waiting(draft.device) + new
+        if waiting < self._config.queue_limit:
+            return None
+        least, most = RETRY_AFTER_S
+        pause = min(most, max(least, waiting // REQUESTS_PER_SECOND))
+        busy = Busy("queue", retry_after_s=pause, waiting=waiting, device=draft.device)
+        return failed(busy, language, request_id=draft.request_id)
+
+    def _reused(self, draft: Draft) -> Reply:
+        error = RequestIdReused(request_id=draft.request_id)
+        return failed(error, self._config.language, request_id=draft.request_id)
+
+
+def _expiry(params: Params, message: Message) -> float | None:
+    """The earlier of the payload's `expires_at` and what is left of MQTT 5's message expiry."""
+    own = params.expires_at.timestamp() if params.expires_at else None
+    left = time.time() + message.expires_in_s if message.expires_in_s is not None else None
+    return min((instant for instant in (own, left) if instant is not None), default=None)
+
+
+def _peek_request_id(payload: bytes) -> str | None:
+    try:
+        return read_request_id(parse_object(payload))
+    except BodyRequired:
+        return None
+
+
+def _tell(draft: Draft, kept: Kept) -> None:
+    """One line for each message."""
+    where = (shown(draft.device), draft.command, draft.request_id)
+    if kept.request is not None:
+        log.info("kept request=%d device=%s command=%s request_id=%s", kept.request.id, *where)
+    elif kept.reply is not None:
+        level = logging.INFO if kept.reply.success else logging.WARNING
+        line = "answered device=%s command=%s request_id=%s status=%d code=%s"
+        log.log(level, line, *where, kept.reply.status, kept.reply.code)
+    else:
+        log.info("known already (%s) device=%s command=%s request_id=%s", kept.verdict.value, *where)

@@ -1,0 +1,41 @@
+"""What systemd is told (sd_notify(3)); nothing at all where there is no systemd."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+
+class Notifier:
+    """Sends to the socket that systemd named in NOTIFY_SOCKET when it started us."""
+
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+
+    def ready(self, status: str) -> None:
+        """The start is over."""
+        self._send(f"READY=1\nSTATUS={status}")
+
+    def alive(self, status: str) -> None:
+        """The watchdog may be calm for another interval."""
+        self._send(f"WATCHDOG=1\nSTATUS={status}")
+
+    def stopping(self) -> None:
+        """The stop has begun."""
+        self._send("STOPPING=1\nSTATUS=finishing what is in hand")
+
+    def interval(self) -> float | None:
+        """Seconds between signs of life: half of what the watchdog waits, None without a watchdog."""
+        microseconds = os.environ.get("WATCHDOG_USEC", "")
+        meant_for = os.environ.get("WATCHDOG_PID", "")
+        if not microseconds.isdecimal() or (meant_for and meant_for != str(os.getpid())):
+            return None
+        return int(microseconds) / 2e6
+
+    def _send(self, text: str) -> None:
+        if not self._address:
+            return
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+            line.sendto(text.encode(), self._address)

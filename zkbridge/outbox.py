@@ -1,0 +1,203 @@
+"""Replies on their way out, until the broker has confirmed them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from zkbridge.contract.messages import Publication
+from zkbridge.ledger import Answer, Ledger, LedgerUnavailable
+
+log = logging.getLogger(__name__)
+
+#: Answers under way at once; the rest waits on disk.
+WINDOW = 100
+#: An answer that was under way this often when the connection broke goes alone, last: it may be what breaks it.
+SUSPECT_AFTER = 2
+#: And after this many breaks it is set aside until the next start.
+GIVE_UP_AFTER = 5
+DISK_PAUSE_S = 1.0
+
+
+class Outbox:
+    """Publishes every answer that is owed. `publish(id, publication)` hands one over without waiting.
+
+    `confirmed`, `online` and `offline` are called by whoever talks to the broker, `wake` by whoever kept an answer.
+    """
+
+    def __init__(
+        self, ledger: Ledger, publish: Callable[[int, Publication], None], *, died: Callable[[BaseException], None]
+    ) -> None:
+        self._ledger = ledger
+        self._publish = publish
+        self._died = died
+        self._change = threading.Condition()
+        self._online = False
+        self._stopping = False
+        self._look = True
+        self._under_way: dict[int, Answer] = {}
+        self._confirmed: list[int] = []
+        self._refused: list[tuple[int, str]] = []
+        self._set_aside: set[int] = set()
+        self._breaks: dict[int, int] = {}
+        self._largest: int | None = None
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin to publish, as soon as the bridge is online."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """An answer was kept."""
+        with self._change:
+            self._look = True
+            self._change.notify()
+
+    def online(self, largest: int | None) -> None:
+        """The broker is there, and takes packets up to `largest` bytes (None: it did not say)."""
+        with self._change:
+            self._online, self._look, self._largest = True, True, largest
+            self._set_aside = {answer for answer in self._set_aside if self._breaks.get(answer, 0) >= GIVE_UP_AFTER}
+            self._change.notify()
+
+    def offline(self) -> None:
+        """The broker is gone: nothing under way was confirmed."""
+        with self._change:
+            self._online = False
+            for answer in self._under_way:
+                self._count_break(answer)
+            self._under_way.clear()
+            self._change.notify()
+
+    def confirmed(self, answer: int, refusal: str | None) -> None:
+        """The broker has taken an answer, or refused it with a reason."""
+        with self._change:
+            if self._under_way.get(answer) is None:
+                return
+            if refusal is None:
+                self._confirmed.append(answer)
+            else:
+                self._refused.append((answer, refusal))
+            self._change.notify()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until every answer that can be sent now is confirmed; whether that was reached."""
+        with self._change:
+            return self._change.wait_for(self._is_idle, timeout)
+
+    def stop(self) -> None:
+        """End the thread; what is not confirmed stays owed."""
+        with self._change:
+            self._stopping = True
+            self._change.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _is_idle(self) -> bool:
+        return not self._online or not (self._look or self._under_way or self._confirmed or self._refused)
+
+    def _count_break(self, answer: int) -> None:
+        self._breaks[answer] = self._breaks.get(answer, 0) + 1
+        if self._breaks[answer] == GIVE_UP_AFTER:
+            log.error("answer=%d was under way each time the broker hung up; set aside until the next start", answer)
+            self._set_aside.add(answer)
+
+    def _run(self) -> None:
+        try:
+            while self._wait():
+                try:
+                    self._settle()
+                    self._send()
+                except LedgerUnavailable as failure:
+                    log.error("replies cannot be looked after now: %s", failure)  # noqa: TRY400 - the sentence says it all
+                    self._rest()
+        except BaseException as error:  # the last line of a thread: whoever watches must hear of it
+            log.critical("the outbox died", exc_info=True)
+            self._died(error)
+
+    def _wait(self) -> bool:
+        with self._change:
+            self._change.wait_for(
+                lambda: (
+                    self._stopping or self._confirmed or self._refused or (self._online and self._look and self._room)
+                )
+            )
+            return not self._stopping
+
+    def _rest(self) -> None:
+        with self._change:
+            self._change.wait_for(lambda: self._stopping, DISK_PAUSE_S)
+
+    @property
+    def _room(self) -> int:
+        return WINDOW - len(self._under_way)
+
+    def _settle(self) -> None:
+        """Note what the broker took; redirect or set aside what it refused."""
+        with self._change:
+            confirmed, refused = list(self._confirmed), list(self._refused)
+        if confirmed:
+            self._ledger.sent(confirmed)
+        for answer, reason in refused:
+            self._handle_refusal(answer, reason)
+        with self._change:
+            for answer in [*confirmed, *(number for number, _ in refused)]:
+                self._under_way.pop(answer, None)
+                self._breaks.pop(answer, None)
+            self._look = self._look or bool(confirmed or refused)
+            del self._confirmed[: len(confirmed)], self._refused[: len(refused)]
+            self._change.notify_all()
+
+    def _handle_refusal(self, number: int, reason: str) -> None:
+        answer = self._under_way.get(number)
+        if answer is not None and answer.topic != answer.fallback:
+            log.warning("answer=%d refused on %s (%s); sent to %s", number, answer.topic, reason, answer.fallback)
+            self._ledger.redirect(number)
+            return
+        log.error(
+            "answer=%d refused by the broker on %s (%s); kept, and tried again at the next connection",
+            number,
+            answer.topic if answer else "its topic",
+            reason,
+        )
+        self._set_aside.add(number)
+
+    def _send(self) -> None:
+        with self._change:
+            if not (self._online and self._look and self._room > 0):
+                return
+            self._look = False
+            limit = WINDOW + len(self._under_way) + len(self._set_aside)
+        answers = self._ledger.owed(limit)
+        with self._change:
+            wanted = self._choose(answers) if self._online else []
+            self._look = self._look or len(answers) == limit
+            self._under_way.update({answer.id: answer for answer in wanted})
+        for answer in wanted:
+            self._publish(answer.id, _publication(answer))
+        with self._change:
+            self._change.notify_all()
+
+    def _choose(self, answers: list[Answer]) -> list[Answer]:
+        """What to send now; an answer that may be what breaks the connection goes when it is alone."""
+        free = [a for a in answers if a.id not in self._under_way and a.id not in self._set_aside]
+        free = [answer for answer in free if not self._is_too_large(answer)]
+        harmless = [answer for answer in free if self._breaks.get(answer.id, 0) < SUSPECT_AFTER]
+        if harmless or self._under_way:
+            return harmless[: self._room]
+        return free[:1]
+
+    def _is_too_large(self, answer: Answer) -> bool:
+        size = len(answer.body) + len(answer.topic.encode()) + len(answer.correlation or b"") + 100
+        if self._largest is None or size <= self._largest:
+            return False
+        log.error("answer=%d has %d bytes, the broker takes %d: kept, not sent", answer.id, size, self._largest)
+        self._set_aside.add(answer.id)
+        return True
+
+
+def _publication(answer: Answer) -> Publication:
+    return Publication(
+        answer.topic, answer.body, correlation_data=answer.correlation, status=answer.status, code=answer.code
+    )

@@ -1,0 +1,462 @@
+"""One thread a terminal: requests in order, never two at once, sharing a session."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from zkbridge.commands import Change, Command, Context, Params
+from zkbridge.config import Config, Device
+from zkbridge.contract.errors import (
+    BridgeError,
+    ConnectionFailure,
+    DeviceAuthFailed,
+    DeviceRejected,
+    Expired,
+    Internal,
+    TerminalError,
+)
+from zkbridge.contract.messages import Reply, failed, succeeded
+from zkbridge.contract.texts import say
+from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
+from zkbridge.retry import Interrupted, again
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.session import Known, Session, enable, open_session, reach
+
+log = logging.getLogger(__name__)
+
+#: How many changes are noted as running in one commit; more would stand noted but unasked if the budget ran out.
+ROUND = 64
+#: Seconds that a request may stand past its deadline before the watchdog is told: the closing of a session.
+GRACE_S = 30.0
+#: Seconds between attempts to keep an answer that the disk would not take.
+DISK_PAUSE_S = 1.0
+
+Outcome = Reply | Change | None
+
+
+@dataclass
+class Task:
+    """A request in hand: what earlier attempts did for it, and its answer once that is known."""
+
+    request: Request
+    command: Command
+    params: Params
+    asked: bool = False
+    tried: tuple[Any, ...] = ()
+    reply: Reply | None = None
+    replayed: bool = False
+
+
+@dataclass
+class _Visit:
+    """What one session did: which keys it touched, and the answers that wait for its end."""
+
+    touched: set[str] = field(default_factory=set)
+    written: list[tuple[Task, Change, dict[str, Any]]] = field(default_factory=list)
+    count_before: int | None = None
+
+
+class Worker:
+    """The requests of one device. `submit` hands over; a thread runs while there is something to do.
+
+    `answered` is called after replies were kept, `available` with None (the device answers) or a reason, `owing`
+    when the terminal may have been left disabled (and for how many conversations), `died` with what no request
+    could be blamed for.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        config: Config,
+        ledger: Ledger,
+        commands: dict[str, Command],
+        *,
+        answered: Callable[[], None],
+        available: Callable[[str, str | None], None],
+        owing: Callable[[str, int], None],
+        died: Callable[[BaseException], None],
+        owes_enable: bool = False,
+    ) -> None:
+        self.device = device
+        self._config = config
+        self._ledger = ledger
+        self._commands = commands
+        self._answered = answered
+        self._available = available
+        self._owing = owing
+        self._owing_for = 0
+        self._died = died
+        self._owes_enable = owes_enable
+        self._queue: deque[Request] = deque()
+        self._in_hand: list[Task] = []
+        self._visit_wanted = False
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._known = self._recall()
+        self._due: float | None = None
+
+    # -- handing over --------------------------------------------------------------------------------------------
+
+    def submit(self, requests: Iterable[Request]) -> None:
+        """Take requests that are kept; they are answered in this order."""
+        with self._lock:
+            self._queue.extend(requests)
+            self._wake()
+
+    def visit(self) -> None:
+        """Find out whether the terminal answers, and enable it if that is owed, unless it is being talked to."""
+        with self._lock:
+            self._visit_wanted = self._thread is None
+            self._wake()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait or are being worked on."""
+        return len(self._queue) + len(self._in_hand)
+
+    @property
+    def owes_enable(self) -> bool:
+        """Whether the terminal may still be disabled by us."""
+        return self._owes_enable
+
+    def overdue(self) -> bool:
+        """Whether a request is held longer than its deadline and the closing of its session can take."""
+        due = self._due
+        return due is not None and time.monotonic() > due + GRACE_S
+
+    def stop(self) -> None:
+        """Begin nothing new; what is in hand is finished or left for the next start."""
+        self._stop.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread; whether it has ended."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+        return thread is None or not thread.is_alive()
+
+    def _wake(self) -> None:
+        if self._thread is None and not self._stop.is_set() and (self._queue or self._visit_wanted):
+            self._thread = threading.Thread(target=self._run, name=f"terminal {self.device.id}", daemon=True)
+            self._thread.start()
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while self._has_work():
+                self._serve()
+        except BaseException as error:  # the last line of a thread: whoever watches must hear of it
+            log.critical("device=%s its worker died", self.device.id, exc_info=True)
+            self._died(error)
+
+    def _has_work(self) -> bool:
+        with self._lock:
+            if not self._stop.is_set() and (self._queue or self._in_hand or self._visit_wanted):
+                return True
+            self._thread = None
+            return False
+
+    def _serve(self) -> None:
+        """One conversation, with its retries: everything that waits shares its end if it fails for good."""
+        with self._lock:
+            visiting, self._visit_wanted = self._visit_wanted and not self._queue and not self._in_hand, False
+        deadline = Deadline.after(self._config.retry.deadline)
+        self._due = deadline.at
+        try:
+            if visiting:
+                self._call_on(deadline)
+            else:
+                self._converse(deadline)
+        except Interrupted:
+            self._in_hand.clear()  # the ledger has them; the next start goes on
+        except TerminalError as failure:
+            self._fail_all(failure)
+        except LedgerUnavailable as failure:
+            log.error("device=%s %s; trying again", self.device.id, failure)  # noqa: TRY400 - the sentence says it all
+            self._stop.wait(DISK_PAUSE_S)
+        except Exception as fault:  # noqa: BLE001 - a fault of ours must not lose the answers of all who wait
+            self._blame_ourselves(fault)
+        finally:
+            self._due = None
+        self._owing_for = self._owing_for + 1 if self._owes_enable else 0
+        if self._owes_enable:
+            self._owing(self.device.id, self._owing_for)
+
+    def _converse(self, deadline: Deadline) -> None:
+        again(
+            lambda: self._session(deadline),
+            retry=self._config.retry,
+            pause=self._stop.wait,
+            remaining=deadline.remaining,
+            before_pause=self._tell_retry,
+        )
+
+    def _call_on(self, deadline: Deadline) -> None:
+        """A visit without a request: pay what is owed, or only see whether somebody is there."""
+        if self._owes_enable:
+            enable(self.device, deadline=deadline, lock_dir=self._config.lock_dir)
+            self._settle_debt()
+        else:
+            reach(self.device, deadline=deadline, lock_dir=self._config.lock_dir)
+        self._available(self.device.id, None)
+
+    def _session(self, deadline: Deadline) -> None:
+        session = open_session(
+            self.device,
+            deadline=deadline,
+            known=self._known,
+            # Long enough for the session and one answer that is late; should we die, people wait no longer.
+            disable_for=math.ceil(self._config.session_budget + self.device.timeout),
+            lock_dir=self._config.lock_dir,
+        )
+        try:
+            with session:
+                self._available(self.device.id, None)
+                if any(task.asked for task in self._in_hand):
+                    session.refresh()  # some terminals show a written user only then
+                session.users()  # a table that cannot be read is everybody's refusal, not the first request's
+                visit = _Visit()
+                self._work(session, visit)
+                self._confirm(session, visit)
+        finally:
+            self._learn_from(session)
+            self._finish_answered()
+
+    def _learn_from(self, session: Session) -> None:
+        """What the session taught, whichever way it ended."""
+        if session.known != self._known:
+            self._known = session.known
+            self._remember(session.known)
+        if session.owes_enable:
+            self._owes_enable = True
+        elif self._owes_enable and session.enabled:
+            self._settle_debt()
+
+    # -- inside a session ----------------------------------------------------------------------------------------
+
+    def _work(self, session: Session, visit: _Visit) -> None:
+        """Rounds of planning, one commit, asking; until nothing is left or the budget is used up."""
+        passed_over: set[int] = set()
+        while True:
+            tasks = [task for task in self._in_hand if task.reply is None and task.request.id not in passed_over]
+            if not tasks and not self._stop.is_set():
+                tasks = self._take(ROUND)
+            if not tasks:
+                return
+            changes = []
+            for task in tasks[:ROUND]:
+                outcome = self._plan(session, task, visit)
+                if isinstance(outcome, Change):
+                    changes.append((task, outcome))
+                elif task.reply is None:
+                    passed_over.add(task.request.id)
+            if not self._ask(session, visit, changes):
+                return
+
+    def _take(self, most: int) -> list[Task]:
+        with self._lock:
+            requests = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+            tasks = [self._task(request) for request in requests]
+            self._in_hand.extend(tasks)
+        return tasks
+
+    def _task(self, request: Request) -> Task:
+        command = self._commands[request.command]
+        params = command.load(request.params)
+        return Task(request, command, params, asked=bool(request.tried), tried=request.tried)
+
+    def _plan(self, session: Session, task: Task, visit: _Visit) -> Change | None:
+        """The change to make; or None with the task's reply set, or without where it must wait for another session."""
+        expires_at = task.request.expires_at
+        if expires_at is not None and expires_at <= time.time() and not task.asked:
+            task.reply = self._failed(task, Expired.at(expires_at))
+            return None
+        earlier = self._earlier_reply(task)
+        context = Context(self.device, task.asked or earlier is not None, task.tried)
+        try:
+            outcome = task.command.run(session, task.params, context)
+        except (ConnectionFailure, DeviceAuthFailed):
+            raise
+        except BridgeError as refusal:
+            task.reply = self._failed(task, refusal)
+            return None
+        if not isinstance(outcome, Change):
+            task.reply = earlier or self._succeeded(task, outcome)
+            task.replayed = earlier is not None
+            return None
+        if outcome.key in visit.touched:
+            return None
+        visit.touched.add(outcome.key)
+        return outcome
+
+    def _earlier_reply(self, task: Task) -> Reply | None:
+        """The success of the request that this one may be a broker's replay of."""
+        if task.request.suspect_of is None:
+            return None
+        reply = self._ledger.reply_of(task.request.suspect_of)
+        return reply if reply is not None and reply.success else None
+
+    def _ask(self, session: Session, visit: _Visit, changes: list[tuple[Task, Change]]) -> bool:
+        """Note the changes on disk, then make them; False when the session has had its time."""
+        if not changes:
+            return session.disabled_for() < self._config.session_budget
+        if visit.count_before is None:
+            visit.count_before = len(session.users())
+        self._ledger.running((task.request.id, change.intent) for task, change in changes)
+        for task, change in changes:
+            if visit.written and session.disabled_for() >= self._config.session_budget:
+                return False
+            self._apply(visit, task, change)
+        return session.disabled_for() < self._config.session_budget
+
+    def _apply(self, visit: _Visit, task: Task, change: Change) -> None:
+        task.asked = True
+        task.tried = (*task.tried, change.intent)
+        try:
+            body = change.apply()
+        except (ConnectionFailure, DeviceAuthFailed):
+            raise
+        except BridgeError as refusal:
+            task.asked = False
+            task.reply = self._failed(task, refusal)
+        else:
+            visit.written.append((task, change, body))
+
+    def _confirm(self, session: Session, visit: _Visit) -> None:
+        """Refresh, and compare the terminal's own count; where it differs, its table has the last word."""
+        if not visit.written:
+            return
+        session.refresh()
+        growth = sum(change.grows for _, change, _ in visit.written)
+        count = session.count()
+        table = None
+        if visit.count_before is None or count != visit.count_before + growth:
+            log.warning(
+                "device=%s counts %s users where %s were expected; reading its table",
+                self.device.id,
+                "no" if count is None else count,
+                (visit.count_before or 0) + growth,
+            )
+            table = session.users(again=True)
+        for task, change, body in visit.written:
+            if table is None or change.kept(table):
+                task.reply = self._succeeded(task, body)
+            else:
+                task.reply = self._failed(task, self._not_kept())
+
+    def _not_kept(self) -> DeviceRejected:
+        return DeviceRejected("not_kept", host=self.device.host, port=self.device.port)
+
+    # -- answers -------------------------------------------------------------------------------------------------
+
+    def _succeeded(self, task: Task, body: dict[str, Any]) -> Reply:
+        message = say(task.command.name, self._config.language)
+        return succeeded({"message": message, **body}, code=task.command.code, request_id=task.request.request_id)
+
+    def _failed(self, task: Task, error: BridgeError) -> Reply:
+        return failed(error, self._config.language, request_id=task.request.request_id)
+
+    def _finish_answered(self) -> None:
+        """Keep every answer that is known; keep trying, for an answer must not be lost to a full disk."""
+        answered = [task for task in self._in_hand if task.reply is not None]
+        if not answered:
+            return
+        finishes = [Finish(task.request.id, task.reply, task.replayed) for task in answered if task.reply is not None]
+        while True:
+            try:
+                self._ledger.finish(finishes, owed_by=self.device.id if self._owes_enable else None)
+                break
+            except LedgerUnavailable as failure:
+                log.error("device=%s an answer cannot be kept yet: %s", self.device.id, failure)  # noqa: TRY400 - as above
+                if self._stop.wait(DISK_PAUSE_S):
+                    self._in_hand.clear()  # the next start reads the terminal again
+                    return
+        for task in answered:
+            self._in_hand.remove(task)
+            _tell_answer(task)
+        self._answered()
+
+    def _fail_all(self, failure: TerminalError) -> None:
+        """The conversation failed for good: so did everything that waits for it."""
+        if isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
+            self._available(self.device.id, failure.sentence(self._config.language))
+        self._take(len(self._queue))
+        for task in self._in_hand:
+            if task.reply is None:
+                if isinstance(failure, ConnectionFailure):
+                    failure.effect = "unknown" if task.asked else "none"
+                task.reply = self._failed(task, failure)
+        self._finish_answered()
+
+    def _blame_ourselves(self, fault: Exception) -> None:
+        error_id = secrets.token_hex(4)
+        log.error("device=%s error_id=%s a fault of the bridge's own", self.device.id, error_id, exc_info=fault)
+        for task in self._in_hand:
+            if task.reply is None:
+                task.reply = self._failed(task, Internal(error_id))
+        self._finish_answered()
+
+    # -- what is remembered --------------------------------------------------------------------------------------
+
+    def _recall(self) -> Known:
+        text = self._ledger.recall(self.device.id, "terminal")
+        return Known(**json.loads(text)) if text else Known()
+
+    def _remember(self, known: Known) -> None:
+        text = json.dumps(
+            {
+                "record_size": known.record_size,
+                "user_id_width": known.user_id_width,
+                "timed_disable": known.timed_disable,
+            }
+        )
+        try:
+            self._ledger.remember(self.device.id, "terminal", text)
+        except LedgerUnavailable as failure:
+            log.warning("device=%s what was learnt is not kept: %s", self.device.id, failure)
+
+    def _settle_debt(self) -> None:
+        try:
+            self._ledger.paid(self.device.id)
+        except LedgerUnavailable as failure:
+            log.warning("device=%s is enabled, but that is not kept: %s", self.device.id, failure)
+        else:
+            self._owes_enable = False
+
+    def _tell_retry(self, attempt: int, pause_s: float, failure: BaseException) -> None:
+        log.warning(
+            "device=%s attempt %d of %d failed, again in %.1f s: %s",
+            self.device.id,
+            attempt,
+            self._config.retry.attempts,
+            pause_s,
+            failure,
+        )
+
+
+def _tell_answer(task: Task) -> None:
+    request, reply = task.request, task.reply
+    if reply is None:
+        return
+    log.log(
+        logging.INFO if reply.success else logging.WARNING,
+        "answered request=%d device=%s command=%s request_id=%s status=%d code=%s seconds=%.2f",
+        request.id,
+        request.device,
+        request.command,
+        request.request_id,
+        reply.status,
+        reply.code,
+        max(0.0, time.time() - request.accepted_at),
+    )
