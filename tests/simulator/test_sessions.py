@@ -1,0 +1,262 @@
+"""Connections, sessions, keys, and people kept off."""
+
+import socket
+
+import pytest
+
+from tests.simulator.raw import TOP, RawClient, packed, scrambled
+from tests.support.waiting import wait_until
+
+TRANSPORTS = pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
+
+QUIET_S = 0.15
+
+
+@TRANSPORTS
+def test_connect_brings_a_session_id_in_the_header_and_no_data(terminal, raw, udp):
+    client = raw(terminal, connect=False, udp=udp)
+
+    answer = client.ask(1000)
+
+    assert (answer.code, answer.data) == (2000, b"")
+    assert answer.session not in {0, 0xFFFF}
+    assert terminal.sessions_open == 1
+
+
+def test_a_second_connect_on_a_connection_returns_the_same_session(terminal, raw):
+    client = raw(terminal)
+
+    assert client.ask(1000).session == client.session
+    assert terminal.sessions_open == 1
+
+
+def test_sessions_have_ids_of_their_own(terminal, raw):
+    assert len({raw(terminal).session for _ in range(5)}) == 5
+
+
+@TRANSPORTS
+def test_exit_ends_the_session_and_is_answered(terminal, raw, udp):
+    client = raw(terminal, udp=udp)
+
+    answer = client.ask(1001)
+
+    assert (answer.code, answer.session) == (2000, client.session)
+    assert terminal.sessions_open == 0
+
+
+@pytest.mark.parametrize("rude", [False, True], ids=["fin", "rst"])
+def test_a_client_that_leaves_without_exit_leaves_no_session(terminal, raw, rude):
+    client = raw(terminal)
+    if rude:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    client.close()
+
+    wait_until(lambda: terminal.sessions_open == 0)
+
+
+@TRANSPORTS
+def test_a_key_is_asked_for_and_checked(start, raw, udp):
+    terminal = start(comm_key=1234)
+    client = raw(terminal, connect=False, udp=udp)
+
+    client.session = (asked := client.ask(1000)).session
+    wrong = client.ask(1102, scrambled(1235, client.session))
+    right = client.ask(1102, scrambled(1234, client.session))
+
+    assert [asked.code, wrong.code, right.code] == [2005, 2005, 2000]
+
+
+@TRANSPORTS
+def test_any_ticks_make_a_good_key(start, raw, udp):
+    client = raw(start(comm_key=999999), connect=False, udp=udp)
+    client.session = client.ask(1000).session
+
+    assert client.ask(1102, scrambled(999999, client.session, ticks=201)).code == 2000
+
+
+@pytest.mark.parametrize("command", [50, 8, 1003, 1503, 11, 4242])
+@TRANSPORTS
+def test_nothing_is_done_before_the_key(start, raw, udp, command):
+    terminal = start(comm_key=7)
+    client = raw(terminal, connect=False, udp=udp)
+    client.session = client.ask(1000).session
+
+    assert client.ask(command, b"\x0b\0").code == 2005
+    assert not terminal.disabled
+
+
+@TRANSPORTS
+def test_nothing_is_done_without_connect(terminal, raw, udp):
+    client = raw(terminal, connect=False, udp=udp)
+
+    assert client.ask(50).code == 2005
+
+
+@TRANSPORTS
+def test_every_answer_carries_the_request_s_reply_id_and_the_session(terminal, raw, udp):
+    client = raw(terminal, udp=udp)
+
+    for reply_id in (5, 4, 65534, 0, 1):
+        client.reply_id = reply_id
+        answer = client.ask(50)
+        assert (answer.reply_id, answer.session) == (reply_id, client.session)
+
+
+def test_an_acknowledgement_of_the_client_is_never_answered(terminal, raw):
+    client = raw(terminal)
+
+    client.tell(2000)
+
+    assert client.silent(QUIET_S)
+
+
+@pytest.mark.parametrize("command", [2001, 65535, 4242, 0])
+def test_an_unknown_command_is_answered_as_unknown_without_data(terminal, raw, command):
+    answer = raw(terminal).ask(command, b"~ExtendFmt\0")
+
+    assert (answer.code, answer.data) == (65535, b"")
+
+
+def test_requests_in_one_segment_are_answered_one_by_one(terminal, raw):
+    client = raw(terminal)
+    packets = [packed(11, client.session, number, b"DeviceID\0") for number in range(3)]
+
+    client.socket.sendall(b"".join(TOP + len(packet).to_bytes(4, "little") + packet for packet in packets))
+
+    assert [client.read().reply_id for _ in packets] == [0, 1, 2]
+
+
+def test_a_request_may_arrive_byte_by_byte(terminal, raw):
+    client = raw(terminal)
+    packet = packed(11, client.session, 9, b"DeviceID\0")
+
+    for byte in TOP + len(packet).to_bytes(4, "little") + packet:
+        client.socket.sendall(bytes((byte,)))
+
+    assert client.read().data == b"DeviceID=1\0"
+
+
+def test_a_probe_that_is_closed_at_once_takes_no_place(start, raw):
+    terminal = start(second_connection="refuse")
+
+    for _ in range(10):
+        RawClient(terminal).close()
+        client = raw(terminal)
+        client.close()
+
+    assert terminal.connections_accepted == 20
+
+
+@TRANSPORTS
+def test_a_disabled_terminal_refuses_punches_until_it_is_enabled(terminal, raw, udp):
+    terminal.add_user("1")
+    client = raw(terminal, udp=udp)
+
+    assert client.ask(1003).code == 2000
+    assert (terminal.disabled, terminal.display, terminal.punch("1")) == (True, "working…", False)
+    assert client.ask(1002).code == 2000
+
+    assert (terminal.disabled, terminal.punch("1"), len(terminal.attendance())) == (False, True, 1)
+    assert len(terminal.disabled_spans()) == 1
+
+
+def test_a_plain_disable_survives_its_client(terminal, raw):
+    raw(terminal).ask(1003)
+    with RawClient(terminal) as client:
+        client.connect()
+        client.ask(1003, bytes(4))
+    wait_until(lambda: terminal.sessions_open == 1)
+
+    assert terminal.disabled
+
+
+def test_a_disable_with_seconds_ends_by_itself(terminal, raw):
+    client = raw(terminal)
+
+    client.ask(1003, (1).to_bytes(4, "little"))
+    assert terminal.disabled
+    wait_until(lambda: not terminal.disabled)
+
+    assert terminal.disabled_spans() == [pytest.approx(1.0, abs=0.01)]
+
+
+def test_a_longer_disable_replaces_the_timer_of_a_shorter(terminal, raw):
+    client = raw(terminal)
+
+    client.ask(1003, (1).to_bytes(4, "little"))
+    client.ask(1003)
+
+    assert terminal.disabled
+    assert terminal.machine.terminal._disabled_until is None
+    assert len(terminal.disabled_spans()) == 1
+
+
+def test_a_restart_drops_connections_and_comes_back_enabled_with_its_table(terminal, raw):
+    terminal.switches.restart_seconds = 0.05
+    terminal.add_user("5")
+    client = raw(terminal)
+    client.ask(1003)
+
+    assert client.ask(1004).code == 2000
+    assert client.ended() == "closed"
+    wait_until(lambda: terminal.powered)
+
+    assert not terminal.disabled
+    assert raw(terminal).sizes()[4] == 1
+
+
+def test_power_off_is_answered_and_then_nobody_listens(terminal, raw):
+    client = raw(terminal)
+
+    assert client.ask(1005).code == 2000
+    wait_until(lambda: not terminal.powered)
+
+    assert client.ended() == "closed"
+    with pytest.raises(ConnectionRefusedError):
+        RawClient(terminal)
+    assert terminal.display == "(off)"
+
+
+def test_pulling_the_plug_resets_connections_and_putting_it_back_keeps_the_port(terminal, raw):
+    port, client = terminal.port, raw(terminal)
+
+    terminal.power_off()
+    assert client.ended() == "reset"
+    terminal.power_on()
+
+    assert terminal.port == port
+    assert raw(terminal).ask(50).code == 2000
+
+
+def test_a_terminal_that_dies_silently_resets_an_old_connection_once_it_is_back(terminal, raw):
+    client = raw(terminal)
+
+    terminal.power_off("silent")
+    client.tell(50)
+    assert client.silent(QUIET_S)
+    terminal.power_on()
+    client.tell(50)
+
+    assert client.ended() == "reset"
+
+
+def test_sleep_and_resume_show_on_the_display(terminal, raw):
+    client = raw(terminal)
+
+    assert client.ask(1006).code == 2000
+    assert terminal.display == "(asleep)"
+    assert client.ask(1007).code == 2000
+    assert terminal.display != "(asleep)"
+
+
+def test_the_journal_tells_every_frame_and_no_contents(terminal, raw):
+    client = raw(terminal)
+
+    client.ask(11, b"~SerialNumber\0")
+
+    asked, answered = terminal.log[-2:]
+    assert (asked.direction, asked.command, asked.length, asked.connection) == ("in", 11, 14, 1)
+    assert (answered.direction, answered.command, answered.reply_id) == ("out", 2000, asked.reply_id)
+    assert terminal.counts[11] == 1
+    assert not hasattr(asked, "data")

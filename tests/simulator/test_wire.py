@@ -1,0 +1,166 @@
+"""Frames, checksums, keys and times against published vectors."""
+
+# ruff: noqa: DTZ001  a terminal knows no time zone
+
+import random
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.simulator.raw import TOP, packed, scrambled, summed
+from zkbridge.simulator import wire
+
+CHECKSUMS = {
+    "CONNECT": "e8 03 17 fc 00 00 00 00",
+    "EXIT": "e9 03 e6 dc 2e 1f 02 00",
+    "GET_FREE_SIZES": "32 00 9d e0 2e 1f 02 00",
+    "event ack of a client": "d0 07 01 d9 2e 1f 00 00",
+    "read ~SerialNumber": "0b 00 c2 97 2e 1f 01 00 7e 53 65 72 69 61 6c 4e 75 6d 62 65 72 00",
+    "read ZKFaceVersion": "0b 00 5a 17 f3 8d 03 00" + b"ZKFaceVersion\0".hex(),
+    "PIN width, odd length": "d0 07 29 6a f3 8d 0a 00 09",
+    "~Platform": "d0 07 71 4c f3 8d 0c 00" + b"~Platform=ZEM760_TFT\0".hex(),
+    "write LockOn": "0c 00 eb bb 84 c5 47 00" + b"LockOn=5\0".hex(),
+    "finger score 100": "f4 01 a7 fc 00 01 00 00 64",
+    "K40 CONNECT": "e8 03 16 fc 00 00 01 00",
+    "K40 answer": "d0 07 8e 8c a0 6b 01 00",
+    "AK3750 answer": "d0 07 f2 7a 3d 7d 00 00",
+    "AK3750 unknown": "ff ff b8 82 3d 7d 0a 00",
+    "punch on an F19": "f4 01 ac 12 01 00 00 00" + b"999111333".hex() + "00" * 15 + "01 00 12 06 19 11 29 05",
+}
+
+KEYS = [
+    (0, 0x1F2E, "61 7d 32 66"),
+    (0, 0x0001, "61 7d 32 79"),
+    (1234, 0x1F2E, "41 36 32 66"),
+    (1234, 0x1F99, "41 36 32 66"),
+    (1234, 0x2E2E, "41 36 32 57"),
+    (5678, 0x1F2E, "09 09 32 66"),
+    (123456, 0x6BA0, "26 7f 32 92"),
+    (999999, 0xFFFF, "22 81 32 96"),
+]
+
+TIMES = [
+    (datetime(2000, 1, 1), "00 00 00 00"),
+    (datetime(2018, 6, 25, 17, 41, 5), "31 b1 68 23"),
+    (datetime(2018, 6, 25, 17, 50, 35), "6b b3 68 23"),
+    (datetime(2026, 2, 28, 23, 59, 59), "7f f4 1c 32"),
+    (datetime(2099, 12, 31, 23, 59, 59), "ff f7 92 bf"),
+]
+
+
+@pytest.mark.parametrize("packet", [bytes.fromhex(text) for text in CHECKSUMS.values()], ids=CHECKSUMS)
+def test_a_captured_packet_is_made_again_byte_for_byte(packet):
+    read = wire.parse_packet(packet)
+
+    assert read is not None
+    assert read.intact
+    assert read.packet() == packet
+    assert summed(packet) == 0xFFFF
+
+
+@given(st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 65535), st.binary(max_size=300))
+def test_any_packet_has_the_standard_checksum(command, session, reply_id, data):
+    packet = wire.Frame(command, session, reply_id, data).packet()
+
+    assert summed(packet) == 0xFFFF
+    assert packet == packed(command, session, reply_id, data)
+
+
+def test_a_wrong_checksum_is_noticed():
+    good = bytes.fromhex(CHECKSUMS["CONNECT"])
+
+    assert not wire.parse_packet(good[:2] + b"\x18" + good[3:]).intact
+
+
+@pytest.mark.parametrize(("key", "session", "payload"), KEYS)
+def test_a_key_is_scrambled_as_the_sdk_does(key, session, payload):
+    assert wire.scramble_key(key, session, 50) == bytes.fromhex(payload)
+    assert scrambled(key, session) == bytes.fromhex(payload)
+
+
+def test_a_key_whose_sum_overflows_is_scrambled_too():
+    assert len(wire.scramble_key(0xFFFFFFFF, 0xFFFF, 50)) == 4
+
+
+@pytest.mark.parametrize(("when", "payload"), TIMES)
+def test_a_time_is_counted_in_months_of_31_days(when, payload):
+    assert wire.encode_time(when).to_bytes(4, "little") == bytes.fromhex(payload)
+    assert wire.decode_time(int.from_bytes(bytes.fromhex(payload), "little")) == when
+
+
+def test_the_highest_time_is_in_2133():
+    assert wire.decode_time(0xFFFFFFFF).year == 2133
+
+
+def test_a_slot_that_no_calendar_has_is_no_time():
+    thirtieth_of_february = ((26 * 12 + 1) * 31 + 29) * 86400
+
+    with pytest.raises(ValueError, match="day"):
+        wire.decode_time(thirtieth_of_february)
+
+
+def test_the_time_of_an_event_has_six_bytes():
+    assert wire.event_time(datetime(2018, 6, 25, 17, 41, 5)) == bytes.fromhex("12 06 19 11 29 05")
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"12345678", 0x6C8AED),
+        (b"123456789", 0x7EAEEF),
+        (b"\xff" * 20, 0x10EF),
+        (bytes(range(256)), 0xBFEBCB),
+    ],
+)
+def test_an_uploaded_buffer_has_the_published_checksum(data, value):
+    assert wire.buffer_checksum(data) == value
+
+
+def stream(*packets: bytes) -> bytes:
+    return b"".join(TOP + len(packet).to_bytes(4, "little") + packet for packet in packets)
+
+
+@given(st.lists(st.binary(max_size=60), min_size=1, max_size=5), st.integers(0, 2**32))
+def test_requests_are_found_however_the_stream_is_cut(contents, seed):
+    packets = [packed(11, 7, number, data) for number, data in enumerate(contents)]
+    whole, rng, parser, found = stream(*packets), random.Random(seed), wire.StreamParser(), []
+
+    while whole:
+        size = rng.randint(1, len(whole))
+        found += parser.feed(whole[:size])
+        whole = whole[size:]
+
+    assert [frame.data for frame in found] == contents
+
+
+def test_bytes_beyond_the_declared_length_belong_to_the_request():
+    packet = packed(11, 0, 1, b"~SerialNumber\0")
+    with_length_of_zklib = TOP + (8).to_bytes(4, "little") + packet
+
+    found = wire.StreamParser().feed(with_length_of_zklib + stream(packed(50, 0, 2)))
+
+    assert [(frame.command, frame.data) for frame in found] == [(11, b"~SerialNumber\0"), (50, b"")]
+
+
+def test_rubbish_before_a_request_is_skipped():
+    assert [frame.command for frame in wire.StreamParser().feed(b"GET / HTTP/1.1\r\n" + stream(packed(50, 0, 1)))] == [
+        50
+    ]
+
+
+def test_a_length_that_no_request_has_is_rubbish():
+    parser = wire.StreamParser()
+
+    found = parser.feed(TOP + b"\xff\xff\xff\xff" + stream(packed(50, 0, 1)))
+
+    assert [frame.command for frame in found] == [50]
+
+
+@given(st.lists(st.binary(max_size=40), max_size=10))
+def test_no_bytes_break_the_parser(chunks):
+    parser = wire.StreamParser()
+
+    for chunk in chunks:
+        parser.feed(chunk)
