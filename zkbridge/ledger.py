@@ -216,7 +216,7 @@ class Ledger:
         self._db = self._open()
         self._key = self._load_key()
         self._connection = int(self._fact("ledger", "connection") or 0)
-        self._active_connection = self._last_active_connection()
+        self._in_use = self._used_before = self._last_connection_in_use()
 
     # -- messages in ---------------------------------------------------------------------------------------------
 
@@ -259,9 +259,10 @@ class Ledger:
     ) -> Kept:
         if draft.retained and not self._first_sight(db, draft):
             return Kept(Verdict.KNOWN)
+        if draft.connection > self._in_use:
+            self._used_before, self._in_use = self._in_use, draft.connection
         if draft.dup and self._is_redelivery(db, draft):
             return Kept(Verdict.KNOWN)
-        self._active_connection = max(self._active_connection, draft.connection)
         if draft.reply is not None:
             return self._answer(db, draft, draft.reply)
         if (copy := self._copy_of(db, draft)) is not None:
@@ -280,10 +281,9 @@ class Ledger:
 
         The packet id of an older connection proves nothing: the broker may have given it to another message.
         """
-        recent = (draft.connection, self._active_connection)
         row = db.execute(
             "SELECT max(id) FROM answers WHERE digest = ? AND mid = ? AND connection IN (?, ?)",
-            (draft.digest, draft.mid, *recent),
+            (draft.digest, draft.mid, draft.connection, self._used_before),
         ).fetchone()
         if row[0] is None:
             return False
@@ -669,7 +669,7 @@ class Ledger:
         rows = self._read("SELECT value FROM facts WHERE subject = ? AND name = ?", subject, name)
         return str(rows[0][0]) if rows else None
 
-    def _last_active_connection(self) -> int:
+    def _last_connection_in_use(self) -> int:
         return int(self._read("SELECT coalesce(max(connection), 0) FROM answers")[0][0])
 
 

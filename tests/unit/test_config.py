@@ -1,0 +1,172 @@
+"""The configuration: every fault named by its path, defaults as config.yaml shows them, secrets from files."""
+
+from pathlib import Path
+
+import pytest
+
+from zkbridge.config import Config, ConfigError, load, parse_yaml, state_dir
+
+ROOT = Path(__file__).parents[2]
+MINIMAL = "devices: {principal: {host: 192.168.1.201}}\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+def faults(folder: Path, text: str, environment: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(write(folder, text), environment or {})
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_the_example_shows_every_key_with_its_default():
+    shown = parse_yaml((ROOT / "config.yaml").read_text())
+    loaded = load(ROOT / "config.yaml", {})
+    default = Config.model_validate({"devices": {"x": {"host": "h"}}})
+
+    def keys(model, mapping, secrets=()):
+        wanted = {name for name in type(model).model_fields if name not in ("id", "password")} | set(secrets)
+        assert set(mapping) == wanted, type(model).__name__
+
+    keys(default, shown)
+    keys(default.mqtt, shown["mqtt"], ["password_file"])
+    keys(default.retry, shown["retry"])
+    keys(default.policy, shown["policy"])
+    keys(default.ledger, shown["ledger"])
+    keys(default.log, shown["log"])
+    keys(default.devices["x"], shown["devices"]["entrada"])
+    assert loaded.model_copy(update={"devices": default.devices}) == default
+    entrada = loaded.devices["entrada"].model_copy(update={"id": "x", "host": "h"})
+    assert entrada == default.devices["x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("devices: {entrada: {host: x, port: 70000}}", "devices.entrada.port: 70000 is not a port (1 to 65535)"),
+        ("devices: {entrada: {host: x, port: true}}", "devices.entrada.port: True is not a port (1 to 65535)"),
+        ("devices: {entrada: {}}", "devices.entrada.host: is required"),
+        ("devices: {entrada: {host: 'a b'}}", "devices.entrada.host: 'a b' is not a host name or address"),
+        (
+            "devices: {entrada: {host: 'x;touch y/'}}",
+            "devices.entrada.host: 'x;touch y/' is not a host name or address",
+        ),
+        ("devices: {entrada: }", "devices.entrada: must be a mapping of keys and values"),
+        ("devices: {}", "devices: must name at least one device"),
+        ("", "devices: is required"),
+        ("devices: {bridge: {host: x}}", "devices.bridge: 'bridge' is not a device id"),
+        ("devices: {a.b: {host: x}}", "devices.a.b: 'a.b' is not a device id"),
+        (MINIMAL + "mqtt: {hots: x}", "mqtt.hots: no such key (did you mean host?)"),
+        (MINIMAL + "mqtt: {protocol: 4}", "mqtt.protocol: must be 'auto', '5' or '3.1.1'"),
+        (MINIMAL + "mqtt: {base_topic: a.b}", "mqtt.base_topic: 'a.b' is not a base topic"),
+        (MINIMAL + "mqtt: {base_topic: 'zk/#'}", "mqtt.base_topic: 'zk/#' is not a base topic"),
+        (MINIMAL + "mqtt: {response_topics: ['a/#/b']}", "mqtt.response_topics.0: 'a/#/b' is not a topic filter"),
+        (MINIMAL + "retry: {attempts: 0}", "retry.attempts: must be greater than or equal to 1"),
+        (MINIMAL + "session_budget: 0", "session_budget: must be greater than 0"),
+        (MINIMAL + "session_budget: 2s", "session_budget: '2s' is not a number of seconds"),
+        (MINIMAL + "language: fr", "language: must be 'es' or 'en'"),
+        (MINIMAL + "log: {level: loud}", "log.level: must be 'debug', 'info', 'warning' or 'error'"),
+        ("devices: {x: {host: h, encoding: klingon}}", "devices.x.encoding: 'klingon' is not a known encoding"),
+        ("devices: {x: {host: h, record: 5}}", "devices.x.record: must be 'auto', 72 or 28"),
+        ("devices: {x: {host: h, comm_key_file: gone}}", "devices.x.comm_key_file: gone: No such file"),
+        ("- a\n- b\n", "must be a mapping with keys such as mqtt and devices"),
+        ("devices: {x: {host: h}, x: {host: i}}", 'found duplicate key "x"'),
+        ("devices: [\n", "line 2, column 1:"),
+    ],
+)
+def test_every_fault_is_named_by_its_path(tmp_path, text, fault):
+    assert any(fault in said for said in faults(tmp_path, text)), faults(tmp_path, text)
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    said = faults(tmp_path, "mqtt: {port: 0}\ndevices: {x: {host: h, timeout: -1}}\nqueue_limit: 0\n")
+
+    assert [line.split(":")[0] for line in said] == ["mqtt.port", "devices.x.timeout", "queue_limit"]
+
+
+def test_a_file_that_cannot_be_read_is_a_fault(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load(tmp_path / "gone.yaml", {})
+
+    (tmp_path / "latin.yaml").write_bytes(b"devices: {x: {host: \xff}}")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load(tmp_path / "latin.yaml", {})
+
+
+def test_variables_override_the_file(tmp_path):
+    path = write(tmp_path, "devices: {Puerta: {host: 192.168.1.201}}\nmqtt: {host: a}\n")
+    config = load(
+        path,
+        {
+            "ZKBRIDGE_MQTT__HOST": "broker.local",
+            "ZKBRIDGE_MQTT__PASSWORD": "12345",
+            "ZKBRIDGE_DEVICES__PUERTA__PORT": "4371",
+            "ZKBRIDGE_RETRY__ATTEMPTS": "5",
+            "ZKBRIDGE_CONFIG": "ignored",
+            "OTHER": "ignored",
+        },
+    )
+
+    assert config.mqtt.host == "broker.local"
+    assert config.mqtt.password == "12345"
+    assert config.devices["Puerta"].port == 4371
+    assert config.retry.attempts == 5
+
+
+def test_a_variable_that_names_no_key_is_a_fault(tmp_path):
+    assert faults(tmp_path, MINIMAL, {"ZKBRIDGE_MQTT__HOTS": "x"}) == ["mqtt.hots: no such key (did you mean host?)"]
+    said = faults(tmp_path, MINIMAL, {"ZKBRIDGE_LANGUAGE__X__Y": "x", "ZKBRIDGE_LANGUAGE": "es"})
+    assert said == ["ZKBRIDGE_LANGUAGE__X__Y: does not name a key of the configuration"]
+
+
+def test_secrets_come_from_files_and_are_never_shown(tmp_path):
+    (tmp_path / "pw").write_text("s3cret\n")
+    (tmp_path / "key").write_text("778899\n")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "broker").write_text("from systemd")
+    path = write(
+        tmp_path,
+        "mqtt: {username: u, password_file: pw}\n"
+        "devices: {a: {host: h, comm_key_file: key}, b: {host: h, comm_key_file: '$WHERE/key'}}\n",
+    )
+
+    config = load(path, {"WHERE": str(tmp_path)})
+
+    assert config.mqtt.password == "s3cret"
+    assert config.devices["a"].comm_key == config.devices["b"].comm_key == 778899
+    assert "s3cret" not in repr(config)
+    assert "778899" not in repr(config)
+    path.write_text("mqtt: {password_file: broker}\n" + MINIMAL)
+    assert load(path, {"CREDENTIALS_DIRECTORY": str(credentials)}).mqtt.password == "from systemd"
+
+
+def test_a_secret_that_is_no_number_is_not_quoted(tmp_path):
+    (tmp_path / "key").write_text("hunter2\n")
+
+    said = faults(tmp_path, "devices: {a: {host: h, comm_key_file: key}}\n")
+
+    assert said == ["devices.a.comm_key_file: key: must hold a decimal number"]
+
+
+def test_the_port_follows_tls(tmp_path):
+    assert load(write(tmp_path, MINIMAL + "mqtt: {tls: {}}"), {}).mqtt.port == 8883
+    assert load(write(tmp_path, MINIMAL + "mqtt: {tls: {}, port: 1884}"), {}).mqtt.port == 1884
+    assert load(write(tmp_path, MINIMAL + "mqtt: {tls: }"), {}).mqtt.port == 1883
+
+
+def test_a_protocol_may_be_written_as_a_number(tmp_path):
+    assert load(write(tmp_path, MINIMAL + "mqtt: {protocol: 5}"), {}).mqtt.protocol == "5"
+
+
+def test_the_state_directory_is_systemds_or_the_users(tmp_path):
+    config = load(write(tmp_path, MINIMAL), {})
+
+    assert state_dir(config, {"STATE_DIRECTORY": "/var/lib/zkbridge:/other"}) == Path("/var/lib/zkbridge")
+    assert state_dir(config, {"XDG_STATE_HOME": "/x"}) == Path("/x/zkbridge")
+    assert state_dir(config, {"HOME": "/home/pi"}) == Path("/home/pi/.local/state/zkbridge")
+    configured = load(write(tmp_path, MINIMAL + "state_dir: /data/zk"), {})
+    assert state_dir(configured, {"STATE_DIRECTORY": "/var/lib/zkbridge"}) == Path("/data/zk")

@@ -1,0 +1,411 @@
+"""The ledger: nothing kept is lost, nothing is done twice, nothing secret stays."""
+
+import json
+import os
+import sqlite3
+import stat
+import threading
+from dataclasses import replace
+
+import pytest
+
+from zkbridge.contract.errors import Busy, RequestIdReused
+from zkbridge.contract.messages import Reply, failed
+from zkbridge.ledger import (
+    MIGRATIONS,
+    Draft,
+    Finish,
+    Ledger,
+    LedgerInUse,
+    LedgerTooNew,
+    LedgerUnavailable,
+    State,
+    Verdict,
+)
+
+SECRET = b'{"user_id":"1","password":"geheim77","card":4455667788}'
+CREATED = Reply(200, "created", b'{"success":true}')
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path)
+    yield ledger
+    ledger.close()
+
+
+def draft(ledger, name="a", **changes):
+    made = Draft(
+        digest=ledger.digest(name),
+        topic="zk/p/users/create/reply",
+        fallback="zk/p/users/create/reply",
+        connection=1,
+        mid=1,
+        redeliverable=True,
+        device="p",
+        command="users/create",
+        content=ledger.digest("content", name),
+        params=SECRET,
+    )
+    return replace(made, **changes)
+
+
+def keep(ledger, *drafts, admit=lambda _draft: None):
+    return ledger.keep(drafts, admit=admit, reused=lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
+
+
+def contents(folder):
+    return b"".join(path.read_bytes() for path in folder.iterdir() if path.name.startswith("ledger.db"))
+
+
+def test_a_request_goes_from_accepted_to_sent(ledger):
+    (kept,) = keep(ledger, draft(ledger))
+    assert kept.verdict is Verdict.NEW
+    request = kept.request.id
+    assert [(r.id, r.state, r.tried) for r in ledger.unfinished()] == [(request, State.ACCEPTED, ())]
+
+    ledger.running([(request, {"uid": 7})])
+    assert [(r.state, r.tried) for r in ledger.unfinished()] == [(State.RUNNING, ({"uid": 7},))]
+    assert ledger.owed(10) == []
+
+    ledger.finish([Finish(request, CREATED)])
+    assert ledger.unfinished() == []
+    (answer,) = ledger.owed(10)
+    assert (answer.topic, answer.body, answer.status, answer.code) == (
+        "zk/p/users/create/reply",
+        b'{"success":true}',
+        200,
+        "created",
+    )  # fmt: skip - one comparison
+
+    ledger.sent([answer.id])
+    assert ledger.owed(10) == []
+    state = sqlite3.connect(ledger.path).execute("SELECT state FROM requests").fetchone()[0]
+    assert state == "sent"
+
+
+def test_everything_survives_a_restart(tmp_path):
+    first = Ledger(tmp_path)
+    (one,) = keep(first, draft(first, "one"))
+    keep(first, draft(first, "two", mid=2))
+    first.running([(one.request.id, {"uid": 3})])
+    first.owe("p")
+    first.remember("p", "terminal", "72")
+    first.close()
+
+    second = Ledger(tmp_path)
+
+    assert [(r.params, r.tried) for r in second.unfinished()] == [(SECRET, ({"uid": 3},)), (SECRET, ())]
+    assert second.debts() == {"p"}
+    assert second.recall("p", "terminal") == "72"
+    second.close()
+
+
+def test_a_finished_request_leaves_no_secret_behind(tmp_path):
+    ledger = Ledger(tmp_path)
+    (kept,) = keep(ledger, draft(ledger))
+    assert b"geheim77" in contents(tmp_path)
+
+    ledger.finish([Finish(kept.request.id, CREATED)])
+    ledger.scrub()
+
+    assert b"geheim77" not in contents(tmp_path)
+    assert b"4455667788" not in contents(tmp_path)
+    ledger.close()
+
+
+def test_the_files_are_for_their_owner_only(tmp_path):
+    os.umask(0)
+    ledger = Ledger(tmp_path / "state")
+    keep(ledger, draft(ledger))
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").iterdir()}
+
+    assert set(modes.values()) == {0o600}, modes
+    assert {"ledger.db", "ledger.db-wal", "ledger.key", "ledger.lock"} <= set(modes)
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    ledger.close()
+    os.umask(0o022)
+
+
+def test_a_copy_with_the_same_request_id_waits_for_the_same_answer(ledger):
+    (first,) = keep(ledger, draft(ledger, request_id="r-1"))
+    (second,) = keep(ledger, draft(ledger, "b", request_id="r-1", mid=2, content=ledger.digest("content", "a")))
+    assert second.verdict is Verdict.UNDER_WAY
+
+    ledger.finish([Finish(first.request.id, CREATED)])
+    (third,) = keep(ledger, draft(ledger, "c", request_id="r-1", mid=3, content=ledger.digest("content", "a")))
+
+    assert third.verdict is Verdict.ANSWERED
+    assert [answer.body for answer in ledger.owed(10)] == [
+        b'{"success":true}',
+        b'{"success":true,"replayed":true}',
+        b'{"success":true,"replayed":true}',
+    ]  # fmt: skip - one comparison
+
+
+def test_a_request_id_with_other_content_is_refused(ledger):
+    keep(ledger, draft(ledger, request_id="r-1"))
+
+    (other,) = keep(ledger, draft(ledger, "b", request_id="r-1", mid=2))
+
+    assert other.reply.code == "request_id_reused"
+    assert [answer.code for answer in ledger.owed(10)] == ["request_id_reused"]
+
+
+def test_what_was_turned_away_may_be_asked_again_with_its_request_id(ledger):
+    busy = failed(Busy("stopping", retry_after_s=10), "es")
+    (refused,) = keep(ledger, draft(ledger, request_id="r-1"), admit=lambda _draft: busy)
+    assert refused.reply.code == "busy"
+
+    (again,) = keep(ledger, draft(ledger, "b", request_id="r-1", mid=2))
+
+    assert again.verdict is Verdict.NEW
+
+
+def test_a_redelivery_is_the_same_request_and_has_one_answer(ledger):
+    (first,) = keep(ledger, draft(ledger, connection=1, mid=5))
+
+    (again,) = keep(ledger, draft(ledger, connection=2, mid=5, dup=True))
+    assert again.verdict is Verdict.KNOWN
+    ledger.finish([Finish(first.request.id, CREATED)])
+    (later,) = keep(ledger, draft(ledger, connection=3, mid=5, dup=True))
+
+    assert later.verdict is Verdict.KNOWN
+    assert len(ledger.owed(10)) == 1
+
+
+def test_a_redelivered_refusal_is_answered_once(ledger):
+    reply = failed(RequestIdReused(request_id="x"), "es")
+    keep(ledger, draft(ledger, reply=reply))
+
+    (again,) = keep(ledger, draft(ledger, reply=reply, connection=2, dup=True))
+
+    assert again.verdict is Verdict.KNOWN
+    assert len(ledger.owed(10)) == 1
+
+
+def test_the_same_words_twice_are_two_requests(ledger):
+    first, second = keep(ledger, draft(ledger, mid=1), draft(ledger, mid=2))
+
+    assert first.request.id != second.request.id
+    assert second.request.suspect_of is None
+
+
+def test_a_redelivery_under_a_new_packet_id_is_left_to_the_terminal_to_settle(ledger):
+    (first,) = keep(ledger, draft(ledger, connection=1, mid=5))
+
+    (again,) = keep(ledger, draft(ledger, connection=2, mid=1, dup=True))
+    (unmarked,) = keep(ledger, draft(ledger, connection=2, mid=2))
+    (quality_0,) = keep(ledger, draft(ledger, connection=2, mid=0, redeliverable=False))
+
+    assert again.request.suspect_of == first.request.id
+    assert unmarked.request.suspect_of == first.request.id
+    assert quality_0.request.suspect_of is None
+
+
+def test_a_packet_id_of_long_ago_proves_nothing(ledger):
+    (first,) = keep(ledger, draft(ledger, connection=1, mid=5))
+    keep(ledger, draft(ledger, "other", connection=2, mid=6))
+
+    (again,) = keep(ledger, draft(ledger, connection=3, mid=5, dup=True))
+
+    assert again.verdict is Verdict.NEW
+    assert again.request.suspect_of == first.request.id
+
+
+def test_a_retained_command_is_answered_once_per_content(ledger):
+    reply = Reply(409, "retained_refused", b"{}")
+
+    verdicts = [keep(ledger, draft(ledger, name, retained=True, reply=reply))[0].verdict for name in ("a", "a", "b")]
+
+    assert verdicts == [Verdict.ANSWERED, Verdict.KNOWN, Verdict.ANSWERED]
+
+
+def test_a_stored_reply_is_not_overwritten(ledger):
+    (kept,) = keep(ledger, draft(ledger))
+    ledger.finish([Finish(kept.request.id, CREATED)])
+
+    ledger.finish([Finish(kept.request.id, Reply(500, "internal", b"{}"))])
+
+    assert ledger.reply_of(kept.request.id) == CREATED
+
+
+def test_a_refused_topic_falls_back(ledger):
+    (kept,) = keep(ledger, draft(ledger, topic="zk/replies/me"))
+    ledger.finish([Finish(kept.request.id, CREATED)])
+    (answer,) = ledger.owed(10)
+
+    ledger.redirect(answer.id)
+
+    assert [a.topic for a in ledger.owed(10)] == ["zk/p/users/create/reply"]
+
+
+def test_debts_are_kept_with_the_answer_and_paid_once(ledger):
+    (kept,) = keep(ledger, draft(ledger))
+
+    ledger.finish([Finish(kept.request.id, CREATED)], owed_by="p")
+    assert ledger.debts() == {"p"}
+    ledger.paid("p")
+
+    assert ledger.debts() == set()
+
+
+def test_what_is_old_or_too_much_is_forgotten_but_nothing_unfinished_or_unsent(tmp_path):
+    now = [1000.0]
+    ledger = Ledger(tmp_path, clock=lambda: now[0])
+    for number in range(10):
+        (kept,) = keep(ledger, draft(ledger, str(number), mid=number))
+        if number != 3:
+            ledger.finish([Finish(kept.request.id, CREATED)])
+        if number not in (3, 4):
+            ledger.sent([ledger.owed(10)[-1].id])
+
+    assert ledger.forget(keep_s=100, most=100) == 0
+    assert ledger.forget(keep_s=100, most=7) == 3
+    now[0] += 200
+    ledger.forget(keep_s=100, most=100)
+
+    assert [request.id for request in ledger.unfinished()] == [4]
+    assert [answer.id for answer in ledger.owed(10)] == [5]
+    ledger.close()
+
+
+def test_two_daemons_cannot_share_a_folder(tmp_path):
+    first = Ledger(tmp_path)
+
+    with pytest.raises(LedgerInUse):
+        Ledger(tmp_path)
+
+    first.close()
+    Ledger(tmp_path).close()
+
+
+def test_a_damaged_ledger_is_kept_aside_and_said_loudly(tmp_path, caplog):
+    (tmp_path / "ledger.db").write_bytes(b"this is not a database, it is a sentence. " * 100)
+
+    ledger = Ledger(tmp_path)
+
+    assert keep(ledger, draft(ledger))[0].verdict is Verdict.NEW
+    (aside,) = tmp_path.glob("ledger.db.damaged-*")
+    assert aside.read_bytes().startswith(b"this is not a database")
+    assert "the ledger is damaged" in caplog.text
+    ledger.close()
+
+
+def test_a_ledger_with_a_broken_page_is_kept_aside(tmp_path, caplog):
+    ledger = Ledger(tmp_path)
+    keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(200)))
+    ledger.close()
+    raw = bytearray((tmp_path / "ledger.db").read_bytes())
+    raw[4096:] = b"\xa5" * (len(raw) - 4096)
+    (tmp_path / "ledger.db").write_bytes(raw)
+
+    Ledger(tmp_path).close()
+
+    assert len(list(tmp_path.glob("ledger.db.damaged-*"))) == 1
+    assert "the ledger is damaged" in caplog.text
+
+
+def test_an_older_ledger_is_lifted_with_what_it_holds(tmp_path):
+    db = sqlite3.connect(tmp_path / "ledger.db")
+    db.executescript(MIGRATIONS[0] + "PRAGMA user_version = 1;")
+    db.execute(
+        "INSERT INTO requests (device, command, params, state, tried, accepted_at)"
+        " VALUES ('p', 'users/create', ?, 'running', '[{\"uid\":4}]', 1)",
+        (SECRET,),
+    )
+    db.commit()
+    db.close()
+
+    ledger = Ledger(tmp_path)
+
+    (request,) = ledger.unfinished()
+    assert (request.params, request.tried, request.suspect_of) == (SECRET, ({"uid": 4},), None)
+    ledger.close()
+
+
+def test_a_newer_ledger_is_left_alone(tmp_path):
+    db = sqlite3.connect(tmp_path / "ledger.db")
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+
+    with pytest.raises(LedgerTooNew, match="written by a newer zkbridge"):
+        Ledger(tmp_path)
+
+
+def test_a_lost_key_makes_no_copy_look_like_another_request(tmp_path):
+    ledger = Ledger(tmp_path)
+    keep(ledger, draft(ledger, request_id="r-1"))
+    ledger.close()
+    (tmp_path / "ledger.key").unlink()
+
+    ledger = Ledger(tmp_path)
+
+    assert keep(ledger, draft(ledger, "b", request_id="r-1", mid=9))[0].verdict is Verdict.UNDER_WAY
+    ledger.close()
+
+
+def test_a_full_disk_keeps_nothing_and_says_so(ledger):
+    ledger._db.execute("PRAGMA max_page_count = 30")
+    with pytest.raises(LedgerUnavailable, match="full"):
+        keep(ledger, *(draft(ledger, str(number), mid=number, params=SECRET * 100) for number in range(100)))
+    assert ledger.unfinished() == []
+
+    ledger._db.execute("PRAGMA max_page_count = 100000")
+
+    assert keep(ledger, draft(ledger))[0].verdict is Verdict.NEW
+
+
+def test_one_threads_fault_does_not_undo_anothers_work(ledger):
+    def fail(_draft):
+        raise ValueError("a fault")
+
+    with pytest.raises(ValueError, match="a fault"):
+        keep(ledger, draft(ledger), admit=fail)
+
+    assert ledger.unfinished() == []
+    assert keep(ledger, draft(ledger))[0].verdict is Verdict.NEW
+
+
+def test_what_arrives_together_is_committed_together(ledger):
+    before = ledger.commits
+    keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(100)))
+    assert ledger.commits == before + 1
+
+    start = threading.Barrier(20)
+
+    def remember(number):
+        start.wait()
+        ledger.remember("x", str(number), "y")
+
+    with ledger._lock:  # as if a commit were under way while the others arrive
+        threads = [threading.Thread(target=remember, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        waiting = threading.Event()
+        while len(ledger._jobs) < 20:
+            waiting.wait(0.01)
+    for thread in threads:
+        thread.join()
+
+    assert ledger.commits == before + 2
+    assert all(ledger.recall("x", str(number)) == "y" for number in range(20))
+
+
+def test_connection_numbers_never_repeat(tmp_path):
+    first = Ledger(tmp_path)
+    numbers = [first.next_connection(), first.next_connection()]
+    first.close()
+    second = Ledger(tmp_path)
+    numbers.append(second.next_connection())
+    second.close()
+
+    assert numbers == [1, 2, 3]
+
+
+def test_digests_tell_parts_apart(ledger):
+    texts = [("ab", "c"), ("a", "bc"), ("abc", None), ("abc", ""), (b"abc",)]
+
+    assert len({ledger.digest(*parts) for parts in texts}) == len(texts)
+    assert json.dumps(ledger.digest("x").hex()) != json.dumps(Ledger.__name__)
