@@ -1,0 +1,26 @@
+# One entry for every task; each sets up what it needs, in .venv.
+
+ARGS ?=
+WORKERS ?= auto
+PYTEST := .venv/bin/python -m pytest
+
+.PHONY: help demo test check
+
+help:  ## Say what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
+
+demo:  ## Show the main job: a broker, a simulated terminal and the bridge (ARGS=--once ends by itself)
+	@.ci/setup demo
+	@.venv/bin/zkbridge demo $(ARGS)
+
+test:  ## Run every check and every test, with branch coverage (ARGS are pytest's)
+	@.ci/setup test
+	@$(MAKE) --no-print-directory check
+	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 4 --dist worksteal --cov --cov-report term $(ARGS)
+
+check:  ## Run the static checks alone
+	@.ci/setup test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
