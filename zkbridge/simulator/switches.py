@@ -300,6 +300,8 @@ def _chosen(value: str, choices: tuple[str, ...]) -> bool:
 
 def _from_value(kind: type, value: Any) -> Any:
     if kind is dict:
+        if not isinstance(value, dict):
+            raise TypeError
         return {str(key): float(number) for key, number in value.items()}
     if kind in (int, float) and not isinstance(value, bool):
         return kind(value)
