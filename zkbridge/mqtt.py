@@ -137,6 +137,7 @@ class Mqtt:
         self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._life: _Life | None = None
+        self._window = MAX_IN_FLIGHT
         self._silent_refusals = 0
         self._short_lives = 0
         self._failures = 0
@@ -151,12 +152,13 @@ class Mqtt:
         self._thread.start()
 
     def publish(self, token: int | None, publication: Publication) -> None:
-        """Send at QoS 1 when connected; what is not sent by the end of the connection is dropped.
+        """Send at QoS 1 if connected; what is not confirmed by the end of the connection is dropped.
 
         A token is given back to `Hooks.confirmed`.
         """
-        self._out.append((token, publication))
-        self._wake()
+        if self.is_connected:
+            self._out.append((token, publication))
+            self._wake()
 
     def reconnect(self) -> None:
         """End this connection and make a new one: it shows no sign of life."""
@@ -256,7 +258,7 @@ class Mqtt:
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
-        client.max_inflight_messages_set(MAX_IN_FLIGHT)
+        client.max_inflight_messages_set(0)  # no limit of paho's: it cannot follow the broker's, see `_send_waiting`
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls is not None:
@@ -266,9 +268,13 @@ class Mqtt:
 
     def _bind(self, life: _Life) -> None:
         def on_connect(
-            client: paho.Client, _data: Any, flags: paho.ConnectFlags, reason: ReasonCode, properties: Properties | None
+            _client: paho.Client,
+            _data: Any,
+            flags: paho.ConnectFlags,
+            reason: ReasonCode,
+            properties: Properties | None,
         ) -> None:
-            self._on_connect(life, client, session=flags.session_present, reason=reason, properties=properties)
+            self._on_connect(life, session=flags.session_present, reason=reason, properties=properties)
 
         def on_disconnect(
             _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Any
@@ -393,9 +399,10 @@ class Mqtt:
         )
 
     def _send_waiting(self, life: _Life) -> None:
+        """Never more under way than the broker takes: paho ignores its Receive Maximum."""
         if life.accepted_at is None:
             return
-        while self._out:
+        while self._out and len(self._tokens) < self._window:
             token, publication = self._out.popleft()
             self._send(life, token, publication)
 
@@ -427,9 +434,7 @@ class Mqtt:
 
     # -- what paho tells -----------------------------------------------------------------------------------------
 
-    def _on_connect(
-        self, life: _Life, client: paho.Client, *, session: bool, reason: ReasonCode, properties: Properties | None
-    ) -> None:
+    def _on_connect(self, life: _Life, *, session: bool, reason: ReasonCode, properties: Properties | None) -> None:
         if reason.is_failure:
             life.refused = str(reason)
             life.version_refused = reason.value == _UNSUPPORTED_VERSION or str(reason) == "Unsupported protocol version"
@@ -438,8 +443,7 @@ class Mqtt:
         self._note_protocol(life.protocol)
         self._failures = self._silent_refusals = 0
         self._told_refusals.clear()
-        window = getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT)
-        client.max_inflight_messages_set(min(MAX_IN_FLIGHT, window))
+        self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
         log.info(
             "connected to %s:%d by MQTT %s, %s session",
             self._settings.host,
@@ -448,8 +452,7 @@ class Mqtt:
             "resumed" if session else "new",
         )
         self._subscribe(life)
-        for publication in self._hooks.retained():
-            self._send(life, None, publication)
+        self._out.extend((None, publication) for publication in self._hooks.retained())
         self._hooks.connected(life.protocol, getattr(properties, "MaximumPacketSize", None))
 
     def _subscribe(self, life: _Life) -> None:

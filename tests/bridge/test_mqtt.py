@@ -1,0 +1,290 @@
+"""The broker's side, against a real Mosquitto."""
+
+import threading
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.certificates import make_certificates
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import wait_until
+from zkbridge.config import Mqtt as Settings
+from zkbridge.contract.messages import Message, Publication
+from zkbridge.mqtt import Mqtt, try_out
+
+COMMAND = "zk/principal/users/create"
+
+
+class Rest:
+    """The rest of the daemon: keeps what it is told, and fails when it is told to."""
+
+    def __init__(self):
+        self.received: list[Message] = []
+        self.batches: list[int] = []
+        self.failing = threading.Event()
+        self.connections: list[tuple[str, int | None]] = []
+        self.disconnections = 0
+        self.confirmations: list[tuple[int, str | None]] = []
+        self.heard: list[tuple[str, bytes]] = []
+        self.facts: dict[str, str] = {}
+        self.numbers = 0
+        self.deaths: list[BaseException] = []
+        self.states = [Publication("zk/bridge/state", b'{"state":"online"}', retain=True)]
+
+    def receive(self, messages: Iterable[Message]) -> None:
+        if self.failing.is_set():
+            raise OSError("the disk is full")
+        batch = list(messages)
+        self.batches.append(len(batch))
+        self.received += batch
+
+    def next_connection(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    def retained(self) -> list[Publication]:
+        return self.states
+
+    def connected(self, protocol, largest) -> None:
+        self.connections.append((protocol, largest))
+
+    def disconnected(self) -> None:
+        self.disconnections += 1
+
+    def confirmed(self, token: int, refusal: str | None) -> None:
+        self.confirmations.append((token, refusal))
+
+    def overheard(self, topic: str, payload: bytes) -> None:
+        self.heard.append((topic, payload))
+
+    def recall(self, name: str) -> str | None:
+        return self.facts.get(name)
+
+    def remember(self, name: str, value: str) -> None:
+        self.facts[name] = value
+
+
+def side(broker: Mosquitto, rest: Rest, **settings) -> Mqtt:
+    return Mqtt(
+        Settings.model_validate({"host": "127.0.0.1", "port": broker.port, "client_id": "side", **settings}),
+        rest,
+        filters=["zk/+/users/create"],
+        watched=["zk/bridge/state"],
+        will=Publication("zk/bridge/state", b'{"state":"offline"}', retain=True),
+        died=rest.deaths.append,
+    )
+
+
+@pytest.fixture
+def rest() -> Iterator[Rest]:
+    rest = Rest()
+    yield rest
+    assert rest.deaths == []
+
+
+@pytest.fixture(params=["5", "3.1.1"])
+def protocol(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def mqtt(broker, rest, protocol) -> Iterator[Mqtt]:
+    mqtt = side(broker, rest, protocol=protocol)
+    mqtt.start()
+    wait_until(lambda: rest.connections)
+    yield mqtt
+    mqtt.stop(5)
+
+
+def test_what_arrives_is_kept_then_acknowledged(broker, rest, mqtt, protocol):
+    with Caller(broker.port, protocol) as caller:
+        caller.publish(COMMAND, b"one")
+        wait_until(lambda: rest.received)
+    (message,) = rest.received
+    assert (message.topic, message.payload, message.qos, message.retain, message.dup) == (
+        COMMAND,
+        b"one",
+        1,
+        False,
+        False,
+    )
+    assert message.connection == 1
+    mqtt.reconnect()
+    wait_until(lambda: len(rest.connections) == 2)
+
+    with Caller(broker.port, protocol) as caller:
+        caller.publish(COMMAND, b"two")
+        wait_until(lambda: len(rest.received) > 1)
+
+    assert [message.payload for message in rest.received] == [b"one", b"two"]
+
+
+@pytest.mark.usefixtures("mqtt")
+def test_what_could_not_be_kept_is_brought_again(broker, rest, protocol, caplog):
+    rest.failing.set()
+    with Caller(broker.port, protocol) as caller:
+        caller.publish(COMMAND, b"one")
+    wait_until(lambda: "could not be kept (the disk is full)" in caplog.text)
+    rest.failing.clear()
+
+    wait_until(lambda: rest.received)
+    assert rest.received[0].payload == b"one"
+    assert rest.received[0].dup
+
+
+@pytest.mark.usefixtures("mqtt")
+def test_a_burst_is_kept_in_batches_and_in_order(broker, rest, protocol):
+    with Caller(broker.port, protocol) as caller:
+        for number in range(300):
+            caller._client.publish(COMMAND, b"%d" % number, 1)
+        wait_until(lambda: len(rest.received) >= 300)
+
+    assert [message.payload for message in rest.received] == [b"%d" % number for number in range(300)]
+    assert len(rest.batches) < 300
+
+
+def test_commands_wait_at_the_broker_while_we_are_away(broker, rest, protocol):
+    first = side(broker, rest, protocol=protocol)
+    first.start()
+    wait_until(lambda: rest.connections)
+    first.stop(5)
+    with Caller(broker.port, protocol) as caller:
+        caller.publish(COMMAND, b"while you were out")
+
+    second = side(broker, rest, protocol=protocol)
+    second.start()
+    wait_until(lambda: rest.received)
+    second.stop(5)
+
+    assert rest.received[0].payload == b"while you were out"
+
+
+def test_state_is_said_on_every_connect_and_the_will_when_we_vanish(broker, rest, mqtt, protocol):
+    with Caller(broker.port, protocol) as caller:
+        caller.subscribe("zk/bridge/state")
+        assert caller.wait_for("zk/bridge/state").retain
+        life = mqtt._life
+        life.client.socket().shutdown(2)
+        assert caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "offline")
+        assert caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "online")
+    wait_until(lambda: len(rest.connections) == 2)
+    assert rest.disconnections == 1
+
+
+def test_a_publish_is_confirmed_under_its_token(broker, rest, mqtt, protocol):
+    with Caller(broker.port, protocol) as caller:
+        caller.subscribe("zk/replies/#")
+        publication = Publication("zk/replies/me", b"{}", correlation_data=b"\0\xff", status=200, code="created")
+        mqtt.publish(7, publication)
+        answer = caller.wait_for("zk/replies/me")
+    wait_until(lambda: rest.confirmations)
+    assert rest.confirmations == [(7, None)]
+    if protocol == "5":
+        assert answer.correlation_data == b"\0\xff"
+        assert (answer.content_type, answer.payload_format) == ("application/json", 1)
+        assert answer.user_properties == [("status", "200"), ("code", "created")]
+
+
+def test_a_topic_that_cannot_be_published_is_a_refusal_and_nothing_else(rest, mqtt):
+    mqtt.publish(1, Publication("zk/+/x", b"{}"))
+    mqtt.publish(2, Publication("zk/x", b"{}"))
+
+    wait_until(lambda: len(rest.confirmations) == 2)
+    assert rest.confirmations[0][1] is not None
+    assert rest.confirmations[1] == (2, None)
+
+
+def test_mqtt_5_tells_a_refused_publish(tmp_path, rest, caplog):
+    acl = "topic read #\ntopic write zk/bridge/state\n"
+    with Mosquitto(tmp_path / "acl", acl=acl) as broker:
+        mqtt = side(broker, rest, protocol="5")
+        mqtt.start()
+        mqtt_ready = wait_until(lambda: rest.connections)
+        mqtt.publish(3, Publication("zk/forbidden", b"{}"))
+        mqtt.publish(None, Publication("zk/bridge/info", b"{}", retain=True))
+        wait_until(lambda: rest.confirmations and "refuses what is published on zk/bridge/info" in caplog.text)
+        mqtt.stop(5)
+
+    assert mqtt_ready
+    assert rest.confirmations == [(3, "Not authorized")]
+
+
+def test_auto_tries_mqtt_5_first(broker, rest):
+    mqtt = side(broker, rest)
+    mqtt.start()
+    wait_until(lambda: rest.connections)
+    mqtt.stop(5)
+
+    assert rest.connections[0][0] == "5"
+    assert not any("protocol" in name for name in rest.facts)
+
+
+def test_a_broker_that_comes_late_is_waited_for(tmp_path, rest, caplog):
+    with Mosquitto(tmp_path / "late") as broker:
+        broker.kill()
+        mqtt = side(broker, rest)
+        mqtt.start()
+        wait_until(lambda: "no connection to the broker" in caplog.text)
+        assert not mqtt.is_connected
+        broker.start()
+        wait_until(lambda: rest.connections, timeout=20)
+        mqtt.stop(5)
+
+
+def test_a_login_that_is_refused_is_said_and_tried_again(tmp_path, rest, caplog):
+    with Mosquitto(tmp_path / "locked", users={"bridge": "right"}) as broker:
+        mqtt = side(broker, rest, username="bridge", password="wrong")
+        mqtt.start()
+        wait_until(lambda: caplog.text.count("refused: Not authorized") >= 2, timeout=15)
+        mqtt.stop(5)
+        assert rest.connections == []
+        assert "wrong" not in caplog.text
+
+
+def test_two_with_one_client_id_do_not_fight_for_ever(broker, rest, caplog):
+    mqtt, other_rest = side(broker, rest), Rest()
+    other = side(broker, other_rest)
+    mqtt.start()
+    other.start()
+    wait_until(lambda: "is another client using the client id 'side'?" in caplog.text, timeout=30)
+    other.stop(5)
+    mqtt.stop(5)
+
+
+def test_a_fault_in_a_hook_ends_the_connection_and_not_the_hearing(rest, mqtt, caplog):
+    rest.overheard = None  # calling it is a TypeError inside the loop
+    mqtt.publish(None, Publication("zk/bridge/state", b"{}"))
+    wait_until(lambda: "ended by a fault" in caplog.text)
+    rest.overheard = lambda *_: None
+
+    wait_until(lambda: len(rest.connections) >= 2, timeout=15)
+
+
+def test_tls_and_client_certificates(tmp_path, rest):
+    certificates = make_certificates(tmp_path)
+    with Mosquitto(tmp_path / "tls", tls=certificates, client_certificates=True) as broker:
+        tls = {
+            "ca_file": certificates.ca,
+            "cert_file": certificates.client_cert,
+            "key_file": certificates.client_key,
+        }
+        settings = Settings(host="localhost", port=broker.port, tls=tls)
+        assert try_out(settings) == (None, "MQTT 5")
+        mqtt = side(broker, rest, host="localhost", tls=tls)
+        mqtt.start()
+        wait_until(lambda: rest.connections)
+        mqtt.publish(1, Publication("zk/bridge/state", b"x" * 100_000))
+        wait_until(lambda: rest.heard and rest.confirmations)
+        mqtt.stop(5)
+        problem, _ = try_out(Settings(host="localhost", port=broker.port, tls={"ca_file": certificates.ca}))
+        assert problem is not None
+
+
+def test_trying_out_tells_what_is_wrong(tmp_path):
+    with Mosquitto(tmp_path / "locked", users={"bridge": "right"}) as broker:
+        good = Settings(host="127.0.0.1", port=broker.port, username="bridge", password="right")
+        assert try_out(good) == (None, "MQTT 5")
+        assert try_out(good.model_copy(update={"password": "wrong"}))[0] == "Not authorized"
+    assert try_out(good)[0] == "Connection refused"
+    assert try_out(good.model_copy(update={"host": "no-such-host.invalid"}))[0]

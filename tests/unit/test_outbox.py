@@ -1,0 +1,131 @@
+"""The outbox: an answer is owed until the broker has confirmed it, and one bad answer does not hold up the rest."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.support.waiting import wait_until
+from zkbridge.contract.messages import Publication, Reply
+from zkbridge.ledger import Draft, Ledger
+from zkbridge.outbox import GIVE_UP_AFTER, SUSPECT_AFTER, WINDOW, Outbox
+
+DRAFT = Draft(digest=b"d", topic="zk/replies/me", fallback="zk/p/users/create/reply", correlation=b"c")
+
+
+class Bench:
+    """An outbox, its ledger, and a broker that does what the test says."""
+
+    def __init__(self, folder):
+        self.ledger = Ledger(folder)
+        self.published: list[tuple[int, Publication]] = []
+        self.deaths: list[BaseException] = []
+        self.outbox = Outbox(self.ledger, lambda *sent: self.published.append(sent), died=self.deaths.append)
+        self.outbox.start()
+
+    def owe(self, count=1, body=b"{}"):
+        drafts = [replace(DRAFT, digest=b"%d" % n, reply=Reply(409, "user_exists", body)) for n in range(count)]
+        self.ledger.keep(drafts, admit=lambda _: None, reused=lambda _: Reply(409, "", b""))
+        self.outbox.wake()
+
+    def wait_for(self, count):
+        return wait_until(lambda: len(self.published) >= count and self.published, what=f"{count} publications")
+
+    def owed(self):
+        return [answer.id for answer in self.ledger.owed(1000)]
+
+    def close(self):
+        self.outbox.stop()
+        self.ledger.close()
+
+
+@pytest.fixture
+def bench(tmp_path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+    assert bench.deaths == []
+
+
+def test_an_answer_is_owed_until_it_is_confirmed(bench):
+    bench.outbox.online(None)
+    bench.owe()
+
+    ((token, publication),) = bench.wait_for(1)
+    assert publication == Publication("zk/replies/me", b"{}", correlation_data=b"c", status=409, code="user_exists")
+    assert bench.owed() == [token]
+    bench.outbox.confirmed(token, None)
+
+    wait_until(lambda: not bench.owed())
+    assert bench.outbox.drain(5)
+
+
+def test_nothing_is_sent_offline_and_all_of_it_again_online(bench):
+    bench.owe(3)
+    assert bench.outbox.drain(0.2)
+    assert bench.published == []
+
+    bench.outbox.online(None)
+    bench.wait_for(3)
+    bench.outbox.offline()
+    bench.outbox.online(None)
+
+    assert [token for token, _ in bench.wait_for(6)] == [1, 2, 3, 1, 2, 3]
+
+
+def test_a_refused_response_topic_falls_back_to_the_default(bench, caplog):
+    bench.outbox.online(None)
+    bench.owe()
+    ((token, _),) = bench.wait_for(1)
+
+    bench.outbox.confirmed(token, "Not authorized")
+
+    assert bench.wait_for(2)[1][1].topic == "zk/p/users/create/reply"
+    assert "refused on zk/replies/me (Not authorized)" in caplog.text
+    bench.outbox.confirmed(token, "Not authorized")
+    wait_until(lambda: "refused by the broker on zk/p/users/create/reply" in caplog.text)
+    assert bench.owed() == [token]
+    bench.outbox.offline()
+    bench.outbox.online(None)
+    bench.wait_for(3)
+
+
+def test_no_more_than_a_window_is_under_way(bench):
+    bench.outbox.online(None)
+    bench.owe(WINDOW + 20)
+    sent = list(bench.wait_for(WINDOW))
+    assert not bench.outbox.drain(0.2)
+    assert len(bench.published) == WINDOW
+
+    for token, _ in sent:
+        bench.outbox.confirmed(token, None)
+
+    bench.wait_for(WINDOW + 20)
+
+
+def test_an_answer_that_breaks_the_connection_is_found_out_and_set_aside(bench, caplog):
+    bench.owe(3)
+    poison = 2
+    for _ in range(GIVE_UP_AFTER + SUSPECT_AFTER + 3):
+        bench.published.clear()
+        bench.outbox.online(None)
+        while bench.owed() and not bench.outbox.drain(0.05):
+            sent, bench.published[:] = list(bench.published), []
+            if any(token == poison for token, _ in sent):
+                break
+            for token, _ in sent:
+                bench.outbox.confirmed(token, None)
+        bench.outbox.offline()
+
+    assert bench.owed() == [poison]
+    assert "set aside until the next start" in caplog.text
+
+
+def test_an_answer_too_large_for_the_broker_is_not_sent(bench, caplog):
+    bench.outbox.online(200)
+    bench.owe(1, body=b"x" * 300)
+
+    wait_until(lambda: "the broker takes 200" in caplog.text)
+    assert bench.published == []
+    bench.outbox.online(None)
+    bench.wait_for(1)
