@@ -45,7 +45,7 @@ def again(
         return state.attempt_number >= retry.attempts or remaining() <= state.upcoming_sleep
 
     wait = tenacity.wait_exponential_jitter(
-        initial=retry.initial_delay, max=retry.max_delay, jitter=min(retry.initial_delay, retry.max_delay)
+        multiplier=retry.initial_delay, max=retry.max_delay, jitter=min(retry.initial_delay, retry.max_delay)
     )
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(ConnectionFailure),

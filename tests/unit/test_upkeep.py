@@ -1,0 +1,60 @@
+"""What is to be done later or again."""
+
+import threading
+
+from tests.support.waiting import wait_until
+from zkbridge import upkeep
+from zkbridge.upkeep import Upkeep
+
+
+def test_jobs_run_when_they_are_due_and_again_when_they_say():
+    done: list[str] = []
+    deaths: list[BaseException] = []
+    work = Upkeep(died=deaths.append)
+
+    def often():
+        done.append("often")
+        return 0.01 if len(done) < 5 else None
+
+    work.later("late", 60, lambda: done.append("late"))
+    work.later("soon", 0.01, often)
+    work.later("soon", 0, lambda: done.append("a key that waits already"))
+    work.start()
+    wait_until(lambda: len(done) == 5)
+    work.stop()
+
+    assert set(done) == {"often"}
+    assert deaths == []
+
+
+def test_nothing_runs_after_the_stop():
+    done: list[str] = []
+    work = Upkeep(died=lambda _: None)
+    work.start()
+    work.stop()
+    work.later("x", 0, lambda: done.append("x"))
+
+    assert done == []
+
+
+def test_a_job_that_fails_is_told_and_ends_the_thread():
+    deaths: list[BaseException] = []
+    work = Upkeep(died=deaths.append)
+    work.start()
+    work.later("x", 0, lambda: 1 // 0)
+    wait_until(lambda: deaths)
+
+    assert isinstance(deaths[0], ZeroDivisionError)
+    work.stop()
+
+
+def test_a_job_that_hangs_is_noticed(monkeypatch):
+    monkeypatch.setattr(upkeep, "HUNG_AFTER_S", 0.05)
+    work, release = Upkeep(died=lambda _: None), threading.Event()
+    work.start()
+    assert work.is_well()
+    work.later("x", 0, release.wait)
+    wait_until(lambda: not work.is_well())
+    release.set()
+    wait_until(work.is_well)
+    work.stop()
