@@ -301,7 +301,7 @@ def test_the_probe_of_connect_is_seen(start):
 def test_delivery_in_all_ways_that_it_can_read(start):
     terminal = start()
     terminal.fill_users(1500)
-    for delivery in ("js", "separate", "coalesced", "split-100"):
+    for delivery in ("js", "separate", "coalesced", "split-128"):
         terminal.switches.update({"delivery": delivery, "split_delay": 0.0})
         with pyzk(terminal) as client:
             assert len(client.get_users()) == 1500, delivery
