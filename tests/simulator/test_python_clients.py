@@ -131,6 +131,8 @@ def test_zk_sdk_manages_a_terminal(start, udp):
     with zk_sdk(terminal, udp=udp, password=77) as client:
         # Its get_info() fails on every terminal: its own model refuses the numbers that pyzk returns.
         assert client.conn.get_serialnumber() == "A8N5184260172"
+        # As pyzk does, it must have read a table by UDP to know how long a record is.
+        assert client.get_user("11").uid == 3
         client.add_user(uid=4, name="Bob", user_id="12", card=99)
         capacity = client.get_capacity()
         users = client.list_users()
@@ -142,7 +144,7 @@ def test_zk_sdk_manages_a_terminal(start, udp):
     assert (capacity.users, capacity.records) == (2, 1)
     assert [(user.uid, user.user_id, user.card) for user in users] == [(3, "11", 0), (4, "12", 99)]
     assert now.date() == WHEN.date()
-    assert len(terminal.disabled_spans()) == 2
+    assert len(terminal.disabled_spans()) == 3
     assert terminal.sessions_open == 0
 
 
