@@ -1,0 +1,3 @@
+from .base import ZK as ZK
+
+VERSION: tuple[int, int]

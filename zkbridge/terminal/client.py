@@ -1,0 +1,300 @@
+"""pyzk made safe: its commands over exact reads, in which no answer can be taken for another's.
+
+pyzk 0.9 reads an answer with one `recv`, compares no reply id, never ends at a closed connection, and pings by a
+shell. Its methods reach the wire through private ones, which are replaced here; what they say of the protocol stays.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+import zk
+from zk import ZK
+from zk.exception import ZKErrorResponse
+
+from zkbridge.config import Device
+from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, DeviceRejected
+from zkbridge.terminal import wire
+from zkbridge.terminal.channel import Channel, connect
+from zkbridge.terminal.codes import GOOD, Code, Command
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.failures import BREAKS, failure
+from zkbridge.terminal.wire import Frame, Garbled
+
+#: What is replaced of pyzk's private methods, and must be there for it to use ours.
+_REPLACED = ("_ZK__create_socket", "_ZK__send_command", "_ZK__ack_ok", "_ZK__recieve_chunk")
+#: Bytes asked for at once, as pyzk and the SDK do; a larger piece breaks terminals that count lengths in 16 bits.
+_TCP_PIECE, _UDP_PIECE = 0xFFC0, 16 * 1024
+#: How often a piece is asked for again when datagrams were lost.
+_PIECE_TRIES = 3
+#: A table larger than this is not believed.
+_MAX_TABLE = 64 * 1024 * 1024
+#: Frames of bulk data, in whose session field a K40 put a size (js_zklib#53).
+_BULK = frozenset({Command.PREPARE_DATA, Command.DATA})
+#: Events that wait for somebody to take them; older ones are in the attendance log as well.
+_MAX_EVENTS = 10_000
+
+
+def check_pyzk(pyzk: type) -> None:
+    """Raise ImportError when this pyzk is not the one whose private methods are replaced here."""
+    missing = [name.removeprefix("_ZK") for name in _REPLACED if not callable(getattr(pyzk, name, None))]
+    if missing:
+        version = ".".join(map(str, getattr(zk, "VERSION", ())))
+        raise ImportError(f"pyzk {version} has no {', '.join(missing)}: zkbridge needs pyzk 0.9")
+
+
+check_pyzk(ZK)
+
+
+class Client(ZK):
+    """A connection to one terminal. Each answer is whole within the device's timeout and before `deadline`.
+
+    Raises ConnectionFailure when the conversation breaks: the connection is then gone, and whatever is asked next
+    fails the same way. Methods of pyzk raise ZKErrorResponse when the terminal answers no; `answer` is its number.
+    `events` holds what the terminal told unasked, oldest first.
+    """
+
+    def __init__(self, device: Device, deadline: Deadline) -> None:
+        udp = device.transport == "udp"
+        self._device = device
+        self._udp = udp
+        try:
+            super().__init__(
+                device.host,
+                device.port,
+                timeout=device.timeout,
+                password=device.comm_key,
+                force_udp=udp,
+                ommit_ping=True,
+                encoding=device.encoding,
+            )
+        except OSError as error:  # pyzk opens a socket that it never uses
+            raise self._failure(error) from error
+        self._ZK__sock.close()
+        self._ZK__sock = None  # and no method of pyzk is to read a socket past the channel
+        self.deadline = deadline
+        self.events: deque[Frame] = deque(maxlen=_MAX_EVENTS)
+        self._channel: Channel | None = None
+        self._broken: Exception | None = None
+        self._asked = 0
+        self._reply_id = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the connection is open and nothing about it is in doubt."""
+        return self._channel is not None and self._broken is None
+
+    @property
+    def answer(self) -> int:
+        """The number of the last answer."""
+        return self._ZK__response
+
+    def connect(self) -> Self:
+        """Connect and show the communication key if asked. Raises also DeviceAuthFailed, DeviceRejected."""
+        self._ZK__create_socket()
+        try:
+            self._greet()
+        except BaseException:
+            self.hang_up()
+            raise
+        self.is_connect = True
+        return self
+
+    def disconnect(self) -> bool:
+        """Say goodbye if there is somebody to say it to, and close in any case."""
+        try:
+            if self.usable:
+                with suppress(ConnectionFailure):
+                    self.request(Command.EXIT)
+        finally:
+            self._close()
+        return True
+
+    def hang_up(self) -> None:
+        """Close without a word: the terminal is told by a reset."""
+        self._close(reset=True)
+
+    def request(self, command: int, data: bytes = b"") -> Frame:
+        """Ask, and return the first frame of the answer, whatever it says."""
+        with self._conversation() as channel:
+            until = self._until()
+            self._ask(channel, command, data, until)
+            answer = self._next(channel, until, own=command != Command.CONNECT)
+        self._remember(answer)
+        return answer
+
+    def read_with_buffer(self, command: int, fct: int = 0, ext: int = 0) -> tuple[bytes, int]:
+        """A whole table, as one answer or in pieces, and its length; b"" where there is nothing to read.
+
+        Source: zk-protocol `data.md` (1503, 1504, 1502). Raises ZKErrorResponse when the terminal refuses.
+        """
+        answer = self.request(Command.PREPARE_BUFFER, struct.pack("<bhii", 1, command, fct, ext))
+        if answer.command == Command.DATA:
+            return answer.data, len(answer.data)
+        if answer.command != Code.OK:
+            raise ZKErrorResponse(f"no table, answer {answer.command}")
+        if len(answer.data) < 5:
+            return b"", 0
+        (size,) = struct.unpack_from("<I", answer.data, 1)
+        if size > _MAX_TABLE:
+            with self._conversation():
+                raise Garbled(f"a table of {size} bytes")
+        step = _UDP_PIECE if self._udp else _TCP_PIECE
+        table = b"".join(self._piece(start, min(step, size - start)) for start in range(0, size, step))
+        self.request(Command.FREE_DATA)  # the table is here: what the terminal says to this does not matter
+        return table, size
+
+    def rejected(self, operation: str) -> DeviceRejected:
+        """The error for an answer that was not a yes."""
+        host, port = self._device.host, self._device.port
+        return DeviceRejected("answer", host=host, port=port, operation=operation, answer=self.answer)
+
+    def _greet(self) -> None:
+        """CONNECT, and AUTH where that is answered by 2005, as a terminal may ask although its key is 0 (pyzk#1)."""
+        answer = self.request(Command.CONNECT)
+        self._ZK__session_id = answer.session
+        if answer.command == Code.UNAUTH:
+            key = wire.scramble_key(self._device.comm_key, answer.session)
+            if self.request(Command.AUTH, key).command != Code.OK:
+                raise DeviceAuthFailed(host=self._device.host, port=self._device.port)
+        elif answer.command != Code.OK:
+            raise self.rejected("CONNECT")
+
+    def _piece(self, start: int, size: int) -> bytes:
+        """Part of a prepared table. Lost datagrams are asked for again: late ones carry an earlier reply id."""
+        for _ in range(_PIECE_TRIES):
+            data = self._bulk(self.request(Command.READ_BUFFER, struct.pack("<ii", start, size)))
+            if data is not None and len(data) == size:
+                return data
+            if not self._udp:
+                break
+        with self._conversation():
+            raise Garbled(f"a piece that is not of {size} bytes")
+
+    def _bulk(self, head: Frame) -> bytes | None:
+        """The data that an answer announces or is; None where datagrams are missing. Raises ZKErrorResponse."""
+        if head.command == Command.DATA:
+            return head.data
+        if head.command != Command.PREPARE_DATA:
+            raise ZKErrorResponse(f"no data, answer {head.command}")
+        with self._conversation() as channel:
+            return self._collect(channel, head, self._until())
+
+    def _collect(self, channel: Channel, head: Frame, until: Deadline) -> bytes | None:
+        """The DATA frames that PREPARE_DATA announced, in any number, up to the ACK_OK that closes them."""
+        size = _announced(head)
+        pieces: dict[bytes, None] = {}
+        data = bytearray()
+        # A datagram with the closing ACK may be lost, and nothing with it; in a stream it is there, and is taken out.
+        while len(data) < size or not self._udp:
+            frame = self._next(channel, until)
+            if frame.command == Code.OK:
+                break
+            if frame.command != Command.DATA:
+                raise Garbled(f"{frame.command} among data")
+            if self._udp and frame.data in pieces:
+                continue  # the same datagram twice: no two parts of a table are alike
+            pieces[frame.data] = None
+            data += frame.data
+            if len(data) > size:
+                raise Garbled("more data than announced")
+        if len(data) == size:
+            return bytes(data)
+        if self._udp:
+            return None
+        raise Garbled("less data than announced")
+
+    def _ask(self, channel: Channel, command: int, data: bytes, until: Deadline) -> None:
+        if until.passed:
+            raise TimeoutError
+        self._reply_id = self._asked % wire.REPLY_IDS
+        self._asked += 1
+        channel.send(Frame(command, self._ZK__session_id, self._reply_id, data), until)
+
+    def _next(self, channel: Channel, until: Deadline, *, own: bool = False) -> Frame:
+        """The next frame of the answer to the last request; events are set aside, late answers skipped.
+
+        `own` skips answers of another session too. In a stream there are none, and some terminals put a size or a
+        state in that field (js_zklib#53, pyzatt); but a datagram may be left from an earlier use of this port.
+        """
+        while True:
+            frame = channel.receive(until)
+            if frame.command == Command.EVENT:
+                self.events.append(frame)
+            elif frame.reply_id == self._reply_id:
+                if not (own and self._is_stray(frame)):
+                    return frame
+            elif not wire.is_earlier(frame.reply_id, self._reply_id, self._asked):
+                raise Garbled(f"an answer to request {frame.reply_id}, which was not asked")
+
+    def _is_stray(self, frame: Frame) -> bool:
+        return self._udp and frame.command not in _BULK and frame.session != self._ZK__session_id
+
+    def _until(self) -> Deadline:
+        return self.deadline.within(self._device.timeout)
+
+    @contextmanager
+    def _conversation(self) -> Iterator[Channel]:
+        """The open channel; whatever breaks the conversation ends it for good."""
+        if self._broken is not None:
+            raise self._failure(self._broken)
+        if self._channel is None:
+            raise self._failure(EOFError())
+        if self.deadline.passed:
+            raise self._failure(TimeoutError())  # nothing was asked: the connection is as good as before
+        try:
+            yield self._channel
+        except BREAKS as error:
+            self._broken = error
+            self.hang_up()
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> ConnectionFailure:
+        return failure(error, self._device.host, self._device.port)
+
+    def _remember(self, answer: Frame) -> None:
+        """Where pyzk's own methods look for the last answer."""
+        self._ZK__header = (answer.command, 0, answer.session, answer.reply_id)
+        self._ZK__response = answer.command
+        self._ZK__reply_id = answer.reply_id
+        self._ZK__data = answer.data
+        self._ZK__tcp_length = wire.HEADER_BYTES + len(answer.data)
+
+    def _close(self, *, reset: bool = False) -> None:
+        self.is_connect = False
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close(reset=reset)
+
+    # What pyzk calls. The names are its private ones as Python mangles them.
+
+    def _ZK__create_socket(self) -> None:  # noqa: N802 - pyzk's name
+        try:
+            self._channel = connect(self._device.host, self._device.port, udp=self._udp, until=self._until())
+        except BREAKS as error:
+            raise self._failure(error) from error
+
+    def _ZK__send_command(  # noqa: N802 - pyzk's name
+        self, command: int, command_string: bytes = b"", response_size: int = 8
+    ) -> dict[str, Any]:
+        del response_size  # pyzk's guess; the frame tells
+        answer = self.request(command, command_string)
+        return {"status": answer.command in GOOD, "code": answer.command}
+
+    def _ZK__recieve_chunk(self) -> bytes | None:  # noqa: N802 - pyzk's name
+        return self._bulk(Frame(self._ZK__response, 0, self._ZK__reply_id, self._ZK__data))
+
+    def _ZK__ack_ok(self) -> None:  # noqa: N802 - pyzk's name
+        """Acknowledge an event: reply id 0, no answer (zk-protocol `realtime.md`)."""
+        with self._conversation() as channel:
+            channel.send(Frame(Code.OK, self._ZK__session_id, 0, b""), self._until())
+
+
+def _announced(head: Frame) -> int:
+    if len(head.data) < 4:
+        raise Garbled("a size is missing")
+    return int.from_bytes(head.data[:4], "little")

@@ -1,0 +1,54 @@
+"""A terminal's own counts: how many users, fingers and punches it holds, and how many fit."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+#: Offsets of the words in the answer to GET_FREE_SIZES (pyzk 0.9 `read_sizes`; a capture in fananimi/pyzk#111).
+_OFFSETS = {
+    "users": 16,
+    "fingers": 24,
+    "records": 32,
+    "fingers_capacity": 56,
+    "users_capacity": 60,
+    "records_capacity": 64,
+    "fingers_free": 68,
+    "users_free": 72,
+    "records_free": 76,
+    "faces": 80,
+    "faces_capacity": 88,
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Counts and capacities; None is what the answer was too short to hold (fananimi/pyzk#76, #170, #215)."""
+
+    users: int | None = None
+    users_capacity: int | None = None
+    users_free: int | None = None
+    fingers: int | None = None
+    fingers_capacity: int | None = None
+    fingers_free: int | None = None
+    records: int | None = None
+    records_capacity: int | None = None
+    records_free: int | None = None
+    faces: int | None = None
+    faces_capacity: int | None = None
+
+    @classmethod
+    def parse(cls, answer: bytes) -> Sizes:
+        """What an answer holds; a negative count is none."""
+        words = {
+            name: struct.unpack_from("<i", answer, at)[0] for name, at in _OFFSETS.items() if len(answer) >= at + 4
+        }
+        return cls(**{name: word for name, word in words.items() if word >= 0})
+
+    def is_full(self, *, added: int = 0) -> bool:
+        """Whether the terminal has no room for one more user, after so many were added since it counted."""
+        if self.users_free is not None and self.users_capacity:
+            return self.users_free - added <= 0
+        if self.users is not None and self.users_capacity:
+            return self.users + added >= self.users_capacity
+        return False

@@ -1,0 +1,326 @@
+"""User records in bytes: what fits into one, and a terminal's whole table of them.
+
+Sources: adrobinoga/zk-protocol `data-user.md` (72 bytes), the ZKSoftware manual of 2006 and pyzk 0.9 (28 bytes).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from zkbridge.contract.errors import DeviceFull, FieldFault, InvalidField
+from zkbridge.contract.texts import shown
+
+RecordSize = Literal[72, 28]
+NameOverflow = Literal["refuse", "truncate"]
+
+SIZES: tuple[RecordSize, ...] = (72, 28)
+MAX_UID = 65535
+MAX_NUMBER_ID = 0xFFFFFFFF
+#: Bytes of the field in a 72-byte record; the documented 9 are followed by zeros that newer terminals use.
+WIDEST_USER_ID = 24
+#: The name field is documented as NUL-terminated: some terminals keep this many of its 24 bytes.
+_NAME_BYTES_BEFORE_NUL = 23
+#: Permissions use the low four bits: disabled, and three for the role.
+_MAX_PRIVILEGE = 15
+
+
+@dataclass(frozen=True)
+class UserFields:
+    """A user as somebody wants it; nothing here says whether it fits a terminal."""
+
+    user_id: str
+    name: str
+    password: str = field(default="", repr=False)
+    privilege: int = 0
+    card: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True)
+class User:
+    """A user as a terminal holds it; `raw` is the record, byte for byte."""
+
+    uid: int
+    user_id: str
+    name: str
+    password: str = field(repr=False)
+    privilege: int
+    card: int = field(repr=False)
+    group: int
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where a record has what. `fields` reads uid, privilege, password, name, card, group, time zones, user id.
+
+    `keys` reads uid and user id alone; `keeps` are the bytes that a change of the fields leaves as they are.
+    """
+
+    fields: struct.Struct
+    keys: struct.Struct
+    name_bytes: int
+    password_bytes: int
+    name: slice
+    password: slice
+
+
+_LAYOUTS: dict[int, _Layout] = {
+    72: _Layout(struct.Struct("<HB8s24sIB8s24s"), struct.Struct("<H46x24s"), 24, 8, slice(11, 35), slice(3, 11)),
+    28: _Layout(struct.Struct("<HB5s8sIxBHI"), struct.Struct("<H22xI"), 8, 5, slice(8, 16), slice(3, 8)),
+}
+
+
+def surely_unfit(fields: UserFields, *, encoding: str, name_overflow: NameOverflow) -> tuple[FieldFault, ...]:
+    """What fits no terminal with this encoding, whichever record size it turns out to have."""
+    _, faults = _measure(fields, 72, encoding=encoding, width=WIDEST_USER_ID, name_overflow=name_overflow)
+    return tuple(faults)
+
+
+def fit(
+    fields: UserFields, *, record_size: RecordSize, encoding: str, user_id_width: int, name_overflow: NameOverflow
+) -> UserFields:
+    """The user as a terminal with such records will hold it: the name may come back cut at a character.
+
+    `user_id_width` is in bytes and counts for 72-byte records. Raises InvalidField with every fault.
+    """
+    fitted, faults = _measure(fields, record_size, encoding=encoding, width=user_id_width, name_overflow=name_overflow)
+    if faults:
+        raise InvalidField(*faults)
+    return fitted
+
+
+def encode(fields: UserFields, *, uid: int, group: int, record_size: RecordSize, encoding: str) -> bytes:
+    """A new user's record, of fields that `fit` has returned. The user has the time zones of the group."""
+    password, name = fields.password.encode(encoding), fields.name.encode(encoding)
+    if record_size == 72:
+        pin = fields.user_id.encode(encoding)
+        return _LAYOUTS[72].fields.pack(uid, fields.privilege, password, name, fields.card, group, b"", pin)
+    return _LAYOUTS[28].fields.pack(uid, fields.privilege, password, name, fields.card, group, 0, int(fields.user_id))
+
+
+def rewrite(user: User, fields: UserFields, *, encoding: str) -> bytes:
+    """The user's record with what differs in `fields` put in; every other bit stays, garbage after a NUL included.
+
+    `fields` must have come from `fit`; the user_id stays.
+    """
+    layout = _LAYOUTS[len(user.raw)]
+    raw = bytearray(user.raw)
+    if fields.name != user.name:
+        raw[layout.name] = fields.name.encode(encoding).ljust(layout.name_bytes, b"\0")
+    if fields.password != user.password:
+        raw[layout.password] = fields.password.encode(encoding).ljust(layout.password_bytes, b"\0")
+    raw[2] = fields.privilege
+    card_at = layout.name.stop
+    raw[card_at : card_at + 4] = fields.card.to_bytes(4, "little")
+    return bytes(raw)
+
+
+def decode(raw: bytes, *, encoding: str) -> User:
+    """The user in a record of 72 or 28 bytes: each text ends at its first NUL."""
+    uid, privilege, password, name, card, group, _zones, pin = _LAYOUTS[len(raw)].fields.unpack(raw)
+    return User(
+        uid=uid,
+        user_id=_text(pin, encoding) if isinstance(pin, bytes) else str(pin),
+        name=_text(name, encoding),
+        password=_text(password, encoding),
+        privilege=privilege,
+        card=card,
+        group=group,
+        raw=raw,
+    )
+
+
+def same(user: User, fields: UserFields, group: int) -> bool:
+    """Whether a terminal that was sent these fields (as `fit` returned them) would hold just this user."""
+    held = UserFields(user.user_id, user.name, user.password, user.privilege, user.card)
+    if user.group != group:
+        return False
+    return held == fields or (_is_cut(user, fields.name) and replace(held, name=fields.name) == fields)
+
+
+class UserTable:
+    """A terminal's users, and the uids that are free.
+
+    `guessed` says that the record size is not known: the table is empty. Of users with one user_id or one uid, the
+    first counts.
+    """
+
+    def __init__(
+        self,
+        records: bytes,
+        *,
+        record_size: RecordSize,
+        encoding: str,
+        host: str = "",
+        port: int = 0,
+        guessed: bool = False,
+    ) -> None:
+        self.record_size = record_size
+        self.guessed = guessed
+        self._records = records
+        self._encoding = encoding
+        self._host, self._port = host, port
+        self._at_uid: dict[int, int] = {}
+        self._at_user_id: dict[bytes | int, int] = {}
+        for at, (uid, pin) in enumerate(_LAYOUTS[record_size].keys.iter_unpack(records)):
+            self._at_uid.setdefault(uid, at)
+            self._at_user_id.setdefault(pin.split(b"\0", 1)[0] if isinstance(pin, bytes) else pin, at)
+        self._reserved: set[int] = set()
+        self._highest = max(self._at_uid, default=0)
+        self._lowest_free = 1
+
+    def __len__(self) -> int:
+        return len(self._records) // self.record_size
+
+    def __iter__(self) -> Iterator[User]:
+        return (self._user(at) for at in range(len(self)))
+
+    def by_user_id(self, user_id: str) -> User | None:
+        """The user with this user_id."""
+        if self.record_size == 28:
+            key: bytes | int = int(user_id) if _is_number_id(user_id) else -1
+        else:
+            try:
+                key = user_id.encode(self._encoding)
+            except UnicodeEncodeError:
+                return None
+        at = self._at_user_id.get(key)
+        return None if at is None else self._user(at)
+
+    def by_uid(self, uid: int) -> User | None:
+        """The user with this uid."""
+        at = self._at_uid.get(uid)
+        return None if at is None else self._user(at)
+
+    def reserve(self, uid: int) -> None:
+        """Do not offer this uid any more: somebody means to use it."""
+        self._reserved.add(uid)
+        self._highest = max(self._highest, uid)
+
+    def next_uid(self) -> int:
+        """One above the highest uid in use or reserved; past 65535 the lowest free one. Raises DeviceFull."""
+        if self._highest < MAX_UID:
+            return self._highest + 1
+        for uid in range(self._lowest_free, MAX_UID + 1):
+            if uid not in self._at_uid and uid not in self._reserved:
+                self._lowest_free = uid
+                return uid
+        raise DeviceFull(host=self._host, port=self._port)
+
+    def settle(self, record_size: RecordSize) -> None:
+        """The empty table's record size is known now: a user was written in it."""
+        self.record_size = record_size
+        self.guessed = False
+
+    def same_records(self, other: UserTable) -> bool:
+        """Whether two readings found the same bytes."""
+        return self._records == other._records and self.record_size == other.record_size
+
+    def _user(self, at: int) -> User:
+        start = at * self.record_size
+        return decode(self._records[start : start + self.record_size], encoding=self._encoding)
+
+
+def record_size_of(records: bytes, *, count: int | None, known: RecordSize | None, encoding: str) -> RecordSize | None:
+    """The size of the records that a table is made of, None where it is of neither size.
+
+    Three witnesses: how the records look in that size, the terminal's own count, and what was seen before. The
+    count of some terminals differs from the table (fananimi/pyzk#88), so it cannot decide alone.
+    """
+    if known is not None and count is not None and count * known == len(records):
+        return known
+    best: RecordSize | None = None
+    most = 0
+    for size in SIZES:
+        if len(records) % size:
+            continue
+        votes = (
+            2 * is_plausible(records, record_size=size, encoding=encoding)
+            + (count is not None and count * size == len(records))
+            + (known == size)
+        )
+        if votes > most:
+            best, most = size, votes
+    return best
+
+
+def is_plausible(records: bytes, *, record_size: RecordSize, encoding: str) -> bool:
+    """Whether the bytes look like user records of this size: no uid is 0 or twice, most texts can be read."""
+    users = [decode(raw, encoding=encoding) for (raw,) in struct.iter_unpack(f"{record_size}s", records)]
+    uids = {user.uid for user in users}
+    if 0 in uids or len(uids) != len(users):
+        return False
+    return 2 * sum(_is_plausible(user) for user in users) >= len(users)
+
+
+def _is_plausible(user: User) -> bool:
+    # Half of the records may fail this: one terminal kept 0x31 in every privilege byte (fananimi/pyzk#41).
+    texts = (user.user_id, user.name, user.password)
+    return bool(user.user_id) and user.privilege <= _MAX_PRIVILEGE and all(map(str.isprintable, texts))
+
+
+def _measure(
+    fields: UserFields, record_size: RecordSize, *, encoding: str, width: int, name_overflow: NameOverflow
+) -> tuple[UserFields, list[FieldFault]]:
+    layout = _LAYOUTS[record_size]
+    faults = []
+    if record_size == 28:
+        faults += _number_faults(fields.user_id)
+    else:
+        faults += _text_faults("user_id", fields.user_id, width, encoding)
+    name = _cut(fields.name, layout.name_bytes, encoding) if name_overflow == "truncate" else fields.name
+    faults += _text_faults("name", name, layout.name_bytes, encoding)
+    faults += _text_faults("password", fields.password, layout.password_bytes, encoding)
+    return replace(fields, name=name), faults
+
+
+def _text_faults(name: str, text: str, limit: int, encoding: str) -> list[FieldFault]:
+    try:
+        size = len(text.encode(encoding))
+    except UnicodeEncodeError:
+        return [FieldFault(name, "encoding", {"encoding": encoding})]
+    if size <= limit:
+        return []
+    return [FieldFault(name, "bytes", {"size": size, "encoding": encoding, "limit": limit})]
+
+
+def _number_faults(user_id: str) -> list[FieldFault]:
+    """A 28-byte record holds the user_id as u32: letters have no place, and 001 would come back as 1."""
+    number = user_id.lstrip("0") or "0"
+    if not user_id.isascii() or not user_id.isdecimal() or len(number) > 10 or int(number) > MAX_NUMBER_ID:
+        return [FieldFault("user_id", "number_id")]
+    if number == user_id:
+        return []
+    return [FieldFault("user_id", "leading_zero", {"text": shown(user_id), "number": number})]
+
+
+def _is_number_id(user_id: str) -> bool:
+    return not _number_faults(user_id)
+
+
+def _cut(name: str, limit: int, encoding: str) -> str:
+    """The name without its last characters, until it takes at most so many bytes."""
+    kept = name
+    try:
+        if len(name.encode(encoding)) <= limit:
+            return name
+        kept = name[:limit]  # a character takes at least one byte
+        while len(kept.encode(encoding)) > limit:
+            kept = kept[:-1]
+    except UnicodeEncodeError:
+        return name
+    return kept
+
+
+def _text(data: bytes, encoding: str) -> str:
+    return data.split(b"\0", 1)[0].decode(encoding, errors="replace")
+
+
+def _is_cut(user: User, name: str) -> bool:
+    """Whether the terminal has kept a name of 24 bytes but for its last, perhaps in the middle of a character."""
+    held = user.raw[_LAYOUTS[len(user.raw)].name].split(b"\0", 1)[0]
+    whole = user.name.rstrip("\N{REPLACEMENT CHARACTER}")
+    return len(user.raw) == 72 and len(held) == _NAME_BYTES_BEFORE_NUL and name.startswith(whole) and name != whole
