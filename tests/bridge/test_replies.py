@@ -12,7 +12,7 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.processes import free_port
-from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
 
 JUAN = {"user_id": "123", "name": "Juan Perez", "password": "1234", "privilege": 0, "card": 12345}
 _NUMBERS = itertools.count(1000)
@@ -45,13 +45,14 @@ def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
     with Simulator() as simulator:
         terminals = {
             "principal": simulator.add(TerminalConfig(profile="tft")),
-            "vieja": simulator.add(TerminalConfig(profile="old-bw")),
+            "vieja": simulator.add(TerminalConfig(profile="bw")),
             "muda": simulator.add(TerminalConfig(profile="tft")),
             "llave": simulator.add(TerminalConfig(profile="tft", comm_key=1234)),
             "llena": simulator.add(TerminalConfig(profile="tft", user_capacity=2)),
             "terca": simulator.add(TerminalConfig(profile="tft")),
         }
         terminals["llena"].fill_users(2)
+        terminals["terca"].fill_users(1)  # an empty one would be tried in the other record size
         devices = {name: device(terminal, timeout=1) for name, terminal in terminals.items()}
         devices["vieja"]["transport"] = "udp"
         devices["apagada"] = {"host": "127.0.0.1", "port": closed, "timeout": 1}
@@ -335,7 +336,7 @@ def test_a_terminal_that_says_no_is_not_asked_again(site):
     answer = site.ask(user, to="terca")
 
     assert (answer["status"], answer["code"]) == (500, "device_rejected")
-    assert terca.counts["USER_WRQ"] == 1
+    assert terca.counts[Command.USER_WRQ] == 1
     assert site.ask(user, to="terca")["success"]
 
 
