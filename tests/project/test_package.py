@@ -1,0 +1,75 @@
+"""What is built and shipped."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import zkbridge
+from tests.project.tree import ROOT, tracked_files
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    ended = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    (built,) = folder.glob("*.whl")
+    with zipfile.ZipFile(built) as opened:
+        yield opened
+
+
+def test_the_wheel_holds_the_program_and_nothing_else(wheel):
+    shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    program = {str(path.relative_to(ROOT)) for path in tracked_files("zkbridge")}
+
+    assert shipped >= program
+    assert {name.split("/")[0] for name in shipped} == {"zkbridge"}
+
+
+def test_the_wheel_holds_the_simulators_profiles(wheel):
+    profiles = [name for name in wheel.namelist() if re.fullmatch(r"zkbridge/simulator/profiles/[^/]+\.toml", name)]
+
+    assert profiles
+    for profile in profiles:
+        assert tomllib.loads(wheel.read(profile).decode())
+
+
+def test_the_wheel_has_the_command_and_the_licence(wheel):
+    (entry_points,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
+
+    assert "zkbridge = zkbridge.cli:main" in wheel.read(entry_points).decode()
+    assert any(name.endswith("/LICENSE") for name in wheel.namelist())
+
+
+def test_the_wheel_has_the_version_of_the_package(wheel):
+    assert Path(wheel.filename).name.startswith(f"zkbridge-{zkbridge.__version__}-")
+
+
+def test_the_version_is_written_in_one_place():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" not in pyproject["project"]
+    assert pyproject["tool"]["hatch"]["version"] == {"path": "zkbridge/__init__.py"}
+
+    number = re.compile(rf"(?<![\d.]){re.escape(zkbridge.__version__)}(?![\d.])")
+    modules = [path for path in tracked_files("zkbridge") if path.suffix == ".py"]
+    assert [path for path in modules if number.search(path.read_text())] == [ROOT / "zkbridge" / "__init__.py"]
+
+
+def test_what_is_installed_says_the_same_version():
+    said = subprocess.run([sys.executable, "-m", "zkbridge", "--version"], capture_output=True, text=True, check=True)
+
+    assert zkbridge.__version__ in said.stdout
+    assert importlib.metadata.version("zkbridge") == zkbridge.__version__
+
+
+def test_the_changelog_speaks_of_the_version_to_come():
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+
+    assert re.search(rf"^## \[(Unreleased|{re.escape(zkbridge.__version__)})\]", changelog, re.MULTILINE)
