@@ -43,7 +43,7 @@ DEBT_FIRST_S, DEBT_MOST_S = 5.0, 300.0
 
 
 class Bridge:
-    """The daemon: `start`, then wait on `ended`, then `stop`.
+    """The daemon: `start`, then wait on `ended`, then `stop`. `online` is set while the broker hears us and we it.
 
     Raises what the ledger raises when its folder cannot be used. After a part died `failure` says which.
     """
@@ -53,6 +53,7 @@ class Bridge:
         self._topics = Topics(config.mqtt.base_topic)
         self._commands = commands()
         self.instance = secrets.token_hex(8)
+        self.online = threading.Event()
         self.ended = threading.Event()
         self._began = time.monotonic()
         self.failure: BaseException | None = None
@@ -148,9 +149,11 @@ class Bridge:
             self._protocol = protocol
             self._mqtt.publish(None, self._info())
         self._outbox.online(largest)
+        self.online.set()
 
     def disconnected(self) -> None:
         """Offline: nothing under way was confirmed."""
+        self.online.clear()
         self._outbox.offline()
 
     def confirmed(self, token: int, refusal: str | None) -> None:

@@ -23,6 +23,8 @@ from zkbridge.embedded_broker import BrokerUnavailable, EmbeddedBroker
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 USUAL_PORT = 1883
+#: How long the bridge may take to find its broker.
+ONLINE_S = 15.0
 USER = {"user_id": "123", "name": "Juan Perez", "password": "1234", "privilege": 0, "card": 12345}
 #: What is shown: a line of explanation, the device, the request.
 SHOW: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -97,6 +99,8 @@ def _start_bridge(parts: contextlib.ExitStack, address: tuple[str, int], termina
     bridge = Bridge(config)
     bridge.start()
     parts.callback(bridge.stop)
+    if not bridge.online.wait(ONLINE_S):
+        raise NoAnswer(f"the broker {host}:{port} cannot be reached, or does not accept the bridge")
     click.echo(f"Broker on {host}:{port}, terminal 'principal' on 127.0.0.1:{terminal.port}, bridge between them.")
 
 

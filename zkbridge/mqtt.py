@@ -99,6 +99,9 @@ class _Life:
     number: int
     began: float
     accepted_at: float | None = None
+    largest: int | None = None
+    resumed: bool = False
+    ready: bool = False
     refused: str | None = None
     version_refused: bool = False
     taken_over: bool = False
@@ -167,9 +170,9 @@ class Mqtt:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the broker has accepted us, as far as we know."""
+        """Whether the broker has accepted us and our subscriptions, as far as we know."""
         life = self._life
-        return life is not None and life.accepted_at is not None
+        return life is not None and life.ready
 
     def is_moving(self) -> bool:
         """Whether the thread has shown itself lately, or is in a pause that it announced."""
@@ -285,8 +288,8 @@ class Mqtt:
         def on_publish(_client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
             self._on_publish(mid, reason)
 
-        def on_subscribe(_client: paho.Client, _data: Any, mid: int, reasons: list[ReasonCode], _props: Any) -> None:
-            self._on_subscribe(mid, reasons)
+        def on_subscribe(_client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any) -> None:
+            self._on_subscribe(life, reasons)
 
         life.client.on_connect = on_connect
         life.client.on_disconnect = on_disconnect
@@ -320,7 +323,7 @@ class Mqtt:
         self._say_goodbye(life)
 
     def _poll_ms(self, life: _Life) -> float:
-        if life.accepted_at is None:
+        if not life.ready:
             return max(0.0, life.began + CONNACK_TIMEOUT_S - time.monotonic()) * 1000
         return self._settings.keepalive / 4 * 1000
 
@@ -332,8 +335,8 @@ class Mqtt:
             raise _Gone(f"refused: {life.refused}")
         if life.down is not None or life.client.socket() is None:
             raise _Gone(life.down or "closed")
-        if life.accepted_at is None and time.monotonic() > life.began + CONNACK_TIMEOUT_S:
-            raise _Gone("no CONNACK")
+        if not life.ready and time.monotonic() > life.began + CONNACK_TIMEOUT_S:
+            raise _Gone("no CONNACK" if life.accepted_at is None else "no SUBACK")
 
     def _drain_wakes(self) -> None:
         try:
@@ -400,7 +403,7 @@ class Mqtt:
 
     def _send_waiting(self, life: _Life) -> None:
         """Never more under way than the broker takes: paho ignores its Receive Maximum."""
-        if life.accepted_at is None:
+        if not life.ready:
             return
         while self._out and len(self._tokens) < self._window:
             token, publication = self._out.popleft()
@@ -444,16 +447,9 @@ class Mqtt:
         self._failures = self._silent_refusals = 0
         self._told_refusals.clear()
         self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
-        log.info(
-            "connected to %s:%d by MQTT %s, %s session",
-            self._settings.host,
-            self._settings.port,
-            life.protocol,
-            "resumed" if session else "new",
-        )
+        life.largest = getattr(properties, "MaximumPacketSize", None)
+        life.resumed = session
         self._subscribe(life)
-        self._out.extend((None, publication) for publication in self._hooks.retained())
-        self._hooks.connected(life.protocol, getattr(properties, "MaximumPacketSize", None))
 
     def _subscribe(self, life: _Life) -> None:
         wanted = [*self._filters, *sorted(self._watched)]
@@ -469,11 +465,17 @@ class Mqtt:
         if before != wanted:
             self._hooks.remember("filters", " ".join(wanted))
 
-    def _on_subscribe(self, _mid: int, reasons: list[ReasonCode]) -> None:
+    def _on_subscribe(self, life: _Life, reasons: list[ReasonCode]) -> None:
+        """Only now can anybody be heard: whoever sees `online` may rely on that."""
         wanted = [*self._filters, *sorted(self._watched)]
         for wish, reason in zip(wanted, reasons, strict=False):
             if reason.is_failure:
                 log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
+        where = (self._settings.host, self._settings.port, life.protocol, "resumed" if life.resumed else "new")
+        log.info("connected to %s:%d by MQTT %s, %s session", *where)
+        life.ready = True
+        self._out.extend((None, publication) for publication in self._hooks.retained())
+        self._hooks.connected(life.protocol, life.largest)
 
     def _on_publish(self, mid: int, reason: ReasonCode) -> None:
         self._last_sign = time.monotonic()
@@ -541,7 +543,7 @@ class Mqtt:
         self._stop.wait(seconds * random.uniform(0.5, 1))  # noqa: S311 - only to keep many bridges from one beat
 
     def _bury(self, life: _Life | None) -> None:
-        was_online = life is not None and life.accepted_at is not None
+        was_online = life is not None and life.ready
         self._life = None
         self._arrived.clear()
         self._tokens.clear()
