@@ -230,15 +230,14 @@ def record_size_of(records: bytes, *, count: int | None, known: RecordSize | Non
     Three witnesses: how the records look in that size, the terminal's own count, and what was seen before. The
     count of some terminals differs from the table (fananimi/pyzk#88), so it cannot decide alone.
     """
-    if known is not None and count is not None and count * known == len(records):
-        return known
+    possible = [size for size in SIZES if not len(records) % size]
+    if len(possible) == 1 and count == len(records) // possible[0]:
+        return possible[0]
     best: RecordSize | None = None
     most = 0
-    for size in SIZES:
-        if len(records) % size:
-            continue
+    for size in possible:
         votes = (
-            2 * is_plausible(records, record_size=size, encoding=encoding)
+            3 * is_plausible(records, record_size=size, encoding=encoding)
             + (count is not None and count * size == len(records))
             + (known == size)
         )

@@ -1,0 +1,66 @@
+"""Simulated terminals, and conversations with them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from zkbridge.config import Device
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.session import Known, Session, open_session
+
+PATIENCE_S = 10
+
+
+@pytest.fixture
+def sim(caplog) -> Iterator[Simulator]:
+    """A simulator that must not have had a fault of its own when the test is over."""
+    with Simulator() as simulator:
+        yield simulator
+    assert [record for record in caplog.records if record.name.startswith(("zkbridge.simulator", "asyncio"))] == []
+
+
+@pytest.fixture
+def start(sim) -> Callable[..., SimulatedTerminal]:
+    """Start a terminal with the configuration in the keywords."""
+    return lambda **config: sim.add(TerminalConfig(**config))
+
+
+@pytest.fixture
+def terminal(start) -> SimulatedTerminal:
+    """A K40-like terminal without a key."""
+    return start()
+
+
+@pytest.fixture
+def locks(tmp_path) -> Path:
+    """A folder of lock files for one test."""
+    return tmp_path / "locks"
+
+
+@pytest.fixture
+def device_of() -> Callable[..., Device]:
+    """The configuration of a simulated terminal, with what the keywords say of it."""
+
+    def device(terminal: SimulatedTerminal, **settings) -> Device:
+        fields = {"id": "principal", "host": terminal.host, "port": terminal.port, "timeout": 5} | settings
+        return Device.model_validate(fields)
+
+    return device
+
+
+@pytest.fixture
+def talk(device_of, locks) -> Callable[..., Session]:
+    """A session with a simulated terminal, to be entered; `within` seconds, disabled unless told otherwise."""
+
+    def session(terminal, *, within=PATIENCE_S, known=None, disable_for=10, **settings) -> Session:
+        return open_session(
+            device_of(terminal, **settings),
+            deadline=Deadline.after(within),
+            known=known or Known(),
+            disable_for=disable_for,
+            lock_dir=locks,
+        )
+
+    return session

@@ -1,0 +1,382 @@
+"""Records of users: what fits, what is written, and what a table says."""
+
+import struct
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkbridge.contract.errors import DeviceFull, InvalidField
+from zkbridge.terminal.users import (
+    SIZES,
+    UserFields,
+    UserTable,
+    decode,
+    encode,
+    fit,
+    record_size_of,
+    rewrite,
+    same,
+    surely_unfit,
+)
+
+#: Captured from an F19 (adrobinoga/zk-protocol data-user.md): rubbish after the password's NUL, time zones of his own.
+NED = (
+    b"\x0d\x00\x00444\0\xc6\x9a\x80\x7c"
+    + b"Ned".ljust(24, b"\0")
+    + struct.pack("<IBHHHH", 0xDE, 2, 1, 1, 2, 0)
+    + b"555".ljust(24, b"\0")
+)
+#: An ordinary record of a 28-byte terminal.
+OLD = struct.pack("<HB5s8sIxBHI", 7, 14, b"123", b"Ana", 99, 1, 0, 1001)
+
+JUAN = UserFields("123", "Juan Perez", "1234", 0, 12345)
+
+
+def fitted(fields=JUAN, *, size=72, encoding="utf-8", width=9, name_overflow="refuse"):
+    return fit(fields, record_size=size, encoding=encoding, user_id_width=width, name_overflow=name_overflow)
+
+
+def faults(*args, **settings):
+    with pytest.raises(InvalidField) as caught:
+        fitted(*args, **settings)
+    return {fault.name: (fault.rule, fault.facts) for fault in caught.value.faults}
+
+
+def table(*users, size=72, **settings):
+    records = b"".join(
+        encode(UserFields(user_id, f"User {uid}"), uid=uid, group=1, record_size=size, encoding="utf-8")
+        for uid, user_id in users
+    )
+    return UserTable(records, record_size=size, encoding="utf-8", **settings)
+
+
+class TestRecords:
+    def test_a_captured_record_is_read(self):
+        ned = decode(NED, encoding="utf-8")
+
+        assert (ned.uid, ned.user_id, ned.name, ned.password) == (13, "555", "Ned", "444")
+        assert (ned.privilege, ned.card, ned.group) == (0, 0xDE, 2)
+        assert ned.raw == NED
+
+    def test_a_captured_write_is_made_byte_for_byte(self):
+        nuevo = UserFields("11224488", "Nuevo", "123456", 6, 0x198F)
+
+        raw = encode(nuevo, uid=14, group=1, record_size=72, encoding="utf-8")
+
+        assert raw[:11] == bytes.fromhex("0e 00 06") + b"123456\0\0"
+        assert raw[11:35] == b"Nuevo".ljust(24, b"\0")
+        assert raw[35:40] == bytes.fromhex("8f 19 00 00 01")
+        assert raw[40:48] == bytes(8)
+        assert raw[48:] == b"11224488".ljust(24, b"\0")
+
+    def test_an_old_record_is_read(self):
+        ana = decode(OLD, encoding="utf-8")
+
+        assert (ana.uid, ana.user_id, ana.name, ana.password) == (7, "1001", "Ana", "123")
+        assert (ana.privilege, ana.card, ana.group) == (14, 99, 1)
+
+    def test_an_old_record_is_written(self):
+        assert encode(UserFields("1001", "Ana", "123", 14, 99), uid=7, group=1, record_size=28, encoding="utf-8") == OLD
+
+    @given(
+        size=st.sampled_from(SIZES),
+        encoding=st.sampled_from(["utf-8", "cp1252", "cp1256", "gbk"]),
+        fields=st.builds(
+            UserFields,
+            user_id=st.integers(0, 0xFFFFFFFF).map(str),
+            name=st.text(min_size=1, max_size=12).filter(lambda name: "\0" not in name),
+            password=st.text("0123456789abcXYZ", max_size=8),
+            privilege=st.sampled_from([0, 14]),
+            card=st.integers(0, 0xFFFFFFFF),
+        ),
+        place=st.tuples(st.integers(1, 65535), st.integers(0, 255)),
+    )
+    def test_whatever_fits_is_read_back_as_it_was_written(self, size, encoding, fields, place):
+        uid, group = place
+        try:
+            fields = fitted(fields, size=size, encoding=encoding, width=10)
+        except InvalidField:
+            return
+
+        raw = encode(fields, uid=uid, group=group, record_size=size, encoding=encoding)
+        user = decode(raw, encoding=encoding)
+
+        assert len(raw) == size
+        assert (user.uid, user.group) == (uid, group)
+        assert same(user, fields, group)
+        assert rewrite(user, fields, encoding=encoding) == raw
+
+    def test_secrets_are_not_shown(self):
+        shown = repr(JUAN) + repr(
+            decode(encode(JUAN, uid=1, group=1, record_size=72, encoding="utf-8"), encoding="utf-8")
+        )
+
+        assert "1234" not in shown
+        assert "raw" not in shown
+
+
+class TestRewriting:
+    def test_only_what_was_named_changes(self):
+        ned = decode(NED, encoding="utf-8")
+
+        raw = rewrite(ned, replace(_fields(ned), name="Eddard"), encoding="utf-8")
+
+        assert raw == NED[:11] + b"Eddard".ljust(24, b"\0") + NED[35:]
+
+    def test_the_rubbish_after_a_password_stays_unless_the_password_changes(self):
+        ned = decode(NED, encoding="utf-8")
+
+        assert rewrite(ned, _fields(ned), encoding="utf-8") == NED
+        assert rewrite(ned, replace(_fields(ned), password="9"), encoding="utf-8")[3:11] == b"9".ljust(8, b"\0")
+
+    def test_a_name_in_another_encoding_is_left_alone_when_only_the_card_changes(self):
+        raw = NED[:11] + "李明".encode("gbk").ljust(24, b"\0") + NED[35:]
+        user = decode(raw, encoding="utf-8")
+
+        changed = rewrite(user, replace(_fields(user), card=7), encoding="utf-8")
+
+        assert changed == raw[:35] + (7).to_bytes(4, "little") + raw[39:]
+
+    def test_an_old_record_is_changed_in_its_own_places(self):
+        ana = decode(OLD, encoding="utf-8")
+
+        raw = rewrite(ana, UserFields("1001", "Bea", "9", 0, 0x01020304), encoding="utf-8")
+
+        assert raw == struct.pack("<HB5s8sIxBHI", 7, 0, b"9", b"Bea", 0x01020304, 1, 0, 1001)
+
+
+class TestFitting:
+    @pytest.mark.parametrize(("size", "limit"), [(72, 24), (28, 8)])
+    def test_a_name_is_measured_in_bytes(self, size, limit):
+        accented = "ñ" * (limit // 2)
+
+        assert fitted(replace(JUAN, name=accented), size=size).name == accented
+        assert faults(replace(JUAN, name=accented + "x"), size=size) == {
+            "name": ("bytes", {"size": limit + 1, "encoding": "utf-8", "limit": limit})
+        }
+
+    def test_the_encoding_decides_how_many_bytes_a_name_takes(self):
+        assert fitted(replace(JUAN, name="ñ" * 24), encoding="cp1252").name == "ñ" * 24
+
+    @pytest.mark.parametrize(("size", "limit"), [(72, 8), (28, 5)])
+    def test_a_password_is_measured_in_bytes(self, size, limit):
+        assert fitted(replace(JUAN, name="J", password="1" * limit), size=size).password == "1" * limit
+        assert faults(replace(JUAN, name="J", password="1" * (limit + 1)), size=size) == {
+            "password": ("bytes", {"size": limit + 1, "encoding": "utf-8", "limit": limit})
+        }
+
+    def test_a_user_id_is_as_wide_as_the_terminal_says(self):
+        assert fitted(replace(JUAN, user_id="123456789"), width=9).user_id == "123456789"
+        assert faults(replace(JUAN, user_id="1234567890"), width=9) == {
+            "user_id": ("bytes", {"size": 10, "encoding": "utf-8", "limit": 9})
+        }
+
+    @pytest.mark.parametrize("user_id", ["A1", "-1", "1.5", "4294967296", "9" * 5000, "٣", " 1"])
+    def test_an_old_terminal_takes_numbers_only(self, user_id):
+        assert faults(replace(JUAN, name="J", user_id=user_id), size=28) == {"user_id": ("number_id", {})}
+
+    def test_an_old_terminal_would_lose_leading_zeros(self):
+        assert faults(replace(JUAN, name="J", user_id="001"), size=28) == {
+            "user_id": ("leading_zero", {"text": "001", "number": "1"})
+        }
+
+    @pytest.mark.parametrize("user_id", ["0", "1", "4294967295"])
+    def test_an_old_terminal_takes_every_number_of_32_bits(self, user_id):
+        assert fitted(replace(JUAN, name="J", user_id=user_id), size=28).user_id == user_id
+
+    @pytest.mark.parametrize("field", ["name", "password"])
+    def test_a_character_that_the_encoding_lacks_is_refused(self, field):
+        assert faults(replace(JUAN, **{field: "李"}), encoding="cp1252") == {
+            field: ("encoding", {"encoding": "cp1252"})
+        }
+
+    def test_all_faults_are_told_at_once(self):
+        wrong = UserFields("x" * 25, "n" * 25, "p" * 9)
+
+        assert set(faults(wrong)) == {"user_id", "name", "password"}
+
+    @pytest.mark.parametrize(
+        ("name", "kept"),
+        [
+            ("a" * 30, "a" * 24),
+            ("x" + "ñ" * 20, "x" + "ñ" * 11),
+            ("x" + "€" * 20, "x" + "€" * 7),
+            ("x" + "😀" * 20, "x" + "😀" * 5),
+            ("ñ" * 12, "ñ" * 12),
+        ],
+    )
+    def test_a_name_is_cut_at_a_character_where_the_device_says_so(self, name, kept):
+        assert fitted(replace(JUAN, name=name), name_overflow="truncate").name == kept
+
+    def test_a_very_long_name_is_cut_at_once(self):
+        assert fitted(replace(JUAN, name="ñ" * 100_000), name_overflow="truncate").name == "ñ" * 12
+
+    def test_cutting_does_not_excuse_characters_that_the_encoding_lacks(self):
+        assert faults(replace(JUAN, name="a" * 30 + "李"), encoding="cp1252", name_overflow="truncate") == {
+            "name": ("encoding", {"encoding": "cp1252"})
+        }
+
+    def test_what_fits_no_terminal_is_known_before_any_is_asked(self):
+        wrong = UserFields("1" * 25, "n" * 25, "p" * 9)
+
+        assert {fault.name for fault in surely_unfit(wrong, encoding="utf-8", name_overflow="refuse")} == {
+            "user_id",
+            "name",
+            "password",
+        }
+        assert {fault.name for fault in surely_unfit(wrong, encoding="utf-8", name_overflow="truncate")} == {
+            "user_id",
+            "password",
+        }
+        assert surely_unfit(UserFields("A" * 24, "n" * 24, "p" * 8), encoding="utf-8", name_overflow="refuse") == ()
+
+
+class TestSameness:
+    def user(self, fields=JUAN, **settings):
+        return decode(encode(fields, uid=1, group=1, record_size=72, encoding="utf-8", **settings), encoding="utf-8")
+
+    def test_a_user_is_the_same_field_for_field(self):
+        assert same(self.user(), JUAN, 1)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            replace(JUAN, user_id="124"),
+            replace(JUAN, name="Juan"),
+            replace(JUAN, password=""),
+            replace(JUAN, privilege=14),
+            replace(JUAN, card=0),
+        ],
+    )
+    def test_one_other_field_is_another_user(self, other):
+        assert not same(self.user(), other, 1)
+
+    def test_another_group_is_another_user(self):
+        assert not same(self.user(), JUAN, 2)
+
+    @pytest.mark.parametrize("name", ["n" * 24, "x" + "ñ" * 11 + "y", "ñ" * 12])
+    def test_a_name_that_lost_its_last_byte_to_the_terminal_s_nul_is_the_same(self, name):
+        raw = self.user(replace(JUAN, name=name)).raw
+        cut = decode(raw[:34] + b"\0" + raw[35:], encoding="utf-8")
+
+        assert cut.name != name
+        assert same(cut, replace(JUAN, name=name), 1)
+
+    def test_a_shorter_name_is_another_user(self):
+        assert not same(self.user(replace(JUAN, name="n" * 22)), replace(JUAN, name="n" * 24), 1)
+
+
+class TestTables:
+    def test_users_are_found_by_user_id_and_uid(self):
+        users = table((3, "77"), (9, "A5"))
+
+        assert len(users) == 2
+        assert users.by_user_id("A5").uid == 9
+        assert users.by_uid(3).user_id == "77"
+        assert users.by_user_id("7") is None
+        assert users.by_uid(4) is None
+        assert [user.uid for user in users] == [3, 9]
+
+    def test_a_user_id_is_found_by_its_text_not_by_its_number(self):
+        assert table((1, "0042")).by_user_id("42") is None
+
+    @pytest.mark.parametrize("user_id", ["0042", "x", "-1", "²", ""])
+    def test_an_old_terminal_holds_no_such_user_id(self, user_id):
+        assert table((1, "42"), size=28).by_user_id(user_id) is None
+
+    def test_an_old_terminal_s_users_are_found_by_number(self):
+        assert table((1, "42"), size=28).by_user_id("42").uid == 1
+
+    def test_a_user_id_that_cannot_be_encoded_is_not_there(self):
+        users = UserTable(NED, record_size=72, encoding="ascii")
+
+        assert users.by_user_id("ñ") is None
+
+    def test_of_two_users_with_one_user_id_the_first_counts(self):
+        assert table((5, "1"), (6, "1")).by_user_id("1").uid == 5
+
+    def test_the_next_uid_is_one_above_the_highest(self):
+        assert table((3, "a"), (17, "b"), (5, "c")).next_uid() == 18
+        assert table().next_uid() == 1
+
+    def test_a_reserved_uid_is_not_offered_again(self):
+        users = table((3, "a"))
+        users.reserve(users.next_uid())
+
+        assert users.next_uid() == 5
+
+    def test_past_65535_the_lowest_free_uid_is_next(self):
+        users = table((1, "a"), (2, "b"), (4, "c"), (65535, "d"))
+
+        offered = []
+        for _ in range(3):
+            offered.append(users.next_uid())
+            users.reserve(offered[-1])
+
+        assert offered == [3, 5, 6]
+
+    def test_the_last_uid_is_used(self):
+        assert table((65534, "a")).next_uid() == 65535
+
+    def test_a_table_without_a_free_uid_is_full(self):
+        keys = b"".join(struct.pack("<H22xI", uid, uid) for uid in range(1, 65536))
+        users = UserTable(keys, record_size=28, encoding="utf-8", host="10.0.0.5", port=4370)
+
+        with pytest.raises(DeviceFull) as caught:
+            users.next_uid()
+        assert caught.value.sentence("en") == "Device 10.0.0.5:4370 has no room for one more user."
+
+    def test_a_user_with_uid_0_does_not_make_0_free(self):
+        assert table((0, "a")).next_uid() == 1
+
+    def test_an_empty_table_learns_its_record_size(self):
+        users = UserTable(b"", record_size=72, encoding="utf-8", guessed=True)
+        users.reserve(1)
+
+        users.settle(28)
+
+        assert (users.record_size, users.guessed, len(users), users.next_uid()) == (28, False, 0, 2)
+
+
+class TestRecordSize:
+    def records(self, size, count):
+        return b"".join(
+            encode(UserFields(str(uid), f"U {uid}"), uid=uid, group=1, record_size=size, encoding="utf-8")
+            for uid in range(1, count + 1)
+        )
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("count", [1, 2, 7, 18, 36, 100])
+    def test_table_and_count_tell_the_size(self, size, count):
+        assert record_size_of(self.records(size, count), count=count, known=None, encoding="utf-8") == size
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("known", [None, 28, 72])
+    @pytest.mark.parametrize("lie", [None, 0, 1, 3, 7, 18, 500])
+    def test_a_count_that_lies_does_not_mislead(self, size, known, lie):
+        """504 bytes are 7 records of 72 or 18 of 28."""
+        records = self.records(size, 504 // size)
+
+        assert record_size_of(records, count=lie, known=known, encoding="utf-8") == size
+
+    def test_records_of_another_size_are_not_read_as_one_of_ours(self):
+        """3 records of 120 bytes (fananimi/pyzk#240) have the length of 5 of 72."""
+        records = b"".join(struct.pack("<HB", uid, 0) + b"x" * 117 for uid in (1, 2, 3))
+
+        assert record_size_of(records, count=3, known=None, encoding="utf-8") is None
+
+    def test_a_length_that_is_no_multiple_is_of_neither_size(self):
+        assert record_size_of(bytes(73), count=1, known=72, encoding="utf-8") is None
+
+    def test_records_that_look_strange_are_believed_where_the_count_agrees(self):
+        """An AK3750 kept 0x31 in every privilege byte (fananimi/pyzk#41)."""
+        records = b"".join(self.records(72, 3)[at : at + 72] for at in (0, 72, 144))
+        strange = b"".join(records[at : at + 2] + b"\x31" + records[at + 3 : at + 72] for at in (0, 72, 144))
+
+        assert record_size_of(strange, count=3, known=None, encoding="utf-8") == 72
+
+
+def _fields(user):
+    return UserFields(user.user_id, user.name, user.password, user.privilege, user.card)
