@@ -1,0 +1,233 @@
+"""One holder per terminal, whoever else wants it."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.waiting import wait_until
+from tests.terminal.files import open_files
+from zkbridge.contract.errors import DeviceTimeout, DeviceUnreachable
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.locks import folder, hold
+
+ADDRESS = "10.0.0.5:4370"
+#: Takes the lock, says so, and keeps it until its input ends.
+HOLDER = """
+import sys
+from pathlib import Path
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.locks import hold
+with hold(sys.argv[1], lock_dir=Path(sys.argv[2]), deadline=Deadline.after(20)):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def held(locks, address=ADDRESS, *, seconds=0.0):
+    return hold(address, lock_dir=locks, deadline=Deadline.after(seconds))
+
+
+@pytest.fixture
+def other_process(locks):
+    """Start processes that hold the lock, as another user if told so; killed at the end."""
+    with ExitStack() as stack:
+
+        def start(*, where=locks, user=None):
+            # The project is imported first: another user may not be allowed to read it.
+            become = "" if user is None else f"import os, zkbridge.terminal.locks; os.setuid({user})"
+            process = subprocess.Popen(
+                [sys.executable, "-c", f"{become}\n{HOLDER}", ADDRESS, str(where)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(_end, process)
+            return process
+
+        yield start
+
+
+def _end(process):
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_thread_waits_its_turn(locks):
+    order = []
+    inside = threading.Event()
+
+    def second():
+        inside.wait()
+        with held(locks, seconds=10):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with held(locks):
+        inside.set()
+        time.sleep(0.05)  # time enough to push in, for a lock that does not hold
+        order.append("first")
+    thread.join()
+
+    assert order == ["first", "second"]
+
+
+def test_a_thread_gives_up_at_its_deadline(locks):
+    with held(locks):
+        began = time.monotonic()
+        with pytest.raises(DeviceTimeout) as caught, held(locks, seconds=0.2):
+            pytest.fail("two hold the lock")
+        assert 0.2 <= time.monotonic() - began < 2
+
+    assert caught.value.sentence("en") == "Connection timeout to device 10.0.0.5:4370"
+
+
+def test_a_second_process_is_kept_out_until_the_first_lets_go(locks, other_process):
+    first = other_process()
+    assert first.stdout.readline() == "held\n"
+
+    with pytest.raises(DeviceTimeout), held(locks, seconds=0.1):
+        pytest.fail("two hold the lock")
+    first.communicate("")
+
+    with held(locks):
+        pass
+
+
+def test_a_killed_process_holds_nothing(locks, other_process):
+    first = other_process()
+    assert first.stdout.readline() == "held\n"
+
+    first.send_signal(signal.SIGKILL)
+
+    with held(locks, seconds=10):
+        pass
+
+
+def test_two_threads_never_hold_it_at_once_beside_another_process(locks, other_process):
+    inside = []
+    most = []
+
+    def work():
+        for _ in range(20):
+            with held(locks, seconds=60):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    process = other_process()
+    assert process.stdout.readline() == "held\n"
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    process.communicate("")
+    for thread in threads:
+        thread.join()
+
+    assert len(most) == 80
+    assert max(most) == 1
+
+
+def test_terminals_do_not_wait_for_each_other(locks):
+    with held(locks), held(locks, "10.0.0.6:4370"), held(locks, "10.0.0.5:4371"):
+        assert sorted(path.name for path in locks.iterdir()) == [
+            "10.0.0.5:4370.lock",
+            "10.0.0.5:4371.lock",
+            "10.0.0.6:4370.lock",
+        ]
+
+
+def test_a_host_name_s_case_makes_no_other_lock(locks):
+    with held(locks, "Door.example:4370"), pytest.raises(DeviceTimeout), held(locks, "door.example:4370"):
+        pytest.fail("two hold the lock")
+
+
+@pytest.mark.parametrize("host", ["fe80::1%eth0", "x" * 250, "ñ" * 90])
+def test_any_host_has_a_lock_file_in_the_folder(locks, host):
+    with held(locks, f"{host}:4370"):
+        (path,) = locks.iterdir()
+    assert path.parent == locks
+
+
+def test_any_user_may_lock_and_none_may_remove(locks):
+    before = os.umask(0o077)
+    try:
+        with held(locks):
+            pass
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(locks.stat().st_mode) == 0o1777
+    assert [stat.S_IMODE(path.stat().st_mode) for path in locks.iterdir()] == [0o666]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a process as somebody else")
+def test_another_user_s_process_shares_the_lock(other_process):
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        open_to_all = Path(name)
+        open_to_all.chmod(0o755)
+        locks = open_to_all / "locks"
+        with held(locks):
+            pass
+        stranger = other_process(where=locks, user=65534)
+        assert stranger.stdout.readline() == "held\n"
+
+        with pytest.raises(DeviceTimeout), held(locks, seconds=0.1):
+            pytest.fail("two hold the lock")
+        stranger.communicate("")
+        with held(locks):
+            pass
+
+
+def test_a_link_in_the_place_of_the_lock_file_is_not_followed(locks, tmp_path):
+    locks.mkdir()
+    target = tmp_path / "precious"
+    target.write_text("kept")
+    (locks / f"{ADDRESS}.lock").symlink_to(target)
+
+    with pytest.raises(DeviceUnreachable) as caught, held(locks):
+        pytest.fail("the link was followed")
+    assert "lock file" in caught.value.sentence("en")
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "locks").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(DeviceUnreachable), held(tmp_path / "locks"):
+        pytest.fail("the link was followed")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_leaves_nothing_held(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    for _ in range(2):
+        with pytest.raises(DeviceUnreachable) as caught, held(tmp_path / "file" / "locks"):
+            pytest.fail("there is no such folder")
+        assert "Not a directory" in caught.value.sentence("en")
+
+
+def test_without_a_folder_in_the_configuration_all_processes_find_the_same():
+    assert folder(None) == folder(None)
+    assert folder(None).name in ("zkbridge", "zkbridge-lock")
+
+
+def test_no_file_stays_open(locks):
+    before = open_files()
+
+    with held(locks):
+        pass
+    with held(locks), pytest.raises(DeviceTimeout), held(locks):
+        pytest.fail("two hold the lock")
+
+    wait_until(lambda: open_files() == before, what="the files of before")
