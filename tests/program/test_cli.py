@@ -1,0 +1,136 @@
+"""The program as a person or systemd calls it: arguments, exit codes, what is printed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zkbridge
+from tests.support.daemon import Daemon, device
+from tests.support.processes import free_port
+from tests.support.waiting import wait_until
+from zkbridge.simulator import Simulator, TerminalConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+def zk(*arguments, cwd=None, **environment):
+    """Run the program to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "zkbridge", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=cwd,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "PYTHONPATH": str(ROOT), **environment},
+    )  # fmt: skip - one call
+
+
+def test_every_command_has_its_help():
+    for command in ("run", "check", "simulate", "demo"):
+        assert command in zk("--help").stdout
+        assert zk(command, "--help").returncode == 0
+    assert zk("--version").stdout.strip() == f"zkbridge, version {zkbridge.__version__}"
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_wrong_file_names_every_fault_and_exits_2(tmp_path, command):
+    (tmp_path / "config.yaml").write_text("devices: {entrada: {host: x, port: 70000}}\nmqtt: {hots: x}\n")
+
+    done = zk(command, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "mqtt.hots: no such key (did you mean host?)",
+        "devices.entrada.port: 70000 is not a port (1 to 65535)",
+    ]
+
+
+def test_the_example_configuration_is_right():
+    done = zk("check", "--config", ROOT / "config.yaml")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{ROOT / 'config.yaml'}: right; 2 devices, broker localhost:1883\n"
+
+
+def test_check_dials_broker_and_devices_and_prints_a_table(tmp_path, broker):
+    closed = free_port()
+    with Simulator() as simulator:
+        good = simulator.add(TerminalConfig(profile="tft"))
+        good.fill_users(37)
+        locked = simulator.add(TerminalConfig(profile="tft", comm_key=99))
+        text = f"""
+            mqtt: {{host: 127.0.0.1, port: {broker.port}}}
+            language: en
+            lock_dir: {tmp_path}
+            devices:
+              principal: {{host: 127.0.0.1, port: {good.port}}}
+              llave: {{host: 127.0.0.1, port: {locked.port}}}
+              apagada: {{host: 127.0.0.1, port: {closed}, timeout: 1}}
+        """
+        (tmp_path / "config.yaml").write_text(text)
+
+        done = zk("check", "--connect", cwd=tmp_path)
+
+        rows = [line.split() for line in done.stdout.splitlines()[2:]]
+        assert done.returncode == 1, done.stderr
+        assert [(row[0], row[1]) for row in rows] == [
+            ("ok", "broker"),
+            ("ok", "principal"),
+            ("FAILED", "llave"),
+            ("FAILED", "apagada"),
+        ]  # fmt: skip - one comparison
+        assert "MQTT 5" in done.stdout
+        assert "37 of 5000 users" in done.stdout
+        assert f"Device 127.0.0.1:{locked.port} refused the communication key." in done.stdout
+        assert f"Connection refused by device 127.0.0.1:{closed}" in done.stdout
+        assert good.disabled_spans() == []
+
+        (tmp_path / "config.yaml").write_text(text.split("llave:", maxsplit=1)[0])
+        assert zk("check", "--connect", cwd=tmp_path).returncode == 0
+
+
+def test_two_daemons_cannot_share_a_state_directory(
+    tmp_path,
+    broker,
+):
+    with Simulator() as simulator:
+        terminal = simulator.add(TerminalConfig(profile="tft"))
+        with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}) as daemon:
+            second = zk("run", "--config", daemon.folder / "config.yaml")
+
+    assert second.returncode == 1
+    assert "is in use by another zkbridge" in second.stderr
+
+
+def test_a_state_directory_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "config.yaml").write_text(f"devices: {{p: {{host: h}}}}\nstate_dir: {tmp_path}/file/state\n")
+
+    done = zk("run", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "the state directory cannot be used" in done.stderr
+
+
+def test_a_stop_is_clean_and_quick_without_a_broker(tmp_path):
+    daemon = Daemon(tmp_path / "d", free_port(), {"p": {"host": "127.0.0.1", "port": free_port()}})
+    daemon.start(online=False)
+    wait_until(lambda: "no connection to the broker" in daemon.log)
+
+    assert daemon.stop(timeout=10) == 0
+
+
+def test_json_logs_are_json(tmp_path, broker):
+    with Simulator() as simulator:
+        terminal = simulator.add(TerminalConfig(profile="tft"))
+        log = {"format": "json", "level": "info"}
+        with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, log=log) as daemon:
+            pass
+    entries = [json.loads(line) for line in daemon.log.splitlines()]
+
+    assert {"time", "level", "logger", "message"} <= set(entries[0])
+    assert any(entry["message"].startswith("connected to") for entry in entries)

@@ -1,0 +1,73 @@
+"""`zkbridge demo`, as somebody new would try it."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import processes
+from tests.support.mosquitto import program
+from tests.support.waiting import wait_until
+
+CREATED = '"message": "Usuario registrado."'
+
+
+def run(*arguments, log):
+    return processes.start([sys.executable, "-u", "-m", "zkbridge", "demo", *arguments], log=log)
+
+
+def check(text):
+    replies = [json.loads(line) for line in text.splitlines() if line.strip().startswith('{"success"')]
+    assert [reply["status"] for reply in replies] == [200, 409, 404]
+    assert replies[0]["data"] == {"user_id": "123", "name": "Juan Perez", "device_id": "principal"}
+    assert "1    123      Juan Perez  1234      0          12345  1" in text
+
+
+def test_once_shows_the_main_job_and_ends_by_itself(tmp_path):
+    log = tmp_path / "log"
+
+    assert run("--once", "--port", "0", log=log).wait(60) == 0
+
+    check(log.read_text())
+    assert "WARNING" not in log.read_text()
+
+
+def test_it_stays_up_for_visitors_until_ctrl_c(tmp_path):
+    log = tmp_path / "log"
+    demo = run("--port", "0", log=log)
+    wait_until(lambda: "Ctrl-C ends the demo" in log.read_text() and "mosquitto_rr" in log.read_text(), timeout=30)
+    lines = log.read_text().split("another window", 1)[1]
+    command = " ".join(lines[lines.index("mosquitto_rr") :].replace("\\\n", " ").split())
+
+    arguments = command.replace("mosquitto_rr", program("mosquitto_rr"), 1)
+    said = subprocess.run(["sh", "-c", f"{arguments} -W 20"], capture_output=True, text=True, check=True, timeout=60)
+
+    assert json.loads(said.stdout)["data"] == {"user_id": "125", "name": "Ana Ruiz", "device_id": "principal"}
+    assert processes.stop(demo, sign=signal.SIGINT) == 0
+
+
+def test_it_works_on_a_broker_that_runs_already(tmp_path, broker):
+    log = tmp_path / "log"
+
+    assert run("--once", "--broker", f"127.0.0.1:{broker.port}", log=log).wait(60) == 0
+
+    check(log.read_text())
+
+
+@pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
+def test_either_broker_carries_it(tmp_path, kind):
+    log = tmp_path / "log"
+
+    assert run("--once", "--port", "0", "--broker-kind", kind, log=log).wait(60) == 0
+
+    check(log.read_text())
+
+
+def test_a_broker_that_is_not_there_is_said(tmp_path):
+    log = tmp_path / "log"
+
+    assert run("--once", "--broker", f"127.0.0.1:{processes.free_port()}", log=log).wait(60) == 1
+
+    assert "The demo cannot go on: the broker 127.0.0.1" in log.read_text()

@@ -1,0 +1,57 @@
+"""The README cannot rot: its example, its commands and its tables are checked."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import program
+from zkbridge.commands import commands
+from zkbridge.simulator import Simulator, TerminalConfig
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_example_is_what_the_bridge_answers(tmp_path, broker):
+    command = re.search(r"```sh\n(mosquitto_rr .*?)```", README, re.DOTALL)[1].replace("\\\n", " ").strip()
+    created, exists = (line for line in README.splitlines() if line.startswith('{"success"'))
+    words = command.replace("mosquitto_rr", f"{program('mosquitto_rr')} -p {broker.port} -W 20", 1)
+    with Simulator() as simulator:
+        terminal = simulator.add(TerminalConfig(profile="tft"))
+        with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}):
+            said = [
+                subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=True, timeout=60).stdout
+                for _ in range(2)
+            ]
+
+    assert [line.rstrip("\n") for line in said] == [created, exists]
+    assert json.loads(created)["success"]
+
+
+def test_the_table_of_commands_is_the_registrys():
+    rows = README.split("<!-- commands -->")[1].split("<!-- /commands -->")[0].strip().splitlines()[2:]
+
+    def yes(truth):
+        return "yes" if truth else "no"
+
+    assert rows == [f"| `{c.name}` | {yes(c.disables)} | {yes(c.repeatable)} |" for c in commands().values()]
+
+
+def test_every_link_leads_somewhere():
+    for name in (
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+    ):
+        page = ROOT / name
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{name} links to {target}"
+
+
+def test_every_make_target_it_names_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
