@@ -3,17 +3,19 @@
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.simulator.raw import RawClient, user_72
 from zkbridge.simulator import Refused, Simulator, TerminalConfig
 
-CAPACITY = 6
+CAPACITY = 3
+FINGERS_THAT_FIT = 4
 LOG = 5
 WHO = st.sampled_from(["tcp", "udp"])
-UIDS = st.integers(0, 8)
+PLACES = st.integers(0, CAPACITY - 1)
+UIDS = st.integers(0, 4)
 USER_IDS = st.sampled_from(["1", "2", "3", "A4", "123456789", "1234567890", ""])
-FINGERS = st.integers(0, 10)
+FINGERS = st.sampled_from([0, 9, 10])
 COMMANDS = st.integers(0, 65535).filter(lambda number: number not in {1004, 1005, 2000})
 
 
@@ -24,7 +26,12 @@ class TwoClients(RuleBasedStateMachine):
         super().__init__()
         self.simulator = Simulator()
         self.terminal = self.simulator.add(
-            TerminalConfig(user_capacity=CAPACITY, record_capacity=LOG, finger_capacity=4, inline_max=100)
+            TerminalConfig(
+                user_capacity=CAPACITY,
+                record_capacity=LOG,
+                finger_capacity=FINGERS_THAT_FIT,
+                inline_max=100,
+            )
         )
         self.clients = {"tcp": RawClient(self.terminal), "udp": RawClient(self.terminal, udp=True)}
         for client in self.clients.values():
@@ -64,7 +71,7 @@ class TwoClients(RuleBasedStateMachine):
             return
         self.users[added.uid] = added.raw
 
-    @rule(who=WHO, uid=UIDS, finger=FINGERS, size=st.integers(0, 40))
+    @rule(who=WHO, uid=UIDS, finger=FINGERS, size=st.sampled_from([0, 20, 21]))
     def upload_a_finger(self, who, uid, finger, size):
         client = self.clients[who]
         client.ask(1500, bytes(4))
@@ -75,6 +82,30 @@ class TwoClients(RuleBasedStateMachine):
             assert uid in self.users
             assert finger <= 9
             assert 0 < size <= 20
+
+    @precondition(lambda self: self.users)
+    @rule(who=WHO, place=PLACES, finger=st.sampled_from([0, 9]))
+    def store_a_finger_of_somebody(self, who, place, finger):
+        client, uid = self.clients[who], self.somebody(place)
+        known = (uid, finger) in self.terminal.templates() or len(self.terminal.templates()) < FINGERS_THAT_FIT
+        client.ask(1500, bytes(4))
+        client.ask(1501, b"t" * 20)
+
+        code = client.ask(87, uid.to_bytes(2, "little") + bytes((finger, 1, 20, 0))).code
+
+        assert code == (2000 if known else 2001)
+
+    @precondition(lambda self: self.users)
+    @rule(who=WHO, place=PLACES)
+    def delete_somebody(self, who, place):
+        uid = self.somebody(place)
+
+        assert self.clients[who].ask(18, uid.to_bytes(2, "little")).code == 2000
+
+        del self.users[uid]
+
+    def somebody(self, place: int) -> int:
+        return sorted(self.users)[place % len(self.users)]
 
     @rule(who=WHO, uid=UIDS)
     def delete_fingers(self, who, uid):
@@ -145,8 +176,8 @@ def test_two_clients_and_a_person_never_break_the_terminal():
     run_state_machine_as_test(
         TwoClients,
         settings=settings(
-            max_examples=40,
-            stateful_step_count=30,
+            max_examples=50,
+            stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -188,7 +188,7 @@ def test_a_longer_disable_replaces_the_timer_of_a_shorter(terminal, raw):
     client.ask(1003)
 
     assert terminal.disabled
-    assert terminal.machine.terminal._disabled_until is None
+    assert not terminal.machine.terminal.curfew.timed
     assert len(terminal.disabled_spans()) == 1
 
 

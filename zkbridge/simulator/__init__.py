@@ -5,9 +5,9 @@ from zkbridge.simulator.faults import Fault
 from zkbridge.simulator.handle import SimulatedTerminal
 from zkbridge.simulator.journal import Exchange
 from zkbridge.simulator.records import Punch, Template, UserView
+from zkbridge.simulator.rules import Refused
 from zkbridge.simulator.simulator import Simulator, TerminalConfig
 from zkbridge.simulator.switches import Switches
-from zkbridge.simulator.terminal import Refused
 
 __all__ = [
     "Code",

@@ -13,8 +13,8 @@ import click
 
 from zkbridge.simulator import faults, profile, screen, switches
 from zkbridge.simulator.control import Control
+from zkbridge.simulator.rules import Refused
 from zkbridge.simulator.simulator import Simulator, TerminalConfig
-from zkbridge.simulator.terminal import Refused
 
 if TYPE_CHECKING:
     from zkbridge.simulator.handle import SimulatedTerminal

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zkbridge.simulator import person, records, store
 from zkbridge.simulator.records import Punch, Template, UserView
-from zkbridge.simulator.terminal import Refused
+from zkbridge.simulator.rules import Refused
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -203,7 +203,7 @@ class SimulatedTerminal:
 
     def disabled_spans(self) -> list[float]:
         """Seconds of every time it was disabled; one that lasts counts until now."""
-        return self.machine.terminal.disabled_spans()
+        return self.machine.terminal.curfew.spans()
 
     @property
     def display(self) -> str:
@@ -280,11 +280,14 @@ class SimulatedTerminal:
 
     def snapshot(self, path: str | Path) -> None:
         """Write the tables to a file."""
-        store.write_state(Path(path), self.machine.terminal.dump())
+        store.write_state(Path(path), self.machine.terminal.changes())
 
     def restore(self, path: str | Path) -> None:
-        """Make the tables what a file says. Raises ValueError when it is of another kind of terminal."""
-        self.machine.terminal.load(store.Store(Path(path)).changes())
+        """Make the tables what a file says; nothing changes when it cannot be read.
+
+        Raises OSError, or ValueError when it is of another kind of terminal.
+        """
+        self.machine.terminal.load(store.read_changes(Path(path)))
 
     # News
 

@@ -71,7 +71,7 @@ class Machine:
         """Listen; what a restart makes visible is visible."""
         if self.powered:
             return
-        self.terminal.commit_pending()
+        self.terminal.commit_waiting()
         self.terminal.log_operation(OP_POWER_ON)
         self.port = await self._listener.open(self.host, self.port, self.switches.transport)
         self.powered = True

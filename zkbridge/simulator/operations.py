@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from zkbridge.simulator.codes import command_name
-from zkbridge.simulator.terminal import Refused
+from zkbridge.simulator.rules import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

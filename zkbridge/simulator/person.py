@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from zkbridge.simulator import records, wire
 from zkbridge.simulator.codes import VOICES, Event
 from zkbridge.simulator.records import Punch, Template
-from zkbridge.simulator.terminal import OP_ENROLLED, Refused, Terminal
+from zkbridge.simulator.rules import Refused
+from zkbridge.simulator.terminal import OP_ENROLLED, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
+import os
 import select
 import sys
 import termios
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _REFRESH = 0.25
 _NEWS = 12
+_decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 _BACKSPACE = {"\x7f", "\b"}
 
 
@@ -34,12 +37,10 @@ def plain(terminals: Sequence[SimulatedTerminal], stop: threading.Event, write: 
     if not sys.stdin.isatty():
         stop.wait()
         return
+    typed = ""
     while not stop.is_set():
-        if _readable():
-            line = sys.stdin.readline()
-            if not line:
-                stop.wait()
-                return
+        *lines, typed = (typed + _typed()).split("\n")
+        for line in lines:
             _type(terminals, line.strip(), stop, write)
 
 
@@ -54,16 +55,14 @@ def live(terminals: Sequence[SimulatedTerminal], stop: threading.Event) -> None:
     with _keys(), Live(screen=True, auto_refresh=False) as view:
         while not stop.is_set():
             view.update(_picture(terminals, news, typed), refresh=True)
-            if not _readable():
-                continue
-            key = sys.stdin.read(1)
-            if key == "\n":
-                _type(terminals, typed, stop, news.append)
-                typed = ""
-            elif key in _BACKSPACE:
-                typed = typed[:-1]
-            elif key.isprintable():
-                typed += key
+            for key in _typed():
+                if key == "\n":
+                    _type(terminals, typed, stop, news.append)
+                    typed = ""
+                elif key in _BACKSPACE:
+                    typed = typed[:-1]
+                elif key.isprintable():
+                    typed += key
 
 
 def render(terminal: SimulatedTerminal, rows: int = 10) -> RenderableType:
@@ -129,8 +128,11 @@ def _stamped(terminal: SimulatedTerminal, write: Callable[[str], None]) -> Calla
     return lambda text: write(f"{datetime.now():%H:%M:%S} {terminal.port} {text}")  # noqa: DTZ005  wall clock
 
 
-def _readable() -> bool:
-    return bool(select.select([sys.stdin], [], [], _REFRESH)[0])
+def _typed() -> str:
+    """What was typed within the time of one refresh; not by sys.stdin, which would keep the rest to itself."""
+    if select.select([sys.stdin], [], [], _REFRESH)[0]:
+        return _decoder.decode(os.read(sys.stdin.fileno(), 1024))
+    return ""
 
 
 @contextlib.contextmanager

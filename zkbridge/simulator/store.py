@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Change = list[Any]
+    from zkbridge.simulator.tables import Change
 
 
 class Store:
@@ -22,10 +22,8 @@ class Store:
 
     def changes(self) -> Iterator[Change]:
         """What the file holds, oldest first; nothing when there is no file."""
-        if not self.path.exists():
-            return
-        for line in self.path.read_bytes().split(b"\n")[:-1]:
-            yield json.loads(line)
+        if self.path.exists():
+            yield from read_changes(self.path)
 
     def begin(self, state: Iterable[Change]) -> None:
         """Make the file hold just this state, in one step, and be ready for changes."""
@@ -43,6 +41,12 @@ class Store:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def read_changes(path: Path) -> Iterator[Change]:
+    """What a file of tables holds, oldest first; what stands after the last end of line was never whole."""
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        yield json.loads(line)
 
 
 def write_state(path: Path, state: Iterable[Change]) -> None:

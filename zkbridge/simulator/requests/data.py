@@ -10,7 +10,8 @@ import struct
 from zkbridge.simulator import records
 from zkbridge.simulator.codes import Code, Command
 from zkbridge.simulator.requests.table import Answer, Part, Request, command, need, ok
-from zkbridge.simulator.terminal import Refused, Terminal
+from zkbridge.simulator.rules import Refused
+from zkbridge.simulator.terminal import Terminal
 
 _BUFFER_REQUEST = struct.Struct("<bHii")
 _PIECE_REQUEST = struct.Struct("<ii")

@@ -12,8 +12,8 @@ from zkbridge.simulator.codes import Command
 from zkbridge.simulator.records import Template
 from zkbridge.simulator.requests.data import bulk, read_users
 from zkbridge.simulator.requests.table import Answer, Request, command, need, ok
+from zkbridge.simulator.rules import Refused
 from zkbridge.simulator.session import Session
-from zkbridge.simulator.terminal import Refused
 
 _UPLOAD_HEAD = struct.Struct("<III")
 _UPLOAD_ENTRY = struct.Struct("<BHBI")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zkbridge.simulator import wire
 from zkbridge.simulator.codes import Code, Command
 from zkbridge.simulator.requests.table import Answer, Part, Request, code, command, ok
-from zkbridge.simulator.terminal import Refused
+from zkbridge.simulator.rules import Refused
 
 if TYPE_CHECKING:
     from zkbridge.simulator.session import Session

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from zkbridge.simulator.codes import Code, Command
-from zkbridge.simulator.terminal import Refused
+from zkbridge.simulator.rules import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

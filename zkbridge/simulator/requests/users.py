@@ -10,7 +10,7 @@ import struct
 from zkbridge.simulator import records
 from zkbridge.simulator.codes import Command
 from zkbridge.simulator.requests.table import Answer, Request, command, need, ok
-from zkbridge.simulator.terminal import Refused
+from zkbridge.simulator.rules import Refused
 
 _VERIFY_BYTES = 24
 _CLEARED_BY = {
