@@ -145,9 +145,7 @@ class Bridge:
 
     def connected(self, protocol: ProtocolName, largest: int | None) -> None:
         """Online: the info tells the protocol in use, the outbox may send."""
-        if protocol != self._protocol:
-            self._protocol = protocol
-            self._mqtt.publish(None, self._info())
+        self._protocol = protocol
         self._outbox.online(largest)
         self.online.set()
 

@@ -474,8 +474,8 @@ class Mqtt:
         where = (self._settings.host, self._settings.port, life.protocol, "resumed" if life.resumed else "new")
         log.info("connected to %s:%d by MQTT %s, %s session", *where)
         life.ready = True
-        self._out.extend((None, publication) for publication in self._hooks.retained())
         self._hooks.connected(life.protocol, life.largest)
+        self._out.extend((None, publication) for publication in self._hooks.retained())
 
     def _on_publish(self, mid: int, reason: ReasonCode) -> None:
         self._last_sign = time.monotonic()

@@ -37,13 +37,15 @@ log = logging.getLogger(__name__)
 ROUND = 64
 #: Seconds that a request may stand past its deadline before the watchdog is told: the closing of a session.
 GRACE_S = 30.0
+#: How often a table that takes long to read is compared with the terminal's count.
+TABLE_CHECKS = 3
 #: Seconds between attempts to keep an answer that the disk would not take.
 DISK_PAUSE_S = 1.0
 
 Outcome = Reply | Change | None
 
 
-@dataclass
+@dataclass(eq=False)
 class Task:
     """A request in hand: what earlier attempts did for it, and its answer once that is known."""
 
@@ -225,13 +227,26 @@ class Worker:
                 self._available(self.device.id, None)
                 if any(task.asked for task in self._in_hand):
                     session.refresh()  # some terminals show a written user only then
-                session.users()  # a table that cannot be read is everybody's refusal, not the first request's
+                self._read_table(session)
                 visit = _Visit()
                 self._work(session, visit)
                 self._confirm(session, visit)
         finally:
             self._learn_from(session)
             self._finish_answered()
+
+    def _read_table(self, session: Session) -> None:
+        """A table that cannot be read is everybody's refusal, not the first request's.
+
+        And a table is worth something only while nobody can change it: if reading it took so long that the terminal
+        was about to enable itself, it is kept disabled, and asked whether the count is still the table's.
+        """
+        table = session.users()
+        for _ in range(TABLE_CHECKS):
+            needed = self._config.session_budget + self.device.timeout / 2
+            if not session.keep_disabled(needed) or session.count() in (None, len(table)):
+                return
+            table = session.users(again=True)
 
     def _learn_from(self, session: Session) -> None:
         """What the session taught, whichever way it ended."""
@@ -267,13 +282,22 @@ class Worker:
     def _take(self, most: int) -> list[Task]:
         with self._lock:
             requests = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
-            tasks = [self._task(request) for request in requests]
+            tasks = [task for request in requests if (task := self._task(request)) is not None]
             self._in_hand.extend(tasks)
         return tasks
 
-    def _task(self, request: Request) -> Task:
+    def _task(self, request: Request) -> Task | None:
+        """The request with what it asks for; None, and an answer, for one that this version cannot read any more."""
         command = self._commands[request.command]
-        params = command.load(request.params)
+        try:
+            params = command.load(request.params)
+        except ValueError:
+            error_id = secrets.token_hex(4)
+            log.exception("request=%d error_id=%s what was kept cannot be read", request.id, error_id)
+            reply = failed(Internal(error_id), self._config.language, request_id=request.request_id)
+            self._ledger.finish([Finish(request.id, reply)])
+            self._answered()
+            return None
         return Task(request, command, params, asked=bool(request.tried), tried=request.tried)
 
     def _plan(self, session: Session, task: Task, visit: _Visit) -> Change | None:
@@ -382,8 +406,8 @@ class Worker:
                 if self._stop.wait(DISK_PAUSE_S):
                     self._in_hand.clear()  # the next start reads the terminal again
                     return
+        self._in_hand = [task for task in self._in_hand if task.reply is None]
         for task in answered:
-            self._in_hand.remove(task)
             _tell_answer(task)
         self._answered()
 

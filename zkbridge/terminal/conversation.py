@@ -66,6 +66,7 @@ class Conversation:
         self._lock_dir = lock_dir
         self._client: Client
         self._disabled_at: float | None = None
+        self._disabled_until: float | None = None
         self._end = ExitStack()
 
     def __enter__(self) -> Self:
@@ -89,6 +90,20 @@ class Conversation:
         """The seconds since the terminal said that it is disabled; 0 while it is not."""
         return 0.0 if self._disabled_at is None else time.monotonic() - self._disabled_at
 
+    def keep_disabled(self, at_least: float) -> bool:
+        """Disable again if the time for which that was done ends within some seconds; whether it was needed.
+
+        A slow read may have outlasted it: somebody may have used the terminal meanwhile.
+        """
+        if self._disable_for is None or self._disabled_until is None:
+            return False
+        if self._disabled_until - time.monotonic() >= at_least:
+            return False
+        began = self._disabled_at
+        self._disable(self._disable_for)
+        self._disabled_at = began
+        return True
+
     def enable(self) -> None:
         """Let people use the terminal again."""
         self.owes_enable = True  # as far as we know somebody has disabled it
@@ -111,6 +126,7 @@ class Conversation:
             raise self._client.rejected("DISABLE")
         self.known = replace(self.known, timed_disable=timed)
         self._disabled_at = time.monotonic()
+        self._disabled_until = self._disabled_at + seconds if timed else None
 
     def _leave(self) -> None:
         try:
