@@ -1,0 +1,173 @@
+"""How requests share a session, and what people at the terminal notice of it."""
+
+import itertools
+import json
+import threading
+
+from tests.support.caller import Caller
+from tests.support.daemon import Daemon, device
+from tests.support.waiting import wait_until
+from zkbridge.simulator import Command, TerminalConfig
+
+COMMAND = "zk/p/users/create"
+REPLY = f"{COMMAND}/reply"
+
+
+def user(number, **more):
+    return json.dumps({"user_id": str(number), "name": f"User {number}", **more})
+
+
+def answers(caller, count, timeout=60):
+    return [caller.wait_for(REPLY, timeout=timeout).json for _ in range(count)]
+
+
+def publish_at_once(caller, payloads):
+    """Without waiting for each PUBACK."""
+    for payload in payloads:
+        caller._client.publish(COMMAND, payload, 1)
+
+
+def test_a_burst_shares_sessions(tmp_path, broker, terminal):
+    terminal.fill_users(500)
+    with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        publish_at_once(caller, [user(number) for number in range(100_000, 100_200)])
+        said = answers(caller, 200)
+
+    assert {answer["code"] for answer in said} == {"created"}
+    assert len(terminal.users()) == 700
+    assert len({u.uid for u in terminal.users()}) == 700
+    sessions = terminal.connections_accepted
+    assert sessions <= 20
+    for once in (Command.DISABLE, Command.ENABLE, Command.REFRESHDATA, Command.EXIT):
+        assert terminal.counts[once] == sessions
+    assert terminal.counts[Command.GET_FREE_SIZES] == 2 * sessions
+    assert max(terminal.disabled_spans()) < 2 + 3
+    assert daemon.log.count("answered request") == 200
+
+
+def test_a_session_ends_when_its_budget_is_used_up(tmp_path, broker, terminal):
+    terminal.fill_users(1)
+    terminal.latency = 0.05
+    daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, session_budget=0.5)
+    with daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        publish_at_once(caller, [user(number) for number in range(10, 40)])
+        said = answers(caller, 30)
+
+    assert {answer["code"] for answer in said} == {"created"}
+    assert terminal.connections_accepted > 2
+    assert max(terminal.disabled_spans()) < 0.5 + 1
+
+
+def test_requests_for_one_user_in_one_burst_have_one_winner(tmp_path, broker, terminal):
+    with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}), Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        publish_at_once(caller, [user(7, card=number) for number in range(30)])
+        said = answers(caller, 30)
+
+    assert sorted(answer["code"] for answer in said) == ["created"] + ["user_exists"] * 29
+    assert len(terminal.users()) == 1
+
+
+def test_a_full_queue_is_answered_busy_and_the_rest_is_done(tmp_path, broker, terminal):
+    terminal.fill_users(1)
+    terminal.latency = 0.02
+    daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, queue_limit=20)
+    with daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        publish_at_once(caller, [user(number, request_id=f"r{number}") for number in range(10, 110)])
+        said = answers(caller, 100)
+        busy = [answer for answer in said if answer["code"] == "busy"]
+        assert busy
+        assert {answer["code"] for answer in said} == {"created", "busy"}
+        assert all(
+            (a["status"], a["retryable"]) == (503, True) and a["retry_after_s"] >= 1 and "request_id" in a for a in busy
+        )
+        again = busy[0]["request_id"]
+        caller.publish(COMMAND, user(again[1:], request_id=again))
+        assert answers(caller, 1)[0]["code"] == "created"
+
+    assert len(terminal.users()) == 1 + (100 - len(busy)) + 1
+
+
+def test_a_person_at_the_keypad_is_not_written_over(tmp_path, broker, simulator):
+    """DISABLE is acknowledged without effect, and somebody adds a user while the table is read."""
+    terminal = simulator.add(TerminalConfig(profile="tft", disable_without_effect=True))
+    terminal.fill_users(50)
+    terminal.faults.add(
+        on="FREE_DATA", when="after", do=lambda _: terminal.add_user("4711", "Keypad")
+    )  # the table has been read, the count has not
+    with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}), Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        caller.publish(COMMAND, user(900))
+        assert answers(caller, 1)[0]["code"] == "created"
+
+    assert {"4711", "900"} <= {u.user_id for u in terminal.users()}
+    assert len(terminal.users()) == 52
+
+
+def test_a_table_that_is_read_slowly_is_not_trusted_once_people_could_get_in(tmp_path, broker, simulator):
+    terminal = simulator.add(TerminalConfig(profile="tft", piece_delay=1.2))
+    terminal.fill_users(2500)  # three pieces: longer than the terminal is disabled for
+    added = threading.Event()
+
+    def keypad(_):
+        if not added.is_set():
+            added.set()
+            terminal.add_user("4711", "Keypad")
+
+    terminal.faults.add(on="FREE_DATA", when="after", do=keypad)
+    slow = device(terminal, timeout=2)
+    daemon = Daemon(tmp_path / "d", broker.port, {"p": slow}, session_budget=0.5)
+    with daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        caller.publish(COMMAND, user(99_000))
+        assert answers(caller, 1)[0]["code"] == "created"
+
+    assert {"4711", "99000"} <= {u.user_id for u in terminal.users()}
+    assert len(terminal.users()) == 2502
+    assert terminal.counts[Command.DISABLE] >= 2
+
+
+def test_a_terminal_that_could_not_be_enabled_is_enabled_first_thing_later(tmp_path, broker, terminal):
+    """It takes no connection any more in mid-session, after it was told to keep people out for good."""
+    terminal.switches.timed_disable = "refuse"
+    terminal.fill_users(1)
+    terminal.faults.add(on="USER_WRQ", when="after", do="reset")
+    terminal.faults.add(on="CONNECT", when="before", do="close", skip=1, count=1000)
+    daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=1)}, retry={"attempts": 1})
+    with daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        caller.publish(COMMAND, user(5))
+        answer = answers(caller, 1)[0]
+        assert answer["code"] in ("device_unreachable", "device_timeout")
+        assert answer["effect"] == "unknown"
+        assert terminal.disabled
+    assert terminal.disabled
+    terminal.faults.clear()
+
+    with daemon:
+        wait_until(lambda: not terminal.disabled, what="the debt to be paid")
+
+
+def test_the_lock_holds_between_two_bridges_on_one_machine(tmp_path, broker, terminal):
+    terminal.fill_users(1)
+    terminal.latency = 0.01
+    locks = str(tmp_path / "locks")
+    shared = {"lock_dir": locks, "session_budget": 0.1}
+    first = Daemon(tmp_path / "one", broker.port, {"p": device(terminal)}, **shared)
+    second = Daemon(tmp_path / "two", broker.port, {"p": device(terminal)}, mqtt={"base_topic": "zk2"}, **shared)
+    with first, second, Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        caller.subscribe("zk2/#")
+        for number in range(10, 40):
+            caller._client.publish(COMMAND if number % 2 else "zk2/p/users/create", user(number), 1)
+        for number in range(10, 40):
+            topic = REPLY if number % 2 else "zk2/p/users/create/reply"
+            assert caller.wait_for(topic, timeout=60).json["code"] == "created"
+
+    uids = [u.uid for u in terminal.users()]
+    assert len(uids) == len(set(uids)) == 31
+    in_order = [connection for connection, _ in itertools.groupby(exchange.connection for exchange in terminal.log)]
+    assert len(in_order) == len(set(in_order)) > 2, "two connections at once"
