@@ -99,7 +99,7 @@ class Client(ZK):
         try:
             self._greet()
         except BaseException:
-            self.hang_up()
+            self.disconnect()
             raise
         self.is_connect = True
         return self
@@ -115,7 +115,10 @@ class Client(ZK):
         return True
 
     def hang_up(self) -> None:
-        """Close without a word: the terminal is told by a reset."""
+        """Close without waiting for a word: the terminal is told by a reset, or a last datagram."""
+        if self._channel is not None and self._udp:
+            with suppress(*BREAKS):
+                self._ask(self._channel, Command.EXIT, b"", Deadline.after(1))
         self._close(reset=True)
 
     def request(self, command: int, data: bytes = b"") -> Frame:

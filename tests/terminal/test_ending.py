@@ -1,0 +1,231 @@
+"""People get their terminal back, whatever became of the conversation."""
+
+import time
+from contextlib import suppress
+
+import pytest
+
+from tests.support.waiting import wait_until
+from tests.terminal.files import assert_none_left, open_files
+from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
+from zkbridge.simulator.codes import command_name
+from zkbridge.terminal import conversation
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.session import enable
+
+
+def asked(terminal):
+    return [command_name(exchange.command) for exchange in terminal.log if exchange.direction == "in"]
+
+
+def lengths(terminal, command):
+    return [
+        exchange.length
+        for exchange in terminal.log
+        if exchange.direction == "in" and command_name(exchange.command) == command
+    ]
+
+
+class TestDisabling:
+    def test_a_terminal_is_disabled_just_for_the_session(self, terminal, talk):
+        with talk(terminal) as session:
+            assert terminal.disabled
+            assert session.owes_enable
+            assert session.disabled_for() > 0
+
+        assert not terminal.disabled
+        assert session.enabled
+        assert not session.owes_enable
+        assert session.disabled_for() == 0
+        assert len(terminal.disabled_spans()) == 1
+
+    def test_a_terminal_that_is_left_alone_enables_itself(self, terminal, talk):
+        session = talk(terminal, disable_for=1)
+        with session:
+            assert terminal.disabled
+            wait_until(lambda: not terminal.disabled, timeout=5)
+
+    def test_a_session_may_leave_the_terminal_enabled(self, terminal, talk):
+        with talk(terminal, disable_for=None) as session:
+            assert not terminal.disabled
+            assert session.disabled_for() == 0
+
+        assert not session.enabled
+        assert "ENABLE" not in asked(terminal)
+
+    def test_a_terminal_that_takes_no_time_is_disabled_without(self, start, talk):
+        terminal = start(timed_disable="refuse")
+
+        with talk(terminal) as session:
+            assert terminal.disabled
+            known = session.known
+        with talk(terminal, known=known):
+            assert terminal.disabled
+
+        assert not known.timed_disable
+        assert lengths(terminal, "DISABLE") == [4, 0, 0]
+        assert not terminal.disabled
+
+    def test_a_terminal_that_refuses_to_be_disabled_is_not_written_to(self, terminal, talk):
+        terminal.faults.add("DISABLE", "before", "refuse", count=2)
+        session = talk(terminal)
+
+        with pytest.raises(DeviceRejected, match="DISABLE"), session:
+            pytest.fail("the terminal was not disabled")
+
+        assert not session.owes_enable
+        assert session.known.timed_disable
+        assert asked(terminal)[-1] == "EXIT"
+
+    def test_a_disable_that_went_unanswered_is_made_good(self, terminal, talk):
+        terminal.faults.add("DISABLE", "after", "silence")
+        session = talk(terminal, timeout=0.3)
+
+        with pytest.raises(DeviceTimeout), session:
+            pytest.fail("the terminal was silent")
+
+        assert session.enabled
+        assert not session.owes_enable
+        assert not terminal.disabled
+
+
+class TestLeaving:
+    def test_a_fault_of_ours_inside_the_session_still_enables(self, terminal, talk):
+        with pytest.raises(ZeroDivisionError), talk(terminal):
+            raise ZeroDivisionError
+
+        assert not terminal.disabled
+        assert terminal.sessions_open == 0
+
+    @pytest.mark.parametrize("fault", ["reset", "close", "silence", "garbage", "bad_checksum", "bad_reply_id", "half"])
+    def test_a_broken_conversation_is_followed_by_a_new_one_that_enables(self, terminal, talk, fault):
+        terminal.faults.add("GET_FREE_SIZES", "after", fault)
+        session = talk(terminal, timeout=0.5)
+
+        with pytest.raises(TerminalError), session:
+            session.count()
+
+        assert session.enabled
+        assert not session.owes_enable
+        assert not terminal.disabled
+        assert asked(terminal)[-3:] == ["CONNECT", "ENABLE", "EXIT"]
+        assert terminal.connections_accepted == 2
+
+    @pytest.mark.parametrize("fault", ["reset", "silence", "refuse"])
+    def test_an_enable_that_fails_is_tried_once_more_on_a_new_connection(self, terminal, talk, fault):
+        terminal.faults.add("ENABLE", "before", fault)
+
+        with talk(terminal, timeout=0.5) as session:
+            pass
+
+        assert session.enabled
+        assert not terminal.disabled
+        assert asked(terminal).count("ENABLE") == 2
+
+    @pytest.mark.parametrize("fault", ["reset", "silence", "refuse"])
+    def test_an_enable_that_fails_twice_is_owed(self, terminal, talk, fault, caplog):
+        terminal.faults.add("ENABLE", "before", fault, count=2)
+
+        with talk(terminal, timeout=0.3) as session:
+            pass
+
+        assert session.owes_enable
+        assert not session.enabled
+        assert terminal.disabled
+        assert "may have been left disabled" in caplog.text
+
+    def test_people_get_in_although_the_request_s_time_is_over(self, terminal, talk):
+        terminal.faults.add("GET_FREE_SIZES", "after", "silence")
+        session = talk(terminal, within=0.3, timeout=5)
+
+        with pytest.raises(DeviceTimeout), session:
+            session.count()
+
+        assert session.enabled
+        assert not terminal.disabled
+
+    def test_a_terminal_that_died_does_not_hold_the_end_up(self, terminal, talk, monkeypatch):
+        monkeypatch.setattr(conversation, "CLOSING_S", 0.3)
+        session = talk(terminal, timeout=5)
+
+        with session:
+            terminal.faults.add("*", "before", "silence", count=99)
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
+
+        assert session.owes_enable
+
+    def test_a_farewell_that_goes_unanswered_is_no_failure(self, terminal, talk):
+        terminal.faults.add("EXIT", "after", "silence")
+
+        with talk(terminal, timeout=0.3) as session:
+            pass
+
+        assert session.enabled
+
+    @pytest.mark.parametrize("fault", ["reset", "close", "silence", "garbage"])
+    def test_nothing_stays_open(self, terminal, talk, fault):
+        with talk(terminal):
+            pass
+        before = open_files()
+        for command in ("CONNECT", "DISABLE", "GET_FREE_SIZES", "ENABLE", "EXIT"):
+            terminal.faults.add(command, "after", fault)
+            with suppress(TerminalError), talk(terminal, timeout=0.3) as session:
+                session.count()
+
+        assert_none_left(before)
+
+    @pytest.mark.parametrize("fault", ["silence", "garbage"])
+    def test_a_terminal_that_knows_no_connections_is_told_that_the_session_is_over(self, terminal, talk, fault):
+        terminal.faults.add("GET_FREE_SIZES", "after", fault)
+
+        with pytest.raises(TerminalError), talk(terminal, timeout=0.3, transport="udp") as session:
+            session.count()
+
+        wait_until(lambda: terminal.sessions_open == 0, what="the sessions to end")
+
+    def test_the_lock_is_free_after_every_end(self, terminal, talk):
+        terminal.faults.add("CONNECT", "after", "reset")
+        with pytest.raises(DeviceUnreachable), talk(terminal):
+            pytest.fail("the connection was reset")
+
+        with talk(terminal, within=1):
+            pass
+
+
+class TestDebts:
+    def test_a_debt_is_paid_by_a_conversation_of_its_own(self, terminal, device_of, locks):
+        terminal.machine.terminal.disable()
+
+        enable(device_of(terminal), deadline=Deadline.after(5), lock_dir=locks)
+
+        assert not terminal.disabled
+        assert asked(terminal) == ["CONNECT", "ENABLE", "EXIT"]
+
+    def test_a_debt_that_cannot_be_paid_is_told(self, terminal, device_of, locks):
+        terminal.machine.terminal.disable()
+        terminal.faults.add("ENABLE", "before", "refuse", count=3)
+
+        with pytest.raises(DeviceRejected, match="ENABLE"):
+            enable(device_of(terminal), deadline=Deadline.after(5), lock_dir=locks)
+
+
+class TestSharing:
+    def test_two_sessions_with_one_terminal_wait_for_each_other(self, terminal, talk):
+        with talk(terminal):
+            began = time.monotonic()
+            with pytest.raises(DeviceTimeout), talk(terminal, within=0.2):
+                pytest.fail("two talk to the terminal")
+            assert time.monotonic() - began < 2
+
+        assert terminal.connections_accepted == 1
+
+    def test_a_session_that_never_began_owes_nothing(self, terminal, talk, locks):
+        locks.write_text("no folder")
+        session = talk(terminal)
+
+        with pytest.raises(DeviceUnreachable), session:
+            pytest.fail("there was no lock")
+
+        assert not session.owes_enable
+        assert terminal.connections_accepted == 0

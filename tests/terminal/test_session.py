@@ -1,0 +1,423 @@
+"""What a session does to a terminal's users, request by request."""
+
+import pytest
+
+from zkbridge.contract.errors import DeviceAuthFailed, DeviceFull, DeviceRejected, InvalidField
+from zkbridge.simulator.codes import command_name
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.session import Known, reach
+from zkbridge.terminal.users import UserFields
+
+JUAN = UserFields("123", "Juan Perez", "1234", 14, 12345)
+KNOWN = Known(record_size=72, user_id_width=9)
+OLD = UserFields("123", "Juan", "1234", 0, 99)
+
+
+def create(session, fields=JUAN):
+    """What one users/create asks of a session; the uid, and the terminal's count afterwards."""
+    users = session.users()
+    uid = users.next_uid()
+    users.reserve(uid)
+    session.add_user(session.fit(fields), uid)
+    session.refresh()
+    return uid, session.count()
+
+
+def asked(terminal):
+    """The names of the requests that reached the terminal, in their order."""
+    return [command_name(exchange.command) for exchange in terminal.log if exchange.direction == "in"]
+
+
+class TestCreating:
+    def test_the_terminal_holds_the_user_as_sent(self, terminal, talk):
+        terminal.fill_users(3)
+
+        with talk(terminal) as session:
+            assert create(session) == (4, 4)
+
+        user = terminal.users()[-1]
+        assert (user.uid, user.user_id, user.name, user.password) == (4, "123", "Juan Perez", "1234")
+        assert (user.privilege, user.card, user.group) == (14, 12345, 1)
+        assert not terminal.disabled
+        assert terminal.sessions_open == 0
+
+    def test_a_known_terminal_is_asked_nothing_superfluous(self, start, talk):
+        terminal = start(comm_key=7)
+        terminal.fill_users(3)
+
+        with talk(terminal, known=KNOWN, comm_key=7) as session:
+            create(session)
+
+        assert asked(terminal) == [
+            "CONNECT",
+            "AUTH",
+            "DISABLE",
+            "PREPARE_BUFFER",
+            "GET_FREE_SIZES",
+            "USER_WRQ",
+            "REFRESHDATA",
+            "GET_FREE_SIZES",
+            "ENABLE",
+            "EXIT",
+        ]
+        assert terminal.connections_accepted == 1
+
+    def test_a_large_table_takes_one_request_a_piece(self, terminal, talk):
+        terminal.fill_users(2000)
+
+        with talk(terminal, known=KNOWN) as session:
+            assert create(session) == (2001, 2001)
+
+        assert asked(terminal)[2:7] == ["PREPARE_BUFFER", "READ_BUFFER", "READ_BUFFER", "READ_BUFFER", "FREE_DATA"]
+
+    def test_an_unknown_terminal_is_asked_once_how_wide_a_user_id_is(self, terminal, talk):
+        with talk(terminal) as session:
+            create(session)
+            create(session, UserFields("124", "Ana"))
+            known = session.known
+        with talk(terminal, known=known) as session:
+            create(session, UserFields("125", "Eva"))
+
+        assert asked(terminal).count("OPTIONS_RRQ") == 1
+        assert known == KNOWN
+
+    @pytest.mark.parametrize(("told", "width"), [("5", 5), ("24", 24), ("25", 24), ("0", 24), ("many", 24), ("", 24)])
+    def test_a_width_that_makes_no_sense_is_taken_for_24(self, start, talk, monkeypatch, told, width):
+        terminal = start()
+        monkeypatch.setattr(type(terminal.machine.terminal), "option", lambda _terminal, _name: told)
+
+        with talk(terminal) as session:
+            session.fit(JUAN)
+            assert session.known.user_id_width == width
+
+    def test_a_terminal_that_will_not_say_how_wide_takes_24(self, terminal, talk):
+        terminal.faults.add("OPTIONS_RRQ", "before", "refuse")
+
+        with talk(terminal) as session:
+            assert session.fit(UserFields("1" * 24, "Ana")).user_id == "1" * 24
+            assert session.known.user_id_width == 24
+
+    def test_a_width_in_the_configuration_is_not_asked_for(self, terminal, talk):
+        with talk(terminal, user_id_width=4) as session, pytest.raises(InvalidField):
+            session.fit(UserFields("12345", "Ana"))
+        assert "OPTIONS_RRQ" not in asked(terminal)
+
+    @pytest.mark.parametrize("delivery", ["js", "separate", "coalesced", "split-1", "split-7", "split-16", "split-100"])
+    @pytest.mark.parametrize("count", [0, 5, 100])
+    def test_delivery_makes_no_difference(self, start, talk, delivery, count):
+        terminal = start(delivery=delivery, split_delay=0)
+        terminal.fill_users(count)
+
+        with talk(terminal) as session:
+            assert len(session.users()) == count
+            assert create(session, UserFields("9999", "Ana")) == (count + 1, count + 1)
+
+    @pytest.mark.parametrize("profile", ["tft", "f19", "face"])
+    def test_every_72_byte_profile_takes_a_user(self, start, talk, profile):
+        terminal = start(profile=profile)
+        terminal.fill_users(2)
+
+        with talk(terminal) as session:
+            assert create(session) == (3, 3)
+            assert session.known.record_size == 72
+
+    @pytest.mark.parametrize("profile", ["bw", "ma300"])
+    @pytest.mark.parametrize("transport", ["udp", "tcp"])
+    def test_every_28_byte_profile_takes_a_user(self, start, talk, profile, transport):
+        terminal = start(profile=profile, transport=transport)
+        terminal.fill_users(2)
+
+        with talk(terminal, transport=transport) as session:
+            assert create(session, OLD) == (3, 3)
+            assert session.known.record_size == 28
+
+        user = terminal.users()[-1]
+        assert (user.user_id, user.name, user.password, user.card, user.group) == ("123", "Juan", "1234", 99, 1)
+
+    @pytest.mark.parametrize(
+        ("encoding", "name"), [("utf-8", "Zoë 李"), ("cp1256", "محمد"), ("gbk", "李明"), ("cp1252", "Müller")]
+    )
+    def test_a_name_is_written_and_read_in_the_device_s_encoding(self, start, talk, encoding, name):
+        terminal = start(encoding=encoding)
+
+        with talk(terminal, encoding=encoding) as session:
+            create(session, UserFields("123", name))
+            assert session.users(again=True).by_user_id("123").name == name
+
+        assert terminal.users()[0].name == name
+
+    def test_a_user_of_the_configured_group_may_enter(self, start, talk):
+        terminal = start(profile="face", group_zero_locks_out=True)
+
+        with talk(terminal, group=5) as session:
+            create(session)
+
+        assert terminal.users()[0].group == 5
+        assert terminal.punch("123")
+
+    def test_secrets_are_not_logged(self, terminal, talk, caplog):
+        caplog.set_level("DEBUG")
+
+        with talk(terminal, comm_key=0) as session:
+            create(session, UserFields("123", "Juan", "87654321", 0, 55667788))
+
+        assert "87654321" not in caplog.text
+        assert "55667788" not in caplog.text
+
+
+class TestRefusals:
+    def test_a_full_terminal_is_called_full(self, start, talk):
+        terminal = start(user_capacity=3)
+        terminal.fill_users(2)
+
+        with talk(terminal) as session:
+            create(session)
+            with pytest.raises(DeviceFull):
+                create(session, UserFields("124", "Ana"))
+
+        assert len(terminal.users()) == 3
+
+    def test_users_added_since_the_terminal_counted_fill_it_too(self, start, talk):
+        terminal = start(user_capacity=3)
+        terminal.fill_users(2)
+
+        with talk(terminal) as session:
+            session.add_user(JUAN, session.users().next_uid())
+            with pytest.raises(DeviceFull):
+                session.add_user(UserFields("124", "Ana"), 9)
+
+    def test_another_refusal_tells_operation_and_answer(self, start, talk):
+        terminal = start(duplicate_user_id="reject")
+        terminal.fill_users(2)
+
+        with talk(terminal) as session, pytest.raises(DeviceRejected) as caught:
+            session.add_user(UserFields("1", "Ana"), 9)
+        assert "(USER_WRQ, answer 2001)" in caught.value.sentence("en")
+
+    def test_a_refused_write_leaves_the_session_in_use(self, start, talk):
+        terminal = start(user_id_width=4)
+        terminal.fill_users(1)
+
+        with talk(terminal, user_id_width=24) as session:
+            with pytest.raises(DeviceRejected):
+                create(session, UserFields("123456", "Ana"))
+            assert create(session) == (3, 2)
+
+    def test_a_refused_refresh_is_no_failure(self, start, talk, caplog):
+        terminal = start(refuse_refresh=True)
+
+        with talk(terminal) as session:
+            uid = session.users().next_uid()
+            session.add_user(JUAN, uid)
+            assert not session.refresh()
+            assert session.count() == 1
+
+        assert "refused to refresh" in caplog.text
+
+    def test_a_wrong_key_is_told(self, start, talk):
+        terminal = start(comm_key=1234)
+
+        with pytest.raises(DeviceAuthFailed) as caught, talk(terminal, comm_key=1235):
+            pytest.fail("the key was taken")
+        assert caught.value.sentence("en") == f"Device 127.0.0.1:{terminal.port} refused the communication key."
+        assert terminal.sessions_open == 0
+        assert "DISABLE" not in asked(terminal)
+
+    @pytest.mark.parametrize("key", [1234, 999999, 0xFFFFFFFF])
+    def test_the_right_key_opens(self, start, talk, key):
+        with talk(start(comm_key=key), comm_key=key) as session:
+            assert session.count() == 0
+
+    def test_a_terminal_may_ask_for_a_key_of_0(self, start, talk):
+        with talk(start(auth_always=True)) as session:
+            assert session.count() == 0
+
+    def test_another_answer_to_connect_is_a_refusal(self, start, talk):
+        with pytest.raises(DeviceRejected) as caught, talk(start(connect_code=6001)):
+            pytest.fail("6001 was taken for a yes")
+        assert "(CONNECT, answer 6001)" in caught.value.sentence("en")
+
+
+class TestEmptyTerminals:
+    @pytest.mark.parametrize(("profile", "transport"), [("tft", "tcp"), ("tft", "udp"), ("bw", "udp"), ("bw", "tcp")])
+    @pytest.mark.parametrize("remembered", [None, 72, 28])
+    def test_the_first_user_is_written_in_the_size_that_the_terminal_takes(
+        self, start, talk, profile, transport, remembered
+    ):
+        terminal = start(profile=profile, transport="both")
+        size = terminal.machine.terminal.record
+
+        with talk(terminal, transport=transport, known=Known(record_size=remembered)) as session:
+            assert session.users().guessed
+            assert create(session, OLD) == (1, 1)
+            assert session.known.record_size == size
+            assert create(session, UserFields("124", "Ana")) == (2, 2)
+
+        assert [user.user_id for user in terminal.users()] == ["123", "124"]
+        assert asked(terminal).count("USER_WRQ") == (
+            2 if size == (remembered or (72 if transport == "tcp" else 28)) else 3
+        )
+
+    def test_a_user_that_does_not_fit_the_other_size_is_told_so(self, start, talk):
+        terminal = start(profile="bw", transport="tcp")
+
+        with talk(terminal) as session, pytest.raises(InvalidField) as caught:
+            create(session, UserFields("A1", "Juan Perez", "123456"))
+
+        assert {fault.name for fault in caught.value.faults} == {"user_id", "name", "password"}
+        assert terminal.users() == []
+
+    def test_a_user_that_both_sizes_are_refused_for_is_refused(self, start, talk):
+        terminal = start(user_id_width=4)
+
+        with talk(terminal, user_id_width=24) as session, pytest.raises(DeviceRejected):
+            create(session, UserFields("123456", "Ana"))
+
+        assert terminal.users() == []
+
+    def test_a_size_in_the_configuration_is_the_only_one_tried(self, start, talk):
+        terminal = start(profile="bw", transport="tcp")
+
+        with talk(terminal, record=72) as session, pytest.raises(DeviceRejected):
+            create(session, OLD)
+        assert asked(terminal).count("USER_WRQ") == 1
+
+        with talk(terminal, record=28) as session:
+            assert create(session, OLD) == (1, 1)
+
+    def test_users_planned_before_the_size_was_known_are_measured_again(self, start, talk):
+        terminal = start(profile="bw", transport="tcp")
+
+        with talk(terminal) as session:
+            long = session.fit(UserFields("124", "Juan Perez"))
+            session.add_user(OLD, 1)
+            with pytest.raises(InvalidField):
+                session.add_user(long, 2)
+
+        assert [user.name for user in terminal.users()] == ["Juan"]
+
+
+class TestTablesThatDisagree:
+    def test_a_user_added_at_the_keypad_meanwhile_is_seen(self, terminal, talk):
+        terminal.fill_users(2)
+        terminal.faults.add("GET_FREE_SIZES", "before", lambda device: device.add_user("77", "Ana"))
+
+        with talk(terminal) as session:
+            assert session.users().by_user_id("77") is not None
+            assert create(session) == (4, 4)
+
+    @pytest.mark.parametrize("offset", [-2, -1, 1, 5, 500])
+    @pytest.mark.parametrize(("profile", "transport"), [("tft", "tcp"), ("bw", "udp")])
+    def test_a_count_that_lies_is_overruled_by_the_table(self, start, talk, offset, profile, transport):
+        terminal = start(profile=profile, count_offset=offset)
+        terminal.fill_users(2)
+
+        with talk(terminal, transport=transport) as session:
+            assert len(session.users()) == 2
+            uid, count = create(session, OLD)
+
+        assert (uid, count) == (3, max(3 + offset, 0))
+        assert len(terminal.users()) == 3
+
+    @pytest.mark.parametrize("length", [0, 4, 12, 19])
+    def test_sizes_too_short_to_hold_the_count_are_not_read_as_an_empty_terminal(self, start, talk, length):
+        terminal = start(sizes_length=length)
+        terminal.fill_users(2)
+
+        with talk(terminal) as session:
+            assert len(session.users()) == 2
+            assert create(session) == (3, None)
+
+    def test_refused_sizes_leave_the_table_to_decide(self, terminal, talk):
+        terminal.fill_users(2)
+        terminal.faults.add("GET_FREE_SIZES", "before", "refuse", count=9)
+
+        with talk(terminal) as session:
+            assert create(session) == (3, None)
+
+    def test_a_table_that_reads_as_empty_where_users_are_counted_is_not_written_to(self, start, talk):
+        terminal = start(count_offset=5)
+
+        with talk(terminal) as session, pytest.raises(DeviceRejected) as caught:
+            session.users()
+
+        assert "it reads as empty, but counts 5 users" in caught.value.sentence("en")
+        assert "USER_WRQ" not in asked(terminal)
+
+    def test_a_refused_table_is_not_written_to(self, start, talk):
+        terminal = start(bulk_limit=1)
+        terminal.fill_users(2)
+
+        with talk(terminal) as session, pytest.raises(DeviceRejected) as caught:
+            create(session)
+
+        assert caught.value.sentence("en").endswith("could not be read: answer 2001.")
+        assert "USER_WRQ" not in asked(terminal)
+        assert not terminal.disabled
+
+    def test_a_refused_piece_is_not_written_to(self, terminal, talk):
+        terminal.fill_users(100)
+        terminal.faults.add("READ_BUFFER", "before", "refuse")
+
+        with talk(terminal) as session, pytest.raises(DeviceRejected) as caught:
+            session.users()
+        assert "answer 2001" in caught.value.sentence("en")
+
+    def test_records_of_neither_size_are_not_written_to(self, terminal, talk):
+        terminal.fill_users(3)
+
+        with talk(terminal, record=28) as session, pytest.raises(DeviceRejected) as caught:
+            session.users()
+        assert "216 bytes are no records of 3 users" in caught.value.sentence("en")
+
+    def test_the_highest_uid_makes_the_next_user_take_the_lowest_free_one(self, terminal, talk):
+        terminal.add_user("1", uid=65535)
+        terminal.add_user("2", uid=1)
+
+        with talk(terminal) as session:
+            assert create(session)[0] == 2
+
+
+class TestChanging:
+    def test_a_user_is_changed_bit_for_bit(self, terminal, talk):
+        terminal.add_user("5", "Ana", password="77", card=9, group=3)
+
+        with talk(terminal) as session:
+            raw = bytearray(session.users().by_user_id("5").raw)
+            raw[2] = 14
+            session.change_user(bytes(raw))
+
+        user = terminal.users()[0]
+        assert (user.privilege, user.raw) == (14, bytes(raw))
+
+    def test_a_user_is_deleted_by_any_uid(self, terminal, talk):
+        terminal.add_user("5", uid=40000)
+
+        with talk(terminal) as session:
+            session.delete_user(40000)
+            assert session.count() == 0
+
+    def test_a_refused_change_is_told(self, terminal, talk):
+        with talk(terminal) as session:
+            with pytest.raises(DeviceRejected, match="DELETE_USER"):
+                session.delete_user(1)
+            with pytest.raises(DeviceRejected, match="USER_WRQ"):
+                session.change_user(bytes(72))
+
+
+class TestReaching:
+    def test_a_terminal_that_answers_says_who_it_is(self, terminal, device_of, locks):
+        terminal.fill_users(2)
+
+        info = reach(device_of(terminal), deadline=Deadline.after(5), lock_dir=locks)
+
+        assert str(info) == "K40/ID, A8N5184260172, Ver 6.60 May 25 2018, 2 of 5000 users"
+        assert "DISABLE" not in asked(terminal)
+        assert terminal.sessions_open == 0
+
+    def test_a_terminal_that_will_not_say_who_it_is_is_reached_all_the_same(self, start, device_of, locks):
+        terminal = start(sizes_length=4)
+        for command in ("OPTIONS_RRQ", "GET_VERSION"):
+            terminal.faults.add(command, "before", "refuse", count=9)
+
+        assert str(reach(device_of(terminal), deadline=Deadline.after(5), lock_dir=locks)) == ""
