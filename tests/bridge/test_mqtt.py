@@ -8,10 +8,12 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.certificates import make_certificates
 from tests.support.mosquitto import Mosquitto
+from tests.support.processes import free_port
 from tests.support.waiting import wait_until
 from zkbridge.config import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
 from zkbridge.mqtt import Mqtt, try_out
+from zkbridge.mqtt_mux import Mux
 
 COMMAND = "zk/principal/users/create"
 
@@ -65,7 +67,7 @@ class Rest:
         self.facts[name] = value
 
 
-def side(broker: Mosquitto, rest: Rest, **settings) -> Mqtt:
+def side(broker: Mosquitto | Mux, rest: Rest, **settings) -> Mqtt:
     return Mqtt(
         Settings.model_validate({"host": "127.0.0.1", "port": broker.port, "client_id": "side", **settings}),
         rest,
@@ -288,3 +290,34 @@ def test_trying_out_tells_what_is_wrong(tmp_path):
         assert try_out(good.model_copy(update={"password": "wrong"}))[0] == "Not authorized"
     assert try_out(good)[0] == "Connection refused"
     assert try_out(good.model_copy(update={"host": "no-such-host.invalid"}))[0]
+
+
+@pytest.mark.parametrize("manners", ["says so", "hangs up"])
+def test_auto_falls_back_once_and_remembers(broker, rest, manners, caplog):
+    """A broker of MQTT 3.1.1 only, with the two ways in which such brokers refuse MQTT 5."""
+    backends = {4: broker.port} if manners == "says so" else {4: broker.port, 5: free_port()}
+    with Mux("127.0.0.1", 0, backends=backends) as old:
+        for lives in (1, 2):
+            mqtt = side(old, rest)
+            mqtt.start()
+            wait_until(lambda wanted=lives: len(rest.connections) == wanted, timeout=20)
+            mqtt.stop(5)
+
+    assert [protocol for protocol, _ in rest.connections] == ["3.1.1", "3.1.1"]
+    assert rest.facts[f"protocol 127.0.0.1:{old.port}"] == "3.1.1"
+    assert caplog.text.count("the broker does not speak MQTT 5; 3.1.1 from now on") == 1
+
+
+def test_a_broker_that_restarts_is_not_taken_for_an_old_one(broker, rest):
+    """It hangs up once before CONNACK; MQTT 5 is tried again, and stays."""
+    backends = {4: broker.port, 5: free_port()}
+    with Mux("127.0.0.1", 0, backends=backends) as restarting:
+        mqtt = side(restarting, rest)
+        mqtt.start()
+        wait_until(lambda: mqtt._silent_refusals == 1)
+        backends[5] = broker.port
+        wait_until(lambda: rest.connections, timeout=20)
+        mqtt.stop(5)
+
+    assert rest.connections[0][0] == "5"
+    assert not any(name.startswith("protocol") for name in rest.facts)
