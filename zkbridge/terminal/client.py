@@ -197,6 +197,8 @@ class Client(ZK):
             frame = self._next(channel, until)
             if frame.command == Code.OK:
                 break
+            if self._udp and frame == head:
+                continue  # the announcement's datagram twice
             if frame.command != Command.DATA:
                 raise Garbled(f"{frame.command} among data")
             if self._udp and frame.data in pieces:
