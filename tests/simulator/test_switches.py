@@ -252,7 +252,7 @@ def test_one_client_only_holds_for_udp_too(start, raw):
 def test_a_connection_just_after_another_is_reset(terminal):
     terminal.switches.reset_soon_after_close = 0.2
     RawClient(terminal).close()
-    wait_until(lambda: terminal.machine._last_close > 0)
+    wait_until(lambda: terminal.machine.connections._last_close > 0)
 
     assert is_reset(terminal)
     wait_until(lambda: not is_reset(terminal))

@@ -18,7 +18,7 @@ _TRICKLE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that leave together, after a pause in seconds: a segment, or a datagram."""
+    """Bytes that leave together, a segment or a datagram, `pause` seconds after what left before or later."""
 
     data: bytes
     pause: float = 0.0
@@ -34,7 +34,7 @@ def frames(answer: Answer, *, session: int, reply_id: int, udp: bool) -> list[by
 
 
 def pieces(whole: list[bytes], switches: Switches, *, bulk: bool, udp: bool) -> list[Piece]:
-    """Cut frames into what leaves together."""
+    """Cut the frames of an answer into what leaves together."""
     if udp:
         return [Piece(frame) for frame in whole]
     delivery = switches.delivery
@@ -43,8 +43,16 @@ def pieces(whole: list[bytes], switches: Switches, *, bulk: bool, udp: bool) -> 
     if not bulk or delivery == "coalesced":
         return [Piece(b"".join(whole))] if whole else []
     if delivery == "separate":
-        return [Piece(frame, switches.gap if at else 0.0) for at, frame in enumerate(whole)]
-    return [Piece(whole[0]), Piece(b"".join(whole[1:]), switches.gap)]
+        return [Piece(frame, switches.gap) for frame in whole]
+    # The npm clients ask for all pieces at once and take what arrives together for one frame and an ACK.
+    return [Piece(whole[0], switches.gap), Piece(b"".join(whole[1:]), switches.gap)]
+
+
+def event_pieces(frame: bytes, switches: Switches, *, udp: bool) -> list[Piece]:
+    """The same for an event: by itself, because hardly any client finds two in what arrives together."""
+    if udp or switches.delivery == "coalesced" or switches.delivery.startswith("split-"):
+        return pieces([frame], switches, bulk=False, udp=udp)
+    return [Piece(frame, switches.gap)]
 
 
 def cut(sent: list[Piece], size: int) -> list[Piece]:

@@ -233,12 +233,12 @@ class SimulatedTerminal:
     @property
     def sessions_open(self) -> int:
         """Sessions begun by CONNECT and not ended."""
-        return self.machine.sessions_open
+        return self.machine.connections.sessions_open
 
     @property
     def connections_accepted(self) -> int:
         """TCP connections so far, and UDP clients."""
-        return self.machine.connections_accepted
+        return self.machine.connections.accepted
 
     @property
     def log(self) -> list[Exchange]:

@@ -29,17 +29,20 @@ class Link(ABC):
         self.dead = False
         self.heard = time.monotonic()
         self.acknowledged = asyncio.Event()
+        self._spoke = float("-inf")
         self._sending = asyncio.Lock()
 
     async def send(self, pieces: list[Piece]) -> None:
         """Let pieces leave one by one; those of two answers or events never mix."""
         async with self._sending:
             for piece in pieces:
-                if piece.pause:
-                    await asyncio.sleep(piece.pause)
+                quiet = time.monotonic() - self._spoke
+                if quiet < piece.pause:
+                    await asyncio.sleep(piece.pause - quiet)
                 if self.dead or self.closing:
                     return
                 await self._write(piece.data)
+                self._spoke = time.monotonic()
 
     @property
     @abstractmethod

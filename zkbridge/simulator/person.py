@@ -125,6 +125,10 @@ class Enrolment:
             self._stage.terminal.say(VOICES[35])
         await self._tell(Event.ENROLLED, result.to_bytes(2, "little") + stored)
 
+    async def tell_cancelled(self) -> None:
+        """The result of an enrolment that the client has cancelled."""
+        await self._tell(Event.ENROLLED, RESULT_FAILED.to_bytes(2, "little"))
+
     async def _show(self, samples: Sequence[int]) -> None:
         pace = self._stage.terminal.switches.enrolment_pace
         for score in samples:

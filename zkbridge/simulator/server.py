@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -32,22 +33,29 @@ class Listener:
         self._on_datagram = on_datagram
         self._tcp: asyncio.Server | None = None
         self._udp: asyncio.DatagramTransport | None = None
+        self._keeper: socket.socket | None = None
         self._held: tuple[bytes, Address] | None = None
         self._random = random.Random(4370)  # noqa: S311  the same losses in every run
 
     async def open(self, host: str, port: int, transport: str) -> int:
-        """Listen and return the port; with port 0 the system chooses one that is free for both."""
+        """Listen and return the port; with port 0 the system chooses one that is free for both.
+
+        Raises OSError when the port is taken.
+        """
+        held = self._keeper is not None
         for attempt in range(_ATTEMPTS):
             try:
                 return await self._open_once(host, port, transport)
             except OSError:
                 await self.close()
+                if not held:
+                    self.release()
                 if port or attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError  # the last attempt returned or raised
 
     async def close(self) -> None:
-        """Listen no more; connections that were handed over stay."""
+        """Listen no more, but keep the port; connections that were handed over stay."""
         if self._tcp is not None:
             self._tcp.close()
             self._tcp = None
@@ -56,6 +64,12 @@ class Listener:
             self._udp = None
         # The system has the port back once the loop has run the transports' last callbacks.
         await asyncio.sleep(0)
+
+    def release(self) -> None:
+        """Leave the port to others."""
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
 
     def send_datagram(self, data: bytes, address: Address) -> None:
         """Send one datagram, as well as UDP does: the switches say how often it is lost, doubled or late."""
@@ -81,16 +95,25 @@ class Listener:
             self._udp.sendto(*self._held)
         self._held = None
 
+    def _keep(self, host: str, port: int) -> int:
+        """Bind the TCP port without listening: who connects is refused, and nobody else is given it."""
+        if self._keeper is None:
+            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            self._keeper = socket.socket(family, socket.SOCK_STREAM)
+            # Ours may then listen on the port although it is bound, and clients that lately had it do not block it.
+            self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._keeper.bind(address)
+        return int(self._keeper.getsockname()[1])
+
     async def _open_once(self, host: str, port: int, transport: str) -> int:
+        port = self._keep(host, port)
         if transport in ("both", "tcp"):
             self._tcp = await asyncio.start_server(self._on_tcp, host, port, reuse_address=True)
-            port = self._tcp.sockets[0].getsockname()[1]
         if transport in ("both", "udp"):
             loop = asyncio.get_running_loop()
             self._udp, _ = await loop.create_datagram_endpoint(
                 lambda: _Datagrams(self.take_datagram), local_addr=(host, port)
             )
-            port = self._udp.get_extra_info("sockname")[1]
         return port
 
 

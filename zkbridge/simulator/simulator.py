@@ -126,12 +126,12 @@ class Simulator:
 
     def _tick(self) -> None:
         for handle in list(self.terminals):
-            handle.machine.drop_idle()
+            handle.machine.connections.drop_idle()
             handle.machine.notice_enabled()
         self._loop.call_later(_TICK, self._tick)
 
     async def _start(self, config: TerminalConfig, terminal: Terminal) -> SimulatedTerminal:
-        machine = Machine(terminal, config.host, config.port, config.comm_key, config.session_id)
+        machine = Machine(terminal, config.host, config.port, comm_key=config.comm_key, session_id=config.session_id)
         handle = SimulatedTerminal(machine, self._loop)
         machine.handle = handle
         await machine.power_on()

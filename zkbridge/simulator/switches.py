@@ -40,12 +40,14 @@ class Switches:
     )
     delivery: str = _switch(
         "js",
-        "`js`: PREPARE_DATA, a gap, DATA with the closing ACK; `separate`: a gap between all frames; `coalesced`: "
+        "`js`: PREPARE_DATA, a gap, DATA with the closing ACK, a gap; `separate`: a gap between all; `coalesced`: "
         "one segment; `split-N`: segments of N bytes",
         source="parsers of node-zklib, zkteco-js and pyzatt",
         choices=("js", "separate", "coalesced", "split-"),
     )
-    gap: float = _switch(0.003, "between the frames that `delivery` keeps apart", source="measured, loopback")
+    gap: float = _switch(
+        0.003, "between the frames that `delivery` keeps apart, and before an event", source="measured, loopback"
+    )
     split_delay: float = _switch(0.001, "between the segments of `split-N`", source="zkteco-js pull request 10")
     piece_delay: float = _switch(0.0, "before each piece of a bulk read", source="#7, #27, #93")
     record_rate: float = _switch(

@@ -136,7 +136,7 @@ def enrol(request: Request) -> Answer:
     if request.terminal.enrolling:
         raise Refused("another finger is being enrolled")
     # The first event must not overtake the answer, so it starts once that has left.
-    return ok(then=lambda: request.host.start_enrolment(request, uid, finger, flag))
+    return ok(then=lambda: request.host.start_enrolment(request.link, uid, finger, flag))
 
 
 @command(Command.CANCELCAPTURE)

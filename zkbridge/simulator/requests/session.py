@@ -22,7 +22,7 @@ def connect(request: Request) -> Answer:
     switches = request.terminal.switches
     if switches.connect_code != Code.OK:
         return code(switches.connect_code)
-    session = request.host.open_session(request)
+    session = request.host.open_session(request.link)
     if session is None:
         return Answer(())
     return Answer((Part(Code.OK if session.authorised else Code.UNAUTH, session=session.number),))
@@ -51,7 +51,7 @@ def _key_is_right(request: Request, session: Session) -> bool:
 def leave(request: Request) -> Answer:
     """The session ends; closing the connection is left to the client."""
     number = request.session.number if request.session else request.session_field
-    request.host.close_session(request)
+    request.host.close_session(request.link)
     return ok(session=number)
 
 

@@ -11,6 +11,7 @@ from zkbridge.simulator.rules import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkbridge.simulator.link import Link
     from zkbridge.simulator.session import Session
     from zkbridge.simulator.terminal import Terminal
 
@@ -39,11 +40,11 @@ class Host(Protocol):
 
     comm_key: int
 
-    def open_session(self, request: Request) -> Session | None:
-        """A session on the request's connection, the one that is there already, or None when refused."""
+    def open_session(self, link: Link) -> Session | None:
+        """A session on a connection, the one that is there already, or None when there is no place."""
 
-    def close_session(self, request: Request) -> None:
-        """End the session of the request's connection."""
+    def close_session(self, link: Link) -> None:
+        """End the session of a connection."""
 
     def restart_soon(self) -> None:
         """Power off and on in a moment."""
@@ -51,7 +52,7 @@ class Host(Protocol):
     def power_off_soon(self) -> None:
         """Power off in a moment."""
 
-    def start_enrolment(self, request: Request, uid: int, finger: int, flag: int) -> None:
+    def start_enrolment(self, link: Link, uid: int, finger: int, flag: int) -> None:
         """Ask the person for a finger."""
 
     def cancel_enrolment(self) -> None:
@@ -60,16 +61,20 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, with all that its function may look at. `link` names the connection it came on."""
+    """One request, with all that its function may look at."""
 
     command: int
     data: bytes
     session_field: int
     session: Session | None
-    udp: bool
-    link: object
+    link: Link
     terminal: Terminal
     host: Host
+
+    @property
+    def udp(self) -> bool:
+        """Whether it came in a datagram."""
+        return self.link.udp
 
 
 _TABLE: dict[int, Callable[[Request], Answer]] = {}
