@@ -45,6 +45,25 @@ class TestDisabling:
             assert terminal.disabled
             wait_until(lambda: not terminal.disabled, timeout=5)
 
+    def test_a_session_that_takes_long_disables_again_before_its_time_is_over(self, terminal, talk):
+        with talk(terminal, disable_for=10) as session:
+            assert not session.keep_disabled(5)
+            assert session.keep_disabled(10)
+            assert session.disabled_for() > 0
+
+        assert lengths(terminal, "DISABLE") == [4, 4]
+        assert not terminal.disabled
+
+    def test_a_refusal_to_be_disabled_again_does_not_forget_that_it_is_disabled(self, terminal, talk):
+        terminal.faults.add("DISABLE", "before", "refuse", count=2, skip=1)
+        session = talk(terminal)
+
+        with pytest.raises(DeviceRejected, match="DISABLE"), session:
+            session.keep_disabled(10)
+
+        assert session.enabled
+        assert not terminal.disabled
+
     def test_a_session_may_leave_the_terminal_enabled(self, terminal, talk):
         with talk(terminal, disable_for=None) as session:
             assert not terminal.disabled

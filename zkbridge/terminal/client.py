@@ -6,6 +6,7 @@ shell. Its methods reach the wire through private ones, which are replaced here;
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections import deque
 from collections.abc import Iterator
@@ -82,6 +83,7 @@ class Client(ZK):
         self._broken: Exception | None = None
         self._asked = 0
         self._reply_id = 0
+        self._datagram = 0
 
     @property
     def usable(self) -> bool:
@@ -130,10 +132,12 @@ class Client(ZK):
         self._remember(answer)
         return answer
 
-    def read_with_buffer(self, command: int, fct: int = 0, ext: int = 0) -> tuple[bytes, int]:
+    def read_with_buffer(self, command: int, fct: int = 0, ext: int = 0, *, shifted: bool = False) -> tuple[bytes, int]:
         """A whole table, as one answer or in pieces, and its length; b"" where there is nothing to read.
 
-        Source: zk-protocol `data.md` (1503, 1504, 1502). Raises ZKErrorResponse when the terminal refuses.
+        `shifted` cuts the table into datagrams at other places than before: datagrams that change places on their
+        way cannot make the same table in both. Source: zk-protocol `data.md` (1503, 1504, 1502). Raises
+        ZKErrorResponse when the terminal refuses.
         """
         answer = self.request(Command.PREPARE_BUFFER, struct.pack("<bhii", 1, command, fct, ext))
         if answer.command == Command.DATA:
@@ -146,8 +150,7 @@ class Client(ZK):
         if size > _MAX_TABLE:
             with self._conversation():
                 raise Garbled(f"a table of {size} bytes")
-        step = _UDP_PIECE if self._udp else _TCP_PIECE
-        table = b"".join(self._piece(start, min(step, size - start)) for start in range(0, size, step))
+        table = b"".join(self._piece(start, end - start) for start, end in self._cuts(size, shifted=shifted))
         self.request(Command.FREE_DATA)  # the table is here: what the terminal says to this does not matter
         return table, size
 
@@ -166,6 +169,12 @@ class Client(ZK):
                 raise DeviceAuthFailed(host=self._device.host, port=self._device.port)
         elif answer.command != Code.OK:
             raise self.rejected("CONNECT")
+
+    def _cuts(self, size: int, *, shifted: bool) -> Iterator[tuple[int, int]]:
+        step = _UDP_PIECE if self._udp else _TCP_PIECE
+        first = self._datagram // 2 if shifted else 0
+        starts = [0, *range(first, size, step)] if first else range(0, size, step)
+        return itertools.pairwise([*starts, size])
 
     def _piece(self, start: int, size: int) -> bytes:
         """Part of a prepared table. Lost datagrams are asked for again: late ones carry an earlier reply id."""
@@ -205,6 +214,7 @@ class Client(ZK):
                 continue  # the same datagram twice: no two parts of a table are alike
             pieces[frame.data] = None
             data += frame.data
+            self._datagram = max(self._datagram, len(frame.data))
             if len(data) > size:
                 raise Garbled("more data than announced")
         if len(data) == size:

@@ -67,6 +67,7 @@ class Conversation:
         self._client: Client
         self._disabled_at: float | None = None
         self._disabled_until: float | None = None
+        self._has_let_in = False
         self._end = ExitStack()
 
     def __enter__(self) -> Self:
@@ -122,17 +123,23 @@ class Conversation:
             timed = False
             answer = self._client.request(Command.DISABLE)
         if answer.command != Code.OK:
-            self.owes_enable = False
+            self.owes_enable = self._disabled_at is not None
             raise self._client.rejected("DISABLE")
         self.known = replace(self.known, timed_disable=timed)
         self._disabled_at = time.monotonic()
         self._disabled_until = self._disabled_at + seconds if timed else None
 
+    def let_in(self) -> None:
+        """Enable the terminal, if it owes that, before the conversation ends. Raises nothing, and tries only once."""
+        if self.owes_enable and not self._has_let_in:
+            self._has_let_in = True
+            self._client.deadline = self._closing()
+            self._let_people_in()
+
     def _leave(self) -> None:
         try:
+            self.let_in()
             self._client.deadline = self._closing()
-            if self.owes_enable:
-                self._let_people_in()
             self._client.disconnect()
         finally:
             self._client.hang_up()

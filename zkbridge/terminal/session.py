@@ -22,7 +22,7 @@ from zkbridge.terminal.users import (
     UserTable,
     encode,
     fit,
-    is_plausible,
+    in_order,
     record_size_of,
 )
 
@@ -164,10 +164,11 @@ class Session(Conversation):
         count = self.sizes().users
         records = _records(raw, count)
         size = self._record_size(records, count)
-        if records and self.device.transport == "udp" and not self._is_in_order(records, size):
-            again = self._read(Command.USERTEMP_RRQ, _USERS)
-            if again != raw:
-                raise _Unreadable("it reads differently each time")
+        # Datagrams carry no number, and some cut a table just between records: those that changed places on the
+        # way make a table that looks right. Where the uids do not tell, a second reading in other datagrams does.
+        in_doubt = self.device.transport == "udp" and not in_order(records, record_size=size)
+        if in_doubt and self._read(Command.USERTEMP_RRQ, _USERS, shifted=True) != raw:
+            raise _Unreadable("it reads differently each time")
         if records and self.device.record == "auto":
             self.known = replace(self.known, record_size=size)
         return UserTable(
@@ -178,10 +179,6 @@ class Session(Conversation):
             port=self.device.port,
             guessed=not records and self.device.record == "auto",
         )
-
-    def _is_in_order(self, records: bytes, size: RecordSize) -> bool:
-        """Datagrams carry no number: those of a piece that changed places can only be told by what they make."""
-        return is_plausible(records, record_size=size, encoding=self.device.encoding)
 
     def _record_size(self, records: bytes, count: int | None) -> RecordSize:
         if self.device.record != "auto":
@@ -195,9 +192,9 @@ class Session(Conversation):
             raise _Unreadable(f"{len(records)} bytes are no records of {users}")
         return size
 
-    def _read(self, command: Command, table: int) -> bytes:
+    def _read(self, command: Command, table: int, *, shifted: bool = False) -> bytes:
         try:
-            data, _size = self._client.read_with_buffer(command, table)
+            data, _size = self._client.read_with_buffer(command, table, shifted=shifted)
         except ZKErrorResponse:
             raise self._unreadable(f"answer {self._client.answer}") from None
         return data

@@ -1,0 +1,132 @@
+"""Tables over datagrams, which may be lost, come twice, or change places."""
+
+import pytest
+
+from zkbridge.contract.errors import ConnectionFailure, TerminalError
+from zkbridge.simulator.codes import command_name
+from zkbridge.terminal.session import Known
+
+KNOWN = Known(record_size=72, user_id_width=9)
+
+
+@pytest.fixture
+def full(start):
+    """A terminal with 100 users, whose table takes eight datagrams."""
+    terminal = start()
+    terminal.fill_users(100)
+    return terminal
+
+
+def pieces_asked(terminal):
+    return sum(
+        exchange.direction == "in" and command_name(exchange.command) == "READ_BUFFER" for exchange in terminal.log
+    )
+
+
+def is_right(terminal, users):
+    return [user.raw for user in users] == [user.raw for user in terminal.users()]
+
+
+@pytest.mark.parametrize("frame", range(9))
+def test_a_piece_of_which_something_was_lost_is_asked_for_again(full, talk, frame):
+    """Frame 0 announces the piece, 1 to 8 are its data; frame 9, the closing ACK, is not needed."""
+    full.faults.add("READ_BUFFER", "after", "lose", frame=frame)
+
+    with talk(full, transport="udp", known=KNOWN) as session:
+        assert is_right(full, session.users())
+
+    assert pieces_asked(full) == 2
+
+
+def test_a_lost_closing_acknowledgement_costs_nothing(full, talk):
+    full.faults.add("READ_BUFFER", "after", "lose", frame=9)
+
+    with talk(full, transport="udp", known=KNOWN) as session:
+        assert is_right(full, session.users())
+
+    assert pieces_asked(full) == 1
+
+
+@pytest.mark.parametrize("frame", range(10))
+def test_a_datagram_that_comes_twice_is_taken_once(full, talk, frame):
+    full.faults.add("READ_BUFFER", "after", "repeat", frame=frame)
+
+    with talk(full, transport="udp", known=KNOWN) as session:
+        assert is_right(full, session.users())
+        assert session.count() == 100
+
+
+def test_one_datagram_twice_does_not_make_up_for_another_that_was_lost(full, talk):
+    full.faults.add("READ_BUFFER", "after", "repeat", frame=3)
+    full.faults.add("READ_BUFFER", "after", "lose", frame=5)
+
+    with talk(full, transport="udp", known=KNOWN) as session:
+        assert is_right(full, session.users())
+
+
+@pytest.mark.parametrize("packet", [1008, 1024, 500])
+@pytest.mark.parametrize("frame", range(9))
+def test_datagrams_that_change_places_make_no_false_table(start, talk, packet, frame):
+    full = start(udp_packet=packet)
+    full.fill_users(100)
+    full.faults.add("READ_BUFFER", "after", "swap", frame=frame)
+
+    with talk(full, transport="udp", known=KNOWN) as session:
+        assert is_right(full, session.users())
+
+
+def test_a_piece_that_is_never_whole_ends_the_conversation(full, talk):
+    full.faults.add("READ_BUFFER", "after", "lose", frame=4, count=3)
+
+    with pytest.raises(ConnectionFailure) as caught, talk(full, transport="udp", known=KNOWN) as session:
+        session.users()
+
+    assert caught.value.reason == "garbled"
+    assert not full.disabled
+
+
+@pytest.mark.parametrize("profile", ["tft", "bw"])
+def test_over_a_bad_network_a_table_is_right_or_not_there(start, talk, profile):
+    terminal = start(profile=profile, udp_loss=0.03, udp_duplicate=0.05, udp_reorder=0.05)
+    terminal.fill_users(300)
+    read = 0
+
+    for _ in range(25):
+        try:
+            with talk(terminal, transport="udp", timeout=0.2, disable_for=None) as session:
+                users = session.users()
+        except TerminalError:
+            continue
+        read += 1
+        assert is_right(terminal, users)
+
+    assert read > 0
+
+
+@pytest.mark.parametrize("packet", [1008, 1024])
+@pytest.mark.parametrize("frame", range(9))
+def test_datagrams_that_change_places_are_noticed_although_uids_are_in_no_order(start, talk, packet, frame):
+    """Datagrams of 1008 bytes cut a table of 28-byte records just before each user_id."""
+    terminal = start(profile="bw", udp_packet=packet)
+    for uid in range(400, 100, -1):
+        terminal.add_user(str(uid), f"U{uid}", uid=uid)
+    terminal.faults.add("READ_BUFFER", "after", "swap", frame=frame)
+
+    with talk(terminal, transport="udp") as session:
+        assert is_right(terminal, session.users())
+
+
+def test_uids_in_order_need_no_second_reading(full, talk):
+    with talk(full, transport="udp", known=KNOWN) as session:
+        session.users()
+
+    assert pieces_asked(full) == 1
+
+
+def test_a_table_with_a_strange_user_in_it_is_read_as_it_is(start, talk):
+    terminal = start()
+    terminal.fill_users(3)
+    terminal.machine.terminal.users[0] = bytes(72)
+
+    with talk(terminal, transport="udp", known=KNOWN) as session:
+        assert len(session.users()) == 4
