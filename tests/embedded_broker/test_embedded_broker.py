@@ -205,6 +205,40 @@ def test_brokers_that_do_not_start_are_quoted(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
+def test_a_free_port_that_somebody_takes_first_is_replaced_by_another(kind, monkeypatch):
+    monkeypatch.setattr(embedded_broker, "_installed", lambda each: each == kind)
+    free_port = embedded_broker._free_port
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        offers = [other.getsockname()[1]]
+        monkeypatch.setattr(embedded_broker, "_free_port", lambda *args: offers.pop() if offers else free_port(*args))
+
+        with EmbeddedBroker() as embedded, Caller(embedded.port) as caller:
+            caller.publish("x", b"1")
+    assert not offers
+
+
+def test_a_broker_that_takes_too_long_is_given_up(monkeypatch):
+    monkeypatch.setattr(embedded_broker, "START_S", 0)
+
+    with pytest.raises(BrokerUnavailable, match="The broker mosquitto did not come up within 0 s"):
+        EmbeddedBroker().start()
+
+
+def test_a_broker_that_does_not_end_when_asked_is_ended(monkeypatch):
+    monkeypatch.setattr(embedded_broker, "STOP_S", 0.1)
+    before = processes.descendants().keys()
+    embedded = EmbeddedBroker()
+    embedded.start()
+    (child,) = processes.descendants().keys() - before
+    os.kill(child, signal.SIGSTOP)
+
+    embedded.stop()
+
+    assert child not in processes.descendants()
+
+
+@pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
 def test_a_taken_port_is_named(kind):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
