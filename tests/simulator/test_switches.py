@@ -695,6 +695,20 @@ def test_a_template_is_padded_as_set(terminal, raw):
     assert client.read_bulk(client.ask(88, b"\1\0\0")) == b"abc\0"
 
 
+@shows("delete_finger_zero")
+def test_finger_zero_is_one_finger_or_all(terminal, raw):
+    terminal.add_user("1")
+    for number in range(3):
+        terminal.add_template("1", number)
+    client = raw(terminal)
+
+    assert client.ask(19, b"\1\0\0").code == 2000
+    assert sorted(terminal.templates()) == [(1, 1), (1, 2)]
+    terminal.switches.delete_finger_zero = "all"
+    assert client.ask(19, b"\1\0\0").code == 2000
+    assert terminal.templates() == {}
+
+
 # A person at the terminal
 
 

@@ -167,7 +167,7 @@ def test_the_group_and_the_way_to_verify_are_read_and_written(terminal, raw):
     terminal.add_user("1")
     client = raw(terminal)
 
-    assert client.ask(22, b"\1\0\0\0\7\0\0\0").code == 2000
+    assert client.ask(22, b"\1\0\0\0\7").code == 2000
     assert client.ask(21, b"\1\0").data == b"\7"
     assert client.ask(79, b"\1\0\x81" + bytes(21)).code == 2000
     assert client.ask(80, b"\1\0").data == b"\1\0\x81" + bytes(21)

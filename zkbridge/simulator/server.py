@@ -80,8 +80,7 @@ class Listener:
             self._held = (data, address)
             asyncio.get_running_loop().call_later(_HELD_BACK, self._release)
             return
-        self._udp.sendto(data, address)
-        if chance() < switches.udp_duplicate:
+        for _copy in range(2 if chance() < switches.udp_duplicate else 1):
             self._udp.sendto(data, address)
         self._release()
 

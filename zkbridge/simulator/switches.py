@@ -185,6 +185,13 @@ class Switches:
     finger_capacity: int = _switch(3000, "templates that fit", source="#111 (capture)")
     template_padding: int = _switch(7, "zero bytes after a template read by command 88", source="pyzk cuts up to 7")
 
+    delete_finger_zero: str = _switch(
+        "one",
+        "what DELETE_USERTEMP with finger 0 removes: that `one`, as pyzk means it, or `all`, as documented",
+        source="pyzk 0.9; zk-protocol data-user.md",
+        choices=("one", "all"),
+    )
+
     # A person at the terminal
     event: str = _switch(
         "32",

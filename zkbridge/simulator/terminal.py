@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from zkbridge.simulator.store import Store
     from zkbridge.simulator.switches import Switches
 
-#: Operation numbers of the log. 6 is from a capture (zk-protocol data-record.md); the others from its table.
+#: Operation numbers of the log. 6 is in a capture (zk-protocol data-record.md); the others are [?], as the SDK's
+#: manuals list them.
 OP_POWER_ON, OP_ENROLLED, OP_USER_DELETED, OP_CLEARED, OP_TIME_SET, OP_USER_WRITTEN = 0, 6, 9, 13, 22, 30
 
 _SERIAL_OPTION = "~SerialNumber"

@@ -101,9 +101,12 @@ def save_from_upload(request: Request) -> Answer:
 
 @command(Command.DELETE_USERTEMP)
 def delete(request: Request) -> Answer:
-    """One finger of a uid; with the uid alone, all."""
+    """One finger of a uid; with the uid alone, all. What finger 0 means, a switch says."""
     uid = int.from_bytes(need(request.data, 2)[:2], "little")
-    request.terminal.delete_templates(uid, request.data[2] if len(request.data) > 2 else None)
+    finger = request.data[2] if len(request.data) > 2 else None
+    if finger == 0 and request.terminal.switches.delete_finger_zero == "all":
+        finger = None
+    request.terminal.delete_templates(uid, finger)
     return ok()
 
 
