@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from zk.exception import ZKErrorResponse
 
 from zkbridge.config import Device
-from zkbridge.contract.errors import DeviceUnreachable, TerminalError
+from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable, TerminalError
 from zkbridge.terminal.client import Client
 from zkbridge.terminal.codes import Code, Command
 from zkbridge.terminal.deadline import Deadline
@@ -183,3 +183,14 @@ class Conversation:
         if answer.command != Code.OK:
             raise self._client.rejected(operation.name)
         return answer
+
+    def _read(self, reason: str, command: Command, table: int = 0, *, shifted: bool = False) -> bytes:
+        """A whole table, with its length before it. Raises DeviceRejected for this reason where it is refused."""
+        try:
+            data, _size = self._client.read_with_buffer(command, table, shifted=shifted)
+        except ZKErrorResponse:
+            raise self._unreadable(reason, f"answer {self._client.answer}") from None
+        return data
+
+    def _unreadable(self, reason: str, detail: str) -> DeviceRejected:
+        return DeviceRejected(reason, host=self.device.host, port=self.device.port, detail=detail)

@@ -1,0 +1,176 @@
+"""A terminal's users in one conversation: its table read whole, users added, changed, deleted."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+from zkbridge.contract.errors import DeviceFull, InvalidField, TerminalError
+from zkbridge.terminal.codes import Code, Command
+from zkbridge.terminal.machine import Machine
+from zkbridge.terminal.sizes import Sizes
+from zkbridge.terminal.tables import Unreadable, records_of
+from zkbridge.terminal.users import (
+    WIDEST_USER_ID,
+    RecordSize,
+    UserFields,
+    UserTable,
+    encode,
+    fit,
+    in_order,
+    record_size_of,
+)
+
+_USERS = 5
+#: Readings of the table until it agrees with the terminal's count, or is the same twice.
+_READINGS = 3
+
+
+class Accounts(Machine):
+    """Users. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
+
+    _table: UserTable | None = None
+    _added = 0
+
+    def users(self, *, again: bool = False) -> UserTable:
+        """The terminal's users, read once for the session, or `again`.
+
+        Raises DeviceRejected (`table`) when the table cannot be read, or reads as empty where users are counted.
+        """
+        if self._table is None or again:
+            self._table = self._read_users()
+        return self._table
+
+    def count(self) -> int | None:
+        """How many users the terminal counts now; None where it does not tell."""
+        return self.sizes().users
+
+    def sizes(self) -> Sizes:
+        """The terminal's own counts, asked now; all None where it does not tell."""
+        self._added = 0
+        return super().sizes()
+
+    def fit(self, fields: UserFields) -> UserFields:
+        """The user as this terminal will hold it. Raises InvalidField with every fault."""
+        return self._fit(fields, self.users().record_size)
+
+    def add_user(self, fields: UserFields, uid: int) -> None:
+        """Write a new user; `refresh` once after the last. Raises InvalidField, DeviceFull, DeviceRejected."""
+        table = self.users()
+        if self._write(self._encode(fields, uid, table.record_size)):
+            size = table.record_size
+        elif table.guessed and not self._sizes.is_full(added=self._added):
+            size = self._add_in_other_size(fields, uid, table)
+        else:
+            raise self._refused()
+        if table.guessed:
+            table.settle(size)
+            self.known = replace(self.known, record_size=size)
+        self._added += 1
+
+    def change_user(self, raw: bytes) -> None:
+        """Write a user's record, of the uid that stands in it, bit for bit."""
+        if not self._write(raw):
+            raise self._client.rejected("USER_WRQ")
+
+    def delete_user(self, uid: int) -> None:
+        """Delete a user; the templates go with the user."""
+        self._command(Command.DELETE_USER, struct.pack("<H", uid))
+
+    def _read_users(self) -> UserTable:
+        """Read until table and count agree: somebody may be adding a user at the keypad between the two."""
+        found: UserTable | None = None
+        detail = ""
+        for _ in range(_READINGS):
+            before = found
+            try:
+                found = self._read_table()
+            except Unreadable as error:
+                detail = str(error)
+                continue
+            if self._sizes.users in (None, len(found)) or (before is not None and found.same_records(before)):
+                break
+        if found is None:
+            raise self._unreadable("table", detail)
+        if not len(found) and self._sizes.users:
+            # Taken as empty, the next user would be written over the first of those who are there.
+            raise self._unreadable("table", f"it reads as empty, but counts {self._sizes.users} users")
+        return found
+
+    def _read_table(self) -> UserTable:
+        raw = self._read("table", Command.USERTEMP_RRQ, _USERS)
+        count = self.count()
+        records = records_of(raw, count)
+        size = self._record_size(records, count)
+        # Datagrams carry no number, and some cut a table just between records: those that changed places on the
+        # way make a table that looks right. Where the uids do not tell, a second reading in other datagrams does.
+        in_doubt = self.device.transport == "udp" and not in_order(records, record_size=size)
+        if in_doubt and self._read("table", Command.USERTEMP_RRQ, _USERS, shifted=True) != raw:
+            raise Unreadable("it reads differently each time")
+        if records and self.device.record == "auto":
+            self.known = replace(self.known, record_size=size)
+        return UserTable(
+            records,
+            record_size=size,
+            encoding=self.device.encoding,
+            host=self.device.host,
+            port=self.device.port,
+            guessed=not records and self.device.record == "auto",
+        )
+
+    def _record_size(self, records: bytes, count: int | None) -> RecordSize:
+        if self.device.record != "auto":
+            size: RecordSize | None = None if len(records) % self.device.record else self.device.record
+        elif records:
+            size = record_size_of(records, count=count, known=self.known.record_size, encoding=self.device.encoding)
+        else:
+            size = self.known.record_size or (72 if self.device.transport == "tcp" else 28)
+        if size is None:
+            users = "users" if count is None else f"{count} users"
+            raise Unreadable(f"{len(records)} bytes are no records of {users}")
+        return size
+
+    def _fit(self, fields: UserFields, size: RecordSize) -> UserFields:
+        return fit(
+            fields,
+            record_size=size,
+            encoding=self.device.encoding,
+            user_id_width=self._user_id_width() if size == 72 else WIDEST_USER_ID,
+            name_overflow=self.device.name_overflow,
+        )
+
+    def _user_id_width(self) -> int:
+        """Bytes of a user_id: as configured, as remembered, or as the terminal says; 24 where it will not say."""
+        if self.device.user_id_width != "auto":
+            return self.device.user_id_width
+        if self.known.user_id_width is None:
+            told = self.option("~PIN2Width") or ""
+            widths = {str(width): width for width in range(1, WIDEST_USER_ID + 1)}
+            self.known = replace(self.known, user_id_width=widths.get(told, WIDEST_USER_ID))
+        return self.known.user_id_width or WIDEST_USER_ID
+
+    def _encode(self, fields: UserFields, uid: int, size: RecordSize) -> bytes:
+        fitted = self._fit(fields, size)  # the size may have turned out to be another since the caller did this
+        return encode(fitted, uid=uid, group=self.device.group, record_size=size, encoding=self.device.encoding)
+
+    def _write(self, raw: bytes) -> bool:
+        return self._client.request(Command.USER_WRQ, raw).command == Code.OK
+
+    def _add_in_other_size(self, fields: UserFields, uid: int, table: UserTable) -> RecordSize:
+        """An empty terminal does not tell its record size, but it refuses the wrong one (fananimi/pyzk#128)."""
+        refused = self._client.rejected("USER_WRQ")
+        size: RecordSize = 28 if table.record_size == 72 else 72
+        try:
+            raw = self._encode(fields, uid, size)
+        except InvalidField:
+            if self.known.record_size is None:
+                raise
+            raise refused from None  # it has used the other size before: that was not the reason
+        if not self._write(raw):
+            raise refused
+        return size
+
+    def _refused(self) -> TerminalError:
+        if self._sizes.is_full(added=self._added):
+            return DeviceFull(host=self.device.host, port=self.device.port)
+        return self._client.rejected("USER_WRQ")

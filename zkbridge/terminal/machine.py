@@ -1,0 +1,108 @@
+"""The terminal itself in one conversation: what it is, its counts, its clock, its door."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from zkbridge.terminal import wire
+from zkbridge.terminal.codes import Code, Command
+from zkbridge.terminal.conversation import Conversation
+from zkbridge.terminal.sizes import Sizes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a terminal says of itself; "" is what it would not say, or was not asked."""
+
+    serial_number: str = ""
+    device_name: str = ""
+    firmware: str = ""
+    platform: str = ""
+    mac: str = ""
+    sizes: Sizes = field(default_factory=Sizes)
+
+    def __str__(self) -> str:
+        users = "" if self.sizes.users is None else f"{self.sizes.users} users"
+        if users and self.sizes.users_capacity:
+            users = f"{self.sizes.users} of {self.sizes.users_capacity} users"
+        facts = (self.device_name, self.serial_number, self.firmware, users)
+        return ", ".join(fact for fact in facts if fact)
+
+
+class Machine(Conversation):
+    """The terminal itself. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
+
+    _sizes = Sizes()
+
+    def sizes(self) -> Sizes:
+        """The terminal's own counts, asked now; all None where it does not tell."""
+        answer = self._client.request(Command.GET_FREE_SIZES)
+        self._sizes = Sizes.parse(answer.data) if answer.command == Code.OK else Sizes()
+        return self._sizes
+
+    def info(self) -> Info:
+        """All that the terminal says of itself."""
+        return Info(
+            **self._greeting(),
+            platform=self.option("~Platform") or "",
+            mac=self.option("MAC") or "",
+            sizes=self.sizes(),
+        )
+
+    def brief(self) -> Info:
+        """By what a person knows the terminal, in few requests."""
+        return Info(**self._greeting(), sizes=self.sizes())
+
+    def option(self, name: str) -> str | None:
+        """A setting by its name, as text; None where the terminal does not know it."""
+        answer = self._client.request(Command.OPTIONS_RRQ, name.encode() + b"\0")
+        if answer.command != Code.OK:
+            return None
+        told = _text(answer.data)
+        # Some terminals answer with the bare value; pyzk 0.9 takes that too.
+        return told.partition("=")[2] if "=" in told else told
+
+    def time(self) -> datetime | None:
+        """The terminal's clock, without a time zone; None where it shows no date."""
+        data = self._command(Command.GET_TIME).data
+        return wire.decode_time(self._do("GET_TIME", lambda: struct.unpack_from("<I", data)[0]))
+
+    def set_time(self, when: datetime) -> None:
+        """Set the terminal's clock to what `when` shows, whatever its time zone."""
+        self._do("SET_TIME", lambda: self._client.set_time(when))
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Make the terminal use what was written. A refusal is no failure: what was written is written."""
+        refreshed = self._client.request(Command.REFRESHDATA).command == Code.OK
+        if not refreshed:
+            log.warning("device=%s refused to refresh its data, answer %d", self.device.id, self._client.answer)
+        return refreshed
+
+    def unlock(self, seconds: int) -> None:
+        """Open the door for some seconds."""
+        self._do("UNLOCK", lambda: self._client.unlock(seconds))
+
+    def door_open(self) -> bool | None:
+        """Whether the door is open; None where the terminal does not know.
+
+        Source: zk-protocol `access.md`, pyzatt (0 closed, 1 open).
+        """
+        answer = self._client.request(Command.DOORSTATE_RRQ)
+        return bool(answer.data[0]) if answer.command == Code.OK and answer.data else None
+
+    def _greeting(self) -> dict[str, str]:
+        serial_number = self.option("~SerialNumber") or ""
+        device_name = self.option("~DeviceName") or ""
+        answer = self._client.request(Command.GET_VERSION)
+        firmware = _text(answer.data) if answer.command == Code.OK else ""
+        return {"serial_number": serial_number, "device_name": device_name, "firmware": firmware}
+
+
+def _text(data: bytes) -> str:
+    return data.split(b"\0", 1)[0].decode("utf-8", errors="replace").strip()
