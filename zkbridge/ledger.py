@@ -189,8 +189,9 @@ class Finish:
 class _Job:
     """One thread's part of a transaction."""
 
-    def __init__(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], *, urgent: bool) -> None:
         self.work = work
+        self.urgent = urgent
         self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -210,13 +211,14 @@ class Ledger:
         self._jobs_lock = threading.Lock()
         self._lock = threading.RLock()
         self._secrets_freed = False
-        self.commits = 0
+        self.commits = self.syncs = 0
         self._prepare_folder()
         self._guard = self._take_guard()
         self._db = self._open()
         self._key = self._load_key()
         self._connection = int(self._fact("ledger", "connection") or 0)
         self._in_use = self._used_before = self._last_connection_in_use()
+        self.scrub()
 
     # -- messages in ---------------------------------------------------------------------------------------------
 
@@ -448,7 +450,7 @@ class Ledger:
         return [_answer(row) for row in rows]
 
     def sent(self, answers: Iterable[int]) -> None:
-        """The broker has confirmed these answers."""
+        """The broker has confirmed these answers. After a power cut they may be sent once more."""
         wanted = [(answer,) for answer in answers]
 
         def work(db: sqlite3.Connection) -> None:
@@ -462,7 +464,7 @@ class Ledger:
                 wanted,
             )
 
-        self._write(work)
+        self._write(work, urgent=False)
 
     def redirect(self, answer: int) -> None:
         """Send this answer to its fallback topic: the broker refuses the one that the caller asked for."""
@@ -475,8 +477,8 @@ class Ledger:
         return {row[0] for row in self._read("SELECT device FROM debts")}
 
     def paid(self, device: str) -> None:
-        """The device is enabled again."""
-        self._write(lambda db: _ignore(db.execute("DELETE FROM debts WHERE device = ?", (device,))))
+        """The device is enabled again. After a power cut that may be done once more."""
+        self._write(lambda db: _ignore(db.execute("DELETE FROM debts WHERE device = ?", (device,))), urgent=False)
 
     def owe(self, device: str) -> None:
         """The device may still be disabled."""
@@ -541,9 +543,12 @@ class Ledger:
         except sqlite3.Error as error:
             raise LedgerUnavailable(f"{self.path}: {error}") from error
 
-    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run work in a transaction; whoever gets the lock commits for all who wait by then, with one fsync."""
-        job = _Job(work)
+    def _write(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = True) -> T:
+        """Run work in a transaction; whoever gets the lock commits for all who wait by then, with one fsync.
+
+        What is not `urgent` outlives the daemon, but not the machine, until the next commit that is: WAL keeps order.
+        """
+        job = _Job(work, urgent=urgent)
         with self._jobs_lock:
             self._jobs.append(job)
         with self._lock:
@@ -557,12 +562,15 @@ class Ledger:
     def _commit_waiting(self) -> None:
         with self._jobs_lock:
             jobs, self._jobs = self._jobs, []
+        urgent = any(job.urgent for job in jobs)
         try:
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if urgent else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             for job in jobs:
                 self._run(job)
             self._db.execute("COMMIT")
             self.commits += 1
+            self.syncs += urgent
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")

@@ -601,7 +601,7 @@ def _greet(settings: Settings, protocol: ProtocolName) -> str | None:
 def _send_at_once(client: paho.Client) -> None:
     """A reply must not wait until the broker's kernel confirms what went before it, 40 ms later; paho leaves it so."""
     sock = client.socket()
-    if sock is not None:
+    if isinstance(sock, socket.socket):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto, program
+from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
 
 COMMAND = "zk/principal/users/create"
@@ -57,7 +58,7 @@ def test_mosquitto_rr_prints_the_contracts_reply(tmp_path):
             1,
         )  # fmt: skip - one comparison
         assert not terminal.disabled
-        assert terminal.sessions_open == 0
+        wait_until(lambda: terminal.sessions_open == 0, what="the goodbye to the terminal")
 
 
 def test_correlation_data_comes_back_byte_for_byte_even_for_rubbish(caller):

@@ -1,0 +1,95 @@
+"""What one request costs the disk, in commits and in waits for it, which are exact."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.waiting import wait_until
+from zkbridge.contract.messages import Reply
+from zkbridge.ledger import Draft, Finish, Ledger, Request
+
+FULL, NORMAL = 2, 1
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path)
+    yield ledger
+    ledger.close()
+
+
+def keep(ledger: Ledger, count: int) -> list[Request]:
+    """So many requests, as if they had come together."""
+    drafts = [
+        Draft(digest=b"%d" % number, topic="t", fallback="t", device="d", command="users/create", params=b"{}")
+        for number in range(count)
+    ]
+    kept = ledger.keep(drafts, admit=lambda _draft: None, reused=lambda _draft: Reply(409, "request_id_reused", b""))
+    return [one.request for one in kept if one.request is not None]
+
+
+def live(ledger: Ledger, count: int) -> None:
+    """The life of so many requests that share everything."""
+    requests = keep(ledger, count)
+    ledger.running((request.id, {"uid": 1}) for request in requests)
+    ledger.finish([Finish(request.id, Reply(200, "created", b"{}")) for request in requests], owed_by="d")
+    ledger.sent(answer.id for answer in ledger.owed(count))
+    ledger.paid("d")
+
+
+@pytest.mark.parametrize("count", [1, 64])
+def test_a_request_waits_for_the_disk_when_kept_noted_and_finished_and_at_no_other_time(ledger, count):
+    commits, syncs = ledger.commits, ledger.syncs
+
+    live(ledger, count)
+
+    assert ledger.commits - commits == 5
+    assert ledger.syncs - syncs == 3
+    assert ledger.owed(count) == []
+    assert ledger.debts() == set()
+
+
+def test_only_what_may_be_said_or_done_twice_leaves_the_disk_in_peace(ledger):
+    (request,) = keep(ledger, 1)
+    assert synchronous(ledger) == FULL
+    ledger.finish([Finish(request.id, Reply(200, "created", b"{}"))])
+    assert synchronous(ledger) == FULL
+
+    ledger.sent([ledger.owed(1)[0].id])
+    assert synchronous(ledger) == NORMAL
+    ledger.paid("d")
+    assert synchronous(ledger) == NORMAL
+
+    ledger.remember("d", "terminal", "{}")
+    assert synchronous(ledger) == FULL
+
+
+def test_what_needs_the_disk_gets_it_also_in_the_company_of_what_does_not(ledger):
+    (request,) = keep(ledger, 1)
+    ledger.finish([Finish(request.id, Reply(200, "created", b"{}"))])
+    answer = ledger.owed(1)[0].id
+    syncs = ledger.syncs
+
+    with ledger._lock:  # as if a commit were under way while both arrive
+        threads = [
+            in_a_thread(lambda: ledger.sent([answer])),
+            in_a_thread(lambda: ledger.remember("d", "terminal", "{}")),
+        ]
+        wait_until(lambda: len(ledger._jobs) == 2)
+    for thread in threads:
+        thread.join()
+
+    assert ledger.syncs == syncs + 1
+    assert synchronous(ledger) == FULL
+
+
+def synchronous(ledger: Ledger) -> int:
+    """How SQLite made the last commit."""
+    return int(ledger._db.execute("PRAGMA synchronous").fetchone()[0])
+
+
+def in_a_thread(work) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
