@@ -210,7 +210,7 @@ class Ledger:
         self._jobs: list[_Job] = []
         self._jobs_lock = threading.Lock()
         self._lock = threading.RLock()
-        self._secrets_freed = False
+        self._secrets_freed = True  # by a run that was killed before it could empty the write-ahead log
         self.commits = self.syncs = 0
         self._prepare_folder()
         self._guard = self._take_guard()
