@@ -132,6 +132,18 @@ class Client(ZK):
         self._remember(answer)
         return answer
 
+    def ask(self, command: int) -> None:
+        """Ask without waiting; the answer must be taken before anything else is asked."""
+        with self._conversation() as channel:
+            self._ask(channel, command, b"", self._until())
+
+    def take_answer(self) -> Frame:
+        """The first frame of the answer to what was asked."""
+        with self._conversation() as channel:
+            answer = self._next(channel, self._until(), own=True)
+        self._remember(answer)
+        return answer
+
     def read_with_buffer(self, command: int, fct: int = 0, ext: int = 0, *, shifted: bool = False) -> tuple[bytes, int]:
         """A whole table, as one answer or in pieces, and its length; b"" where there is nothing to read.
 

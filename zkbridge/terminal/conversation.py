@@ -67,7 +67,7 @@ class Conversation:
         self._client: Client
         self._disabled_at: float | None = None
         self._disabled_until: float | None = None
-        self._has_let_in = False
+        self._enable_asked = False
         self._end = ExitStack()
 
     def __enter__(self) -> Self:
@@ -129,17 +129,19 @@ class Conversation:
         self._disabled_at = time.monotonic()
         self._disabled_until = self._disabled_at + seconds if timed else None
 
-    def let_in(self) -> None:
-        """Enable the terminal, if it owes that, before the conversation ends. Raises nothing, and tries only once."""
-        if self.owes_enable and not self._has_let_in:
-            self._has_let_in = True
+    def begin_to_enable(self) -> None:
+        """Ask to enable, if that is owed, and go on; the end of the conversation takes the answer. Raises nothing."""
+        if self.owes_enable and self._client.usable:
             self._client.deadline = self._closing()
-            self._let_people_in()
+            with suppress(TerminalError):
+                self._client.ask(Command.ENABLE)
+                self._enable_asked = True
 
     def _leave(self) -> None:
         try:
-            self.let_in()
             self._client.deadline = self._closing()
+            if self.owes_enable:
+                self._let_people_in()
             self._client.disconnect()
         finally:
             self._client.hang_up()
@@ -148,7 +150,7 @@ class Conversation:
         """Enable; if the connection is no good any more, on a new one. Late or not: people stand at the door."""
         if self._client.usable:
             with suppress(TerminalError):
-                self.enable()
+                self._end_to_enable() if self._enable_asked else self.enable()
                 return
         self._client.hang_up()
         self._client = Client(self.device, self._closing())
@@ -158,10 +160,15 @@ class Conversation:
         except TerminalError as failure:
             log.warning("device=%s may have been left disabled: %s", self.device.id, failure)
 
+    def _end_to_enable(self) -> None:
+        if self._client.take_answer().command != Code.OK:
+            raise self._client.rejected("ENABLE")
+        self._note_enabled()
+
     def _note_enabled(self) -> None:
         self.owes_enable = False
         self.enabled = True
-        self._disabled_at = None
+        self._disabled_at = self._disabled_until = None
 
     def _closing(self) -> Deadline:
         return Deadline.after(min(self.device.timeout, CLOSING_S))
