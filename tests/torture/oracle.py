@@ -170,7 +170,8 @@ def _surely_not_done(wish: Wish, history: History) -> bool:
 def _judge_outcome(wish: Wish, there: Held | None, history: History) -> Iterator[Finding]:
     """What became of it in the end."""
     if wish.kind in GOOD:
-        if not wish.rivals and not wish.codes & {"created", "user_exists"} and wish.answers:
+        if wish.kind is not Kind.REUSED and not wish.codes & {"created", "user_exists"} and wish.answers:
+            # A rival that has lost has heard 409.
             sentence = f"could be done, but heard {', '.join(sorted(wish.codes))} to the end"
             yield Finding("wrong", sentence, wish.number, wish.device)
         return
@@ -184,6 +185,9 @@ def _judge_outcome(wish: Wish, there: Held | None, history: History) -> Iterator
 
 
 def _judge_rivals(rivals: list[Wish], held: dict[tuple[str, str], Held], history: History) -> Iterator[Finding]:
+    if rivals[0].kind is Kind.REUSED:
+        yield from _judge_reuse(rivals)
+        return
     first = rivals[0]
     winners = [wish for wish in rivals if "created" in wish.codes]
     here = {wish.number for wish in rivals if _holds(held, wish)}
@@ -196,6 +200,15 @@ def _judge_rivals(rivals: list[Wish], held: dict[tuple[str, str], Held], history
         is_uncertain(wish, history) or _may_be_unheard(wish, history) for wish in rivals if wish.number in here
     ):
         yield Finding("wrong", f"of the rivals {numbers} none was told that it won", first.number, first.device)
+
+
+def _judge_reuse(rivals: list[Wish]) -> Iterator[Finding]:
+    """One request_id, several contents: one of them has it, the others hear so and nothing else."""
+    refused = [wish for wish in rivals if wish.codes - {"busy"} == {"request_id_reused"}]
+    if len(refused) != len(rivals) - 1:
+        numbers = ", ".join(f"#{wish.number}" for wish in rivals)
+        sentence = f"of {numbers}, which share a request_id, {len(refused)} heard that it was used"
+        yield Finding("wrong", sentence, rivals[0].number, rivals[0].device)
 
 
 def _may_be_unheard(wish: Wish, history: History) -> bool:

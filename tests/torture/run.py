@@ -1,0 +1,250 @@
+"""One run: callers ask while everything breaks; then all is made well, and what happened is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+from tests.torture.breakage import Breakage
+from tests.torture.callers import Crowd, Post, silent
+from tests.torture.history import GOOD, History, Kind, Wish
+from tests.torture.oracle import Finding, judge
+from tests.torture.plan import TROUBLE, Message, Plan, request, secrets
+from tests.torture.world import World
+
+TICK_S = 0.02
+#: Seconds for everything that is under way to end once nothing goes wrong any more.
+QUIET_WITHIN_S = 120.0
+#: And so long nothing may have been under way before it counts as quiet; the write-ahead log is emptied meanwhile.
+QUIET_FOR_S = 2.0
+#: Seconds for the answer to a request when all is well.
+ANSWER_S = 30.0
+#: How often a caller whose request failed asks again when all is well.
+ROUNDS = 3
+#: Seconds for the daemon to stop when told to.
+STOP_S = 40.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run was and what came of it."""
+
+    seed: int
+    seconds: float
+    history: History
+    findings: list[Finding]
+    world: World
+    breakage: Breakage
+    crowd: Crowd
+
+
+class Run:
+    """A run of `requests` messages and `kills` of the daemon in `seconds`, drawn from a seed, in a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        requests: int,
+        kills: int,
+        seconds: float,
+        terminals: int = 10,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._seed = seed
+        self._kills = kills
+        self._requests = requests
+        self._seconds = seconds
+        self._tell = tell
+        self._random = Random(seed)
+        self._world = World(folder, seed=seed, terminals=terminals)
+        self._history = History()
+        self._post = Post(self._history)
+        self._crowd = Crowd(self._world.broker.port, self._post)
+
+    def go(self) -> Result:
+        """Do it all. Call it from the main thread: what it starts ends with that."""
+        began = time.time()
+        try:
+            return self._go(began)
+        finally:
+            self._world.close()
+
+    def _go(self, began: float) -> Result:
+        world = self._world
+        world.keeper.start()
+        self._crowd.start()
+        plan = Plan(self._random, world.places, requests=self._requests, seconds=self._seconds, start=time.time())
+        self._history.wishes = plan.wishes
+        breakage = Breakage(self._random, world, kills=self._kills, seconds=self._seconds)
+        try:
+            self._torture(plan, breakage)
+        finally:
+            breakage.end()
+        self._tell("nothing goes wrong any more; waiting until all is quiet")
+        self._settle(plan)
+        self._crowd.stop()
+        self._finish()
+        findings = judge(self._history)
+        return Result(self._seed, time.time() - began, self._history, findings, world, breakage, self._crowd)
+
+    def _torture(self, plan: Plan, breakage: Breakage) -> None:
+        start, waiting = time.time(), list(reversed(plan.messages))
+        told = start
+        while waiting or not breakage.finished:
+            while waiting and start + waiting[-1].at <= time.time():
+                self._crowd.ask(waiting.pop())
+            breakage.tick()
+            self._world.look()
+            if time.time() - told > 15:
+                told = time.time()
+                self._tell(
+                    f"{told - start:4.0f} s: {len(plan.messages) - len(waiting)} messages, "
+                    f"{self._world.keeper.kills} kills, {self._world.broker_kills} of the broker"
+                )
+            time.sleep(TICK_S)
+
+    # -- making it well ------------------------------------------------------------------------------------------
+
+    def _settle(self, plan: Plan) -> None:
+        """Let all end; then good callers ask again what was not answered, and what failed."""
+        self._until_drained()
+        self._until_quiet()
+        self._note_who_is_there()
+        self._ask_again_what_was_silent(plan)
+        for _ in range(ROUNDS):
+            failed = [wish for wish in plan.wishes if _worth_another_try(wish)]
+            if not failed:
+                break
+            self._ask_all(self._next_try(plan, wish) for wish in failed)
+        self._clear_retained(plan)
+        self._until_quiet()
+
+    def _until_drained(self) -> None:
+        """Whatever was to be published is, while the daemon is looked after."""
+        self._wait(lambda: self._world.keeper.alive, "the daemon to run")
+        self._crowd.drain()
+
+    def _until_quiet(self) -> None:
+        quiet_since: list[float] = []
+
+        def is_quiet() -> bool:
+            if self._world.open_work() != (0, 0):
+                quiet_since.clear()
+                return False
+            quiet_since.append(time.time())
+            return time.time() - quiet_since[0] > QUIET_FOR_S
+
+        if not self._wait(is_quiet, "all to be quiet", within=QUIET_WITHIN_S):
+            self._history.collapses.append(
+                "work was still open long after everything was well: {} requests unfinished, {} answers owed".format(
+                    *self._world.open_work()
+                )
+            )
+
+    def _note_who_is_there(self) -> None:
+        held = {(name, one.user) for name, terminal in self._world.terminal_ends().items() for one in terminal.held}
+        for wish in self._history.wishes:
+            wish.there_when_quiet = (wish.device, wish.user) in held
+
+    def _ask_again_what_was_silent(self, plan: Plan) -> None:
+        """The same message; those whose answer names nobody one after the other, so that each knows its own."""
+        quiet = [
+            message
+            for message in plan.messages
+            if message.wish.kind is not Kind.RETAINED and message.inquiry.asks and not message.inquiry.answers
+        ]
+        once = list({id(message.inquiry): message for message in quiet}.values())
+        nameless = [message for message in once if message.inquiry.request_id is None and message.correlation is None]
+        self._tell(f"asking {len(once)} again that were not answered, {len(nameless)} of them one by one")
+        self._ask_all((message for message in once if message not in nameless), again=True)
+        for message in nameless:
+            self._post.asking_alone(message.wish.device, message.inquiry)
+            self._ask_all([message], again=True)
+            self._post.asking_alone(message.wish.device, None)
+
+    def _next_try(self, plan: Plan, wish: Wish) -> Message:
+        """Under a new request_id, for an old one keeps its answer; `busy` has not used it up."""
+        last = wish.inquiries[-1]
+        busy = last.request_id is not None and {answer.code for answer in last.answers} == {"busy"}
+        inquiry = last if busy else plan.next_inquiry(wish)
+        at = 0.0
+        return Message(at, wish, inquiry, request(wish.user, inquiry.request_id), caller=wish.number)
+
+    def _ask_all(self, messages: Iterable[Message], *, again: bool = False) -> None:
+        """Ask, and wait for as many answers more as were asked for."""
+        asked = [(message.inquiry, len(message.inquiry.answers)) for message in self._each(messages, again=again)]
+        self._wait(
+            lambda: all(len(inquiry.answers) > before for inquiry, before in asked), "the answers", within=ANSWER_S
+        )
+
+    def _each(self, messages: Iterable[Message], *, again: bool) -> list[Message]:
+        """Never more at once than the devices' queues take."""
+        wanted = list(messages)
+        for message in wanted:
+            self._crowd.ask(replace(message), again=again)
+        return wanted
+
+    def _clear_retained(self, plan: Plan) -> None:
+        for message in plan.messages:
+            if message.retain:
+                self._crowd.ask(replace(message, payload=b"", correlation=None))
+        self._crowd.drain()
+
+    def _finish(self) -> None:
+        """Stop the daemon as systemd does, and look at what is left of it all."""
+        world, history = self._world, self._history
+        known = set(secrets(history.wishes))
+        leftover = world.secrets_found(known)
+        stops = world.keeper.stops
+        world.keeper.terminate()
+        if not self._wait_for_stop(stops):
+            world.keeper.collapses.append(f"the daemon did not stop within {STOP_S:g} s of SIGTERM")
+        world.look()
+        history.terminals = world.terminal_ends()
+        history.ledger = world.ledger_end(known)
+        history.ledger.secrets += [f"{where} (while it ran)" for where in leftover]
+        history.broker_losses = world.broker_losses
+        history.collapses += world.keeper.collapses
+
+    def _wait_for_stop(self, stops: int) -> bool:
+        def stopped() -> bool:
+            self._world.look()
+            self._world.keeper.look(float("inf"))
+            return self._world.keeper.stops > stops
+
+        return _until(stopped, STOP_S)
+
+    def _wait(self, condition: Callable[[], bool], what: str, *, within: float = 30.0) -> bool:
+        """Until something is so, while daemon and terminals are looked after; whether it came to be."""
+
+        def looked_after() -> bool:
+            self._world.keeper.look(0.0)
+            self._world.look()
+            return condition()
+
+        reached = _until(looked_after, within)
+        if not reached:
+            self._tell(f"waited {within:g} s in vain for {what}")
+        return reached
+
+
+def _until(condition: Callable[[], bool], within: float) -> bool:
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(TICK_S)
+    return True
+
+
+def _worth_another_try(wish: Wish) -> bool:
+    """Whether a good caller asks again: the terminal or the bridge was in trouble, and nobody else has won."""
+    if wish.kind not in GOOD or wish.kind is Kind.REUSED or silent(wish):
+        return False
+    codes = wish.codes
+    return bool(codes) and not codes & {"created", "user_exists"} and codes <= TROUBLE
