@@ -1,0 +1,223 @@
+"""`kill -9`, SIGTERM and SIGSTOP of the daemon, at every frame and at every step of the ledger."""
+
+import itertools
+
+import pytest
+
+from tests.faults.frames import FRAMES, FrameOf
+from tests.faults.site import Break, Site, new_site
+from tests.support.daemon import Daemon
+from tests.support.waiting import wait_until
+
+KILLED = -9
+WRITE = next(frame for frame in FRAMES if frame.name == "write")
+LAST = FRAMES[-1]
+#: Protocol, and whether the request has a request_id.
+KINDS = [("5", True), ("3.1.1", False), ("5", False), ("3.1.1", True)]
+
+MOMENTS = list(itertools.product(FRAMES, (False, True)))
+#: Every moment with one kind of request each time, with the others in the long run.
+KILLS = [
+    pytest.param(frame, effect, kind, id=f"{frame.name}-{effect}-{kind[0]}-{kind[1]}", marks=marks)
+    for number, (frame, effect) in enumerate(MOMENTS)
+    for turn, kind in enumerate(KINDS)
+    for marks in [() if turn == number % len(KINDS) else pytest.mark.slow]
+]
+
+STEPS = [
+    Break(f"zkbridge.ledger:Ledger.{step}", "kill", when=when, nth=nth)
+    # What is remembered first is the broker's, and what is scrubbed first is what an earlier run left.
+    for step, nth in (("keep", 1), ("running", 1), ("remember", 2), ("finish", 1), ("sent", 1), ("scrub", 2))
+    for when in ("before", "after")
+]
+
+
+def _request(site: Site, *, with_id: bool) -> dict:
+    return site.user(request_id="r-1") if with_id else site.user()
+
+
+def _assert_created_once(site: Site, caller, request: dict) -> None:
+    answers = site.settle(caller)
+    assert [(answer.json["status"], answer.json["code"]) for answer in answers] == [(200, "created")], site.daemon.log
+    assert answers[0].json.get("request_id") == request.get("request_id")
+    site.check(request)
+
+
+@pytest.mark.parametrize(("frame", "effect", "kind"), KILLS)
+def test_a_kill_at_any_frame_ends_with_one_success_and_one_user(tmp_path, shared_broker, frame, effect, kind):
+    protocol, with_id = kind
+    with new_site(tmp_path, shared_broker.port, protocol=protocol) as site, site.caller() as caller:
+        site.daemon.start()
+        killed = site.kill_at(frame, effect=effect)
+        request = _request(site, with_id=with_id)
+
+        caller.publish(site.topic(), request)
+        assert site.daemon.wait() == KILLED
+        assert killed.is_set()
+        site.daemon.start()
+
+        _assert_created_once(site, caller, request)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step.when} {step.at.rpartition('.')[2]}")
+@pytest.mark.parametrize("with_id", [True, False])
+def test_a_kill_at_any_step_of_the_ledger_ends_with_one_success_and_one_user(tmp_path, shared_broker, step, with_id):
+    with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
+        site.make_daemon(step).start()
+        request = _request(site, with_id=with_id)
+
+        caller.publish(site.topic(), request)
+        assert site.daemon.wait() == KILLED
+        site.make_daemon().start()
+
+        answers = site.settle(caller)
+        # The broker may have had the answer, and the ledger not the confirmation: then it comes again as it was.
+        most = 2 if (step.when, step.at) == ("before", "zkbridge.ledger:Ledger.sent") else 1
+        assert 1 <= len(answers) <= most, site.daemon.log
+        assert {answer.payload for answer in answers} == {answers[0].payload}
+        assert answers[0].json["code"] == "created"
+        site.check(request)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_kill_as_soon_as_the_broker_has_the_message_loses_nothing(tmp_path, shared_broker, number):
+    protocol, with_id = KINDS[number]
+    with new_site(tmp_path, shared_broker.port, protocol=protocol) as site, site.caller() as caller:
+        site.daemon.start()
+        request = _request(site, with_id=with_id)
+
+        caller.publish(site.topic(), request)
+        site.daemon.kill()
+        site.daemon.start()
+
+        _assert_created_once(site, caller, request)
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_reply_that_was_never_confirmed_comes_again_as_it_was(tmp_path, broker, protocol):
+    with new_site(tmp_path, broker.port, protocol=protocol) as site, site.caller() as caller:
+        site.daemon.start()
+        site.at(LAST, broker.pause, effect=True)
+        request = site.user()
+
+        caller.publish(site.topic(), request)
+        wait_until(lambda: site.query("SELECT 1 FROM requests WHERE state = 'done'"), timeout=30)
+        site.daemon.kill()
+        broker.resume()
+        site.daemon.start()
+
+        answers = site.settle(caller)
+        assert 1 <= len(answers) <= 2
+        assert {answer.payload for answer in answers} == {answers[0].payload}
+        assert answers[0].json["code"] == "created"
+        site.check(request)
+
+
+def test_a_kill_after_the_reply_was_confirmed_sends_nothing_again(tmp_path, shared_broker):
+    with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
+        site.daemon.start()
+        request = site.user(request_id="r-1")
+        caller.publish(site.topic(), request)
+        site.settle(caller)
+
+        site.daemon.kill()
+        site.daemon.start()
+
+        _assert_created_once(site, caller, request)
+        caller.publish(site.topic(), request)
+        first, second = (answer.json for answer in site.settle(caller, 2))
+        assert second == {**first, "replayed": True}
+
+
+def test_a_terminal_that_a_kill_left_disabled_is_enabled_first(tmp_path, shared_broker):
+    with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
+        site.daemon.start()
+        site.kill_at(WRITE, effect=True)
+        caller.publish(site.topic(), site.user())
+        assert site.daemon.wait() == KILLED
+        assert site.terminal.disabled
+
+        site.daemon.start()
+
+        site.settle(caller)
+        wait_until(lambda: not site.terminal.disabled)
+        assert max(site.terminal.disabled_spans()) < 2 + 2 + 1  # the budget, one answer, and a slow start
+
+
+def _many(site: Site, caller, count: int) -> list[dict]:
+    requests = [site.user() for _ in range(count)]
+    for request in requests:
+        caller.publish(site.topic(), request)
+    return requests
+
+
+def _all_created(site: Site, caller, requests: list[dict]) -> None:
+    answers = site.settle(caller, len(requests))
+    created = sorted(answer.json["data"]["user_id"] for answer in answers if answer.json["success"])
+    assert created == sorted(request["user_id"] for request in requests), [answer.json for answer in answers]
+    assert len(answers) == len(requests)
+    site.check(*requests)
+
+
+@pytest.mark.parametrize("frame", [FRAMES[0], WRITE, LAST], ids=lambda frame: frame.name)
+def test_sigterm_in_mid_request_loses_nothing(tmp_path, shared_broker, frame: FrameOf):
+    with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
+        site.daemon.start()
+        terminated = site.at(frame, site.daemon._process.terminate, effect=True)
+        requests = _many(site, caller, 3)
+        assert terminated.wait(20)
+        assert site.daemon.wait(timeout=15) == 0
+        assert not site.terminal.disabled
+
+        site.daemon.start()
+
+        _all_created(site, caller, requests)
+
+
+def test_sigterm_in_a_back_off_ends_at_once_and_loses_nothing(tmp_path, shared_broker):
+    retry = {"initial_delay": 60, "max_delay": 60, "deadline": 300}
+    with new_site(tmp_path, shared_broker.port, retry=retry) as site, site.caller() as caller:
+        site.daemon.start()
+        site.terminal.faults.add(WRITE.command, "after", "close")
+        request = site.user()
+        caller.publish(site.topic(), request)
+        wait_until(lambda: "attempt 1 of" in site.daemon.log)
+
+        assert site.daemon.stop(timeout=10) == 0
+
+        site.more.pop("retry")
+        site.make_daemon().start()
+        _all_created(site, caller, [request])
+
+
+def test_sigterm_with_a_full_queue_ends_soon_and_loses_nothing(tmp_path, shared_broker):
+    with new_site(tmp_path, shared_broker.port, queue_limit=200) as site, site.caller() as caller:
+        site.terminal.latency = 0.05
+        site.daemon.start()
+        requests = _many(site, caller, 150)
+        wait_until(lambda: site.terminal.users()[3:], what="a first user")
+
+        assert site.daemon.stop(timeout=15) == 0
+        assert len(site.terminal.users()) < 3 + len(requests)
+        assert not site.terminal.disabled
+
+        site.terminal.latency = 0
+        site.daemon.start()
+        _all_created(site, caller, requests)
+
+
+def test_a_daemon_that_stood_still_for_longer_than_the_keepalive_goes_on(tmp_path, broker):
+    mqtt = {"keepalive": 5}
+    with new_site(tmp_path, broker.port, mqtt=mqtt) as site, site.caller() as caller:
+        daemon: Daemon = site.daemon
+        daemon.start()
+        site.at(WRITE, daemon.pause, effect=True)
+        requests = _many(site, caller, 2)
+        # The broker drops whoever is silent for one and a half times the keepalive.
+        wait_until(lambda: "exceeded timeout" in broker.log, timeout=30)
+        requests += _many(site, caller, 1)
+
+        daemon.resume()
+
+        _all_created(site, caller, requests)
+        assert daemon.running
