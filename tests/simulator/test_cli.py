@@ -140,6 +140,7 @@ def test_the_control_port_is_told():
     [
         (["--set", "colour=red"], "'colour' is not a switch"),
         (["--set", "latency"], "not NAME=VALUE"),
+        (["--screen"], "needs a terminal to show it on"),
         (["--set", "latency=soon"], "latency: 'soon' is not of type float"),
         (["--profile", "nokia"], "no profile 'nokia'"),
         (["--fault", "on=NOPE"], "NOPE"),
