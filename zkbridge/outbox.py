@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from zkbridge.contract.messages import Publication
@@ -15,8 +16,11 @@ log = logging.getLogger(__name__)
 WINDOW = 100
 #: An answer that was under way this often when the connection broke goes alone, last: it may be what breaks it.
 SUSPECT_AFTER = 2
-#: And after this many breaks it is set aside until the next start.
-GIVE_UP_AFTER = 5
+#: And after this many breaks it waits: so long at first (seconds), doubling with each break up to the most.
+WAIT_AFTER = 5
+FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 3600.0
+#: An answer that the broker refuses is tried again with the next connection, or after this many seconds.
+REFUSED_WAIT_S = 600.0
 DISK_PAUSE_S = 1.0
 
 
@@ -39,7 +43,7 @@ class Outbox:
         self._under_way: dict[int, Answer] = {}
         self._confirmed: list[int] = []
         self._refused: list[tuple[int, str]] = []
-        self._set_aside: set[int] = set()
+        self._not_before: dict[int, float] = {}
         self._breaks: dict[int, int] = {}
         self._largest: int | None = None
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -58,7 +62,8 @@ class Outbox:
         """The broker is there, and takes packets up to `largest` bytes (None: it did not say)."""
         with self._change:
             self._online, self._look, self._largest = True, True, largest
-            self._set_aside = {answer for answer in self._set_aside if self._breaks.get(answer, 0) >= GIVE_UP_AFTER}
+            for answer in [number for number in self._not_before if self._breaks.get(number, 0) < WAIT_AFTER]:
+                del self._not_before[answer]
             self._change.notify()
 
     def offline(self) -> None:
@@ -98,10 +103,12 @@ class Outbox:
         return not self._online or not (self._look or self._under_way or self._confirmed or self._refused)
 
     def _count_break(self, answer: int) -> None:
-        self._breaks[answer] = self._breaks.get(answer, 0) + 1
-        if self._breaks[answer] == GIVE_UP_AFTER:
-            log.error("answer=%d was under way each time the broker hung up; set aside until the next start", answer)
-            self._set_aside.add(answer)
+        breaks = self._breaks[answer] = self._breaks.get(answer, 0) + 1
+        if breaks < WAIT_AFTER:
+            return
+        pause = min(FIRST_WAIT_S * 2 ** min(breaks - WAIT_AFTER, 10), LONGEST_WAIT_S)
+        self._not_before[answer] = time.monotonic() + pause
+        log.error("answer=%d was under way %d times when the broker hung up; it waits %.0f s", answer, breaks, pause)
 
     def _run(self) -> None:
         try:
@@ -118,12 +125,20 @@ class Outbox:
 
     def _wait(self) -> bool:
         with self._change:
-            self._change.wait_for(
-                lambda: (
-                    self._stopping or self._confirmed or self._refused or (self._online and self._look and self._room)
-                )
-            )
+            self._change.wait_for(self._has_work, self._next_due())
+            if self._next_due() == 0:
+                self._look = True
             return not self._stopping
+
+    def _has_work(self) -> bool:
+        ready = self._online and self._look and self._room > 0
+        return bool(self._stopping or self._confirmed or self._refused or ready)
+
+    def _next_due(self) -> float | None:
+        """Seconds until an answer that waits may be tried again."""
+        if not self._online or not self._not_before:
+            return None
+        return max(0.0, min(self._not_before.values()) - time.monotonic())
 
     def _rest(self) -> None:
         with self._change:
@@ -156,19 +171,19 @@ class Outbox:
             self._ledger.redirect(number)
             return
         log.error(
-            "answer=%d refused by the broker on %s (%s); kept, and tried again at the next connection",
+            "answer=%d refused by the broker on %s (%s); kept, and tried again later",
             number,
             answer.topic if answer else "its topic",
             reason,
         )
-        self._set_aside.add(number)
+        self._not_before[number] = time.monotonic() + REFUSED_WAIT_S
 
     def _send(self) -> None:
         with self._change:
             if not (self._online and self._look and self._room > 0):
                 return
             self._look = False
-            limit = WINDOW + len(self._under_way) + len(self._set_aside)
+            limit = WINDOW + len(self._under_way) + len(self._not_before)
         answers = self._ledger.owed(limit)
         with self._change:
             wanted = self._choose(answers) if self._online else []
@@ -181,7 +196,10 @@ class Outbox:
 
     def _choose(self, answers: list[Answer]) -> list[Answer]:
         """What to send now; an answer that may be what breaks the connection goes when it is alone."""
-        free = [a for a in answers if a.id not in self._under_way and a.id not in self._set_aside]
+        now = time.monotonic()
+        for number in [number for number, due in self._not_before.items() if due <= now]:
+            del self._not_before[number]
+        free = [a for a in answers if a.id not in self._under_way and a.id not in self._not_before]
         free = [answer for answer in free if not self._is_too_large(answer)]
         harmless = [answer for answer in free if self._breaks.get(answer.id, 0) < SUSPECT_AFTER]
         if harmless or self._under_way:
@@ -193,7 +211,7 @@ class Outbox:
         if self._largest is None or size <= self._largest:
             return False
         log.error("answer=%d has %d bytes, the broker takes %d: kept, not sent", answer.id, size, self._largest)
-        self._set_aside.add(answer.id)
+        self._not_before[answer.id] = time.monotonic() + REFUSED_WAIT_S
         return True
 
 
