@@ -135,8 +135,8 @@ class Outbox:
         return bool(self._stopping or self._confirmed or self._refused or ready)
 
     def _next_due(self) -> float | None:
-        """Seconds until an answer that waits may be tried again."""
-        if not self._online or not self._not_before:
+        """Seconds until an answer that waits may be tried again, if there is anything that could be done then."""
+        if not self._online or not self._not_before or self._room <= 0:
             return None
         return max(0.0, min(self._not_before.values()) - time.monotonic())
 
