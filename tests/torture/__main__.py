@@ -22,9 +22,11 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=3000, help="messages to publish, at least")
     parser.add_argument("--kills", type=int, default=200, help="kill -9 of the daemon, at least")
     parser.add_argument("--minutes", type=float, help="of breakage; default: as the kills need")
-    parser.add_argument("--keep", type=Path, help="leave logs, ledger and broker's files in this folder")
+    parser.add_argument("--keep", type=Path, help="leave logs, ledger and broker's files in this new folder")
     wanted = parser.parse_args()
     seconds = wanted.minutes * 60 if wanted.minutes else wanted.kills * SECONDS_A_KILL
+    if wanted.keep:
+        wanted.keep.mkdir(parents=True)
     _say(f"seed {wanted.seed}: {wanted.requests} requests and {wanted.kills} kills in {seconds:.0f} s and more")
     with tempfile.TemporaryDirectory(prefix="zkbridge-torture-") as folder:
         run = Run(
