@@ -4,7 +4,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test check
+.PHONY: help demo test check torture
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -24,3 +24,7 @@ check:  ## Run the static checks alone
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+
+torture:  ## Break everything at once, at random, for some ten minutes (ARGS="--seed 7" for a run again)
+	@.ci/setup test
+	.venv/bin/python -m tests.torture --requests 3000 --kills 200 $(ARGS)

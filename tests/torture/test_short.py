@@ -1,0 +1,22 @@
+"""A short torture of fixed seeds with every run of the tests; `make torture` is the long one."""
+
+import pytest
+
+from tests.torture.report import stories, table
+from tests.torture.run import Run
+
+REQUESTS, KILLS, SECONDS = 150, 10, 12
+
+
+@pytest.mark.parametrize("seed", [3, 1871])
+def test_nothing_is_lost_doubled_or_untrue_while_everything_breaks(seed, tmp_path):
+    result = Run(tmp_path, seed=seed, requests=REQUESTS, kills=KILLS, seconds=SECONDS).go()
+
+    assert not result.findings, "\n\n".join([*stories(result), table(result)])
+    # What a run has to have done to say anything.
+    assert len(result.history.wishes) >= REQUESTS / 2
+    assert result.world.keeper.kills >= KILLS
+    assert result.world.broker_kills >= 1
+    assert {"created", "expired", "device_not_found"} <= {
+        answer.code for wish in result.history.wishes for answer in wish.answers
+    }
