@@ -24,6 +24,7 @@ from zkbridge.terminal.channel import Channel, connect
 from zkbridge.terminal.codes import GOOD, Code, Command
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.failures import BREAKS, failure
+from zkbridge.terminal.waker import Waker, wait_readable
 from zkbridge.terminal.wire import Frame, Garbled
 
 #: What is replaced of pyzk's private methods, and must be there for it to use ours.
@@ -166,6 +167,27 @@ class Client(ZK):
         self.request(Command.FREE_DATA)  # the table is here: what the terminal says to this does not matter
         return table, size
 
+    def read_data(self, command: int, data: bytes) -> bytes:
+        """Data that is asked for directly, in as many frames as it takes. Raises ZKErrorResponse when refused."""
+        return self._whole(command, data, None)
+
+    def event(self, until: Deadline, waker: Waker | None = None) -> Frame | None:
+        """What the terminal tells next; None when the time is over or somebody woke us."""
+        while not self.events:
+            with self._conversation() as channel:
+                if not channel.holds_frame() and not wait_readable(channel.fileno(), until, waker):
+                    return None
+                frame = channel.receive(Deadline.after(self._device.timeout))
+                if frame.command == Command.EVENT:
+                    self.events.append(frame)
+                elif not wire.is_earlier(frame.reply_id, self._asked % wire.REPLY_IDS, self._asked + 1):
+                    raise Garbled(f"an answer to request {frame.reply_id}, which was not asked")
+        return self.events.popleft()
+
+    def acknowledge(self) -> None:
+        """Tell the terminal that its event has arrived: it answers nothing (zk-protocol `realtime.md`)."""
+        self._ZK__ack_ok()
+
     def rejected(self, operation: str) -> DeviceRejected:
         """The error for an answer that was not a yes."""
         host, port = self._device.host, self._device.port
@@ -189,15 +211,16 @@ class Client(ZK):
         return itertools.pairwise([*starts, size])
 
     def _piece(self, start: int, size: int) -> bytes:
-        """Part of a prepared table. Lost datagrams are asked for again: late ones carry an earlier reply id."""
-        for _ in range(_PIECE_TRIES):
-            data = self._bulk(self.request(Command.READ_BUFFER, struct.pack("<ii", start, size)))
-            if data is not None and len(data) == size:
-                return data
-            if not self._udp:
-                break
+        return self._whole(Command.READ_BUFFER, struct.pack("<ii", start, size), size)
+
+    def _whole(self, command: int, data: bytes, size: int | None) -> bytes:
+        """Data of this size, or of any. Lost datagrams are asked for again: late ones carry an earlier reply id."""
+        for _ in range(_PIECE_TRIES if self._udp else 1):
+            received = self._bulk(self.request(command, data))
+            if received is not None and size in (None, len(received)):
+                return received
         with self._conversation():
-            raise Garbled(f"a piece that is not of {size} bytes")
+            raise Garbled(f"data that is not of {size} bytes" if size is not None else "data that is not whole")
 
     def _bulk(self, head: Frame) -> bytes | None:
         """The data that an answer announces or is; None where datagrams are missing. Raises ZKErrorResponse."""
@@ -316,7 +339,6 @@ class Client(ZK):
         return self._bulk(Frame(self._ZK__response, 0, self._ZK__reply_id, self._ZK__data))
 
     def _ZK__ack_ok(self) -> None:  # noqa: N802 - pyzk's name
-        """Acknowledge an event: reply id 0, no answer (zk-protocol `realtime.md`)."""
         with self._conversation() as channel:
             channel.send(Frame(Code.OK, self._ZK__session_id, 0, b""), self._until())
 

@@ -12,6 +12,7 @@ from enum import IntEnum
 class Command(IntEnum):
     """What is asked of a terminal."""
 
+    DB_RRQ = 7
     USER_WRQ = 8
     USERTEMP_RRQ = 9
     OPTIONS_RRQ = 11
@@ -25,6 +26,7 @@ class Command(IntEnum):
     CANCELCAPTURE = 62
     DOORSTATE_RRQ = 75
     READ_TEMPLATE = 88
+    DELETE_TEMPLATE = 134
     GET_TIME = 201
     SET_TIME = 202
     EVENT = 500

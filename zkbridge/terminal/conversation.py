@@ -87,6 +87,10 @@ class Conversation:
     ) -> None:
         self._end.close()
 
+    def extend(self, deadline: Deadline) -> None:
+        """Another deadline for what follows: a session that is held serves several requests."""
+        self._client.deadline = deadline
+
     def disabled_for(self) -> float:
         """The seconds since the terminal said that it is disabled; 0 while it is not."""
         return 0.0 if self._disabled_at is None else time.monotonic() - self._disabled_at

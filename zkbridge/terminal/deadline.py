@@ -21,6 +21,10 @@ class Deadline:
         """This deadline, or so many seconds from now, whichever comes first."""
         return Deadline(min(self.at, time.monotonic() + seconds))
 
+    def later(self, seconds: float) -> Deadline:
+        """So many seconds after this one."""
+        return Deadline(self.at + seconds)
+
     def remaining(self) -> float:
         """The seconds that are left; never negative."""
         return max(0.0, self.at - time.monotonic())

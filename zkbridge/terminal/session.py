@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from zkbridge.config import Device
-from zkbridge.terminal.accounts import Accounts
+from zkbridge.terminal.attendance import Attendance
 from zkbridge.terminal.conversation import Known
 from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.fingers import Fingers
 from zkbridge.terminal.machine import Info
 from zkbridge.terminal.sizes import Sizes
 
 __all__ = ["Info", "Known", "Session", "Sizes", "enable", "open_session", "reach"]
 
 
-class Session(Accounts):
+class Session(Attendance, Fingers):
     """One conversation. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
 

@@ -184,7 +184,7 @@ class UserTable:
     def by_user_id(self, user_id: str) -> User | None:
         """The user with this user_id."""
         if self.record_size == 28:
-            key: bytes | int = int(user_id) if _is_number_id(user_id) else -1
+            key: bytes | int = int(user_id) if is_number_id(user_id) else -1
         else:
             try:
                 key = user_id.encode(self._encoding)
@@ -307,7 +307,8 @@ def _number_faults(user_id: str) -> list[FieldFault]:
     return [FieldFault("user_id", "leading_zero", {"text": shown(user_id), "number": number})]
 
 
-def _is_number_id(user_id: str) -> bool:
+def is_number_id(user_id: str) -> bool:
+    """Whether a user_id can be told from its number: digits without a leading zero, of 32 bits."""
     return not _number_faults(user_id)
 
 

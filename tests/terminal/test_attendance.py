@@ -1,0 +1,287 @@
+"""Punches from the log of a terminal, and as they happen."""
+
+import threading
+import time
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.support.waiting import wait_until
+from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
+from zkbridge.simulator.codes import command_name
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.waker import Waker
+from zkbridge.terminal.wire import Frame
+
+NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
+PROFILES = [("tft", "tcp"), ("tft", "udp"), ("face", "tcp"), ("f19", "tcp"), ("bw", "udp"), ("ma300", "udp")]
+
+
+def asked(terminal, command):
+    return sum(exchange.direction == "in" and command_name(exchange.command) == command for exchange in terminal.log)
+
+
+@pytest.fixture
+def waker():
+    with Waker() as made:
+        yield made
+
+
+class Listener(threading.Thread):
+    """Listens in a thread of its own, and keeps what it heard and how it ended."""
+
+    def __init__(self, session, waker, *, idle=30.0):
+        super().__init__(daemon=True)
+        self.heard = []
+        self.failure = None
+        self._session, self._waker, self._idle = session, waker, idle
+
+    def run(self):
+        try:
+            for punch in self._session.listen(idle=self._idle, waker=self._waker):
+                self.heard.append(punch)
+        except Exception as failure:  # noqa: BLE001 - the test looks at it
+            self.failure = failure
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._waker.wake()
+        self.join(10)
+        assert not self.is_alive()
+
+
+class TestLog:
+    @pytest.mark.parametrize(("profile", "transport"), PROFILES)
+    @pytest.mark.parametrize("count", [0, 1, 3, 500])
+    def test_every_profile_s_log_is_read(self, start, talk, profile, transport, count):
+        terminal = start(profile=profile)
+        for number in range(9):
+            terminal.add_user(str(100 + number), f"U{number}")
+        for number in range(count):
+            terminal.punch(str(100 + number % 9), verify=1, state=number % 2, when=NINE + timedelta(minutes=number))
+
+        with talk(terminal, transport=transport, disable_for=None) as session:
+            punches = session.attendance()
+
+        assert [(punch.user_id, punch.timestamp, punch.status, punch.punch) for punch in punches] == [
+            (str(100 + number % 9), NINE + timedelta(minutes=number), 1, number % 2) for number in range(count)
+        ]
+
+    def test_punches_of_somebody_who_is_gone_keep_the_uid(self, start, talk):
+        terminal = start(profile="ma300")
+        terminal.add_user("500", "Ana", uid=7)
+        terminal.punch("500")
+        terminal.delete_user("500")
+
+        with talk(terminal, transport="udp") as session:
+            assert [punch.user_id for punch in session.attendance()] == ["7"]
+
+    @pytest.mark.parametrize("frame", range(1, 9))
+    def test_datagrams_that_change_places_make_no_false_log(self, start, talk, frame):
+        terminal = start(profile="bw")
+        terminal.add_user("5", "Ana")
+        for number in range(600):
+            terminal.punch("5", when=NINE + timedelta(minutes=number))
+        terminal.faults.add("READ_BUFFER", "after", "swap", frame=frame)
+
+        with talk(terminal, transport="udp") as session:
+            punches = session.attendance()
+
+        assert [punch.timestamp for punch in punches] == [NINE + timedelta(minutes=number) for number in range(600)]
+
+    def test_a_log_whose_clock_was_set_back_is_read_twice_over_datagrams(self, start, talk):
+        terminal = start(profile="bw")
+        terminal.add_user("5", "Ana")
+        for number in range(300, 0, -1):
+            terminal.punch("5", when=NINE + timedelta(minutes=number))
+
+        with talk(terminal, transport="udp") as session:
+            assert len(session.attendance()) == 300
+        assert asked(terminal, "PREPARE_BUFFER") == 2
+
+    def test_a_log_that_is_refused_is_told(self, start, talk):
+        terminal = start()
+        terminal.add_user("5", "Ana")
+        terminal.punch("5")
+        terminal.faults.add("PREPARE_BUFFER", "before", "refuse")
+
+        with talk(terminal) as session, pytest.raises(DeviceRejected) as caught:
+            session.attendance()
+        assert caught.value.sentence("en").startswith("The attendance log of device")
+
+    def test_a_log_of_no_known_layout_is_told(self, terminal, talk, monkeypatch):
+        terminal.add_user("5", "Ana")
+        terminal.punch("5")
+
+        with talk(terminal) as session:
+            monkeypatch.setattr(session, "_read", lambda *_args, **_kind: b"\x16\0\0\0" + bytes(22))
+            with pytest.raises(DeviceRejected, match="22 bytes are no records of 1"):
+                session.attendance()
+
+
+class TestListening:
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            ("tft", "tcp", "32"),
+            ("tft", "udp", "36"),
+            ("face", "tcp", "37"),
+            ("face", "tcp", "52"),
+            ("bw", "udp", "12"),
+            ("ma300", "udp", "10"),
+            ("ma300", "udp", "14"),
+        ],
+        ids="-".join,
+    )
+    def test_punches_are_heard_as_they_happen(self, start, talk, waker, kind):
+        profile, transport, event = kind
+        terminal = start(profile=profile, event=event)
+        terminal.add_user("500", "Ana", uid=7)
+
+        with talk(terminal, transport=transport, disable_for=None) as session, Listener(session, waker) as listener:
+            wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+            for minute in range(3):
+                terminal.punch("500", verify=1, state=1, when=NINE + timedelta(minutes=minute))
+            wait_until(lambda: len(listener.heard) == 3)
+
+        assert listener.failure is None
+        assert [(punch.user_id, punch.timestamp, punch.status, punch.punch) for punch in listener.heard] == [
+            ("500", NINE + timedelta(minutes=minute), 1, 1) for minute in range(3)
+        ]
+        wait_until(lambda: asked(terminal, "OK") == 3)
+        assert asked(terminal, "REG_EVENT") == 2
+
+    def test_a_user_who_is_new_is_known_by_his_uid(self, start, talk, waker):
+        terminal = start(profile="ma300")
+        terminal.add_user("500", "Ana")
+
+        with talk(terminal, transport="udp", disable_for=None) as session, Listener(session, waker) as listener:
+            session_knows = wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+            terminal.punch("500")
+            wait_until(lambda: len(listener.heard) == 1)
+            terminal.add_user("777", "Eva")
+            terminal.punch("777")
+            wait_until(lambda: len(listener.heard) == 2)
+
+        assert session_knows
+        assert [punch.user_id for punch in listener.heard] == ["500", "777"]
+
+    def test_a_wait_is_ended_at_once(self, terminal, talk, waker):
+        with talk(terminal, disable_for=None) as session, Listener(session, waker):
+            wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+            began = time.monotonic()
+        assert time.monotonic() - began < 5
+
+    def test_after_listening_the_session_serves_requests(self, terminal, talk, waker):
+        with talk(terminal, disable_for=None) as session:
+            with Listener(session, waker):
+                wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+            session.extend(Deadline.after(5))
+            assert session.count() == 0
+
+    def test_a_rush_is_heard_whole_and_in_order(self, terminal, talk, waker):
+        terminal.add_user("5", "Ana")
+
+        with talk(terminal, disable_for=None) as session, Listener(session, waker) as listener:
+            wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+            for second in range(400):
+                terminal.punch("5", when=NINE + timedelta(seconds=second))
+            wait_until(lambda: len(listener.heard) == 400)
+
+        assert [punch.timestamp for punch in listener.heard] == [NINE + timedelta(seconds=n) for n in range(400)]
+
+    @pytest.mark.parametrize("delivery", ["split-1", "split-9", "coalesced"])
+    def test_events_are_whole_however_the_stream_is_cut(self, start, talk, waker, delivery):
+        terminal = start(delivery=delivery, split_delay=0)
+        terminal.add_user("5", "Ana")
+
+        with talk(terminal, disable_for=None) as session, Listener(session, waker) as listener:
+            wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+            for second in range(5):
+                terminal.punch("5", when=NINE + timedelta(seconds=second))
+            wait_until(lambda: len(listener.heard) == 5)
+
+    def test_other_events_are_no_punches(self, terminal, talk, waker):
+        terminal.add_user("5", "Ana")
+
+        with talk(terminal, disable_for=None) as session:
+            alarm = Frame(500, 512, 0, bytes((0x37, 0, 0, 0)))
+            session._client.events.append(alarm)
+            with Listener(session, waker) as listener:
+                wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+                terminal.punch("5")
+                wait_until(lambda: listener.heard)
+
+        assert [punch.user_id for punch in listener.heard] == ["5"]
+        wait_until(lambda: asked(terminal, "OK") == 2)
+
+    def test_an_event_that_came_between_request_and_answer_is_heard(self, terminal, talk, waker):
+        terminal.add_user("5", "Ana")
+        terminal.faults.add("GET_FREE_SIZES", "after", "event")
+
+        with talk(terminal, disable_for=None) as session:
+            session.count()
+            with Listener(session, waker) as listener:
+                wait_until(lambda: listener.heard)
+
+        assert [punch.user_id for punch in listener.heard] == ["5"]
+
+    def test_silence_is_broken_by_a_question(self, terminal, talk, waker):
+        with talk(terminal, disable_for=None) as session, Listener(session, waker, idle=0.05) as listener:
+            wait_until(lambda: len(listener.heard) >= 2)
+
+        assert set(listener.heard) == {None}
+        assert asked(terminal, "GET_TIME") >= 2
+
+    def test_listening_outlasts_the_session_s_deadline(self, terminal, talk, waker):
+        terminal.add_user("5", "Ana")
+
+        with talk(terminal, disable_for=None, within=0.3) as session, Listener(session, waker) as listener:
+            wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+            wait_until(lambda: session._deadline.passed)
+            terminal.punch("5")
+            wait_until(lambda: len(listener.heard) == 1)
+
+    def test_a_connection_that_died_in_silence_is_noticed(self, terminal, talk, waker):
+        with talk(terminal, disable_for=None, timeout=0.3) as session, Listener(session, waker, idle=0.2) as listener:
+            wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+            terminal.power_off("silent")
+            wait_until(lambda: listener.failure is not None)
+
+        assert isinstance(listener.failure, DeviceTimeout)
+
+    @pytest.mark.parametrize("how", ["reset", "close"])
+    def test_a_connection_that_ends_is_noticed_at_once(self, terminal, talk, waker, how):
+        with talk(terminal, disable_for=None) as session, Listener(session, waker) as listener:
+            wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
+            terminal.power_off(how)
+            wait_until(lambda: listener.failure is not None)
+
+        assert isinstance(listener.failure, ConnectionFailure)
+
+    def test_a_terminal_that_tells_nothing_is_told(self, terminal, talk, waker):
+        terminal.faults.add("REG_EVENT", "before", "refuse")
+
+        with talk(terminal, disable_for=None) as session, pytest.raises(DeviceRejected, match="REG_EVENT"):
+            next(session.listen(idle=1, waker=waker))
+
+
+class TestWaking:
+    def test_who_was_woken_before_does_not_wait(self, terminal, talk, waker):
+        waker.wake()
+
+        with talk(terminal, disable_for=None) as session:
+            assert list(session.listen(idle=30, waker=waker)) == []
+
+    def test_waking_often_or_too_late_does_no_harm(self):
+        waker = Waker()
+        for _ in range(100_000):
+            waker.wake()
+        waker.close()
+        waker.wake()
+        waker.close()
+
+        assert waker.woken

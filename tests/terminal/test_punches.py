@@ -1,0 +1,113 @@
+"""Punches in every layout that is known of."""
+
+import struct
+from datetime import datetime
+
+import pytest
+
+from zkbridge.terminal.punches import Punch, in_order, parse_event, parse_log
+
+#: 2018-06-25 17:50:35, in a record and in an event (adrobinoga/zk-protocol).
+STAMP, WHEN, SIX = 0x2368B36B, datetime(2018, 6, 25, 17, 50, 35), bytes((18, 6, 25, 17, 50, 35))  # noqa: DTZ001 - a terminal's clock has no zone
+#: A record of an F19, captured.
+CAPTURED = bytes.fromhex("0d00") + b"999111333".ljust(24, b"\0") + bytes.fromhex("01 6bb36823 00 00000000ff000000")
+#: The event that told of a punch, captured.
+EVENT = b"999111333".ljust(24, b"\0") + bytes.fromhex("01 00 12 06 19 11 29 05")
+
+
+def stamps(count):
+    """Times of punches, a minute apart, in the middle of a day."""
+    return [0x2368B36B + 60 * number for number in range(count)]
+
+
+LAYOUTS = {
+    "40": lambda uid, when: struct.pack("<H24sBIB8s", uid, b"%d" % (1000 + uid), 1, when, 0, b"\0\0\0\0\xff\0\0\0"),
+    "49": lambda uid, when: LAYOUTS["40"](uid, when) + b"\xff255\0\0\0\0\0",
+    "16": lambda uid, when: struct.pack("<IIBBHI", 1000 + uid, when, 1, 0, 0, 0),
+    "8": lambda uid, when: struct.pack("<HBIB", uid, 1, when, 0),
+    "8b": lambda uid, when: struct.pack("<HBBI", uid, 1, 0, when),
+}
+
+
+def test_a_captured_record_is_read():
+    assert parse_log(CAPTURED, 1) == [Punch(13, "999111333", WHEN, 1, 0)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("count", [1, 2, 5, 40, 200, 245])
+@pytest.mark.parametrize("told", ["right", "one less", "nothing"])
+def test_every_layout_is_known_by_its_looks(layout, count, told):
+    records = b"".join(LAYOUTS[layout](1 + number % 60, when) for number, when in enumerate(stamps(count)))
+
+    punches = parse_log(records, {"right": count, "one less": count - 1, "nothing": None}[told])
+
+    assert [(punch.uid, punch.user_id) for punch in punches] == [
+        {
+            "40": (1 + number % 60, str(1001 + number % 60)),
+            "49": (1 + number % 60, str(1001 + number % 60)),
+            "16": (None, str(1001 + number % 60)),
+            "8": (1 + number % 60, None),
+            "8b": (1 + number % 60, None),
+        }[layout]
+        for number in range(count)
+    ]
+    assert punches[0].timestamp == WHEN
+    assert {(punch.status, punch.punch) for punch in punches} == {(1, 0)}
+    assert in_order(punches)
+
+
+def test_a_record_without_a_date_is_kept():
+    records = CAPTURED * 3 + CAPTURED[:27] + struct.pack("<I", (31 + 30) * 86400) + CAPTURED[31:]
+
+    assert [punch.timestamp for punch in parse_log(records, 4)] == [WHEN, WHEN, WHEN, None]
+
+
+def test_an_empty_log_is_empty():
+    assert parse_log(b"", 0) == []
+
+
+@pytest.mark.parametrize("records", [bytes(22), b"\xff" * 40, b"\xff" * 22 * 3])
+def test_records_of_no_known_layout_are_not_read(records):
+    """An AK3750 has 22 bytes a record (fananimi/pyzk#41)."""
+    assert parse_log(records, None) is None
+
+
+def test_punches_that_changed_places_are_out_of_order():
+    first, second = (Punch(1, "1", WHEN.replace(second=second), 1, 0) for second in (1, 2))
+
+    assert in_order([first, first, second])
+    assert not in_order([second, first])
+    assert not in_order([first, Punch(1, "1", None, 1, 0)])
+
+
+class TestEvents:
+    def test_a_captured_event_is_read(self):
+        (punch,) = parse_event(EVENT)
+
+        assert punch == Punch(None, "999111333", datetime(2018, 6, 25, 17, 41, 5), 1, 0)  # noqa: DTZ001 - as above
+
+    @pytest.mark.parametrize("size", [32, 36, 37, 52, 61])
+    def test_longer_forms_begin_alike(self, size):
+        assert parse_event(EVENT.ljust(size, b"\x07")) == parse_event(EVENT)
+
+    @pytest.mark.parametrize("size", [32, 36, 37, 52])
+    def test_events_that_were_put_together_are_taken_apart(self, size):
+        first, second = (struct.pack("<24sBB6s", pin, 1, 0, SIX).ljust(size, b"\0") for pin in (b"1", b"2"))
+
+        assert [punch.user_id for punch in parse_event(first + second)] == ["1", "2"]
+
+    @pytest.mark.parametrize("size", [10, 14])
+    def test_old_events_carry_the_uid(self, size):
+        data = struct.pack("<HBB6s", 7, 1, 0x11, SIX).ljust(size, b"\0")
+
+        assert parse_event(data) == [Punch(7, None, WHEN, 1, 1)]
+
+    def test_events_of_12_bytes_carry_the_user_id_as_a_number(self):
+        assert parse_event(struct.pack("<IBB6s", 1001, 0, 1, SIX)) == [Punch(None, "1001", WHEN, 0, 1)]
+
+    def test_an_event_without_a_date_is_kept(self):
+        assert parse_event(struct.pack("<IBB6s", 1, 0, 1, b"\xff" * 6)) == [Punch(None, "1", None, 0, 1)]
+
+    @pytest.mark.parametrize("size", [0, 1, 4, 8, 13, 33, 51])
+    def test_what_is_no_punch_is_passed_over(self, size):
+        assert parse_event(bytes(size)) == []

@@ -1,0 +1,184 @@
+"""Fingers in one conversation: which a user has, and a new one, step by step."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from zk.exception import ZKErrorResponse
+
+from zkbridge.contract.errors import DeviceRejected, TerminalError
+from zkbridge.terminal.accounts import Accounts
+from zkbridge.terminal.codes import Code, Command, Event
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.tables import Unreadable, records_of
+from zkbridge.terminal.templates import Finger, parse_templates
+from zkbridge.terminal.users import User, is_number_id
+from zkbridge.terminal.waker import Waker
+from zkbridge.terminal.wire import Frame
+
+#: The table of templates among those that can be read whole.
+_TEMPLATES = 2
+#: Above so many fingers on a terminal, asking for one person's ten is quicker than reading them all.
+_MANY = 100
+FINGERS = range(10)
+#: Every event: some firmware sends those of an enrolment only to who has registered (zk-protocol `realtime.md`).
+_ALL_EVENTS = 0xFFFF
+_GOOD_SAMPLE = 100
+#: Results in the event that ends an enrolment, as pyzk 0.9 reads them; every other is a failure.
+_DUPLICATE, _TIMEOUT = 5, 6
+_VALID = 1
+
+Outcome = Literal["stored", "duplicate", "timeout", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The terminal asks for the finger."""
+
+
+@dataclass(frozen=True)
+class Down:
+    """A finger is on the sensor."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The terminal has judged one touch; it wants three good ones."""
+
+    good: bool
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The enrolment is over. `stored` is said only when the terminal holds the finger."""
+
+    outcome: Outcome
+
+
+Step = Ready | Down | Sample | Ended
+
+
+class Fingers(Accounts):
+    """Fingers. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
+
+    def fingers(self, uid: int) -> list[Finger]:
+        """The fingers of one user. Raises DeviceRejected (`templates`) when they cannot be read."""
+        count = self.sizes().fingers
+        if count == 0:
+            return []
+        if count is None or count <= _MANY:
+            return [finger for finger in self.templates() if finger.uid == uid]
+        found = ((index, self._template(uid, index)) for index in FINGERS)
+        return [Finger(uid, index, _VALID, template) for index, template in found if template is not None]
+
+    def templates(self) -> list[Finger]:
+        """Every finger on the terminal. Raises DeviceRejected (`templates`) when they cannot be read."""
+        raw = self._read("templates", Command.DB_RRQ, _TEMPLATES)
+        try:
+            return parse_templates(records_of(raw, None))
+        except Unreadable as error:
+            raise self._unreadable("templates", str(error)) from None
+
+    def has_finger(self, uid: int, index: int) -> bool:
+        """Whether the terminal holds this finger of this user."""
+        return self._template(uid, index) is not None
+
+    def delete_finger(self, user: User, index: int) -> bool:
+        """Delete one finger; whether there was one.
+
+        By user_id where the terminal knows that way, as pyzk does over TCP: the other takes finger 0 for all of
+        them on some firmware (zk-protocol `data-user.md`).
+        """
+        pin = user.user_id.encode(self.device.encoding, errors="replace")
+        answer = self._client.request(Command.DELETE_TEMPLATE, struct.pack("<24sB", pin, index))
+        if answer.command == Code.UNKNOWN:
+            answer = self._client.request(Command.DELETE_USERTEMP, struct.pack("<HB", user.uid, index))
+        if answer.command not in (Code.OK, Code.ERROR):
+            raise self._client.rejected("DELETE_USERTEMP")
+        return answer.command == Code.OK
+
+    def enrol(self, user: User, index: int, *, timeout: float, waker: Waker) -> Iterator[Step]:
+        """Let a person enrol a finger at the terminal, which must be enabled; the last step is Ended.
+
+        Outlasts the session's deadline by `timeout` seconds at most; `waker` cancels. Source of the order of
+        requests: zk-protocol `realtime.md`. Raises DeviceRejected when the terminal will not begin.
+        """
+        until = Deadline.after(timeout)
+        self._client.deadline = until.later(self.device.timeout)
+        self._begin(user, index)
+        outcome: Outcome = "failed"
+        try:
+            yield Ready()
+            for event in self._events_of_enrolment(until, waker):
+                if event.session == Event.FINGER:
+                    yield Down()
+                elif event.session == Event.SAMPLE:
+                    yield Sample(good=event.data[:1] == bytes((_GOOD_SAMPLE,)))
+                elif event.session == Event.ENROLLED:
+                    outcome = _outcome(event)
+                    break
+            else:
+                outcome = "cancelled" if waker.woken else "timeout"
+        finally:
+            self._end_capture()
+        yield Ended(self._settled(user, index, outcome))
+
+    def _begin(self, user: User, index: int) -> None:
+        self._client.events.clear()
+        self._client.cancel_capture()
+        self._client.request(Command.EVENT, struct.pack("<I", _ALL_EVENTS))  # refused or not, it is worth a try
+        if self.device.transport == "udp" and is_number_id(user.user_id):  # pyzk chooses the form by the transport
+            self._command(Command.STARTENROLL, struct.pack("<IB", int(user.user_id), index))
+        else:
+            pin = user.user_id.encode(self.device.encoding, errors="replace")
+            self._command(Command.STARTENROLL, struct.pack("<24sBB", pin, index, _VALID))
+        self._client.request(Command.STARTVERIFY)
+
+    def _events_of_enrolment(self, until: Deadline, waker: Waker) -> Iterator[Frame]:
+        """Events, each acknowledged: a terminal sends the next only then. Ends when the time is over."""
+        while (event := self._client.event(until, waker)) is not None:
+            self._client.acknowledge()
+            yield event
+
+    def _end_capture(self) -> None:
+        """The terminal asks for no finger any more, and compares them again."""
+        if not self._client.usable:
+            return
+        self._client.deadline = Deadline.after(self.device.timeout)
+        with suppress(TerminalError):
+            self._client.request(Command.CANCELCAPTURE)
+            self._client.request(Command.EVENT, struct.pack("<I", 0))
+            self._client.request(Command.STARTVERIFY)
+
+    def _settled(self, user: User, index: int, outcome: Outcome) -> Outcome:
+        """What the template store says: newer firmware enrols well and reports otherwise (fananimi/pyzk#30, #117)."""
+        if outcome in ("cancelled", "duplicate"):
+            return outcome
+        try:
+            stored = self.has_finger(user.uid, index)
+        except DeviceRejected:
+            return outcome  # it shows no single templates: its word must do
+        if stored:
+            return "stored"
+        return "failed" if outcome == "stored" else outcome
+
+    def _template(self, uid: int, index: int) -> bytes | None:
+        """One template, None where there is none: by pyzk's command, or the SDK's where that is unknown."""
+        for command in (Command.READ_TEMPLATE, Command.USERTEMP_RRQ):
+            try:
+                return self._client.read_data(command, struct.pack("<HB", uid, index))
+            except ZKErrorResponse:
+                if self._client.answer == Code.ERROR:
+                    return None
+        raise self._unreadable("templates", f"answer {self._client.answer}")
+
+
+def _outcome(event: Frame) -> Outcome:
+    result = int.from_bytes(event.data[:2], "little") if len(event.data) >= 2 else None
+    if result == 0:
+        return "stored"
+    return "duplicate" if result == _DUPLICATE else "timeout" if result == _TIMEOUT else "failed"
