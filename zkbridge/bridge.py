@@ -16,7 +16,8 @@ from zkbridge.commands import commands
 from zkbridge.config import Config
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, Internal
 from zkbridge.contract.messages import Message, Publication, encode, failed, parse_object
-from zkbridge.contract.topics import Topics
+from zkbridge.contract.topics import BRIDGE, Topics
+from zkbridge.hearing import Hearing
 from zkbridge.intake import Intake
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.mqtt import Mqtt, ProtocolName
@@ -70,6 +71,7 @@ class Bridge:
             watched=[self._topics.state],
             will=self._state("offline"),
             died=self._part_died,
+            hearing=Hearing(self._echoes(), spoken=[self._topics.state, self._topics.info]),
         )
         self._outbox = Outbox(self._ledger, self._mqtt.publish, died=self._part_died)
         left = self._ledger.unfinished()
@@ -122,6 +124,8 @@ class Bridge:
         """One line for people, as systemd shows it."""
         waiting = sum(worker.waiting for worker in self._workers.values())
         link = f"connected by MQTT {self._protocol}" if self._mqtt.is_connected else "waiting for the broker"
+        if deaf_to := self._mqtt.deaf_to:
+            link += f", deaf to {', '.join(deaf_to)}"
         return f"{link}; {len(self._workers)} devices, {waiting} requests waiting"
 
     # -- what mqtt asks (see mqtt.Hooks) ---------------------------------------------------------------------------
@@ -181,6 +185,16 @@ class Bridge:
     def _filters(self) -> list[str]:
         devices = ["+"] if self._config.mqtt.unknown_devices == "answer" else list(self._config.devices)
         return [self._topics.command(device, name) for device in devices for name in self._commands]
+
+    def _echoes(self) -> dict[str, str]:
+        """Where each filter can be tried without asking a device for anything: `bridge` is never a device.
+
+        A filter of one device has no such topic.
+        """
+        own = {self._topics.state: self._topics.state}
+        if self._config.mqtt.unknown_devices == "ignore":
+            return own
+        return own | {self._topics.command("+", name): self._topics.command(BRIDGE, name) for name in self._commands}
 
     def _make_workers(self, unsettled: set[str]) -> dict[str, Worker]:
         owing = self._ledger.debts() | unsettled

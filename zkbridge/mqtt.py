@@ -29,6 +29,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from zkbridge.config import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
+from zkbridge.hearing import PROBE, Hearing
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,8 @@ class _Life:
 class Mqtt:
     """The one connection to the broker. `start`, then `publish` from any thread; `stop` says what is to be last said.
 
-    `filters` are the commands' subscriptions, `watched` topics go to `Hooks.overheard` instead of `Hooks.receive`.
+    `filters` are the commands' subscriptions, `watched` topics go to `Hooks.overheard` instead of `Hooks.receive`;
+    `hearing` knows how to try them.
     """
 
     def __init__(
@@ -123,6 +125,7 @@ class Mqtt:
         watched: Iterable[str],
         will: Publication,
         died: Callable[[BaseException], None],
+        hearing: Hearing | None = None,
     ) -> None:
         self._settings = settings
         self._hooks = hooks
@@ -130,6 +133,7 @@ class Mqtt:
         self._watched = frozenset(watched)
         self._will = will
         self._died = died
+        self._hearing = hearing or Hearing({})
         self._out: deque[tuple[int | None, Publication]] = deque()
         self._arrived: list[paho.MQTTMessage] = []
         self._tokens: dict[int, tuple[int | None, str]] = {}
@@ -173,6 +177,11 @@ class Mqtt:
         """Whether the broker has accepted us and our subscriptions, as far as we know."""
         life = self._life
         return life is not None and life.ready
+
+    @property
+    def deaf_to(self) -> list[str]:
+        """The subscriptions that the broker granted and does not serve."""
+        return self._hearing.deaf_to
 
     def is_moving(self) -> bool:
         """Whether the thread has shown itself lately, or is in a pause that it announced."""
@@ -317,6 +326,8 @@ class Mqtt:
                 self._drain_wakes()
             if events.get(sock.fileno(), 0) & ~select.POLLOUT:
                 self._read(life, sock)
+            if life.ready:
+                self._say_probes(self._hearing.look())
             self._send_waiting(life)
             if life.client.want_write():
                 life.client.loop_write()
@@ -326,7 +337,7 @@ class Mqtt:
     def _poll_ms(self, life: _Life) -> float:
         if not life.ready:
             return max(0.0, life.began + CONNACK_TIMEOUT_S - time.monotonic()) * 1000
-        return self._settings.keepalive / 4 * 1000
+        return min(self._settings.keepalive / 4, self._hearing.wait_s()) * 1000
 
     def _check(self, life: _Life) -> None:
         if self._drop.is_set():
@@ -359,7 +370,12 @@ class Mqtt:
         if not arrived:
             return
         messages = [message for message in (self._convert(raw, life.number) for raw in arrived) if message is not None]
-        commands = [message for message in messages if message.topic not in self._watched]
+        own = [self._hearing.take(message.topic, message.payload) for message in messages]
+        commands = [
+            message
+            for message, is_own in zip(messages, own, strict=True)
+            if not is_own and message.topic not in self._watched
+        ]
         for message in messages:
             if message.topic in self._watched:
                 self._hooks.overheard(message.topic, message.payload)
@@ -425,6 +441,9 @@ class Mqtt:
             return
         self._tokens[info.mid] = (token, publication.topic)
 
+    def _say_probes(self, topics: Iterable[str]) -> None:
+        self._out.extend((None, Publication(topic, PROBE)) for topic in topics)
+
     def _say_goodbye(self, life: _Life) -> None:
         """A clean end: the will is not sent, the session stays."""
         sock = life.client.socket()
@@ -477,6 +496,7 @@ class Mqtt:
         life.ready = True
         self._hooks.connected(life.protocol, life.largest)
         self._out.extend((None, publication) for publication in self._hooks.retained())
+        self._say_probes(self._hearing.begin())
 
     def _on_publish(self, mid: int, reason: ReasonCode) -> None:
         self._last_sign = time.monotonic()
@@ -484,6 +504,8 @@ class Mqtt:
         refusal = str(reason) if reason.is_failure else None
         if token is not None:
             self._hooks.confirmed(token, refusal)
+        elif self._hearing.confirmed(topic, refusal):
+            pass  # it says itself what there is to say
         elif refusal is not None and topic not in self._told_refusals:
             self._told_refusals.add(topic)
             log.error("the broker refuses what is published on %s (%s)", topic, refusal)
@@ -554,6 +576,7 @@ class Mqtt:
                 sock.close()  # without a word: whatever is under way on it is void
         if was_online:
             self._out.clear()
+            self._hearing.end()
             self._hooks.disconnected()
         with self._idle:
             self._idle.notify_all()

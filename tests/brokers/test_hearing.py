@@ -1,0 +1,180 @@
+"""A bridge that the broker grants its subscriptions and then leaves deaf says so, and one that hears says nothing."""
+
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import wait_until
+from zkbridge.hearing import AGAIN_S, ECHO_S, HANG_UPS, PATIENCE_S, PROBE, Hearing
+from zkbridge.simulator import Simulator, TerminalConfig
+
+CREATE, STATE, INFO = "zk/+/users/create", "zk/bridge/state", "zk/bridge/info"
+CREATE_PROBE = "zk/bridge/users/create"
+USER = {"user_id": "1", "name": "Ana"}
+
+ACL = {
+    "may not read commands": "topic write zk/#\ntopic read zk/bridge/state\n",
+    "may not try": "topic read zk/#\ntopic write zk/bridge/state\ntopic write zk/bridge/info\n",
+    "may not read anything": "topic write zk/#\n",
+}
+
+
+@pytest.fixture
+def terminal():
+    with Simulator() as simulator:
+        yield simulator.add(TerminalConfig(profile="tft"))
+
+
+@pytest.fixture(params=["5", "3.1.1"])
+def protocol(request):
+    return request.param
+
+
+def test_a_bridge_that_hears_its_commands_answers_no_probe_and_complains_of_nothing(
+    tmp_path, broker, terminal, protocol
+):
+    with Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        with Daemon(
+            tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": protocol}
+        ) as daemon:
+            assert caller.wait_for(CREATE_PROBE).payload == PROBE
+            caller.publish("zk/principal/users/create", USER)
+            assert caller.wait_for("zk/principal/users/create/reply", timeout=20).json["success"]
+
+    assert "device=bridge" not in daemon.log
+    assert [m.topic for m in caller.messages if m.topic == f"{CREATE_PROBE}/reply"] == []
+    assert "deaf" not in daemon.log
+    assert "whether commands are heard" not in daemon.log
+
+
+@pytest.mark.parametrize("rights", ["may not read commands", "may not read anything"])
+def test_a_subscription_that_was_granted_and_is_not_served_is_said(tmp_path, terminal, protocol, rights):
+    with Mosquitto(tmp_path / "m", acl=ACL[rights]) as broker:
+        mqtt = {"protocol": protocol}
+        with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt=mqtt) as daemon:
+            wait_until(lambda: "deaf to " in daemon.log, timeout=20, what=f"the complaint:\n{daemon.log}")
+
+    (line,) = [line for line in daemon.log.splitlines() if "deaf to " in line]
+    assert " ERROR " in line
+    assert CREATE in line
+    assert (STATE in line) == (rights == "may not read anything")
+
+
+def test_a_try_that_the_broker_refuses_is_said(tmp_path, terminal):
+    with (
+        Mosquitto(tmp_path / "m", acl=ACL["may not try"]) as broker,
+        Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "5"}) as daemon,
+    ):
+        wait_until(lambda: "whether commands are heard is not known" in daemon.log, timeout=20)
+        assert "(Not authorized)" in daemon.log
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def hearing(clock) -> Hearing:
+    return Hearing({CREATE: CREATE_PROBE, STATE: STATE}, spoken=[STATE, INFO], clock=clock)
+
+
+def test_only_what_is_not_said_anyway_is_probed(hearing):
+    assert hearing.begin() == [CREATE_PROBE]
+
+
+def test_the_bridges_own_words_are_no_commands_and_a_callers_are(hearing):
+    hearing.begin()
+
+    assert hearing.take(CREATE_PROBE, PROBE)
+    assert hearing.take(INFO, b"{}")
+    assert not hearing.take(CREATE_PROBE, b'{"user_id":"1"}')
+    assert not hearing.take("zk/principal/users/create", PROBE)
+
+
+def test_an_echo_that_came_is_not_waited_for(hearing, clock, caplog):
+    hearing.begin()
+    hearing.take(CREATE_PROBE, PROBE)
+    hearing.take(STATE, b"{}")
+    clock.now += ECHO_S
+    assert hearing.look() == []
+
+    assert caplog.text == ""
+    assert hearing.wait_s() == float("inf")
+    assert hearing.deaf_to == []
+
+
+def test_deafness_is_said_once_tried_again_and_its_end_is_said(hearing, clock, caplog):
+    caplog.set_level("INFO")
+    hearing.begin()
+    hearing.take(STATE, b"{}")
+    for _ in range(3):
+        clock.now += ECHO_S
+        assert hearing.look() == []
+        assert hearing.deaf_to == [CREATE]
+        clock.now += AGAIN_S
+        assert hearing.look() == [CREATE_PROBE]
+    assert caplog.text.count("deaf to") == 1
+
+    hearing.take(CREATE_PROBE, PROBE)
+
+    assert hearing.deaf_to == []
+    assert f"commands on {CREATE} are heard again" in caplog.text
+
+
+def test_what_stands_before_the_echo_is_waited_for_but_not_for_ever(hearing, clock, caplog):
+    hearing.begin()
+    began = clock.now
+    while clock.now < began + PATIENCE_S:
+        assert hearing.look() == []
+        assert "deaf" not in caplog.text
+        hearing.take("zk/principal/users/create", b"{}")
+        clock.now += ECHO_S - 1
+    hearing.look()
+
+    assert "deaf" in caplog.text
+
+
+def test_a_broker_that_hangs_up_on_the_try_is_not_tried_for_ever(hearing, clock, caplog):
+    for _ in range(HANG_UPS):
+        assert hearing.begin() == [CREATE_PROBE]
+        hearing.end()
+    assert "it is not tried again" in caplog.text
+
+    assert hearing.begin() == []
+    hearing.take(STATE, b"{}")
+    clock.now += ECHO_S
+    hearing.look()
+    assert "deaf" not in caplog.text
+
+
+def test_a_broker_that_once_restarted_is_tried_again(hearing):
+    for _ in range(HANG_UPS):
+        hearing.begin()
+        hearing.end()
+        hearing.begin()
+        assert hearing.confirmed(CREATE_PROBE, None)
+        hearing.end()
+
+    assert hearing.begin() == [CREATE_PROBE]
+
+
+def test_a_refused_try_leaves_nothing_to_wait_for(hearing, clock, caplog):
+    hearing.begin()
+    hearing.take(STATE, b"{}")
+    assert hearing.confirmed(CREATE_PROBE, "Not authorized")
+    assert not hearing.confirmed("zk/principal/availability", "Not authorized")
+    clock.now += ECHO_S
+    hearing.look()
+
+    assert "deaf" not in caplog.text
+    assert f"refuses what is published on {CREATE_PROBE} (Not authorized)" in caplog.text

@@ -1,0 +1,145 @@
+"""Whether the broker brings what it granted: every subscription is tried with an echo.
+
+A subscription that was granted proves nothing: Mosquitto 2.0 grants filters that its access list forbids, and then
+delivers nothing. So the bridge says a word on a topic that each filter covers and that is no device's, and listens.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+log = logging.getLogger(__name__)
+
+#: What the bridge says to itself; whoever else hears it has nothing to do.
+PROBE = b'{"probe":true}'
+#: How long after the last sign of the broker an echo is late, and at most after it was asked for (seconds).
+ECHO_S, PATIENCE_S = 5.0, 60.0
+#: How often what is not heard is tried again (seconds).
+AGAIN_S = 60.0
+#: Some brokers hang up on whoever publishes what is forbidden; so does one that restarts. Twice in a row counts.
+HANG_UPS = 2
+
+
+class Hearing:
+    """What has come back on this connection. For one thread; tells the log what an operator should know.
+
+    `echoes` maps each filter to the topic that tries it. What the bridge says on every connection anyway (`spoken`)
+    is its own echo; on the other topics `PROBE` is to be published whenever `begin` or `look` ask for it.
+    """
+
+    def __init__(
+        self,
+        echoes: Mapping[str, str],
+        *,
+        spoken: Iterable[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._filters = {topic: wish for wish, topic in echoes.items()}
+        self._spoken = frozenset(spoken)
+        self._probes = frozenset(self._filters) - self._spoken
+        self._clock = clock
+        self._unheard: set[str] = set()
+        self._unconfirmed: set[str] = set()
+        self._refused: set[str] = set()
+        self._told: frozenset[str] = frozenset()
+        self._listening = False
+        self._asked = self._next = float("inf")
+        self._hang_ups = 0
+
+    @property
+    def deaf_to(self) -> list[str]:
+        """The filters whose echo stayed away, as far as is known."""
+        return sorted(self._filters[topic] for topic in self._told)
+
+    def begin(self) -> list[str]:
+        """A connection stands: the topics on which to publish the probe now."""
+        self._unheard = set(self._filters) if self._may_probe else set(self._filters) & self._spoken
+        self._told = frozenset()
+        return self._ask()
+
+    def look(self) -> list[str]:
+        """Judge what is late; the topics on which to publish the probe again."""
+        if self._clock() < self._next:
+            return []
+        if not self._listening:
+            return self._ask()
+        self._listening = False
+        self._next = self._clock() + AGAIN_S if self._unheard else float("inf")
+        self._tell()
+        return []
+
+    def wait_s(self) -> float:
+        """Seconds until there is something to look at; may be infinite."""
+        return max(0.0, self._next - self._clock())
+
+    def take(self, topic: str, payload: bytes) -> bool:
+        """Hear a message; whether it was the bridge's own word, and so no command."""
+        if self._listening:
+            # The echo stands behind whatever waited at the broker.
+            self._next = min(self._clock() + ECHO_S, self._asked + PATIENCE_S)
+        self._unheard.discard(topic)
+        if topic in self._told:
+            log.info("commands on %s are heard again", self._filters[topic])
+            self._told -= {topic}
+        return topic in self._spoken or (topic in self._probes and payload == PROBE)
+
+    def confirmed(self, topic: str, refusal: str | None) -> bool:
+        """The broker took or refused a publication; whether it was a probe."""
+        if topic not in self._unconfirmed:
+            return False
+        self._unconfirmed.discard(topic)
+        if refusal is not None:
+            self._unheard.discard(topic)
+            self._refused.add(topic)
+        if not self._unconfirmed:
+            self._hang_ups = 0
+            self._tell_refusals(refusal)
+        return True
+
+    def end(self) -> None:
+        """The connection is over."""
+        self._listening = False
+        self._next = float("inf")
+        if not self._unconfirmed:
+            return
+        self._unconfirmed.clear()
+        self._hang_ups += 1
+        if self._hang_ups == HANG_UPS:
+            log.warning(
+                "the broker hung up twice when the bridge tried whether it is heard on %s; "
+                "it is not tried again, and whether commands arrive is not known",
+                ", ".join(sorted(self._probes)),
+            )
+
+    @property
+    def _may_probe(self) -> bool:
+        return self._hang_ups < HANG_UPS
+
+    def _ask(self) -> list[str]:
+        self._asked = self._clock()
+        self._next = self._asked + ECHO_S
+        self._listening = True
+        self._refused.clear()
+        self._unconfirmed = self._unheard & self._probes
+        return sorted(self._unconfirmed)
+
+    def _tell(self) -> None:
+        news = frozenset(self._unheard)
+        if news and news != self._told:
+            log.error(
+                "deaf to %s: the broker granted the subscription, but what the bridge publishes on %s does not come "
+                "back; does its access list let this user read the one and write the other?",
+                ", ".join(sorted(self._filters[topic] for topic in news)),
+                ", ".join(sorted(news)),
+            )
+        self._told = news
+
+    def _tell_refusals(self, reason: str | None) -> None:
+        if self._refused:
+            log.warning(
+                "the broker refuses what is published on %s (%s): whether commands are heard is not known",
+                ", ".join(sorted(self._refused)),
+                reason or "in part",
+            )
