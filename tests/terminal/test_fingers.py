@@ -1,0 +1,298 @@
+"""Fingers: which a user has, and a new one, step by step."""
+
+import struct
+import threading
+import time
+
+import pytest
+
+from tests.support.waiting import wait_until
+from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
+from zkbridge.simulator.codes import command_name
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.fingers import Down, Ended, Ready, Sample
+from zkbridge.terminal.tables import Unreadable
+from zkbridge.terminal.templates import Finger, parse_templates
+from zkbridge.terminal.waker import Waker
+
+GOOD = [Ready(), *[Down(), Sample(good=True)] * 3]
+KINDS = [("tft", "tcp"), ("tft", "udp"), ("bw", "udp"), ("face", "tcp")]
+
+
+def asked(terminal):
+    return [command_name(exchange.command) for exchange in terminal.log if exchange.direction == "in"]
+
+
+@pytest.fixture
+def waker():
+    with Waker() as made:
+        yield made
+
+
+@pytest.fixture
+def enrol(talk, waker):
+    """Enrol a finger of user 5, and return every step."""
+
+    def run(terminal, *, transport="tcp", index=3, timeout=20, patience=5):
+        with talk(terminal, transport=transport, disable_for=None, timeout=patience) as session:
+            user = session.users().by_user_id("5")
+            return list(session.enrol(user, index, timeout=timeout, waker=waker))
+
+    return run
+
+
+class TestTemplates:
+    def test_entries_of_different_sizes_are_taken_apart(self):
+        table = struct.pack("<HHBB4s", 10, 14, 4, 1, b"SS21") + struct.pack("<HHBB", 6, 9, 0, 0)
+
+        first, second = parse_templates(table)
+
+        assert first == Finger(14, 4, 1, b"SS21")
+        assert second == Finger(9, 0, 0, b"")
+        assert (first.valid, second.valid) == (True, False)
+
+    @pytest.mark.parametrize(
+        "table", [b"\x06", struct.pack("<HHBB", 7, 1, 1, 1), struct.pack("<HHBB", 5, 1, 1, 1), bytes(6)]
+    )
+    def test_entries_that_do_not_fit_are_no_table(self, table):
+        with pytest.raises(Unreadable):
+            parse_templates(table)
+
+    def test_templates_are_not_shown(self):
+        assert "SS21" not in repr(Finger(1, 1, 1, b"SS21"))
+
+
+class TestReading:
+    @pytest.mark.parametrize(("profile", "transport"), KINDS)
+    def test_a_user_s_fingers_are_those_of_the_terminal(self, start, talk, profile, transport):
+        terminal = start(profile=profile)
+        terminal.add_user("5", "Ana")
+        terminal.add_user("6", "Eva")
+        for user_id, index, flag in (("5", 0, 1), ("5", 7, 3), ("6", 1, 1)):
+            terminal.add_template(user_id, index, flag=flag)
+
+        with talk(terminal, transport=transport) as session:
+            fingers = session.fingers(1)
+
+        assert [(finger.index, finger.flag, finger.valid) for finger in fingers] == [(0, 1, True), (7, 3, True)]
+        assert fingers[0].template == terminal.templates()[1, 0].data
+
+    def test_on_a_terminal_with_many_fingers_only_one_person_s_are_asked_for(self, terminal, talk):
+        terminal.fill_users(101)
+        for uid in range(1, 102):
+            terminal.add_template(str(uid), 6, b"x" * 50)
+
+        with talk(terminal) as session:
+            assert [(finger.uid, finger.index) for finger in session.fingers(7)] == [(7, 6)]
+
+        assert "PREPARE_BUFFER" not in asked(terminal)
+
+    def test_a_terminal_without_fingers_is_not_asked_for_them(self, terminal, talk):
+        with talk(terminal) as session:
+            assert session.fingers(1) == []
+        assert "PREPARE_BUFFER" not in asked(terminal)
+
+    def test_a_terminal_that_does_not_count_its_fingers_is_asked_for_them(self, start, talk):
+        terminal = start(sizes_length=4)
+        terminal.add_user("5", "Ana")
+        terminal.add_template("5", 2)
+
+        with talk(terminal) as session:
+            assert [finger.index for finger in session.fingers(1)] == [2]
+
+    def test_a_refused_table_is_told(self, terminal, talk):
+        terminal.add_user("5", "Ana")
+        terminal.add_template("5", 2)
+        terminal.faults.add("PREPARE_BUFFER", "before", "refuse")
+
+        with talk(terminal) as session, pytest.raises(DeviceRejected) as caught:
+            session.fingers(1)
+        assert caught.value.sentence("en").startswith("The fingerprints of device")
+
+    def test_a_table_that_makes_no_sense_is_told(self, terminal, talk, monkeypatch):
+        with talk(terminal) as session:
+            monkeypatch.setattr(session, "_read", lambda *_: b"\x03\0\0\0abc")
+            with pytest.raises(DeviceRejected, match="3 bytes are left over"):
+                session.templates()
+
+    def test_one_finger_is_looked_for_by_either_command(self, terminal, talk):
+        terminal.add_user("5", "Ana")
+        terminal.add_template("5", 2)
+
+        with talk(terminal) as session:
+            assert session.has_finger(1, 2)
+            assert not session.has_finger(1, 3)
+            terminal.faults.add("GET_USERTEMP", "before", "refuse", code=65535, count=2)
+            assert session.has_finger(1, 2)
+            assert not session.has_finger(1, 3)
+
+    def test_a_terminal_that_shows_no_single_finger_is_told(self, terminal, talk):
+        for command in ("GET_USERTEMP", "USERTEMP_RRQ"):
+            terminal.faults.add(command, "before", "refuse", code=65535)
+
+        with talk(terminal) as session, pytest.raises(DeviceRejected, match="answer 65535"):
+            session.has_finger(1, 2)
+
+    @pytest.mark.parametrize("frame", [0, 1, 2])
+    def test_a_template_of_which_a_datagram_was_lost_is_asked_for_again(self, terminal, talk, frame):
+        terminal.add_user("5", "Ana")
+        terminal.add_template("5", 2)
+        terminal.faults.add("GET_USERTEMP", "after", "lose", frame=frame)
+
+        with talk(terminal, transport="udp", timeout=1) as session:
+            assert session.has_finger(1, 2)
+
+
+class TestDeleting:
+    @pytest.mark.parametrize(("profile", "transport"), KINDS)
+    @pytest.mark.parametrize("way", ["user_id", "uid"])
+    def test_one_finger_is_deleted_and_the_others_stay(self, start, talk, profile, transport, way):
+        terminal = start(profile=profile)
+        terminal.add_user("5", "Ana")
+        for index in (0, 1, 2):
+            terminal.add_template("5", index)
+        if way == "uid":
+            terminal.faults.add("DEL_USER_TEMP", "before", "refuse", code=65535, count=9)
+
+        with talk(terminal, transport=transport) as session:
+            user = session.users().by_user_id("5")
+            assert session.delete_finger(user, 0)
+            assert not session.delete_finger(user, 0)
+
+        assert sorted(terminal.templates()) == [(1, 1), (1, 2)]
+
+    def test_another_answer_is_a_refusal(self, terminal, talk):
+        terminal.add_user("5", "Ana")
+        terminal.faults.add("DEL_USER_TEMP", "before", "refuse", code=2005)
+
+        with talk(terminal) as session, pytest.raises(DeviceRejected, match="answer 2005"):
+            session.delete_finger(session.users().by_user_id("5"), 0)
+
+
+class TestEnrolling:
+    @pytest.mark.parametrize(("profile", "transport"), KINDS)
+    def test_three_good_samples_make_a_finger(self, start, enrol, profile, transport):
+        terminal = start(profile=profile)
+        terminal.add_user("5", "Ana")
+
+        assert enrol(terminal, transport=transport) == [*GOOD, Ended("stored")]
+        assert list(terminal.templates()) == [(1, 3)]
+
+    def test_a_bad_sample_is_told(self, terminal, enrol):
+        terminal.add_user("5", "Ana")
+        terminal.enrol([100, 0, 100, 100])
+
+        steps = enrol(terminal)
+
+        assert [step.good for step in steps if isinstance(step, Sample)] == [True, False, True, True]
+        assert steps[-1] == Ended("stored")
+
+    @pytest.mark.parametrize(("script", "outcome"), [("bad", "failed"), ("duplicate", "duplicate")])
+    def test_an_enrolment_that_fails_is_told(self, terminal, enrol, script, outcome):
+        terminal.add_user("5", "Ana")
+        terminal.enrol(script)
+
+        assert enrol(terminal)[-1] == Ended(outcome)
+        assert terminal.templates() == {}
+
+    def test_a_person_who_never_comes_ends_in_a_timeout_of_ours(self, start, enrol):
+        terminal = start(enrolment="wait")
+        terminal.add_user("5", "Ana")
+        began = time.monotonic()
+
+        assert enrol(terminal, timeout=0.3) == [Ready(), Ended("timeout")]
+        assert time.monotonic() - began < 5
+        assert asked(terminal)[-5:-1] == ["CANCELCAPTURE", "REG_EVENT", "STARTVERIFY", "GET_USERTEMP"]
+
+    def test_a_person_who_never_comes_ends_in_a_timeout_of_the_terminal(self, start, enrol):
+        terminal = start(enrolment="timeout", enrolment_timeout=0.2)
+        terminal.add_user("5", "Ana")
+
+        assert enrol(terminal) == [Ready(), Ended("timeout")]
+
+    @pytest.mark.parametrize("way", ["silent", "event"])
+    def test_an_enrolment_is_cancelled_at_once(self, start, talk, waker, way):
+        terminal = start(enrolment="wait", enrol_cancel=way)
+        terminal.add_user("5", "Ana")
+        steps = []
+        with talk(terminal, disable_for=None) as session:
+            user = session.users().by_user_id("5")
+            enrolment = session.enrol(user, 3, timeout=60, waker=waker)
+            steps.append(next(enrolment))
+            threading.Timer(0.05, waker.wake).start()
+            began = time.monotonic()
+            steps.extend(enrolment)
+            assert time.monotonic() - began < 5
+            session.extend(Deadline.after(5))
+            assert session.count() == 1
+
+        assert steps == [Ready(), Ended("cancelled")]
+        assert terminal.templates() == {}
+
+    def test_a_finger_that_is_taken_is_refused(self, terminal, enrol):
+        terminal.add_user("5", "Ana")
+        terminal.add_template("5", 3)
+
+        with pytest.raises(DeviceRejected, match="STARTENROLL"):
+            enrol(terminal)
+
+    def test_the_template_store_has_the_last_word(self, terminal, enrol):
+        """Newer firmware enrols and reports a failure, or the other way round (fananimi/pyzk#30, #117)."""
+        terminal.add_user("5", "Ana")
+        terminal.faults.add("CANCELCAPTURE", "after", lambda device: device.add_template("5", 3), skip=1)
+        terminal.enrol("bad")
+        assert enrol(terminal)[-1] == Ended("stored")
+
+        terminal.faults.add("CANCELCAPTURE", "after", _forget_fingers, skip=1)
+        assert enrol(terminal, index=4)[-1] == Ended("failed")
+
+    def test_where_the_store_cannot_be_asked_the_event_counts(self, terminal, enrol):
+        terminal.add_user("5", "Ana")
+        for command in ("GET_USERTEMP", "USERTEMP_RRQ"):
+            terminal.faults.add(command, "before", "refuse", code=65535)
+
+        assert enrol(terminal)[-1] == Ended("stored")
+
+    def test_letters_in_a_user_id_are_enrolled_over_datagrams_too(self, terminal, talk, waker):
+        terminal.add_user("A5", "Ana")
+
+        with talk(terminal, transport="udp", disable_for=None) as session:
+            user = session.users().by_user_id("A5")
+            assert list(session.enrol(user, 3, timeout=20, waker=waker))[-1] == Ended("stored")
+
+    @pytest.mark.parametrize("how", ["reset", "close", "silent"])
+    def test_a_connection_lost_in_the_middle_is_told(self, start, talk, waker, how):
+        terminal = start(enrolment="wait")
+        terminal.add_user("5", "Ana")
+
+        with talk(terminal, disable_for=None, timeout=0.3) as session:
+            enrolment = session.enrol(session.users().by_user_id("5"), 3, timeout=0.5, waker=waker)
+            assert next(enrolment) == Ready()
+            terminal.power_off(how)
+            with pytest.raises(ConnectionFailure) as caught:
+                list(enrolment)
+
+        assert isinstance(caught.value, DeviceTimeout) == (how == "silent")
+
+    def test_whoever_stops_listening_leaves_no_terminal_that_waits(self, start, talk, waker):
+        terminal = start(enrolment="wait")
+        terminal.add_user("5", "Ana")
+
+        with talk(terminal, disable_for=None) as session:
+            enrolment = session.enrol(session.users().by_user_id("5"), 3, timeout=60, waker=waker)
+            next(enrolment)
+            enrolment.close()
+            wait_until(lambda: not terminal.machine.terminal.enrolling)
+
+    def test_an_enrolment_outlasts_the_session_s_deadline(self, start, talk, waker):
+        terminal = start(enrolment_pace=0.2)
+        terminal.add_user("5", "Ana")
+
+        with talk(terminal, disable_for=None, within=0.4) as session:
+            steps = list(session.enrol(session.users().by_user_id("5"), 3, timeout=20, waker=waker))
+
+        assert steps[-1] == Ended("stored")
+
+
+def _forget_fingers(device):
+    device.machine.terminal.clear("templates")

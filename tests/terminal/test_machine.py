@@ -1,0 +1,180 @@
+"""What a terminal is, its clock and its door."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from tests.support.waiting import wait_until
+from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable
+from zkbridge.simulator.codes import command_name
+from zkbridge.terminal.sizes import Sizes
+
+WHEN = datetime(2026, 2, 28, 23, 59, 50)  # noqa: DTZ001 - a terminal's clock has no zone
+
+
+def words(**values):
+    """An answer to GET_FREE_SIZES, made of its 23 words by index."""
+    return b"".join(values.get(f"w{index}", 0).to_bytes(4, "little", signed=True) for index in range(23))
+
+
+class TestSizes:
+    def test_a_captured_answer_is_read(self):
+        """An F18 (fananimi/pyzk#111)."""
+        values = {
+            4: 3,
+            6: 3,
+            8: 58,
+            10: 90,
+            12: 2,
+            13: 2,
+            14: 3000,
+            15: 5000,
+            16: 100_000,
+            17: 2997,
+            18: 4997,
+            19: 99942,
+        }
+
+        sizes = Sizes.parse(words(**{f"w{index}": value for index, value in values.items()}))
+
+        assert sizes == Sizes(
+            users=3,
+            users_capacity=5000,
+            users_free=4997,
+            fingers=3,
+            fingers_capacity=3000,
+            fingers_free=2997,
+            records=58,
+            records_capacity=100_000,
+            records_free=99942,
+            faces=0,
+            faces_capacity=0,
+        )
+
+    @pytest.mark.parametrize(
+        ("length", "users", "records"), [(0, None, None), (19, None, None), (20, 7, None), (36, 7, 9)]
+    )
+    def test_a_short_answer_holds_what_it_holds(self, length, users, records):
+        sizes = Sizes.parse(words(w4=7, w8=9)[:length])
+
+        assert (sizes.users, sizes.records, sizes.faces) == (users, records, None)
+
+    def test_a_negative_count_is_none(self):
+        assert Sizes.parse(words(w4=-1)).users is None
+
+    @pytest.mark.parametrize(
+        ("sizes", "added", "full"),
+        [
+            (Sizes(users=5, users_capacity=5, users_free=0), 0, True),
+            (Sizes(users=3, users_capacity=5, users_free=2), 1, False),
+            (Sizes(users=3, users_capacity=5, users_free=2), 2, True),
+            (Sizes(users=5, users_capacity=5), 0, True),
+            (Sizes(users=4, users_capacity=5), 0, False),
+            (Sizes(users=0, users_capacity=0, users_free=0), 0, False),
+            (Sizes(), 9, False),
+        ],
+    )
+    def test_a_terminal_is_full_when_no_more_users_fit(self, sizes, added, full):
+        assert sizes.is_full(added=added) is full
+
+
+class TestInfo:
+    @pytest.mark.parametrize(("profile", "transport"), [("tft", "tcp"), ("tft", "udp"), ("ma300", "udp")])
+    def test_a_terminal_says_what_it_is(self, start, talk, profile, transport):
+        terminal = start(profile=profile, serial="SN 1")
+        terminal.fill_users(2)
+
+        with talk(terminal, transport=transport, disable_for=None) as session:
+            info = session.info()
+
+        assert info.serial_number == "SN 1"
+        assert info.platform == terminal.option("~Platform")
+        assert info.mac == terminal.option("MAC")
+        assert info.sizes.users == 2
+
+    def test_a_value_may_hold_what_separates_it_from_its_name(self, terminal, talk):
+        terminal.set_option("~SerialNumber", "A=B")
+
+        with talk(terminal) as session:
+            assert session.option("~SerialNumber") == "A=B"
+
+    def test_an_option_that_is_not_known_is_none(self, terminal, talk):
+        with talk(terminal) as session:
+            assert session.option("NoSuchThing") is None
+
+
+class TestClock:
+    @pytest.mark.parametrize("transport", ["tcp", "udp"])
+    def test_the_clock_is_set_and_read(self, terminal, talk, transport):
+        with talk(terminal, transport=transport) as session:
+            session.set_time(WHEN)
+            shown = session.time()
+
+        assert 0 <= (shown - WHEN).total_seconds() < 10
+
+    def test_a_clock_that_shows_no_date_is_none(self, terminal, talk, monkeypatch):
+        with talk(terminal) as session:
+            _answer(session, monkeypatch, ((31 + 30) * 86400).to_bytes(4, "little"))  # 31 February
+            assert session.time() is None
+
+    def test_a_clock_that_says_nothing_is_garbled(self, terminal, talk, monkeypatch):
+        with talk(terminal) as session:
+            _answer(session, monkeypatch, b"")
+            with pytest.raises(DeviceUnreachable) as caught:
+                session.time()
+        assert caught.value.reason == "garbled"
+
+    def test_a_refused_clock_is_told(self, terminal, talk):
+        for command in ("SET_TIME", "GET_TIME"):
+            terminal.faults.add(command, "before", "refuse")
+
+        with talk(terminal) as session:
+            with pytest.raises(DeviceRejected, match="SET_TIME"):
+                session.set_time(WHEN)
+            with pytest.raises(DeviceRejected, match="GET_TIME"):
+                session.time()
+
+
+class TestDoor:
+    @pytest.mark.parametrize("transport", ["tcp", "udp"])
+    def test_the_door_opens_for_a_time(self, terminal, talk, transport):
+        with talk(terminal, transport=transport, disable_for=None) as session:
+            assert session.door_open() is False
+            session.unlock(1)
+            assert terminal.door_open
+            assert session.door_open() is True
+            wait_until(lambda: not terminal.door_open, timeout=5)
+
+    def test_a_door_that_does_not_open_is_told(self, terminal, talk):
+        terminal.faults.add("UNLOCK", "before", "refuse")
+
+        with talk(terminal, disable_for=None) as session, pytest.raises(DeviceRejected, match="UNLOCK"):
+            session.unlock(3)
+        assert not terminal.door_open
+
+    def test_a_terminal_that_knows_no_door_does_not_say_that_it_is_shut(self, terminal, talk):
+        terminal.faults.add("DOORSTATE_RRQ", "before", "refuse", code=65535)
+
+        with talk(terminal, disable_for=None) as session:
+            assert session.door_open() is None
+
+    def test_the_door_is_asked_to_open_once(self, terminal, talk):
+        terminal.faults.add("UNLOCK", "after", "reset")
+
+        with pytest.raises(DeviceUnreachable), talk(terminal, disable_for=None) as session:
+            session.unlock(1)
+
+        asked = [command_name(exchange.command) for exchange in terminal.log if exchange.direction == "in"]
+        assert asked.count("UNLOCK") == 1
+
+
+def _answer(session, monkeypatch, data):
+    """Let the terminal answer whatever it is asked next by this."""
+    ask = session._client.request
+
+    def answer(command, _data=b""):
+        monkeypatch.undo()
+        return replace(ask(command), data=data)
+
+    monkeypatch.setattr(session._client, "request", answer)
