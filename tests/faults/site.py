@@ -15,6 +15,7 @@ from typing import Any, Literal
 from tests.faults.frames import FrameOf
 from tests.support.caller import Caller, Message, Protocol
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
@@ -40,6 +41,23 @@ class Break:
 def broken(*breaks: Break) -> dict[str, str]:
     """The environment of a daemon with these faults in its code."""
     return {"PYTHONPATH": str(INJECT), "FAULTS_AT": json.dumps([asdict(spec) for spec in breaks])}
+
+
+def stopped(pid: int) -> bool:
+    """Whether a process stands still; a signal is not obeyed at once everywhere."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+
+
+def freeze(process: Mosquitto | Daemon) -> None:
+    """SIGSTOP; return when it stands still."""
+    process.pause()
+    wait_until(lambda: stopped(process.pid))
+
+
+def thaw(process: Mosquitto | Daemon) -> None:
+    """SIGCONT; return when it goes on."""
+    process.resume()
+    wait_until(lambda: not stopped(process.pid))
 
 
 def new_terminal(simulator: Simulator, **switches: Any) -> SimulatedTerminal:
@@ -96,10 +114,10 @@ class Site:
         return f"{self.name}/{device or self.device}/users/create"
 
     @contextmanager
-    def caller(self) -> Iterator[Caller]:
+    def caller(self, **options: Any) -> Iterator[Caller]:
         """A caller that hears every answer, also those sent while it was away."""
-        options = {"client_id": f"c-{self.name}", "session": True}
-        with Caller(self.broker_port, self.protocol, **options) as caller:
+        session = {"client_id": f"c-{self.name}", "session": True}
+        with Caller(self.broker_port, self.protocol, **session, **options) as caller:
             caller.subscribe(f"{self.name}/+/users/create/reply")
             caller.subscribe(f"{self.name}/barrier")
             yield caller
@@ -157,18 +175,19 @@ class Site:
 
     def settle(self, caller: Caller, answers: int = 1, *, timeout: float = 60) -> list[Message]:
         """Wait for so many answers, and until nothing is owed to anybody; every answer that the caller has heard."""
-        self._wait(lambda: len(self._heard(caller)) >= answers, f"{answers} answers", timeout)
-        self._wait(lambda: not self.owed(), "the ledger to owe nothing", timeout)
+        self.wait(lambda: len(self.heard(caller)) >= answers, f"{answers} answers", timeout)
+        self.wait(lambda: not self.owed(), "the ledger to owe nothing", timeout)
         token = uuid.uuid4().bytes
         caller.publish(f"{self.name}/barrier", token)  # what was sent before arrives before
         caller.wait_for(f"{self.name}/barrier", lambda message: message.payload == token)
-        self._wait(lambda: not self.query("SELECT 1 FROM debts"), "debts to be paid", 30)
-        return self._heard(caller)
+        self.wait(lambda: not self.query("SELECT 1 FROM debts"), "debts to be paid", 30)
+        return self.heard(caller)
 
-    def _heard(self, caller: Caller) -> list[Message]:
+    def heard(self, caller: Caller) -> list[Message]:
+        """Every answer so far."""
         return [message for message in caller.messages if message.topic != f"{self.name}/barrier"]
 
-    def _wait(self, condition: Callable[[], object], what: str, timeout: float = 10) -> None:
+    def wait(self, condition: Callable[[], object], what: str, timeout: float = 10) -> None:
         """Wait; what the daemon has said by the end tells why in vain."""
         try:
             wait_until(condition, timeout=timeout, what=what)
@@ -178,15 +197,15 @@ class Site:
     def check(self, *users: dict[str, Any]) -> None:
         """These users are there exactly once and as asked for, nobody is kept out, no secret is left."""
         for name, terminal in self.terminals.items():
-            self._wait(lambda t=terminal: not t.disabled, f"{name} to be enabled")
-            self._wait(lambda t=terminal: t.sessions_open == 0, f"sessions of {name} to end")
+            self.wait(lambda t=terminal: not t.disabled, f"{name} to be enabled")
+            self.wait(lambda t=terminal: t.sessions_open == 0, f"sessions of {name} to end")
         held = [user for terminal in self.terminals.values() for user in terminal.users()]
         for user in users:
             fields = {name: value for name, value in user.items() if name not in ("request_id", "expires_at")}
             found = [{name: getattr(one, name) for name in fields} for one in held if one.user_id == user["user_id"]]
             assert found == [fields], self.daemon.log
         assert len(held) == len({(user.user_id, user.raw) for user in held}), "a user is there twice"
-        self._wait(lambda: not self.secrets(), "the secrets to go")
+        self.wait(lambda: not self.secrets(), "the secrets to go")
         assert (self.daemon.state / "ledger.db").stat().st_mode & 0o777 == 0o600
         assert PASSWORD not in self.daemon.log
         assert str(CARD) not in self.daemon.log

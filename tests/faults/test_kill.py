@@ -1,12 +1,14 @@
 """`kill -9`, SIGTERM and SIGSTOP of the daemon, at every frame and at every step of the ledger."""
 
 import itertools
+import json
 
 import pytest
 
 from tests.faults.frames import FRAMES, FrameOf
-from tests.faults.site import Break, Site, new_site
+from tests.faults.site import Break, Site, freeze, new_site, thaw
 from tests.support.daemon import Daemon
+from tests.support.fake_broker import FakeBroker
 from tests.support.waiting import wait_until
 
 KILLED = -9
@@ -93,23 +95,20 @@ def test_a_kill_as_soon_as_the_broker_has_the_message_loses_nothing(tmp_path, sh
         _assert_created_once(site, caller, request)
 
 
-@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_reply_that_was_never_confirmed_comes_again_as_it_was(tmp_path, broker, protocol):
-    with new_site(tmp_path, broker.port, protocol=protocol) as site, site.caller() as caller:
+def test_a_reply_that_was_never_confirmed_comes_again_as_it_was(tmp_path):
+    with FakeBroker(confirms=False) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start()
-        site.at(LAST, broker.pause, effect=True)
         request = site.user()
+        broker.deliver(site.topic(), json.dumps(request).encode(), mid=1)
+        replies = broker.replies(f"{site.topic()}/reply", 1)
 
-        caller.publish(site.topic(), request)
-        wait_until(lambda: site.query("SELECT 1 FROM requests WHERE state = 'done'"), timeout=30)
         site.daemon.kill()
-        broker.resume()
+        broker.confirms = True
         site.daemon.start()
 
-        answers = site.settle(caller)
-        assert 1 <= len(answers) <= 2
-        assert {answer.payload for answer in answers} == {answers[0].payload}
-        assert answers[0].json["code"] == "created"
+        replies = broker.replies(f"{site.topic()}/reply", 2)
+        assert replies[0] == replies[1]
+        assert json.loads(replies[0])["code"] == "created"
         site.check(request)
 
 
@@ -211,13 +210,13 @@ def test_a_daemon_that_stood_still_for_longer_than_the_keepalive_goes_on(tmp_pat
     with new_site(tmp_path, broker.port, mqtt=mqtt) as site, site.caller() as caller:
         daemon: Daemon = site.daemon
         daemon.start()
-        site.at(WRITE, daemon.pause, effect=True)
+        site.at(WRITE, lambda: freeze(daemon), effect=True)
         requests = _many(site, caller, 2)
         # The broker drops whoever is silent for one and a half times the keepalive.
         wait_until(lambda: "exceeded timeout" in broker.log, timeout=30)
         requests += _many(site, caller, 1)
 
-        daemon.resume()
+        thaw(daemon)
 
         _all_created(site, caller, requests)
         assert daemon.running

@@ -1,0 +1,315 @@
+"""A broker that dies, hangs, refuses, forgets, repeats itself, or belongs to somebody else."""
+
+import itertools
+import json
+import re
+
+import pytest
+
+from tests.faults.frames import FRAMES
+from tests.faults.site import Site, freeze, new_site, thaw
+from tests.support.daemon import Daemon
+from tests.support.fake_broker import FakeBroker
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import wait_until
+
+CONNECT, WRITE, LAST = FRAMES[0], FRAMES[8], FRAMES[-1]
+#: A reply may be confirmed by a broker that forgets it before it has handed it on: then the caller asks again.
+PROTOCOLS = ["5", "3.1.1"]
+
+
+@pytest.fixture
+def lasting(tmp_path):
+    """A Mosquitto that writes down what it holds."""
+    with Mosquitto(tmp_path / "mosquitto", persistence=True) as broker:
+        yield broker
+
+
+@pytest.mark.parametrize("frame", [CONNECT, WRITE, LAST], ids=lambda frame: frame.name)
+@pytest.mark.parametrize(("protocol", "with_id"), list(itertools.product(PROTOCOLS, [True, False])))
+def test_a_killed_broker_costs_no_answer_and_doubles_nothing(tmp_path, lasting, frame, protocol, with_id):
+    with new_site(tmp_path, lasting.port, protocol=protocol) as site, site.caller() as caller:
+        site.daemon.start()
+        killed = site.at(frame, lasting.kill, effect=True)
+        request = site.user(request_id="r-1") if with_id else site.user()
+
+        caller.publish(site.topic(), request)
+        assert killed.wait(20)
+        lasting.start()
+
+        answers = site.settle(caller)
+        # A broker that was killed may bring the message again: that copy hears the same.
+        assert {answer.json["code"] for answer in answers} == {"created"}
+        assert all(answer.json.get("replayed") for answer in answers[1:])
+        site.check(request)
+
+
+def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path, broker):
+    with new_site(tmp_path, broker.port) as site:
+        broker.stop()
+        site.daemon.start(online=False)
+        wait_until(lambda: "no connection to the broker" in site.daemon.log, timeout=30)
+        assert site.daemon.running
+
+        broker.start()
+
+        wait_until(lambda: "connected to" in site.daemon.log, timeout=30)
+        with site.caller() as caller:
+            request = site.user()
+            caller.publish(site.topic(), request)
+            assert site.settle(caller)[0].json["code"] == "created"
+            site.check(request)
+
+
+def test_a_broker_that_hangs_for_a_while_gets_the_answer_when_it_goes_on(tmp_path, broker):
+    with new_site(tmp_path, broker.port) as site, site.caller() as caller:
+        site.daemon.start()
+        frozen = site.at(WRITE, lambda: freeze(broker), effect=True)
+        request = site.user()
+        caller.publish(site.topic(), request)
+        assert frozen.wait(20)
+        wait_until(lambda: site.query("SELECT 1 FROM requests WHERE reply IS NOT NULL"), timeout=30)
+        assert not site.terminal.disabled
+
+        thaw(broker)
+
+        answers = site.settle(caller)
+        assert [answer.json["code"] for answer in answers] == ["created"]
+        site.check(request)
+
+
+def test_a_broker_that_refuses_the_login_is_named_and_tried_again(tmp_path, broker):
+    broker.users = {"bridge": "right"}
+    broker.restart()
+    mqtt = {"username": "bridge", "password": "wrong-one"}
+    with new_site(tmp_path, broker.port, mqtt=mqtt) as site:
+        site.daemon.start(online=False)
+        wait_until(lambda: site.daemon.log.count("refused: Not authorized") > 1, timeout=30)
+        assert site.daemon.running
+        assert "wrong-one" not in site.daemon.log
+
+        broker.users = None
+        broker.restart()
+
+        wait_until(lambda: "connected to" in site.daemon.log, timeout=60)
+
+
+def test_a_broker_that_closes_at_once_is_tried_less_and_less_and_then_used(tmp_path):
+    with FakeBroker(connack=None) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        site.daemon.start(online=False)
+        wait_until(lambda: broker.connections >= 4, timeout=60)
+        assert site.daemon.running
+        # 4 attempts need at least half of 0.5, 1 and 2 seconds of pauses.
+        stamps = re.findall(r"^\S+ \d+:\d+:(\d+,\d+) .*no connection", site.daemon.log, re.MULTILINE)
+        first, *_, last = (float(stamp.replace(",", ".")) for stamp in stamps[:4])
+        assert (last - first) % 60 > 0.9
+
+        broker.connack = 0
+
+        broker.wait_for_client()
+        broker.deliver(site.topic(), b"{}", mid=1)
+        broker.replies(f"{site.topic()}/reply", 1)
+
+
+def test_two_daemons_with_one_client_id_say_so_and_do_not_fight_for_ever(tmp_path, broker):
+    with new_site(tmp_path, broker.port) as site:
+        mqtt = {**site.daemon.config["mqtt"]}
+        site.daemon.start()
+        with Daemon(tmp_path / "twin", broker.port, site.daemon.config["devices"], mqtt=mqtt) as twin:
+            logs = (site.daemon, twin)
+            wait_until(
+                lambda: any(f"using the client id '{mqtt['client_id']}'" in one.log for one in logs),
+                timeout=60,
+                what="a line about the other client",
+            )
+            connections = len(re.findall(f"as {mqtt['client_id']}", broker.log))
+            assert connections < 20
+            assert site.daemon.running
+            assert twin.running
+
+
+# -- redelivery, packet by packet ------------------------------------------------------------------------------------
+
+
+def _answers(broker: FakeBroker, site: Site, count: int) -> list[dict]:
+    """So many answers, and no more once nothing is owed."""
+    topic = f"{site.topic()}/reply"
+    broker.replies(topic, count)
+    site.wait(lambda: not site.owed(), "the ledger to owe nothing")
+    return [json.loads(reply) for reply in broker.replies(topic, count)]
+
+
+REDELIVERIES = {
+    "with DUP on the same connection": {"mid": 7, "duplicate": True},
+    "with DUP on the next connection": {"mid": 7, "duplicate": True, "again": "connection"},
+    "with DUP after a kill of the daemon": {"mid": 7, "duplicate": True, "again": "daemon"},
+}
+
+
+@pytest.mark.parametrize("with_id", [True, False])
+@pytest.mark.parametrize("how", REDELIVERIES)
+def test_a_redelivered_message_is_acknowledged_and_not_answered_twice(tmp_path, how, with_id):
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        site.daemon.start(online=False)
+        broker.wait_for_client()
+        request = site.user(request_id="r-1") if with_id else site.user()
+        payload = json.dumps(request).encode()
+        broker.deliver(site.topic(), payload, mid=7)
+        _answers(broker, site, 1)
+
+        second = dict(REDELIVERIES[how])
+        again = second.pop("again", None)
+        _come_again(broker, site, again)
+        broker.deliver(site.topic(), payload, **second)
+        wait_until(lambda: 7 in broker.acknowledged[-1][again is None :], timeout=20, what="the second PUBACK")
+
+        assert [answer["code"] for answer in _answers(broker, site, 1)] == ["created"]
+        site.check(request)
+
+
+@pytest.mark.parametrize("duplicate", [True, False])
+@pytest.mark.parametrize("again", ["connection", "daemon"])
+@pytest.mark.parametrize("with_id", [True, False])
+def test_a_message_under_another_packet_id_hears_the_stored_reply(tmp_path, again, duplicate, with_id):
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        site.daemon.start(online=False)
+        broker.wait_for_client()
+        request = site.user(request_id="r-1") if with_id else site.user()
+        payload = json.dumps(request).encode()
+        broker.deliver(site.topic(), payload, mid=7)
+        (first,) = _answers(broker, site, 1)
+
+        _come_again(broker, site, again)
+        broker.deliver(site.topic(), payload, mid=8, duplicate=duplicate)
+
+        assert _answers(broker, site, 2)[1] == {**first, "replayed": True}
+        site.check(request)
+
+
+def test_a_message_that_only_shares_its_packet_id_is_a_request_of_its_own(tmp_path):
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        site.daemon.start(online=False)
+        broker.wait_for_client()
+        requests = [site.user(), site.user()]
+        for request in requests:
+            broker.deliver(site.topic(), json.dumps(request).encode(), mid=7, duplicate=True)
+
+        answers = _answers(broker, site, 2)
+
+        assert [answer["data"]["user_id"] for answer in answers] == [request["user_id"] for request in requests]
+        site.check(*requests)
+
+
+def test_the_same_request_twice_on_one_connection_is_asked_twice(tmp_path):
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        site.daemon.start(online=False)
+        broker.wait_for_client()
+        request = site.user()
+        for mid in (7, 8):
+            broker.deliver(site.topic(), json.dumps(request).encode(), mid=mid)
+
+        assert [answer["code"] for answer in _answers(broker, site, 2)] == ["created", "user_exists"]
+
+
+def test_a_reply_that_a_broker_does_not_confirm_is_sent_again_on_the_next_connection(tmp_path):
+    with FakeBroker(confirms=False) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        site.daemon.start(online=False)
+        broker.wait_for_client()
+        request = site.user()
+        broker.deliver(site.topic(), json.dumps(request).encode(), mid=7)
+        broker.replies(f"{site.topic()}/reply", 1)
+        assert site.owed() == 1
+
+        broker.confirms = True
+        broker.drop()
+
+        answers = _answers(broker, site, 2)
+        assert answers[0] == answers[1]
+        site.check(request)
+
+
+def _come_again(broker: FakeBroker, site: Site, what: str | None) -> None:
+    connections = len(broker.subscribed)
+    if what == "connection":
+        broker.drop()
+    elif what == "daemon":
+        site.daemon.kill()
+        site.daemon.start(online=False)
+    else:
+        return
+    broker.wait_for_client(connections + 1)
+
+
+# -- replies that the broker does not take -----------------------------------------------------------------------------
+
+ACL = """\
+user caller
+topic readwrite #
+user bridge
+topic read {base}/+/users/create
+topic readwrite {base}/bridge/#
+topic write {base}/+/availability
+"""
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """A Mosquitto with a login for the bridge and one for callers, and an ACL that the test sets."""
+    users = {"bridge": "secret-b", "caller": "secret-c"}
+    with Mosquitto(tmp_path / "mosquitto", persistence=True, users=users, acl="user caller\ntopic readwrite #\n") as m:
+        yield m
+
+
+def _allow(broker: Mosquitto, text: str) -> None:
+    broker.acl = text
+    broker.restart()
+
+
+def test_a_reply_refused_by_an_acl_goes_to_the_default_topic_or_waits_until_it_may(tmp_path, guarded):
+    mqtt = {"username": "bridge", "password": "secret-b"}
+    with new_site(tmp_path, guarded.port, mqtt=mqtt) as site:
+        acl = ACL.format(base=site.name)
+        reply = f"topic write {site.name}/+/users/create/reply\n"
+        _allow(guarded, acl + reply)
+        site.daemon.start()
+        with site.caller(username="caller", password="secret-c") as caller:
+            request = site.user()
+            caller.publish(site.topic(), request, response_topic=f"{site.name}/replies/me", correlation_data=b"\0\xff")
+            (answer,) = site.settle(caller)
+            assert answer.topic == f"{site.topic()}/reply"
+            assert (answer.json["code"], answer.correlation_data) == ("created", b"\0\xff")
+
+            _allow(guarded, acl)
+            wait_until(lambda: site.daemon.log.count("connected to") == 2, timeout=30)
+            wait_until(lambda: caller.connected, timeout=30)
+            second = site.user()
+            caller.publish(site.topic(), second)
+            site.wait(lambda: "refused by the broker" in site.daemon.log, "the refusal in the log", 30)
+            assert site.owed() == 1
+
+            _allow(guarded, acl + reply)
+
+            assert site.settle(caller, 2)[1].json["data"]["user_id"] == second["user_id"]
+            site.check(request, second)
+
+
+@pytest.mark.parametrize("limit", ["max_packet_size", "message_size_limit"])
+def test_a_reply_that_is_too_large_for_the_broker_holds_up_no_other_and_is_kept(tmp_path, limit):
+    broker = Mosquitto(tmp_path / "mosquitto", persistence=True, **{limit: 400})
+    with broker, new_site(tmp_path, broker.port) as site, site.caller() as caller:
+        site.daemon.start()
+        # The request fits; its reply repeats the request_id and says what is wrong, three times.
+        large = {"user_id": "", "name": "", "password": "123456789", "card": -1, "request_id": "x" * 128}
+        caller.publish(site.topic(), large)
+        small = site.user()
+        caller.publish(site.topic(), small)
+        site.wait(lambda: site.heard(caller), "the small reply", 30)
+        site.wait(lambda: "takes" in site.daemon.log or "refused by" in site.daemon.log, "a word of it", 30)
+        assert [answer.json["data"]["user_id"] for answer in site.heard(caller)] == [small["user_id"]]
+        assert site.owed() == 1
+
+        setattr(broker, limit, None)
+        broker.restart()
+
+        assert [answer.json["status"] for answer in site.settle(caller, 2)] == [200, 400]
+        site.check(small)
