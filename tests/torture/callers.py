@@ -88,10 +88,11 @@ class _Ear(Caller):
     """A client that hands over every reply as it comes, and knows when its connection broke."""
 
     post: Post
+    name: str
 
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
         correlation = getattr(message.properties, "CorrelationData", None)
-        self.post.heard(Answer(time.time(), message.topic, message.payload, correlation))
+        self.post.heard(Answer(time.time(), message.topic, message.payload, correlation, self.name))
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Customer:
         self._post = post
         self._jobs: queue.Queue[_Job | None] = queue.Queue()
         self._ear = _Ear(port, "5" if self.mqtt5 else "3.1.1", client_id=name, session=True, keepalive_s=60)
-        self._ear.post = post
+        self._ear.post, self._ear.name = post, name
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.unconfirmed = 0
 

@@ -72,6 +72,7 @@ class Answer:
     topic: str
     raw: bytes
     correlation: bytes | None = None
+    caller: str = ""
 
     @property
     def body(self) -> dict[str, Any]:

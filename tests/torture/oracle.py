@@ -52,7 +52,13 @@ class Finding:
 
 def judge(history: History) -> list[Finding]:
     """Every promise that was not kept."""
-    return [*_judge_wishes(history), *_judge_terminals(history), *_judge_ledger(history), *_judge_rest(history)]
+    return [
+        *_judge_wishes(history),
+        *_judge_nameless(history),
+        *_judge_terminals(history),
+        *_judge_ledger(history),
+        *_judge_rest(history),
+    ]
 
 
 def is_uncertain(wish: Wish, history: History) -> bool:
@@ -93,7 +99,7 @@ def _judge_answers(wish: Wish, history: History) -> Iterator[Finding]:
         if not inquiry.answers and (wish.kind is not Kind.RETAINED or not broker_lost(history, first, _end(history))):
             yield Finding("lost", f"{_name(inquiry)} was never answered", wish.number, wish.device)
         for ask in inquiry.asks:
-            if ask.again and not broker_lost(history, first, ask.at):
+            if ask.again and not broker_lost(history, first, ask.at) and not _is_nameless(inquiry):
                 sentence = f"{_name(inquiry)} had to be asked again, and no broker was killed meanwhile"
                 yield Finding("lost", sentence, wish.number, wish.device)
         yield from _judge_correlation(wish, inquiry, history)
@@ -106,6 +112,33 @@ def _judge_correlation(wish: Wish, inquiry: Inquiry, history: History) -> Iterat
             continue
         sentence = f"{_name(inquiry)}: a copy's correlation data {ask.correlation!r} never came back"
         yield Finding("lost", sentence, wish.number, wish.device)
+
+
+def _is_nameless(inquiry: Inquiry) -> bool:
+    """Whether a failure's answer cannot be told from that of another such request to the same device."""
+    return inquiry.request_id is None and all(ask.correlation is None for ask in inquiry.asks)
+
+
+def _judge_nameless(history: History) -> Iterator[Finding]:
+    """Failures that name nobody: there must be as many as there are requests that nothing else answered."""
+    for device in history.terminals:
+        unanswered = [
+            wish
+            for wish in history.wishes
+            if wish.device == device
+            for inquiry in wish.inquiries
+            if _is_nameless(inquiry)
+            for ask in inquiry.asks
+            if ask.again and not broker_lost(history, inquiry.asks[0].at, ask.at)
+        ]
+        pool = history.anonymous.get(device, [])
+        heard = Counter(answer.caller for answer in pool if answer.code != "retained_refused")
+        if len(unanswered) > max(heard.values(), default=0):
+            sentence = (
+                f"{len(unanswered)} requests without a request_id had to be asked again,"
+                " and no broker was killed meanwhile"
+            )
+            yield Finding("lost", sentence, unanswered[0].number, device)
 
 
 def _judge_copies(wish: Wish) -> Iterator[Finding]:

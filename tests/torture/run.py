@@ -169,11 +169,10 @@ class Run:
 
     def _next_try(self, plan: Plan, wish: Wish) -> Message:
         """Under a new request_id, for an old one keeps its answer; `busy` has not used it up."""
-        last = wish.inquiries[-1]
-        busy = last.request_id is not None and {answer.code for answer in last.answers} == {"busy"}
-        inquiry = last if busy else plan.next_inquiry(wish)
-        at = 0.0
-        return Message(at, wish, inquiry, request(wish.user, inquiry.request_id), caller=wish.number)
+        if wish.codes == {"busy"}:
+            return next(message for message in plan.messages if message.inquiry is wish.inquiries[0])
+        inquiry = plan.next_inquiry(wish)
+        return Message(0.0, wish, inquiry, request(wish.user, inquiry.request_id), caller=wish.number)
 
     def _ask_all(self, messages: Iterable[Message], *, again: bool = False) -> None:
         """Ask, and wait for as many answers more as were asked for."""
@@ -244,7 +243,9 @@ def _until(condition: Callable[[], bool], within: float) -> bool:
 
 def _worth_another_try(wish: Wish) -> bool:
     """Whether a good caller asks again: the terminal or the bridge was in trouble, and nobody else has won."""
-    if wish.kind not in GOOD or wish.kind is Kind.REUSED or silent(wish):
+    if wish.kind not in GOOD or silent(wish):
         return False
     codes = wish.codes
-    return bool(codes) and not codes & {"created", "user_exists"} and codes <= TROUBLE
+    if wish.kind is Kind.REUSED:
+        return codes == {"busy"}  # under another request_id both could win
+    return bool(codes) and codes <= TROUBLE

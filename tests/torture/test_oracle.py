@@ -138,6 +138,21 @@ BROKEN = {
         history(wish(asked(created(9), asks=(Ask(1, "c"), Ask(8, "c", again=True))))),
         ["lost"],
     ),
+    "an answer that named nobody, heard by two callers, for two requests": (
+        history(
+            *(
+                wish(
+                    asked(created(9), request_id=None, asks=(Ask(1, "c"), Ask(8, "c", again=True))),
+                    number=number,
+                    user=replace(ANA, user_id=str(number)),
+                )
+                for number in (1, 2)
+            ),
+            held=(replace(ANA, user_id="1"), replace(ANA, user_id="2")),
+            anonymous={DEVICE: [replace(timed_out("none"), caller=caller) for caller in "ab"]},
+        ),
+        ["lost"],
+    ),
     "a broker killed too early to be the excuse": (
         history(wish(asked(created(9), asks=(Ask(4, "c"), Ask(8, "c", again=True)))), broker_losses=[(1, 2)]),
         ["lost"],
