@@ -79,7 +79,10 @@ class Hearing:
         if self._listening:
             # The echo stands behind whatever waited at the broker.
             self._next = min(self._clock() + ECHO_S, self._asked + PATIENCE_S)
-        self._unheard.discard(topic)
+        if topic in self._unheard:
+            self._unheard.discard(topic)
+            if not self._unheard:
+                log.debug("everything subscribed to is heard")
         if topic in self._told:
             log.info("commands on %s are heard again", self._filters[topic])
             self._told -= {topic}

@@ -1,0 +1,293 @@
+"""The example for Mosquitto: its README's commands are run, and a broker is started from what they put in place."""
+
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project.tree import ROOT
+from tests.support import processes
+from tests.support.caller import Caller, Refused
+from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import SYSTEM_FOLDERS, Mosquitto, program
+from tests.support.waiting import wait_until
+from zkbridge.commands import commands
+from zkbridge.config import Config, parse_yaml
+from zkbridge.contract.topics import Topics
+from zkbridge.hearing import PROBE
+from zkbridge.simulator import Simulator, TerminalConfig
+
+EXAMPLE = ROOT / "examples" / "mosquitto"
+README = (EXAMPLE / "README.md").read_text()
+NOT_AUTHORIZED = 0x87
+USER = {"user_id": "1", "name": "Ana", "password": "1234"}
+CREATE = "zk/principal/users/create"
+
+
+class ExampleBroker(Mosquitto):
+    """Mosquitto with the example's configuration: only its paths and ports are others, and its log goes to a file."""
+
+    def __init__(self, folder: Path, etc: Path):
+        super().__init__(folder)
+        self.etc = etc
+        self.password_port = self.certificate_port = 0
+
+    def _configuration(self) -> list[str]:
+        self.password_port, self.certificate_port = self.port, processes.free_port()
+        text = (self.etc / "mosquitto.conf").read_text()
+        for wanted, here in {
+            "/etc/mosquitto": str(self.etc),
+            "/var/lib/mosquitto": str(self.folder),
+            "listener 8883": f"listener {self.password_port} {self.host}",
+            "listener 8884": f"listener {self.certificate_port} {self.host}",
+            "log_dest syslog": "log_dest stderr",
+        }.items():
+            assert wanted in text
+            text = text.replace(wanted, here)
+        return [text, *(["user root"] if os.geteuid() == 0 else [])]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Where the README's reader stands after its commands: keys and passwords here, what the broker needs in etc."""
+    place = tmp_path_factory.mktemp("example") / "here"
+    shutil.copytree(EXAMPLE, place)
+    script = "set -e\n" + "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    here = {"sudo ": "", " -o root -g mosquitto": "", "broker.example": "localhost", "/etc/": f"{place}/etc/"}
+    for wanted, instead in here.items():
+        assert wanted in script
+        script = script.replace(wanted, instead)
+    environment = os.environ | {"PATH": f"{os.environ['PATH']}:{SYSTEM_FOLDERS}"}
+    assert program("mosquitto_passwd")
+    subprocess.run(["sh", "-c", script], cwd=place, env=environment, check=True, capture_output=True)
+    return place
+
+
+@pytest.fixture
+def locked(place, tmp_path) -> Iterator[ExampleBroker]:
+    with ExampleBroker(tmp_path / "broker", place / "etc" / "mosquitto") as broker:
+        yield broker
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def terminals(simulator):
+    return {name: simulator.add(TerminalConfig(profile="tft")) for name in ("principal", "entrada")}
+
+
+@pytest.fixture(params=["5", "3.1.1"])
+def protocol(request) -> str:
+    return request.param
+
+
+def bridge(folder: Path, place: Path, broker: ExampleBroker, terminals, **mqtt) -> Daemon:
+    login = {"username": "bridge", "password_file": str(place / "bridge.password")}
+    login |= {"host": "localhost", "tls": {"ca_file": str(place / "ca.crt")}}
+    devices = {name: device(terminal) for name, terminal in terminals.items()}
+    more = {"probe_interval": 300, "log": {"level": "debug"}}
+    return Daemon(folder, broker.password_port, devices, mqtt=login | mqtt, **more)
+
+
+def person(place: Path, broker: ExampleBroker, name: str, protocol: str = "5", **more) -> Caller:
+    password = (place / f"{name}.password").read_text().strip()
+    login = {"username": name, "password": password} | more
+    return Caller(broker.password_port, protocol, host="localhost", ca_file=place / "ca.crt", **login)
+
+
+def test_the_allowed_caller_creates_a_user_and_only_the_caller_sees_it(tmp_path, place, locked, terminals, protocol):
+    with (
+        person(place, locked, "panel", protocol) as panel,
+        person(place, locked, "reception", protocol) as caller,
+    ):
+        for each in (panel, caller):
+            each.subscribe("#")
+        with bridge(tmp_path / "d", place, locked, terminals, protocol=protocol) as daemon:
+            caller.wait_for("zk/principal/availability", timeout=20)
+            caller.publish(CREATE, USER)
+            assert caller.wait_for(f"{CREATE}/reply", timeout=20).json["code"] == "created"
+            if protocol == "5":
+                caller.publish(CREATE, USER, response_topic="zk/replies/reception/1")
+                assert caller.wait_for("zk/replies/reception/1").json["code"] == "user_exists"
+            panel.wait_for("zk/entrada/availability", timeout=20)
+            wait_until(lambda: "everything subscribed to is heard" in daemon.log)
+
+    assert [user.user_id for user in terminals["principal"].users()] == ["1"]
+    assert {m.topic for m in panel.messages} == {
+        "zk/bridge/state",
+        "zk/bridge/info",
+        "zk/principal/availability",
+        "zk/entrada/availability",
+    }
+    assert {m.topic for m in caller.messages} <= {
+        "zk/bridge/state",
+        "zk/principal/availability",
+        f"{CREATE}/reply",
+        "zk/replies/reception/1",
+    }
+    assert "refuse" not in daemon.log
+    assert "deaf" not in daemon.log
+
+
+def test_a_device_of_others_cannot_be_asked(tmp_path, place, locked, terminals, protocol):
+    with (
+        bridge(tmp_path / "d", place, locked, terminals) as daemon,
+        person(place, locked, "reception", protocol) as caller,
+    ):
+        caller.subscribe("#")
+        if protocol == "5":
+            with pytest.raises(Refused) as refused:
+                caller.publish("zk/entrada/users/create", USER)
+            assert refused.value.reason == NOT_AUTHORIZED
+        else:
+            caller.publish("zk/entrada/users/create", USER)  # MQTT 3.1.1 has no word for it
+        caller.publish(CREATE, USER)
+        caller.wait_for(f"{CREATE}/reply", timeout=20)
+
+    assert "device=entrada command" not in daemon.log
+    assert terminals["entrada"].users() == []
+
+
+def test_a_reply_goes_to_the_callers_own_topic_or_to_the_default(tmp_path, place, locked, terminals):
+    """Whatever Response Topic somebody thinks of, the broker's rights and the bridge's rules both hold."""
+    with (
+        bridge(tmp_path / "d", place, locked, terminals),
+        person(place, locked, "reception") as caller,
+    ):
+        caller.subscribe("#")
+        caller.publish(CREATE, USER, response_topic="zk/principal/elsewhere")
+
+        assert caller.wait_for(f"{CREATE}/reply", timeout=20).json["success"]
+
+
+def test_strangers_do_not_get_in(place, locked, protocol):
+    for login in ({"username": None}, {"password": "wrong"}, {"username": "nobody"}):
+        with pytest.raises(Refused) as refused, person(place, locked, "panel", protocol, **login):
+            pass
+        assert refused.value.reason == NOT_AUTHORIZED
+
+
+def test_the_brokers_certificate_is_good_for_its_name_and_our_authority_alone(place, locked):
+    ours = ssl.create_default_context(cafile=place / "ca.crt")
+    for context, name in ((ours, "another.example"), (ssl.create_default_context(), "localhost")):
+        with (
+            socket.create_connection((locked.host, locked.password_port)) as plain,
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
+            context.wrap_socket(plain, server_hostname=name)
+    with (
+        socket.create_connection((locked.host, locked.password_port)) as plain,
+        ours.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        assert secured.version() in {"TLSv1.2", "TLSv1.3"}
+
+
+def test_whoever_steals_the_bridges_login_gives_no_command_and_reads_no_reply(place, locked):
+    own = {topic for topic in rights("bridge")["write"] if "+" not in topic and "#" not in topic}
+    with (
+        person(place, locked, "bridge") as thief,
+        person(place, locked, "reception") as caller,
+    ):
+        thief.subscribe("#")
+        for topic in (CREATE, "zk/entrada/users/create", "zk/principal/users", "zk/principal", "zk", "other/topic"):
+            with pytest.raises(Refused) as refused:
+                thief.publish(topic, PROBE)
+            assert refused.value.reason == NOT_AUTHORIZED
+        thief.publish("zk/replies/reception/1", b"{}")
+        thief.publish(f"{CREATE}/reply", b"{}")
+        for topic in sorted(own):
+            thief.publish(topic, PROBE)
+        caller.publish(CREATE, USER)
+        thief.wait_for(CREATE)
+
+    read = {m.topic for m in thief.messages}
+    assert read <= own | {CREATE}
+    assert not read & {"zk/replies/reception/1", f"{CREATE}/reply", "zk/bridge/health"}
+
+
+def test_a_certificate_is_a_login(tmp_path, place, locked, terminals):
+    certificate = {"cert_file": str(place / "bridge.crt"), "key_file": str(place / "bridge.key")}
+    tls = {"ca_file": str(place / "ca.crt")} | certificate
+    without_password = {"username": None, "password_file": None, "port": locked.certificate_port, "tls": tls}
+    with (
+        bridge(tmp_path / "d", place, locked, terminals, **without_password) as daemon,
+        person(place, locked, "reception") as caller,
+    ):
+        caller.subscribe("#")
+        caller.publish(CREATE, USER)
+        assert caller.wait_for(f"{CREATE}/reply", timeout=20).json["success"]
+        wait_until(lambda: "everything subscribed to is heard" in daemon.log)
+
+    assert "refuse" not in daemon.log
+
+
+def test_without_a_certificate_nobody_comes_in_at_its_port(tmp_path, place, locked, terminals):
+    daemon = bridge(tmp_path / "d", place, locked, terminals, port=locked.certificate_port)
+    daemon.start(online=False)
+    wait_until(lambda: "no connection to the broker" in daemon.log)
+    assert daemon.stop() == 0
+    assert "connected to" not in daemon.log
+
+
+@pytest.mark.parametrize(("lost", "said"), [("topic read", "deaf to zk/+/users/create"), ("reply", "answer=")])
+def test_a_right_that_is_missing_is_said(tmp_path, place, terminals, lost, said):
+    etc = tmp_path / "etc"
+    shutil.copytree(place / "etc" / "mosquitto", etc)
+    acl = etc / "zkbridge" / "acl"
+    head, mine, others = re.split(r"(?=^user bridge$)|(?=^user reception$)", acl.read_text(), flags=re.MULTILINE)
+    kept = [line for line in mine.splitlines(keepends=True) if not ("users/create" in line and lost in line)]
+    acl.write_text(head + "".join(kept) + others)
+    with (
+        ExampleBroker(tmp_path / "broker", etc) as broker,
+        bridge(tmp_path / "d", place, broker, terminals) as daemon,
+        person(place, broker, "reception") as caller,
+    ):
+        caller.publish(CREATE, USER)
+        wait_until(
+            lambda: any(said in line and "ERROR" in line for line in daemon.log.splitlines()),
+            timeout=20,
+            what=f"{said}:\n{daemon.log}",
+        )
+
+
+def rights(user: str) -> dict[str, list[str]]:
+    """What the list says of a user."""
+    found: dict[str, list[str]] = {"read": [], "write": []}
+    speaks_of = None
+    for line in (EXAMPLE / "acl").read_text().splitlines():
+        words = line.split()
+        if words[:1] == ["user"]:
+            speaks_of = words[1]
+        elif words[:1] == ["topic"] and speaks_of == user:
+            for access in ("read", "write"):
+                found[access] += [words[2]] * (access in words[1])
+    return found
+
+
+def test_the_list_knows_every_command_and_gives_all_rights_for_each():
+    topics, bridge_may = Topics(), rights("bridge")
+    heard = {topic.removeprefix("zk/+/") for topic in bridge_may["read"]} - {topics.state}
+    assert heard >= set(commands())
+
+    for name in heard:
+        assert topics.reply("+", name) in bridge_may["write"]
+        assert topics.command("bridge", name) in bridge_may["write"]
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL), ids=["password", "certificate"])
+def test_the_readmes_configurations_are_valid(block):
+    values = parse_yaml(block)
+    values["mqtt"].pop("password_file", None)  # of another machine
+    mqtt = Config.model_validate(values | {"devices": {"principal": {"host": "192.168.1.201"}}}).mqtt
+
+    assert mqtt.port == (8884 if mqtt.tls and mqtt.tls.cert_file else 8883)
