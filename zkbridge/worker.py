@@ -418,8 +418,7 @@ class Worker:
         self._take(len(self._queue))
         for task in self._in_hand:
             if task.reply is None:
-                if isinstance(failure, ConnectionFailure):
-                    failure.effect = "unknown" if task.asked else "none"
+                failure.effect = "unknown" if task.asked else "none"
                 task.reply = self._failed(task, failure)
         self._finish_answered()
 

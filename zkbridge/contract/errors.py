@@ -157,16 +157,20 @@ class Internal(BridgeError):
 
 
 class TerminalError(BridgeError):
-    """The terminal did not do what it was asked; root of all that can go wrong with a terminal."""
-
-
-class ConnectionFailure(TerminalError):
-    """The conversation with the terminal broke: it may be tried again on a new connection.
+    """The terminal did not do what it was asked; root of all that can go wrong with a terminal.
 
     `effect` says whether anything can have been written: the worker knows, and sets it before the reply is made.
     """
 
     effect: Effect = "none"
+
+    def details(self, _language: Language) -> dict[str, Any]:
+        """`effect`, where an earlier attempt of the request may have written what the terminal now refuses to show."""
+        return {"effect": self.effect} if self.effect == "unknown" else {}
+
+
+class ConnectionFailure(TerminalError):
+    """The conversation with the terminal broke: it may be tried again on a new connection."""
 
     def details(self, _language: Language) -> dict[str, Any]:
         """`retryable` and `effect`."""
