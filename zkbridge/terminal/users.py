@@ -166,11 +166,12 @@ class UserTable:
         self._records = records
         self._encoding = encoding
         self._host, self._port = host, port
-        self._at_uid: dict[int, int] = {}
-        self._at_user_id: dict[bytes | int, int] = {}
-        for at, (uid, pin) in enumerate(_LAYOUTS[record_size].keys.iter_unpack(records)):
-            self._at_uid.setdefault(uid, at)
-            self._at_user_id.setdefault(pin.split(b"\0", 1)[0] if isinstance(pin, bytes) else pin, at)
+        keys = list(_LAYOUTS[record_size].keys.iter_unpack(records))
+        keys.reverse()  # the last to be put into a dictionary stays
+        places = range(len(keys) - 1, -1, -1)
+        self._at_uid: dict[int, int] = dict(zip((uid for uid, _ in keys), places, strict=True))
+        pins = (pin.partition(b"\0")[0] for _, pin in keys) if record_size == 72 else (pin for _, pin in keys)
+        self._at_user_id: dict[bytes | int, int] = dict(zip(pins, places, strict=True))
         self._reserved: set[int] = set()
         self._highest = max(self._at_uid, default=0)
         self._lowest_free = 1
