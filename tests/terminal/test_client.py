@@ -1,5 +1,6 @@
 """pyzk's commands over exact reads."""
 
+import errno
 import itertools
 import socket
 import struct
@@ -240,6 +241,47 @@ class TestAnswers:
             assert [request.reply_id for request in terminal.heard[1:]] == [65534, 0]
 
 
+class TestEvents:
+    def test_an_answer_that_came_too_late_is_no_event(self):
+        with Scripted([option("MAC", "B"), ok(), EVENT]) as terminal, client_of(terminal) as client:
+            client.get_mac()
+            assert client.event(Deadline.after(5)) == EVENT
+
+    def test_silence_is_no_event(self, terminal):
+        with client_of(terminal) as client:
+            assert client.event(Deadline.after(0.05)) is None
+            assert client.usable
+
+    def test_an_answer_to_what_was_never_asked_is_no_event(self):
+        with Scripted([option("MAC", "B"), ok(reply_id=9)]) as terminal, client_of(terminal) as client:
+            client.get_mac()
+            with pytest.raises(DeviceUnreachable) as caught:
+                client.event(Deadline.after(5))
+            assert caught.value.reason == "garbled"
+
+    def test_an_event_of_which_only_half_comes_is_a_failure(self, terminal):
+        terminal.add_user("5", "Ana")
+        with client_of(terminal, timeout=0.3) as client:
+            client.reg_event(1)
+            terminal.switches.delivery = "split-20"
+            terminal.switches.split_delay = 5
+            terminal.punch("5")
+            with pytest.raises(DeviceTimeout):
+                client.event(Deadline.after(20))
+
+    def test_an_event_is_acknowledged_by_its_own_kind_of_frame(self):
+        with Scripted([EVENT, ok()], [ok()]) as terminal, client_of(terminal) as client:
+            client.refresh_data()
+            client.acknowledge()
+            client.refresh_data()
+            assert [(frame.command, frame.reply_id) for frame in terminal.heard] == [
+                (1000, 0),
+                (1013, 1),
+                (2000, 0),
+                (1013, 2),
+            ]
+
+
 class TestTables:
     def prepared(self, size):
         return ok(b"\0" + struct.pack("<III", size, size, 0))
@@ -313,6 +355,16 @@ class TestTables:
     def test_an_absurd_size_is_not_believed(self):
         with pytest.raises(DeviceUnreachable):
             self.read([self.prepared(0xFFFFFFFF)])
+
+
+def test_a_machine_without_free_files_is_told(monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("zk.base.socket", fail)
+
+    with pytest.raises(DeviceUnreachable, match="Too many open files"):
+        Client(Device(id="x", host="127.0.0.1"), Deadline.after(5))
 
 
 def test_closing_twice_is_no_fault(terminal):

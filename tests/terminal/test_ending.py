@@ -54,6 +54,14 @@ class TestDisabling:
         assert lengths(terminal, "DISABLE") == [4, 4]
         assert not terminal.disabled
 
+    def test_a_session_that_disabled_nothing_has_nothing_to_keep(self, start, talk):
+        terminal = start(timed_disable="refuse")
+
+        with talk(terminal) as session:
+            assert not session.keep_disabled(1000)  # without a time it stays disabled
+        with talk(terminal, disable_for=None) as session:
+            assert not session.keep_disabled(1000)
+
     def test_a_refusal_to_be_disabled_again_does_not_forget_that_it_is_disabled(self, terminal, talk):
         terminal.faults.add("DISABLE", "before", "refuse", count=2, skip=1)
         session = talk(terminal)
@@ -210,6 +218,46 @@ class TestLeaving:
 
         with talk(terminal, within=1):
             pass
+
+
+class TestEnablingEarly:
+    def test_the_terminal_is_asked_to_enable_once_and_the_end_takes_the_answer(self, terminal, talk):
+        with talk(terminal) as session:
+            session.begin_to_enable()
+            wait_until(lambda: not terminal.disabled)
+            assert session.owes_enable
+
+        assert session.enabled
+        assert asked(terminal)[-2:] == ["ENABLE", "EXIT"]
+        assert asked(terminal).count("ENABLE") == 1
+
+    @pytest.mark.parametrize("fault", ["reset", "silence", "refuse"])
+    def test_an_early_enable_that_fails_is_tried_once_more_on_a_new_connection(self, terminal, talk, fault):
+        terminal.faults.add("ENABLE", "before", fault)
+
+        with talk(terminal, timeout=0.5) as session:
+            session.begin_to_enable()
+
+        assert session.enabled
+        assert not terminal.disabled
+        assert asked(terminal)[-3:] == ["CONNECT", "ENABLE", "EXIT"]
+
+    def test_on_a_broken_connection_nothing_is_asked_early(self, terminal, talk):
+        terminal.faults.add("GET_FREE_SIZES", "after", "reset")
+
+        with talk(terminal) as session:
+            with suppress(TerminalError):
+                session.count()
+            session.begin_to_enable()
+
+        assert session.enabled
+        assert asked(terminal).count("ENABLE") == 1
+
+    def test_a_session_that_disabled_nothing_enables_nothing(self, terminal, talk):
+        with talk(terminal, disable_for=None) as session:
+            session.begin_to_enable()
+
+        assert "ENABLE" not in asked(terminal)
 
 
 class TestDebts:
