@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import socket
@@ -27,6 +28,7 @@ CAPACITY = 65_000
 ANSWER_TIMEOUT_S = 300.0
 #: Mosquitto as a site would set it where a thousand requests come at once: its default queue holds 1,000.
 BROKER_LINES = ("max_queued_messages 100000", "max_inflight_messages 100", "set_tcp_nodelay true")
+_NUMBERS = itertools.count(1)
 #: No visits in between: they would be counted with the requests. The queue takes the longest burst.
 DAEMON = {"probe_interval": 0, "queue_limit": 100_000}
 
@@ -109,7 +111,6 @@ class Caller:
         self._news = threading.Condition()
         self._asked: dict[str, float] = {}
         self._answered: dict[str, tuple[float, int]] = {}
-        self._number = 0
         self._client.connect(HOST, port)
         subscribed = threading.Event()
         self._client.on_subscribe = lambda *_: subscribed.set()
@@ -130,9 +131,9 @@ class Caller:
 
     def ask(self, device: str) -> str:
         """Publish a create of a new user; the request_id. Returns without waiting."""
-        self._number += 1
-        name = f"z{self._number}"
-        body = {"user_id": name, "name": f"Usuario {self._number}", "password": "1234", "request_id": name}
+        number = next(_NUMBERS)
+        name = f"z{number}"
+        body = {"user_id": name, "name": f"Usuario {number}", "password": "1234", "request_id": name}
         payload = json.dumps(body)
         self._asked[name] = time.perf_counter()
         self._client.publish(f"zk/{device}/users/create", payload, 1)
