@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import queue
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from random import Random
 from typing import Any
 
 from tests.simulator.pyzk_client import pyzk
-from tests.torture.world import World
+from tests.torture.world import BUDGET_S, TIMEOUT_S, World
 from zkbridge.simulator import SimulatedTerminal
 
 #: The frames of a session, and how often each is chosen.
@@ -52,6 +53,8 @@ FOREIGN_TIMEOUT_S = 2
 FOREIGNERS_AT_ONCE = 2
 #: If the chosen frame does not come, the daemon is killed where it stands.
 FRAME_PATIENCE_S = 2.5
+#: What the bridge tells a terminal that takes a time with DISABLE.
+DISABLED_S = BUDGET_S + TIMEOUT_S
 
 
 class Breakage:
@@ -66,6 +69,8 @@ class Breakage:
         self._over = threading.Event()
         self._order = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
+        #: From the simulator's thread: what is to be done in so many seconds.
+        self._inbox: queue.SimpleQueue[tuple[float, Callable[[], None]]] = queue.SimpleQueue()
         self._foreign: list[threading.Thread] = []
         self._powered_off: set[str] = set()
         self._began = time.time()
@@ -78,6 +83,8 @@ class Breakage:
 
     def tick(self) -> None:
         """Do what is due."""
+        while not self._inbox.empty():
+            self._later(*self._inbox.get())
         while self._due and self._due[0][0] <= time.time():
             heapq.heappop(self._due)[2]()
         for name, terminal in self._world.terminals.items():
@@ -111,6 +118,7 @@ class Breakage:
             (self._kill, kills),
             (self._terminate, kills / 10),
             (self._pause, kills / 10),
+            (self._pause_at_a_frame, kills / 10),
             (self._kill_broker, kills / 10),
             (self._pause_broker, kills / 15),
             (self._fault, seconds * 1.2),
@@ -171,6 +179,25 @@ class Breakage:
     def _pause(self) -> None:
         if self._world.keeper.pause():
             self._later(self._random.choice([0.2, 1, 3, 8]), self._resume)
+
+    def _pause_at_a_frame(self) -> None:
+        """SIGSTOP in mid-session for longer than the terminal stays disabled, and somebody comes to the keypad."""
+        done = threading.Event()
+        name, terminal = self._somewhere()
+        frame, when = self._frame(), self._random.choice(["before", "after"])
+        seconds = self._random.choice([DISABLED_S - 0.5, DISABLED_S + 1.5])
+        person = self._world.persons[name]
+
+        def strike(_: object) -> None:
+            if done.is_set() or not self._world.keeper.pause():
+                return
+            done.set()
+            self._world.diary.note(name, f"the daemon is stopped {when} {frame}")
+            self._inbox.put((DISABLED_S + 0.5, person.act))
+            self._inbox.put((seconds, self._resume))
+
+        terminal.faults.add(frame, when, strike)
+        self._later(FRAME_PATIENCE_S, done.set)
 
     def _resume(self) -> None:
         self._world.keeper.resume()
