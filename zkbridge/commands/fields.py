@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from zkbridge.contract.errors import FieldFault
@@ -105,13 +105,72 @@ def _instant(value: object) -> datetime:
     return instant
 
 
-UserId = Annotated[str, BeforeValidator(_user_id)]
-Name = Annotated[str, BeforeValidator(_name)]
-Password = Annotated[str, BeforeValidator(_text)]
-Privilege = Annotated[int, BeforeValidator(_privilege)]
-Card = Annotated[int, BeforeValidator(_card)]
-RequestId = Annotated[str, BeforeValidator(_request_id)]
-Instant = Annotated[datetime, BeforeValidator(_instant)]
+def _described(description: str, *types: str, **rules: Any) -> WithJsonSchema:
+    """What the validator beside it takes, for the description that machines read."""
+    kinds: str | list[str] = types[0] if len(types) == 1 else list(types)
+    return WithJsonSchema({"type": kinds, "description": description, **rules})
+
+
+UserId = Annotated[
+    str,
+    BeforeValidator(_user_id),
+    _described("Trimmed, not empty, no control characters.", "string", "integer", examples=["123"]),
+]
+Name = Annotated[
+    str,
+    BeforeValidator(_name),
+    _described("Trimmed, not empty, no control characters.", "string", "number", examples=["Juan Perez"]),
+]
+Password = Annotated[
+    str,
+    BeforeValidator(_text),
+    _described("A PIN; never in a reply or a log.", "string", "integer", format="password", examples=["1234"]),
+]
+Privilege = Annotated[
+    int,
+    BeforeValidator(_privilege),
+    _described(
+        "0 user, 14 administrator; a numeric string counts.",
+        "integer",
+        "string",
+        enum=[USER, ADMINISTRATOR, str(USER), str(ADMINISTRATOR)],
+        examples=[USER],
+    ),
+]
+Card = Annotated[
+    int,
+    BeforeValidator(_card),
+    _described(
+        "A numeric string counts; an empty one is 0. Never in a log.",
+        "integer",
+        "string",
+        minimum=0,
+        maximum=MAX_CARD,
+        pattern=r"^\s*[0-9]*\s*$",
+        examples=[12345],
+    ),
+]
+RequestId = Annotated[
+    str,
+    BeforeValidator(_request_id),
+    _described(
+        "Printable characters; comes back in the reply, and makes the request repeatable.",
+        "string",
+        minLength=1,
+        maxLength=MAX_REQUEST_ID,
+        examples=["r-1"],
+    ),
+]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    _described(
+        "ISO 8601 with an offset; past it the request is not executed.",
+        "string",
+        format="date-time",
+        examples=["2030-01-31T08:00:00+00:00"],
+    ),
+]
 
 
 def read_request_id(body: object) -> str | None:
