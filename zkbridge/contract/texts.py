@@ -60,6 +60,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "La tabla de usuarios del dispositivo {host}:{port} no se pudo leer: {detail}.",
         "The user table of device {host}:{port} could not be read: {detail}.",
     ),
+    "device_rejected.log": (
+        "El registro de asistencia del dispositivo {host}:{port} no se pudo leer: {detail}.",
+        "The attendance log of device {host}:{port} could not be read: {detail}.",
+    ),
+    "device_rejected.templates": (
+        "Las huellas del dispositivo {host}:{port} no se pudieron leer: {detail}.",
+        "The fingerprints of device {host}:{port} could not be read: {detail}.",
+    ),
     "device_rejected.not_kept": (
         "El dispositivo {host}:{port} aceptó el usuario pero no lo guardó.",
         "Device {host}:{port} accepted the user but did not keep it.",
