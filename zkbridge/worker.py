@@ -339,7 +339,7 @@ class Worker:
             visit.count_before = len(session.users())
         self._ledger.running((task.request.id, change.intent) for task, change in changes)
         for task, change in changes:
-            if visit.written and session.disabled_for() >= self._config.session_budget:
+            if session.lapsed or (visit.written and session.disabled_for() >= self._config.session_budget):
                 return False
             self._apply(visit, task, change)
         return session.disabled_for() < self._config.session_budget

@@ -95,6 +95,11 @@ class Conversation:
         """The seconds since the terminal said that it is disabled; 0 while it is not."""
         return 0.0 if self._disabled_at is None else time.monotonic() - self._disabled_at
 
+    @property
+    def lapsed(self) -> bool:
+        """Whether the time for which it was disabled is over: somebody may be using the terminal again."""
+        return self._disabled_until is not None and time.monotonic() >= self._disabled_until
+
     def keep_disabled(self, at_least: float) -> bool:
         """Disable again if the time for which that was done ends within some seconds; whether it was needed.
 
