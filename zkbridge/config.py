@@ -67,9 +67,13 @@ def _device_id(text: str) -> str:
 
 def _encoding(text: str) -> str:
     try:
-        return codecs.lookup(text).name
+        found = codecs.lookup(text)
+        # Records are ended by NUL and hold digits as ASCII: what writes these otherwise (utf-16, hex) is no use.
+        if "A1".encode(found.name) == b"A1":
+            return found.name
     except LookupError:
-        raise _rule(f"{text!r} is not a known encoding (for example utf-8, cp1252, cp1256, gbk)") from None
+        pass
+    raise _rule(f"{text!r} is not a known encoding of text (for example utf-8, cp1252, cp1256, gbk)")
 
 
 def _host(value: object) -> object:

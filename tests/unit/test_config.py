@@ -70,6 +70,8 @@ def test_the_example_shows_every_key_with_its_default():
         (MINIMAL + "language: fr", "language: must be 'es' or 'en'"),
         (MINIMAL + "log: {level: loud}", "log.level: must be 'debug', 'info', 'warning' or 'error'"),
         ("devices: {x: {host: h, encoding: klingon}}", "devices.x.encoding: 'klingon' is not a known encoding"),
+        ("devices: {x: {host: h, encoding: utf-16}}", "devices.x.encoding: 'utf-16' is not a known encoding of text"),
+        ("devices: {x: {host: h, encoding: hex}}", "devices.x.encoding: 'hex' is not a known encoding of text"),
         ("devices: {x: {host: h, record: 5}}", "devices.x.record: must be 'auto', 72 or 28"),
         ("devices: {x: {host: h, comm_key_file: gone}}", "devices.x.comm_key_file: gone: No such file"),
         ("- a\n- b\n", "must be a mapping with keys such as mqtt and devices"),
