@@ -12,8 +12,9 @@ from functools import partial
 
 import zkbridge
 from zkbridge import config as configuration
+from zkbridge.changes import Changes, compare
 from zkbridge.commands import commands
-from zkbridge.config import Config
+from zkbridge.config import Config, ConfigError
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, Internal
 from zkbridge.contract.messages import Message, Publication, encode, failed, parse_object
 from zkbridge.contract.topics import BRIDGE, Topics
@@ -35,6 +36,8 @@ DEAF_AFTER_S = 75.0
 FORGET_FIRST_S, FORGET_S = 60.0, 3600.0
 #: Seconds after an answer until the write-ahead log is emptied of what was asked.
 SCRUB_AFTER_S = 1.0
+#: Seconds between looks whether the bridge ends, while a worker finishes what is in hand.
+LEAVING_S = 0.2
 #: Seconds for what is owed to reach the broker when the bridge stops.
 FAREWELL_S = 5.0
 #: The first look at the terminals is spread over this many seconds for each hundred of them.
@@ -60,8 +63,11 @@ class Bridge:
         self.failure: BaseException | None = None
         self._states: dict[str, bytes] = {}
         self._states_lock = threading.Lock()
+        #: One change of the parts at a time; and none while messages are being handed from one to the other.
+        self._changing = threading.Lock()
+        self._handing_over = threading.Lock()
         self._protocol: ProtocolName | None = None
-        self._upkeep = Upkeep(died=self._part_died)
+        self._upkeep = Upkeep(died=self.fail)
         self._ledger = Ledger(configuration.state_dir(config))
         filters = self._filters()
         self._mqtt = Mqtt(
@@ -70,12 +76,12 @@ class Bridge:
             filters=filters,
             watched=[self._topics.state],
             will=self._state("offline"),
-            died=self._part_died,
+            died=self.fail,
             hearing=Hearing(self._echoes(), spoken=[self._topics.state, self._topics.info]),
         )
-        self._outbox = Outbox(self._ledger, self._mqtt.publish, died=self._part_died)
+        self._outbox = Outbox(self._ledger, self._mqtt.publish, died=self.fail)
         left = self._ledger.unfinished()
-        self._workers = self._make_workers({request.device for request in left if request.tried})
+        self._workers = self._make_workers(config.devices, left)
         self._intake = Intake(
             config,
             self._ledger,
@@ -95,8 +101,37 @@ class Bridge:
         self._upkeep.start()
         self._mqtt.start()
 
+    def reload(self, config: Config) -> Changes:
+        """Take over devices that were added, removed or changed, and tell what became of them.
+
+        Returns when a device that was removed or changed has finished what was in hand; what waits is answered
+        `device_not_found`, or done with the new settings. Raises ConfigError if anything else differs, and then
+        nothing has changed. A bridge that is told to end meanwhile leaves the rest to its next start.
+        """
+        with self._changing:
+            changes = compare(self._config, config)
+            if changes.need_restart:
+                raise ConfigError(list(changes.need_restart))
+            leaving = [self._workers[device] for device in (*changes.removed, *changes.changed)]
+            for worker in leaving:
+                worker.stop()
+            self._take_over(config, changes.added)
+            if self._have_left(leaving):
+                self._replace(changes)
+        return changes
+
+    def fail(self, error: BaseException) -> None:
+        """A part died: the whole ends."""
+        self.failure = self.failure or error
+        self.ended.set()
+
     def stop(self) -> None:
         """Finish what is in hand, send what is owed, say offline, and leave the rest on disk."""
+        self.ended.set()
+        with self._changing:
+            self._stop_parts()
+
+    def _stop_parts(self) -> None:
         self._intake.stop()
         for worker in self._workers.values():
             worker.stop()
@@ -132,7 +167,8 @@ class Bridge:
 
     def receive(self, messages: Iterable[Message]) -> None:
         """Keep messages from the broker."""
-        self._intake.receive(messages)
+        with self._handing_over:
+            self._intake.receive(messages)
 
     def next_connection(self) -> int:
         """The number of the next connection."""
@@ -196,8 +232,56 @@ class Bridge:
             return own
         return own | {self._topics.command("+", name): self._topics.command(BRIDGE, name) for name in self._commands}
 
-    def _make_workers(self, unsettled: set[str]) -> dict[str, Worker]:
-        owing = self._ledger.debts() | unsettled
+    def _take_over(self, config: Config, added: Iterable[str]) -> None:
+        """From now on this configuration counts; a device that leaves takes nothing on."""
+        listens_otherwise = config.mqtt.unknown_devices == "ignore" and list(config.devices) != list(
+            self._config.devices
+        )
+        with self._handing_over:
+            self._config = config
+            self._workers = self._workers | self._make_workers(added, ())
+            filters = self._filters()
+            self._intake.reload(config, subscribed=[*filters, self._topics.state])
+        if listens_otherwise:
+            self._mqtt.listen_to(filters)
+        self._mqtt.publish(None, self._info())
+        self._schedule_visits(added)
+
+    def _have_left(self, leaving: Iterable[Worker]) -> bool:
+        """Wait until the workers have finished what is in hand; False if the bridge ends before."""
+        return all(self._has_left(worker) for worker in leaving)
+
+    def _has_left(self, worker: Worker) -> bool:
+        while not worker.join(LEAVING_S):
+            if self.ended.is_set():
+                return False
+        return True
+
+    def _replace(self, changes: Changes) -> None:
+        """New workers for devices that changed, none for those that were removed; nobody's request is forgotten."""
+        gone = (*changes.removed, *changes.changed)
+        for device in changes.removed:
+            if self._workers[device].owes_enable:
+                log.warning("device=%s is removed, but may still be disabled until it enables itself", device)
+        with self._handing_over:
+            left = [request for request in self._ledger.unfinished() if request.device in gone]
+            staying = {id_: worker for id_, worker in self._workers.items() if id_ not in changes.removed}
+            self._workers = staying | self._make_workers(changes.changed, left)
+            self._resume(left)
+        self._note_answers()
+        for device in changes.removed:
+            self._forget_availability(device)
+        self._schedule_visits(changes.changed)
+
+    def _forget_availability(self, device: str) -> None:
+        """Clear what the broker has retained; again on every connect, for it may be away just now."""
+        with self._states_lock:
+            self._states[device] = b""
+        self._mqtt.publish(None, Publication(self._topics.availability(device), b"", retain=True))
+
+    def _make_workers(self, devices: Iterable[str], left: Iterable[Request]) -> dict[str, Worker]:
+        """A worker for each; what earlier ones left tells which terminals may still be disabled."""
+        owing = self._ledger.debts() | {request.device for request in left if request.tried}
         return {
             device.id: Worker(
                 device,
@@ -207,10 +291,10 @@ class Bridge:
                 answered=self._note_answers,
                 available=self._note_availability,
                 owing=self._note_debt,
-                died=self._part_died,
+                died=self.fail,
                 owes_enable=device.id in owing,
             )
-            for device in self._config.devices.values()
+            for device in map(self._config.devices.__getitem__, devices)
         }
 
     def _resume(self, left: list[Request]) -> None:
@@ -222,7 +306,7 @@ class Bridge:
             else:
                 self._give_up(request)
         for device, requests in by_device.items():
-            log.info("device=%s resumes %d requests of an earlier run", device, len(requests))
+            log.info("device=%s resumes %d requests", device, len(requests))
             self._workers[device].submit(requests)
 
     def _give_up(self, request: Request) -> None:
@@ -238,18 +322,30 @@ class Bridge:
 
     def _schedule(self) -> None:
         """Look at every terminal, one after the other; forget what is old; show the broker that we live."""
-        spread = SPREAD_PER_HUNDRED_S * len(self._workers) / 100
-        for worker in self._workers.values():
-            if self._config.probe_interval or worker.owes_enable:
-                # Debts first; the rest at random moments, so that not all terminals are called at once.
-                first = 0.0 if worker.owes_enable else random.uniform(0, spread)  # noqa: S311 - only spreads the load
-                self._upkeep.later(("visit", worker.device.id), first, partial(self._visit, worker))
+        self._schedule_visits(self._workers)
         self._upkeep.later("forget", FORGET_FIRST_S, self._forget)
         self._upkeep.later("pulse", PULSE_S, self._pulse)
 
-    def _visit(self, worker: Worker) -> float | None:
+    def _schedule_visits(self, devices: Iterable[str]) -> None:
+        """Debts first; the rest at random moments, so that not all terminals are called at once."""
+        workers = [self._workers[device] for device in devices]
+        spread = SPREAD_PER_HUNDRED_S * len(workers) / 100
+        probe_s = self._config.probe_interval
+        for worker in workers:
+            id_ = worker.device.id
+            first = 0.0 if worker.owes_enable else random.uniform(0, spread)  # noqa: S311 - only spreads the load
+            if probe_s or worker.owes_enable:
+                self._upkeep.later(("first visit", id_), first, partial(self._visit, id_))
+            if probe_s:
+                self._upkeep.later(("visit", id_), first + probe_s, partial(self._visit, id_, again_s=probe_s))
+
+    def _visit(self, device: str, *, again_s: float | None = None) -> float | None:
+        """Have a device looked at; a device that was removed, never again."""
+        worker = self._workers.get(device)
+        if worker is None:
+            return None
         worker.visit()
-        return self._config.probe_interval or None
+        return again_s
 
     def _forget(self) -> float:
         settings = self._config.ledger
@@ -277,7 +373,7 @@ class Bridge:
 
     def _note_debt(self, device: str, tries: int) -> None:
         pause = min(DEBT_FIRST_S * 2 ** min(tries, 10), DEBT_MOST_S)
-        self._upkeep.later(("debt", device), pause, self._workers[device].visit)
+        self._upkeep.later(("debt", device), pause, partial(self._visit, device))
 
     def _note_availability(self, device: str, reason: str | None) -> None:
         state = {"state": "online"} if reason is None else {"state": "offline", "reason": reason}
@@ -307,7 +403,3 @@ class Bridge:
             "instance": self.instance,
         }
         return Publication(self._topics.info, encode(info), retain=True)
-
-    def _part_died(self, error: BaseException) -> None:
-        self.failure = self.failure or error
-        self.ended.set()

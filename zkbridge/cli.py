@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zkbridge.bridge import Bridge
     from zkbridge.config import Config
     from zkbridge.notify import Notifier
+    from zkbridge.reload import Reloader
 
 #: Exit codes: a part failed; the configuration is wrong. Stopping as asked is 0.
 FAILED, WRONG_CONFIGURATION = 1, 2
@@ -62,7 +63,7 @@ def main() -> None:
     help="The configuration file.",
 )
 def run(path: Path) -> None:
-    """Run the daemon until it is told to stop."""
+    """Run the daemon until it is told to stop; SIGHUP makes it read its file again."""
     from zkbridge import config as configuration  # noqa: PLC0415 - `--help` should not wait for it
     from zkbridge.logs import set_up  # noqa: PLC0415 - as above
 
@@ -73,14 +74,15 @@ def run(path: Path) -> None:
             click.echo(str(fault), err=True)
         sys.exit(WRONG_CONFIGURATION)
     set_up(config.log)
-    sys.exit(_serve(config))
+    sys.exit(_serve(config, path))
 
 
-def _serve(config: Config) -> int:
+def _serve(config: Config, path: Path) -> int:
     """The daemon's life; the exit code."""
     from zkbridge.bridge import Bridge  # noqa: PLC0415 - as above
     from zkbridge.ledger import LedgerInUse, LedgerTooNew, LedgerUnavailable  # noqa: PLC0415 - as above
     from zkbridge.notify import Notifier  # noqa: PLC0415 - as above
+    from zkbridge.reload import Reloader  # noqa: PLC0415 - as above
 
     try:
         bridge = Bridge(config)
@@ -91,25 +93,29 @@ def _serve(config: Config) -> int:
     def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
         bridge.ended.set()
 
+    notifier = Notifier()
+    reloader = Reloader(path, bridge, notifier)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_stop)
-    notifier = Notifier()
+    signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
     bridge.start()
     notifier.ready(bridge.status())
-    _watch(bridge, notifier)
+    reloader.start()
+    _watch(bridge, notifier, reloader)
     notifier.stopping()
     if bridge.failure is not None:
         _abandon(bridge)
+    reloader.stop()
     bridge.stop()
     return 0
 
 
-def _watch(bridge: Bridge, notifier: Notifier) -> None:
+def _watch(bridge: Bridge, notifier: Notifier, reloader: Reloader) -> None:
     """Wait for the end; in between tell systemd's watchdog that all is well, if it is."""
     interval = notifier.interval()
     while not bridge.ended.wait(interval):
         if bridge.is_well():
-            notifier.alive(bridge.status())
+            notifier.alive(reloader.status())
 
 
 def _abandon(bridge: Bridge) -> NoReturn:

@@ -67,6 +67,11 @@ class Intake:
         self._answered = answered
         self._stopping = threading.Event()
 
+    def reload(self, config: Config, *, subscribed: Iterable[str]) -> None:
+        """Judge by another configuration from now on; not while `receive` runs."""
+        self._config = config
+        self._subscribed = tuple(subscribed)
+
     def stop(self) -> None:
         """From now on new requests are answered busy."""
         self._stopping.set()

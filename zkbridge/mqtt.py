@@ -102,6 +102,7 @@ class _Life:
     accepted_at: float | None = None
     largest: int | None = None
     resumed: bool = False
+    wanted: tuple[str, ...] = ()
     ready: bool = False
     refused: str | None = None
     version_refused: bool = False
@@ -139,6 +140,7 @@ class Mqtt:
         self._tokens: dict[int, tuple[int | None, str]] = {}
         self._stop = threading.Event()
         self._drop = threading.Event()
+        self._listens_anew = threading.Event()
         self._idle = threading.Condition()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
@@ -166,6 +168,12 @@ class Mqtt:
         if self.is_connected:
             self._out.append((token, publication))
             self._wake()
+
+    def listen_to(self, filters: Iterable[str]) -> None:
+        """Subscribe to these commands, and to no others, from now on; this connection stays."""
+        self._filters = tuple(filters)
+        self._listens_anew.set()
+        self._wake()
 
     def reconnect(self) -> None:
         """End this connection and make a new one: it shows no sign of life."""
@@ -327,6 +335,7 @@ class Mqtt:
             if events.get(sock.fileno(), 0) & ~select.POLLOUT:
                 self._read(life, sock)
             if life.ready:
+                self._listen_anew(life)
                 self._say_probes(self._hearing.look())
             self._send_waiting(life)
             if life.client.want_write():
@@ -472,7 +481,8 @@ class Mqtt:
         self._subscribe(life)
 
     def _subscribe(self, life: _Life) -> None:
-        wanted = [*self._filters, *sorted(self._watched)]
+        life.wanted = (*self._filters, *sorted(self._watched))
+        wanted = list(life.wanted)
         before = (self._hooks.recall("filters") or "").split()
         if gone := [known for known in before if known not in wanted]:
             life.client.unsubscribe(gone)
@@ -485,12 +495,18 @@ class Mqtt:
         if before != wanted:
             self._hooks.remember("filters", " ".join(wanted))
 
+    def _listen_anew(self, life: _Life) -> None:
+        if self._listens_anew.is_set():
+            self._listens_anew.clear()
+            self._subscribe(life)
+
     def _on_subscribe(self, life: _Life, reasons: list[ReasonCode]) -> None:
         """Only now can anybody be heard: whoever sees `online` may rely on that."""
-        wanted = [*self._filters, *sorted(self._watched)]
-        for wish, reason in zip(wanted, reasons, strict=False):
+        for wish, reason in zip(life.wanted, reasons, strict=False):
             if reason.is_failure:
                 log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
+        if life.ready:
+            return  # it was only what a reload wants to hear
         where = (self._settings.host, self._settings.port, life.protocol, "resumed" if life.resumed else "new")
         log.info("connected to %s:%d by MQTT %s, %s session", *where)
         life.ready = True

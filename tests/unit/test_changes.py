@@ -1,0 +1,55 @@
+"""What a reload finds different between two configurations."""
+
+from pathlib import Path
+
+from zkbridge.changes import compare
+from zkbridge.config import Config
+
+
+def config(devices, **more):
+    return Config.model_validate({"devices": devices, **more})
+
+
+OLD = {"stays": {"host": "a"}, "moves": {"host": "b"}, "goes": {"host": "c"}}
+
+
+def test_devices_are_told_apart_by_what_became_of_them():
+    changes = compare(config(OLD), config({"comes": {"host": "d"}, "moves": {"host": "z"}, "stays": {"host": "a"}}))
+
+    assert (changes.added, changes.removed, changes.changed) == (("comes",), ("goes",), ("moves",))
+    assert changes.need_restart == ()
+    assert str(changes) == "added: comes; removed: goes; changed: moves"
+
+
+def test_a_new_communication_key_is_a_change():
+    assert compare(config({"p": {"host": "a"}}), config({"p": {"host": "a", "comm_key": 7}})).changed == ("p",)
+
+
+def test_a_file_that_says_the_same_changes_nothing():
+    changes = compare(config(OLD), config(dict(reversed(OLD.items()))))
+
+    assert str(changes) == "nothing changed"
+    assert changes.need_restart == ()
+
+
+def test_every_other_key_is_named_and_never_its_value():
+    new = config(
+        OLD,
+        mqtt={"host": "elsewhere", "password": "s3cret", "tls": {"ca_file": Path("ca.crt")}},
+        retry={"attempts": 7},
+        policy={"commands": ["users/create"]},
+        language="en",
+    )
+
+    assert [str(fault) for fault in compare(config(OLD), new).need_restart] == [
+        f"{path}: has changed, which needs a restart"
+        for path in (
+            "mqtt.host",
+            "mqtt.port",
+            "mqtt.password",
+            "mqtt.tls",
+            "retry.attempts",
+            "language",
+            "policy.commands",
+        )
+    ]
