@@ -154,12 +154,13 @@ class Customer:
         try:
             topic = COMMAND.format(message.wish.device)
             self._ear.publish(topic, message.payload, retain=message.retain, timeout=PUBACK_S, **options)
+            confirmed_at: float | None = time.time()
         except AssertionError:
             self.unconfirmed += 1
+            confirmed_at = None
         broke = connected and len(self._ear.disconnections) != breaks
-        self._post.sent(
-            message.inquiry, Ask(at, self.name, correlation=message.correlation, resent=broke, again=job.again)
-        )
+        ask = Ask(at, self.name, message.correlation, confirmed_at, resent=broke, again=job.again)
+        self._post.sent(message.inquiry, ask)
 
 
 class Crowd:

@@ -51,7 +51,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Ask:
-    """One message to the bridge.
+    """One message to the bridge; `confirmed_at` is the broker's PUBACK (None: it was late, or is not known).
 
     `resent` says that the connection broke before the broker's PUBACK: the client's library sent it again, and the
     broker may pass on both. `again` marks a message that was sent because no answer had come.
@@ -60,6 +60,7 @@ class Ask:
     at: float
     caller: str
     correlation: bytes | None = None
+    confirmed_at: float | None = None
     resent: bool = False
     again: bool = False
 
@@ -160,6 +161,20 @@ class TerminalEnd:
     longest_allowed_s: float | None = None
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """One answer as the ledger has it: when its message was kept, and when the broker confirmed the answer.
+
+    One that needed no request (invalid, expired, busy) has only its correlation data to be known by.
+    """
+
+    device: str | None
+    request_id: str | None
+    correlation: bytes | None
+    kept_at: float
+    sent_at: float | None
+
+
 @dataclass
 class LedgerEnd:
     """What is on disk after the daemon's end."""
@@ -167,6 +182,7 @@ class LedgerEnd:
     unfinished: list[str] = field(default_factory=list)
     owed: int = 0
     debts: list[str] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
     modes: dict[str, int] = field(default_factory=dict)
     #: Secrets that were found, as `where: what`, never the secret itself.
     secrets: list[str] = field(default_factory=list)

@@ -5,7 +5,7 @@ The promises are those of `docs/contract.md`; a finding's kind is what the run c
 | rule | promise | finding |
 |---|---|---|
 | every wish has an answer at the end, and every message with correlation data one that carries it | 5: after a crash every accepted request ends with its answer; 4: correlation data comes back | lost |
-| nobody has to ask again, unless the broker was killed meanwhile and may have lost what it had confirmed | 5: acknowledged only once on disk; published until confirmed | lost |
+| nobody has to ask again, unless the broker was killed just after it had confirmed that message or its answer | 5: acknowledged only once on disk; published until confirmed | lost |
 | the ledger holds no unfinished request and no owed answer at the end | 5: as above | lost |
 | no user_id is on a terminal twice | 5: the terminal holds the user exactly once | doubled |
 | success: that user is on the terminal, with exactly these fields and the device's group | 5: one honest answer | wrong |
@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.torture.history import GOOD, Answer, Held, History, Inquiry, Kind, TerminalEnd, User, Wish
+from tests.torture.history import GOOD, Answer, Ask, Delivery, Held, History, Inquiry, Kind, TerminalEnd, User, Wish
 
 Verdict = Literal["lost", "doubled", "wrong", "left disabled"]
 
@@ -99,16 +99,51 @@ def _judge_answers(wish: Wish, history: History) -> Iterator[Finding]:
         if not inquiry.answers and (wish.kind is not Kind.RETAINED or not broker_lost(history, first, _end(history))):
             yield Finding("lost", f"{_name(inquiry)} was never answered", wish.number, wish.device)
         for ask in inquiry.asks:
-            if ask.again and not broker_lost(history, first, ask.at) and not _is_nameless(inquiry):
-                sentence = f"{_name(inquiry)} had to be asked again, and no broker was killed meanwhile"
+            if ask.again and not _is_nameless(inquiry) and not _broker_is_to_blame(wish, inquiry, history):
+                sentence = f"{_name(inquiry)} had to be asked again, and no broker was killed when that mattered"
                 yield Finding("lost", sentence, wish.number, wish.device)
         yield from _judge_correlation(wish, inquiry, history)
+
+
+def _broker_is_to_blame(wish: Wish, inquiry: Inquiry, history: History) -> bool:
+    """Whether the broker lost one of the first messages, or the answer to it."""
+    return any(_was_lost_by_broker(wish, inquiry, ask, history) for ask in inquiry.asks if not ask.again)
+
+
+def _was_lost_by_broker(wish: Wish, inquiry: Inquiry, ask: Ask, history: History) -> bool:
+    """Whether the broker was killed just after it confirmed this message, or the answer to it, and forgot that."""
+    later = min((again.at for again in inquiry.asks if again.again), default=_end(history))
+    deliveries = [
+        delivery
+        for delivery in history.ledger.deliveries
+        if delivery.kept_at < later and _is_of(delivery, wish, inquiry, ask)
+    ]
+    if not deliveries and _was_turned_away(wish) and ask.correlation is None:
+        return broker_lost(history, ask.at, later)
+    if not deliveries:
+        return broker_lost(history, ask.at, ask.at if ask.confirmed_at is None else ask.confirmed_at)
+    return any(
+        delivery.sent_at is not None and broker_lost(history, delivery.sent_at, delivery.sent_at)
+        for delivery in deliveries
+    )
+
+
+def _is_of(delivery: Delivery, wish: Wish, inquiry: Inquiry, ask: Ask) -> bool:
+    if ask.correlation is not None:
+        return delivery.correlation == ask.correlation
+    is_named = inquiry.request_id is not None and delivery.request_id == inquiry.request_id
+    return is_named and delivery.device == wish.device
+
+
+def _was_turned_away(wish: Wish) -> bool:
+    """Whether it never became a request, so that the ledger cannot tell its answers from others."""
+    return wish.kind in {Kind.INVALID, Kind.EXPIRED, Kind.UNKNOWN} or "busy" in wish.codes
 
 
 def _judge_correlation(wish: Wish, inquiry: Inquiry, history: History) -> Iterator[Finding]:
     came_back = {answer.correlation for answer in inquiry.answers}
     for ask in inquiry.asks:
-        if ask.correlation is None or ask.correlation in came_back or broker_lost(history, ask.at, _end(history)):
+        if ask.correlation is None or ask.correlation in came_back or _was_lost_by_broker(wish, inquiry, ask, history):
             continue
         sentence = f"{_name(inquiry)}: a copy's correlation data {ask.correlation!r} never came back"
         yield Finding("lost", sentence, wish.number, wish.device)

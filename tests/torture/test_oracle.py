@@ -1,6 +1,7 @@
 """The torture's oracle catches every kind of broken promise, and lets an honest bridge pass."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.torture.history import (
     Answer,
     Ask,
+    Delivery,
     Held,
     History,
     Inquiry,
@@ -56,12 +58,18 @@ def wish(*inquiries: Inquiry, number: int = 0, kind: Kind = Kind.UNIQUE, user: U
     return Wish(number, kind, DEVICE, user, expected, inquiries=list(inquiries), **more)
 
 
-def history(*wishes: Wish, held: tuple[User, ...] = (ANA,), own: tuple[User, ...] = (GUARD,), **more) -> History:
+def history(
+    *wishes: Wish,
+    held: tuple[User, ...] = (ANA,),
+    own: tuple[User, ...] = (GUARD,),
+    deliveries: Sequence[Delivery] = (),
+    **more,
+) -> History:
     """What honest terminals and ledgers look like, with these users beside the guard."""
     own_held = [Held(user, 1 + number) for number, user in enumerate(own)]
     asked_held = [Held(user, 10 + number) for number, user in enumerate(held)]
     terminal = TerminalEnd(held=[*own_held, *asked_held], own=own_held, longest_allowed_s=6.0)
-    ledger = LedgerEnd(modes={"ledger.db": 0o600, "ledger.db-wal": 0o600})
+    ledger = LedgerEnd(deliveries=list(deliveries), modes={"ledger.db": 0o600, "ledger.db-wal": 0o600})
     return History(list(wishes), {DEVICE: terminal}, ledger, **more)
 
 
@@ -98,8 +106,13 @@ HONEST = {
     "a message without a request_id that the caller's library sent twice": history(
         wish(asked(created(), exists(3), request_id=None, asks=(Ask(1, "c", resent=True),)))
     ),
-    "asked again after the broker was killed": history(
-        wish(asked(created(9), asks=(Ask(1, "c"), Ask(8, "c", again=True)))), broker_losses=[(2, 3)]
+    "asked again after the broker was killed with the message": history(
+        wish(asked(created(9), asks=(Ask(1, "c", None, 2), Ask(8, "c", again=True)))), broker_losses=[(1.5, 3)]
+    ),
+    "asked again after the broker was killed with the answer": history(
+        wish(asked(created(9), asks=(Ask(1, "c", None, 1.1), Ask(8, "c", again=True)))),
+        broker_losses=[(5, 6)],
+        deliveries=[Delivery(DEVICE, "r-1", None, 2, 5.5), Delivery(DEVICE, "r-1", None, 8, 8.5)],
     ),
     "rivals of whom one wins": history(*rivals(asked(created()), asked(exists(), request_id="r-2"))),
     "a request_id with two contents": history(
@@ -150,6 +163,14 @@ BROKEN = {
             ),
             held=(replace(ANA, user_id="1"), replace(ANA, user_id="2")),
             anonymous={DEVICE: [replace(timed_out("none"), caller=caller) for caller in "ab"]},
+        ),
+        ["lost"],
+    ),
+    "a broker killed when the answer had long been delivered": (
+        history(
+            wish(asked(created(9), asks=(Ask(1, "c", None, 1.1), Ask(8, "c", again=True)))),
+            broker_losses=[(5, 6)],
+            deliveries=[Delivery(DEVICE, "r-1", None, 2, 2.5), Delivery(DEVICE, "r-1", None, 8, 8.5)],
         ),
         ["lost"],
     ),

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
-from tests.torture.history import Held, LedgerEnd, Span, TerminalEnd, User
+from tests.torture.history import Delivery, Held, LedgerEnd, Span, TerminalEnd, User
 from tests.torture.plan import PASSWORD_MARK, Place
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
@@ -335,11 +335,19 @@ class World:
             ]
             owed = db.execute("SELECT count(*) FROM answers WHERE owed = 1").fetchone()[0]
             debts = [row[0] for row in db.execute("SELECT device FROM debts")]
+            deliveries = [
+                Delivery(device, request_id, correlation, kept_at, sent_at)
+                for device, request_id, correlation, kept_at, sent_at in db.execute(
+                    "SELECT r.device, r.request_id, a.correlation, a.made_at, a.sent_at"
+                    " FROM answers a LEFT JOIN requests r ON r.id = a.request"
+                )
+            ]
         files = sorted(path for path in self.daemon.state.iterdir() if path.is_file())
         return LedgerEnd(
             unfinished=unfinished,
             owed=owed,
             debts=debts,
+            deliveries=deliveries,
             modes={path.name: path.stat().st_mode & 0o7777 for path in files if path.name.startswith("ledger")},
             secrets=self.secrets_found(secrets),
         )
