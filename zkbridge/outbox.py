@@ -22,6 +22,8 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 3600.0
 #: An answer that the broker refuses is tried again with the next connection, or after this many seconds.
 REFUSED_WAIT_S = 600.0
 DISK_PAUSE_S = 1.0
+#: Seconds until the ledger is looked at unasked: an answer must not wait for ever because nobody said it was there.
+LOOK_EVERY_S = 5.0
 
 
 class Outbox:
@@ -125,8 +127,7 @@ class Outbox:
 
     def _wait(self) -> bool:
         with self._change:
-            self._change.wait_for(self._has_work, self._next_due())
-            if self._next_due() == 0:
+            if not self._change.wait_for(self._has_work, self._next_look()):
                 self._look = True
             return not self._stopping
 
@@ -134,11 +135,11 @@ class Outbox:
         ready = self._online and self._look and self._room > 0
         return bool(self._stopping or self._confirmed or self._refused or ready)
 
-    def _next_due(self) -> float | None:
+    def _next_look(self) -> float:
         """Seconds until an answer that waits may be tried again, if there is anything that could be done then."""
         if not self._online or not self._not_before or self._room <= 0:
-            return None
-        return max(0.0, min(self._not_before.values()) - time.monotonic())
+            return LOOK_EVERY_S
+        return min(LOOK_EVERY_S, max(0.0, min(self._not_before.values()) - time.monotonic()))
 
     def _rest(self) -> None:
         with self._change:

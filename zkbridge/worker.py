@@ -56,6 +56,7 @@ class Task:
     tried: tuple[Any, ...] = ()
     reply: Reply | None = None
     replayed: bool = False
+    blamed: bool = False  # whether a fault of the bridge's own has hit it after it was asked
 
 
 @dataclass
@@ -423,10 +424,13 @@ class Worker:
         self._finish_answered()
 
     def _blame_ourselves(self, fault: Exception) -> None:
+        """Answer what the fault has hit; what the terminal was asked already is first looked for there, once."""
         error_id = secrets.token_hex(4)
         log.error("device=%s error_id=%s a fault of the bridge's own", self.device.id, error_id, exc_info=fault)
         for task in self._in_hand:
-            if task.reply is None:
+            if task.asked and not task.blamed:
+                task.blamed = True
+            elif task.reply is None:
                 task.reply = self._failed(task, Internal(error_id))
         self._finish_answered()
 

@@ -28,10 +28,13 @@ INJECT = Path(__file__).parent / "inject"
 
 @dataclass(frozen=True)
 class Break:
-    """What a daemon's code does wrong, at `module:Class.method`: from the nth call on, so many times."""
+    """What a daemon's code does wrong, at `module:Class.method`: from the nth call on, so many times.
+
+    `set` replaces a constant by `value`, `set back` a clock by one an hour late while the file `value` is there.
+    """
 
     at: str
-    do: Literal["kill", "raise", "hang", "set"]
+    do: Literal["kill", "raise", "hang", "set", "set back"]
     when: Literal["before", "after"] = "before"
     nth: int = 1
     times: int = 1

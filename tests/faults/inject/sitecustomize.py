@@ -31,14 +31,25 @@ def _happen(spec):
     raise RuntimeError(f"broken on purpose at {spec['at']}")
 
 
+def _set_back(clock, flag):
+    """A clock that shows an hour less while a file is there."""
+    return lambda: clock() - (3600 if os.path.exists(flag) else 0)  # noqa: PTH110 - must not import more than it breaks
+
+
 def _break(spec):
     module_name, _, path = spec["at"].partition(":")
     owner = importlib.import_module(module_name)
     *parents, name = path.split(".")
     for parent in parents:
         owner = getattr(owner, parent)
-    value = spec["value"] if spec["do"] == "set" else _broken(getattr(owner, name), spec)
-    setattr(owner, name, value)
+    found = getattr(owner, name)
+    match spec["do"]:
+        case "set":
+            setattr(owner, name, spec["value"])
+        case "set back":
+            setattr(owner, name, _set_back(found, spec["value"]))
+        case _:
+            setattr(owner, name, _broken(found, spec))
 
 
 for _spec in json.loads(os.environ.get("FAULTS_AT", "[]")):

@@ -1,0 +1,204 @@
+"""A part that dies or hangs never leaves a daemon that looks alive and is deaf."""
+
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.faults.site import Break, Site, new_site
+from tests.support.caller import Caller
+from tests.support.fake_broker import FakeBroker
+from tests.support.waiting import wait_until
+
+PARTS = [
+    "zkbridge.mqtt:Mqtt._connect",
+    "zkbridge.mqtt:Mqtt._serve",
+    "zkbridge.mqtt:Mqtt._read",
+    "zkbridge.mqtt:Mqtt._convert",
+    "zkbridge.mqtt:Mqtt._keep",
+    "zkbridge.mqtt:Mqtt._send",
+    "zkbridge.mqtt:Mqtt._on_connect",
+    "zkbridge.mqtt:Mqtt._on_subscribe",
+    "zkbridge.mqtt:Mqtt._on_publish",
+    "zkbridge.bridge:Bridge.retained",
+    "zkbridge.bridge:Bridge.connected",
+    "zkbridge.bridge:Bridge.confirmed",
+    "zkbridge.bridge:Bridge.overheard",
+    "zkbridge.bridge:Bridge._note_answers",
+    "zkbridge.bridge:Bridge._note_availability",
+    "zkbridge.intake:Intake.receive",
+    "zkbridge.intake:Intake._judge",
+    "zkbridge.outbox:Outbox._wait",
+    "zkbridge.outbox:Outbox._settle",
+    "zkbridge.outbox:Outbox._send",
+    "zkbridge.worker:Worker._has_work",
+    "zkbridge.worker:Worker._serve",
+    "zkbridge.worker:Worker._session",
+    "zkbridge.worker:Worker._plan",
+    "zkbridge.worker:Worker._ask",
+    "zkbridge.worker:Worker._confirm",
+    "zkbridge.worker:Worker._finish_answered",
+    "zkbridge.ledger:Ledger.keep",
+    "zkbridge.ledger:Ledger.running",
+    "zkbridge.ledger:Ledger.finish",
+    "zkbridge.ledger:Ledger.sent",
+    "zkbridge.ledger:Ledger.scrub",
+    "zkbridge.upkeep:Upkeep._do",
+]
+#: The watchdog's interval, in microseconds: quick enough for a test.
+WATCHDOG = {"WATCHDOG_USEC": "400000"}
+QUIET_S = 3
+
+
+def _known_to_the_broker(site: Site) -> None:
+    """A broker keeps what is published while the daemon is away only once it knows the daemon's subscriptions."""
+    site.daemon.start()
+    assert site.daemon.stop() == 0
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_fails_heals_or_ends_the_daemon_and_every_request_is_answered(tmp_path, shared_broker, part):
+    with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
+        _known_to_the_broker(site)
+        site.make_daemon(Break(part, "raise")).start(online=False)
+        request = site.user(request_id="r-1")
+        caller.publish(site.topic(), request)
+
+        _as_systemd(site, lambda: site.heard(caller) and "broken on purpose" in site.daemon.log)
+        # And it is well afterwards.
+        second = site.user()
+        caller.publish(site.topic(), second)
+        _as_systemd(site, lambda: _answer_to(second, site, caller))
+
+        site.settle(caller)
+        _assert_true(site, request, site.heard(caller)[0].json)
+        assert _answer_to(second, site, caller)["code"] == "created"
+        site.check(second)
+
+
+def _as_systemd(site: Site, condition: Callable[[], object]) -> None:
+    """Wait, and meanwhile start the daemon again, in good order, when it ends."""
+
+    def reached() -> bool:
+        if not site.daemon.running:
+            assert site.daemon.wait() == 1, site.daemon.log
+            site.make_daemon().start()
+        return bool(condition())
+
+    site.wait(reached, "an answer", 30)
+
+
+def _answer_to(request: dict, site: Site, caller: Caller) -> dict | None:
+    heard = (answer.json for answer in site.heard(caller))
+    return next((one for one in heard if one["success"] and one["data"]["user_id"] == request["user_id"]), None)
+
+
+def _assert_true(site: Site, request: dict, answer: dict) -> None:
+    there = [user for user in site.terminal.users() if user.user_id == request["user_id"]]
+    if answer["success"]:
+        assert len(there) == 1
+        return
+    assert answer["code"] == "internal", site.daemon.log
+    assert f"error_id={answer['error'].rpartition('(')[2][:8]}" in site.daemon.log
+    assert not there
+
+
+# -- what systemd is told --------------------------------------------------------------------------------------------
+
+
+class Systemd:
+    """The other end of sd_notify."""
+
+    def __init__(self) -> None:
+        name = f"zkbridge-test-{uuid.uuid4().hex}"
+        self.environment = {"NOTIFY_SOCKET": f"@{name}", **WATCHDOG}
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._line.bind(f"\0{name}")
+
+    def close(self) -> None:
+        self._line.close()
+
+    def wait_for(self, word: str, *, timeout: float = 20) -> str:
+        """The next message with this word."""
+        self._line.settimeout(timeout)
+        while word not in (said := self._line.recv(4096).decode()):
+            pass
+        return said
+
+    def falls_silent(self, *, within: float = 60) -> None:
+        """Return when no sign of life has come for several of the watchdog's intervals."""
+
+        def silent() -> bool:
+            self._line.settimeout(QUIET_S)
+            try:
+                self._line.recv(4096)
+            except TimeoutError:
+                return True
+            return False
+
+        wait_until(silent, timeout=within, what="the signs of life to end")
+
+
+@pytest.fixture
+def systemd() -> Iterator[Systemd]:
+    systemd = Systemd()
+    yield systemd
+    systemd.close()
+
+
+def test_systemd_hears_of_the_start_of_life_and_of_the_stop(tmp_path, shared_broker, systemd):
+    with new_site(tmp_path, shared_broker.port) as site:
+        site.make_daemon(**systemd.environment).start()
+
+        systemd.wait_for("READY=1")
+        for _ in range(3):
+            assert "requests waiting" in systemd.wait_for("WATCHDOG=1")
+        assert site.daemon.stop() == 0
+        systemd.wait_for("STOPPING=1")
+
+
+HANGING = {
+    "a worker past its deadline": [
+        Break("zkbridge.worker:GRACE_S", "set", value=0.5),
+        Break("zkbridge.terminal.session:Session.users", "hang"),
+    ],
+    "the network thread": [
+        Break("zkbridge.mqtt:SLACK_S", "set", value=0.5),
+        Break("zkbridge.mqtt:Mqtt._keep", "hang"),
+    ],
+    "the upkeep": [
+        Break("zkbridge.upkeep:HUNG_AFTER_S", "set", value=0.5),
+        Break("zkbridge.bridge:SCRUB_AFTER_S", "set", value=0.1),
+        Break("zkbridge.ledger:Ledger.scrub", "hang", nth=2),
+    ],
+}
+
+
+@pytest.mark.parametrize("part", HANGING)
+def test_systemd_hears_nothing_more_when_a_part_hangs(tmp_path, shared_broker, systemd, part):
+    more = {"retry": {"deadline": 3}, "mqtt": {"keepalive": 5}}
+    with new_site(tmp_path, shared_broker.port, **more) as site, site.caller() as caller:
+        site.make_daemon(*HANGING[part], **systemd.environment).start()
+        systemd.wait_for("WATCHDOG=1")
+        request = site.user()
+        caller.publish(site.topic(), request)
+
+        systemd.falls_silent()
+
+        assert site.daemon.running
+        site.daemon.kill()  # as systemd does
+        site.make_daemon().start()
+        assert site.settle(caller)[0].json["code"] == "created"
+        site.check(request)
+
+
+def test_a_broker_that_confirms_nothing_any_more_is_left_for_a_new_connection(tmp_path):
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        pulse = Break("zkbridge.bridge:PULSE_S", "set", value=0.2)
+        site.make_daemon(pulse, Break("zkbridge.bridge:DEAF_AFTER_S", "set", value=1.0)).start()
+        broker.confirms = False
+
+        broker.wait_for_client(2)
+        broker.confirms = True
+        assert "no sign of life" in site.daemon.log
