@@ -17,7 +17,8 @@ from zkbridge.terminal import wire
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.wire import Frame
 
-_READ = 65536
+#: Bytes asked of the system where no more is wanted: a thousand waiting threads must not hold a large buffer each.
+_READ = 2048
 #: The longest datagram there is; a shorter buffer would cut one in silence.
 _DATAGRAM = 65535
 #: A dead connection that nobody talks on is noticed in about 30 seconds: idle, between probes, how many.
@@ -91,7 +92,7 @@ class TcpChannel:
     def _fill(self, size: int, until: Deadline) -> None:
         while len(self._pending) < size:
             self._sock.settimeout(_time_left(until))
-            received = self._sock.recv(_READ)
+            received = self._sock.recv(max(_READ, size - len(self._pending)))
             if not received:
                 raise EOFError
             self._pending += received
