@@ -76,7 +76,7 @@ class Run:
 
     def _go(self, began: float) -> Result:
         world = self._world
-        world.keeper.start()
+        world.keeper.start(online=True)  # nobody can keep what is said before anybody has ever listened
         self._crowd.start()
         plan = Plan(self._random, world.places, requests=self._requests, seconds=self._seconds, start=time.time())
         self._history.wishes = plan.wishes

@@ -187,10 +187,10 @@ class Keeper:
             self._reap()
             self._start_at = time.time() + restart_in
 
-    def start(self) -> None:
-        """Start it now."""
+    def start(self, *, online: bool = False) -> None:
+        """Start it now; return at once, or when the broker knows its subscriptions."""
         self._start_at = None
-        self.daemon.start(online=False)
+        self.daemon.start(online=online)
         self._diary.note("daemon", "started")
 
     def _reap(self) -> None:
