@@ -4,7 +4,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test check torture
+.PHONY: help demo test check torture brokers
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -28,3 +28,8 @@ check:  ## Run the static checks alone
 torture:  ## Break everything at once, at random, for some ten minutes (ARGS="--seed 7" for a run again)
 	@.ci/setup test
 	.venv/bin/python -m tests.torture --requests 3000 --kills 200 $(ARGS)
+
+brokers:  ## Meet RabbitMQ too, installing it if it is missing (the other brokers are in `make test`)
+	@.ci/setup test
+	command -v rabbitmq-server >/dev/null || apt-get install -qq -y --no-install-recommends rabbitmq-server
+	$(PYTEST) -m slow tests/brokers $(ARGS)
