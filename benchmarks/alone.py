@@ -19,7 +19,7 @@ _SCRUBBED_S = 1.5
 
 @dataclass(frozen=True)
 class Alone:
-    """CPU seconds from nothing to online; bytes; share of one CPU and wake-ups a second at rest; per request, the disk."""
+    """CPU seconds until online, bytes, wake-ups a second and share of a CPU at rest; the disk, per request."""
 
     start_cpu_s: float
     idle_bytes: int

@@ -40,14 +40,15 @@ def threads(pid: int) -> int:
 def wakeups(pid: int) -> int:
     """How often its living threads have gone to sleep, and so been woken."""
     found = (
-        re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.M) for task in _tasks(pid)
+        re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
+        for task in _tasks(pid)
     )
     return sum(int(match[1]) for match in found if match)
 
 
 def written_bytes(pid: int) -> int:
     """Bytes that it has caused to be written to the disk."""
-    found = re.search(r"^write_bytes: (\d+)", Path(f"/proc/{pid}/io").read_text(), re.M)
+    found = re.search(r"^write_bytes: (\d+)", Path(f"/proc/{pid}/io").read_text(), re.MULTILINE)
     return int(found[1]) if found else 0
 
 
@@ -81,5 +82,5 @@ def _tasks(pid: int) -> list[Path]:
 
 
 def _status(pid: int, name: str) -> int:
-    found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)
+    found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return int(found[1]) if found else 0

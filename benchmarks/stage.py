@@ -31,12 +31,16 @@ BROKER_LINES = ("max_queued_messages 100000", "max_inflight_messages 100", "set_
 _NUMBERS = itertools.count(1)
 #: No visits in between: they would be counted with the requests. The queue takes the longest burst.
 DAEMON = {"probe_interval": 0, "queue_limit": 100_000}
+#: What the systemd unit sets too.
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 
 
 class Terminals:
     """Simulated terminals in one process; a context manager. `do` is the simulator's remote control."""
 
-    def __init__(self, folder: Path, *, count: int = 1, users: int = 0, profile: str = "tft", transport: str = "tcp"):
+    def __init__(
+        self, folder: Path, *, count: int = 1, users: int = 0, profile: str = "tft", transport: str = "tcp"
+    ) -> None:
         self._log = folder / f"simulator-{count}-{users}-{time.monotonic_ns()}.log"
         self._first = _first_of_free_ports(count)
         self._command = [
@@ -183,7 +187,7 @@ class Caller:
 
 
 def devices(ports: Iterable[int], **more: Any) -> dict[str, dict[str, Any]]:
-    """The configuration of terminals on these ports: d0, d1, …"""
+    """The configuration of terminals on these ports: d0, d1 and so on."""
     return {f"d{place}": {"host": HOST, "port": port, **more} for place, port in enumerate(ports)}
 
 
@@ -192,7 +196,7 @@ def bridge(folder: Path, configured: Mapping[str, Mapping[str, Any]], **more: An
     """A broker of its own, the daemon as systemd would run it, and a caller."""
     folder.mkdir(parents=True, exist_ok=True)
     with Mosquitto(folder / "mosquitto", extra=BROKER_LINES) as broker:
-        daemon = Daemon(folder / "zkb", broker.port, configured, **{**DAEMON, **more})
+        daemon = Daemon(folder / "zkb", broker.port, configured, environment=ENVIRONMENT, **{**DAEMON, **more})
         with daemon, Caller(broker.port) as caller:
             yield daemon, caller
 

@@ -1,0 +1,184 @@
+"""What a create asks of a terminal, frame by frame: exact counts, which no slow machine can change."""
+
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.daemon import QUICK, device
+from tests.support.waiting import wait_until
+from zkbridge import config as configuration
+from zkbridge.bridge import Bridge
+from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.locks import hold
+
+REPLY = "zk/principal/users/create/reply"
+#: Bytes of a piece over TCP and over UDP.
+PIECE = {"tcp": 0xFFC0, "udp": 16 * 1024}
+
+
+@dataclass
+class Site:
+    """A bridge in this process, its terminal and a caller."""
+
+    bridge: Bridge
+    terminal: SimulatedTerminal
+    caller: Caller
+
+    def create(self, user_id: str) -> dict:
+        """One create; its reply, once the terminal has been left too."""
+        self.ask(user_id)
+        return self.answers(1)[0]
+
+    def ask(self, *user_ids: str) -> None:
+        """Ask for all of them at once."""
+        for user_id in user_ids:
+            body = {"user_id": user_id, "name": "Ana", "request_id": user_id}
+            self.caller._client.publish("zk/principal/users/create", json.dumps(body), 1)
+
+    def answers(self, count: int) -> list[dict]:
+        """So many replies, once nobody is busy any more."""
+        replies = [self.caller.wait_for(REPLY, timeout=60).json for _ in range(count)]
+        self.rest()
+        return replies
+
+    def rest(self) -> None:
+        """Wait until nobody is busy any more."""
+        wait_until(lambda: self.terminal.sessions_open == 0)
+        wait_until(lambda: all(worker._thread is None for worker in self.bridge._workers.values()))
+        wait_until(lambda: not self.bridge._ledger.owed(1) and not self.bridge._ledger.debts())
+
+    @contextmanager
+    def counted(self) -> Iterator[Counter]:
+        """The requests to the terminal by name, and what else is counted."""
+        counts, accepted, ledger = (
+            Counter(self.terminal.counts),
+            self.terminal.connections_accepted,
+            self.bridge._ledger,
+        )
+        commits, syncs = ledger.commits, ledger.syncs
+        told: Counter = Counter()
+        yield told
+        more = Counter(self.terminal.counts) - counts
+        told.update({Command(number).name: count for number, count in more.items()})
+        told["accepts"] = self.terminal.connections_accepted - accepted
+        told["commits"] = ledger.commits - commits
+        told["syncs"] = ledger.syncs - syncs
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of terminal, by one way, with so many users in its table."""
+
+    profile: str
+    transport: str
+    record: int
+    users: int
+
+
+@contextmanager
+def make_site(folder: Path, broker, *, profile: str, transport: str, users: int) -> Iterator[Site]:
+    with Simulator() as simulator:
+        terminal = simulator.add(TerminalConfig(profile=profile, transport="both", user_capacity=60_000))
+        terminal.fill_users(users)
+        path = folder / "config.yaml"
+        config = {
+            **QUICK,
+            "mqtt": {"host": "127.0.0.1", "port": broker.port, "client_id": f"perf-{folder.name}"[:23]},
+            "devices": {"principal": device(terminal, transport=transport, timeout=10)},
+            "state_dir": str(folder / "state"),
+            "lock_dir": str(folder / "locks"),
+        }
+        path.write_text(json.dumps(config))
+        bridge = Bridge(configuration.load(path, {}))
+        bridge.start()
+        try:
+            assert bridge.online.wait(20)
+            with Caller(broker.port) as caller:
+                caller.subscribe(REPLY)
+                yield Site(bridge, terminal, caller)
+        finally:
+            bridge.stop()
+
+
+def plain(pieces: int) -> Counter:
+    """The sequence for a table that comes in so many pieces; none of them where it comes with the first answer."""
+    asked = Counter(
+        CONNECT=1, DISABLE=1, PREPARE_BUFFER=1, GET_FREE_SIZES=2, USER_WRQ=1, REFRESHDATA=1, ENABLE=1, EXIT=1
+    )
+    if pieces:
+        asked.update(READ_BUFFER=pieces, FREE_DATA=1)
+    return asked
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("tft", "tcp", 72, 1),
+        Case("tft", "tcp", 72, 500),
+        Case("tft", "tcp", 72, 10_000),
+        Case("tft", "udp", 72, 500),
+        Case("bw", "tcp", 28, 500),
+        Case("bw", "udp", 28, 1),
+        Case("bw", "udp", 28, 2_000),
+    ],
+    ids=lambda case: f"{case.record}-{case.transport}-{case.users}",
+)
+def test_a_create_asks_each_question_once(tmp_path, shared_broker, case):
+    with make_site(tmp_path, shared_broker, profile=case.profile, transport=case.transport, users=case.users) as here:
+        here.create("70000")  # what is asked once in a lifetime: the width of a user_id
+
+        with here.counted() as asked:
+            reply = here.create("70001")
+
+        size = 4 + case.record * (case.users + 1)
+        pieces = 0 if size <= 1024 else -(-size // PIECE[case.transport])
+        assert reply["status"] == 200
+        assert asked.pop("commits") in (4, 5)  # "the broker has it" and "it is enabled" may share one
+        assert asked == plain(pieces) + Counter(accepts=1, syncs=3)
+
+
+def test_a_burst_shares_one_connection_and_one_refresh(tmp_path, shared_broker):
+    with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=100) as here:
+        here.create("70000")
+        worker = here.bridge._workers["principal"]
+        names = [str(number) for number in range(80_000, 80_200)]
+
+        with here.counted() as asked:
+            address = f"{here.terminal.host}:{here.terminal.port}"
+            with hold(address, lock_dir=tmp_path / "locks", deadline=Deadline.after(60)):
+                here.ask(*names)
+                wait_until(lambda: worker.waiting == len(names), timeout=30)
+            replies = here.answers(len(names))
+
+        assert {reply["status"] for reply in replies} == {200}
+        assert asked["USER_WRQ"] == len(names)
+        for once in ("CONNECT", "DISABLE", "PREPARE_BUFFER", "READ_BUFFER", "REFRESHDATA", "ENABLE", "EXIT", "accepts"):
+            assert asked[once] == 1, once
+        assert asked["GET_FREE_SIZES"] == 2
+        assert asked["syncs"] <= len(names) // 10
+        assert len(here.terminal.users()) == 301
+
+
+def test_a_bridge_at_rest_has_its_parts_and_no_thread_a_terminal(tmp_path, shared_broker):
+    before = {thread.name for thread in threading.enumerate()}
+    with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
+        here.create("70000")
+        names = {thread.name for thread in threading.enumerate()} - before
+
+    assert {name for name in names if not name.startswith(("simulator", "paho"))} == {"mqtt", "outbox", "upkeep"}
+
+
+def test_the_socket_to_the_broker_sends_at_once(tmp_path, shared_broker):
+    with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
+        sock = here.bridge._mqtt._life.client.socket()
+
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

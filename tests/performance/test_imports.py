@@ -1,0 +1,28 @@
+"""What the daemon loads before it is online, and what it must not."""
+
+import subprocess
+import sys
+
+DAEMON = "import zkbridge.cli, zkbridge.config, zkbridge.logs, zkbridge.bridge, zkbridge.notify, zkbridge.ledger"
+
+
+def loaded(statement: str) -> set[str]:
+    """The modules that a statement leaves loaded in an interpreter of its own."""
+    program = f"{statement}\nimport sys\nprint(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=60)
+    return set(said.stdout.split())
+
+
+def test_help_and_version_wait_for_nothing_but_click():
+    modules = loaded("import zkbridge.cli")
+
+    heavy = {"pydantic", "paho", "zk", "tenacity", "ruamel", "sqlite3", "asyncio", "rich", "zkbridge.bridge"}
+    assert not heavy & modules
+
+
+def test_the_daemon_loads_no_simulator_no_demonstration_and_no_screen():
+    modules = loaded(DAEMON)
+
+    assert "zkbridge.bridge" in modules
+    unwanted = {"zkbridge.simulator", "zkbridge.demo", "zkbridge.check", "zkbridge.caller", "iotcore", "rich"}
+    assert not unwanted & modules
