@@ -53,6 +53,7 @@ SILENT_REFUSALS = 2
 #: A broker that says no receive maximum still gets no more than this at once.
 MAX_IN_FLIGHT = 20
 _UNSUPPORTED_VERSION = 0x84
+_PROTOCOL_ERROR = 0x82
 _TAKEN_OVER = 0x8E
 
 
@@ -107,6 +108,7 @@ class _Life:
     refused: str | None = None
     version_refused: bool = False
     taken_over: bool = False
+    unreadable: bool = False
     down: str | None = None
 
 
@@ -149,6 +151,7 @@ class Mqtt:
         self._window = MAX_IN_FLIGHT
         self._silent_refusals = 0
         self._short_lives = 0
+        self._unreadable_lives = 0
         self._failures = 0
         self._told_refusals: set[str] = set()
         self._last_sign = self._next_move = time.monotonic()
@@ -301,7 +304,9 @@ class Mqtt:
             _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Any
         ) -> None:
             life.down = life.down or str(reason)
-            life.taken_over = flags.is_disconnect_packet_from_server and reason.value == _TAKEN_OVER
+            theirs = flags.is_disconnect_packet_from_server
+            life.taken_over = theirs and reason.value == _TAKEN_OVER
+            life.unreadable = not theirs and reason.value == _PROTOCOL_ERROR
 
         def on_publish(_client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
             self._on_publish(mid, reason)
@@ -555,7 +560,11 @@ class Mqtt:
             log.warning("no connection to the broker %s: %s", where, reason)
             return
         lived = time.monotonic() - life.accepted_at
-        self._short_lives = self._short_lives + 1 if life.taken_over or lived < SHORT_LIFE_S else 0
+        # Mosquitto answers a reply over its message_size_limit by a code that paho 2.2 does not know: no other client's
+        # doing, and over as soon as the outbox has found out which reply it was.
+        self._unreadable_lives = self._unreadable_lives + 1 if life.unreadable else 0
+        short = life.taken_over or (lived < SHORT_LIFE_S and not life.unreadable)
+        self._short_lives = self._short_lives + 1 if short else 0
         self._failures = 0
         log.warning("lost the connection to the broker %s: %s", where, reason)
         if life.taken_over or self._short_lives >= 3:
@@ -576,7 +585,7 @@ class Mqtt:
 
     def _pause(self) -> None:
         taken = max(0, self._short_lives - 2)
-        doubled = FIRST_PAUSE_S * 2 ** min(self._failures + 3 * taken, 12)
+        doubled = FIRST_PAUSE_S * 2 ** min(self._failures + 3 * taken + min(self._unreadable_lives, 4), 12)
         seconds = min(doubled, LONGEST_PAUSE_S * (5 if taken else 1))
         self._next_move = time.monotonic() + seconds
         self._stop.wait(seconds * random.uniform(0.5, 1))  # noqa: S311 - only to keep many bridges from one beat
