@@ -174,7 +174,8 @@ class Breakage:
         self._later(FRAME_PATIENCE_S, give_up)
 
     def _terminate(self) -> None:
-        self._world.keeper.terminate()
+        if not self._world.keeper.terminate():
+            self._later(0.2, self._terminate)
 
     def _pause(self) -> None:
         if self._world.keeper.pause():

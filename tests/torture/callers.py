@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 
@@ -92,7 +93,7 @@ class _Ear(Caller):
 
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
         correlation = getattr(message.properties, "CorrelationData", None)
-        self.post.heard(Answer(time.time(), message.topic, message.payload, correlation, self.name))
+        self.post.heard(Answer(time.time(), message.topic, bytes(message.payload), correlation, self.name))
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Customer:
         message = job.message
         breaks, at = len(self._ear.disconnections), time.time()
         connected = self._ear.connected
-        options = {}
+        options: dict[str, Any] = {}
         if message.correlation is not None:
             options = {"response_topic": ANSWERS.format(self.name), "correlation_data": message.correlation}
         try:

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.torture.history import Wish
-from tests.torture.oracle import Finding, is_uncertain
+from tests.torture.oracle import Finding, Verdict, is_uncertain
 from tests.torture.run import Result
 
-VERDICTS = ("lost", "doubled", "wrong", "left disabled")
+VERDICTS: tuple[Verdict, ...] = ("lost", "doubled", "wrong", "left disabled")
 #: Seconds around a message or an event that a story tells.
 AROUND_S = 2.0
 LINES = 400

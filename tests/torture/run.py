@@ -200,7 +200,7 @@ class Run:
         known = set(secrets(history.wishes))
         leftover = world.secrets_found(known)
         stops = world.keeper.stops
-        world.keeper.terminate()
+        self._wait(world.keeper.terminate, "the daemon to listen")
         if not self._wait_for_stop(stops):
             world.keeper.collapses.append(f"the daemon did not stop within {STOP_S:g} s of SIGTERM")
         world.look()

@@ -159,9 +159,9 @@ class Keeper:
             return True
 
     def terminate(self) -> bool:
-        """SIGTERM; it may take its time."""
+        """SIGTERM, if it listens to that yet; it may take its time."""
         with self._lock:
-            if not self.alive or self._leaving:
+            if not self.alive or self._leaving or not _catches(self.daemon.pid, signal.SIGTERM):
                 return False
             self._leaving = True
             self.wounds.append(time.time())
@@ -392,6 +392,13 @@ def secrets_in(content: bytes, secrets: set[str]) -> set[str]:
     }
     cards = {found[1].decode() for found in re.finditer(rb"(?=(\d{10}))", content)}
     return (passwords | cards) & secrets
+
+
+def _catches(pid: int, sign: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal: Python needs a moment until the daemon can say so."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> sign - 1 & 1)
 
 
 def _held(view: Any) -> Held:
