@@ -27,6 +27,7 @@ _ELSEWHERE = {
     "simulate": "zkbridge.simulator.cli:simulate",
     "demo": "zkbridge.demo:demo",
     "check": "zkbridge.check:check",
+    "asyncapi": "zkbridge.describe:asyncapi",
 }
 
 

@@ -1,0 +1,166 @@
+"""What replies and the bridge's own messages hold, as models: for the description that machines read.
+
+The bridge does not make its replies from these; the tests hold both to each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Body(BaseModel):
+    """Keys of a JSON object; others do not occur."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _like(example: object, description: str | None = None, **rules: Any) -> Any:
+    """A field that says what it may look like."""
+    return Field(examples=[example], description=description, **rules)
+
+
+class UserCreated(_Body):
+    """What the terminal holds now; a name that was cut is told as it was cut."""
+
+    user_id: str = _like("123")
+    name: str = _like("Juan Perez")
+    device_id: str = _like("principal")
+
+
+class _User(_Body):
+    user_id: str = _like("123")
+    device_id: str = _like("principal")
+
+
+class _Row(_Body):
+    uid: int = _like(1, "The terminal's own number of the user.")
+    user_id: str = _like("123")
+    name: str = _like("Juan Perez")
+    privilege: int = _like(0)
+    card: int = _like(12345)
+    group: str | int = _like(1)
+    device_id: str = _like("principal")
+
+
+class _Finger(_Body):
+    finger_index: int = _like(0, ge=0, le=9)
+    finger_name: str = _like("Pulgar derecho")
+    valid: bool | int = _like(example=True)
+    device_id: str = _like("principal")
+
+
+class _Punch(_Body):
+    user_id: str = _like("123")
+    timestamp: str = _like("2030-01-31T08:00:00", "The terminal's local time.")
+    status: int = _like(1)
+    punch: int = _like(0)
+    device_id: str = _like("principal")
+
+
+class _Usage(_Body):
+    count: int = _like(37)
+    capacity: int = _like(3000)
+
+
+class _Machine(_Body):
+    serialnumber: str | None = _like("DGD9190019050335743")
+    device_name: str | None = _like("K40/ID")
+    platform: str | None = _like("ZLM60_TFT")
+    firmware_version: str | None = _like("Ver 6.60 Apr 28 2017")
+    mac: str | None = _like("00:17:61:c8:ec:17")
+    users: _Usage
+    fingers: _Usage
+    records: _Usage
+    device_time: str | None = _like("2030-01-31T08:00:00")
+    clock_drift_s: float | None = _like(1.5)
+    device_id: str = _like("principal")
+
+
+class _Pong(_Body):
+    device_time: str | None = _like("2030-01-31T08:00:00")
+    latency_ms: float = _like(12.5)
+    device_id: str = _like("principal")
+
+
+class _Clock(_Body):
+    device_time: str = _like("2030-01-31T08:00:00")
+    device_id: str = _like("principal")
+
+
+class _Door(_Body):
+    device_id: str = _like("principal")
+
+
+#: What stands under `data` in a success, by command; a list is one of rows.
+DATA: dict[str, type[BaseModel] | list[type[BaseModel]]] = {
+    "users/create": UserCreated,
+    "users/list": [_Row],
+    "users/update": _User,
+    "users/delete": _User,
+    "users/fingers": [_Finger],
+    "attendance/list": [_Punch],
+    "info": _Machine,
+    "ping": _Pong,
+    "time/get": _Clock,
+    "time/sync": _Clock,
+    "door/unlock": _Door,
+}
+#: Further keys of a success, beside `data`.
+COUNTS: dict[str, dict[str, str]] = {
+    "users/list": {"total": "Rows in all.", "next_offset": "Where the next part begins, if this is not all."},
+    "attendance/list": {"total": "Rows in all.", "next_offset": "Where the next part begins, if this is not all."},
+    "users/fingers": {"total_fingers": "Fingers enrolled."},
+}
+
+
+class Fault(_Body):
+    """One field of the request and the rule that it breaks."""
+
+    field: str = _like("privilege")
+    message: str = _like("debe ser 0 (usuario) o 14 (administrador)")
+
+
+class Failure(_Body):
+    """Every key that an error may carry beside `success`, `error`, `status` and `code`."""
+
+    errors: list[Fault] = Field(description="Every field that is wrong.")
+    disponibles: list[str] = Field(description="The devices there are, in the order of the configuration.")
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+    effect: Literal["none", "unknown"] = Field(description="Whether the terminal may have changed.")
+    retry_after_s: int = Field(description="When to ask again, in seconds.")
+    error_id: str = Field(description="Where the log says more.")
+
+
+class Availability(_Body):
+    """Whether a device answers; retained."""
+
+    state: Literal["online", "offline"]
+    reason: str = Field(default="", description="Why it is offline, in one sentence; absent while it is online.")
+
+
+class State(_Body):
+    """Whether the bridge runs; retained, and its last will."""
+
+    state: Literal["online", "offline"]
+    instance: str = _like("9f86d081", "Another one with each start: a late will speaks of an earlier run.")
+
+
+class Info(_Body):
+    """What this bridge is and offers; retained, never a secret."""
+
+    version: str = _like("1.0.0")
+    protocol: Literal["5", "3.1.1"]
+    devices: list[str] = _like(["principal", "entrada"])
+    commands: list[str] = _like(["users/create"])
+    instance: str = _like("9f86d081")
+
+
+class Health(_Body):
+    """A sign of life, every 30 seconds."""
+
+    instance: str = _like("9f86d081")
+    uptime_s: int = _like(3600, ge=0)
+    waiting: int = _like(0, "Requests that wait for a device.", ge=0)
+    devices: int = _like(2, ge=1)
