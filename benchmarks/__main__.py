@@ -1,0 +1,183 @@
+"""`python -m benchmarks`: measure everything, print the table, and write it as a page, as JSON and as a picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import alone, burst, fleet, one, picture, report
+
+DOCS = Path(__file__).parent.parent / "docs"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured: users and (latency in ms, pairs); (users, latency, requests); fleets and their stream."""
+
+    users: Sequence[int]
+    latencies: Sequence[tuple[float, int]]
+    bursts: Sequence[tuple[int, float, int]]
+    fleets: Sequence[int]
+    stream_s: float
+    rest_s: float
+
+
+FULL = Plan(
+    users=(0, 500, 5_000, 10_000, 30_000),
+    latencies=((0, 15), (2, 15), (20, 7), (100, 3)),
+    bursts=(
+        *((10_000, 0, requests) for requests in (1, 10, 50, 200, 1_000)),
+        *((users, 0, 200) for users in (0, 500, 5_000, 30_000)),
+        *((users, 20, 200) for users in (0, 500, 5_000, 10_000)),
+    ),
+    fleets=(10, 100, 300, 1_000),
+    stream_s=60,
+    rest_s=60,
+)
+QUICK = Plan(
+    users=(500, 10_000),
+    latencies=((0, 5), (2, 5), (20, 3)),
+    bursts=((10_000, 0, 1), (10_000, 0, 200), (500, 20, 200)),
+    fleets=(10, 50),
+    stream_s=5,
+    rest_s=5,
+)
+LATENCY_MS, RATE = 20, 100
+
+
+def main() -> None:
+    """Measure as told; with `--quick` nothing is written."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short run that only prints")
+    parser.add_argument("--out", type=Path, default=DOCS, help="where to write (%(default)s)")
+    chosen = parser.parse_args()
+    plan = QUICK if chosen.quick else FULL
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="zkbridge-bench-") as folder:
+        pairs, bursts, fleets, daemon = _measure(Path(folder), plan)
+    lines = report.rows(pairs, bursts, fleets, daemon)
+    print(report.plain(lines))
+    if chosen.quick:
+        return
+    measured: dict[str, Any] = {
+        "machine": {"cores": os.cpu_count(), "kind": platform.machine(), "python": platform.python_version()},
+        "seconds": round(time.monotonic() - began),
+        "rows": [asdict(line) for line in lines],
+        "one": [asdict(pair) for pair in pairs],
+        "burst": [asdict(one_burst) for one_burst in bursts],
+        "fleet": [asdict(one_fleet) for one_fleet in fleets],
+        "alone": asdict(daemon),
+    }
+    (chosen.out / "performance.json").write_text(json.dumps(measured, indent=1) + "\n")
+    (chosen.out / "performance.svg").write_text(picture.draw(list(_charts(pairs, bursts, fleets))))
+    _put_into(chosen.out / "performance.md", report.markdown(lines))
+
+
+def _measure(folder: Path, plan: Plan) -> tuple[list[one.Pairs], list[burst.Burst], list[fleet.Fleet], alone.Alone]:
+    with _told("one create"):
+        pairs = list(one.measure(folder, plan.users, plan.latencies))
+    with _told("bursts"):
+        bursts = list(burst.measure(folder, plan.bursts))
+    fleets = []
+    for count in plan.fleets:
+        with _told(f"{count} terminals"):
+            largest = count == max(plan.fleets)
+            place = folder / f"fleet-{count}"
+            place.mkdir()
+            fleets.append(
+                fleet.measure(
+                    place,
+                    terminals=count,
+                    latency_ms=LATENCY_MS,
+                    rate=RATE,
+                    seconds=plan.stream_s if largest else 0,
+                    dead=count // 10,
+                )
+            )
+    with _told("the daemon alone"):
+        place = folder / "alone"
+        place.mkdir()
+        daemon = alone.measure(place, rest_s=plan.rest_s)
+    return pairs, bursts, fleets, daemon
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    began = time.monotonic()
+    print(f"measuring {what} … ", end="", file=sys.stderr, flush=True)
+    yield
+    print(f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def _charts(
+    pairs: Sequence[one.Pairs], bursts: Sequence[burst.Burst], fleets: Sequence[fleet.Fleet]
+) -> Iterator[picture.Chart]:
+    def over_users(latency_ms: float, *, ours: bool) -> list[tuple[float, float]]:
+        return [
+            (pair.users, 1000 * (pair.bridge_s if ours else pair.bare_s))
+            for pair in pairs
+            if pair.latency_ms == latency_ms and pair.users
+        ]
+
+    yield picture.Chart(
+        "One create",
+        "users in the table",
+        "milliseconds",
+        [
+            picture.Line("bare pyzk, 20 ms", over_users(20, ours=False)),
+            picture.Line("zkbridge, 20 ms", over_users(20, ours=True)),
+            picture.Line("bare pyzk, no latency", over_users(0, ours=False)),
+            picture.Line("zkbridge, no latency", over_users(0, ours=True)),
+        ],
+    )
+    queued = sorted((b.requests, b.seconds, b.bare_s) for b in bursts if (b.users, b.latency_ms) == (10_000, 0))
+    yield picture.Chart(
+        "Creates at once for one terminal, 10,000 users, no latency",
+        "requests",
+        "seconds until the last reply",
+        [
+            picture.Line("bare pyzk", [(count, count * bare) for count, _, bare in queued]),
+            picture.Line("zkbridge", [(count, seconds) for count, seconds, _ in queued]),
+        ],
+    )
+    tables = sorted(
+        (b.users, b.seconds, 200 * b.bare_s) for b in bursts if b.requests == 200 and b.users and not b.latency_ms
+    )
+    yield picture.Chart(
+        "200 creates at once for one terminal, no latency",
+        "users in the table",
+        "seconds until the last reply",
+        [
+            picture.Line("bare pyzk", [(users, bare) for users, _, bare in tables]),
+            picture.Line("zkbridge", [(users, seconds) for users, seconds, _ in tables]),
+        ],
+    )
+    yield picture.Chart(
+        "A create each at once, 20 ms",
+        "terminals",
+        "seconds until the last reply",
+        [picture.Line("zkbridge", [(f.terminals, f.at_once.longest_s) for f in fleets])],
+    )
+
+
+def _put_into(page: Path, table: str) -> None:
+    """Replace what stands between the marks."""
+    text = page.read_text("utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

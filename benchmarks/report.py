@@ -1,0 +1,174 @@
+"""Rows of a table from what was measured: each with its goal, and what limits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from benchmarks.alone import Alone
+from benchmarks.burst import Burst
+from benchmarks.fleet import Fleet
+from benchmarks.one import Pairs
+
+MEGA = 1_000_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: what was measured under which condition. `goal` is empty where there is none; `reached` None then."""
+
+    what: str
+    measured: str
+    goal: str = ""
+    reached: bool | None = None
+    limit: str = ""
+
+
+def rows(pairs: Iterable[Pairs], bursts: Iterable[Burst], fleets: Iterable[Fleet], alone: Alone) -> list[Row]:
+    """Every row, in the order of the measurements."""
+    return [*_ones(pairs), *_bursts(bursts), *_fleets(fleets), *_alone(alone)]
+
+
+def markdown(lines: Iterable[Row]) -> str:
+    """The table for a page."""
+    head = ["| what | measured | goal | | what limits it now |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *(f"| {r.what} | {r.measured} | {r.goal} | {_mark(r)} | {r.limit} |" for r in lines)])
+
+
+def plain(lines: Iterable[Row]) -> str:
+    """The table for a screen."""
+    return "\n".join(f"{row.what:<58} {row.measured:<64} {row.goal:<28} {_mark(row)}".rstrip() for row in lines)
+
+
+def _mark(row: Row) -> str:
+    return "" if row.reached is None else "yes" if row.reached else "**no**"
+
+
+def _ones(pairs: Iterable[Pairs]) -> Iterator[Row]:
+    goals = {(10_000, 0): 0.6, (10_000, 20): 0.9, (500, 2): 1.1}
+    for pair in pairs:
+        goal = goals.get((pair.users, pair.latency_ms))
+        trips = f"round trips {pair.bridge_round_trips}, bare {pair.bare_round_trips}, least {pair.least_round_trips}"
+        yield Row(
+            what=f"one create, {pair.users} users, {pair.latency_ms:g} ms",
+            measured=f"{pair.ratio:.2f} of bare ({_ms(pair.bridge_s)} to {_ms(pair.bare_s)}); {trips}",
+            goal="" if goal is None else f"at most {goal} of bare",
+            reached=None if goal is None else pair.ratio <= goal,
+            limit=_limit_of_one(pair),
+        )
+
+
+def _limit_of_one(pair: Pairs) -> str:
+    if pair.latency_ms >= 20:
+        return "the terminal's answers"
+    if pair.users >= 5_000:
+        return "the terminal preparing its table"
+    return "three fsyncs, two MQTT hops and a connection: the fixed cost"
+
+
+def _bursts(bursts: Iterable[Burst]) -> Iterator[Row]:
+    for burst in bursts:
+        what = f"{burst.requests} creates at once, {burst.users} users, {burst.latency_ms:g} ms"
+        many = burst.requests == 200
+        fast = many and burst.latency_ms == 0 and burst.users == 10_000
+        yield Row(
+            what=what,
+            measured=f"{burst.faster:.0f} times bare ({burst.seconds:.2f} s; one bare create {_ms(burst.bare_s)})",
+            goal="at least 60 times bare" if fast else "",
+            reached=burst.faster >= 60 if fast else None,
+            limit="the terminal's answers: one a user" if burst.latency_ms else "CPU of both sides",
+        )
+        lean = many and burst.latency_ms == 20
+        yield Row(
+            what=f"{what}: round trips",
+            measured=f"{burst.round_trips_per_user:.2f} a user, {burst.connections} connections",
+            goal="at most 1.2 a user" if lean else "",
+            reached=burst.round_trips_per_user <= 1.2 if lean else None,
+            limit="a table read for each session of 2 s" if burst.connections > 1 else "",
+        )
+        # The session's 2 s, and one command: the answers to refresh, count and enable.
+        most = 2 + 4 * max(burst.latency_ms / 1000, 0.025)
+        yield Row(
+            what=f"{what}: longest time disabled",
+            measured=f"{burst.longest_disabled_s:.2f} s",
+            goal="2 s and one command",
+            reached=burst.longest_disabled_s <= most,
+        )
+
+
+def _fleets(fleets: Iterable[Fleet]) -> Iterator[Row]:
+    for fleet in fleets:
+        large = fleet.terminals == 1000
+        at_once = fleet.at_once
+        yield Row(
+            what=f"{fleet.terminals} terminals, 20 ms, a create each at once",
+            measured=f"{at_once.per_second:.0f}/s, p50 {at_once.p50_s:.2f} s, p99 {at_once.p99_s:.2f} s",
+            limit="one interpreter: CPU of the bridge, and of the simulator beside it" if large else "",
+        )
+        yield Row(
+            what=f"{fleet.terminals} busy terminals: memory at most",
+            measured=f"{fleet.peak_bytes / MEGA:.0f} MB",
+            goal="at most 90 MB" if large else "",
+            reached=fleet.peak_bytes <= 90 * MEGA if large else None,
+            limit="a thread and a conversation for each",
+        )
+        if fleet.steady is None:
+            continue
+        yield Row(
+            what=f"{fleet.terminals} terminals, 20 ms, {fleet.rate:g} creates a second",
+            measured=_spread(fleet.steady.per_second, fleet.steady.p50_s, fleet.steady.p99_s),
+            limit="eleven answers of 20 ms",
+        )
+        if fleet.steady_with_dead is not None:
+            ill = fleet.steady_with_dead
+            ratio = ill.p99_s / fleet.steady.p99_s
+            yield Row(
+                what=f"the same with {fleet.dead} that take connections and never answer",
+                measured=f"{_spread(ill.per_second, ill.p50_s, ill.p99_s)}: {ratio:.2f} times for the living",
+                goal="p99 at most 1.1 times",
+                reached=ratio <= 1.1,
+                limit="they share nothing but the CPU",
+            )
+
+
+def _alone(alone: Alone) -> Iterator[Row]:
+    measures: list[tuple[str, str, str, bool | None, str]] = [
+        ("start to online", f"{alone.start_cpu_s:.2f} s of CPU", "at most 0.5 s", alone.start_cpu_s <= 0.5, "imports"),
+        (
+            "memory at rest, 10 terminals",
+            f"{alone.idle_bytes / MEGA:.0f} MB, {alone.idle_threads} threads",
+            "at most 45 MB",
+            alone.idle_bytes <= 45 * MEGA,
+            "imports",
+        ),
+        ("CPU at rest", f"{alone.idle_cpu * 100:.3f} %", "below 0.2 %", alone.idle_cpu < 0.002, ""),
+        ("wake-ups at rest", f"{alone.wakeups_per_s:.2f} a second", "", None, "a pulse each 30 s, paho's keepalive"),
+        (
+            "disk, requests far apart",
+            f"{alone.bytes_apart / 1000:.0f} kB{_fsyncs(alone.fsyncs_apart)} a request",
+            "",
+            None,
+            "kept, noted, finished; then the log is emptied of what was asked",
+        ),
+        (
+            "disk, 200 requests at once",
+            f"{alone.bytes_at_once / 1000:.1f} kB{_fsyncs(alone.fsyncs_at_once)} a request",
+            "",
+            None,
+            "shared commits",
+        ),
+    ]
+    for what, measured, goal, reached, limit in measures:
+        yield Row(what, measured, goal, reached, limit)
+
+
+def _fsyncs(count: float | None) -> str:
+    return "" if count is None else f", {count:.2f} fsyncs"
+
+
+def _spread(per_second: float, p50_s: float, p99_s: float) -> str:
+    return f"{per_second:.0f}/s, p50 {_ms(p50_s)}, p99 {_ms(p99_s)}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.1 else f"{seconds * 1000:.1f} ms"
