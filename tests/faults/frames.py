@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 #: Seconds that a terminal of the matrix has for one answer, and that requests share a session.
 TIMEOUT_S, BUDGET_S = 0.8, 0.5
+KEY = 4321
 #: An answer that comes too late for its request, and in time to meet the next one.
 LATE_S = 1.5 * TIMEOUT_S
 #: In how many answers a fault shows up when it shows up always.
@@ -121,3 +125,30 @@ class Case:
     def __str__(self) -> str:
         often = "once" if self.count == 1 else "always"
         return f"{self.variant.name}, {self.frame.name}, {self.fault.name}, {often}"
+
+    @property
+    def says_goodbye(self) -> bool:
+        """Over UDP, a terminal that never hears the goodbye cannot know that the session has ended."""
+        return self.variant.transport == "tcp" or self.frame.command != "EXIT"
+
+    def start(self, simulator: Simulator) -> SimulatedTerminal:
+        """A terminal of its own, well so far."""
+        return new_terminal(simulator, self.variant.profile, transport=self.variant.transport)
+
+    def settings(self) -> dict[str, Any]:
+        """What the daemon is told of it, besides its address."""
+        return {"comm_key": KEY, "transport": self.variant.transport}
+
+    def spoil(self, terminal: SimulatedTerminal) -> None:
+        """Make the fault wait for its frame."""
+        fault = self.fault
+        terminal.faults.add(
+            self.frame.command, fault.when, fault.do, count=self.count, skip=self.frame.skip, delay=fault.delay
+        )
+
+
+def new_terminal(simulator: Simulator, profile: str, users: int = 3, **switches: Any) -> SimulatedTerminal:
+    """A terminal with a key and some users; its table is read in pieces, so that every frame there is comes up."""
+    terminal = simulator.add(TerminalConfig(profile=profile, comm_key=KEY, inline_max=16, **switches))
+    terminal.fill_users(users)
+    return terminal

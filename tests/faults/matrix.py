@@ -16,19 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.frames import ALWAYS, BUDGET_S, TIMEOUT_S, VARIANTS, Case, Variant
+from tests.faults.others import OTHERS, Other, release
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+from zkbridge.simulator import Simulator
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
-KEY = 4321
 #: Cases under way at once: so many that waiting for silence costs little, so few that nobody is late by our own load.
 WINDOW = 30
 #: A terminal may be disabled for so long: the seconds that DISABLE carries, and what a slow machine adds.
 LONGEST_DISABLED_S = ceil(BUDGET_S + TIMEOUT_S) + 1.0
 USER = {"user_id": "777", "name": "Ana", "password": "4711", "card": 90210}
+AnyCase = Case | Other
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ class Outcome:
 class Run:
     """One daemon with a terminal for each case."""
 
-    def __init__(self, folder: Path, broker_port: int, simulator: Simulator, cases: Iterable[Case]):
+    def __init__(self, folder: Path, broker_port: int, simulator: Simulator, cases: Iterable[AnyCase]):
         self.cases = {f"t{number}": case for number, case in enumerate(cases)}
-        self.terminals = {name: _terminal(simulator, case) for name, case in self.cases.items()}
+        self.terminals = {name: case.start(simulator) for name, case in self.cases.items()}
         self.daemon = Daemon(
             folder,
             broker_port,
             {
-                name: device(terminal, timeout=TIMEOUT_S, comm_key=KEY, transport=self.cases[name].variant.transport)
+                name: {**device(terminal, timeout=TIMEOUT_S), **self.cases[name].settings()}
                 for name, terminal in self.terminals.items()
             },
             mqtt={"base_topic": folder.name},
@@ -61,15 +62,17 @@ class Run:
         )
         self._base = folder.name
 
-    def outcomes(self, broker_port: int) -> dict[Case, Outcome]:
+    def outcomes(self, broker_port: int) -> dict[AnyCase, Outcome]:
         """Carry out every case. Raises AssertionError that names each case that broke a promise."""
         with self.daemon, Caller(broker_port) as caller:
             caller.subscribe(f"{self._base}/+/users/create/reply")
             for name, terminal in self.terminals.items():
-                _add_fault(terminal, self.cases[name])
+                self.cases[name].spoil(terminal)
             answers = self._ask_all(caller)
             for terminal in self.terminals.values():
                 terminal.faults.clear()
+                if not terminal.powered:
+                    terminal.power_on()
             broken = [fault for name in self.cases for fault in self._check(name, answers[name])]
             broken += self._check_debts()
             assert not broken, "\n".join(broken)
@@ -105,7 +108,7 @@ class Run:
         if len(found) > 1:
             yield f"{case}: the user is there {len(found)} times"
         yield from _in_vain(case, "the terminal to be enabled", lambda: not terminal.disabled)
-        if case.variant.transport == "tcp" or case.frame.command != "EXIT":  # who never hears a goodbye cannot know
+        if case.says_goodbye:
             yield from _in_vain(case, "the sessions to end", lambda: terminal.sessions_open == 0)
         longest = max(terminal.disabled_spans(), default=0)
         if longest > LONGEST_DISABLED_S:
@@ -127,22 +130,6 @@ class Run:
         return Outcome(said, retries + 1, there)
 
 
-def _terminal(simulator: Simulator, case: Case) -> SimulatedTerminal:
-    # Everything above 16 bytes is read in pieces, so that every frame there is comes up.
-    terminal = simulator.add(
-        TerminalConfig(profile=case.variant.profile, comm_key=KEY, inline_max=16, transport=case.variant.transport)
-    )
-    terminal.fill_users(3)
-    return terminal
-
-
-def _add_fault(terminal: SimulatedTerminal, case: Case) -> None:
-    fault = case.fault
-    terminal.faults.add(
-        case.frame.command, fault.when, fault.do, count=case.count, skip=case.frame.skip, delay=fault.delay
-    )
-
-
 def _fields(user: Any) -> dict[str, Any]:
     return {name: getattr(user, name) for name in USER}
 
@@ -155,15 +142,18 @@ def _in_vain(case: object, what: str, condition: Any, *, timeout: float = 15) ->
 
 
 @contextmanager
-def _run(folder: Path, broker_port: int, cases: Iterable[Case]) -> Iterator[Run]:
+def _run(folder: Path, broker_port: int, cases: Iterable[AnyCase]) -> Iterator[Run]:
     with Simulator() as simulator:
         yield Run(folder, broker_port, simulator, cases)
 
 
-def measure(folder: Path, broker_port: int, cases: Iterable[Case]) -> dict[Case, Outcome]:
+def measure(folder: Path, broker_port: int, cases: Iterable[AnyCase]) -> dict[AnyCase, Outcome]:
     """The outcome of each case. Raises AssertionError when a promise is broken."""
     with _run(folder, broker_port, cases) as run:
-        return run.outcomes(broker_port)
+        try:
+            return run.outcomes(broker_port)
+        finally:
+            release()
 
 
 # -- the page ------------------------------------------------------------------------------------------------------
@@ -193,16 +183,25 @@ def section(variant: Variant, outcomes: dict[Case, Outcome]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def committed(variant: Variant) -> str:
+OTHERS_TITLE = "The terminal itself, and the way to it"
+
+
+def others_section(outcomes: dict[Other, Outcome]) -> str:
+    """The table of what is not a matter of one frame."""
+    lines = [f"## {OTHERS_TITLE}", "", "| what | outcome |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {other.name} | {outcomes[other]} |" for other in OTHERS)]) + "\n"
+
+
+def committed(title: str) -> str:
     """The table as the page has it, "" if it has none."""
-    found = re.search(rf"^## {re.escape(variant.title)}\n(?s:.*?)(?=^## |\Z)", PAGE.read_text("utf-8"), re.MULTILINE)
+    found = re.search(rf"^## {re.escape(title)}\n(?s:.*?)(?=^## |\Z)", PAGE.read_text("utf-8"), re.MULTILINE)
     return found.group().rstrip("\n") + "\n" if found else ""
 
 
-def rows(text: str) -> dict[tuple[str, str], tuple[str, str]]:
-    """A table's cells by frame and fault."""
+def rows(text: str) -> dict[str, list[str]]:
+    """A table's outcomes by what stands before them."""
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line]
-    return {(frame, fault): (once, always) for frame, fault, once, always in cells[2:]}
+    return {" | ".join(cell for cell in row if ";" not in cell): [c for c in row if ";" in c] for row in cells[2:]}
 
 
 def main() -> None:
@@ -212,6 +211,7 @@ def main() -> None:
         for variant in VARIANTS:
             outcomes = measure(Path(folder) / variant.name, broker.port, variant.cases())
             sections.append(section(variant, outcomes))
+        sections.append(others_section(measure(Path(folder) / "others", broker.port, OTHERS)))
     PAGE.write_text("\n".join([HEAD, *sections]), "utf-8")
     sys.stdout.write(f"{PAGE}\n")
 
