@@ -22,10 +22,11 @@ from zkbridge.contract.errors import (
     DeviceRejected,
     Expired,
     Internal,
+    OutcomeUnknown,
     TerminalError,
 )
-from zkbridge.contract.messages import Reply, failed, succeeded
-from zkbridge.contract.texts import say
+from zkbridge.contract.messages import Reply, encode, failed, succeeded
+from zkbridge.contract.texts import TEXTS, say
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.retry import Interrupted, again
 from zkbridge.terminal.deadline import Deadline
@@ -39,6 +40,8 @@ ROUND = 64
 GRACE_S = 30.0
 #: How often a table that takes long to read is compared with the terminal's count.
 TABLE_CHECKS = 3
+#: Bytes of a list's reply that are not rows, the request_id aside.
+ENVELOPE_BYTES = 256
 #: Seconds between attempts to keep an answer that the disk would not take.
 DISK_PAUSE_S = 1.0
 
@@ -63,6 +66,9 @@ class Task:
 class _Visit:
     """What one session did: which keys it touched, and the answers that wait for its end."""
 
+    disables: bool
+    began: float = field(default_factory=time.monotonic)
+    asked: int = 0
     touched: set[str] = field(default_factory=set)
     written: list[tuple[Task, Change, dict[str, Any]]] = field(default_factory=list)
     count_before: int | None = None
@@ -215,26 +221,47 @@ class Worker:
         self._available(self.device.id, None)
 
     def _session(self, deadline: Deadline) -> None:
+        disables = self._wants_disabled()
+        if disables is None:
+            return
         session = open_session(
             self.device,
             deadline=deadline,
             known=self._known,
             # Long enough for the session and one answer that is late; should we die, people wait no longer.
-            disable_for=math.ceil(self._config.session_budget + self.device.timeout),
+            disable_for=math.ceil(self._config.session_budget + self.device.timeout) if disables else None,
             lock_dir=self._config.lock_dir,
         )
         try:
             with session:
                 self._available(self.device.id, None)
-                if any(task.asked for task in self._in_hand):
-                    session.refresh()  # some terminals show a written user only then
-                self._read_table(session)
-                visit = _Visit()
+                if disables:
+                    if any(task.asked for task in self._in_hand):
+                        session.refresh()  # some terminals show a written user only then
+                    self._read_table(session)
+                visit = _Visit(disables)
                 self._work(session, visit)
                 self._confirm(session, visit)
+                session.begin_to_enable()
+                # Nobody need wait for the terminal's yes and our goodbye; until that yes is here, the debt is on disk.
+                self._conclude(session)
         finally:
-            self._learn_from(session)
-            self._finish_answered()
+            self._conclude(session)
+
+    def _conclude(self, session: Session) -> None:
+        self._learn_from(session)
+        self._finish_answered()
+
+    def _wants_disabled(self) -> bool | None:
+        """Whether what comes first must have people kept off; None where nothing waits.
+
+        A session goes on only with requests that want the same. So the order stays, nobody is kept off because
+        somebody else reads, and the door is never asked of a terminal that is disabled.
+        """
+        with self._lock:
+            if self._in_hand:
+                return self._in_hand[0].command.disables
+            return self._commands[self._queue[0].command].disables if self._queue else None
 
     def _read_table(self, session: Session) -> None:
         """A table that cannot be read is everybody's refusal, not the first request's.
@@ -267,7 +294,7 @@ class Worker:
         while True:
             tasks = [task for task in self._in_hand if task.reply is None and task.request.id not in passed_over]
             if not tasks and not self._stop.is_set():
-                tasks = self._take(ROUND)
+                tasks = self._take(ROUND, disables=visit.disables)
             if not tasks:
                 return
             changes = []
@@ -280,9 +307,14 @@ class Worker:
             if not self._ask(session, visit, changes):
                 return
 
-    def _take(self, most: int) -> list[Task]:
+    def _take(self, most: int, *, disables: bool | None = None) -> list[Task]:
+        """The next requests; only as far as they want the same, if `disables` says what."""
         with self._lock:
-            requests = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+            requests: list[Request] = []
+            while self._queue and len(requests) < most:
+                if disables not in (None, self._commands[self._queue[0].command].disables):
+                    break
+                requests.append(self._queue.popleft())
             tasks = [task for request in requests if (task := self._task(request)) is not None]
             self._in_hand.extend(tasks)
         return tasks
@@ -307,8 +339,13 @@ class Worker:
         if expires_at is not None and expires_at <= time.time() and not task.asked:
             task.reply = self._failed(task, Expired.at(expires_at))
             return None
+        if not task.command.repeatable and (reply := self._instead_of_twice(task)) is not None:
+            task.reply = reply
+            return None
+        if task.params.key is not None and task.params.key in visit.touched:
+            return None
         earlier = self._earlier_reply(task)
-        context = Context(self.device, task.asked or earlier is not None, task.tried)
+        context = Context(self.device, task.asked or earlier is not None, task.tried, self._room(task))
         try:
             outcome = task.command.run(session, task.params, context)
         except (ConnectionFailure, DeviceAuthFailed):
@@ -320,10 +357,21 @@ class Worker:
             task.reply = earlier or self._succeeded(task, outcome)
             task.replayed = earlier is not None
             return None
-        if outcome.key in visit.touched:
-            return None
-        visit.touched.add(outcome.key)
+        if task.params.key is not None:
+            visit.touched.add(task.params.key)
         return outcome
+
+    def _instead_of_twice(self, task: Task) -> Reply | None:
+        """The answer to what must not happen twice, where it may have happened."""
+        if task.request.suspect_of is not None:
+            earlier = self._ledger.reply_of(task.request.suspect_of)
+            task.replayed = earlier is not None
+            return earlier or self._failed(task, OutcomeUnknown())
+        return self._failed(task, OutcomeUnknown()) if task.asked else None
+
+    def _room(self, task: Task) -> int:
+        """What a reply may have of rows, next to its other keys."""
+        return self._config.mqtt.max_reply - ENVELOPE_BYTES - len(encode(task.request.request_id))
 
     def _earlier_reply(self, task: Task) -> Reply | None:
         """The success of the request that this one may be a broker's replay of."""
@@ -335,38 +383,52 @@ class Worker:
     def _ask(self, session: Session, visit: _Visit, changes: list[tuple[Task, Change]]) -> bool:
         """Note the changes on disk, then make them; False when the session has had its time."""
         if not changes:
-            return session.disabled_for() < self._config.session_budget
-        if visit.count_before is None:
+            return not self._is_spent(session, visit)
+        if visit.disables and visit.count_before is None:
             visit.count_before = len(session.users())
         self._ledger.running((task.request.id, change.intent) for task, change in changes)
         for task, change in changes:
-            if session.lapsed or (visit.written and session.disabled_for() >= self._config.session_budget):
+            if session.lapsed or (visit.asked and self._is_spent(session, visit)):
                 return False
             self._apply(visit, task, change)
-        return session.disabled_for() < self._config.session_budget
+        return not self._is_spent(session, visit)
+
+    def _is_spent(self, session: Session, visit: _Visit) -> bool:
+        """Whether the session has had its time: nobody is to be kept off, or kept waiting, for longer."""
+        seconds = session.disabled_for() if visit.disables else time.monotonic() - visit.began
+        return seconds >= self._config.session_budget
 
     def _apply(self, visit: _Visit, task: Task, change: Change) -> None:
+        visit.asked += 1
         task.asked = True
         task.tried = (*task.tried, change.intent)
         try:
             body = change.apply()
         except (ConnectionFailure, DeviceAuthFailed):
+            if not task.command.repeatable:
+                task.reply = self._failed(task, OutcomeUnknown())
             raise
         except BridgeError as refusal:
             task.asked = False
             task.reply = self._failed(task, refusal)
         else:
-            visit.written.append((task, change, body))
+            if visit.disables:
+                visit.written.append((task, change, body))
+            else:
+                task.reply = self._succeeded(task, body)  # it is no user: there is no table to look it up in
 
     def _confirm(self, session: Session, visit: _Visit) -> None:
         """Refresh, and compare the terminal's own count; where it differs, its table has the last word."""
         if not visit.written:
             return
         session.refresh()
-        growth = sum(change.grows for _, change, _ in visit.written)
+        grown = [change.grows for _, change, _ in visit.written]
+        growth = sum(grown)
         count = session.count()
         table = None
-        if visit.count_before is None or count != visit.count_before + growth:
+        if min(grown) < 0 < max(grown):
+            table = session.users(again=True)  # one that was not added would hide one that was not deleted
+        elif visit.count_before is None or count != visit.count_before + growth:
             log.warning(
                 "device=%s counts %s users where %s were expected; reading its table",
                 self.device.id,
@@ -378,16 +440,16 @@ class Worker:
             if table is None or change.kept(table):
                 task.reply = self._succeeded(task, body)
             else:
-                task.reply = self._failed(task, self._not_kept())
-
-    def _not_kept(self) -> DeviceRejected:
-        return DeviceRejected("not_kept", host=self.device.host, port=self.device.port)
+                lost = DeviceRejected(change.lost, host=self.device.host, port=self.device.port)
+                task.reply = self._failed(task, lost)
 
     # -- answers -------------------------------------------------------------------------------------------------
 
     def _succeeded(self, task: Task, body: dict[str, Any]) -> Reply:
-        message = say(task.command.name, self._config.language)
-        return succeeded({"message": message, **body}, code=task.command.code, request_id=task.request.request_id)
+        name, data = task.command.name, body.get("data")
+        if name in TEXTS:
+            body = {"message": say(name, self._config.language, **(data if isinstance(data, dict) else {})), **body}
+        return succeeded(body, code=task.command.code, request_id=task.request.request_id)
 
     def _failed(self, task: Task, error: BridgeError) -> Reply:
         return failed(error, self._config.language, request_id=task.request.request_id)

@@ -25,6 +25,11 @@ class Params(BaseModel):
     request_id: RequestId | None = None
     expires_at: Instant | None = None
 
+    @property
+    def key(self) -> str | None:
+        """What is touched: two changes of one thing never share a session, for the second depends on the first."""
+        return None
+
     def surely_wrong(self, _device: Device) -> tuple[FieldFault, ...]:
         """What this device can never take, known before it is asked."""
         return ()
@@ -43,28 +48,30 @@ class Context:
 
     `asked_before`: an earlier attempt of this request may have changed the terminal already.
     `tried`: what those attempts meant to write, oldest first, as they said in `Change.intent`.
+    `room`: how many bytes the rows of a list may take in the reply.
     """
 
     device: Device
     asked_before: bool = False
     tried: tuple[Any, ...] = ()
+    room: int = 262_144
 
 
 @dataclass(frozen=True)
 class Change:
     """What a command is about to do to the terminal; nothing has been asked of it yet.
 
-    `key` names what is touched: two changes with one key never share a session.
     `intent` is kept on disk before `apply` asks the terminal; it must hold no secret.
     `apply` asks the terminal and returns the reply's body.
-    `grows` is by how many users the terminal's count must change; `kept` looks for the change in its table.
+    `grows` is by how many users the terminal's count must change; `kept` looks for the change in its table, and
+    `lost` is the reason that DeviceRejected gets if it is not there.
     """
 
-    key: str
     intent: Any
     apply: Callable[[], dict[str, Any]] = field(repr=False)
     grows: int = 0
     kept: Callable[[UserTable], bool] = field(default=lambda _table: True, repr=False)
+    lost: str = "not_kept"
 
 
 Run = Callable[[Session, Any, Context], "dict[str, Any] | Change"]
@@ -84,6 +91,11 @@ class Command:
     disables: bool
     repeatable: bool
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The fields without which nothing can be asked."""
+        return tuple(name for name, field in self.params.model_fields.items() if field.is_required())
+
     def parse(self, body: dict[str, Any], *, strict: bool) -> Params:
         """The payload's fields. Raises MissingFields or InvalidField (with every fault)."""
         given = {name: value for name, value in body.items() if value is not None}
@@ -93,7 +105,7 @@ class Command:
             return self.params.model_validate(given)
         except ValidationError as error:
             if any(detail["type"] == "missing" for detail in error.errors(include_url=False)):
-                raise MissingFields from None
+                raise MissingFields(*self.required) from None
             raise InvalidField(*faults_of(error, self.params.model_fields)) from None
 
     def load(self, stored: bytes) -> Params:
@@ -107,7 +119,7 @@ _COMMANDS: dict[str, Command] = {}
 def command(
     name: str, *, params: type[P], code: str, disables: bool, repeatable: bool
 ) -> Callable[[Callable[[Session, P, Context], dict[str, Any] | Change]], Run]:
-    """Declare a command; `repeatable` has no default, so that whoever writes one says whether twice does harm."""
+    """Declare a command; nothing has a default, so that whoever writes one says whether twice does harm."""
 
     def declare(run: Callable[[Session, P, Context], dict[str, Any] | Change]) -> Run:
         if name in _COMMANDS and _COMMANDS[name].run.__module__ != run.__module__:

@@ -23,6 +23,11 @@ class Create(Params):
     privilege: Privilege = USER
     card: Card = Field(default=0, repr=False)
 
+    @property
+    def key(self) -> str:
+        """The user."""
+        return self.user_id
+
     def fields(self) -> UserFields:
         """The user as asked for, before it is fitted to a terminal."""
         return UserFields(self.user_id, self.name, self.password, self.privilege, self.card)
@@ -50,14 +55,14 @@ def create(session: Session, params: Create, context: Context) -> dict[str, Any]
     uid = _choose_uid(table, context)
 
     def apply() -> dict[str, Any]:
-        session.add_user(fields, uid)
-        return _body(session.fit(fields), context)  # an empty terminal shows its record size only now
+        session.add_user(params.fields(), uid)
+        return _body(session.fit(params.fields()), context)  # an empty terminal shows its record size only now
 
     def kept(table: UserTable) -> bool:
         user = table.by_user_id(fields.user_id)
-        return user is not None and same(user, fields, group=context.device.group)
+        return user is not None and same(user, session.fit(params.fields()), group=context.device.group)
 
-    return Change(key=fields.user_id, intent={"uid": uid}, apply=apply, grows=1, kept=kept)
+    return Change(intent={"uid": uid}, apply=apply, grows=1, kept=kept)
 
 
 def _choose_uid(table: UserTable, context: Context) -> int:

@@ -46,9 +46,18 @@ class BodyRequired(BridgeError):
 
 
 class MissingFields(BridgeError):
-    """A required field is absent."""
+    """A required field is absent; `names` are all that the command requires."""
 
     status, code = 400, "missing_fields"
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = names
+
+    def sentence(self, language: Language) -> str:
+        """Every field that the command requires."""
+        several = "" if len(self.names) > 1 else ".one"
+        return say(f"missing_fields{several}", language, fields=say("and", language).join(self.names))
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,16 @@ class Expired(BridgeError):
     def at(cls, timestamp: float) -> Expired:
         """The error for a request that was good until a moment, in seconds since 1970."""
         return cls(expires_at=datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds"))
+
+
+class OutcomeUnknown(BridgeError):
+    """The terminal was asked for something that must not happen twice, and whether it did it nobody can say."""
+
+    code = "outcome_unknown"
+
+    def details(self, _language: Language) -> dict[str, Any]:
+        """`retryable` and `effect`."""
+        return {"retryable": False, "effect": "unknown"}
 
 
 class PayloadTooLarge(BridgeError):

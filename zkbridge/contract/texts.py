@@ -7,11 +7,14 @@ from typing import Literal
 Language = Literal["es", "en"]
 
 #: key: (Spanish, English). Errors stand under their code, or `code.reason` where one code has several sentences;
-#: the rules that a field can break stand under `field.`.
+#: the rules that a field can break stand under `field.`. A command that has a sentence for its success has it under
+#: its name, filled with what its reply says under `data`.
 TEXTS: dict[str, tuple[str, str]] = {
     "users/create": ("Usuario registrado.", "User registered."),
     "body_required": ("Body JSON requerido.", "JSON body required."),
-    "missing_fields": ("user_id y name son requeridos.", "user_id and name are required."),
+    "missing_fields": ("{fields} son requeridos.", "{fields} are required."),
+    "missing_fields.one": ("{fields} es requerido.", "{fields} is required."),
+    "and": (" y ", " and "),
     "device_not_found": ("Dispositivo '{device}' no encontrado.", "Device '{device}' not found."),
     "user_exists": ("user_id '{user_id}' ya existe.", "user_id '{user_id}' already exists."),
     "user_not_found": ("Usuario '{user_id}' no encontrado.", "User '{user_id}' not found."),
@@ -71,6 +74,18 @@ TEXTS: dict[str, tuple[str, str]] = {
     "device_rejected.not_kept": (
         "El dispositivo {host}:{port} aceptó el usuario pero no lo guardó.",
         "Device {host}:{port} accepted the user but did not keep it.",
+    ),
+    "device_rejected.not_deleted": (
+        "El dispositivo {host}:{port} aceptó eliminar el usuario pero todavía lo tiene.",
+        "Device {host}:{port} accepted to delete the user but still holds it.",
+    ),
+    "device_rejected.not_changed": (
+        "El dispositivo {host}:{port} aceptó el cambio pero no lo guardó.",
+        "Device {host}:{port} accepted the change but did not keep it.",
+    ),
+    "outcome_unknown": (
+        "No se sabe si el dispositivo lo ejecutó; no se repite.",
+        "Whether the device did it is not known; it is not repeated.",
     ),
     "device_full": (
         "El dispositivo {host}:{port} no tiene lugar para un usuario más.",
