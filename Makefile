@@ -33,3 +33,7 @@ brokers:  ## Meet RabbitMQ too, installing it if it is missing (the other broker
 	@.ci/setup test
 	command -v rabbitmq-server >/dev/null || apt-get install -qq -y --no-install-recommends rabbitmq-server
 	$(PYTEST) -m slow tests/brokers $(ARGS)
+
+bench:  ## Measure everything against bare pyzk, and write docs/performance.* (ARGS=--quick only prints, in a minute)
+	@.ci/setup test
+	.venv/bin/python -m benchmarks $(ARGS)

@@ -35,7 +35,7 @@ class Plan:
 
 FULL = Plan(
     users=(0, 500, 5_000, 10_000, 30_000),
-    latencies=((0, 15), (2, 15), (20, 7), (100, 3)),
+    latencies=((0, 11), (2, 11), (20, 5), (100, 1)),
     bursts=(
         *((10_000, 0, requests) for requests in (1, 10, 50, 200, 1_000)),
         *((users, 0, 200) for users in (0, 500, 5_000, 30_000)),
@@ -43,7 +43,7 @@ FULL = Plan(
     ),
     fleets=(10, 100, 300, 1_000),
     stream_s=60,
-    rest_s=60,
+    rest_s=45,
 )
 QUICK = Plan(
     users=(500, 10_000),
