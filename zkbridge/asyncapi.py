@@ -148,6 +148,12 @@ def example_failures(site: Site, *, command: Command | None = None) -> dict[str,
     return dict(sorted(found.items(), key=lambda pair: (pair[1][0]["status"], pair[0])))
 
 
+def request_fields(command: Command) -> Json:
+    """The schema of each field of the command's payload, its own ones first."""
+    fields: Json = _request_schema(command, {})["properties"]
+    return fields
+
+
 def summary(command: Command) -> str:
     """What the command is for, in a sentence: the first line of its file, without its name."""
     line = _first_line(sys.modules[command.run.__module__]).removeprefix(f"{command.name}: ")

@@ -36,15 +36,22 @@ class _Program(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command's name."""
-        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE, *_asked()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command, imported now if it lives elsewhere."""
         if cmd_name not in _ELSEWHERE:
-            return super().get_command(ctx, cmd_name)
+            return super().get_command(ctx, cmd_name) or _asked().get(cmd_name)
         module, name = _ELSEWHERE[cmd_name].split(":")
         found: click.Command = getattr(importlib.import_module(module), name)
         return found
+
+
+def _asked() -> dict[str, click.Command]:
+    """What can be asked of a running bridge."""
+    from zkbridge.ask import subcommands  # noqa: PLC0415 - nobody else needs it
+
+    return subcommands()
 
 
 @click.command(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None})

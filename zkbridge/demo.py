@@ -18,7 +18,7 @@ import click
 
 from zkbridge.bridge import Bridge
 from zkbridge.caller import Caller, NoAnswer
-from zkbridge.config import Config
+from zkbridge.config import Config, Mqtt
 from zkbridge.embedded_broker import BrokerUnavailable, EmbeddedBroker
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
@@ -105,7 +105,8 @@ def _start_bridge(parts: contextlib.ExitStack, address: tuple[str, int], termina
 
 
 def _show(address: tuple[str, int], terminal: SimulatedTerminal) -> None:
-    with Caller(*address) as caller:
+    host, port = address
+    with Caller(Mqtt(host=host, port=port)) as caller:
         for line, device, request in SHOW:
             click.secho(f"\n{line}", bold=True)
             click.echo(f"  → zk/{device}/users/create\n    {json.dumps(request, ensure_ascii=False)}")
