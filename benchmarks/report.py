@@ -45,7 +45,7 @@ def _mark(row: Row) -> str:
 
 
 def _ones(pairs: Iterable[Pairs]) -> Iterator[Row]:
-    goals = {(10_000, 0): 0.6, (10_000, 20): 0.9, (500, 2): 1.1}
+    goals: dict[tuple[int, float], float] = {(10_000, 0): 0.6, (10_000, 20): 0.9, (500, 2): 1.1}
     for pair in pairs:
         goal = goals.get((pair.users, pair.latency_ms))
         trips = f"round trips {pair.bridge_round_trips}, bare {pair.bare_round_trips}, least {pair.least_round_trips}"

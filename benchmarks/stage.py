@@ -52,8 +52,8 @@ class Terminals:
 
     def __enter__(self) -> Self:
         self._process = processes.start(self._command, log=self._log)
-        said = wait_until(self._control_line, timeout=120, what=f"the simulator ({self._log})")
-        self._socket = socket.create_connection((HOST, int(said)))
+        wait_until(self._control_port, timeout=120, what=f"the simulator ({self._log})")
+        self._socket = socket.create_connection((HOST, self._control_port()))
         self._lines = self._socket.makefile("rb")
         self.ports = [int(port) for port in re.findall(r"ready on [\d.]+:(\d+)", self._text())]
         return self
@@ -97,11 +97,11 @@ class Terminals:
     def _text(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
-    def _control_line(self) -> str | None:
+    def _control_port(self) -> int:
         if self._process.poll() is not None:
             raise RuntimeError(f"the simulator ended: {self._text()}")
         found = re.search(r"control on [\d.]+:(\d+)\n", self._text())
-        return found[1] if found else None
+        return int(found[1]) if found else 0
 
 
 class Caller:
@@ -119,7 +119,7 @@ class Caller:
         subscribed = threading.Event()
         self._client.on_subscribe = lambda *_: subscribed.set()
         sock = self._client.socket()
-        if sock is not None:  # else what paho sends waits up to 40 ms for the kernel on the other side
+        if isinstance(sock, socket.socket):  # else what paho sends waits up to 40 ms for the kernel on the other side
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client.subscribe("zk/+/users/create/reply", 1)
         self._client.loop_start()
