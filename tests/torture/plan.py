@@ -86,6 +86,12 @@ class Plan:
             makers[random.choices(list(MIX), weights=list(MIX.values()))[0]]()
         self.messages.sort(key=lambda message: message.at)
 
+    def one_more(self, place: Place) -> Message:
+        """A last wish, for now."""
+        wish = self._wish(Kind.UNIQUE, place)
+        self._ask(wish, self._with_id(wish), self._seconds)
+        return self.messages[-1]
+
     # -- kinds -----------------------------------------------------------------------------------------------------
 
     def _unique(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -85,6 +86,7 @@ class Run:
             self._torture(plan, breakage)
         finally:
             breakage.end()
+        self._leave_disabled(plan)
         self._tell("nothing goes wrong any more; waiting until all is quiet")
         self._settle(plan)
         self._crowd.stop()
@@ -107,6 +109,23 @@ class Run:
                     f"{self._world.keeper.kills} kills, {self._world.broker_kills} of the broker"
                 )
             time.sleep(TICK_S)
+
+    def _leave_disabled(self, plan: Plan) -> None:
+        """Kill the daemon when all it still had to do was to let people in; nobody asks these terminals again."""
+        world = self._world
+        last = {*world.untimed, self._random.choice(list(world.terminals))}
+        for place in world.places:
+            if place.device not in last:
+                continue
+            kills = world.keeper.kills
+            world.terminals[place.device].faults.add(
+                "ENABLE", "before", lambda _: world.keeper.kill("when it was to let people in")
+            )
+            self._crowd.ask(plan.one_more(place))
+            self._wait(partial(self._was_killed_after, kills), "the last kill")
+
+    def _was_killed_after(self, kills: int) -> bool:
+        return self._world.keeper.kills > kills
 
     # -- making it well ------------------------------------------------------------------------------------------
 
@@ -133,7 +152,7 @@ class Run:
         quiet_since: list[float] = []
 
         def is_quiet() -> bool:
-            if self._world.open_work() != (0, 0):
+            if self._world.open_work() != (0, 0, 0):
                 quiet_since.clear()
                 return False
             quiet_since.append(time.time())

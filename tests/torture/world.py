@@ -301,19 +301,25 @@ class World:
         for curfews in self._curfews:
             curfews.look()
 
-    def open_work(self) -> tuple[int, int]:
-        """How many requests the ledger holds unfinished, and how many answers owed; (-1, -1) if it cannot be read."""
+    def open_work(self) -> tuple[int, int, int]:
+        """How many requests the ledger holds unfinished, how many answers and enables owed; -1 if it cannot be read."""
         with suppress(sqlite3.Error), closing(self._ledger()) as db:
             unfinished = db.execute("SELECT count(*) FROM requests WHERE state IN ('accepted', 'running')").fetchone()
             owed = db.execute("SELECT count(*) FROM answers WHERE owed = 1").fetchone()
-            return unfinished[0], owed[0]
-        return -1, -1
+            debts = db.execute("SELECT count(*) FROM debts").fetchone()
+            return unfinished[0], owed[0], debts[0]
+        return -1, -1, -1
+
+    @property
+    def untimed(self) -> list[str]:
+        """The terminals that stay disabled until they are enabled."""
+        return [name for name, terminal in self.terminals.items() if terminal.switches.timed_disable != "accept"]
 
     def terminal_ends(self) -> dict[str, TerminalEnd]:
         """What the terminals are and hold now."""
         ends = {}
         for curfews, (name, terminal) in zip(self._curfews, self.terminals.items(), strict=True):
-            untimed = terminal.switches.timed_disable != "accept"
+            untimed = name in self.untimed
             ends[name] = TerminalEnd(
                 held=[_held(view) for view in terminal.users()],
                 own=self.persons[name].own,
