@@ -1,0 +1,110 @@
+"""The example flows in a real Node-RED: what a person with a browser does, and what is then on the terminal."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.node_red.node_red import FLOWS
+from tests.node_red.site import Site, running
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(scope="module", params=FLOWS)
+def site(request, tmp_path_factory) -> Iterator[Site]:
+    with running(tmp_path_factory.mktemp("site"), request.param) as site:
+        yield site
+
+
+def test_the_form_knows_the_terminals_and_how_they_are(site):
+    wait_until(lambda: "principal: online" in site.open().text)
+    wait_until(lambda: "bodega: offline (Connection refused" in site.open().text)
+
+    page = site.open()
+    assert page.status == 200
+    assert "bridge: online" in page.text
+    assert set(page.fields) == {"request_id", "device", "user_id", "name", "password", "card"}
+
+
+def test_a_user_is_created_from_the_form(site):
+    page = site.send(site.fill(user_id="7", name="José Núñez", password="4711", card="12345"))
+
+    assert (page.status, page.ids & {"created", "exists", "again", "refused"}) == (200, {"created"})
+    assert "José Núñez is user 7 on principal." in page.text
+    (user,) = [user for user in site.terminal.users() if user.user_id == "7"]
+    assert (user.name, user.password, user.card) == ("José Núñez", "4711", 12345)
+
+
+def test_a_user_id_that_is_taken_is_the_409_branch(site):
+    site.send(site.fill(user_id="8", name="Ana"))
+    page = site.send(site.fill(user_id="8", name="Eva"))
+
+    assert (page.status, "exists" in page.ids) == (409, True)
+    assert "user_id '8' ya existe." in page.text
+    assert [user.name for user in site.terminal.users() if user.user_id == "8"] == ["Ana"]
+
+
+def test_the_same_form_sent_twice_is_one_user_and_no_409(site):
+    form = site.fill(user_id="9", name="Ana")
+
+    first, second = site.send(form), site.send(form)
+
+    assert ("created" in first.ids, "created" in second.ids) == (True, True)
+    assert "nothing was done twice" not in first.text
+    assert "nothing was done twice" in second.text
+    assert len([user for user in site.terminal.users() if user.user_id == "9"]) == 1
+
+
+def test_what_does_not_fit_is_refused_with_its_rule(site):
+    page = site.send(site.fill(user_id="10", name="Ana", password="123456789"))
+
+    assert (page.status, "refused" in page.ids) == (400, True)
+    assert "password" in page.text
+    assert "(invalid_field)" in page.text
+
+
+def test_a_terminal_that_is_off_is_worth_another_try(site):
+    wait_until(lambda: "bodega" in site.open().text)
+    page = site.send(site.fill(user_id="11", name="Ana", device="bodega"))
+
+    assert (page.status, "again" in page.ids) == (500, True)
+    assert "Connection refused by device" in page.text
+
+
+def test_a_form_that_names_no_terminal_goes_nowhere(site):
+    page = site.send(site.fill(user_id="12", name="Ana", device="+/x"))
+
+    assert (page.status, "refused" in page.ids) == (400, True)
+    assert "Which terminal?" in page.text
+    assert "device=+" not in site.daemon.log
+
+
+def test_a_name_is_text_and_never_part_of_the_page(site):
+    page = site.send(site.fill(user_id="13", name="<b>Ana</b>"))
+
+    assert "created" in page.ids
+    assert "<b>" not in page.source
+
+
+def test_node_red_keeps_no_password(site):
+    assert "created" in site.send(site.fill(user_id="14", name="Ana", password="secreto1")).ids
+
+    kept = [path for path in site.node_red.folder.rglob("*") if path.is_file() and b"secreto1" in path.read_bytes()]
+    assert kept == []
+
+
+@pytest.mark.parametrize("protocol", FLOWS)
+def test_a_bridge_that_is_away_is_told_and_the_same_form_may_be_sent_again(tmp_path, protocol):
+    with running(tmp_path, protocol, patience_s=1) as site:
+        wait_until(lambda: "bridge: online" in site.open().text)
+        form = site.fill(user_id="15", name="Ana")
+        assert site.daemon.stop() == 0
+        wait_until(lambda: "bridge: offline" in site.open().text)
+
+        page = site.send(form)
+        assert (page.status, "again" in page.ids) == (504, True)
+        assert "No reply; is the bridge there?" in page.text
+
+        site.daemon.start()
+        wait_until(site.terminal.users, what="what waited at the broker")
+        assert "created" in site.send(form).ids
+    assert [user.user_id for user in site.terminal.users()] == ["15"]

@@ -1,0 +1,118 @@
+"""The example flows as files: they can be imported, and speak of what the contract has."""
+
+import json
+import re
+
+import pytest
+
+from tests.node_red.node_red import FLOWS
+from zkbridge.commands import commands
+from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.topics import Topics, matches
+
+CORE = {
+    "tab",
+    "mqtt-broker",
+    "mqtt in",
+    "mqtt out",
+    "http in",
+    "http response",
+    "function",
+    "change",
+    "switch",
+    "template",
+    "comment",
+}  # fmt: skip - a list of words
+TOPICS = Topics()
+
+
+@pytest.fixture(params=FLOWS)
+def protocol(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def nodes(protocol) -> dict[str, dict]:
+    return {node["id"]: node for node in json.loads(FLOWS[protocol].read_text())}
+
+
+def of(nodes, kind: str) -> list[dict]:
+    return [node for node in nodes.values() if node["type"] == kind]
+
+
+def test_it_needs_nothing_but_node_red(nodes):
+    assert {node["type"] for node in nodes.values()} <= CORE
+
+
+def test_every_wire_leads_to_a_node_of_the_flow(nodes):
+    (tab,) = of(nodes, "tab")
+    (broker,) = of(nodes, "mqtt-broker")
+    for node in nodes.values():
+        if node not in (tab, broker):
+            assert node["z"] == tab["id"]
+        for wire in (target for output in node.get("wires", []) for target in output):
+            assert wire in nodes
+        if "broker" in node and node is not broker:
+            assert node["broker"] == broker["id"]
+
+
+def test_it_speaks_its_protocol_and_holds_no_secret(nodes, protocol):
+    (broker,) = of(nodes, "mqtt-broker")
+
+    assert broker["protocolVersion"] == {"5": "5", "3.1.1": "4"}[protocol]
+    assert not any("credentials" in node for node in nodes.values())
+
+
+def test_it_listens_where_the_bridge_speaks(nodes, protocol):
+    spoken = {
+        TOPICS.state,
+        TOPICS.availability("principal"),
+        "zk/replies/node-red" if protocol == "5" else TOPICS.reply("principal", "users/create"),
+    }
+    wanted = {node["topic"] for node in of(nodes, "mqtt in")}
+
+    assert all(any(matches(wish, topic) for wish in wanted) for topic in spoken)
+    assert len(wanted) == len(spoken)
+
+
+def test_it_asks_at_qos_1_a_command_that_there_is(nodes):
+    (asked,) = {
+        match for node in of(nodes, "function") for match in re.findall(r"`zk/\$\{device\}/([a-z/-]+)`", node["func"])
+    }
+    assert asked in commands()
+    for node in (*of(nodes, "mqtt in"), *of(nodes, "mqtt out")):
+        assert node["qos"] == "1"
+    for node in of(nodes, "mqtt out"):
+        assert node["retain"] == "false"
+
+
+def test_it_branches_by_codes_of_the_contract(nodes):
+    def codes(error: type[BridgeError]) -> set[str]:
+        return {getattr(error, "code", "")}.union(*(codes(each) for each in error.__subclasses__()))
+
+    (by_code,) = [node for node in of(nodes, "switch") if node["property"] == "payload.code"]
+    asked = {rule["v"] for rule in by_code["rules"] if rule["t"] == "eq"}
+
+    assert asked == {"created", "user_exists"}
+    assert asked - {"created"} <= codes(BridgeError)
+
+
+def test_the_two_variants_differ_in_their_protocol_alone():
+    texts = []
+    for protocol, number in (("5", "5"), ("3.1.1", "3")):
+        flow = json.loads(FLOWS[protocol].read_text())
+        for node in flow:
+            if node["name" if node["type"] == "function" else "type"] in {
+                "the form becomes a request",
+                "one page, one reply",
+                "mqtt-broker",
+                "tab",
+            }:
+                for key in ("func", "protocolVersion", "label", "name"):
+                    node.pop(key, None)
+            if node["type"] == "mqtt in" and node["wires"] == [[f"zkbridge{number}wait"]]:
+                del node["topic"]
+            node.pop("contentType", None)
+        texts.append(json.dumps(flow).replace(f"zkbridge{number}", "zkbridge"))
+
+    assert texts[0] == texts[1]
