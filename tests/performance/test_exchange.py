@@ -85,7 +85,7 @@ class Case:
 
 
 @contextmanager
-def make_site(folder: Path, broker, *, profile: str, transport: str, users: int) -> Iterator[Site]:
+def make_site(folder: Path, broker, *, profile: str, transport: str, users: int, timeout: float = 10) -> Iterator[Site]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile=profile, transport="both", user_capacity=60_000))
         terminal.fill_users(users)
@@ -93,7 +93,7 @@ def make_site(folder: Path, broker, *, profile: str, transport: str, users: int)
         config = {
             **QUICK,
             "mqtt": {"host": "127.0.0.1", "port": broker.port, "client_id": f"perf-{folder.name}"[:23]},
-            "devices": {"principal": device(terminal, transport=transport, timeout=10)},
+            "devices": {"principal": device(terminal, transport=transport, timeout=timeout)},
             "state_dir": str(folder / "state"),
             "lock_dir": str(folder / "locks"),
         }
@@ -166,6 +166,24 @@ def test_a_burst_shares_one_connection_and_one_refresh(tmp_path, shared_broker):
         assert asked["GET_FREE_SIZES"] == 2
         assert asked["syncs"] <= len(names) // 10
         assert len(here.terminal.users()) == 301
+
+
+def test_a_reply_does_not_wait_for_the_terminal_to_say_that_it_is_enabled(tmp_path, shared_broker):
+    with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1, timeout=2) as here:
+        here.create("70000")
+        here.terminal.faults.add(Command.ENABLE, when="after", do="silence")
+
+        with here.counted() as asked:
+            here.ask("70001")
+            reply = here.caller.wait_for(REPLY).json
+            owed = here.bridge._ledger.debts()
+            here.rest()
+
+        assert reply["status"] == 200
+        assert owed == {"principal"}  # on disk with the answer: a crash now would be followed by an ENABLE
+        assert asked["ENABLE"] == 2  # the second on a new connection, as nothing came to the first
+        assert asked["accepts"] == 2
+        assert not here.terminal.disabled
 
 
 def test_a_bridge_at_rest_has_its_parts_and_no_thread_a_terminal(tmp_path, shared_broker):
