@@ -372,7 +372,7 @@ class Bridge:
         self._upkeep.later("scrub", SCRUB_AFTER_S, self._ledger.scrub)
 
     def _note_debt(self, device: str, tries: int) -> None:
-        pause = min(DEBT_FIRST_S * 2 ** min(tries, 10), DEBT_MOST_S)
+        pause = min(DEBT_FIRST_S * 2 ** min(tries - 1, 10), DEBT_MOST_S)
         self._upkeep.later(("debt", device), pause, partial(self._visit, device))
 
     def _note_availability(self, device: str, reason: str | None) -> None:
