@@ -15,6 +15,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from tests.faults import promises
 from tests.faults.frames import ALWAYS, BUDGET_S, TIMEOUT_S, VARIANTS, Case, Variant
 from tests.faults.others import OTHERS, Other, release
 from tests.support.caller import Caller
@@ -170,6 +171,8 @@ and whether the user is on the terminal afterwards: there or absent.
 Every case was also held to this: exactly one answer; the user there exactly once and as asked for after a success,
 not there after `effect: none`; no 409; the terminal enabled, its session ended, nothing owed;
 never disabled for longer than the session's budget and one answer.
+
+At the end stands which test holds which promise of the [contract's section 5](contract.md).
 """
 
 
@@ -212,7 +215,7 @@ def main() -> None:
             outcomes = measure(Path(folder) / variant.name, broker.port, variant.cases())
             sections.append(section(variant, outcomes))
         sections.append(others_section(measure(Path(folder) / "others", broker.port, OTHERS)))
-    PAGE.write_text("\n".join([HEAD, *sections]), "utf-8")
+    PAGE.write_text("\n".join([HEAD, *sections, promises.page()]), "utf-8")
     sys.stdout.write(f"{PAGE}\n")
 
 

@@ -128,6 +128,21 @@ def test_two_daemons_with_one_client_id_say_so_and_do_not_fight_for_ever(tmp_pat
             assert twin.running
 
 
+def test_a_broker_that_cannot_be_understood_is_not_taken_for_another_client(tmp_path):
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        site.daemon.start()
+        for connection in (1, 2, 3):
+            broker.wait_for_client(connection)
+            broker.confuse()
+
+        broker.wait_for_client(4)
+
+        request = site.user()
+        broker.deliver(site.topic(), json.dumps(request).encode(), mid=1)
+        assert [answer["code"] for answer in _answers(broker, site, 1)] == ["created"]
+        assert "using the client id" not in site.daemon.log
+
+
 # -- redelivery, packet by packet ------------------------------------------------------------------------------------
 
 

@@ -128,6 +128,18 @@ def test_a_kill_after_the_reply_was_confirmed_sends_nothing_again(tmp_path, shar
         assert second == {**first, "replayed": True}
 
 
+def test_somebody_else_who_took_the_user_id_meanwhile_is_a_409(tmp_path, shared_broker):
+    with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
+        site.daemon.start()
+        request = site.user()
+        site.at(WRITE, lambda: site.terminal.add_user(request["user_id"], "Eva"), effect=False)
+
+        caller.publish(site.topic(), request)
+
+        assert [answer.json["code"] for answer in site.settle(caller)] == ["user_exists"]
+        assert [user.name for user in site.terminal.users() if user.user_id == request["user_id"]] == ["Eva"]
+
+
 def test_a_terminal_that_a_kill_left_disabled_is_enabled_first(tmp_path, shared_broker):
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.start()

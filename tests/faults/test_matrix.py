@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.faults import promises
 from tests.faults.frames import ALWAYS, VARIANTS, Case
 from tests.faults.matrix import (
     HEAD,
@@ -40,7 +41,11 @@ def test_every_other_trouble_ends_with_one_true_answer_as_the_docs_say(tmp_path,
 def test_the_page_holds_these_tables_and_nothing_else():
     titles = [*(variant.title for variant in VARIANTS), OTHERS_TITLE]
 
-    assert PAGE.read_text("utf-8") == "\n".join([HEAD, *map(committed, titles)])
+    assert PAGE.read_text("utf-8") == "\n".join([HEAD, *map(committed, titles), promises.page()])
+
+
+def test_every_promise_has_its_tests():
+    assert promises.missing() == []
 
 
 def _measure(cases, title, folder, broker) -> dict[AnyCase, Outcome]:

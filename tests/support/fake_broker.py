@@ -60,6 +60,10 @@ class FakeBroker:
         body = struct.pack("!H", len(name)) + name + struct.pack("!H", mid) + payload
         self._send(PUBLISH, 2 | duplicate << 3 | retain, body)
 
+    def confuse(self) -> None:
+        """Send a packet that no client can read: a PUBACK of nothing."""
+        self._send(PUBACK, 0, b"")
+
     def wait_for_client(self, connection: int = 1) -> None:
         """Return when so many connections have been made and the last one has subscribed."""
         wait_until(lambda: len(self.subscribed) >= connection, timeout=30, what=f"connection {connection}")
