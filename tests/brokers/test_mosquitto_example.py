@@ -1,5 +1,6 @@
 """The example for Mosquitto: its README's commands are run, and a broker is started from what they put in place."""
 
+import json
 import os
 import re
 import shutil
@@ -156,6 +157,26 @@ def test_a_device_of_others_cannot_be_asked(tmp_path, place, locked, terminals, 
 
     assert "device=entrada command" not in daemon.log
     assert terminals["entrada"].users() == []
+
+
+@pytest.mark.parametrize("flow", ["flow-mqtt5.json", "flow-mqtt3.json"])
+def test_node_red_has_the_rights_that_its_flows_need(tmp_path, place, locked, terminals, flow):
+    filters = [
+        node["topic"]
+        for node in json.loads((ROOT / "examples" / "node-red" / flow).read_text())
+        if node["type"] == "mqtt in"
+    ]
+    five = "zk/replies/node-red" in filters
+    with (
+        bridge(tmp_path / "d", place, locked, terminals),
+        person(place, locked, "node-red", "5" if five else "3.1.1") as caller,
+    ):
+        for each in filters:
+            caller.subscribe(each)
+        caller.publish(CREATE, USER, **({"response_topic": "zk/replies/node-red"} if five else {}))
+        caller.wait_for("zk/replies/node-red" if five else f"{CREATE}/reply", timeout=20)
+        for topic in ("zk/principal/availability", "zk/entrada/availability", "zk/bridge/state"):
+            caller.wait_for(topic, timeout=20)
 
 
 def test_a_reply_goes_to_the_callers_own_topic_or_to_the_default(tmp_path, place, locked, terminals):
