@@ -129,15 +129,11 @@ def _options(field: str, schema: Json, *, required: bool) -> Iterable[click.Opti
     kinds = schema.get("type", "string")
     # The first type is the field's own, others are forgiven.
     kind = kinds if isinstance(kinds, str) else kinds[0]
-    flag = kind == "boolean"
-    yield click.Option(
-        [f"--{name}", _FIELD + field],
-        type=None if flag else _KINDS.get(kind, click.STRING),
-        is_flag=flag,
-        default=None,
-        required=required,
-        help=said,
-    )
+    names, more = [f"--{name}", _FIELD + field], {"required": required, "help": said}
+    if kind == "boolean":
+        yield click.Option(names, is_flag=True, default=None, **more)
+    else:
+        yield click.Option(names, type=_KINDS.get(kind, click.STRING), **more)
 
 
 def _complete_device(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

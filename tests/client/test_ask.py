@@ -1,0 +1,336 @@
+"""The commands of the contract on the command line, asked of a real bridge."""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.support import processes
+from tests.support.certificates import make_certificates
+from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import wait_until
+from zkbridge import ask
+from zkbridge.ask import subcommands
+from zkbridge.asyncapi import request_fields
+from zkbridge.commands import commands
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "PYTHONPATH": str(ROOT), "TERM": "dumb"}
+
+
+def zk(*arguments, config=None, stdin="", cwd=None):
+    """Run the program to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "zkbridge", *map(str, arguments), *(("--config", str(config)) if config else ())],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=cwd,
+        env=ENVIRONMENT,
+    )
+
+
+def create(user_id, *more, device="principal", **options):
+    return zk("users", "create", device, "--user-id", user_id, "--name", "Juan Perez", *more, **options)
+
+
+def names(group, way=()):
+    for name, command in group.items():
+        if isinstance(command, click.Group):
+            yield from names(command.commands, (*way, name))
+        else:
+            yield (*way, name), command
+
+
+def test_a_user_is_created_and_told_in_a_sentence(bridge):
+    more = ("--password-stdin", "--privilege", 14, "--card", 12345)
+
+    done = create("100", *more, stdin="1234\n", config=bridge.config)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Usuario registrado.\n  user_id    100\n  name       Juan Perez\n  device_id  principal\n"
+    user = next(user for user in bridge.principal.users() if user.user_id == "100")
+    assert (user.name, user.password, user.privilege, user.card) == ("Juan Perez", "1234", 14, 12345)
+
+
+def test_a_refusal_is_said_and_exits_1(bridge):
+    create("101", config=bridge.config)
+
+    again = create("101", config=bridge.config)
+    nowhere = create("101", device="bodega", config=bridge.config)
+
+    assert (again.returncode, again.stdout, again.stderr) == (1, "", "user_id '101' ya existe. (user_exists)\n")
+    assert (nowhere.returncode, nowhere.stderr) == (1, "Dispositivo 'bodega' no encontrado. (device_not_found)\n")
+
+
+def test_a_terminal_that_is_away_exits_3(bridge):
+    done = create("102", device="apagada", config=bridge.config)
+
+    assert done.returncode == 3
+    assert re.fullmatch(r"Connection refused by device .*\(device_unreachable\)\n", done.stderr)
+
+
+def test_machines_get_the_reply_as_it_came(bridge):
+    done = create("103", "--json", "--request-id", "r-103", config=bridge.config)
+    replayed = create("103", "--json", "--request-id", "r-103", config=bridge.config)
+
+    reply = {
+        "success": True,
+        "message": "Usuario registrado.",
+        "data": {"user_id": "103", "name": "Juan Perez", "device_id": "principal"},
+        "status": 200,
+        "code": "created",
+        "request_id": "r-103",
+    }
+    assert (done.returncode, json.loads(done.stdout)) == (0, reply)
+    assert (replayed.returncode, json.loads(replayed.stdout)) == (0, {**reply, "replayed": True})
+
+
+def test_a_refusal_for_machines_is_on_stdout_too(bridge):
+    done = create("104", "--privilege", 3, "--json", config=bridge.config)
+
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "invalid_field")
+
+
+def test_a_broker_without_a_bridge_is_told_at_once(broker, tmp_path):
+    done = create("1", "--broker", f"127.0.0.1:{broker.port}", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "nobody listens there; is the bridge running" in done.stderr
+    assert re.search(r"--request-id cli-[0-9a-f]{12}\n", done.stderr)
+
+
+def test_a_bridge_that_does_not_answer_is_waited_for_only_so_long(tmp_path):
+    with Mosquitto(tmp_path / "mosquitto") as broker:
+        daemon = Daemon(tmp_path / "d", broker.port, {"p": {"host": "127.0.0.1", "port": processes.free_port()}})
+        daemon.start()
+        daemon.kill()
+        wait_until(lambda: "has exceeded timeout" in broker.log or "closed its connection" in broker.log)
+
+        done = create("1", "--wait", 0.5, device="p", config=tmp_path / "d" / "config.yaml")
+
+    assert done.returncode == 4
+    assert done.stderr.startswith("no answer within 0.5 s; the bridge is offline.\n")
+
+
+def test_a_broker_that_is_not_there_exits_4(tmp_path):
+    port = processes.free_port()
+
+    done = create("1", "--broker", f"127.0.0.1:{port}", cwd=tmp_path)
+
+    assert done.returncode == 4
+    assert done.stderr.startswith(f"the broker 127.0.0.1:{port} cannot be reached: Connection refused.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("users", "create", "principal", "--user-id", "1"), "Missing option '--name'"),
+        (("users", "create"), "Missing argument 'DEVICE'"),
+        (("users", "create", "p", "--user-id", "1", "--name", "x", "--card", "x"), "'x' is not a valid integer"),
+        (("users", "create", "p", "--user-id", "1", "--name", "x", "--password", "1"), "No such option"),
+        (("users", "create", "p", "--user-id", "1", "--name", "x", "--broker", "nonsense"), "is not HOST:PORT"),
+        (("users", "create", "p", "--user-id", "1", "--name", "x"), "config.yaml: cannot be read"),
+        (("users", "forget", "p"), "No such command"),
+    ],
+)
+def test_a_wrong_call_exits_2(tmp_path, arguments, said):
+    done = zk(*arguments, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_a_password_comes_from_a_file_or_is_typed_but_not_both(bridge, tmp_path):
+    (tmp_path / "pin").write_text("4321\n")
+
+    both = create("105", "--password-file", tmp_path / "pin", "--password-stdin", config=bridge.config)
+    done = create("105", "--password-file", tmp_path / "pin", config=bridge.config)
+
+    assert (both.returncode, done.returncode) == (2, 0)
+    assert "exclude each other" in both.stderr
+    assert next(user for user in bridge.principal.users() if user.user_id == "105").password == "4321"
+
+
+def test_a_typed_password_is_not_shown(bridge):
+    main, typist = pty.openpty()
+    arguments = ["users", "create", "entrada", "--user-id", "106", "--name", "Ana", "--password-stdin"]
+    client = subprocess.Popen(
+        [sys.executable, "-m", "zkbridge", *arguments, "--config", str(bridge.config)],
+        stdin=typist,
+        stdout=typist,
+        stderr=typist,
+        env=ENVIRONMENT,
+        start_new_session=True,
+    )
+    os.close(typist)
+    screen = read_until(main, b"password: ")
+    os.write(main, b"8765\n")
+    screen += read_until(main, None)
+    os.close(main)
+
+    assert client.wait(30) == 0
+    assert b"8765" not in screen
+    assert b"Usuario registrado." in screen
+    assert next(user for user in bridge.entrada.users() if user.user_id == "106").password == "8765"
+
+
+def read_until(file, mark):
+    """What comes from a terminal, until the mark or the end."""
+    found = b""
+    with contextlib.suppress(OSError):  # EIO: the program has closed its side
+        while (mark is None or mark not in found) and (piece := os.read(file, 4096)):
+            found += piece
+    assert mark is None or mark in found, found
+    return found
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_login_tls_and_base_topic_come_from_the_configuration(tmp_path, simulator, protocol):
+    terminal = simulator.add()
+    tls = make_certificates(tmp_path / "tls")
+    with Mosquitto(tmp_path / "m", tls=tls, client_certificates=True, users={"puente": "secreto"}) as broker:
+        (tmp_path / "d").mkdir()
+        (tmp_path / "d" / "password").write_text("secreto\n")
+        files = {"ca_file": str(tls.ca), "cert_file": str(tls.client_cert), "key_file": str(tls.client_key)}
+        login = {"username": "puente", "password_file": "password"}
+        mqtt = {**login, "tls": files, "base_topic": "planta/zk", "protocol": protocol}
+        with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, mqtt=mqtt):
+            done = create("1", device="p", config=tmp_path / "d" / "config.yaml")
+            (tmp_path / "d" / "password").write_text("falso\n")
+            refused = create("2", device="p", config=tmp_path / "d" / "config.yaml")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert refused.returncode == 4
+    assert "does not accept us: Not authorized" in refused.stderr
+    assert [user.user_id for user in terminal.users()] == ["1"]
+
+
+def test_what_the_broker_forbids_is_said(tmp_path):
+    acl = "user jefe\ntopic readwrite #\nuser nadie\ntopic read zk/replies/#\n"
+    with Mosquitto(tmp_path / "m", users={"jefe": "x", "nadie": "x"}, acl=acl) as broker:
+        mqtt = {"host": "127.0.0.1", "port": broker.port, "username": "nadie", "password": "x"}
+        (tmp_path / "config.yaml").write_text(json.dumps({"mqtt": mqtt, "devices": {"p": {"host": "127.0.0.1"}}}))
+
+        done = create("1", device="p", config=tmp_path / "config.yaml")
+
+    assert done.returncode == 4
+    assert done.stderr.startswith("the broker does not take the request (Not authorized).\n")
+
+
+def test_an_old_broker_that_hangs_up_on_mqtt_5_is_asked_by_3_1_1(bridge, tmp_path):
+    with old_broker(bridge.broker.port) as (port, levels):
+        done = create("107", "--broker", f"127.0.0.1:{port}", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert levels == [5, 4]
+
+
+@contextlib.contextmanager
+def old_broker(port):
+    """A way to a broker that hangs up, as RabbitMQ 3 does, on who greets with protocol level 5."""
+    levels: list[int] = []
+
+    def serve(near):
+        with near:
+            greeting = near.recv(4096)
+            # Fixed header (2), "MQTT" with its length (6), then the level: MQTT 3.1.1 and 5, section 3.1.2.
+            levels.append(greeting[8])
+            if greeting[8] == 5:
+                return
+            with socket.create_connection(("127.0.0.1", port)) as far:
+                far.sendall(greeting)
+                back = threading.Thread(target=copy, args=(far, near))
+                back.start()
+                copy(near, far)
+                back.join()
+
+    def copy(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(4096):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def accept():
+        with contextlib.suppress(OSError):  # the listener was shut down
+            while True:
+                near, _ = listener.accept()
+                serve(near)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield listener.getsockname()[1], levels
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_every_command_has_its_subcommand_and_every_field_its_option():
+    found = dict(names(subcommands()))
+    expected = {
+        tuple(name.replace("/", "\n", 1).replace("/", "-").split("\n")): each for name, each in commands().items()
+    }
+
+    assert found.keys() == expected.keys()
+    for way, command in expected.items():
+        options = {option for each in found[way].params for option in each.opts}
+        for field, schema in request_fields(command).items():
+            hidden = schema.get("format") == "password"
+            assert (f"--{field.replace('_', '-')}" in options) is not hidden
+            assert (f"--{field}-stdin" in options) is hidden
+        assert all(each.help for each in found[way].params if isinstance(each, click.Option))
+
+
+def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys):
+    rows = [{"user_id": "1", "name": "\x1b[2Jx"}, {"user_id": "23456", "name": "Ana"}]
+    ask._tell({"success": True, "total": 2, "data": rows})
+
+    assert capsys.readouterr().out == "user_id  name\n1        \ufffd[2Jx\n23456    Ana\ntotal: 2\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("zkbridge", "us"), ["users"]),
+        (("zkbridge", "users", "cr"), ["create"]),
+        (("zkbridge", "users", "create", ""), ["principal", "entrada", "apagada"]),
+        (("zkbridge", "users", "create", "ent"), ["entrada"]),
+        (("zkbridge", "users", "create", "entrada", "--password"), ["--password-file", "--password-stdin"]),
+        (("zkbridge", "asyncapi", "--format", ""), ["yaml", "json", "html"]),
+    ],
+)
+def test_bash_completes_commands_options_and_devices(bridge, words, offered):
+    """With the line that docs/client.md has people put into their .bashrc."""
+    line = next(each for each in (ROOT / "docs/client.md").read_text().splitlines() if "bash_source" in each)
+    script = f"""
+        {line}
+        COMP_WORDS=({" ".join(repr(word) for word in words)}) COMP_CWORD={len(words) - 1}
+        _zkbridge_completion zkbridge
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    path = f"{Path(sys.executable).parent}:{ENVIRONMENT['PATH']}"
+
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=bridge.config.parent,
+        env={**ENVIRONMENT, "PATH": path},
+    )
+
+    assert done.stdout.split() == offered
+    assert done.stderr == ""
