@@ -129,7 +129,8 @@ def _options(field: str, schema: Json, *, required: bool) -> Iterable[click.Opti
     kinds = schema.get("type", "string")
     # The first type is the field's own, others are forgiven.
     kind = kinds if isinstance(kinds, str) else kinds[0]
-    names, more = [f"--{name}", _FIELD + field], {"required": required, "help": said}
+    names = [f"--{name}", _FIELD + field]
+    more: Json = {"required": required, "help": said}
     if kind == "boolean":
         yield click.Option(names, is_flag=True, default=None, **more)
     else:
