@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -21,6 +22,12 @@ ENVIRONMENT_PREFIX = "ZKBRIDGE_"
 #: Variables under the prefix that are not configuration keys.
 _RESERVED = {"ZKBRIDGE_CONFIG"}
 _SECRET_FILES = {"password_file": "password", "comm_key_file": "comm_key"}
+#: By the terminal's index, as the REST service named them.
+FINGER_NAMES = tuple(
+    f"{finger} {hand}"
+    for hand in ("derecho", "izquierdo")
+    for finger in ("Pulgar", "Indice", "Medio", "Anular", "Menique")
+)
 MAX_COMM_KEY = 0xFFFFFFFF
 
 
@@ -74,6 +81,13 @@ def _encoding(text: str) -> str:
     except LookupError:
         pass
     raise _rule(f"{text!r} is not a known encoding of text (for example utf-8, cp1252, cp1256, gbk)")
+
+
+def _timezone(text: str) -> str:
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise _rule(f"{text!r} is not a known time zone (for example America/Lima)") from None
 
 
 def _host(value: object) -> object:
@@ -155,6 +169,13 @@ class Mqtt(Model):
         return {"port": 8883} | words if isinstance(words.get("tls"), dict) and words.get("port") is None else words
 
 
+class Door(Model):
+    """Whether a device's door may be opened over MQTT, and how old a request for it may be."""
+
+    enabled: bool = False
+    max_age: PositiveSeconds = 10
+
+
 class Device(Model):
     """One terminal. `id` is its key in the file."""
 
@@ -169,6 +190,9 @@ class Device(Model):
     record: Literal["auto", 72, 28] = "auto"
     user_id_width: Literal["auto"] | Annotated[int, Field(ge=1, le=24)] = "auto"
     name_overflow: Literal["refuse", "truncate"] = "refuse"
+    timezone: Annotated[str, AfterValidator(_timezone)] | None = None
+    finger_names: Annotated[tuple[str, ...], Field(min_length=10, max_length=10)] = FINGER_NAMES
+    door: Door = Door()
 
 
 class Retry(Model):
@@ -403,12 +427,15 @@ def _guess(location: tuple[int | str, ...]) -> str:
         "mqtt": Mqtt,
         "mqtt.tls": Tls,
         "devices": Device,
+        "door": Door,
         "retry": Retry,
         "policy": Policy,
         "ledger": LedgerSettings,
         "log": Log,
     }
     *parents, key = [str(part) for part in location]
+    if parents[:1] == ["devices"] and parents[2:] == ["door"]:
+        parents = ["door"]
     model = Device if parents[:1] == ["devices"] else models.get(".".join(parents), Config)
     near = difflib.get_close_matches(key, [*model.model_fields, *_SECRET_FILES], n=1)
     return f" (did you mean {near[0]}?)" if near else ""

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from zkbridge.commands import Command, Params
 from zkbridge.commands.fields import read_request_id
@@ -165,7 +166,7 @@ class Intake:
         if device not in self._config.devices:
             raise DeviceNotFound(device=shown(device), more={"disponibles": list(self._config.devices)})
         command = self._commands[command_name]
-        params = command.parse(parse_object(message.payload), strict=self._config.strict)
+        params = command.parse(self._body(message, command), strict=self._config.strict)
         self._check(params, command, device)
         stored = params.stored()
         return replace(
@@ -175,6 +176,12 @@ class Intake:
             params=stored,
             expires_at=_expiry(params, message),
         )
+
+    def _body(self, message: Message, command: Command) -> dict[str, Any]:
+        """The payload's object; an empty payload is an empty one where nothing is required."""
+        if not message.payload and not command.required:
+            return {}
+        return parse_object(message.payload)
 
     def _check(self, params: Params, command: Command, device: str) -> None:
         faults = params.surely_wrong(self._config.devices[device])

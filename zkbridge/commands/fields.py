@@ -17,6 +17,7 @@ from zkbridge.contract.texts import shown
 
 MAX_CARD = 0xFFFFFFFF  # the card is a u32 in both record formats
 MAX_REQUEST_ID = 128
+MAX_COUNT = 0xFFFFFFFF
 USER, ADMINISTRATOR = 0, 14
 
 
@@ -105,6 +106,46 @@ def _instant(value: object) -> datetime:
     return instant
 
 
+def _count(value: object, *, least: int) -> int:
+    facts = {"least": least, "most": MAX_COUNT}
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+        value = int(value.strip()[:40])
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MAX_COUNT:
+        raise _broken("count", **facts)
+    return value
+
+
+def _offset(value: object) -> int:
+    return _count(value, least=0)
+
+
+def _limit(value: object) -> int:
+    return _count(value, least=1)
+
+
+def _local(value: object, rule: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is not None:
+        raise _broken(rule)
+    return moment.replace(microsecond=0)
+
+
+def _local_time(value: object) -> str:
+    moment = _local(value, "local_time")
+    return moment.date().isoformat() if len(str(value).strip()) <= len("2030-01-31") else moment.isoformat()
+
+
+def _local_moment(value: object) -> str:
+    moment = _local(value, "local_moment")
+    # The terminal's clock counts in one word of 32 bits, the year modulo 100 (pyzk 0.9 `__encode_time`).
+    if len(str(value)) <= len("2030-01-31") or not 2000 <= moment.year <= 2099:
+        raise _broken("local_moment")
+    return moment.isoformat()
+
+
 def _described(description: str, *types: str, **rules: Any) -> WithJsonSchema:
     """What the validator beside it takes, for the description that machines read."""
     kinds: str | list[str] = types[0] if len(types) == 1 else list(types)
@@ -149,6 +190,28 @@ Card = Annotated[
         pattern=r"^\s*[0-9]*\s*$",
         examples=[12345],
     ),
+]
+Offset = Annotated[
+    int,
+    BeforeValidator(_offset),
+    _described("How many rows to leave out; a numeric string counts.", "integer", "string", examples=[0]),
+]
+Limit = Annotated[
+    int,
+    BeforeValidator(_limit),
+    _described("How many rows at most; a numeric string counts.", "integer", "string", examples=[100]),
+]
+LocalTime = Annotated[
+    str,
+    BeforeValidator(_local_time),
+    _described(
+        "A date or date-time of the terminal's wall clock, without an offset.", "string", examples=["2030-01-31"]
+    ),
+]
+LocalMoment = Annotated[
+    str,
+    BeforeValidator(_local_moment),
+    _described("A date-time of 2000 to 2099, without an offset.", "string", examples=["2030-01-31T08:00:00"]),
 ]
 RequestId = Annotated[
     str,

@@ -53,15 +53,15 @@ class _Finger(_Body):
 
 class _Punch(_Body):
     user_id: str = _like("123")
-    timestamp: str = _like("2030-01-31T08:00:00", "The terminal's local time.")
+    timestamp: str | None = _like("2030-01-31T08:00:00", "The terminal's local time; null where the log holds no date.")
     status: int = _like(1)
     punch: int = _like(0)
     device_id: str = _like("principal")
 
 
 class _Usage(_Body):
-    count: int = _like(37)
-    capacity: int = _like(3000)
+    count: int | None = _like(37)
+    capacity: int | None = _like(3000)
 
 
 class _Machine(_Body):

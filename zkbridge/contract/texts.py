@@ -11,6 +11,10 @@ Language = Literal["es", "en"]
 #: its name, filled with what its reply says under `data`.
 TEXTS: dict[str, tuple[str, str]] = {
     "users/create": ("Usuario registrado.", "User registered."),
+    "users/update": ("Usuario '{user_id}' actualizado.", "User '{user_id}' updated."),
+    "users/delete": ("Usuario '{user_id}' eliminado.", "User '{user_id}' deleted."),
+    "ping": ("Conexion exitosa con '{device_id}'.", "Connection to '{device_id}' successful."),
+    "time/sync": ("[{device_id}] Hora sincronizada.", "[{device_id}] Time synchronized."),
     "body_required": ("Body JSON requerido.", "JSON body required."),
     "missing_fields": ("{fields} son requeridos.", "{fields} are required."),
     "missing_fields.one": ("{fields} es requerido.", "{fields} is required."),
@@ -115,6 +119,20 @@ TEXTS: dict[str, tuple[str, str]] = {
         "must be 0 (user) or 14 (administrator)",
     ),
     "field.card": ("debe ser un número entero de 0 a 4294967295", "must be an integer from 0 to 4294967295"),
+    "field.any_of": ("indique al menos uno de {names}", "give at least one of {names}"),
+    "field.before_since": ("no puede ser anterior a since", "must not be before since"),
+    "field.count": (
+        "debe ser un número entero de {least} a {most}",
+        "must be an integer from {least} to {most}",
+    ),
+    "field.local_time": (
+        "debe ser una fecha, o fecha y hora, sin desfase horario, por ejemplo 2030-01-31 o 2030-01-31T08:00:00",
+        "must be a date or date-time without an offset, for example 2030-01-31 or 2030-01-31T08:00:00",
+    ),
+    "field.local_moment": (
+        "debe ser una fecha y hora de 2000 a 2099 sin desfase horario, por ejemplo 2030-01-31T08:00:00",
+        "must be a date-time of 2000 to 2099 without an offset, for example 2030-01-31T08:00:00",
+    ),
     "field.instant": (
         "debe ser una fecha ISO 8601 con desfase horario, por ejemplo 2030-01-31T08:00:00+00:00",
         "must be an ISO 8601 date with an offset, for example 2030-01-31T08:00:00+00:00",

@@ -1,0 +1,60 @@
+"""attendance/list: who was at the terminal, and when."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from typing import Any
+
+from zkbridge.commands.fields import LocalTime, UserId
+from zkbridge.commands.paging import Part, part_of
+from zkbridge.commands.registry import Context, command
+from zkbridge.config import Device
+from zkbridge.contract.errors import FieldFault
+from zkbridge.terminal.punches import Punch
+from zkbridge.terminal.session import Session
+
+
+class List(Part):
+    """All punches, or those of one user, from one moment to another; both are the terminal's wall clock."""
+
+    user_id: UserId | None = None
+    since: LocalTime | None = None
+    until: LocalTime | None = None
+
+    def surely_wrong(self, _device: Device) -> tuple[FieldFault, ...]:
+        """An end before the beginning."""
+        since, until = self.bounds()
+        return (FieldFault("until", "before_since"),) if until < since else ()
+
+    def bounds(self) -> tuple[datetime, datetime]:
+        """The first and the last moment; a date as the end is that whole day."""
+        since = datetime.min if self.since is None else datetime.fromisoformat(self.since)  # noqa: DTZ901 - wall clock
+        if self.until is None:
+            return since, datetime.max  # noqa: DTZ901 - wall clock
+        until = datetime.fromisoformat(self.until)
+        return since, until if "T" in self.until else datetime.combine(until, time.max)
+
+    def wants(self, punch: Punch) -> bool:
+        """Whether a punch is one of those asked for; one without a date is in no span."""
+        if self.user_id is not None and punch.user_id != self.user_id:
+            return False
+        if self.since is None and self.until is None:
+            return True
+        since, until = self.bounds()
+        return punch.timestamp is not None and since <= punch.timestamp <= until
+
+
+@command("attendance/list", params=List, code="ok", disables=False, repeatable=True)
+def list_punches(session: Session, params: List, context: Context) -> dict[str, Any]:
+    """Tell the punches as the terminal's log has them, oldest first."""
+
+    def row(punch: Punch) -> dict[str, Any]:
+        return {
+            "user_id": punch.user_id or "",
+            "timestamp": None if punch.timestamp is None else punch.timestamp.isoformat(),
+            "status": punch.status,
+            "punch": punch.punch,
+            "device_id": context.device.id,
+        }
+
+    return part_of([punch for punch in session.attendance() if params.wants(punch)], params, context, row)

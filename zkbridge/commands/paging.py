@@ -1,0 +1,37 @@
+"""Lists in parts: a reply is cut at a row, and says where the next part begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from zkbridge.commands.fields import Limit, Offset
+from zkbridge.commands.registry import Context, Params
+from zkbridge.contract.messages import encode
+
+T = TypeVar("T")
+
+
+class Part(Params):
+    """Which part of a list is wanted; without a limit as much as a reply holds."""
+
+    offset: Offset = 0
+    limit: Limit | None = None
+
+
+def part_of(rows: Sequence[T], params: Part, context: Context, row: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+    """A reply's body: `total`, as many rows as were asked for and fit, and `next_offset` if there are more.
+
+    One row is told in any case, so that whoever follows `next_offset` comes to the end.
+    """
+    end = len(rows) if params.limit is None else min(len(rows), params.offset + params.limit)
+    told: list[dict[str, Any]] = []
+    room = context.room
+    for each in rows[params.offset : end]:
+        made = row(each)
+        room -= len(encode(made)) + 1
+        if told and room < 0:
+            break
+        told.append(made)
+    following = params.offset + len(told)
+    return {"total": len(rows), "data": told, **({"next_offset": following} if told and following < len(rows) else {})}

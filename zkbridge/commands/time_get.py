@@ -1,0 +1,19 @@
+"""time/get: what the terminal's clock shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zkbridge.commands.clock import shown_time
+from zkbridge.commands.registry import Context, Params, command
+from zkbridge.terminal.session import Session
+
+
+class Get(Params):
+    """Nothing to say."""
+
+
+@command("time/get", params=Get, code="ok", disables=False, repeatable=True)
+def get_time(session: Session, _params: Get, context: Context) -> dict[str, Any]:
+    """Tell the terminal's wall clock; null where it shows no date."""
+    return {"data": {"device_id": context.device.id, "device_time": shown_time(session.time())}}

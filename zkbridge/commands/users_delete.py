@@ -1,0 +1,36 @@
+"""users/delete: take a user off the terminal; the templates go with the user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zkbridge.commands.known_user import OneUser
+from zkbridge.commands.registry import Change, Context, command
+from zkbridge.contract.errors import UserNotFound
+from zkbridge.terminal.session import Session
+from zkbridge.terminal.users import UserTable
+
+
+class Delete(OneUser):
+    """The user who shall go."""
+
+
+@command("users/delete", params=Delete, code="deleted", disables=True, repeatable=True)
+def delete(session: Session, params: Delete, context: Context) -> dict[str, Any] | Change:
+    """Plan the end of the user, or answer if an earlier attempt of this request has brought it about already."""
+    body = {"data": {"user_id": params.user_id, "device_id": context.device.id}}
+    user = session.users().by_user_id(params.user_id)
+    if user is None and context.asked_before:
+        return body
+    if user is None:
+        raise UserNotFound(user_id=params.user_id)
+    uid = user.uid
+
+    def apply() -> dict[str, Any]:
+        session.delete_user(uid)
+        return body
+
+    def kept(table: UserTable) -> bool:
+        return table.by_user_id(params.user_id) is None
+
+    return Change(intent={"uid": uid}, apply=apply, grows=-1, kept=kept, lost="not_deleted")

@@ -1,0 +1,42 @@
+"""users/list: who is on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zkbridge.commands.fields import Name, UserId
+from zkbridge.commands.paging import Part, part_of
+from zkbridge.commands.registry import Context, command
+from zkbridge.terminal.session import Session
+from zkbridge.terminal.users import User
+
+
+class List(Part):
+    """All users, or those with this user_id, or whose name contains a text, whatever the case."""
+
+    user_id: UserId | None = None
+    name: Name | None = None
+
+    def wants(self, user: User) -> bool:
+        """Whether a user is one of those asked for."""
+        if self.user_id is not None and user.user_id != self.user_id:
+            return False
+        return self.name is None or self.name.casefold() in user.name.casefold()
+
+
+@command("users/list", params=List, code="ok", disables=False, repeatable=True)
+def list_users(session: Session, params: List, context: Context) -> dict[str, Any]:
+    """Tell the users in the order of the terminal's table; never a password."""
+
+    def row(user: User) -> dict[str, Any]:
+        return {
+            "uid": user.uid,
+            "user_id": user.user_id,
+            "name": user.name,
+            "privilege": user.privilege,
+            "card": user.card,
+            "group": user.group,
+            "device_id": context.device.id,
+        }
+
+    return part_of([user for user in session.users() if params.wants(user)], params, context, row)

@@ -1,0 +1,86 @@
+"""users/update: change what is named of a user, and leave every other bit of the record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from zkbridge.commands.fields import ADMINISTRATOR, Card, Name, Password, Privilege
+from zkbridge.commands.known_user import OneUser, find
+from zkbridge.commands.registry import Change, Context, command
+from zkbridge.config import Device, Policy
+from zkbridge.contract.errors import FieldFault, Forbidden
+from zkbridge.terminal.session import Session
+from zkbridge.terminal.users import SIZES, User, UserFields, UserTable, fit, rewrite, surely_unfit
+
+#: The bits of the permission byte that say what somebody is; bit 0 keeps a user out, and is not asked for here.
+#: Source: adrobinoga/zk-protocol `data-user.md`.
+_ROLE = 0b1110
+#: A user_id that fits every terminal: that of the user is on the terminal already.
+_FITTING = "1"
+_CHANGEABLE = ("name", "password", "privilege", "card")
+
+
+class Update(OneUser):
+    """What a user shall be; None is what stays as it is."""
+
+    name: Name | None = None
+    password: Password | None = Field(default=None, repr=False)
+    privilege: Privilege | None = None
+    card: Card | None = Field(default=None, repr=False)
+
+    def texts(self) -> UserFields:
+        """The new texts, to be measured."""
+        return UserFields(_FITTING, self.name or "", self.password or "")
+
+    def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
+        """What fits no terminal with this device's encoding, or nothing to change at all."""
+        faults = super().surely_wrong(device)
+        faults += surely_unfit(self.texts(), encoding=device.encoding, name_overflow=device.name_overflow)
+        if all(getattr(self, name) is None for name in _CHANGEABLE):
+            faults += (FieldFault("name", "any_of", {"names": ", ".join(_CHANGEABLE)}),)
+        return faults
+
+    def check_policy(self, policy: Policy) -> None:
+        """Raise Forbidden for an administrator where those may not come over MQTT."""
+        if self.privilege == ADMINISTRATOR and not policy.administrators:
+            raise Forbidden("administrators")
+
+    def applied_to(self, user: User, device: Device) -> bytes:
+        """The user's record with what is named put in. Raises InvalidField."""
+        texts = fit(
+            self.texts(),
+            record_size=next(size for size in SIZES if size == len(user.raw)),
+            encoding=device.encoding,
+            user_id_width=len(_FITTING),
+            name_overflow=device.name_overflow,
+        )
+        fields = UserFields(
+            user.user_id,
+            user.name if self.name is None else texts.name,
+            user.password if self.password is None else texts.password,
+            user.privilege if self.privilege is None else user.privilege & ~_ROLE | self.privilege & _ROLE,
+            user.card if self.card is None else self.card,
+        )
+        return rewrite(user, fields, encoding=device.encoding)
+
+
+@command("users/update", params=Update, code="updated", disables=True, repeatable=True)
+def update(session: Session, params: Update, context: Context) -> dict[str, Any] | Change:
+    """Plan the record that the user shall have, or answer if the terminal holds it already."""
+    user = find(session, params.user_id)
+    wanted = params.applied_to(user, context.device)
+    body = {"data": {"user_id": params.user_id, "device_id": context.device.id}}
+    if wanted == user.raw:
+        return body
+
+    def apply() -> dict[str, Any]:
+        session.change_user(wanted)
+        return body
+
+    def kept(table: UserTable) -> bool:
+        now = table.by_uid(user.uid)
+        return now is not None and params.applied_to(now, context.device) == now.raw
+
+    return Change(intent={"uid": user.uid}, apply=apply, kept=kept, lost="not_changed")
