@@ -634,6 +634,8 @@ class Ledger:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
         try:
             db.row_factory = sqlite3.Row
+            # Small pages, for a new file: every change is written by whole pages, twice, and SD cards wear out.
+            db.execute("PRAGMA page_size = 1024")
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
                 db.execute(f"PRAGMA {pragma}")
             _check(db)

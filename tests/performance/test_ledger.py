@@ -84,6 +84,18 @@ def test_what_needs_the_disk_gets_it_also_in_the_company_of_what_does_not(ledger
     assert synchronous(ledger) == FULL
 
 
+def test_the_life_of_a_lone_request_is_written_in_few_small_pages(ledger):
+    for _ in range(20):
+        live(ledger, 1)
+    ledger.scrub()
+
+    live(ledger, 1)
+
+    log = ledger.path.with_name("ledger.db-wal").stat().st_size
+    assert ledger._db.execute("PRAGMA page_size").fetchone()[0] == 1024
+    assert log <= 40 * 1024
+
+
 def synchronous(ledger: Ledger) -> int:
     """How SQLite made the last commit."""
     return int(ledger._db.execute("PRAGMA synchronous").fetchone()[0])
