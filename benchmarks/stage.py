@@ -26,6 +26,8 @@ HOST = processes.LOCALHOST
 #: Room for every table that is measured, and for what is added to it.
 CAPACITY = 65_000
 ANSWER_TIMEOUT_S = 300.0
+#: How often free ports are looked for.
+_TRIES = 5
 #: Mosquitto as a site would set it where a thousand requests come at once: its default queue holds 1,000.
 BROKER_LINES = ("max_queued_messages 100000", "max_inflight_messages 100", "set_tcp_nodelay true")
 _NUMBERS = itertools.count(1)
@@ -42,17 +44,20 @@ class Terminals:
         self, folder: Path, *, count: int = 1, users: int = 0, profile: str = "tft", transport: str = "tcp"
     ) -> None:
         self._log = folder / f"simulator-{count}-{users}-{time.monotonic_ns()}.log"
-        self._first = _first_of_free_ports(count)
+        self._count = count
         self._command = [
             *(sys.executable, "-m", "zkbridge", "simulate", "--lines", "--host", HOST, "--profile", profile),
-            *("--count", str(count), "--port", str(self._first), "--users", str(users), "--control", "0"),
+            *("--count", str(count), "--users", str(users), "--control", "0"),
             *("--transport", transport, "--set", f"user_capacity={CAPACITY}", "--set", "user_id_width=24"),
         ]
         self.ports: list[int] = []
 
     def __enter__(self) -> Self:
-        self._process = processes.start(self._command, log=self._log)
-        wait_until(self._control_port, timeout=120, what=f"the simulator ({self._log})")
+        for _ in range(_TRIES):
+            if self._start():
+                break
+        else:
+            raise RuntimeError(f"the simulator does not start: {self._text()}")
         self._socket = socket.create_connection((HOST, self._control_port()))
         self._lines = self._socket.makefile("rb")
         self.ports = [int(port) for port in re.findall(r"ready on [\d.]+:(\d+)", self._text())]
@@ -94,12 +99,22 @@ class Terminals:
         """The longest time that people were kept off."""
         return float(self.do("state", port)["longest_disabled_s"])
 
+    def _start(self) -> bool:
+        """Whether the terminals listen; not so if somebody else was quicker to take one of their ports."""
+        self._log.unlink(missing_ok=True)
+        command = [*self._command, "--port", str(_first_of_free_ports(self._count))]
+        self._process = processes.start(command, log=self._log)
+        wait_until(
+            lambda: self._control_port() or self._process.poll() is not None,
+            timeout=120,
+            what=f"the simulator {self._log}",
+        )
+        return self._process.poll() is None
+
     def _text(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def _control_port(self) -> int:
-        if self._process.poll() is not None:
-            raise RuntimeError(f"the simulator ended: {self._text()}")
         found = re.search(r"control on [\d.]+:(\d+)\n", self._text())
         return int(found[1]) if found else 0
 
