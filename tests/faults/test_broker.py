@@ -300,7 +300,7 @@ def test_a_reply_refused_by_an_acl_goes_to_the_default_topic_or_waits_until_it_m
             second = site.user()
             caller.publish(site.topic(), second)
             site.wait(lambda: "refused by the broker" in site.daemon.log, "the refusal in the log", 30)
-            assert site.owed() == 1
+            site.wait(lambda: site.owed() == 1, "only the refused one to be owed")
 
             _allow(guarded, acl + reply)
 
@@ -327,7 +327,7 @@ def test_a_reply_that_is_too_large_for_the_broker_holds_up_no_other_and_is_kept(
         site.wait(lambda: "takes" in site.daemon.log or "it waits" in site.daemon.log, "a word of it", 90)
         # It may come twice: what the connection breaks with was not confirmed.
         assert {answer.json["data"]["user_id"] for answer in site.heard(caller)} == {small["user_id"]}
-        assert site.owed() == 1
+        site.wait(lambda: site.owed() == 1, "only the large one to be owed")
 
         setattr(broker, limit, None)
         broker.restart()
