@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Exit codes: a part failed; the configuration is wrong. Stopping as asked is 0.
 FAILED, WRONG_CONFIGURATION = 1, 2
+#: Seconds until systemd shows what has changed, for example that the broker is there.
+STATUS_S = 1.0
 
 _ELSEWHERE = {
     "simulate": "zkbridge.simulator.cli:simulate",
@@ -119,11 +123,19 @@ def _serve(config: Config, path: Path) -> int:
 
 
 def _watch(bridge: Bridge, notifier: Notifier, reloader: Reloader) -> None:
-    """Wait for the end; in between tell systemd's watchdog that all is well, if it is."""
-    interval = notifier.interval()
-    while not bridge.ended.wait(interval):
-        if bridge.is_well():
-            notifier.alive(reloader.status())
+    """Wait for the end; in between tell systemd's watchdog that all is well, if it is, and people what has changed."""
+    interval = notifier.interval() or math.inf
+    due = time.monotonic() + interval
+    told = ""
+    while not bridge.ended.wait(min(interval, STATUS_S) if notifier.is_heard else None):
+        status = reloader.status()
+        if time.monotonic() >= due:
+            due = time.monotonic() + interval
+            if bridge.is_well():
+                notifier.alive(status)
+        elif status != told:
+            notifier.status(status)
+        told = status
 
 
 def _abandon(bridge: Bridge) -> NoReturn:

@@ -15,6 +15,11 @@ class Notifier:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether there is somebody to tell."""
+        return bool(self._address)
+
     def ready(self, status: str) -> None:
         """The start, or a reload, is over."""
         self._send(f"READY=1\nSTATUS={status}")
@@ -23,6 +28,10 @@ class Notifier:
         """The configuration is being read again; `ready` says when that is over."""
         microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send(f"RELOADING=1\nMONOTONIC_USEC={microseconds}\nSTATUS=reading the configuration again")
+
+    def status(self, status: str) -> None:
+        """What people see."""
+        self._send(f"STATUS={status}")
 
     def alive(self, status: str) -> None:
         """The watchdog may be calm for another interval."""

@@ -240,6 +240,18 @@ class Manager:
         self._socket.close()
 
     def hear(self):
+        """The next message that says more than a new status."""
+        while (said := self._hear_any()).keys() == {"STATUS"}:
+            pass
+        return said
+
+    def hear_status(self):
+        """The next message that says nothing but a new status."""
+        while (said := self._hear_any()).keys() != {"STATUS"}:
+            pass
+        return said["STATUS"]
+
+    def _hear_any(self):
         return dict(line.split("=", 1) for line in self._socket.recv(4096).decode().splitlines())
 
 
@@ -260,3 +272,19 @@ def test_systemd_is_told_when_a_reload_begins_and_how_it_ended(tmp_path, broker,
             assert manager.hear()["RELOADING"] == "1"
             assert manager.hear()["STATUS"].endswith("; 2 devices, 0 requests waiting")
         assert manager.hear()["STOPPING"] == "1"
+
+
+def test_systemd_shows_soon_that_the_broker_is_there(tmp_path, broker, terminal):
+    path = tmp_path / "notify"
+    environment = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "60000000"}
+    broker.stop()
+    with Manager(path) as manager:
+        daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, environment=environment)
+        daemon.start(online=False)
+        assert manager.hear()["STATUS"] == "waiting for the broker; 1 devices, 0 requests waiting"
+
+        broker.start()
+
+        while not manager.hear_status().startswith("connected by MQTT 5"):
+            pass
+        assert daemon.stop() == 0
