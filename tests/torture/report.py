@@ -40,7 +40,7 @@ def table(result: Result) -> str:
         ("acts at the keypad", str(sum(person.acts for person in world.persons.values()))),
         ("visits of a foreign client", str(breakage.foreigners)),
         ("answers heard", f"{sum(codes.values())}: {_listed(codes)}; {anonymous} that name nobody"),
-        ("asked again in the quiet", f"{again}, each after the broker was killed" if again else "0"),
+        ("asked again in the quiet", f"{again}: lost by the broker's kills, or answered by what names nobody"),
         ("effect unknown", str(sum(is_uncertain(wish, history) for wish in wishes))),
         ("longest disabled", f"{longest:.1f} s ({where})"),
         *((verdict, str(verdicts[verdict])) for verdict in VERDICTS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -23,6 +24,10 @@ QUIET_WITHIN_S = 120.0
 QUIET_FOR_S = 2.0
 #: Seconds for the answer to a request when all is well.
 ANSWER_S = 30.0
+#: Seconds in which an answer is surely kept once the terminal was asked to let people in; less than its timeout.
+ANSWER_KEPT_S = 0.7
+#: Seconds after which a terminal has forgotten a UDP client that never said goodbye.
+FORGOTTEN_S = 10.0
 #: How often a caller whose request failed asks again when all is well.
 ROUNDS = 3
 #: Seconds for the daemon to stop when told to.
@@ -111,18 +116,22 @@ class Run:
             time.sleep(TICK_S)
 
     def _leave_disabled(self, plan: Plan) -> None:
-        """Kill the daemon when all it still had to do was to let people in; nobody asks these terminals again."""
+        """Kill the daemon when all it still has to do is to let people in; nobody asks these terminals again."""
         world = self._world
         last = {*world.untimed, self._random.choice(list(world.terminals))}
         for place in world.places:
             if place.device not in last:
                 continue
-            kills = world.keeper.kills
-            world.terminals[place.device].faults.add(
-                "ENABLE", "before", lambda _: world.keeper.kill("when it was to let people in")
-            )
+            kills, faults = world.keeper.kills, world.terminals[place.device].faults
+            faults.add("ENABLE", "before", "silence", count=2)
+            faults.add("ENABLE", "before", lambda _: self._strike_soon())
             self._crowd.ask(plan.one_more(place))
             self._wait(partial(self._was_killed_after, kills), "the last kill")
+            faults.clear()
+
+    def _strike_soon(self) -> None:
+        """Once the answer is kept, which does not wait for the terminal's yes."""
+        threading.Timer(ANSWER_KEPT_S, self._world.keeper.kill, ["when it was to let people in"]).start()
 
     def _was_killed_after(self, kills: int) -> bool:
         return self._world.keeper.kills > kills
@@ -160,9 +169,8 @@ class Run:
 
         if not self._wait(is_quiet, "all to be quiet", within=QUIET_WITHIN_S):
             self._history.collapses.append(
-                "work was still open long after everything was well: {} requests unfinished, {} answers owed".format(
-                    *self._world.open_work()
-                )
+                "work was still open long after everything was well: "
+                "{} requests unfinished, {} answers and {} enables owed".format(*self._world.open_work())
             )
 
     def _note_who_is_there(self) -> None:
@@ -222,6 +230,7 @@ class Run:
         self._wait(world.keeper.terminate, "the daemon to listen")
         if not self._wait_for_stop(stops):
             world.keeper.collapses.append(f"the daemon did not stop within {STOP_S:g} s of SIGTERM")
+        _until(lambda: not any(terminal.sessions_open for terminal in world.terminals.values()), FORGOTTEN_S)
         world.look()
         history.terminals = world.terminal_ends()
         history.ledger = world.ledger_end(known)
