@@ -21,6 +21,7 @@ from tests.torture.history import (
     Wish,
 )
 from tests.torture.oracle import judge
+from tests.torture.world import secrets_in
 
 DEVICE = "puerta"
 TOPIC = f"zk/{DEVICE}/users/create/reply"
@@ -286,3 +287,16 @@ def test_a_terminal_may_be_disabled_once_more_by_each_life_of_a_daemon_that_is_k
 
     assert verdicts(at_the_terminal(FINE, spans=spans)) == []
     assert verdicts(at_the_terminal(FINE, spans=[*spans, Span(40, 19, lives=3)])) == ["wrong"]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b'{"password":"$abcd123","card":1234567890}', {"$abcd123", "1234567890"}),
+        (b"\x00$ab12\x00", {"$ab12"}),
+        (b"991234567890", {"1234567890"}),
+        (b'{"password":"$zzzz","card":2234567890}', set()),
+    ],
+)
+def test_a_secret_is_found_wherever_it_stands(content, found):
+    assert secrets_in(content, {"$abcd123", "$ab12", "1234567890"}) == found
