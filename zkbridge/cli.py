@@ -32,6 +32,7 @@ _ELSEWHERE = {
     "demo": "zkbridge.demo:demo",
     "check": "zkbridge.check:check",
     "asyncapi": "zkbridge.describe:asyncapi",
+    "watch": "zkbridge.watch:watch",
 }
 
 

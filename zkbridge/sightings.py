@@ -1,0 +1,130 @@
+"""What passes between callers and the bridge, as people may see it: never a password, a card or a name."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.messages import parse_object
+from zkbridge.contract.texts import shown
+from zkbridge.contract.topics import BRIDGE, Topics
+
+#: Requests that are remembered.
+MOST = 500
+
+
+@dataclass
+class Asked:
+    """A request that was seen, and its answer once that was seen; `at` and `took_s` are seconds."""
+
+    at: float
+    device: str
+    command: str
+    user_id: str = ""
+    request_id: str = ""
+    correlation: bytes | None = None
+    status: int | None = None
+    said: str = ""
+    took_s: float | None = None
+
+    @property
+    def what(self) -> str:
+        """Device, command and user."""
+        return f"{self.device} {self.command} {self.user_id}".rstrip()
+
+
+class Sightings:
+    """Everything seen so far; `see` takes one message and returns the news in it, if any."""
+
+    def __init__(self, topics: Topics, commands: Collection[str]) -> None:
+        self._topics = topics
+        self._commands = set(commands)
+        self.bridge = "not seen yet"
+        self.version = ""
+        self.devices: dict[str, str | None] = {}
+        self.asked: deque[Asked] = deque(maxlen=MOST)
+
+    def see(self, topic: str, payload: bytes, *, correlation: bytes | None, now: float) -> str | None:
+        """One line for people, None if the message says nothing new. `now` is in seconds, of any clock."""
+        try:
+            body = parse_object(payload)
+        except BridgeError:
+            body = {}
+        device, command = self._topics.parse(topic) or ("", "")
+        if device == BRIDGE:
+            return self._see_bridge(command, body)
+        if command == "availability":
+            return self._see_device(device, body)
+        if command in self._commands:
+            return self._see_request(device, command, body, correlation=correlation, now=now)
+        if "success" in body and "code" in body:
+            return self._see_answer(device, command, body, correlation=correlation, now=now)
+        return None
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _see_bridge(self, what: str, body: dict[str, Any]) -> str | None:
+        if what == "info":
+            self.version = _word(body, "version")
+            devices = body.get("devices")
+            for device in devices if isinstance(devices, list) else ():
+                self.devices.setdefault(shown(str(device)), None)
+            return None
+        state = _word(body, "state")
+        if what != "state" or state == self.bridge:
+            return None
+        self.bridge = state
+        return f"bridge {state}"
+
+    def _see_device(self, device: str, body: dict[str, Any]) -> str | None:
+        state = " ".join(filter(None, (_word(body, "state"), _word(body, "reason", 160))))
+        device = shown(device)
+        if self.devices.get(device) == state:
+            return None
+        self.devices[device] = state
+        return f"device {device} {state}"
+
+    def _see_request(
+        self, device: str, command: str, body: dict[str, Any], *, correlation: bytes | None, now: float
+    ) -> str:
+        who, request_id = _word(body, "user_id"), _word(body, "request_id")
+        asked = Asked(now, shown(device), command, who, request_id, correlation)
+        self.asked.append(asked)
+        return f"→ {asked.what}{f' ({request_id})' if request_id else ''}"
+
+    def _see_answer(
+        self, device: str, command: str, body: dict[str, Any], *, correlation: bytes | None, now: float
+    ) -> str:
+        command = command.removesuffix("/reply")
+        asked = self._find(device, command, _word(body, "request_id"), correlation)
+        if asked is None:  # it was asked before we looked
+            asked = Asked(now, shown(device), shown(command))
+            self.asked.append(asked)
+        else:
+            asked.took_s = now - asked.at
+        status = body.get("status")
+        asked.status = status if isinstance(status, int) else None
+        asked.said = _word(body, "message", 160) or _word(body, "error", 160) or _word(body, "code")
+        took = f" in {asked.took_s:.2f} s" if asked.took_s is not None else ""
+        return f"← {asked.what}: {asked.status} {asked.said}{took}"
+
+    def _find(self, device: str, command: str, request_id: str, correlation: bytes | None) -> Asked | None:
+        """The oldest request without an answer that this can be the answer to."""
+        for asked in self.asked:
+            if asked.status is not None:
+                continue
+            if correlation is not None or asked.correlation is not None:
+                if correlation == asked.correlation:
+                    return asked
+            elif (asked.device, asked.command, asked.request_id) == (shown(device), command, request_id):
+                return asked
+        return None
+
+
+def _word(body: dict[str, Any], key: str, limit: int = 64) -> str:
+    value = body.get(key)
+    plain = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return shown(str(value), limit) if plain else ""
