@@ -44,18 +44,22 @@ class Hearing:
         self._unconfirmed: set[str] = set()
         self._refused: set[str] = set()
         self._told: frozenset[str] = frozenset()
+        self._turned_away: frozenset[str] = frozenset()
         self._listening = False
         self._asked = self._next = float("inf")
         self._hang_ups = 0
 
     @property
     def deaf_to(self) -> list[str]:
-        """The filters whose echo stayed away, as far as is known."""
-        return sorted(self._filters[topic] for topic in self._told)
+        """The filters that the broker refused, or whose echo stayed away, as far as is known."""
+        return sorted(self._filters[topic] for topic in self._told | self._turned_away)
 
-    def begin(self) -> list[str]:
-        """A connection stands: the topics on which to publish the probe now."""
-        self._unheard = set(self._filters) if self._may_probe else set(self._filters) & self._spoken
+    def begin(self, *, refused: Iterable[str] = ()) -> list[str]:
+        """A connection stands, less the filters that were refused: the topics on which to publish the probe now."""
+        no = set(refused)
+        self._turned_away = frozenset(topic for topic, wish in self._filters.items() if wish in no)
+        wanted = self._filters.keys() - self._turned_away
+        self._unheard = set(wanted if self._may_probe else wanted & self._spoken)
         self._told = frozenset()
         return self._ask()
 

@@ -507,9 +507,9 @@ class Mqtt:
 
     def _on_subscribe(self, life: _Life, reasons: list[ReasonCode]) -> None:
         """Only now can anybody be heard: whoever sees `online` may rely on that."""
-        for wish, reason in zip(life.wanted, reasons, strict=False):
-            if reason.is_failure:
-                log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
+        refused = [(wish, reason) for wish, reason in zip(life.wanted, reasons, strict=False) if reason.is_failure]
+        for wish, reason in refused:
+            log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
         if life.ready:
             return  # it was only what a reload wants to hear
         where = (self._settings.host, self._settings.port, life.protocol, "resumed" if life.resumed else "new")
@@ -517,7 +517,7 @@ class Mqtt:
         life.ready = True
         self._hooks.connected(life.protocol, life.largest)
         self._out.extend((None, publication) for publication in self._hooks.retained())
-        self._say_probes(self._hearing.begin())
+        self._say_probes(self._hearing.begin(refused=[wish for wish, _ in refused]))
 
     def _on_publish(self, mid: int, reason: ReasonCode) -> None:
         self._last_sign = time.monotonic()

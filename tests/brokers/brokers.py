@@ -123,11 +123,18 @@ class Program(Broker):
 
 
 class Aedes(Program):
+    """*forbidden* is a topic on which nobody may publish, or a filter to which nobody may subscribe."""
+
     protocols = ("3.1.1",)
+
+    def __init__(self, folder: Path, *, forbidden: str = ""):
+        super().__init__(folder)
+        self._forbidden = forbidden
 
     def _run(self) -> subprocess.Popen[bytes]:
         installed(AEDES, "aedes")
-        return processes.start(["node", AEDES / "broker.cjs", str(self.port)], log=self.folder / "log")
+        command = ["node", AEDES / "broker.cjs", str(self.port), self._forbidden]
+        return processes.start(command, log=self.folder / "log")
 
 
 class RabbitMq(Program):

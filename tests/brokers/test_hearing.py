@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.brokers.brokers import Aedes
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
@@ -72,6 +73,28 @@ def test_a_try_that_the_broker_refuses_is_said(tmp_path, terminal):
     ):
         wait_until(lambda: "whether commands are heard is not known" in daemon.log, timeout=20)
         assert "(Not authorized)" in daemon.log
+
+
+def test_a_broker_that_hangs_up_on_the_try_is_still_worked_with(tmp_path, terminal):
+    with (
+        Aedes(tmp_path / "aedes", forbidden=CREATE_PROBE) as broker,
+        Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "3.1.1"}) as daemon,
+        Caller(broker.port, "3.1.1") as caller,
+    ):
+        wait_until(lambda: "it is not tried again" in daemon.log, timeout=20)
+        wait_until(lambda: daemon.log.count("connected to") == HANG_UPS + 1, timeout=20)
+        caller.subscribe("zk/principal/users/create/reply")
+        caller.publish("zk/principal/users/create", USER)
+
+        assert caller.wait_for(timeout=20).json["success"]
+
+
+def test_a_subscription_that_is_refused_is_said(tmp_path, terminal):
+    with (
+        Aedes(tmp_path / "aedes", forbidden=CREATE) as broker,
+        Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "3.1.1"}) as daemon,
+    ):
+        wait_until(lambda: f"the broker refuses the subscription to {CREATE} " in daemon.log)
 
 
 class Clock:
@@ -169,6 +192,18 @@ def test_a_broker_that_once_restarted_is_tried_again(hearing):
         hearing.end()
 
     assert hearing.begin() == [CREATE_PROBE]
+
+
+def test_a_refused_subscription_is_not_said_to_have_been_granted(hearing, clock, caplog):
+    assert hearing.begin(refused=[CREATE]) == []
+    hearing.take(STATE, b"{}")
+    clock.now += ECHO_S
+    hearing.look()
+
+    assert "deaf" not in caplog.text
+    assert hearing.deaf_to == [CREATE]
+    assert hearing.begin() == [CREATE_PROBE]
+    assert hearing.deaf_to == []
 
 
 def test_a_refused_try_leaves_nothing_to_wait_for(hearing, clock, caplog):
