@@ -4,7 +4,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test check torture brokers
+.PHONY: help demo test check torture brokers systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -37,3 +37,14 @@ brokers:  ## Meet RabbitMQ too, installing it if it is missing (the other broker
 bench:  ## Measure everything against bare pyzk, and write docs/performance.* (ARGS=--quick only prints, in a minute)
 	@.ci/setup test
 	.venv/bin/python -m benchmarks $(ARGS)
+
+systemd:  ## Follow the README on a fresh Debian that boots in a container (root; some two minutes)
+	@sh tests/systemd/need.sh systemd mmdebstrap:mmdebstrap systemd-nspawn:systemd-container
+	@.ci/setup test
+	$(PYTEST) -m slow tests/systemd $(ARGS)
+
+pi:  ## Install the wheel on the Raspberry Pi's systems, under emulation, and use it (root; some ten minutes)
+	@sh tests/systemd/need.sh pi mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
+		qemu-arm-static:qemu-user-static update-binfmts:binfmt-support arch-test:arch-test
+	@.ci/setup test
+	$(PYTEST) -m slow tests/pi $(ARGS)

@@ -1,0 +1,103 @@
+"""The wheel on the Raspberry Pi's systems, under emulation: installed without a compiler, and at work."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.project.tree import ROOT
+from tests.support import processes
+from tests.support.caller import Caller
+from tests.support.daemon import QUICK, device
+from tests.support.waiting import wait_until
+from tests.systemd.rootfs import RootFs
+from zkbridge.simulator import Simulator, TerminalConfig
+
+pytestmark = [pytest.mark.usefixtures("emulation"), pytest.mark.slow, pytest.mark.timeout(1200)]
+
+#: Unpacked, not configured: under emulation that saves minutes. Nothing here compiles.
+PACKAGES = "base-files,ca-certificates,coreutils,dash,python3,python3-venv,util-linux"
+SYSTEMS = [(suite, architecture) for suite in ("bookworm", "trixie") for architecture in ("arm64", "armhf")]
+COMPILERS = ("cc", "gcc", "clang", "rustc", "cargo")
+#: What pip builds from its source, which is Python alone; all else must be a wheel.
+FROM_SOURCE = ["pyzk"]
+PATIENCE_S = 60
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    subprocess.run(list(map(str, command)), check=True)
+    return next(folder.glob("zkbridge-*.whl"))
+
+
+@pytest.fixture(scope="module", params=SYSTEMS, ids="-".join)
+def pi(request, wheel, tmp_path_factory):
+    """A system of the Pi's, the wheel installed as the README does it, in a virtual environment."""
+    suite, architecture = request.param
+    with RootFs(tmp_path_factory.mktemp(f"{suite}-{architecture}")) as pi:
+        pi.build(suite, packages=PACKAGES, variant="extract", architecture=architecture)
+        pi.write(f"/{wheel.name}", "")
+        (pi.root / wheel.name).write_bytes(wheel.read_bytes())
+        pi.execute("/usr/bin/python3", "-m", "venv", "/opt/zkbridge")
+        pi.said = pi.execute(
+            "/opt/zkbridge/bin/pip", "install", "--no-cache-dir", "--progress-bar=off", f"/{wheel.name}"
+        )
+        yield pi
+
+
+def test_the_wheel_needs_no_compiler(pi):
+    there = {path.name for folder in ("usr/bin", "usr/local/bin") for path in (pi.root / folder).glob("*")}
+    assert not there & set(COMPILERS)
+    fetched = re.findall(r"Downloading (\S+?)-\d\S*\.(?:tar\.gz|zip)", pi.said)
+    assert fetched == FROM_SOURCE
+    assert "Successfully installed" in pi.said
+    assert pi.execute("/opt/zkbridge/bin/pip", "check").strip() == "No broken requirements found."
+
+
+def test_the_demonstration_works_there(pi):
+    said = pi.execute("/opt/zkbridge/bin/zkbridge", "demo", "--once", "--port", "0", options=["--private-network"])
+
+    statuses = [json.loads(line.strip("← "))["status"] for line in said.splitlines() if '"success"' in line]
+    assert statuses == [200, 409, 404]
+    assert "1    123      Juan Perez  1234      0          12345  1" in said
+
+
+def test_the_daemon_works_there_and_survives_a_kill(pi, tmp_path, broker):
+    """Broker, terminal and caller are here; the daemon is a program for ARM."""
+    with Simulator() as simulator, Caller(broker.port) as caller:
+        terminal = simulator.add(TerminalConfig(profile="tft"))
+        caller.subscribe("zk/#")
+        config = {
+            **QUICK,
+            "mqtt": {"host": "127.0.0.1", "port": broker.port},
+            "devices": {"p": device(terminal, timeout=10)},
+            "state_dir": "/var/lib/zkbridge",
+        }
+        pi.write("/etc/zkbridge/config.yaml", json.dumps(config))
+        for user, end in (("1", "KILL"), ("2", "TERM")):
+            daemon, pid = start(pi, tmp_path / "log")
+            caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "online", timeout=PATIENCE_S)
+            caller.publish("zk/p/users/create", {"user_id": user, "name": "Juan Perez", "card": 12345})
+            reply = caller.wait_for("zk/p/users/create/reply", timeout=PATIENCE_S).json
+            assert reply["code"] == "created", reply
+            subprocess.run(["kill", f"-{end}", str(pid)], check=True)
+            ended = daemon.wait(PATIENCE_S)
+            assert (ended == 0) == (end == "TERM"), (tmp_path / "log").read_text()
+
+    assert [(u.user_id, u.name, u.card) for u in terminal.users()] == [(n, "Juan Perez", 12345) for n in "12"]
+
+
+def start(pi, log):
+    """The daemon under emulation, in the network of this machine: the container, and the daemon's pid."""
+    command = ["/opt/zkbridge/bin/zkbridge", "run", "--config", "/etc/zkbridge/config.yaml"]
+    container = processes.start([*pi.nspawn("--pipe"), *command], log=log)
+
+    def found():
+        assert container.poll() is None, log.read_text()
+        return next((pid for pid, line in processes.descendants(container.pid).items() if "zkbridge run" in line), 0)
+
+    return container, wait_until(found, timeout=PATIENCE_S, what="the daemon")

@@ -1,0 +1,8 @@
+"""A machine for all tests of the service, and on it a service that is as the README left it."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def leftovers():
+    """What runs on the machine is the machine's; it ends with it."""

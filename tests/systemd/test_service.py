@@ -1,0 +1,250 @@
+"""The README's commands on a fresh Debian with a real systemd, and what the service then withstands."""
+
+import json
+import re
+import time
+
+import pytest
+
+from tests.support.waiting import wait_until
+from tests.systemd import readme
+from tests.systemd.machine import Machine
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+HEADING = "On a Raspberry Pi, or any Debian"
+CONFIG = "/etc/zkbridge/config.yaml"
+DROP_IN = "/etc/systemd/system/zkbridge.service.d/test.conf"
+DEVICES = "devices:\n  principal: {host: 127.0.0.1, port: 4370, timeout: 3}\n"
+SECOND = "  entrada: {host: 127.0.0.1, port: 4371, timeout: 3}\n"
+PATIENCE_S = 60
+
+
+def split(lines):
+    """What needs the world outside, and what does not: the first line that puts a file in place parts them."""
+    parting = next(number for number, line in enumerate(lines) if line.startswith("sudo install"))
+    return lines[:parting], lines[parting:]
+
+
+def start_terminals(machine):
+    """Two simulated terminals, on ports 4370 and 4371."""
+    machine.sh("systemd-run --quiet --unit=terminals /opt/zkbridge/bin/zkbridge simulate --lines --count 2")
+    journal = ["journalctl", "--unit=terminals", "--output=cat"]
+    wait_until(lambda: "127.0.0.1:4371" in machine.run(*journal), timeout=PATIENCE_S, what="the terminals")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """A machine on which somebody has followed the README; with two simulated terminals."""
+    before, after = split(readme.commands(HEADING))
+    with Machine(tmp_path_factory.mktemp("systemd")) as machine:
+        machine.install()
+        machine.prepare("\n".join(before).replace("<this repository>", "/src"))
+        # Who edits the file, without a screen.
+        machine.write("/usr/local/bin/editor", f"#!/bin/sh\nprintf '%s' '{DEVICES}' >\"$1\"\n", mode=0o755)
+        machine.boot()
+        start_terminals(machine)
+        machine.said = machine.person("\n".join(["cd zkbridge", *after]))
+        yield machine
+
+
+class Service:
+    """zkbridge.service, as systemctl and its journal tell of it."""
+
+    def __init__(self, machine):
+        self.machine = machine
+
+    def get(self, name):
+        return self.machine.run("systemctl", "show", "zkbridge", "--property", name, "--value").strip()
+
+    def wait_for(self, name, pattern, *, timeout=PATIENCE_S):
+        wait_until(
+            lambda: re.search(pattern, self.get(name)),
+            timeout=timeout,
+            what=f"{name} to be {pattern}, it is {self.get(name)}:\n{self.journal()}",
+        )
+
+    def online(self, devices=1):
+        self.wait_for("StatusText", rf"^connected by MQTT 5; {devices} devices, 0 requests waiting$")
+
+    def journal(self):
+        return self.machine.run("journalctl", "--unit=zkbridge", "--output=cat", "--no-pager", "--boot")
+
+    def configure(self, config=DEVICES, *, drop_in=""):
+        self.machine.write(CONFIG, config)
+        self.machine.write(DROP_IN, drop_in)
+        self.machine.run("systemctl", "daemon-reload")
+
+    def restart(self):
+        return self.machine.try_("systemctl", "restart", "zkbridge")
+
+    def pid(self):
+        return int(self.get("MainPID"))
+
+    def create(self, user_id, device="principal"):
+        """What the README's request for another user is answered."""
+        request, _ = readme.example()
+        return json.loads(self.machine.person(request.replace("125", user_id).replace("principal", device)))
+
+
+@pytest.fixture
+def service(machine):
+    service = Service(machine)
+    service.configure()
+    machine.run("systemctl", "reset-failed", "zkbridge")
+    assert service.restart().returncode == 0, service.journal()
+    service.online()
+    return service
+
+
+def test_the_readme_leads_to_a_running_service_that_creates_a_user(machine):
+    service = Service(machine)
+    request, reply = readme.example()
+
+    service.online()
+    assert re.search(r"^ok +broker +localhost:1883 +MQTT 5", machine.said, re.MULTILINE)
+    assert re.search(r"^ok +principal +127.0.0.1:4370/tcp ", machine.said, re.MULTILINE)
+    assert machine.run("systemctl", "is-enabled", "zkbridge").strip() == "enabled"
+    assert machine.person(request).strip() == reply
+    checked = machine.person(next(line for line in readme.commands(HEADING) if "zkbridge check" in line))
+    assert re.search(r"^ok +principal .*, 1 of \d+ users", checked, re.MULTILINE)
+
+
+def test_systemd_finds_nothing_to_say_about_the_unit_in_its_place(machine):
+    verified = machine.try_("systemd-analyze", "verify", "zkbridge.service")
+    assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
+    assert machine.try_("systemd-analyze", "security", "--threshold=15", "zkbridge.service").returncode == 0
+
+
+def test_a_reload_takes_a_device_over_and_keeps_the_process(service):
+    pid = service.pid()
+    service.configure(DEVICES + SECOND)
+
+    service.machine.run("systemctl", "reload", "zkbridge")
+
+    service.online(devices=2)
+    assert service.pid() == pid
+    assert service.create("201", "entrada")["code"] == "created"
+
+
+def test_a_reload_of_a_wrong_file_is_refused_in_the_journal_and_the_service_goes_on(service):
+    pid = service.pid()
+    service.configure("language: en\ndevices: {principal: {host: x, port: 0}, q: {hots: y}}\n")
+
+    service.machine.run("systemctl", "reload", "zkbridge")
+
+    service.wait_for("StatusText", "1 devices, 0 requests waiting; the configuration file was refused, see the log$")
+    assert (service.get("ActiveState"), service.pid()) == ("active", pid)
+    for fault in ("devices.principal.port: 0 is not a port", "devices.q.hots: no such key"):
+        assert fault in service.journal()
+    assert service.create("202")["code"] == "created"
+
+
+def test_a_daemon_that_hangs_is_killed_by_the_watchdog_and_started_again(service):
+    service.configure(drop_in="[Service]\nWatchdogSec=4\n")
+    service.restart()
+    service.online()
+    pid = service.pid()
+
+    service.machine.sh(f"kill -STOP {pid}")
+
+    service.wait_for("NRestarts", "^1$")
+    service.online()
+    assert service.pid() != pid
+    assert "Watchdog timeout (limit 4s)!" in service.journal()
+    assert service.create("203")["code"] == "created"
+
+
+def test_a_killed_daemon_is_started_again_and_answers_what_was_asked(service):
+    machine = service.machine
+    machine.run("systemctl", "stop", "terminals")
+    machine.person(
+        "mosquitto_pub -V mqttv5 -q 1 -t zk/principal/users/create -m "
+        """'{"user_id":"204","name":"Ana Ruiz","request_id":"killed"}'"""
+    )
+    wait_until(lambda: "request_id=killed" in service.journal(), timeout=PATIENCE_S, what="the request")
+
+    machine.sh(f"kill -KILL {service.pid()}")
+
+    start_terminals(machine)
+    service.wait_for("NRestarts", "^1$")
+    service.online()
+    wait_until(
+        lambda: re.search("answered .*request_id=killed status=200 code=created", service.journal()),
+        timeout=PATIENCE_S,
+        what="the answer",
+    )
+    assert service.create("204")["code"] == "user_exists"
+
+
+def test_a_stop_is_clean_and_within_its_time(service):
+    began = time.monotonic()
+
+    service.machine.run("systemctl", "stop", "zkbridge")
+
+    assert time.monotonic() - began < 10
+    assert (service.get("Result"), service.get("ExecMainStatus"), service.get("ActiveState")) == (
+        "success",
+        "0",
+        "inactive",
+    )
+    state = service.machine.person("mosquitto_sub -t zk/bridge/state -C 1 -W 10")
+    assert json.loads(state)["state"] == "offline"
+
+
+def test_a_secret_comes_as_a_credential_that_nobody_else_can_read(service):
+    machine = service.machine
+    machine.write(
+        "/etc/mosquitto/conf.d/locked.conf",
+        "per_listener_settings true\nlistener 1883 127.0.0.1\nallow_anonymous true\n"
+        "listener 1884 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/passwords\n",
+    )
+    machine.sh("""
+        mosquitto_passwd -b -c /etc/mosquitto/passwords bridge s3cret
+        chown mosquitto /etc/mosquitto/passwords
+        install -d -m 700 /etc/zkbridge/secrets
+        printf s3cret >/etc/zkbridge/secrets/mqtt-password
+        chmod 600 /etc/zkbridge/secrets/mqtt-password
+        systemctl restart mosquitto
+    """)
+    # The unit's own line, without its comment sign.
+    line = next(line for line in readme.unit().splitlines() if line.startswith("#LoadCredential=mqtt-password"))
+    service.configure(
+        f"mqtt: {{port: 1884, username: bridge, password_file: mqtt-password}}\n{DEVICES}",
+        drop_in=f"[Service]\n{line[1:]}\n",
+    )
+
+    assert service.restart().returncode == 0, service.journal()
+
+    service.online()
+    assert "s3cret" not in service.journal()
+
+
+def test_the_service_writes_its_state_and_its_locks_and_nowhere_else(service):
+    tried = (
+        "/ /etc /etc/zkbridge /opt/zkbridge /usr /usr/lib /var /var/lib /var/log /var/spool /srv /home /root /boot /run"
+        " /var/lib/zkbridge /run/lock"
+    )
+    script = f"for d in {tried}; do touch $d/zk-was-here 2>/dev/null && echo wrote:$d; done; true"
+    service.configure(drop_in=f"[Service]\nExecStartPre=/bin/sh -c '{script}'\n")
+    service.restart()
+    service.online()
+    service.create("205")
+
+    assert re.findall("wrote:(.*)", service.journal()) == ["/var/lib/zkbridge", "/run/lock"]
+    uid = service.machine.run("stat", "--format=%u", f"/proc/{service.pid()}").strip()
+    assert uid != "0"
+    owned = service.machine.sh(f"find / -xdev -uid {uid} -not -path '/proc/*'; find /run /tmp -uid {uid}").split()
+    allowed = ("/var/lib/private/zkbridge", "/run/lock/", "/run/credentials/")
+    assert [path for path in owned if not path.startswith(allowed)] == []
+    assert "/var/lib/private/zkbridge/zk-was-here" in owned
+
+
+def test_a_wrong_configuration_is_not_tried_again(service):
+    service.configure("devices: {principal: {host: x, port: 70000}}\n")
+
+    assert service.restart().returncode != 0
+
+    service.wait_for("ActiveState", "^failed$")  # between two tries it would be "activating"
+    assert (service.get("ExecMainStatus"), service.get("NRestarts")) == ("2", "0")
+    assert "devices.principal.port: 70000 is not a port (1 to 65535)" in service.journal()
