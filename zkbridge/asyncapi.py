@@ -312,7 +312,7 @@ _STATE_EXAMPLES: dict[str, list[Json]] = {
     ],
     "bridgeState": [{"state": "online", "instance": "9f86d081"}, {"state": "offline", "instance": "9f86d081"}],
     "bridgeInfo": [],
-    "bridgeHealth": [{"instance": "9f86d081", "uptime_s": 3600, "waiting": 0, "devices": 2}],
+    "bridgeHealth": [],
 }
 
 
@@ -335,7 +335,7 @@ def _messages(site: Site) -> Json:
         status = examples[0]["status"]
         messages[camel(code)] = _reply_message(camel(code), f"{status} {code}", examples, status=status, code=code)
     for name, model in _STATES.items():
-        examples = _STATE_EXAMPLES[name] or [_info_example(site)]
+        examples = _STATE_EXAMPLES[name] or [_info_example(site) if name == "bridgeInfo" else _sample(model)]
         messages[name] = {
             "name": name,
             "title": _first_line(model),
