@@ -62,6 +62,8 @@ class Bridge:
         self._began = time.monotonic()
         self.failure: BaseException | None = None
         self._states: dict[str, bytes] = {}
+        self._connection = 0
+        self._settled = False
         self._states_lock = threading.Lock()
         #: One change of the parts at a time; and none while messages are being handed from one to the other.
         self._changing = threading.Lock()
@@ -74,7 +76,7 @@ class Bridge:
             config.mqtt,
             self,
             filters=filters,
-            watched=[self._topics.state],
+            watched=[self._topics.state, self._topics.health],
             will=self._state("offline"),
             died=self.fail,
             hearing=Hearing(self._echoes(), spoken=[self._topics.state, self._topics.info]),
@@ -90,6 +92,8 @@ class Bridge:
             waiting=lambda device: self._workers[device].waiting,
             submit=lambda device, requests: self._workers[device].submit(requests),
             answered=self._note_answers,
+            settled=lambda: self._settled or not self._mqtt.resumed,
+            tells_retained=lambda: self._protocol == "5",
         )
         self._left = left
 
@@ -172,7 +176,8 @@ class Bridge:
 
     def next_connection(self) -> int:
         """The number of the next connection."""
-        return self._ledger.next_connection()
+        self._connection = self._ledger.next_connection()
+        return self._connection
 
     def retained(self) -> list[Publication]:
         """State, info and every device's availability."""
@@ -181,7 +186,7 @@ class Bridge:
         available = [
             Publication(self._topics.availability(device), body, retain=True) for device, body in states.items()
         ]
-        return [self._state("online"), self._info(), *available]
+        return [self._state("online"), self._info(), *available, self._health()]
 
     def connected(self, protocol: ProtocolName, largest: int | None) -> None:
         """Online: the info tells the protocol in use, the outbox may send."""
@@ -192,6 +197,7 @@ class Bridge:
     def disconnected(self) -> None:
         """Offline: nothing under way was confirmed."""
         self.online.clear()
+        self._settled = False
         self._outbox.offline()
 
     def confirmed(self, token: int, refusal: str | None) -> None:
@@ -199,11 +205,17 @@ class Bridge:
         self._outbox.confirmed(token, refusal)
 
     def overheard(self, topic: str, payload: bytes) -> None:
-        """Our own state topic: a late will of an earlier run must not leave us marked dead."""
+        """Our own words.
+
+        A late will of an earlier run must not leave us marked dead; and a sign of life of this connection stands
+        behind whatever waited at the broker.
+        """
         try:
             state = parse_object(payload)
         except BridgeError:
             return
+        if topic == self._topics.health and state.get("instance") == self.instance:
+            self._settled = self._settled or state.get("connection") == self._connection
         if topic == self._topics.state and state.get("state") == "offline" and state.get("instance") != self.instance:
             log.info("an earlier run was declared offline only now; saying online again")
             self._mqtt.publish(None, self._state("online"))
@@ -307,7 +319,7 @@ class Bridge:
                 self._give_up(request)
         for device, requests in by_device.items():
             log.info("device=%s resumes %d requests", device, len(requests))
-            self._workers[device].submit(requests)
+            self._workers[device].submit(requests, resumed=True)
 
     def _give_up(self, request: Request) -> None:
         """The device or command is not there any more; the caller must hear that."""
@@ -391,7 +403,13 @@ class Bridge:
     def _health(self) -> Publication:
         waiting = sum(worker.waiting for worker in self._workers.values())
         uptime = round(time.monotonic() - self._began)
-        body = {"instance": self.instance, "uptime_s": uptime, "waiting": waiting, "devices": len(self._workers)}
+        body = {
+            "instance": self.instance,
+            "uptime_s": uptime,
+            "waiting": waiting,
+            "devices": len(self._workers),
+            "connection": self._connection,
+        }
         return Publication(self._topics.health, encode(body))
 
     def _info(self) -> Publication:

@@ -45,6 +45,8 @@ class Intake:
 
     `waiting` tells how many requests a device has, `submit` hands new ones to its worker,
     `answered` tells that answers are owed, `subscribed` lists the filters that the bridge itself listens to.
+    `settled` says whether what arrives now cannot have waited at the broker, `tells_retained` whether a message that
+    clears a retained one would be known as such.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class Intake:
         waiting: Callable[[str], int],
         submit: Callable[[str, list[Request]], None],
         answered: Callable[[], None],
+        settled: Callable[[], bool] = lambda: True,
+        tells_retained: Callable[[], bool] = lambda: True,
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -66,6 +70,8 @@ class Intake:
         self._waiting = waiting
         self._submit = submit
         self._answered = answered
+        self._settled = settled
+        self._tells_retained = tells_retained
         self._stopping = threading.Event()
 
     def reload(self, config: Config, *, subscribed: Iterable[str]) -> None:
@@ -169,17 +175,21 @@ class Intake:
         params = command.parse(self._body(message, command), strict=self._config.strict)
         self._check(params, command, device)
         stored = params.stored()
+        # A broker brings again what it is not sure of before it brings what is new.
+        redeliverable = address.redeliverable and (command.repeatable or not self._settled())
         return replace(
             address,
+            redeliverable=redeliverable,
             request_id=params.request_id,
             content=self._ledger.digest(stored),
             params=stored,
-            expires_at=_expiry(params, message),
+            expires_at=self._expiry(params, message, device),
         )
 
     def _body(self, message: Message, command: Command) -> dict[str, Any]:
         """The payload's object; an empty payload is an empty one where nothing is required."""
-        if not message.payload and not command.required:
+        may_be_clearing = not command.repeatable and not self._tells_retained()
+        if not message.payload and not command.required and not may_be_clearing:
             return {}
         return parse_object(message.payload)
 
@@ -191,6 +201,21 @@ class Intake:
         if policy.commands is not None and command.name not in policy.commands:
             raise Forbidden("command", command=command.name, device=device)
         params.check_policy(policy)
+        params.check_device(self._config.devices[device])
+
+    def _expiry(self, params: Params, message: Message, device: str) -> float | None:
+        """Until when the request is good; for one that must not be late and may have waited at the broker, until now.
+
+        How long it waited there nobody can say, unless the caller has said until when it is good.
+        """
+        told = _expiry(params, message)
+        max_age_s = params.max_age_s(self._config.devices[device])
+        if max_age_s is None:
+            return told
+        if told is None and not self._settled():
+            return time.time()
+        latest = time.time() + max_age_s
+        return latest if told is None else min(told, latest)
 
     def _refused(self, message: Message, address: Draft, refusal: BridgeError) -> Draft:
         request_id = None if isinstance(refusal, PayloadTooLarge) else _peek_request_id(message.payload)

@@ -184,6 +184,12 @@ class Mqtt:
         self._wake()
 
     @property
+    def resumed(self) -> bool:
+        """Whether the broker may hold what was published while we were away; so it may as long as it has not said."""
+        life = self._life
+        return life is None or life.accepted_at is None or life.resumed
+
+    @property
     def is_connected(self) -> bool:
         """Whether the broker has accepted us and our subscriptions, as far as we know."""
         life = self._life
@@ -390,11 +396,11 @@ class Mqtt:
             for message, is_own in zip(messages, own, strict=True)
             if not is_own and message.topic not in self._watched
         ]
-        for message in messages:
-            if message.topic in self._watched:
-                self._hooks.overheard(message.topic, message.payload)
         if commands:
             self._keep(commands)
+        for message in messages:  # after the commands: what our own word stands behind must be judged before it
+            if message.topic in self._watched:
+                self._hooks.overheard(message.topic, message.payload)
         for raw in arrived:
             if raw.qos:
                 life.client.ack(raw.mid, raw.qos)

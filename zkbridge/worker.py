@@ -50,13 +50,17 @@ Outcome = Reply | Change | None
 
 @dataclass(eq=False)
 class Task:
-    """A request in hand: what earlier attempts did for it, and its answer once that is known."""
+    """A request in hand: what earlier attempts did for it, and its answer once that is known.
+
+    `arrived` is on the monotonic clock; None for one that an earlier run has left.
+    """
 
     request: Request
     command: Command
     params: Params
     asked: bool = False
     tried: tuple[Any, ...] = ()
+    arrived: float | None = None
     reply: Reply | None = None
     replayed: bool = False
     blamed: bool = False  # whether a fault of the bridge's own has hit it after it was asked
@@ -106,6 +110,7 @@ class Worker:
         self._died = died
         self._owes_enable = owes_enable
         self._queue: deque[Request] = deque()
+        self._arrived: dict[int, float] = {}
         self._in_hand: list[Task] = []
         self._visit_wanted = False
         self._lock = threading.Lock()
@@ -116,9 +121,12 @@ class Worker:
 
     # -- handing over --------------------------------------------------------------------------------------------
 
-    def submit(self, requests: Iterable[Request]) -> None:
-        """Take requests that are kept; they are answered in this order."""
+    def submit(self, requests: Iterable[Request], *, resumed: bool = False) -> None:
+        """Take requests that are kept; they are answered in this order. `resumed`: an earlier run has kept them."""
+        requests = list(requests)
         with self._lock:
+            if not resumed:
+                self._arrived.update(dict.fromkeys((request.id for request in requests), time.monotonic()))
             self._queue.extend(requests)
             self._wake()
 
@@ -322,6 +330,7 @@ class Worker:
     def _task(self, request: Request) -> Task | None:
         """The request with what it asks for; None, and an answer, for one that this version cannot read any more."""
         command = self._commands[request.command]
+        arrived = self._arrived.pop(request.id, None)
         try:
             params = command.load(request.params)
         except ValueError:
@@ -331,13 +340,12 @@ class Worker:
             self._ledger.finish([Finish(request.id, reply)])
             self._answered()
             return None
-        return Task(request, command, params, asked=bool(request.tried), tried=request.tried)
+        return Task(request, command, params, asked=bool(request.tried), tried=request.tried, arrived=arrived)
 
     def _plan(self, session: Session, task: Task, visit: _Visit) -> Change | None:
         """The change to make; or None with the task's reply set, or without where it must wait for another session."""
-        expires_at = task.request.expires_at
-        if expires_at is not None and expires_at <= time.time() and not task.asked:
-            task.reply = self._failed(task, Expired.at(expires_at))
+        if not task.asked and self._is_late(task):
+            task.reply = self._failed(task, Expired.at(task.request.expires_at or time.time()))
             return None
         if not task.command.repeatable and (reply := self._instead_of_twice(task)) is not None:
             task.reply = reply
@@ -361,6 +369,17 @@ class Worker:
             visit.touched.add(task.params.key)
         return outcome
 
+    def _is_late(self, task: Task) -> bool:
+        """Whether the request is not good any more.
+
+        Where an age is set, the clock on the wall does not suffice: it may be set back, and a machine without a
+        clock of its own wakes up in the past. So what an earlier run has left is late, however old it looks.
+        """
+        if task.request.expires_at is not None and task.request.expires_at <= time.time():
+            return True
+        max_age_s = task.params.max_age_s(self.device)
+        return max_age_s is not None and (task.arrived is None or time.monotonic() - task.arrived >= max_age_s)
+
     def _instead_of_twice(self, task: Task) -> Reply | None:
         """The answer to what must not happen twice, where it may have happened."""
         if task.request.suspect_of is not None:
@@ -374,8 +393,8 @@ class Worker:
         return self._config.mqtt.max_reply - ENVELOPE_BYTES - len(encode(task.request.request_id))
 
     def _earlier_reply(self, task: Task) -> Reply | None:
-        """The success of the request that this one may be a broker's replay of."""
-        if task.request.suspect_of is None:
+        """The success of the request that this one may be a broker's replay of; what only reads is read again."""
+        if task.request.suspect_of is None or not task.command.disables:
             return None
         reply = self._ledger.reply_of(task.request.suspect_of)
         return reply if reply is not None and reply.success else None
@@ -399,6 +418,9 @@ class Worker:
         return seconds >= self._config.session_budget
 
     def _apply(self, visit: _Visit, task: Task, change: Change) -> None:
+        if not task.command.repeatable and self._is_late(task):
+            task.reply = self._failed(task, Expired.at(task.request.expires_at or time.time()))
+            return
         visit.asked += 1
         task.asked = True
         task.tried = (*task.tried, change.intent)

@@ -7,6 +7,7 @@ from tests.support.daemon import Daemon, device
 from tests.support.processes import free_port
 from tests.support.waiting import wait_until
 from zkbridge import __version__
+from zkbridge.commands import commands
 
 USER = {"user_id": "1", "name": "Ana"}
 
@@ -32,7 +33,7 @@ def test_state_and_info_are_there_for_newcomers_and_say_nothing_secret(tmp_path,
             "version": __version__,
             "protocol": "5",
             "devices": ["principal", "entrada"],
-            "commands": ["users/create"],
+            "commands": list(commands()),
             "instance": state["instance"],
         }
         assert "778899" not in json.dumps(info)

@@ -106,11 +106,11 @@ def _instant(value: object) -> datetime:
     return instant
 
 
-def _count(value: object, *, least: int) -> int:
-    facts = {"least": least, "most": MAX_COUNT}
+def _count(value: object, *, least: int, most: int = MAX_COUNT) -> int:
+    facts = {"least": least, "most": most}
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
         value = int(value.strip()[:40])
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MAX_COUNT:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise _broken("count", **facts)
     return value
 
@@ -121,6 +121,10 @@ def _offset(value: object) -> int:
 
 def _limit(value: object) -> int:
     return _count(value, least=1)
+
+
+def _door_seconds(value: object) -> int:
+    return _count(value, least=1, most=60)
 
 
 def _local(value: object, rule: str) -> datetime:
@@ -200,6 +204,11 @@ Limit = Annotated[
     int,
     BeforeValidator(_limit),
     _described("How many rows at most; a numeric string counts.", "integer", "string", examples=[100]),
+]
+DoorSeconds = Annotated[
+    int,
+    BeforeValidator(_door_seconds),
+    _described("For how long, 1 to 60; a numeric string counts.", "integer", "string", examples=[3]),
 ]
 LocalTime = Annotated[
     str,

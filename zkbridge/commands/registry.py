@@ -37,6 +37,13 @@ class Params(BaseModel):
     def check_policy(self, _policy: Policy) -> None:
         """Raise Forbidden if the policy does not allow these values."""
 
+    def check_device(self, _device: Device) -> None:
+        """Raise Forbidden if this device is not to be asked for it."""
+
+    def max_age_s(self, _device: Device) -> float | None:
+        """The seconds after its arrival for which the request is good; None: there is no such limit."""
+        return None
+
     def stored(self) -> bytes:
         """What is asked, as the ledger keeps it; equal bytes mean the same request."""
         return self.model_dump_json(exclude={"request_id", "expires_at"}, round_trip=True).encode()

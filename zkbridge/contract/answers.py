@@ -164,3 +164,4 @@ class Health(_Body):
     uptime_s: int = _like(3600, ge=0)
     waiting: int = _like(0, "Requests that wait for a device.", ge=0)
     devices: int = _like(2, ge=1)
+    connection: int = _like(1, "Counts the bridge's connections to the broker.", ge=0)

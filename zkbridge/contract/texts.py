@@ -15,6 +15,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "users/delete": ("Usuario '{user_id}' eliminado.", "User '{user_id}' deleted."),
     "ping": ("Conexion exitosa con '{device_id}'.", "Connection to '{device_id}' successful."),
     "time/sync": ("[{device_id}] Hora sincronizada.", "[{device_id}] Time synchronized."),
+    "door/unlock": ("Puerta abierta.", "Door opened."),
     "body_required": ("Body JSON requerido.", "JSON body required."),
     "missing_fields": ("{fields} son requeridos.", "{fields} are required."),
     "missing_fields.one": ("{fields} es requerido.", "{fields} is required."),
@@ -45,6 +46,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "forbidden.command": (
         "El comando '{command}' no está permitido para '{device}'.",
         "The command '{command}' is not allowed for '{device}'.",
+    ),
+    "forbidden.door": (
+        "Abrir la puerta de '{device}' no está permitido (door.enabled).",
+        "Opening the door of '{device}' is not allowed (door.enabled).",
     ),
     # The REST service says these in English whatever the language, and its callers match on them.
     "device_timeout": ("Connection timeout to device {host}:{port}",) * 2,

@@ -1,0 +1,38 @@
+"""door/unlock: open the door for some seconds; once, and not late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zkbridge.commands.fields import DoorSeconds
+from zkbridge.commands.registry import Change, Context, Params, command
+from zkbridge.config import Device
+from zkbridge.contract.errors import Forbidden
+from zkbridge.terminal.session import Session
+
+
+class Unlock(Params):
+    """For how long."""
+
+    seconds: DoorSeconds = 3
+
+    def check_device(self, device: Device) -> None:
+        """Raise Forbidden where nobody has allowed it."""
+        if not device.door.enabled:
+            raise Forbidden("door", device=device.id)
+
+    def max_age_s(self, device: Device) -> float:
+        """Who asked for it longer ago is not at the door any more."""
+        return device.door.max_age
+
+
+@command("door/unlock", params=Unlock, code="unlocked", disables=False, repeatable=False)
+def unlock(session: Session, params: Unlock, context: Context) -> Change:
+    """Plan to open the door. Raises Forbidden."""
+    params.check_device(context.device)  # the configuration may have changed while the request waited
+
+    def apply() -> dict[str, Any]:
+        session.unlock(params.seconds)
+        return {"data": {"device_id": context.device.id}}
+
+    return Change(intent={}, apply=apply)
