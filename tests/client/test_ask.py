@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from tests.support import processes
 from tests.support.certificates import make_certificates
@@ -21,7 +22,8 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge import ask
 from zkbridge.ask import subcommands
-from zkbridge.asyncapi import request_fields
+from zkbridge.asyncapi import example_request, request_fields
+from zkbridge.cli import main
 from zkbridge.commands import commands
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +167,7 @@ def test_a_password_comes_from_a_file_or_is_typed_but_not_both(bridge, tmp_path)
 
 
 def test_a_typed_password_is_not_shown(bridge):
-    main, typist = pty.openpty()
+    keyboard, typist = pty.openpty()
     arguments = ["users", "create", "entrada", "--user-id", "106", "--name", "Ana", "--password-stdin"]
     client = subprocess.Popen(
         [sys.executable, "-m", "zkbridge", *arguments, "--config", str(bridge.config)],
@@ -176,10 +178,10 @@ def test_a_typed_password_is_not_shown(bridge):
         start_new_session=True,
     )
     os.close(typist)
-    screen = read_until(main, b"password: ")
-    os.write(main, b"8765\n")
-    screen += read_until(main, None)
-    os.close(main)
+    screen = read_until(keyboard, b"password: ")
+    os.write(keyboard, b"8765\n")
+    screen += read_until(keyboard, None)
+    os.close(keyboard)
 
     assert client.wait(30) == 0
     assert b"8765" not in screen
@@ -291,6 +293,43 @@ def test_every_command_has_its_subcommand_and_every_field_its_option():
             assert (f"--{field.replace('_', '-')}" in options) is not hidden
             assert (f"--{field}-stdin" in options) is hidden
         assert all(each.help for each in found[way].params if isinstance(each, click.Option))
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_is_carried_to_the_bridge_with_all_its_fields(bridge, name):
+    first, _, rest = name.partition("/")
+    words = [first, *([rest.replace("/", "-")] if rest else []), "principal", "--json", "--config", str(bridge.config)]
+    example = {**example_request(commands()[name]), "request_id": f"all-{name}"}
+    for field, value in example.items():
+        option = f"--{field.replace('_', '-')}"
+        if request_fields(commands()[name])[field].get("format") == "password":
+            words.append(f"{option}-stdin")
+        elif not isinstance(value, bool):
+            words += [option, str(value)]
+        elif value:
+            words.append(option)
+
+    done = CliRunner().invoke(main, words, input="1234\n")
+
+    reply = json.loads(done.stdout)
+    assert reply["request_id"] == f"all-{name}"
+    assert reply["code"] not in ("missing_fields", "invalid_field", "internal"), reply
+    assert done.exit_code == (0 if reply["success"] else 1)
+
+
+def test_rows_are_a_table_and_facts_are_lines(bridge):
+    create("108", "--card", 42, config=bridge.config)
+
+    users = zk("users", "list", "principal", "--user-id", "108", config=bridge.config)
+    pong = zk("ping", "principal", config=bridge.config)
+
+    assert (users.returncode, pong.returncode) == (0, 0)
+    head, row, total = users.stdout.splitlines()
+    assert head.split() == ["uid", "user_id", "name", "privilege", "card", "group", "device_id"]
+    assert row.split()[1:] == ["108", "Juan", "Perez", "0", "42", "1", "principal"]
+    assert total == "total: 1"
+    assert pong.stdout.splitlines()[0] == "Conexion exitosa con 'principal'."
+    assert re.search(r"^  latency_ms +[\d.]+$", pong.stdout, re.MULTILINE)
 
 
 def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys):
