@@ -143,7 +143,7 @@ def _charts(
     )
     queued = sorted((b.requests, b.seconds, b.bare_s) for b in bursts if (b.users, b.latency_ms) == (10_000, 0))
     yield picture.Chart(
-        "Creates at once for one terminal, 10,000 users, no latency",
+        "Creates at once, one terminal, 10,000 users, no latency",
         "requests",
         "seconds until the last reply",
         [
@@ -155,7 +155,7 @@ def _charts(
         (b.users, b.seconds, 200 * b.bare_s) for b in bursts if b.requests == 200 and b.users and not b.latency_ms
     )
     yield picture.Chart(
-        "200 creates at once for one terminal, no latency",
+        "200 creates at once, one terminal, no latency",
         "users in the table",
         "seconds until the last reply",
         [

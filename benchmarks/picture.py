@@ -65,9 +65,9 @@ def _chart(chart: Chart) -> list[str]:
     across = _Scale((x for x, _ in points), MARGIN, WIDTH - 16)
     up = _Scale((y for _, y in points), HEIGHT - MARGIN, 34)
     return [
-        f'<text x="{MARGIN}" y="20" font-size="13" font-weight="bold">{escape(chart.title)}</text>',
+        f'<text x="{MARGIN}" y="20" font-size="12" font-weight="bold">{escape(chart.title)}</text>',
         f'<text x="{WIDTH - 16}" y="{HEIGHT - 12}" text-anchor="end">{escape(chart.x)}</text>',
-        f'<text x="14" y="{HEIGHT / 2}" transform="rotate(-90 14 {HEIGHT / 2})">{escape(chart.y)}</text>',
+        f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2})">{escape(chart.y)}</text>',
         *_grid(across, up),
         *(part for number, line in enumerate(chart.lines) for part in _line(line, number, across, up)),
     ]
