@@ -8,20 +8,12 @@ import secrets
 import time
 from typing import Any
 
-from paho.mqtt.client import MQTTMessage
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-
 from zkbridge.config import Mqtt
 from zkbridge.contract.errors import BridgeError
-from zkbridge.contract.messages import encode, parse_object
+from zkbridge.contract.messages import Message, encode, parse_object
 from zkbridge.guest import Guest, NoAnswer
 
 __all__ = ["Caller", "NoAnswer"]
-
-#: MQTT 5, 3.4.2.1: the broker took the message, and there is nobody to give it to.
-_NOBODY = 0x10
 
 
 class Caller(Guest):
@@ -30,7 +22,7 @@ class Caller(Guest):
     def __init__(self, settings: Mqtt) -> None:
         super().__init__(settings)
         self._inbox = f"{settings.base_topic}/replies/{secrets.token_hex(8)}"
-        self._news: queue.Queue[MQTTMessage | NoAnswer] = queue.Queue()
+        self._news: queue.Queue[Message | NoAnswer] = queue.Queue()
         self._bridge_offline = False
 
     def ask(self, device: str, command: str, body: dict[str, Any], *, timeout: float = 90) -> dict[str, Any]:
@@ -40,36 +32,26 @@ class Caller(Guest):
         body = {"request_id": f"call-{token.hex()}"} | body
         inbox = [self._inbox] if self.protocol == "5" else []
         self.listen([self.topics.reply(device, command), *inbox, self.topics.state])
-        self.publish(self.topics.command(device, command), encode(body), self._properties(token))
+        self.publish(self.topics.command(device, command), encode(body), response_topic=self._inbox, correlation=token)
         while True:
             answer = self._next(deadline, timeout)
             if self._is_ours(answer, token, body["request_id"]):
                 content: dict[str, Any] = json.loads(answer.payload)
                 return content
 
-    def heard(self, message: MQTTMessage) -> None:
+    def heard(self, message: Message) -> None:
         """An answer, or the bridge's state."""
         if message.topic == self.topics.state:
-            self._bridge_offline = _says_offline(bytes(message.payload))
+            self._bridge_offline = _says_offline(message.payload)
         else:
             self._news.put(message)
 
-    def taken(self, reason: ReasonCode) -> None:
+    def taken(self, problem: str | None) -> None:
         """There is nothing to wait for if nobody got the request."""
-        if reason.is_failure:
-            self._news.put(NoAnswer(f"the broker does not take the request ({reason})"))
-        elif reason.value == _NOBODY:
-            self._news.put(NoAnswer("nobody listens there; is the bridge running, on this broker and base topic?"))
+        if problem is not None:
+            self._news.put(NoAnswer(problem))
 
-    def _properties(self, token: bytes) -> Properties | None:
-        if self.protocol != "5":
-            return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho leaves this untyped
-        properties.ResponseTopic = self._inbox
-        properties.CorrelationData = token
-        return properties
-
-    def _next(self, deadline: float, timeout: float) -> MQTTMessage:
+    def _next(self, deadline: float, timeout: float) -> Message:
         try:
             news = self._news.get(timeout=max(0, deadline - time.monotonic()))
         except queue.Empty:
@@ -79,11 +61,11 @@ class Caller(Guest):
             raise news
         return news
 
-    def _is_ours(self, answer: MQTTMessage, token: bytes, request_id: object) -> bool:
+    def _is_ours(self, answer: Message, token: bytes, request_id: object) -> bool:
         if self.protocol == "5":
-            return getattr(answer.properties, "CorrelationData", None) == token
+            return answer.correlation_data == token
         try:
-            return parse_object(bytes(answer.payload)).get("request_id") == request_id
+            return parse_object(answer.payload).get("request_id") == request_id
         except BridgeError:
             return False
 

@@ -9,15 +9,19 @@ from typing import Any, Literal, Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from zkbridge.config import Mqtt
+from zkbridge.contract.messages import Message
 from zkbridge.contract.topics import Topics
 
 ProtocolName = Literal["5", "3.1.1"]
 #: Seconds for the broker to accept us, and to grant a subscription.
 PATIENCE_S = 10.0
-_UNSUPPORTED_VERSION = 0x84  # MQTT 5, 2.4
+#: MQTT 5, 2.4: the version is not spoken; the broker took the message, and there is nobody to give it to.
+_UNSUPPORTED_VERSION, _NOBODY = 0x84, 0x10
 
 
 class NoAnswer(Exception):
@@ -60,11 +64,11 @@ class Guest:
 
     # -- what a subclass is told, in paho's thread -----------------------------------------------------------------
 
-    def heard(self, message: paho.MQTTMessage) -> None:
+    def heard(self, message: Message) -> None:
         """A message came."""
 
-    def taken(self, reason: ReasonCode) -> None:
-        """The broker took, or refused, what was published."""
+    def taken(self, problem: str | None) -> None:
+        """The broker took what was published; or the reason why nobody will get it."""
 
     def linked(self, *, online: bool) -> None:
         """The connection broke, or came back."""
@@ -82,9 +86,14 @@ class Guest:
         if self._problem:
             raise NoAnswer(self._problem)
 
-    def publish(self, topic: str, payload: bytes, properties: Any = None) -> None:
-        """Hand a message to the broker at QoS 1; `taken` tells what became of it."""
+    def publish(self, topic: str, payload: bytes, *, response_topic: str, correlation: bytes) -> None:
+        """Hand a request to the broker at QoS 1; `taken` tells what became of it. MQTT 3.1.1 has no properties."""
         assert self._client is not None
+        properties = None
+        if self.protocol == "5":
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho leaves this untyped
+            properties.ResponseTopic = response_topic
+            properties.CorrelationData = correlation
         self._client.publish(topic, payload, qos=1, properties=properties)
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -114,8 +123,8 @@ class Guest:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
-        client.on_publish = lambda _client, _data, _mid, reason, _properties: self.taken(reason)
-        client.on_message = lambda _client, _data, message: self.heard(message)
+        client.on_publish = lambda _client, _data, _mid, reason, _properties: self.taken(_problem(reason))
+        client.on_message = self._on_message
         return client
 
     def _leave(self) -> None:
@@ -146,6 +155,22 @@ class Guest:
         if all(reason.is_failure for reason in reasons):
             self._problem = f"the broker does not let us listen ({reasons[0]})"
         self._granted.set()
+
+    def _on_message(self, _client: paho.Client, _data: Any, raw: paho.MQTTMessage) -> None:
+        try:
+            topic = raw.topic
+        except UnicodeDecodeError:
+            return  # some brokers let it pass; it is none of ours, and paho's thread would die of it
+        correlation = getattr(raw.properties, "CorrelationData", None)
+        self.heard(Message(topic, bytes(raw.payload), correlation_data=correlation))
+
+
+def _problem(reason: ReasonCode) -> str | None:
+    if reason.is_failure:
+        return f"the broker does not take the request ({reason})"
+    if reason.value == _NOBODY:
+        return "nobody listens there; is the bridge running, on this broker and base topic?"
+    return None
 
 
 def _path(path: Path | None) -> str | None:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from paho.mqtt.client import MQTTMessage
 
 from zkbridge.ask import NO_ANSWER, connection_options, settings_of
 from zkbridge.commands import commands
 from zkbridge.config import Mqtt
+from zkbridge.contract.messages import Message
 from zkbridge.contract.topics import Topics
 from zkbridge.guest import Guest, NoAnswer
 from zkbridge.sightings import Asked, Sightings
@@ -35,9 +35,9 @@ class Watcher(Guest):
 
     def __init__(self, settings: Mqtt) -> None:
         super().__init__(settings)
-        self.news: queue.Queue[MQTTMessage | str] = queue.Queue()
+        self.news: queue.Queue[Message | str] = queue.Queue()
 
-    def heard(self, message: MQTTMessage) -> None:
+    def heard(self, message: Message) -> None:
         """A message of anybody's."""
         self.news.put(message)
 
@@ -88,11 +88,10 @@ def _until_told() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _take(news: MQTTMessage | str, sightings: Sightings) -> str | None:
+def _take(news: Message | str, sightings: Sightings) -> str | None:
     if isinstance(news, str):
         return news
-    correlation = getattr(news.properties, "CorrelationData", None)
-    return sightings.see(news.topic, bytes(news.payload), correlation=correlation, now=time.time())
+    return sightings.see(news.topic, news.payload, correlation=news.correlation_data, now=time.time())
 
 
 def _lines(watcher: Watcher, sightings: Sightings) -> None:
@@ -116,7 +115,7 @@ def _screen(watcher: Watcher, sightings: Sightings) -> None:
                     link.append(line)
 
 
-def _waiting(news: queue.Queue[MQTTMessage | str]) -> Iterator[MQTTMessage | str]:
+def _waiting(news: queue.Queue[Message | str]) -> Iterator[Message | str]:
     """What has come, after a moment's wait for the first."""
     try:
         yield news.get(timeout=REFRESH_S)
