@@ -1,0 +1,62 @@
+"""Whatever is wrong with a field of a command is told by its name, and nothing is done."""
+
+import pytest
+
+from zkbridge.simulator import Command
+
+ODD_ID = [True, 1.5, [], {}, "  ", "", "a\x00b", "x" * 25]
+ODD_COUNT = [-1, True, 1.5, "x", "", [], {}, 2**32]
+ODD_TIME = ["", "yesterday", "2026-02-30", 20260101, True, [], "2026-01-01T00:00:00Z", "2026-01-01T00:00:00+01:00"]
+
+CASES = [
+    *[(command, "user_id", odd) for command in ("users/update", "users/delete", "users/fingers") for odd in ODD_ID],
+    *[("users/update", "name", odd) for odd in [True, [], {}, " ", "", "a\n", "ñ" * 13]],
+    *[("users/update", "password", odd) for odd in [True, 1.5, [], "1\x00", "123456789"]],
+    *[("users/update", "privilege", odd) for odd in [1, 13, "x", "", True, -14, []]],
+    *[("users/update", "card", odd) for odd in [-1, 2**32, "x", True, 1.5, {}]],
+    *[("users/list", "user_id", odd) for odd in ["", True, []]],
+    *[("users/list", "name", odd) for odd in ["", True, []]],
+    *[
+        (command, field, odd)
+        for command in ("users/list", "attendance/list")
+        for field in ("offset", "limit")
+        for odd in ODD_COUNT
+    ],
+    *[("attendance/list", field, odd) for field in ("since", "until") for odd in ODD_TIME],
+    *[("time/sync", "time", odd) for odd in [*ODD_TIME, "2026-01-01", "1999-12-31T23:59:59", "2100-01-01T00:00:00"]],
+    *[("users/list", "limit", 0), ("attendance/list", "user_id", {})],
+    *[(command, "nonsense", 1) for command in ("info", "ping", "time/get", "time/sync", "users/list", "door/unlock")],
+]  # fmt: skip - a table
+
+
+@pytest.mark.parametrize(("command", "field", "odd"), CASES)
+def test_an_odd_field_is_refused_by_name(site, command, field, odd):
+    terminal = site.terminals["big-tcp"]
+    before = terminal.counts[Command.CONNECT]
+    body = {"user_id": "700", "card": 1} if command == "users/update" else {"user_id": "700"}
+    body = body if command in ("users/update", "users/delete", "users/fingers") else {}
+
+    answer = site.ask("big-tcp", command, {**body, field: odd})
+
+    assert (answer["status"], answer["code"]) == (400, "invalid_field")
+    assert field in {fault["field"] for fault in answer["errors"]}
+    assert all(fault["message"] for fault in answer["errors"])
+    assert terminal.counts[Command.CONNECT] == before
+
+
+def test_an_update_of_nothing_is_told_what_could_be_named(site):
+    answer = site.ask("big-tcp", "users/update", {"user_id": "700"})
+
+    assert (answer["status"], answer["code"]) == (400, "invalid_field")
+    assert "name, password, privilege, card" in answer["error"]
+
+
+def test_an_end_before_the_beginning_is_refused(site):
+    answer = site.ask("big-tcp", "attendance/list", {"since": "2026-02-02", "until": "2026-02-01"})
+
+    assert [fault["field"] for fault in answer["errors"]] == ["until"]
+
+
+@pytest.mark.parametrize("command", ["users/delete", "users/update", "users/fingers"])
+def test_an_empty_payload_is_no_request_where_a_field_is_required(site, command):
+    assert site.ask("big-tcp", command)["code"] == "body_required"
