@@ -67,7 +67,7 @@ def _chart(chart: Chart) -> list[str]:
     return [
         f'<text x="{MARGIN}" y="20" font-size="12" font-weight="bold">{escape(chart.title)}</text>',
         f'<text x="{WIDTH - 16}" y="{HEIGHT - 12}" text-anchor="end">{escape(chart.x)}</text>',
-        f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2})">{escape(chart.y)}</text>',
+        f'<text text-anchor="middle" transform="translate(14 {HEIGHT / 2}) rotate(-90)">{escape(chart.y)}</text>',
         *_grid(across, up),
         *(part for number, line in enumerate(chart.lines) for part in _line(line, number, across, up)),
     ]
