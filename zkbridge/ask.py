@@ -158,8 +158,10 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     try:
         with Caller(settings) as caller:
             answer = caller.ask(given["device"], command.name, body, timeout=given["wait"])
-    except NoAnswer as error:
-        click.echo(f"{error}.\nTo ask again without doing it twice: --request-id {body['request_id']}", err=True)
+    except (NoAnswer, KeyboardInterrupt) as error:
+        # Who gives up waiting knows as little of what became of the request.
+        why = str(error) or "no answer so far"
+        click.echo(f"{why}.\nTo ask again without doing it twice: --request-id {body['request_id']}", err=True)
         sys.exit(NO_ANSWER)
     if given["as_json"]:
         click.echo(json.dumps(answer, ensure_ascii=False))

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support import processes
+from tests.support.caller import Caller
 from tests.support.certificates import make_certificates
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
@@ -121,10 +123,20 @@ def test_a_bridge_that_does_not_answer_is_waited_for_only_so_long(tmp_path):
         daemon.kill()
         wait_until(lambda: "has exceeded timeout" in broker.log or "closed its connection" in broker.log)
 
-        done = create("1", "--wait", 0.5, device="p", config=tmp_path / "d" / "config.yaml")
+        config = tmp_path / "d" / "config.yaml"
+        done = create("1", "--wait", 0.5, device="p", config=config)
+        log = tmp_path / "log"
+        arguments = ["users", "create", "p", "--user-id", "1", "--name", "x", "--request-id", "r-9", "--config", config]
+        with Caller(broker.port) as caller:
+            caller.subscribe("zk/p/users/create")
+            patient = processes.start([sys.executable, "-m", "zkbridge", *arguments], log=log)
+            caller.wait_for("zk/p/users/create")
+            given_up = processes.stop(patient, sign=signal.SIGINT)
 
     assert done.returncode == 4
     assert done.stderr.startswith("no answer within 0.5 s; the bridge is offline.\n")
+    assert given_up == 4
+    assert log.read_text() == "no answer so far.\nTo ask again without doing it twice: --request-id r-9\n"
 
 
 def test_a_broker_that_is_not_there_exits_4(tmp_path):
