@@ -38,7 +38,7 @@ bench:  ## Measure everything against bare pyzk, and write docs/performance.* (A
 	@.ci/setup test
 	.venv/bin/python -m benchmarks $(ARGS)
 
-systemd:  ## Follow the README on a fresh Debian that boots in a container (root; some two minutes)
+systemd:  ## Follow the README on fresh Debians that boot in a container (root; some four minutes)
 	@sh tests/systemd/need.sh systemd mmdebstrap:mmdebstrap systemd-nspawn:systemd-container
 	@.ci/setup test
 	$(PYTEST) -m slow tests/systemd $(ARGS)

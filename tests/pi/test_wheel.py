@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support import processes
 from tests.support.caller import Caller
 from tests.support.daemon import QUICK, device
 from tests.support.waiting import wait_until
-from tests.systemd.rootfs import RootFs
+from tests.systemd.rootfs import RootFs, checked
 from zkbridge.simulator import Simulator, TerminalConfig
 
 pytestmark = [pytest.mark.usefixtures("emulation"), pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -101,3 +102,21 @@ def start(pi, log):
         return next((pid for pid, line in processes.descendants(container.pid).items() if "zkbridge run" in line), 0)
 
     return container, wait_until(found, timeout=PATIENCE_S, what="the daemon")
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+@pytest.mark.parametrize("machine", ["aarch64", "armv7l"])
+def test_everything_it_needs_is_there_as_a_wheel(python, machine, tmp_path):
+    """What pip would choose on that system, asked from this one: so also where its Debian cannot be had."""
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wheels = [need for need in needed if not need.startswith(tuple(FROM_SOURCE))]
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--only-binary=:all:"]
+    command += [f"--target={tmp_path}", f"--python-version={python}", "--implementation=cp"]
+    command += [f"--platform={tag}_{machine}" for tag in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]
+    command += [f"--abi={abi}" for abi in (f"cp{python.replace('.', '')}", "abi3", "none")]
+
+    said = checked([*command, *wheels])
+
+    assert "pydantic_core-" in said.split("Would install")[1]
+    with pytest.raises(AssertionError, match="No matching distribution found for pyzk"):
+        checked([*command, "pyzk==0.9"])

@@ -31,7 +31,7 @@ class Machine(RootFs):
             self.power_off()
         super().__exit__(*details)
 
-    def install(self, suite: str = "bookworm") -> None:
+    def install(self, suite: str) -> None:
         """A fresh system with a person on it who may use sudo, and this project where it can be cloned from."""
         self.build(suite, packages=BASE)
         checked(["chroot", str(self.root), "useradd", "--create-home", "--shell", "/bin/bash", PERSON])
