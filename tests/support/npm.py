@@ -21,6 +21,7 @@ def installed(folder: Path, *packages: str) -> Path:
     with (folder / "package.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not all((folder / "node_modules" / name).is_dir() for name in packages):
-            command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund"]
+            # Nothing of what is installed may run before a test asks for it.
+            command = ["npm", "install", "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund"]
             subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=PATIENCE_S)
     return folder
