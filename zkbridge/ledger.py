@@ -80,7 +80,16 @@ MIGRATIONS = (
     """,
     # A message that may be a broker's replay of an earlier one: which request that was.
     "ALTER TABLE requests ADD COLUMN suspect_of INTEGER;",
+    # What is asked, in a table of its own, so that `scrub` can wipe its pages whole.
+    """
+    CREATE TABLE asked (request INTEGER PRIMARY KEY, params BLOB NOT NULL);
+    INSERT INTO asked SELECT id, params FROM requests WHERE params IS NOT NULL;
+    ALTER TABLE requests DROP COLUMN params;
+    """,
 )
+
+#: More unfinished requests than this are not written anew each time something is to be forgotten.
+REWRITTEN_AT_MOST = 500
 
 _DAMAGED = ("file is not a database", "malformed", "file is encrypted")
 
@@ -322,14 +331,13 @@ class Ledger:
         now = self._clock()
         suspect = self._suspect_of(db, draft)
         cursor = db.execute(
-            "INSERT INTO requests (device, command, request_id, content, params, state, accepted_at, expires_at,"
-            " suspect_of) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO requests (device, command, request_id, content, state, accepted_at, expires_at, suspect_of)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 draft.device,
                 draft.command,
                 draft.request_id,
                 draft.content,
-                draft.params,
                 State.ACCEPTED,
                 now,
                 draft.expires_at,
@@ -337,6 +345,7 @@ class Ledger:
             ),
         )
         key = int(cursor.lastrowid or 0)
+        db.execute("INSERT INTO asked VALUES (?, ?)", (key, draft.params))
         self._insert_answer(db, draft, request=key)
         return Request(
             key, draft.device, draft.command, draft.request_id, draft.params, now, draft.expires_at, suspect_of=suspect
@@ -390,7 +399,10 @@ class Ledger:
 
     def unfinished(self) -> list[Request]:
         """Every request that has no answer yet, oldest first: what a crash or a stop left."""
-        rows = self._read("SELECT * FROM requests WHERE state IN ('accepted', 'running') ORDER BY id")
+        rows = self._read(
+            "SELECT r.*, coalesce(a.params, x'') AS params FROM requests r LEFT JOIN asked a ON a.request = r.id"
+            " WHERE r.state IN ('accepted', 'running') ORDER BY r.id"
+        )
         return [_request(row) for row in rows]
 
     def running(self, intents: Iterable[tuple[int, object]]) -> None:
@@ -417,10 +429,11 @@ class Ledger:
             for finish in wanted:
                 reply = finish.reply
                 db.execute(
-                    "UPDATE requests SET state = 'done', params = NULL, tried = '[]', status = ?, code = ?, reply = ?,"
+                    "UPDATE requests SET state = 'done', tried = '[]', status = ?, code = ?, reply = ?,"
                     " done_at = ? WHERE id = ? AND reply IS NULL",
                     (reply.status, reply.code, reply.body, now, finish.request),
                 )
+                db.execute("DELETE FROM asked WHERE request = ?", (finish.request,))
                 db.execute(
                     "UPDATE answers SET owed = 1, replayed = max(replayed, ?) WHERE request = ? AND sent_at IS NULL",
                     (finish.replayed, finish.request),
@@ -519,13 +532,21 @@ class Ledger:
         return self._write(work)
 
     def scrub(self) -> None:
-        """Empty the write-ahead log, so that no password of a finished request is left in it."""
+        """Leave no password of a finished request in the file, nor in its write-ahead log.
+
+        SQLite's secure_delete wipes a row where it stood last, not where it stood before its page was rearranged.
+        So what is still asked is written anew onto pages that were wiped whole.
+        """
         if not self._secrets_freed:
             return
         self._secrets_freed = False
-        with self._lock, contextlib.suppress(sqlite3.Error):  # tried again with the next request
-            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self._secrets_freed = bool(busy)
+        try:
+            rewritten = self._write(_rewrite_asked, urgent=False)
+            with self._lock:
+                busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (LedgerUnavailable, sqlite3.Error):
+            rewritten, busy = False, True  # tried again with the next request
+        self._secrets_freed = bool(busy) or not rewritten
 
     def close(self) -> None:
         """Leave a single file behind, without a write-ahead log."""
@@ -683,6 +704,16 @@ class Ledger:
         return int(self._read("SELECT coalesce(max(connection), 0) FROM answers")[0][0])
 
 
+def _rewrite_asked(db: sqlite3.Connection) -> bool:
+    """Whether every page of what is asked was wiped; not while very much is waiting."""
+    rows = db.execute("SELECT request, params FROM asked LIMIT ?", (REWRITTEN_AT_MOST + 1,)).fetchall()
+    if len(rows) > REWRITTEN_AT_MOST:
+        return False
+    db.execute("DELETE FROM asked")  # without a condition: SQLite drops the pages, and wipes them
+    db.executemany("INSERT INTO asked VALUES (?, ?)", rows)
+    return True
+
+
 def _check(db: sqlite3.Connection) -> None:
     verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
@@ -695,6 +726,8 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
         raise LedgerTooNew(f"{path} was written by a newer zkbridge (version {version} of the file)")
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+    if 0 < version < len(MIGRATIONS):
+        db.execute("VACUUM")  # no page of the older file is left with what it held
 
 
 def _raw(part: bytes | str) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import sqlite3
 import stat
 import threading
@@ -409,3 +410,51 @@ def test_digests_tell_parts_apart(ledger):
 
     assert len({ledger.digest(*parts) for parts in texts}) == len(texts)
     assert json.dumps(ledger.digest("x").hex()) != json.dumps(Ledger.__name__)
+
+
+def test_no_secret_is_left_where_a_row_stood_before_its_page_was_rearranged(tmp_path):
+    """Requests of all sizes come and go in any order; what waits stays, what is done is nowhere."""
+    ledger, luck = Ledger(tmp_path), random.Random(7)
+    waiting: dict[int, bytes] = {}
+    done: list[bytes] = []
+    for number in range(1500):
+        secret = b"geheim%06d" % number
+        params = luck.randbytes(luck.randrange(400)).hex().encode() + secret
+        (kept,) = keep(ledger, draft(ledger, str(number), mid=number, params=params))
+        waiting[kept.request.id] = secret
+        if len(waiting) > 40:
+            for request in luck.sample(list(waiting), luck.randrange(1, 30)):
+                ledger.finish([Finish(request, CREATED)])
+                done.append(waiting.pop(request))
+
+    ledger.scrub()
+
+    left = contents(tmp_path)
+    assert [secret for secret in done if secret in left] == []
+    assert all(secret in left for secret in waiting.values())
+    assert {request.id: request.params[-12:] for request in ledger.unfinished()} == waiting
+    ledger.close()
+
+
+def test_a_scrub_that_cannot_write_is_made_up_for_later(ledger):
+    (kept,) = keep(ledger, draft(ledger))
+    ledger.finish([Finish(kept.request.id, CREATED)])
+    ledger._db.execute("PRAGMA query_only = ON")
+    ledger.scrub()
+    ledger._db.execute("PRAGMA query_only = OFF")
+
+    ledger.scrub()
+
+    assert b"geheim77" not in contents(ledger.path.parent)
+
+
+def test_very_much_that_waits_is_not_written_anew_each_time(ledger, monkeypatch):
+    monkeypatch.setattr("zkbridge.ledger.REWRITTEN_AT_MOST", 3)
+    kept = keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(5)))
+    ledger.finish([Finish(kept[0].request.id, CREATED)])
+    ledger.scrub()
+    assert ledger._secrets_freed
+    ledger.finish(Finish(one.request.id, CREATED) for one in kept[1:])
+    ledger.scrub()
+
+    assert b"geheim77" not in contents(ledger.path.parent)
