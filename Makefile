@@ -4,7 +4,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test check torture brokers systemd pi
+.PHONY: help demo test check torture faults brokers bench systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -28,6 +28,10 @@ check:  ## Run the static checks alone
 torture:  ## Break everything at once, at random, for some ten minutes (ARGS="--seed 7" for a run again)
 	@.ci/setup test
 	.venv/bin/python -m tests.torture --requests 3000 --kills 200 $(ARGS)
+
+faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
+	@.ci/setup test
+	$(PYTEST) -m slow tests/faults $(ARGS)
 
 brokers:  ## Meet RabbitMQ too, installing it if it is missing (the other brokers are in `make test`)
 	@.ci/setup test
