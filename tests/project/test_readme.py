@@ -60,6 +60,6 @@ def test_every_make_target_it_names_exists():
 def test_every_promise_names_a_test_that_exists():
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "promises.md").read_text())
 
-    assert len(named) > 20
+    assert len(named) >= 8
     for path, test in named:
         assert f"def {test}(" in (ROOT / path).read_text(), f"{path}::{test}"
