@@ -13,12 +13,15 @@ USER = {"user_id": "1", "name": "Ana"}
 
 
 def retained(port, topic, protocol=5):
-    """What a newcomer is told on a topic."""
-    with Caller(port, protocol) as caller:
-        caller.subscribe(topic)
-        message = caller.wait_for(topic)
-        assert message.retain
-        return message.json
+    """What a newcomer is told on a topic, once something is kept there."""
+
+    def told():
+        with Caller(port, protocol) as caller:
+            caller.subscribe(topic)
+            message = caller.wait_for(topic)
+            return message.retain and message.json
+
+    return wait_until(told, timeout=20)
 
 
 def test_state_and_info_are_there_for_newcomers_and_say_nothing_secret(tmp_path, broker, terminal):

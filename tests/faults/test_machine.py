@@ -197,8 +197,13 @@ def test_a_ledger_of_an_older_version_is_lifted_with_what_is_in_it(tmp_path, sha
         caller.publish(site.topic(), unfinished)
         site.daemon.wait()
         with closing(sqlite3.connect(site.daemon.state / "ledger.db")) as ledger:
-            ledger.execute("ALTER TABLE requests DROP COLUMN suspect_of")
-            ledger.execute("PRAGMA user_version = 1")
+            ledger.executescript("""
+                ALTER TABLE requests DROP COLUMN suspect_of;
+                ALTER TABLE requests ADD COLUMN params BLOB;
+                UPDATE requests SET params = (SELECT params FROM asked WHERE request = id);
+                DROP TABLE asked;
+                PRAGMA user_version = 1;
+            """)
 
         site.daemon.start()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.caller import Caller
-from tests.support.daemon import QUICK, device
+from tests.support.daemon import QUICK, client_id, device
 from tests.support.waiting import wait_until
 from zkbridge import config as configuration
 from zkbridge.bridge import Bridge
@@ -92,7 +92,7 @@ def make_site(folder: Path, broker, *, profile: str, transport: str, users: int,
         path = folder / "config.yaml"
         config = {
             **QUICK,
-            "mqtt": {"host": "127.0.0.1", "port": broker.port, "client_id": f"perf-{folder.name}"[:23]},
+            "mqtt": {"host": "127.0.0.1", "port": broker.port, "client_id": client_id(folder)},
             "devices": {"principal": device(terminal, transport=transport, timeout=timeout)},
             "state_dir": str(folder / "state"),
             "lock_dir": str(folder / "locks"),

@@ -1,5 +1,6 @@
 """What the daemon loads before it is online, and what it must not."""
 
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,11 @@ DAEMON = "import zkbridge.cli, zkbridge.config, zkbridge.logs, zkbridge.bridge, 
 def loaded(statement: str) -> set[str]:
     """The modules that a statement leaves loaded in an interpreter of its own."""
     program = f"{statement}\nimport sys\nprint(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=60)
+    # Coverage of the child would load modules of its own, sqlite3 among them.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=60, env=plain
+    )
     return set(said.stdout.split())
 
 

@@ -1,5 +1,6 @@
 """The daemon in its own process, as systemd would run it."""
 
+import hashlib
 import json
 import os
 import signal
@@ -22,6 +23,11 @@ def device(terminal: SimulatedTerminal, **more: Any) -> dict[str, Any]:
     return {"host": terminal.host, "port": terminal.port, "timeout": 3, **more}
 
 
+def client_id(folder: Path) -> str:
+    """One for each folder: a session, and what waits in it, must not be another's where tests share a broker."""
+    return f"zkb-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+
+
 class Daemon:
     """`zkbridge run` with its own folder; a context manager that stops it, and fails if it does not stop as asked."""
 
@@ -41,7 +47,7 @@ class Daemon:
         mqtt = {
             "host": "127.0.0.1",
             "port": broker_port,
-            "client_id": f"zkb-{folder.name}"[:23],
+            "client_id": client_id(folder),
             **more.pop("mqtt", {}),
         }
         self.config = {
