@@ -9,12 +9,12 @@ import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 import zkbridge
+from zkbridge.signals import when_asked_to_stop
 
 if TYPE_CHECKING:
     from zkbridge.bridge import Bridge
@@ -103,13 +103,9 @@ def _serve(config: Config, path: Path) -> int:
         click.echo(f"the state directory cannot be used: {error}", err=True)
         return FAILED
 
-    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
-        bridge.ended.set()
-
     notifier = Notifier()
     reloader = Reloader(path, bridge, notifier)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask_to_stop)
+    when_asked_to_stop(bridge.ended.set)
     signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
     bridge.start()
     notifier.ready(bridge.status())

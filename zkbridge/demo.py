@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from zkbridge.bridge import Bridge
 from zkbridge.caller import Caller, NoAnswer
 from zkbridge.config import Config, Mqtt
 from zkbridge.embedded_broker import BrokerUnavailable, EmbeddedBroker
+from zkbridge.signals import when_asked_to_stop
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 USUAL_PORT = 1883
@@ -50,8 +50,7 @@ def demo(once: bool, port: int | None, broker: str | None, broker_kind: str, ver
     """Create a user before your eyes: embedded broker, simulated terminal and bridge in one process."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="  %(levelname)-7s %(message)s")
     end = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: end.set())
+    when_asked_to_stop(end.set)
     try:
         with contextlib.ExitStack() as parts:
             address = _broker(parts, broker, port, broker_kind)
