@@ -37,7 +37,7 @@ class Site:
         return self.caller.wait_for(f"zk/{to}/{command}/reply", timeout=20).json
 
 
-@pytest.fixture(scope="package", params=["es", "en"])
+@pytest.fixture(scope="module", params=["es", "en"])
 def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
     with Simulator() as simulator:
         terminals = {
