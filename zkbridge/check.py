@@ -13,6 +13,7 @@ from zkbridge import config as configuration
 from zkbridge.config import Config, ConfigError, Device
 from zkbridge.contract.errors import BridgeError
 from zkbridge.mqtt import try_out
+from zkbridge.options import config_option
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.session import reach
 
@@ -32,15 +33,7 @@ class Finding:
 
 
 @click.command()
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("config.yaml"),
-    envvar="ZKBRIDGE_CONFIG",
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option
 @click.option("--connect", is_flag=True, help="Also dial the broker and every device, and print a table.")
 def check(path: Path, connect: bool) -> None:
     """Check the configuration; exit 0 if all is well, 1 if something cannot be reached, 2 if the file is wrong."""

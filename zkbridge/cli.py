@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 import zkbridge
+from zkbridge.options import config_option
 from zkbridge.signals import when_asked_to_stop
 
 if TYPE_CHECKING:
@@ -66,15 +67,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("config.yaml"),
-    envvar="ZKBRIDGE_CONFIG",
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option
 def run(path: Path) -> None:
     """Run the daemon until it is told to stop; SIGHUP makes it read its file again."""
     from zkbridge import config as configuration  # noqa: PLC0415 - `--help` should not wait for it

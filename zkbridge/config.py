@@ -110,10 +110,6 @@ def _filter(text: str) -> str:
     return text
 
 
-def _blank_is_empty(value: object) -> object:
-    return {} if value is None else value
-
-
 Port = Annotated[int, BeforeValidator(_port)]
 Host = Annotated[str, BeforeValidator(_host)]
 DeviceId = Annotated[str, AfterValidator(_device_id)]
