@@ -238,6 +238,14 @@ def _channels(site: Site) -> Json:
         "parameters": {"device": _device(site)},
         "tags": [{"name": "state"}],
     }
+    channels["attendanceEvent"] = {
+        "address": topics.punches("{device}"),
+        "title": _TITLES["attendanceEvent"],
+        "description": _first_line(answers.PunchEvent),
+        "messages": _references(["attendanceEvent"]),
+        "parameters": {"device": _device(site)},
+        "tags": [{"name": "state"}],
+    }
     for name, address in (("bridgeState", topics.state), ("bridgeInfo", topics.info), ("bridgeHealth", topics.health)):
         channels[name] = {
             "address": address,
@@ -267,7 +275,7 @@ def _operations(site: Site) -> Json:
             },
         }
     for name, model in _STATES.items():
-        retain = name != "bridgeHealth"
+        retain = name not in _PASSING
         operations[camel("publish", name)] = {
             "action": "send",
             "channel": {"$ref": f"#/channels/{name}"},
@@ -300,16 +308,34 @@ def _references(names: Iterable[str]) -> Json:
 
 _STATES: dict[str, type[BaseModel]] = {
     "availability": answers.Availability,
+    "attendanceEvent": answers.PunchEvent,
     "bridgeState": answers.State,
     "bridgeInfo": answers.Info,
     "bridgeHealth": answers.Health,
 }
-_TITLES = {"bridgeState": "bridge/state", "bridgeInfo": "bridge/info", "bridgeHealth": "bridge/health"}
+_TITLES = {
+    "attendanceEvent": "attendance/event",
+    "bridgeState": "bridge/state",
+    "bridgeInfo": "bridge/info",
+    "bridgeHealth": "bridge/health",
+}
+#: What is said once and not retained.
+_PASSING = {"attendanceEvent", "bridgeHealth"}
+_PUNCH: Json = {
+    "user_id": "123",
+    "name": "Juan Perez",
+    "timestamp": "2030-01-31T08:00:00",
+    "status": 1,
+    "punch": 0,
+    "device_id": "principal",
+    "id": "principal/2030-01-31T08:00:00/123/1/0/0",
+}
 _STATE_EXAMPLES: dict[str, list[Json]] = {
     "availability": [
         {"state": "online"},
         {"state": "offline", "reason": "Connection timeout to device 192.168.1.205:4370"},
     ],
+    "attendanceEvent": [_PUNCH, {**_PUNCH, "late": True}],
     "bridgeState": [{"state": "online", "instance": "9f86d081"}, {"state": "offline", "instance": "9f86d081"}],
     "bridgeInfo": [],
     "bridgeHealth": [],

@@ -150,7 +150,8 @@ class Intake:
         """The bridge lends nobody its rights: not to give commands, nor to speak of its own state."""
         if not is_publishable(topic):
             return False
-        own = (*self._subscribed, self._topics.availability("+"), f"{self._topics.base}/{BRIDGE}/#")
+        told = (self._topics.availability("+"), self._topics.punches("+"))
+        own = (*self._subscribed, *told, f"{self._topics.base}/{BRIDGE}/#")
         if any(matches(pattern, topic) for pattern in own):
             return False
         commands = (self._topics.command("+", name) for name in self._commands)

@@ -90,6 +90,7 @@ def test_an_allowed_response_topic_replaces_the_default(caller):
         "zk/bridge/state",
         "zk/bridge/info",
         "zk/principal/availability",
+        "zk/principal/attendance/event",
         "$SYS/x",
         "zk/replies/",
         "zkreplies/x",

@@ -140,6 +140,21 @@ class Availability(_Body):
     reason: str = Field(default="", description="Why it is offline, in one sentence; absent while it is online.")
 
 
+class PunchEvent(_Body):
+    """Somebody was at a terminal; it may be told twice, and the same `id` is the same punch."""
+
+    user_id: str = _like("123")
+    name: str = _like("Juan Perez", "Empty where the terminal knows no such user any more.")
+    timestamp: str | None = _like("2030-01-31T08:00:00", "The terminal's local time; null where it tells no date.")
+    status: int = _like(1, "How: 0 password, 1 finger, 2 card, 15 face.")
+    punch: int = _like(0, "What for: 0 in, 1 out, 2 and 3 a break, 4 and 5 overtime, 255 not said.")
+    device_id: str = _like("principal")
+    id: str = _like("principal/2030-01-31T08:00:00/123/1/0/0", "Stable; to be compared as a whole.")
+    late: Literal[True] = Field(
+        default=True, description="From the terminal's log: nobody was listening when it happened; absent otherwise."
+    )
+
+
 class State(_Body):
     """Whether the bridge runs; retained, and its last will."""
 

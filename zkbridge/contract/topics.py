@@ -35,6 +35,10 @@ class Topics:
         """The retained topic that tells whether a device answers."""
         return f"{self.base}/{device}/availability"
 
+    def punches(self, device: str) -> str:
+        """The topic on which each punch at a device is told, where that is wanted."""
+        return f"{self.base}/{device}/attendance/event"
+
     @property
     def state(self) -> str:
         """The retained topic that tells whether the bridge runs; also its last will."""
