@@ -18,6 +18,7 @@ from zkbridge.config import Config, ConfigError
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, Internal
 from zkbridge.contract.messages import Message, Publication, encode, failed, parse_object
 from zkbridge.contract.topics import BRIDGE, Topics
+from zkbridge.events import Answered, Tell, everybody
 from zkbridge.hearing import Hearing
 from zkbridge.intake import Intake
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
@@ -70,6 +71,7 @@ class Bridge:
         self._handing_over = threading.Lock()
         self._protocol: ProtocolName | None = None
         self._upkeep = Upkeep(died=self.fail)
+        self._tell = everybody(self._listeners())
         self._ledger = Ledger(configuration.state_dir(config))
         filters = self._filters()
         self._mqtt = Mqtt(
@@ -94,6 +96,7 @@ class Bridge:
             answered=self._note_answers,
             settled=lambda: self._settled or not self._mqtt.resumed,
             tells_retained=lambda: self._protocol == "5",
+            tell=self._tell,
         )
         self._left = left
 
@@ -230,6 +233,10 @@ class Bridge:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
+    def _listeners(self) -> list[Tell]:
+        """Who wants to hear what happens in the parts."""
+        return []
+
     def _filters(self) -> list[str]:
         devices = ["+"] if self._config.mqtt.unknown_devices == "answer" else list(self._config.devices)
         return [self._topics.command(device, name) for device in devices for name in self._commands]
@@ -305,6 +312,7 @@ class Bridge:
                 owing=self._note_debt,
                 died=self.fail,
                 owes_enable=device.id in owing,
+                tell=self._tell,
             )
             for device in map(self._config.devices.__getitem__, devices)
         }
@@ -328,6 +336,7 @@ class Bridge:
             error = DeviceNotFound(device=request.device, more={"disponibles": list(self._config.devices)})
         reply = failed(error, self._config.language, request_id=request.request_id)
         self._ledger.finish([Finish(request.id, reply)])
+        self._tell(Answered(request.device, request.command, reply.code, max(0.0, time.time() - request.accepted_at)))
         log.warning(
             "request=%d device=%s command=%s can no longer be done", request.id, request.device, request.command
         )

@@ -30,6 +30,7 @@ from zkbridge.contract.errors import (
 from zkbridge.contract.messages import Message, Reply, failed, parse_object
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import BRIDGE, Topics, is_publishable, matches
+from zkbridge.events import Answered, Known, Tell, nobody
 from zkbridge.ledger import Draft, Kept, Ledger, Request, Verdict
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Intake:
     `waiting` tells how many requests a device has, `submit` hands new ones to its worker,
     `answered` tells that answers are owed, `subscribed` lists the filters that the bridge itself listens to.
     `settled` says whether what arrives now cannot have waited at the broker, `tells_retained` whether a message that
-    clears a retained one would be known as such.
+    clears a retained one would be known as such. `tell` hears what happens.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Intake:
         answered: Callable[[], None],
         settled: Callable[[], bool] = lambda: True,
         tells_retained: Callable[[], bool] = lambda: True,
+        tell: Tell = nobody,
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -72,6 +74,7 @@ class Intake:
         self._answered = answered
         self._settled = settled
         self._tells_retained = tells_retained
+        self._tell = tell
         self._stopping = threading.Event()
 
     def reload(self, config: Config, *, subscribed: Iterable[str]) -> None:
@@ -97,7 +100,7 @@ class Intake:
         kept = self._ledger.keep(drafts, admit=admit, reused=self._reused)
         requests: dict[str, list[Request]] = {}
         for draft, result in zip(drafts, kept, strict=True):
-            _tell(draft, result)
+            self._tell_of(draft, result)
             if result.request is not None:
                 requests.setdefault(result.request.device, []).append(result.request)
         for device, waiting in requests.items():
@@ -242,6 +245,20 @@ class Intake:
         error = RequestIdReused(request_id=draft.request_id)
         return failed(error, self._config.language, request_id=draft.request_id)
 
+    def _tell_of(self, draft: Draft, kept: Kept) -> None:
+        """One line for each message."""
+        where = (shown(draft.device), draft.command, draft.request_id)
+        if kept.request is not None:
+            log.info("kept request=%d device=%s command=%s request_id=%s", kept.request.id, *where)
+        elif kept.reply is not None:
+            level = logging.INFO if kept.reply.success else logging.WARNING
+            line = "answered device=%s command=%s request_id=%s status=%d code=%s"
+            log.log(level, line, *where, kept.reply.status, kept.reply.code)
+            self._tell(Answered(draft.device, draft.command, kept.reply.code, again=kept.replayed))
+        else:
+            log.info("known already (%s) device=%s command=%s request_id=%s", kept.verdict.value, *where)
+            self._tell(Known(draft.device, draft.command))
+
 
 def _expiry(params: Params, message: Message) -> float | None:
     """The earlier of the payload's `expires_at` and what is left of MQTT 5's message expiry."""
@@ -255,16 +272,3 @@ def _peek_request_id(payload: bytes) -> str | None:
         return read_request_id(parse_object(payload))
     except BodyRequired:
         return None
-
-
-def _tell(draft: Draft, kept: Kept) -> None:
-    """One line for each message."""
-    where = (shown(draft.device), draft.command, draft.request_id)
-    if kept.request is not None:
-        log.info("kept request=%d device=%s command=%s request_id=%s", kept.request.id, *where)
-    elif kept.reply is not None:
-        level = logging.INFO if kept.reply.success else logging.WARNING
-        line = "answered device=%s command=%s request_id=%s status=%d code=%s"
-        log.log(level, line, *where, kept.reply.status, kept.reply.code)
-    else:
-        log.info("known already (%s) device=%s command=%s request_id=%s", kept.verdict.value, *where)

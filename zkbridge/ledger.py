@@ -184,6 +184,7 @@ class Kept:
     request: Request | None = None
     reply: Reply | None = None
     request_id: str | None = None
+    replayed: bool = False  #: the reply is the stored one of an earlier request
 
 
 @dataclass(frozen=True)
@@ -321,6 +322,7 @@ class Ledger:
             Verdict.ANSWERED,
             reply=Reply(row["status"], row["code"], row["reply"]),
             request_id=draft.request_id,
+            replayed=True,
         )
 
     def _answer(self, db: sqlite3.Connection, draft: Draft, reply: Reply) -> Kept:

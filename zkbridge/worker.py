@@ -27,6 +27,7 @@ from zkbridge.contract.errors import (
 )
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import TEXTS, say
+from zkbridge.events import Answered, Failed, SessionEnded, Tell, nobody
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.retry import Interrupted, again
 from zkbridge.terminal.deadline import Deadline
@@ -83,7 +84,7 @@ class Worker:
 
     `answered` is called after replies were kept, `available` with None (the device answers) or a reason, `owing`
     when the terminal may have been left disabled (and for how many conversations), `died` with what no request
-    could be blamed for.
+    could be blamed for, `tell` with what happens.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Worker:
         owing: Callable[[str, int], None],
         died: Callable[[BaseException], None],
         owes_enable: bool = False,
+        tell: Tell = nobody,
     ) -> None:
         self.device = device
         self._config = config
@@ -108,6 +110,7 @@ class Worker:
         self._owing = owing
         self._owing_for = 0
         self._died = died
+        self._tell = tell
         self._owes_enable = owes_enable
         self._queue: deque[Request] = deque()
         self._arrived: dict[int, float] = {}
@@ -232,6 +235,7 @@ class Worker:
         disables = self._wants_disabled()
         if disables is None:
             return
+        began, stood = time.monotonic(), False
         session = open_session(
             self.device,
             deadline=deadline,
@@ -242,6 +246,7 @@ class Worker:
         )
         try:
             with session:
+                stood = True
                 self._available(self.device.id, None)
                 if disables:
                     if any(task.asked for task in self._in_hand):
@@ -255,6 +260,9 @@ class Worker:
                 self._conclude(session)
         finally:
             self._conclude(session)
+            if stood:
+                seconds, disabled_s = time.monotonic() - began, session.disabled_s if disables else None
+                self._tell(SessionEnded(self.device.id, seconds, disabled_s))
 
     def _conclude(self, session: Session) -> None:
         self._learn_from(session)
@@ -338,6 +346,7 @@ class Worker:
             log.exception("request=%d error_id=%s what was kept cannot be read", request.id, error_id)
             reply = failed(Internal(error_id), self._config.language, request_id=request.request_id)
             self._ledger.finish([Finish(request.id, reply)])
+            self._tell(Answered(request.device, request.command, reply.code, _age_s(request)))
             self._answered()
             return None
         return Task(request, command, params, asked=bool(request.tried), tried=request.tried, arrived=arrived)
@@ -493,13 +502,14 @@ class Worker:
                     return
         self._in_hand = [task for task in self._in_hand if task.reply is None]
         for task in answered:
-            _tell_answer(task)
+            self._tell_answer(task)
         self._answered()
 
     def _fail_all(self, failure: TerminalError) -> None:
         """The conversation failed for good: so did everything that waits for it."""
         if isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
             self._available(self.device.id, failure.sentence(self._config.language))
+        self._tell(Failed(self.device.id, failure.code, final=True))
         self._take(len(self._queue))
         for task in self._in_hand:
             if task.reply is None:
@@ -517,6 +527,24 @@ class Worker:
             elif task.reply is None:
                 task.reply = self._failed(task, Internal(error_id))
         self._finish_answered()
+
+    def _tell_answer(self, task: Task) -> None:
+        request, reply = task.request, task.reply
+        if reply is None:
+            return
+        seconds = _age_s(request)
+        log.log(
+            logging.INFO if reply.success else logging.WARNING,
+            "answered request=%d device=%s command=%s request_id=%s status=%d code=%s seconds=%.2f",
+            request.id,
+            request.device,
+            request.command,
+            request.request_id,
+            reply.status,
+            reply.code,
+            seconds,
+        )
+        self._tell(Answered(request.device, request.command, reply.code, seconds, again=task.replayed))
 
     # -- what is remembered --------------------------------------------------------------------------------------
 
@@ -546,6 +574,8 @@ class Worker:
             self._owes_enable = False
 
     def _tell_retry(self, attempt: int, pause_s: float, failure: BaseException) -> None:
+        if isinstance(failure, ConnectionFailure):
+            self._tell(Failed(self.device.id, failure.code, final=False))
         log.warning(
             "device=%s attempt %d of %d failed, again in %.1f s: %s",
             self.device.id,
@@ -556,18 +586,6 @@ class Worker:
         )
 
 
-def _tell_answer(task: Task) -> None:
-    request, reply = task.request, task.reply
-    if reply is None:
-        return
-    log.log(
-        logging.INFO if reply.success else logging.WARNING,
-        "answered request=%d device=%s command=%s request_id=%s status=%d code=%s seconds=%.2f",
-        request.id,
-        request.device,
-        request.command,
-        request.request_id,
-        reply.status,
-        reply.code,
-        max(0.0, time.time() - request.accepted_at),
-    )
+def _age_s(request: Request) -> float:
+    """Seconds since it was kept."""
+    return max(0.0, time.time() - request.accepted_at)

@@ -39,6 +39,36 @@ class TestDisabling:
         assert session.disabled_for() == 0
         assert len(terminal.disabled_spans()) == 1
 
+    def test_for_how_long_people_were_kept_off_is_known_afterwards(self, terminal, talk):
+        with talk(terminal, disable_for=10) as session:
+            assert session.disabled_s == 0
+            session.keep_disabled(10)  # the second time is no beginning
+        with talk(terminal, disable_for=None) as reader:
+            pass
+
+        [span] = terminal.disabled_spans()
+        assert abs(session.disabled_s - span) < 0.5
+        assert reader.disabled_s == 0
+
+    def test_a_terminal_that_does_not_confirm_counts_until_it_enables_itself(self, terminal, talk):
+        terminal.faults.add("ENABLE", "before", "refuse", count=9)
+
+        with talk(terminal, disable_for=10) as session:
+            pass
+
+        assert session.owes_enable
+        assert session.disabled_s == 10
+
+    def test_one_that_never_enables_itself_counts_for_the_session(self, start, talk):
+        terminal = start(timed_disable="refuse")
+        terminal.faults.add("ENABLE", "before", "refuse", count=9)
+
+        with talk(terminal) as session:
+            pass
+
+        assert session.owes_enable
+        assert 0 < session.disabled_s < 10
+
     def test_a_terminal_that_is_left_alone_enables_itself(self, terminal, talk):
         session = talk(terminal, disable_for=1)
         with session:

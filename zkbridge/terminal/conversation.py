@@ -45,7 +45,8 @@ class Conversation:
 
     Entering raises what the contract says of a terminal that cannot be reached or says no. Leaving raises nothing:
     what was done is done, and `owes_enable` says whether the terminal may have been left disabled. `enabled` says
-    whether it has confirmed to be enabled at the end, `known` what is known of it by now.
+    whether it has confirmed to be enabled at the end, `known` what is known of it by now. `disabled_s` is for how long
+    people were kept off it; one that has not confirmed counts with all the time after which it enables itself.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Conversation:
         self.known = known or Known()
         self.owes_enable = False
         self.enabled = False
+        self.disabled_s = 0.0
         self._deadline = deadline
         self._disable_for = disable_for
         self._lock_dir = lock_dir
@@ -154,6 +156,7 @@ class Conversation:
             self._client.disconnect()
         finally:
             self._client.hang_up()
+            self.disabled_s += self._still_disabled_for()
 
     def _let_people_in(self) -> None:
         """Enable; if the connection is no good any more, on a new one. Late or not: people stand at the door."""
@@ -177,7 +180,13 @@ class Conversation:
     def _note_enabled(self) -> None:
         self.owes_enable = False
         self.enabled = True
+        self.disabled_s += self.disabled_for()
         self._disabled_at = self._disabled_until = None
+
+    def _still_disabled_for(self) -> float:
+        if self._disabled_at is None or self._disabled_until is None:
+            return self.disabled_for()
+        return max(self.disabled_for(), self._disabled_until - self._disabled_at)
 
     def _closing(self) -> Deadline:
         return Deadline.after(min(self.device.timeout, CLOSING_S))

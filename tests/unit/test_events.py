@@ -1,0 +1,35 @@
+"""Who watches is told, and cannot break what is watched."""
+
+import logging
+
+from zkbridge.events import Answered, Known, everybody, nobody
+
+EVENT = Answered("principal", "ping", "pong", 0.1)
+
+
+def test_everybody_is_told_in_order():
+    heard = []
+    tell = everybody([lambda event: heard.append((1, event)), lambda event: heard.append((2, event))])
+
+    tell(EVENT)
+    tell(Known("principal", "ping"))
+
+    assert heard == [(n, event) for event in (EVENT, Known("principal", "ping")) for n in (1, 2)]
+
+
+def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog):
+    heard = []
+
+    def broken(_event):
+        raise RuntimeError("no room left")
+
+    with caplog.at_level(logging.ERROR):
+        everybody([broken, heard.append])(EVENT)
+
+    assert heard == [EVENT]
+    assert "Answered was told in vain" in caplog.text
+
+
+def test_where_nobody_watches_nothing_is_called():
+    assert everybody([]) is nobody
+    assert nobody(EVENT) is None

@@ -1,0 +1,76 @@
+"""What happens in the parts, as values for whoever watches; whoever tells waits for nobody and learns nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request has its answer, on disk; `seconds` since it was kept, None for one that was answered at once.
+
+    `device` is as the caller has sent it: it may be nobody's. `again` marks the stored answer of an earlier request.
+    """
+
+    device: str
+    command: str
+    code: str
+    seconds: float | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """A message that was kept already has come again, or another copy of a request that is being worked on."""
+
+    device: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A conversation with a terminal broke; `final` if it is not tried again for those who wait."""
+
+    device: str
+    code: str
+    final: bool
+
+
+@dataclass(frozen=True)
+class SessionEnded:
+    """A session with a terminal is over after so many seconds; for `disabled_s` of them people were kept off it.
+
+    A terminal that has not confirmed to be enabled again counts with all the time after which it enables itself.
+    """
+
+    device: str
+    seconds: float
+    disabled_s: float | None
+
+
+Event = Answered | Known | Failed | SessionEnded
+Tell = Callable[[Event], None]
+
+
+def nobody(_event: Event) -> None:
+    """Nobody watches."""
+
+
+def everybody(listeners: Iterable[Tell]) -> Tell:
+    """One callable that tells all of them. What fails in a listener is logged; it is no concern of whoever tells."""
+    listeners = tuple(listeners)
+    if not listeners:
+        return nobody
+
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            try:
+                listener(event)
+            except Exception:  # whoever watches must not break what is watched
+                log.exception("%s was told in vain", type(event).__name__)
+
+    return tell
