@@ -20,6 +20,7 @@ from zkbridge.contract.errors import (
     ConnectionFailure,
     DeviceAuthFailed,
     DeviceRejected,
+    DeviceTimeout,
     Expired,
     Internal,
     OutcomeUnknown,
@@ -39,8 +40,8 @@ log = logging.getLogger(__name__)
 ROUND = 64
 #: Seconds that a request may stand past its deadline before the watchdog is told: the closing of a session.
 GRACE_S = 30.0
-#: How often a table that takes long to read is compared with the terminal's count.
-TABLE_CHECKS = 3
+#: How often a table is read that people may have changed meanwhile.
+TABLE_READINGS = 3
 #: Bytes of a list's reply that are not rows, the request_id aside.
 ENVELOPE_BYTES = 256
 #: Seconds between attempts to keep an answer that the disk would not take.
@@ -282,15 +283,17 @@ class Worker:
     def _read_table(self, session: Session) -> None:
         """A table that cannot be read is everybody's refusal, not the first request's.
 
-        And a table is worth something only while nobody can change it: if reading it took so long that the terminal
-        was about to enable itself, it is kept disabled, and asked whether the count is still the table's.
+        And a table is worth something only while nobody can change it. If reading it took so long that the terminal
+        was about to enable itself, it is kept disabled; if that came too late, the table is read again, disabled for
+        as much longer. That its count is the same proves nothing: one may have been added, and another deleted.
         """
-        table = session.users()
-        for _ in range(TABLE_CHECKS):
-            needed = self._config.session_budget + self.device.timeout / 2
-            if not session.keep_disabled(needed) or session.count() in (None, len(table)):
+        needed = self._config.session_budget + self.device.timeout / 2
+        for reading in range(TABLE_READINGS):
+            began = time.monotonic()
+            session.users(again=reading > 0)
+            if session.keep_disabled(needed, longer=2 * (time.monotonic() - began)):
                 return
-            table = session.users(again=True)
+        raise DeviceTimeout(host=self.device.host, port=self.device.port)
 
     def _learn_from(self, session: Session) -> None:
         """What the session taught, whichever way it ended."""
@@ -416,6 +419,8 @@ class Worker:
             visit.count_before = len(session.users())
         self._ledger.running((task.request.id, change.intent) for task, change in changes)
         for task, change in changes:
+            if session.lapsed and not visit.asked:
+                raise DeviceTimeout(host=self.device.host, port=self.device.port)
             if session.lapsed or (visit.asked and self._is_spent(session, visit)):
                 return False
             self._apply(visit, task, change)

@@ -101,6 +101,48 @@ def test_an_effect_comes_late_although_the_client_has_left(terminal, raw):
     wait_until(lambda: len(terminal.users()) == 1)
 
 
+def test_what_takes_long_has_other_clients_and_the_keypad_wait(terminal, raw):
+    """Or a write could have its effect after a later ENABLE, on a uid that somebody has taken by then."""
+    terminal.faults.add(8, "before", "late", delay=0.3)
+    slow, other = raw(terminal), raw(terminal)
+    slow.tell(8, user_72(1, "1"))
+    wait_until(lambda: terminal.counts[8] == 1)
+    other.tell(1002)
+
+    assert other.silent(0.05)
+    with terminal.keypad() as usable:
+        assert not usable
+    assert other.read().code == 2000
+    assert len(terminal.users()) == 1
+    with terminal.keypad() as usable:
+        assert usable
+
+
+def test_a_terminal_that_lost_its_power_has_its_hands_free_again(terminal, raw):
+    terminal.faults.add(8, "before", "late", delay=60)
+    client = raw(terminal)
+    client.tell(8, user_72(1, "1"))
+    wait_until(lambda: terminal.counts[8] == 1)
+    terminal.restart()
+
+    assert raw(terminal).ask(1002).code == 2000
+    with terminal.keypad() as usable:
+        assert usable
+
+
+def test_nobody_uses_the_keypad_of_a_terminal_that_is_disabled_or_off(terminal, raw):
+    client = raw(terminal)
+    client.ask(1003)
+    with terminal.keypad() as usable:
+        assert not usable
+    client.ask(1002)
+    with terminal.keypad() as usable:
+        assert usable
+    terminal.power_off()
+    with terminal.keypad() as usable:
+        assert not usable
+
+
 def test_an_event_pushes_itself_before_the_answer(terminal, raw):
     terminal.add_user("5")
     terminal.faults.add("OPTIONS_RRQ", "after", "event")

@@ -12,6 +12,7 @@ from zkbridge.simulator.codes import command_name
 from zkbridge.terminal import conversation
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.session import enable
+from zkbridge.terminal.users import UserFields
 
 
 def asked(terminal):
@@ -77,20 +78,69 @@ class TestDisabling:
 
     def test_a_session_that_takes_long_disables_again_before_its_time_is_over(self, terminal, talk):
         with talk(terminal, disable_for=10) as session:
-            assert not session.keep_disabled(5)
+            assert session.keep_disabled(5)
+            assert lengths(terminal, "DISABLE") == [4]
             assert session.keep_disabled(10)
+            assert lengths(terminal, "DISABLE") == [4, 4]
             assert session.disabled_for() > 0
 
-        assert lengths(terminal, "DISABLE") == [4, 4]
         assert not terminal.disabled
+
+    def test_a_session_that_disables_again_too_late_says_so(self, terminal, talk):
+        with talk(terminal, disable_for=1) as session:
+            wait_until(lambda: not terminal.disabled, timeout=5)
+
+            assert not session.keep_disabled(1)
+            assert terminal.disabled
+            assert session.keep_disabled(0.2)
 
     def test_a_session_that_disabled_nothing_has_nothing_to_keep(self, start, talk):
         terminal = start(timed_disable="refuse")
 
         with talk(terminal) as session:
-            assert not session.keep_disabled(1000)  # without a time it stays disabled
+            assert session.keep_disabled(1000)  # without a time it stays disabled
         with talk(terminal, disable_for=None) as session:
-            assert not session.keep_disabled(1000)
+            assert session.keep_disabled(1000)
+
+        assert lengths(terminal, "DISABLE") == [4, 0]
+
+    def test_the_time_counts_from_the_asking_however_late_the_answer_is(self, terminal, talk):
+        terminal.faults.add("DISABLE", "after", "late", delay=1.5)
+
+        with talk(terminal, disable_for=2, timeout=3) as session:
+            assert session.disabled_for() >= 1.5
+            assert session.lapsed
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda session: session.add_user(UserFields("77", "Ana"), 4),
+            lambda session: session.change_user(session.users().by_uid(3).raw),
+            lambda session: session.delete_user(3),
+        ],
+        ids=["add", "change", "delete"],
+    )
+    def test_nothing_is_written_once_people_may_have_changed_the_table(self, terminal, talk, change):
+        terminal.fill_users(3)
+        with talk(terminal, disable_for=2, timeout=1) as session:
+            session.users()
+            wait_until(lambda: session.lapsed, timeout=5)
+
+            with pytest.raises(DeviceTimeout):
+                change(session)
+
+            assert session.count() == 3, "the conversation goes on"
+
+        assert not {"USER_WRQ", "DELETE_USER"} & set(asked(terminal))
+
+    def test_a_change_that_outlasts_the_disabled_time_is_told_of(self, terminal, talk, caplog):
+        """As after a stop of the process between the last look and the sending: too late to be helped."""
+        with talk(terminal, disable_for=4, timeout=3) as session:
+            session.users()
+            terminal.faults.add("USER_WRQ", "before", lambda _: setattr(session, "_disabled_until", 0.0))
+            session.add_user(session.fit(UserFields("77", "Ana")), 1)
+
+        assert "let people in again while USER_WRQ was under way" in caplog.text
 
     def test_a_refusal_to_be_disabled_again_does_not_forget_that_it_is_disabled(self, terminal, talk):
         terminal.faults.add("DISABLE", "before", "refuse", count=2, skip=1)

@@ -90,8 +90,8 @@ class Person:
 
     def act(self) -> None:
         """Add a user, or delete one that was added here before."""
-        with self._lock:
-            if self._terminal.disabled or not self._terminal.powered:
+        with self._lock, self._terminal.keypad() as usable:
+            if not usable:
                 return
             self.acts += 1
             if self._mine and self._random.random() < 0.3:
@@ -240,7 +240,8 @@ class World:
             self.places.append(Place(name, 28 if profile == "bw" else 72))
             devices[name] = device(terminal, timeout=TIMEOUT_S, **settings)
             self._watch(name, terminal)
-        self.broker = Mosquitto(folder / "mosquitto", persistence=True)
+        # Else a broker drops what is more than a thousand for a daemon that is away, and says that all is well.
+        self.broker = Mosquitto(folder / "mosquitto", persistence=True, extra=["max_queued_messages 0"])
         self.broker.start()
         self.daemon = Daemon(
             folder / "torture",

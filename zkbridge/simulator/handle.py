@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +14,7 @@ from zkbridge.simulator.rules import Refused
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from datetime import datetime
 
     from zkbridge.simulator.faults import Faults
@@ -91,6 +92,12 @@ class SimulatedTerminal:
         self.machine.comm_key = key
 
     # Users
+
+    @contextmanager
+    def keypad(self) -> Iterator[bool]:
+        """Whether somebody can use the keypad just now; no request changes anything until the person is done."""
+        with self.machine.terminal.lock:
+            yield self.powered and not self.disabled and not self.machine.at_work
 
     def users(self) -> list[UserView]:
         """The table of users."""

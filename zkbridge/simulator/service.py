@@ -49,13 +49,16 @@ class Service:
     async def _carry_out(self, link: Link, frame: wire.Frame, faults: list[Fault]) -> Answer | None:
         before = [fault for fault in faults if fault.when == "before"]
         after = [fault for fault in faults if fault.when == "after"]
-        await self._happen(link, before)
-        if link.dead:
-            return None
-        skipped = next((fault for fault in before if fault.do in _NO_EFFECT), None)
-        if skipped is not None:
-            return Answer((Part(skipped.code if skipped.do == "refuse" else Code.OK),))
-        answer = requests.answer(self._request(link, frame))
+        # One at a time, in the order in which they came: what waits here has others wait, on whatever connection.
+        # Otherwise a write could have its effect after a later ENABLE, on a uid that somebody has taken by then.
+        async with self._machine.hands:
+            await self._happen(link, before)
+            if link.dead:
+                return None
+            skipped = next((fault for fault in before if fault.do in _NO_EFFECT), None)
+            if skipped is not None:
+                return Answer((Part(skipped.code if skipped.do == "refuse" else Code.OK),))
+            answer = requests.answer(self._request(link, frame))
         if answer is None:
             return None
         await self._happen(link, after)
@@ -78,11 +81,19 @@ class Service:
             if callable(fault.do):
                 fault.do(self._machine.handle)
             elif fault.do == "late":
-                await asyncio.sleep(fault.delay)
+                await self._linger(fault)
             elif fault.do == "event":
                 await self._machine.send_event(link, Event.ATTLOG, self._any_punch())
             elif fault.do == "power_off":
                 await self._machine.power_off()
+
+    async def _linger(self, fault: Fault) -> None:
+        """Time passes. Before the effect the terminal is at work: its keypad waits, as its other clients do."""
+        if fault.when == "before":
+            self._machine.at_work = True
+        await asyncio.sleep(fault.delay)
+        if fault.when == "before":
+            self._machine.at_work = False
 
     async def _deliver(
         self, link: Link, frame: wire.Frame, answer: Answer, faults: list[Fault], session: Session | None

@@ -75,7 +75,8 @@ class Accounts(Machine):
 
     def delete_user(self, uid: int) -> None:
         """Delete a user; the templates go with the user."""
-        self._command(Command.DELETE_USER, struct.pack("<H", uid))
+        if self._change(Command.DELETE_USER, struct.pack("<H", uid)).command != Code.OK:
+            raise self._client.rejected("DELETE_USER")
 
     def _read_users(self) -> UserTable:
         """Read until table and count agree: somebody may be adding a user at the keypad between the two."""
@@ -154,7 +155,7 @@ class Accounts(Machine):
         return encode(fitted, uid=uid, group=self.device.group, record_size=size, encoding=self.device.encoding)
 
     def _write(self, raw: bytes) -> bool:
-        return self._client.request(Command.USER_WRQ, raw).command == Code.OK
+        return self._change(Command.USER_WRQ, raw).command == Code.OK
 
     def _add_in_other_size(self, fields: UserFields, uid: int, table: UserTable) -> RecordSize:
         """An empty terminal does not tell its record size, but it refuses the wrong one (fananimi/pyzk#128)."""

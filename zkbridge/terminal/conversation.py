@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import struct
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Self, TypeVar
 from zk.exception import ZKErrorResponse
 
 from zkbridge.config import Device
-from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable, TerminalError
+from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
 from zkbridge.terminal.client import Client
 from zkbridge.terminal.codes import Code, Command
 from zkbridge.terminal.deadline import Deadline
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: The most that one try at the end of a conversation may take; a terminal that answers at all needs far less.
 CLOSING_S = 10.0
+#: A terminal's time runs on while our machine sleeps, so this clock must too; other systems have it not.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 T = TypeVar("T")
 
@@ -94,27 +97,29 @@ class Conversation:
         self._client.deadline = deadline
 
     def disabled_for(self) -> float:
-        """The seconds since the terminal said that it is disabled; 0 while it is not."""
-        return 0.0 if self._disabled_at is None else time.monotonic() - self._disabled_at
+        """The seconds since the terminal was told to be disabled; 0 while it is not."""
+        return 0.0 if self._disabled_at is None else _now() - self._disabled_at
 
     @property
     def lapsed(self) -> bool:
-        """Whether the time for which it was disabled is over: somebody may be using the terminal again."""
-        return self._disabled_until is not None and time.monotonic() >= self._disabled_until
+        """Whether the time for which it was disabled is over, or too near for one more change to be safe in it."""
+        return self._disabled_until is not None and _now() + self.device.timeout / 2 >= self._disabled_until
 
-    def keep_disabled(self, at_least: float) -> bool:
-        """Disable again if the time for which that was done ends within some seconds; whether it was needed.
+    def keep_disabled(self, at_least: float, *, longer: float = 0.0) -> bool:
+        """Whether it was disabled without a break and still is for `at_least` so many seconds.
 
-        A slow read may have outlasted it: somebody may have used the terminal meanwhile.
+        If its time is short it is disabled again, for `longer` than at first; if that came too late, somebody may
+        have used the terminal in between, and what was read of it is worth nothing.
         """
-        if self._disable_for is None or self._disabled_until is None:
-            return False
-        if self._disabled_until - time.monotonic() >= at_least:
-            return False
+        until = self._disabled_until
+        if self._disable_for is None or until is None or until - _now() >= at_least:
+            return True
         began = self._disabled_at
-        self._disable(self._disable_for)
-        self._disabled_at = began
-        return True
+        self._disable(self._disable_for + math.ceil(longer))
+        unbroken = _now() < until
+        if unbroken:
+            self._disabled_at = began
+        return unbroken
 
     def enable(self) -> None:
         """Let people use the terminal again."""
@@ -129,16 +134,18 @@ class Conversation:
         """
         self.owes_enable = True  # from here on it may be disabled, also when no answer comes
         timed = self.known.timed_disable
+        asked_at = _now()  # the terminal's own clock runs from about here, however late its answer is
         answer = self._client.request(Command.DISABLE, struct.pack("<I", seconds) if timed else b"")
         if timed and answer.command != Code.OK:
             timed = False
+            asked_at = _now()
             answer = self._client.request(Command.DISABLE)
         if answer.command != Code.OK:
             self.owes_enable = self._disabled_at is not None
             raise self._client.rejected("DISABLE")
         self.known = replace(self.known, timed_disable=timed)
-        self._disabled_at = time.monotonic()
-        self._disabled_until = self._disabled_at + seconds if timed else None
+        self._disabled_at = asked_at
+        self._disabled_until = asked_at + seconds if timed else None
 
     def begin_to_enable(self) -> None:
         """Ask to enable, if that is owed, and go on; the end of the conversation takes the answer. Raises nothing."""
@@ -202,6 +209,24 @@ class Conversation:
             self._client.hang_up()
             raise DeviceUnreachable("garbled", host=self.device.host, port=self.device.port) from error
 
+    def _change(self, operation: Command, data: bytes) -> Frame:
+        """Ask for a change that rests on the table as it was read. Raises DeviceTimeout if that may be out of date.
+
+        The protocol knows no "only if it is still free": nothing but the disabled time keeps others off the same
+        uid. So it is looked at last thing before the request leaves. What is left is a process that is stopped
+        between this look and the next line for longer than half a timeout; that can only be told afterwards.
+        """
+        if self.lapsed:
+            raise DeviceTimeout(host=self.device.host, port=self.device.port)
+        answer = self._client.request(operation, data)
+        if self._disabled_until is not None and _now() >= self._disabled_until:
+            log.warning(
+                "device=%s let people in again while %s was under way: compare what was entered at its keypad just now",
+                self.device.id,
+                operation.name,
+            )
+        return answer
+
     def _command(self, operation: Command, data: bytes = b"") -> Frame:
         """Ask for something that must be answered by yes. Raises DeviceRejected."""
         answer = self._client.request(operation, data)
@@ -219,3 +244,7 @@ class Conversation:
 
     def _unreadable(self, reason: str, detail: str) -> DeviceRejected:
         return DeviceRejected(reason, host=self.device.host, port=self.device.port, detail=detail)
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
