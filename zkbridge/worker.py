@@ -195,14 +195,9 @@ class Worker:
         deadline = Deadline.after(self._config.retry.deadline)
         self._due = deadline.at
         try:
-            if visiting:
-                self._call_on(deadline)
-            else:
-                self._converse(deadline)
+            self._go(deadline, visiting=visiting)
         except Interrupted:
             self._in_hand.clear()  # the ledger has them; the next start goes on
-        except TerminalError as failure:
-            self._fail_all(failure)
         except LedgerUnavailable as failure:
             log.error("device=%s %s; trying again", self.device.id, failure)  # noqa: TRY400 - the sentence says it all
             self._stop.wait(DISK_PAUSE_S)
@@ -213,6 +208,15 @@ class Worker:
         self._owing_for = self._owing_for + 1 if self._owes_enable else 0
         if self._owes_enable:
             self._owing(self.device.id, self._owing_for)
+
+    def _go(self, deadline: Deadline, *, visiting: bool) -> None:
+        try:
+            if visiting:
+                self._call_on(deadline)
+            else:
+                self._converse(deadline)
+        except TerminalError as failure:
+            self._fail_all(failure, deadline)
 
     def _converse(self, deadline: Deadline) -> None:
         again(
@@ -477,6 +481,7 @@ class Worker:
                 task.reply = self._succeeded(task, body)
             else:
                 lost = DeviceRejected(change.lost, host=self.device.host, port=self.device.port)
+                lost.effect = "unknown"  # it said yes; some show it after a restart only (kamshory/ZKLibrary#131)
                 task.reply = self._failed(task, lost)
 
     # -- answers -------------------------------------------------------------------------------------------------
@@ -510,17 +515,60 @@ class Worker:
             self._tell_answer(task)
         self._answered()
 
-    def _fail_all(self, failure: TerminalError) -> None:
+    def _fail_all(self, failure: TerminalError, deadline: Deadline) -> None:
         """The conversation failed for good: so did everything that waits for it."""
         if isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
             self._available(self.device.id, failure.sentence(self._config.language))
         self._tell(Failed(self.device.id, failure.code, final=True))
         self._take(len(self._queue))
-        for task in self._in_hand:
+        self._fail([task for task in self._in_hand if not task.asked], failure)
+        self._finish_answered()
+        self._settle(deadline)
+        self._fail(self._in_hand, failure)
+        self._finish_answered()
+
+    def _fail(self, tasks: list[Task], failure: TerminalError) -> None:
+        for task in tasks:
             if task.reply is None:
                 failure.effect = "unknown" if task.asked else "none"
                 task.reply = self._failed(task, failure)
-        self._finish_answered()
+
+    def _unsettled(self) -> list[Task]:
+        """Those of whom nobody knows whether they were written, and whose effect a table can show."""
+        return [task for task in self._in_hand if task.asked and task.reply is None and task.command.disables]
+
+    def _settle(self, deadline: Deadline) -> None:
+        """Read the terminal once more, to change nothing: what it shows is the answer.
+
+        Where its refresh or its sizes are what breaks, only the table is read: it cannot prove that nothing was
+        written, but what it shows is there. Raises Interrupted when the bridge stops: then the next start reads.
+        """
+        for counted in (True, False):
+            if not self._unsettled():
+                return
+            if self._stop.is_set():
+                raise Interrupted
+            session = open_session(
+                self.device, deadline=deadline, known=self._known, disable_for=None, lock_dir=self._config.lock_dir
+            )
+            try:
+                with session:
+                    self._look(session, counted=counted)
+            except TerminalError as failure:
+                log.warning("device=%s cannot be read again: %s", self.device.id, failure)
+            else:
+                return
+
+    def _look(self, session: Session, *, counted: bool) -> None:
+        if counted:
+            session.refresh()
+            session.users()
+        else:
+            session.glance()
+        visit = _Visit(disables=False)
+        for task in self._unsettled():
+            if self._plan(session, task, visit) is not None and counted:
+                task.asked = False  # a terminal does one thing after the other: it never came to writing this
 
     def _blame_ourselves(self, fault: Exception) -> None:
         """Answer what the fault has hit; what the terminal was asked already is first looked for there, once."""

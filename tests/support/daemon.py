@@ -103,12 +103,12 @@ class Daemon:
         if online:
             wait_until(
                 lambda: "connected to" in self.log[mark:] or not self.running,
-                timeout=20,
+                timeout=60,
                 what=f"the daemon to be online:\n{self.log}",
             )
             assert self.running, self.log
 
-    def stop(self, *, timeout: float = 30) -> int:
+    def stop(self, *, timeout: float = 60) -> int:
         """SIGTERM; its exit code."""
         assert self._process is not None
         process, self._process = self._process, None
@@ -131,7 +131,7 @@ class Daemon:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    def wait(self, timeout: float = 20) -> int:
+    def wait(self, timeout: float = 60) -> int:
         """Its exit code, when it ends by itself."""
         assert self._process is not None
         process, self._process = self._process, None

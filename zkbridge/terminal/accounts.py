@@ -41,6 +41,19 @@ class Accounts(Machine):
             self._table = self._read_users()
         return self._table
 
+    def glance(self) -> UserTable:
+        """The table as it reads just now, whatever the terminal counts; `users` is this from now on.
+
+        Who stands in it is there; who does not may come to light later. Raises DeviceRejected (`table`).
+        """
+        try:
+            self._table = self._table_of(self._read("table", Command.USERTEMP_RRQ, _USERS), count=None)
+        except Unreadable as error:
+            raise self._unreadable("table", str(error)) from None
+        if not len(self._table):
+            raise self._unreadable("table", "it reads as empty")
+        return self._table
+
     def count(self) -> int | None:
         """How many users the terminal counts now; None where it does not tell."""
         return self.sizes().users
@@ -100,7 +113,9 @@ class Accounts(Machine):
 
     def _read_table(self) -> UserTable:
         raw = self._read("table", Command.USERTEMP_RRQ, _USERS)
-        count = self.count()
+        return self._table_of(raw, self.count())
+
+    def _table_of(self, raw: bytes, count: int | None) -> UserTable:
         records = records_of(raw, count)
         size = self._record_size(records, count)
         # Datagrams carry no number, and some cut a table just between records: those that changed places on the
