@@ -4,7 +4,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test check torture faults brokers bench systemd pi
+.PHONY: help demo test check docs torture faults brokers bench systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -24,6 +24,13 @@ check:  ## Run the static checks alone
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+
+docs:  ## Make the pages of docs/ that come from the code, build the site in build/site, and serve it (ARGS=--once only builds)
+	@.ci/setup test
+	.venv/bin/python -m tests.docs.write
+	.venv/bin/mkdocs build --config-file docs/site/mkdocs.yml
+	@echo "The site is build/site/index.html; it needs no server."
+	@[ "$(ARGS)" = --once ] || .venv/bin/mkdocs serve --config-file docs/site/mkdocs.yml --dev-addr 127.0.0.1:8000
 
 torture:  ## Break everything at once, at random, for some ten minutes (ARGS="--seed 7" for a run again)
 	@.ci/setup test

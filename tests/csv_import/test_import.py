@@ -1,0 +1,168 @@
+"""examples/csv-import, as the person who was handed the file runs it."""
+
+import csv
+import io
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.project.tree import ROOT
+from tests.support import processes
+from tests.support.caller import Caller
+from tests.support.running import running
+from tests.support.waiting import wait_until
+
+SCRIPT = ROOT / "examples" / "csv-import" / "import_users.py"
+PAGE = (ROOT / "docs" / "csv-import.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("site")) as all_of_it:
+        yield all_of_it
+
+
+def people(count, first=1):
+    return "user_id,name,password,card\n" + "".join(
+        f"{number},Persona {number},{number % 10000},{100_000 + number}\n" for number in range(first, first + count)
+    )
+
+
+def command(site, path, *more):
+    return [SCRIPT, path, "principal", "--broker", f"127.0.0.1:{site.broker.port}", *more]
+
+
+def run(words, **more):
+    return subprocess.run(
+        [sys.executable, *words], check=False, capture_output=True, text=True, encoding="utf-8", timeout=90, **more
+    )
+
+
+def imported(site, path, *more):
+    """Run it to its end: exit code, the rows of the result, what it said."""
+    ended = run(command(site, path, *more))
+    return ended.returncode, list(csv.DictReader(io.StringIO(ended.stdout))), ended.stderr
+
+
+def results(rows):
+    return [row["result"] for row in rows]
+
+
+def test_five_hundred_people_are_there_once_although_it_was_killed_in_the_middle(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text(people(500))
+    with running(tmp_path / "site") as site:
+        kill_in_the_middle(site, path)
+
+
+def kill_in_the_middle(site, path):
+    first = processes.start([sys.executable, *command(site, path)], log=path.with_suffix(".log"))
+    wait_until(lambda: len(site.principal.users()) >= 100, timeout=60, what="a hundred people")
+    first.kill()
+    first.wait()
+    assert len(site.principal.users()) < 500
+    code, rows, said = imported(site, path)
+
+    assert code == 0, said
+    assert [row["user_id"] for row in rows] == [str(number) for number in range(1, 501)]
+    assert {"created", "earlier"} == set(results(rows))
+    assert results(rows).count("earlier") >= 100
+    users = site.principal.users()
+    assert sorted(int(user.user_id) for user in users) == list(range(1, 501))
+    assert {(user.name, user.card) for user in users if user.user_id == "250"} == {("Persona 250", 100_250)}
+    assert set(results(imported(site, path)[1])) == {"earlier"}
+    assert len(site.principal.users()) == 500
+
+
+def test_the_page_is_followed(site, tmp_path):
+    words = re.search(r"^python3 (.*) > result.csv$", PAGE, re.MULTILINE)[1].split()
+    shown = re.search(r"```text\n(user_id,result.*?)```", PAGE, re.DOTALL)[1].splitlines()
+    (tmp_path / "people.csv").write_bytes((SCRIPT.parent / "people.csv").read_bytes())
+    words = [SCRIPT if word == SCRIPT.name else word for word in words]
+    words = [f"127.0.0.1:{site.broker.port}" if word == "localhost" else word for word in words]
+
+    ended = run(words, cwd=tmp_path)
+
+    assert (ended.returncode, ended.stdout.splitlines()) == (0, shown), ended.stderr
+    assert {user.name for user in site.principal.users()} >= {"Juan Perez", "Ana Ruiz", "María Núñez"}
+
+
+def test_a_row_that_is_wrong_costs_the_others_nothing_and_is_done_once_it_is_right(site, tmp_path):
+    path = tmp_path / "late.csv"
+    path.write_text("user_id,name,privilege\n7001,Eva,7\n7002,Luis,0\n")
+
+    code, rows, _ = imported(site, path)
+
+    assert (code, results(rows)) == (1, ["failed", "created"])
+    assert rows[0]["code"] == "invalid_field"
+    assert "privilege" in rows[0]["error"]
+    path.write_text("user_id,name,privilege\n7001,Eva,14\n7002,Luisa,0\n")
+    code, rows, _ = imported(site, path)
+    assert (code, results(rows)) == (1, ["created", "failed"])
+    assert rows[1]["code"] == "request_id_reused"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "\ufeffuser_id;name;card\r\n81;Ñandú;5\r\n;;\r\n".encode(),
+        "user_id,name\n81,Ñandú\n".encode("cp1252"),
+        "user_id\tname\n 81 \tÑandú\n".encode(),
+    ],
+    ids=["semicolons and a mark", "Windows", "tabs"],
+)
+def test_what_spreadsheets_save_is_read(site, tmp_path, data, request):
+    path = tmp_path / f"{abs(hash(request.node.name))}.csv"
+    path.write_bytes(data)
+
+    _, rows, _ = imported(site, path)
+
+    assert [row["user_id"] for row in rows] == ["81"]
+    assert rows[0]["code"] in ("created", "user_exists")
+    assert "Ñandú" in {user.name for user in site.principal.users()}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("id,name\n1,Ana\n", "must name the columns"),
+        ("user_id,name,phone\n1,Ana,2\n", "must name the columns"),
+        ("user_id,name\n1,Ana\n1,Eva\n", "more than once: ['1']"),
+        ("user_id,name\n,Ana\n", "no user_id"),
+    ],
+)
+def test_a_wrong_file_is_refused_before_anything_is_asked(site, tmp_path, text, sentence):
+    path = tmp_path / "wrong.csv"
+    path.write_text(text)
+
+    code, rows, said = imported(site, path)
+
+    assert (code, rows) == (2, [])
+    assert sentence in said
+
+
+def test_a_broker_that_is_not_there_is_said(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text(people(1))
+    away = f"127.0.0.1:{processes.free_port()}"
+
+    ended = run([SCRIPT, path, "principal", "--broker", away])
+
+    assert ended.returncode == 2
+    assert "cannot be reached" in ended.stderr
+
+
+def test_it_waits_as_long_as_it_is_told(tmp_path):
+    """Its queue is so short that the bridge must send most of them away at first."""
+    path = tmp_path / "people.csv"
+    path.write_text(people(25))
+    with running(tmp_path / "short", queue_limit=5) as site, Caller(site.broker.port) as listener:
+        listener.subscribe("zk/principal/users/create/reply")
+
+        code, rows, said = imported(site, path)
+
+        assert (code, set(results(rows))) == (0, {"created"}), said
+        assert any(message.json["code"] == "busy" for message in listener.messages)
+        assert len(site.principal.users()) == 25

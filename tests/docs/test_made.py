@@ -1,0 +1,74 @@
+"""Pages that are made from the code are as the code is now, and what people wrote on them is whole."""
+
+import pytest
+
+from tests.docs import configuration, errors
+from tests.docs.write import MADE
+from zkbridge.asyncapi import Site, example_failures
+from zkbridge.config import parse_yaml
+
+
+@pytest.mark.parametrize("module", MADE, ids=lambda module: module.PAGE.name)
+def test_a_page_is_up_to_date(module):
+    assert module.PAGE.read_text() == module.page(), "bring it up to date: .venv/bin/python -m tests.docs.write"
+
+
+@pytest.mark.parametrize("code", example_failures(Site()))
+def test_every_code_says_what_the_caller_and_the_operator_do(code):
+    written = errors.advice(errors.PAGE.read_text())[code]
+
+    assert errors.UNWRITTEN not in written, f"write in docs/errors.md what {code} asks of people"
+    for who in ("**The caller** ", "**The operator** "):
+        assert len(written.partition(who)[2].partition("\n")[0]) > 10, f"docs/errors.md: {code}: {who.strip('* ')}?"
+
+
+def test_no_code_is_there_that_nobody_gets():
+    assert set(errors.advice(errors.PAGE.read_text())) == set(example_failures(Site()))
+
+
+def test_every_key_of_the_file_shown_has_a_row():
+    def paths(values, above=()):
+        for key, value in values.items():
+            yield (*above, key)
+            if isinstance(value, dict):
+                yield from paths(value, (*above, key))
+
+    page = configuration.PAGE.read_text()
+    shown = [path for path in paths(parse_yaml(configuration.SHOWN.read_text())) if path[:1] != ("devices",)]
+
+    assert len(shown) > 20
+    for path in shown:
+        assert f"| `{path[-1]}` |" in page or f"## `{'.'.join(path)}`" in page, path
+
+
+def test_comments_are_read_beside_above_and_below_a_list():
+    text = """\
+    # Of the whole file.
+
+    a:            # the part
+      b: 1        # beside
+      # above
+      # and further
+      c: 2
+      d:          # before a list
+        [x,
+         y]
+    devices:
+      one: {host: x}
+      two:
+        port: 1   # a port
+    """
+    said = configuration.meanings("\n".join(line[4:] for line in text.splitlines()))
+
+    assert said == {
+        "a": "the part",
+        "a.b": "beside",
+        "a.c": "above and further",
+        "a.d": "before a list",
+        "devices.*.port": "a port",
+    }
+
+
+def test_a_key_without_a_meaning_is_not_written():
+    with pytest.raises(AssertionError, match=r"queue_limit: say in config\.yaml what it is for"):
+        configuration._section("", configuration.Config, {})

@@ -1,0 +1,149 @@
+"""The site, built as `make docs` builds it: without a warning, whole, and fetching nothing from anybody."""
+
+import json
+import posixpath
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.docs.pages import ROOT, pages, prose
+
+CONFIG = ROOT / "docs" / "site" / "mkdocs.yml"
+#: What a browser fetches by itself, by tag and attribute.
+FETCHED = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "srcset"), ("link", "href")}
+#: Relations of <link> that fetch nothing.
+TOLD = {"canonical", "prev", "next", "edit"}
+
+
+class Page(HTMLParser):
+    """Its anchors, its links, what it fetches, and its paragraphs without their code."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.anchors, self.links, self.fetched = set(), set(), set()
+        self.paragraphs, self._code, self._within = [], 0, False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.anchors |= {given[name] for name in ("id", "name") if given.get(name)}
+        if tag == "a" and given.get("href"):
+            self.links.add(given["href"])
+        for name, value in given.items():
+            if (tag, name) in FETCHED and not (tag == "link" and given.get("rel") in TOLD):
+                self.fetched.add(value)
+        if tag == "p":
+            self._within = True
+            self.paragraphs.append("")
+        self._code += tag in ("code", "pre", "script", "style")
+
+    def handle_endtag(self, tag):
+        self._within &= tag != "p"
+        self._code -= tag in ("code", "pre", "script", "style")
+
+    def handle_data(self, data):
+        if self._within and not self._code:
+            self.paragraphs[-1] += data
+
+
+def build(folder, config=CONFIG):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", config, "--site-dir", folder]
+    return subprocess.run(command, capture_output=True, check=False, text=True, timeout=110)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Every page by its path, and the folder."""
+    folder = tmp_path_factory.mktemp("site")
+    ended = build(folder)
+    assert ended.returncode == 0, f"the site does not build:\n{ended.stdout}{ended.stderr}"
+    made = {path.relative_to(folder).as_posix(): Page(path.read_text()) for path in folder.rglob("*.html")}
+    return folder, made
+
+
+def test_every_link_and_anchor_leads_somewhere(site):
+    folder, made = site
+    followed = 0
+    for name, page in made.items():
+        if name == "404.html":
+            continue  # its links are absolute: nobody knows where it is shown
+        for link in page.links | page.fetched:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (
+                posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path))) if parts.path else name
+            )
+            target = "index.html" if target == "." else target
+            assert (folder / target).is_file(), f"{name} leads to {link}, which is not there"
+            if parts.fragment and target in made:
+                assert unquote(parts.fragment) in made[target].anchors, f"{name}: there is no place {link}"
+                followed += 1
+    assert followed > 100
+
+
+def test_nothing_is_fetched_from_anybody(site):
+    folder, made = site
+    for name, page in made.items():
+        assert [each for each in page.fetched if urlsplit(each).netloc] == [], name
+    for style in folder.rglob("*.css"):
+        assert not re.search(r"url\(\s*[\"']?(?:https?:)?//|@import", style.read_text()), style
+    assert any(page.fetched for page in made.values())
+
+
+def test_every_page_is_in_the_site_and_found_by_the_search(site):
+    folder, made = site
+    (index,) = folder.glob("search/search_index.json")
+    found = {entry["location"].partition("#")[0] for entry in json.loads(index.read_text())["docs"]}
+
+    assert (folder / "search" / "search_index.js").is_file()
+    for page in pages():
+        name = page.relative_to(ROOT).as_posix().removeprefix("docs/").replace("README.md", "index.md")
+        html = f"{name.removesuffix('.md')}.html"
+        assert html in made, f"{page.name} is not in the site: put it into the navigation of {CONFIG.name}"
+        assert {html, html.removesuffix("index.html")} & found, html
+
+
+def test_what_is_written_for_tests_is_not_shown_and_lists_are_lists(site):
+    for name, page in site[1].items():
+        for words in page.paragraphs:
+            assert "checked by:" not in words, name
+            assert not re.search(r"(?<!\A)^(?:[-*] |\||\d+\. )", words, re.MULTILINE), (
+                f"{name}: a list or table needs an empty line before it: {words}"
+            )
+
+
+def slug(heading):
+    """The anchor that the repository's own pages give to a heading."""
+    text = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+    return re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere_in_the_repository_too(page):
+    for path, fragment in re.findall(r"\]\((?!\w+:)([^)\s#]*)(?:#([^)\s]+))?\)", prose(page)):
+        target = (page.parent / path) if path else page
+        assert target.exists(), f"{page.name} links to {path}"
+        if fragment and target.suffix == ".md":
+            headings = re.findall(r"^#+ (.+)$", prose(target), re.MULTILINE)
+            assert fragment in {slug(each) for each in headings}, f"{page.name}: no heading is {path}#{fragment}"
+
+
+def test_a_broken_link_would_stop_the_build(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# Here\n\n[there](there.md), [place](#nowhere)\n")
+    settings = CONFIG.read_text()
+    settings = re.sub(r"^(nav:|not_in_nav:).*?(?=^\w)", "", settings, flags=re.MULTILINE | re.DOTALL)
+    settings = settings.replace("docs_dir: ..", "docs_dir: docs").replace("hooks: [hook.py]", "#")
+    settings = settings.replace("custom_dir: theme", f"custom_dir: {CONFIG.parent / 'theme'}")
+    (tmp_path / "mkdocs.yml").write_text(settings)
+
+    ended = build(tmp_path / "built", tmp_path / "mkdocs.yml")
+
+    assert ended.returncode != 0
+    assert "there.md" in ended.stderr
+    assert "#nowhere" in ended.stderr

@@ -1,0 +1,19 @@
+"""Bring the pages that are made from the code up to date: `.venv/bin/python -m tests.docs.write`."""
+
+import sys
+
+from tests.docs import configuration, errors
+
+#: Each has a PAGE, and tells by `page()` what should stand there.
+MADE = (configuration, errors)
+
+
+def main() -> None:
+    """Write them all."""
+    for module in MADE:
+        module.PAGE.write_text(module.page())
+        sys.stdout.write(f"{module.PAGE}\n")
+
+
+if __name__ == "__main__":
+    main()
