@@ -1,0 +1,167 @@
+"""Log lines: fields by construction, one line each, and no word of an exception."""
+
+import json
+import logging
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkbridge.config import Log
+from zkbridge.contract.errors import DeviceTimeout
+from zkbridge.logs import FIELDS, JsonFormatter, TextFormatter, explain, set_up
+
+SECRET = "hunter2"
+
+
+def record(message, *args, exc_info=None):
+    return logging.LogRecord("zkbridge.worker", logging.INFO, __file__, 1, message, args, exc_info)
+
+
+def as_json(*args, **more):
+    line = JsonFormatter().format(record(*args, **more))
+    assert len(line.splitlines()) == 1
+    return json.loads(line)
+
+
+def as_text(*args, **more):
+    return TextFormatter("%(levelname)-7s %(message)s").format(record(*args, **more))
+
+
+def fail(error):
+    raise error
+
+
+def raised(error):
+    with pytest.raises(type(error)) as caught:
+        fail(error)
+    return caught._excinfo
+
+
+def test_what_a_line_names_is_a_field_of_its_own():
+    line = "answered request=%d device=%s command=%s request_id=%s status=%d code=%s seconds=%.2f"
+
+    said = as_json(line, 17, "principal", "users/create", None, 200, "created", 0.123456)
+
+    assert list(said)[:4] == ["time", "level", "logger", "message"]
+    assert {name: said[name] for name in list(said)[4:]} == {
+        "request": 17,
+        "device": "principal",
+        "command": "users/create",
+        "request_id": None,
+        "status": 200,
+        "code": "created",
+        "seconds": 0.123,
+    }
+    assert said["message"].endswith("code=created seconds=0.12")
+
+
+def test_only_the_names_that_are_listed_become_fields():
+    said = as_json("100%% of %s password=%s device=%s card=%d xdevice=%s", "it", SECRET, "principal", 1, "other")
+
+    assert said["device"] == "principal"
+    assert set(said) - {"time", "level", "logger", "message"} == {"device"}
+    assert {"password", "card", "name", "user_id", "payload", "comm_key"}.isdisjoint(FIELDS)
+
+
+def test_a_value_that_is_no_plain_one_becomes_no_field():
+    assert "device" not in as_json("device=%s", {"password": SECRET})
+    assert "device" not in as_json("device=%s", b"bytes")
+
+
+@given(st.text(), st.text(), st.integers())
+def test_whatever_stands_in_a_line_it_is_one_line(device, other, number):
+    said = as_json("kept request=%d device=%s and %s", number, device, other)
+
+    assert (said["request"], said["device"]) == (number, device)
+    text = as_text("kept request=%d device=%s and %s", number, device, other)
+    assert text.splitlines() == [text]
+    assert not [sign for sign in text if ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0]
+
+
+@given(st.text(min_size=6))
+def test_an_exception_keeps_its_words(words):
+    words = f"<{words}>"
+    try:
+        try:
+            int(words)
+        except ValueError as cause:
+            raise RuntimeError(words) from cause
+    except RuntimeError:
+        info = sys.exc_info()
+
+    for line in (as_text("a fault of ours", exc_info=info), json.dumps(as_json("a fault of ours", exc_info=info))):
+        assert words not in line
+        assert "RuntimeError" in line
+        assert "ValueError" in line
+        assert "test_logs.py" in line
+
+
+def test_an_exception_tells_where_it_passed():
+    said = as_json("error_id=%s a fault of the bridge's own", "ab12", exc_info=raised(KeyError(SECRET)))
+
+    [error] = said["error"]
+    assert error["type"] == "KeyError"
+    assert error["at"][-1].startswith("unit/test_logs.py:")
+    assert error["at"][-1].endswith(" fail")
+    assert said["error_id"] == "ab12"
+
+
+def test_notes_and_contexts_keep_their_words_too():
+    error = ValueError(SECRET)
+    error.add_note(SECRET)
+    try:
+        try:
+            raise error
+        except ValueError:
+            raise TypeError(SECRET)  # noqa: B904 - a context without a cause is what is tried
+    except TypeError:
+        info = sys.exc_info()
+
+    told = list(explain(info[1]))
+
+    assert [name for name, _ in told] == ["TypeError", "ValueError"]
+    assert SECRET not in as_text("x", exc_info=info)
+    info[1].__suppress_context__ = True
+    assert len(list(explain(info[1]))) == 1
+
+
+def test_the_systems_own_errors_say_which():
+    [(name, _)] = explain(OSError(111, SECRET, f"/tmp/{SECRET}"))
+    assert name == "ConnectionRefusedError: Connection refused"
+    [(without, _)] = explain(OSError(SECRET))
+    assert without == "OSError"
+
+
+def test_an_endless_chain_of_causes_ends():
+    error = ValueError()
+    error.__cause__ = other = TypeError()
+    other.__cause__ = error
+
+    assert len(list(explain(error))) == 5
+    assert list(explain(None)) == []
+
+
+def test_an_error_of_the_contract_is_told_by_its_class():
+    [(name, _)] = explain(DeviceTimeout(host="192.168.1.205", port=4370))
+
+    assert name == "DeviceTimeout"
+
+
+@pytest.mark.parametrize(("journal", "begins"), [(True, "WARNING a line"), (False, "20")])
+def test_the_journal_adds_the_time_itself(monkeypatch, capsys, journal, begins):
+    if journal:
+        monkeypatch.setenv("JOURNAL_STREAM", "8:123")
+    else:
+        monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        set_up(Log())
+        logging.getLogger("zkbridge").warning("a line")
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+
+    assert capsys.readouterr().err.startswith(begins)
