@@ -67,4 +67,4 @@ def test_markup_in_a_text_stays_text():
     reader = read(made)
 
     assert "<script>alert(1)</script> & " in "".join(reader.words)
-    assert "script" not in page(made).replace("&lt;script&gt;", "").replace("&lt;/script&gt;", "")
+    assert "<script" not in page(made)

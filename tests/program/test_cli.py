@@ -119,7 +119,7 @@ def test_a_state_directory_that_cannot_be_made_is_said(tmp_path):
 def test_a_stop_is_clean_and_quick_without_a_broker(tmp_path):
     daemon = Daemon(tmp_path / "d", free_port(), {"p": {"host": "127.0.0.1", "port": free_port()}})
     daemon.start(online=False)
-    wait_until(lambda: "no connection to the broker" in daemon.log)
+    wait_until(lambda: "no connection to the broker" in daemon.log, timeout=60)
 
     assert daemon.stop(timeout=10) == 0
 
