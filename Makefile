@@ -4,7 +4,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test check docs torture faults brokers bench systemd pi
+.PHONY: help demo test check docs torture faults brokers metrics bench systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -44,6 +44,11 @@ brokers:  ## Meet RabbitMQ too, installing it if it is missing (the other broker
 	@.ci/setup test
 	command -v rabbitmq-server >/dev/null || apt-get install -qq -y --no-install-recommends rabbitmq-server
 	$(PYTEST) -m slow tests/brokers $(ARGS)
+
+metrics:  ## Have a real Prometheus read a running bridge, installing it if it is missing
+	@.ci/setup test
+	command -v prometheus >/dev/null || apt-get install -qq -y --no-install-recommends prometheus
+	$(PYTEST) -m slow tests/metrics $(ARGS)
 
 bench:  ## Measure everything against bare pyzk, and write docs/performance.* (ARGS=--quick only prints, in a minute)
 	@.ci/setup test

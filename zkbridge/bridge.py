@@ -22,8 +22,10 @@ from zkbridge.events import Answered, Tell, everybody
 from zkbridge.hearing import Hearing
 from zkbridge.intake import Intake
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
+from zkbridge.metrics import Metrics
 from zkbridge.mqtt import Mqtt, ProtocolName
 from zkbridge.outbox import Outbox
+from zkbridge.standing import Books, Standing, Terminal
 from zkbridge.upkeep import Upkeep
 from zkbridge.worker import Worker
 
@@ -45,6 +47,7 @@ FAREWELL_S = 5.0
 SPREAD_PER_HUNDRED_S = 2.0
 #: A terminal that is owed an enable is visited again after this many seconds, doubling up to the most.
 DEBT_FIRST_S, DEBT_MOST_S = 5.0, 300.0
+_ONLINE = encode({"state": "online"})
 
 
 class Bridge:
@@ -63,7 +66,9 @@ class Bridge:
         self._began = time.monotonic()
         self.failure: BaseException | None = None
         self._states: dict[str, bytes] = {}
+        self._seen: dict[str, float] = {}
         self._connection = 0
+        self._reconnects = 0
         self._settled = False
         self._states_lock = threading.Lock()
         #: One change of the parts at a time; and none while messages are being handed from one to the other.
@@ -71,6 +76,7 @@ class Bridge:
         self._handing_over = threading.Lock()
         self._protocol: ProtocolName | None = None
         self._upkeep = Upkeep(died=self.fail)
+        self._metrics = self._make_metrics()
         self._tell = everybody(self._listeners())
         self._ledger = Ledger(configuration.state_dir(config))
         filters = self._filters()
@@ -101,7 +107,12 @@ class Bridge:
         self._left = left
 
     def start(self) -> None:
-        """Resume what is unfinished, look after the terminals, and connect; returns at once."""
+        """Resume what is unfinished, look after the terminals, and connect; returns at once.
+
+        Raises MetricsUnavailable before anything has begun; `stop` is then all that is left to do.
+        """
+        if self._metrics is not None:
+            self._metrics.start()
         self._resume(self._left)
         self._outbox.start()
         self._schedule()
@@ -143,6 +154,8 @@ class Bridge:
         for worker in self._workers.values():
             worker.stop()
         self._upkeep.stop()
+        if self._metrics is not None:
+            self._metrics.stop()
         patience = time.monotonic() + self._config.retry.deadline
         for worker in self._workers.values():
             if not worker.join(max(0.1, patience - time.monotonic())):
@@ -170,6 +183,31 @@ class Bridge:
             link += f", deaf to {', '.join(deaf_to)}"
         return f"{link}; {len(self._workers)} devices, {waiting} requests waiting"
 
+    def standing(self) -> Standing:
+        """How everything stands just now."""
+        workers = self._workers
+        with self._states_lock:
+            states, seen = dict(self._states), dict(self._seen)
+        return Standing(
+            version=zkbridge.__version__,
+            uptime_s=time.monotonic() - self._began,
+            connected=self._mqtt.is_connected,
+            reconnects=self._reconnects,
+            deaf_to=tuple(self._mqtt.deaf_to),
+            queue_limit=self._config.queue_limit,
+            terminals=tuple(
+                Terminal(
+                    id_,
+                    waiting=worker.waiting,
+                    online=None if not states.get(id_) else states[id_] == _ONLINE,
+                    seen_at=seen.get(id_),
+                    owes_enable=worker.owes_enable,
+                )
+                for id_, worker in workers.items()
+            ),
+            books=self._books(),
+        )
+
     # -- what mqtt asks (see mqtt.Hooks) ---------------------------------------------------------------------------
 
     def receive(self, messages: Iterable[Message]) -> None:
@@ -193,6 +231,7 @@ class Bridge:
 
     def connected(self, protocol: ProtocolName, largest: int | None) -> None:
         """Online: the info tells the protocol in use, the outbox may send."""
+        self._reconnects += self._protocol is not None
         self._protocol = protocol
         self._outbox.online(largest)
         self.online.set()
@@ -235,7 +274,18 @@ class Bridge:
 
     def _listeners(self) -> list[Tell]:
         """Who wants to hear what happens in the parts."""
-        return []
+        return [] if self._metrics is None else [self._metrics.tell]
+
+    def _make_metrics(self) -> Metrics | None:
+        if self._config.metrics.port is None:
+            return None
+        return Metrics(self._config.metrics, self.standing, devices=lambda: self._config.devices)
+
+    def _books(self) -> Books | None:
+        try:
+            return self._ledger.books()
+        except LedgerUnavailable:
+            return None
 
     def _filters(self) -> list[str]:
         devices = ["+"] if self._config.mqtt.unknown_devices == "answer" else list(self._config.devices)
@@ -397,9 +447,10 @@ class Bridge:
         self._upkeep.later(("debt", device), pause, partial(self._visit, device))
 
     def _note_availability(self, device: str, reason: str | None) -> None:
-        state = {"state": "online"} if reason is None else {"state": "offline", "reason": reason}
-        body = encode(state)
+        body = _ONLINE if reason is None else encode({"state": "offline", "reason": reason})
         with self._states_lock:
+            if reason is None:
+                self._seen[device] = time.time()
             if self._states.get(device) == body:
                 return
             self._states[device] = body
@@ -410,14 +461,20 @@ class Bridge:
         return Publication(self._topics.state, encode({"state": state, "instance": self.instance}), retain=True)
 
     def _health(self) -> Publication:
-        waiting = sum(worker.waiting for worker in self._workers.values())
-        uptime = round(time.monotonic() - self._began)
+        standing = self.standing()
+        books = standing.books
         body = {
             "instance": self.instance,
-            "uptime_s": uptime,
-            "waiting": waiting,
-            "devices": len(self._workers),
+            "uptime_s": round(standing.uptime_s),
+            "waiting": standing.waiting,
+            "devices": len(standing.terminals),
             "connection": self._connection,
+            "version": standing.version,
+            "offline": standing.offline,
+            "owed": books and books.owed,
+            "ledger_bytes": books and books.size,
+            "reconnects": standing.reconnects,
+            "deaf_to": standing.deaf_to,
         }
         return Publication(self._topics.health, encode(body))
 

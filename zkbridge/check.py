@@ -44,6 +44,8 @@ def check(path: Path, connect: bool) -> None:
             click.echo(str(fault), err=True)
         sys.exit(WRONG)
     click.echo(f"{path}: right; {len(config.devices)} devices, broker {config.mqtt.host}:{config.mqtt.port}")
+    for remark in configuration.remarks(config):
+        click.echo(f"look twice: {remark}")
     if connect:
         findings = dial(config)
         click.echo(table(findings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import math
 import os
 import signal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from zkbridge.config import Config
     from zkbridge.notify import Notifier
     from zkbridge.reload import Reloader
+
+log = logging.getLogger(__name__)
 
 #: Exit codes: a part failed; the configuration is wrong. Stopping as asked is 0.
 FAILED, WRONG_CONFIGURATION = 1, 2
@@ -80,6 +83,8 @@ def run(path: Path) -> None:
             click.echo(str(fault), err=True)
         sys.exit(WRONG_CONFIGURATION)
     set_up(config.log)
+    for remark in configuration.remarks(config):
+        log.warning("%s", remark)
     sys.exit(_serve(config, path))
 
 
@@ -100,7 +105,8 @@ def _serve(config: Config, path: Path) -> int:
     reloader = Reloader(path, bridge, notifier)
     when_asked_to_stop(bridge.ended.set)
     signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
-    bridge.start()
+    if not _started(bridge):
+        return FAILED
     notifier.ready(bridge.status())
     reloader.start()
     _watch(bridge, notifier, reloader)
@@ -110,6 +116,19 @@ def _serve(config: Config, path: Path) -> int:
     reloader.stop()
     bridge.stop()
     return 0
+
+
+def _started(bridge: Bridge) -> bool:
+    """Whether the bridge is at work; if not, why is said."""
+    from zkbridge.metrics import MetricsUnavailable  # noqa: PLC0415 - as above
+
+    try:
+        bridge.start()
+    except MetricsUnavailable as error:
+        click.echo(str(error), err=True)
+        bridge.stop()
+        return False
+    return True
 
 
 def _watch(bridge: Bridge, notifier: Notifier, reloader: Reloader) -> None:
@@ -130,7 +149,10 @@ def _watch(bridge: Bridge, notifier: Notifier, reloader: Reloader) -> None:
 
 def _abandon(bridge: Bridge) -> NoReturn:
     """A part died: what is on disk is safe, the rest cannot be trusted; systemd starts a new daemon."""
-    click.echo(f"a part of the bridge failed: {bridge.failure!r}", err=True)
+    from zkbridge.logs import explain  # noqa: PLC0415 - as above
+
+    for name, places in explain(bridge.failure):
+        click.echo(f"a part of the bridge failed: {name} at {', '.join(places[-1:])}", err=True)
     sys.stderr.flush()
     os._exit(FAILED)  # threads of a broken bridge must not hold up the restart
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -94,6 +95,13 @@ def _host(value: object) -> object:
     if not isinstance(value, str) or not value or re.search(r"[\s/@]", value):
         raise _rule(f"{value!r} is not a host name or address")
     return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _duration(value: object) -> object:
@@ -221,6 +229,13 @@ class Log(Model):
     format: Literal["text", "json"] = "text"
 
 
+class Metrics(Model):
+    """Where Prometheus may read figures; nowhere as long as there is no port."""
+
+    host: Host = "127.0.0.1"
+    port: Annotated[int | None, BeforeValidator(_port)] = None
+
+
 class Config(Model):
     """The whole configuration."""
 
@@ -237,6 +252,7 @@ class Config(Model):
     policy: Policy = Policy()
     ledger: LedgerSettings = LedgerSettings()
     log: Log = Log()
+    metrics: Metrics = Metrics()
 
     @model_validator(mode="before")
     @classmethod
@@ -265,6 +281,14 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     if faults:
         raise ConfigError(faults)
     return config
+
+
+def remarks(config: Config) -> list[Fault]:
+    """What is allowed, and still worth a second look."""
+    host, port = config.metrics.host, config.metrics.port
+    if port is None or _is_loopback(host):
+        return []
+    return [Fault("metrics.host", f"whoever reaches {host}:{port} may read device ids and figures, without a password")]
 
 
 def parse_yaml(text: str) -> Any:
@@ -307,6 +331,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _yaml_fault(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
+    # Of a key that stands twice ruamel quotes both values, and they may be secrets.
+    problem = re.sub(r" with value .*", "", problem, flags=re.DOTALL)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return where + " ".join(str(problem).split())
 
@@ -428,6 +454,7 @@ def _guess(location: tuple[int | str, ...]) -> str:
         "policy": Policy,
         "ledger": LedgerSettings,
         "log": Log,
+        "metrics": Metrics,
     }
     *parents, key = [str(part) for part in location]
     if parents[:1] == ["devices"] and parents[2:] == ["door"]:

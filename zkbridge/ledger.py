@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zkbridge.contract.messages import Reply, flagged
+from zkbridge.standing import Books
 
 log = logging.getLogger(__name__)
 
@@ -508,6 +509,25 @@ class Ledger:
         """Keep a fact until it is replaced."""
         self._write(lambda db: _put_fact(db, subject, name, value))
 
+    def books(self) -> Books:
+        """How much there is, and what waits for a terminal or for the broker."""
+        now = self._clock()
+        unfinished, oldest_unfinished = self._read(
+            "SELECT count(*), min(accepted_at) FROM requests WHERE state IN ('accepted', 'running')"
+        )[0]
+        owed = self._read("SELECT count(*) FROM answers WHERE owed = 1")[0][0]
+        oldest = self._read(
+            "SELECT coalesce(r.done_at, a.made_at) FROM answers a LEFT JOIN requests r ON r.id = a.request"
+            " WHERE a.owed = 1 ORDER BY a.id LIMIT 1"
+        )
+        return Books(
+            size=sum(_size(Path(f"{self.path}{suffix}")) for suffix in ("", "-wal")),
+            unfinished=unfinished,
+            oldest_unfinished_s=max(0.0, now - oldest_unfinished) if unfinished else 0.0,
+            owed=owed,
+            oldest_owed_s=max(0.0, now - oldest[0][0]) if oldest else 0.0,
+        )
+
     # -- upkeep --------------------------------------------------------------------------------------------------
 
     def forget(self, *, keep_s: float, most: int) -> int:
@@ -714,6 +734,13 @@ def _rewrite_asked(db: sqlite3.Connection) -> bool:
     db.execute("DELETE FROM asked")  # without a condition: SQLite drops the pages, and wipes them
     db.executemany("INSERT INTO asked VALUES (?, ?)", rows)
     return True
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; none of one that is not there just now."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
 def _check(db: sqlite3.Connection) -> None:

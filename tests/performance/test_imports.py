@@ -30,4 +30,5 @@ def test_the_daemon_loads_no_simulator_no_demonstration_and_no_screen():
 
     assert "zkbridge.bridge" in modules
     unwanted = {"zkbridge.simulator", "zkbridge.demo", "zkbridge.check", "zkbridge.caller", "iotcore", "rich"}
+    unwanted |= {"prometheus_client", "wsgiref", "http.server"}
     assert not unwanted & modules

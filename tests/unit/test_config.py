@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zkbridge.config import Config, ConfigError, load, parse_yaml, state_dir
+from zkbridge.config import Config, ConfigError, load, parse_yaml, remarks, state_dir
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = "devices: {principal: {host: 192.168.1.201}}\n"
@@ -37,6 +37,7 @@ def test_the_example_shows_every_key_with_its_default():
     keys(default.policy, shown["policy"])
     keys(default.ledger, shown["ledger"])
     keys(default.log, shown["log"])
+    keys(default.metrics, shown["metrics"])
     keys(default.devices["x"], shown["devices"]["entrada"])
     assert loaded.model_copy(update={"devices": default.devices}) == default
     entrada = loaded.devices["entrada"].model_copy(update={"id": "x", "host": "h"})
@@ -68,6 +69,11 @@ def test_the_example_shows_every_key_with_its_default():
         (MINIMAL + "session_budget: 0", "session_budget: must be greater than 0"),
         (MINIMAL + "session_budget: 2s", "session_budget: '2s' is not a number of seconds"),
         (MINIMAL + "language: fr", "language: must be 'es' or 'en'"),
+        (MINIMAL + "metrics: {port: 0}", "metrics.port: 0 is not a port (1 to 65535)"),
+        (MINIMAL + "metrics: {port: '9812'}", "metrics.port: 9812 is not a port (1 to 65535)"),
+        (MINIMAL + "metrics: {host: 'a b'}", "metrics.host: 'a b' is not a host name or address"),
+        (MINIMAL + "metrics: {prot: 9812}", "metrics.prot: no such key (did you mean port?)"),
+        (MINIMAL + "metrics: 9812", "metrics: must be a mapping of keys and values"),
         (MINIMAL + "log: {level: loud}", "log.level: must be 'debug', 'info', 'warning' or 'error'"),
         ("devices: {x: {host: h, encoding: klingon}}", "devices.x.encoding: 'klingon' is not a known encoding"),
         ("devices: {x: {host: h, encoding: utf-16}}", "devices.x.encoding: 'utf-16' is not a known encoding of text"),
@@ -172,3 +178,30 @@ def test_the_state_directory_is_systemds_or_the_users(tmp_path):
     assert state_dir(config, {"HOME": "/home/pi"}) == Path("/home/pi/.local/state/zkbridge")
     configured = load(write(tmp_path, MINIMAL + "state_dir: /data/zk"), {})
     assert state_dir(configured, {"STATE_DIRECTORY": "/var/lib/zkbridge"}) == Path("/data/zk")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ("{port: 9812}", False),
+        ("{port: 9812, host: '::1'}", False),
+        ("{port: 9812, host: 127.9.9.9}", False),
+        ("{port: 9812, host: localhost}", False),
+        ("{host: 0.0.0.0}", False),  # off
+        ("{port: 9812, host: 0.0.0.0}", True),
+        ("{port: 9812, host: '::'}", True),
+        ("{port: 9812, host: bridge.local}", True),
+    ],
+)
+def test_figures_for_the_whole_network_are_remarked_upon(tmp_path, metrics, said):
+    found = remarks(load(write(tmp_path, f"{MINIMAL}metrics: {metrics}\n"), {}))
+
+    assert [fault.path for fault in found] == (["metrics.host"] if said else [])
+
+
+def test_a_secret_that_stands_twice_is_not_quoted(tmp_path):
+    said = faults(tmp_path, "mqtt: {password: hunter2, password: hunter3}\n" + MINIMAL)
+
+    assert len(said) == 1
+    assert 'found duplicate key "password"' in said[0]
+    assert "hunter" not in said[0]

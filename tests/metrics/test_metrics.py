@@ -1,0 +1,300 @@
+"""What a running bridge tells Prometheus, held against what it did."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.daemon import Daemon, device
+from tests.support.processes import accepts, free_port
+from tests.support.promql import questions, selectors
+from tests.support.running import running
+from tests.support.scrape import scrape
+from tests.support.waiting import wait_until
+from zkbridge.simulator import Simulator, TerminalConfig
+
+PATIENCE_S = 20
+SECRETS = {"password": "73915826", "card": 2718281828}
+
+
+@pytest.fixture(scope="module")
+def port():
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory, port):
+    with running(tmp_path_factory.mktemp("metrics"), metrics={"port": port}) as all_of_it:
+        yield all_of_it
+
+
+@pytest.fixture(scope="module")
+def caller(bridge):
+    with Caller(bridge.broker.port) as caller:
+        caller.subscribe("zk/#", no_local=True)
+        yield caller
+
+
+@pytest.fixture
+def terminal():
+    with Simulator() as simulator:
+        yield simulator.add(TerminalConfig(profile="tft"))
+
+
+def ask(caller, topic, **body):
+    caller.publish(topic, json.dumps(body))
+    return caller.wait_for(f"{topic}/reply", timeout=PATIENCE_S).json
+
+
+def test_a_day_s_work_is_told_as_it_was(bridge, caller, port):
+    user = {"user_id": "4711", "name": "Rosa Quispe", **SECRETS}
+    assert ask(caller, "zk/principal/users/create", **user, request_id="r-once")["code"] == "created"
+    assert ask(caller, "zk/principal/users/create", **user, request_id="r-once")["replayed"]
+    assert ask(caller, "zk/principal/users/create", **user)["code"] == "user_exists"
+    assert ask(caller, "zk/principal/users/create", **{**user, "privilege": 3})["code"] == "invalid_field"
+    assert ask(caller, "zk/apagada/ping")["code"] == "device_unreachable"
+    assert ask(caller, "zk/entrada/ping")["success"]
+    for number in range(20):
+        assert ask(caller, f"zk/invented{number}/ping")["code"] == "device_not_found"
+
+    # The session's end is told after the answers that it gave.
+    wait_until(
+        lambda: scrape(port).total("zkbridge_session_duration_seconds_count") == 3,
+        timeout=PATIENCE_S,
+        what="the sessions to be told",
+    )
+    said = scrape(port)
+
+    create = {"device": "principal", "command": "users/create"}
+    for code in ("created", "user_exists", "invalid_field"):
+        assert said.get("zkbridge_requests_total", code=code, **create) == 1, code
+    assert said.get("zkbridge_copies_total", **create) == 1
+    assert said.get("zkbridge_requests_total", device="(unknown)", command="ping", code="device_not_found") == 20
+    assert said.values("device") == {"principal", "entrada", "apagada", "(unknown)"}
+    assert said.get("zkbridge_request_duration_seconds_count", command="users/create") == 2
+    assert said.get("zkbridge_retries_total", device="apagada", code="device_unreachable") == 2
+    assert said.get("zkbridge_failures_total", device="apagada", code="device_unreachable") == 1
+    up = {name: said.get("zkbridge_terminal_up", device=name) for name in ("principal", "entrada", "apagada")}
+    assert up == {"principal": 1, "entrada": 1, "apagada": 0}
+    assert said.get("zkbridge_terminal_last_seen_timestamp_seconds", device="principal") > 1_700_000_000
+    assert said.get("zkbridge_terminal_last_seen_timestamp_seconds", device="apagada") is None
+
+    spans = bridge.principal.disabled_spans()
+    assert said.get("zkbridge_disabled_duration_seconds_count", device="principal") == len(spans) == 2
+    told = said.get("zkbridge_disabled_duration_seconds_sum", device="principal")
+    assert abs(told - sum(spans)) < 0.5 * len(spans)
+    assert told <= said.get("zkbridge_session_duration_seconds_sum", device="principal")
+    assert said.get("zkbridge_disabled_duration_seconds_count", device="entrada") is None  # a ping keeps nobody off
+
+    assert said.get("zkbridge_broker_connected") == 1
+    assert said.get("zkbridge_broker_deaf_subscriptions") == 0
+    assert said.get("zkbridge_queue_limit") == 1000
+    assert said.get("zkbridge_ledger_bytes") > 1000
+    assert said.total("zkbridge_queue_requests") == said.get("zkbridge_ledger_unfinished_requests") == 0
+
+
+def test_nothing_of_a_person_is_told(bridge, caller, port):
+    person = {"user_id": "80815", "name": "Zacarias", "password": "73915826", "card": 2718281828}
+    ask(caller, "zk/principal/users/create", **person, request_id="req-4242")
+
+    text = scrape(port).text
+
+    for value in (*person.values(), "req-4242", bridge.daemon.config["mqtt"]["client_id"], "127.0.0.1"):
+        assert str(value) not in text
+
+
+def test_every_question_of_the_dashboard_and_the_rules_has_an_answer(caller, port):
+    user = {"user_id": "815", "name": "Ana", "request_id": "r-815"}
+    for _ in range(2):
+        ask(caller, "zk/principal/users/create", **user)
+    ask(caller, "zk/apagada/ping")
+    wait_until(lambda: "zkbridge_disabled_duration_seconds_bucket" in scrape(port).names, timeout=PATIENCE_S)
+
+    wanted = {selector.name for _, expression in questions() for selector in selectors(expression)} - {"up"}
+
+    assert wanted - scrape(port).names == set()
+
+
+def test_health_tells_an_operator_how_it_stands(tmp_path, broker, terminal):
+    devices = {"p": device(terminal), "apagada": {"host": "127.0.0.1", "port": free_port(), "timeout": 1}}
+    with Daemon(tmp_path / "d", broker.port, devices) as daemon:
+        with Caller(broker.port) as caller:
+            caller.subscribe("zk/#", no_local=True)
+            assert ask(caller, "zk/apagada/ping")["code"] == "device_unreachable"
+        daemon.pause()
+        broker.restart()
+        with Caller(broker.port) as panel:
+            panel.subscribe("zk/bridge/health")
+            daemon.resume()
+            said = panel.wait_for("zk/bridge/health", timeout=PATIENCE_S).json
+
+    assert list(said) == [
+        "instance",
+        "uptime_s",
+        "waiting",
+        "devices",
+        "connection",
+        "version",
+        "offline",
+        "owed",
+        "ledger_bytes",
+        "reconnects",
+        "deaf_to",
+    ]
+    assert (said["offline"], said["devices"], said["waiting"], said["owed"]) == (["apagada"], 2, 0, 0)
+    assert said["reconnects"] == 1
+    assert said["ledger_bytes"] > 1000
+
+
+def test_what_waits_is_told_while_the_terminal_and_the_broker_are_away(tmp_path, broker, terminal):
+    port = free_port()
+    release, reached = threading.Event(), threading.Event()
+    terminal.faults.add("USER_WRQ", "before", lambda _: reached.set() or release.wait(PATIENCE_S))
+    daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=20)}, metrics={"port": port})
+    with daemon, Caller(broker.port) as caller:
+        try:
+            for number in (1, 2):
+                caller.publish("zk/p/users/create", json.dumps({"user_id": str(number), "name": "Ana"}))
+            assert reached.wait(PATIENCE_S)
+            wait_until(lambda: scrape(port).get("zkbridge_queue_requests", device="p") == 2)
+            busy = scrape(port)
+            broker.kill()
+            wait_until(lambda: scrape(port).get("zkbridge_broker_connected") == 0, timeout=PATIENCE_S)
+        finally:
+            release.set()
+        wait_until(lambda: scrape(port).get("zkbridge_ledger_owed_answers") == 2, timeout=PATIENCE_S)
+        away = scrape(port)
+        broker.restart()
+        wait_until(lambda: scrape(port).get("zkbridge_ledger_owed_answers") == 0, timeout=60)
+        back = scrape(port)
+
+    assert busy.get("zkbridge_ledger_unfinished_requests") == 2
+    assert busy.get("zkbridge_ledger_oldest_unfinished_seconds") > 0
+    assert (away.get("zkbridge_ledger_unfinished_requests"), away.get("zkbridge_broker_reconnects_total")) == (0, 0)
+    assert away.get("zkbridge_ledger_oldest_owed_seconds") > 0
+    assert back.get("zkbridge_ledger_oldest_owed_seconds") == 0
+    assert (back.get("zkbridge_broker_connected"), back.get("zkbridge_broker_reconnects_total")) == (1, 1)
+
+
+def test_a_terminal_that_may_be_disabled_is_told_until_it_is_not(tmp_path, broker, terminal):
+    port = free_port()
+    owes = {"name": "zkbridge_terminal_owes_enable", "device": "p"}
+    terminal.faults.add("ENABLE", "before", "refuse", count=2)  # at the end of the session, on both connections
+    with (
+        Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, metrics={"port": port}),
+        Caller(broker.port) as caller,
+    ):
+        caller.subscribe("zk/#", no_local=True)
+        assert ask(caller, "zk/p/users/create", user_id="1", name="Ana")["code"] == "created"
+        wait_until(lambda: scrape(port).get("zkbridge_disabled_duration_seconds_count", device="p"))
+        owing = scrape(port)
+        wait_until(lambda: scrape(port).get(**owes) == 0, timeout=60, what="the debt to be paid")
+
+    assert owing.get(**owes) == 1
+    # It counts with the whole time after which it enables itself: session_budget 2 and timeout 3.
+    assert owing.get("zkbridge_disabled_duration_seconds_sum", device="p") == 5
+
+
+def test_a_removed_device_is_told_no_more_and_a_new_port_needs_a_restart(tmp_path, broker, terminal):
+    port = free_port()
+    devices = {"p": device(terminal), "q": device(terminal)}
+    with Daemon(tmp_path / "d", broker.port, devices, metrics={"port": port}) as daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/#", no_local=True)
+        for name in devices:
+            assert ask(caller, f"zk/{name}/ping")["success"]
+        assert scrape(port).values("device") == {"p", "q"}
+
+        refused = reload(daemon, {**daemon.config, "metrics": {"port": free_port()}})
+        taken = reload(daemon, {**daemon.config, "devices": {"p": devices["p"]}})
+
+        assert "metrics.port: has changed, which needs a restart" in refused
+        assert "reloaded: removed: q" in taken
+        assert scrape(port).values("device") == {"p"}
+
+
+def reload(daemon, config):
+    mark = len(daemon.log)
+    (daemon.folder / "config.yaml").write_text(json.dumps(config))
+    os.kill(daemon.pid, signal.SIGHUP)
+    wait_until(lambda: any(end in daemon.log[mark:] for end in ("reloaded: ", "going on with")), timeout=PATIENCE_S)
+    return daemon.log[mark:]
+
+
+def test_a_port_in_use_stops_the_start_and_says_so(tmp_path, broker, terminal):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, metrics={"port": port})
+        daemon.start(online=False)
+        code = daemon.wait()
+
+    assert code == 1
+    assert daemon.log == f"metrics.port: 127.0.0.1:{port} cannot be listened on: Address already in use\n"
+
+
+def test_silent_readers_keep_neither_others_nor_the_end_waiting(tmp_path, broker, terminal):
+    port = free_port()
+    with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, metrics={"port": port}) as daemon:
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+        try:
+            silent[0].sendall(b"GET /metrics HT")
+            assert scrape(port).get("zkbridge_broker_connected") == 1
+            assert daemon.stop(timeout=20) == 0
+        finally:
+            for each in silent:
+                each.close()
+        assert not accepts(port)
+        daemon.start()
+
+
+def test_odd_readers_are_answered_and_nothing_is_logged(tmp_path, broker, terminal):
+    port = free_port()
+    with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, metrics={"port": port}) as daemon:
+        before = daemon.log
+        statuses = {}
+        for method, path in (("GET", "/"), ("HEAD", "/metrics"), ("POST", "/metrics"), ("GET", "/?name[]=up")):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request(method, path, body=b"x" * 10 if method == "POST" else None)
+            statuses[method, path] = connection.getresponse().status
+            connection.close()
+        for nonsense in (b"\r\n\r\n", b"\x16\x03\x01\x00", b"GET /" + b"x" * 70_000):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as odd:
+                odd.sendall(nonsense)
+                odd.shutdown(socket.SHUT_WR)
+                try:
+                    while odd.recv(4096):
+                        pass
+                except ConnectionResetError:
+                    pass  # hung up on before all was read
+
+        assert scrape(port).get("zkbridge_broker_connected") == 1
+        assert daemon.log == before
+    assert statuses["GET", "/"] == 200
+    assert statuses["POST", "/metrics"] == 405
+
+
+def test_only_with_a_port_somebody_listens(tmp_path, broker, terminal):
+    port = free_port()
+    with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon:
+        assert listening(daemon.pid) == set()
+        daemon.stop()
+        daemon.config["metrics"] = {"port": port}
+        daemon.start()
+        assert listening(daemon.pid) == {("127.0.0.1", port)}
+
+
+def listening(pid):
+    """The addresses (IPv4) on which a process accepts connections."""
+    own = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
+    found = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *_, inode = line.split()[:10]
+        if state == "0A" and f"socket:[{inode}]" in own:
+            host, port = local.split(":")
+            found.add((socket.inet_ntoa(bytes.fromhex(host)[::-1]), int(port, 16)))
+    return found

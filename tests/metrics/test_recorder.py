@@ -1,0 +1,179 @@
+"""From events to figures, without a bridge."""
+
+import threading
+
+import pytest
+from prometheus_client import generate_latest
+
+from tests.support.scrape import Scrape
+from zkbridge.events import Answered, Failed, Known, SessionEnded
+from zkbridge.metrics.catalogue import EVENTS, STATES
+from zkbridge.metrics.recorder import Recorder
+from zkbridge.standing import Books, Standing, Terminal
+
+BOOKS = Books(size=4096, unfinished=3, oldest_unfinished_s=7.5, owed=2, oldest_owed_s=90)
+TERMINALS = (
+    Terminal("principal", waiting=3, online=True, seen_at=1_700_000_000.0, owes_enable=False),
+    Terminal("entrada", waiting=0, online=False, seen_at=None, owes_enable=True),
+    Terminal("nueva", waiting=0, online=None, seen_at=None, owes_enable=False),
+)
+
+
+def standing(**changes):
+    fields = {
+        "version": "9.8.7",
+        "uptime_s": 1.0,
+        "connected": True,
+        "reconnects": 4,
+        "deaf_to": ("zk/+/ping",),
+        "queue_limit": 1000,
+        "terminals": TERMINALS,
+        "books": BOOKS,
+    }
+    return Standing(**{**fields, **changes})
+
+
+@pytest.fixture
+def devices():
+    return {"principal", "entrada", "nueva"}
+
+
+@pytest.fixture
+def recorder(devices):
+    return Recorder(standing, lambda: devices)
+
+
+def read(recorder):
+    return Scrape(generate_latest(recorder.registry).decode())
+
+
+def test_an_answer_counts_once_and_its_copies_apart(recorder):
+    recorder.tell(Answered("principal", "users/create", "created", 0.3))
+    recorder.tell(Answered("principal", "users/create", "created", again=True))
+    recorder.tell(Known("principal", "users/create"))
+
+    said = read(recorder)
+
+    labels = {"device": "principal", "command": "users/create"}
+    assert said.get("zkbridge_requests_total", code="created", **labels) == 1
+    assert said.get("zkbridge_copies_total", **labels) == 2
+
+
+def test_only_what_waited_for_a_terminal_has_a_duration(recorder):
+    recorder.tell(Answered("principal", "users/create", "missing_fields"))
+    recorder.tell(Answered("principal", "users/create", "created", 0.3))
+
+    said = read(recorder)
+
+    assert said.get("zkbridge_request_duration_seconds_count", command="users/create") == 1
+    assert said.get("zkbridge_request_duration_seconds_sum", command="users/create") == 0.3
+    assert said.get("zkbridge_request_duration_seconds_bucket", command="users/create", le="0.25") == 0
+    assert said.get("zkbridge_request_duration_seconds_bucket", command="users/create", le="0.5") == 1
+
+
+def test_sessions_and_the_time_of_disabling_are_apart(recorder):
+    recorder.tell(SessionEnded("principal", 2.0, 1.5))
+    recorder.tell(SessionEnded("principal", 4.0, None))
+
+    said = read(recorder)
+
+    assert said.get("zkbridge_session_duration_seconds_sum", device="principal") == 6
+    assert said.get("zkbridge_disabled_duration_seconds_count", device="principal") == 1
+    assert said.get("zkbridge_disabled_duration_seconds_sum", device="principal") == 1.5
+
+
+def test_an_attempt_that_is_made_again_is_no_failure_yet(recorder):
+    recorder.tell(Failed("entrada", "device_timeout", final=False))
+    recorder.tell(Failed("entrada", "device_timeout", final=False))
+    recorder.tell(Failed("entrada", "device_timeout", final=True))
+
+    said = read(recorder)
+
+    assert said.get("zkbridge_retries_total", device="entrada", code="device_timeout") == 2
+    assert said.get("zkbridge_failures_total", device="entrada", code="device_timeout") == 1
+
+
+def test_what_callers_invent_is_one_label(recorder):
+    for number in range(1000):
+        recorder.tell(Answered(f"invented-{number}", "ping", "device_not_found"))
+
+    said = read(recorder)
+
+    assert said.get("zkbridge_requests_total", device="(unknown)", command="ping", code="device_not_found") == 1000
+    assert said.values("device") == {"(unknown)", "principal", "entrada", "nueva"}
+
+
+def test_a_device_that_was_removed_is_forgotten_and_counts_anew_when_it_comes_back(recorder, devices):
+    recorder.tell(Answered("entrada", "ping", "pong", 0.1))
+    recorder.tell(SessionEnded("entrada", 1.0, 0.5))
+    recorder.tell(Answered("principal", "ping", "pong", 0.1))
+
+    devices.remove("entrada")
+    without = read(recorder)
+    recorder.tell(Answered("entrada", "ping", "pong", 0.1))  # a late one
+    devices.add("entrada")
+    recorder.tell(Answered("entrada", "ping", "pong", 0.1))
+
+    assert without.total("zkbridge_requests_total", device="entrada") == 0
+    assert without.total("zkbridge_session_duration_seconds_count", device="entrada") == 0
+    assert without.total("zkbridge_requests_total", device="principal") == 1
+    assert read(recorder).total("zkbridge_requests_total", device="entrada") == 1
+    assert read(recorder).total("zkbridge_requests_total", device="(unknown)") == 1
+
+
+def test_how_the_bridge_stands_is_looked_up_with_each_reading():
+    now = [standing()]
+    recorder = Recorder(lambda: now[0], lambda: {"principal"})
+
+    said = read(recorder)
+    now[0] = standing(connected=False, deaf_to=(), books=None)
+    later = read(recorder)
+
+    assert said.get("zkbridge_build_info", version="9.8.7") == 1
+    assert (said.get("zkbridge_broker_connected"), later.get("zkbridge_broker_connected")) == (1, 0)
+    assert said.get("zkbridge_broker_reconnects_total") == 4
+    assert said.get("zkbridge_broker_deaf_subscriptions") == 1
+    assert said.get("zkbridge_queue_limit") == 1000
+    assert said.get("zkbridge_queue_requests", device="principal") == 3
+    assert said.get("zkbridge_terminal_owes_enable", device="entrada") == 1
+    assert said.get("zkbridge_terminal_last_seen_timestamp_seconds", device="principal") == 1_700_000_000
+    assert said.get("zkbridge_terminal_last_seen_timestamp_seconds", device="entrada") is None
+    up = {each.device: said.get("zkbridge_terminal_up", device=each.device) for each in TERMINALS}
+    assert up == {"principal": 1, "entrada": 0, "nueva": None}
+    books = [f"zkbridge_ledger_{name}" for name in ("bytes", "unfinished_requests", "owed_answers")]
+    assert [said.get(name) for name in books] == [4096, 3, 2]
+    assert said.get("zkbridge_ledger_oldest_unfinished_seconds") == 7.5
+    assert said.get("zkbridge_ledger_oldest_owed_seconds") == 90
+    assert not [name for name in later.names if "ledger" in name]
+
+
+def test_threads_that_count_at_once_lose_nothing(recorder):
+    def count():
+        for _ in range(500):
+            recorder.tell(Answered("principal", "ping", "pong", 0.1))
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        read(recorder)
+    for thread in threads:
+        thread.join()
+
+    assert read(recorder).total("zkbridge_requests_total", device="principal") == 2000
+
+
+def test_every_metric_of_the_catalogue_is_scraped_and_no_other(recorder):
+    recorder.tell(Answered("principal", "ping", "pong", 0.1))
+    recorder.tell(Known("principal", "ping"))
+    recorder.tell(Failed("principal", "device_timeout", final=True))
+    recorder.tell(Failed("principal", "device_timeout", final=False))
+    recorder.tell(SessionEnded("principal", 1.0, 1.0))
+
+    wanted = set()
+    for metric in (*EVENTS, *STATES):
+        ends = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
+        wanted |= {metric.name + end for end in ends}
+
+    assert {name for name in read(recorder).names if not name.startswith("process_")} == wanted
+    assert "process_resident_memory_bytes" in read(recorder).names

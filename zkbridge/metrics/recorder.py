@@ -1,0 +1,147 @@
+"""From what happens in the bridge, and how it stands, to what Prometheus reads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Container, Iterable, Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from zkbridge.events import Answered, Event, Failed, Known, SessionEnded
+from zkbridge.metrics import catalogue
+from zkbridge.metrics.catalogue import UNKNOWN_DEVICE, Metric
+from zkbridge.standing import Books, Standing, Terminal
+
+
+class Recorder:
+    """Counts what it is told (`tell`), and looks how the bridge stands whenever somebody reads its `registry`.
+
+    `devices` tells which devices are configured just now: no other becomes a label, and one that was removed is
+    forgotten. Of a request nothing but device, command and code is ever recorded.
+    """
+
+    def __init__(self, standing: Callable[[], Standing], devices: Callable[[], Container[str]]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # of theirs; twice the series, and nobody reads them
+        self.registry = CollectorRegistry()
+        self._devices = devices
+        self._counters = {
+            metric.name: Counter(metric.name, metric.text, metric.labels, registry=None)
+            for metric in catalogue.EVENTS
+            if metric.kind == "counter"
+        }
+        self._histograms = {
+            metric.name: Histogram(metric.name, metric.text, metric.labels, buckets=metric.buckets, registry=None)
+            for metric in catalogue.EVENTS
+            if metric.kind == "histogram"
+        }
+        recorded: dict[str, Counter | Histogram] = {**self._counters, **self._histograms}
+        self._of_devices = [recorded[metric.name] for metric in catalogue.EVENTS if "device" in metric.labels]
+        self._labelled: set[str] = set()
+        self._forgetting = threading.Lock()
+        ProcessCollector(registry=self.registry)
+        self.registry.register(_Counted(self))
+        self.registry.register(_Looked(standing))
+
+    def tell(self, event: Event) -> None:
+        """Count what has happened; any thread may call this."""
+        device = self._label(event.device)
+        match event:
+            case Answered(again=True) | Known():
+                self._counters[catalogue.COPIES.name].labels(device, event.command).inc()
+            case Answered():
+                self._counters[catalogue.REQUESTS.name].labels(device, event.command, event.code).inc()
+                if event.seconds is not None:
+                    self._histograms[catalogue.REQUEST_SECONDS.name].labels(event.command).observe(event.seconds)
+            case Failed():
+                kind = catalogue.FAILURES if event.final else catalogue.RETRIES
+                self._counters[kind.name].labels(device, event.code).inc()
+            case SessionEnded():
+                self._histograms[catalogue.SESSION_SECONDS.name].labels(device).observe(event.seconds)
+                if event.disabled_s is not None:
+                    self._histograms[catalogue.DISABLED_SECONDS.name].labels(device).observe(event.disabled_s)
+
+    def counted(self) -> Iterator[Family]:
+        """What was counted so far, less what concerns devices that are no more."""
+        self._forget_removed()
+        for metric in (*self._counters.values(), *self._histograms.values()):
+            yield from metric.collect()
+
+    def _label(self, device: str) -> str:
+        if device not in self._devices():
+            return UNKNOWN_DEVICE
+        self._labelled.add(device)
+        return device
+
+    def _forget_removed(self) -> None:
+        """Two who read at once must not both forget."""
+        with self._forgetting:
+            known = self._devices()
+            for device in [each for each in self._labelled.copy() if each not in known]:
+                self._labelled.discard(device)
+                for metric in self._of_devices:
+                    metric.remove_by_labels({"device": device})
+
+
+class _Counted(Collector):
+    """What a recorder has counted."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def collect(self) -> Iterable[Family]:
+        """Counters and histograms."""
+        return self._recorder.counted()
+
+
+class _Looked(Collector):
+    """How the bridge stands when somebody reads."""
+
+    def __init__(self, standing: Callable[[], Standing]) -> None:
+        self._standing = standing
+
+    def collect(self) -> Iterator[Family]:
+        """The bridge, its terminals and its ledger; what is not known just now is left out."""
+        standing = self._standing()
+        yield _family(catalogue.BUILD, ([standing.version], 1))
+        yield _family(catalogue.CONNECTED, ([], standing.connected))
+        yield _family(catalogue.RECONNECTS, ([], standing.reconnects))
+        yield _family(catalogue.DEAF, ([], len(standing.deaf_to)))
+        yield _family(catalogue.QUEUE_LIMIT, ([], standing.queue_limit))
+        yield from _terminals(standing.terminals)
+        if standing.books is not None:
+            yield from _books(standing.books)
+
+
+def _terminals(terminals: Iterable[Terminal]) -> Iterator[Family]:
+    terminals = tuple(terminals)
+    yield _family(catalogue.WAITING, *(([each.device], each.waiting) for each in terminals))
+    yield _family(catalogue.UP, *(([each.device], each.online) for each in terminals if each.online is not None))
+    yield _family(
+        catalogue.LAST_SEEN, *(([each.device], each.seen_at) for each in terminals if each.seen_at is not None)
+    )
+    yield _family(catalogue.OWES_ENABLE, *(([each.device], each.owes_enable) for each in terminals))
+
+
+def _books(books: Books) -> Iterator[Family]:
+    yield _family(catalogue.LEDGER_BYTES, ([], books.size))
+    yield _family(catalogue.UNFINISHED, ([], books.unfinished))
+    yield _family(catalogue.OLDEST_UNFINISHED, ([], books.oldest_unfinished_s))
+    yield _family(catalogue.OWED, ([], books.owed))
+    yield _family(catalogue.OLDEST_OWED, ([], books.oldest_owed_s))
+
+
+def _family(metric: Metric, *samples: tuple[list[str], float]) -> Family:
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = kind(metric.name, metric.text, labels=metric.labels)
+    for labels, value in samples:
+        family.add_metric(labels, float(value))
+    return family

@@ -1,0 +1,94 @@
+"""The address on which Prometheus reads: one thread that listens, and a short one for each reader."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import socketserver
+import threading
+from collections.abc import Iterable
+from typing import cast
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from zkbridge.config import Metrics as Settings
+from zkbridge.metrics import MetricsUnavailable
+
+log = logging.getLogger(__name__)
+
+#: A reader that says nothing for so long (seconds) is hung up on.
+SILENT_S = 10
+#: How soon the thread sees that it is to end; so often it wakes up.
+STOP_S = 0.5
+
+
+class MetricsServer:
+    """Listens from `start` to `stop`; `port` is the one in use. Raises MetricsUnavailable when made."""
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        try:
+            self._server = _listen(settings.host, settings.port or 0)
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            raise MetricsUnavailable(
+                f"metrics.port: {where} cannot be listened on: {error.strerror or error}"
+            ) from error
+        self._server.set_app(_guarded(make_wsgi_app(registry)))
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(STOP_S,), name="metrics", daemon=True)
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Listen no more. A reader that is being answered keeps nobody waiting: its thread is a daemon."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+
+class _Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Without asking DNS for our own name: that may take long, and nobody needs it."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = cast("tuple[str, int]", self.server_address[:2])
+        self.setup_environ()
+
+    def handle_error(self, _request: object, _client: object) -> None:
+        """A reader that hung up is nobody's concern."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = SILENT_S
+
+    def log_message(self, _line: str, *_facts: object) -> None:
+        """No line for each reading."""
+
+
+def _guarded(app: WSGIApplication) -> WSGIApplication:
+    """A fault is a line of our log; wsgiref would print its words to wherever standard error goes."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            return app(environ, start_response)
+        except Exception:  # whoever reads next must find us well
+            log.exception("the figures cannot be told")
+            start_response("500 Internal Server Error", [])
+            return []
+
+    return answer
+
+
+def _listen(host: str, port: int) -> _Server:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+
+    class Server(_Server):
+        address_family = family
+
+    return Server(cast("tuple[str, int]", address[:2]), _Handler)

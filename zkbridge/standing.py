@@ -1,0 +1,57 @@
+"""How the bridge stands at one moment, as values for whoever looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """One device: requests that wait, whether it answers (None: nobody has looked yet), and when it last did.
+
+    `seen_at` is in seconds since 1970. `owes_enable` says that it may still be disabled by us.
+    """
+
+    device: str
+    waiting: int
+    online: bool | None
+    seen_at: float | None
+    owes_enable: bool
+
+
+@dataclass(frozen=True)
+class Books:
+    """The ledger: its bytes on disk; rows that wait for a terminal and for the broker, and for how long the oldest."""
+
+    size: int
+    unfinished: int
+    oldest_unfinished_s: float
+    owed: int
+    oldest_owed_s: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The whole bridge. `deaf_to` are subscriptions that the broker granted and does not serve.
+
+    `books` is None while the ledger cannot be read.
+    """
+
+    version: str
+    uptime_s: float
+    connected: bool
+    reconnects: int
+    deaf_to: tuple[str, ...]
+    queue_limit: int
+    terminals: tuple[Terminal, ...]
+    books: Books | None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for any device."""
+        return sum(terminal.waiting for terminal in self.terminals)
+
+    @property
+    def offline(self) -> list[str]:
+        """Devices that did not answer when they were last asked."""
+        return [terminal.device for terminal in self.terminals if terminal.online is False]
