@@ -1,11 +1,13 @@
 """How log lines look: text for people, JSON for machines. Neither can show what nobody meant to say.
 
-A line is one line. Of an exception only its class and the places in the code are told: its own words may quote a
-payload. Beside the message JSON has fields of their own for what stands in it as `name=…`, and only for the names here.
+A line is one line. Of an exception only its class and the places in the code are told, for its own words may quote a
+payload; those of this package say what they were made to say. Beside the message JSON has fields of their own for what
+stands in it as `name=…`, and only for the names here.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -35,6 +37,10 @@ _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 class TextFormatter(logging.Formatter):
     """One line for people, and one for each exception."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines for a record."""
+        return super().format(_without_their_words(record))
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name for it
         """The line, without a break that somebody else has put into it."""
         return super().formatMessage(record).translate(_CONTROLS)
@@ -49,6 +55,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line for a record."""
+        record = _without_their_words(record)
         entry: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -79,9 +86,28 @@ def explain(error: BaseException | None) -> Iterator[tuple[str, list[str]]]:
     for _ in range(MOST_CAUSES):
         if error is None:
             return
-        words = f": {os.strerror(error.errno)}" if isinstance(error, OSError) and error.errno else ""
-        yield type(error).__name__ + words, [_place(frame) for frame in traceback.extract_tb(error.__traceback__)]
+        yield _class_of(error), [_place(frame) for frame in traceback.extract_tb(error.__traceback__)]
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _class_of(error: BaseException) -> str:
+    words = f": {os.strerror(error.errno)}" if isinstance(error, OSError) and error.errno else ""
+    return type(error).__name__ + words
+
+
+def _without_their_words(record: logging.LogRecord) -> logging.LogRecord:
+    """Of an exception that is a value in the line only our own ones speak; they are made for it."""
+    if not isinstance(record.args, tuple) or not any(isinstance(value, BaseException) for value in record.args):
+        return record
+    tamed = copy.copy(record)
+    tamed.args = tuple(
+        _class_of(value) if isinstance(value, BaseException) and not _is_ours(value) else value for value in record.args
+    )
+    return tamed
+
+
+def _is_ours(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _place(frame: traceback.FrameSummary) -> str:

@@ -65,7 +65,7 @@ def test_a_part_that_fails_heals_or_ends_the_daemon_and_every_request_is_answere
         request = site.user(request_id="r-1")
         caller.publish(site.topic(), request)
 
-        _as_systemd(site, lambda: site.heard(caller) and "broken on purpose" in site.daemon.log)
+        _as_systemd(site, lambda: site.heard(caller) and "RuntimeError" in site.daemon.log)
         # And it is well afterwards.
         second = site.user()
         caller.publish(site.topic(), second)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from zkbridge.config import Log
 from zkbridge.contract.errors import DeviceTimeout
+from zkbridge.ledger import LedgerUnavailable
 from zkbridge.logs import FIELDS, JsonFormatter, TextFormatter, explain, set_up
 
 SECRET = "hunter2"
@@ -132,6 +133,15 @@ def test_the_systems_own_errors_say_which():
     assert name == "ConnectionRefusedError: Connection refused"
     [(without, _)] = explain(OSError(SECRET))
     assert without == "OSError"
+
+
+def test_an_exception_that_is_a_value_in_a_line_speaks_only_if_it_is_ours():
+    ours = LedgerUnavailable("ledger.db: database or disk is full")
+
+    for line in (as_text, as_json):
+        said = str(line("%d messages could not be kept (%s, %s)", 2, ValueError(SECRET), ours))
+        assert SECRET not in said
+        assert "2 messages could not be kept (ValueError, ledger.db: database or disk is full)" in said
 
 
 def test_an_endless_chain_of_causes_ends():

@@ -119,6 +119,8 @@ class Conversation:
         unbroken = _now() < until
         if unbroken:
             self._disabled_at = began
+        elif began is not None:
+            self.disabled_s += until - began
         return unbroken
 
     def enable(self) -> None:
