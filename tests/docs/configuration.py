@@ -126,7 +126,7 @@ def _section(path: str, model: type[BaseModel], said: dict[str, str]) -> str:
     intro = [_first_line(model), *([_sentence(comment)] if comment and not comment.startswith("{") else [])]
     lines = [f"\n## {title}\n", "\n".join(intro if path else ["What has no section of its own."]) + "\n"]
     if rows:
-        lines += ["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""]
+        lines += ["| key | takes | meaning |", "|---|---|---|", *rows, ""]
     return "\n".join(lines)
 
 
@@ -140,7 +140,7 @@ def _row(path: str, name: str, field: FieldInfo | None, said: dict[str, str]) ->
     assert meaning, f"{place}: say in config.yaml what it is for"
     kind = "a path, or a credential's name" if field is None else _kind(field.annotation, field.metadata)
     default = "" if field is None else _default(place, field)
-    return f"| `{name}` | {kind} | {default} | {_cell(meaning)} |"
+    return f"| `{name}` | {'<br>'.join(filter(None, (kind, default)))} | {_cell(meaning)} |"
 
 
 def _kind(annotation: Any, metadata: list[Any]) -> str:
@@ -204,10 +204,10 @@ def _default(place: str, field: FieldInfo) -> str:
         return "**required**"
     value = field.get_default(call_default_factory=True)
     if place == "mqtt.port":
-        return "`1883`, with TLS `8883`"
+        return "default `1883`, with TLS `8883`"
     if isinstance(value, tuple) and len(value) > 3:
-        return f"`{value[0]}` to `{value[-1]}`, as in config.yaml"
-    return "" if value is None else f"`{_yaml(value)}`"
+        return f"default `{value[0]}` to `{value[-1]}`, as in config.yaml"
+    return "" if value is None else f"default `{_yaml(value)}`"
 
 
 def _yaml(value: Any) -> str:
