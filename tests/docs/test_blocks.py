@@ -37,6 +37,8 @@ UNMARKED = [block for _, block in EVERY if not block.kind]
 VOLATILE = {"request_id", "instance", "uptime_s", "device_time", "latency_ms", "clock_drift_s"}
 #: Keys of other programs and names in the code, which only look like keys.
 FOREIGN = {"ledger.finish", "mqtt.retained_message_store", "mqtt.subscription_ttl"}
+#: Of files, whose names look like keys too.
+ENDINGS = {"py", "md", "yaml", "json", "db", "key", "lock"}
 
 
 def of(*languages):
@@ -203,7 +205,7 @@ def test_what_is_named_in_a_sentence_exists(page):
             assert re.search(rf"^{target[1]}:", makefile, re.MULTILINE), span
         elif (key := re.match(r"([a-z_]+(?:\.[a-z_]+)+)(?::|$)", span)) and key[1] not in FOREIGN:
             first, *rest = key[1].split(".")
-            if first in Config.model_fields and rest[-1] not in ("py", "md", "yaml", "json", "db", "key"):
+            if first in Config.model_fields and rest[-1] not in ENDINGS:
                 assert is_key(first, rest), f"{page.name}: there is no key {key[1]}"
 
 
