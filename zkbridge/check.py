@@ -16,6 +16,7 @@ from zkbridge.mqtt import try_out
 from zkbridge.options import config_option
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.session import reach
+from zkbridge.vetting import vet
 
 #: Terminals that are dialled at once.
 AT_ONCE = 32
@@ -38,7 +39,7 @@ class Finding:
 def check(path: Path, connect: bool) -> None:
     """Check the configuration; exit 0 if all is well, 1 if something cannot be reached, 2 if the file is wrong."""
     try:
-        config = configuration.load(path)
+        config = vet(configuration.load(path))
     except ConfigError as error:
         for fault in error.faults:
             click.echo(str(fault), err=True)

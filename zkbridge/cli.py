@@ -75,9 +75,10 @@ def run(path: Path) -> None:
     """Run the daemon until it is told to stop; SIGHUP makes it read its file again."""
     from zkbridge import config as configuration  # noqa: PLC0415 - `--help` should not wait for it
     from zkbridge.logs import set_up  # noqa: PLC0415 - as above
+    from zkbridge.vetting import vet  # noqa: PLC0415 - as above
 
     try:
-        config = configuration.load(path)
+        config = vet(configuration.load(path))
     except configuration.ConfigError as error:
         for fault in error.faults:
             click.echo(str(fault), err=True)

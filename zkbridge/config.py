@@ -94,7 +94,16 @@ def _timezone(text: str) -> str:
 def _host(value: object) -> object:
     if not isinstance(value, str) or not value or re.search(r"[\s/@]", value):
         raise _rule(f"{value!r} is not a host name or address")
+    if ":" in value and not _is_ipv6(value):
+        raise _rule(f"{value!r} is not a host name or address; a port is a key of its own")
     return value
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:
@@ -285,10 +294,19 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
 
 def remarks(config: Config) -> list[Fault]:
     """What is allowed, and still worth a second look."""
+    found = []
+    if config.mqtt.password is not None and config.mqtt.username is None:
+        found.append(Fault("mqtt.username", "is empty, so the password is not sent"))
+    first: dict[tuple[str, int], str] = {}
+    for device in config.devices.values():
+        other = first.setdefault((device.host, device.port), device.id)
+        if other != device.id:
+            found.append(Fault(f"devices.{device.id}", f"has the address of {other}: they are the same terminal"))
     host, port = config.metrics.host, config.metrics.port
-    if port is None or _is_loopback(host):
-        return []
-    return [Fault("metrics.host", f"whoever reaches {host}:{port} may read device ids and figures, without a password")]
+    if port is not None and not _is_loopback(host):
+        rule = f"whoever reaches {host}:{port} may read device ids and figures, without a password"
+        found.append(Fault("metrics.host", rule))
+    return found
 
 
 def parse_yaml(text: str) -> Any:
@@ -333,6 +351,8 @@ def _yaml_fault(error: Exception) -> str:
     problem = getattr(error, "problem", None) or str(error)
     # Of a key that stands twice ruamel quotes both values, and they may be secrets.
     problem = re.sub(r" with value .*", "", problem, flags=re.DOTALL)
+    if "'\\t'" in problem:
+        problem += " (indent with spaces, not with tabs)"
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return where + " ".join(str(problem).split())
 
@@ -388,6 +408,8 @@ def _read_secrets(values: dict[str, Any], folder: Path, environment: Mapping[str
                 place[key] = _secret(key, _secret_path(str(name), folder, environment))
             except OSError as error:
                 faults.append(Fault(f"{path}.{file_key}", f"{name}: {error.strerror}"))
+            except UnicodeDecodeError:  # its words would quote the secret
+                faults.append(Fault(f"{path}.{file_key}", f"{name}: is not UTF-8 text"))
             except ValueError as error:
                 faults.append(Fault(f"{path}.{file_key}", f"{name}: {error}"))
     return faults
@@ -429,14 +451,22 @@ def _path(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location if not re.search(r"[\[(]|^literal|^constrained", str(part)))
 
 
+_MAPPING = "must be a mapping of keys and values"
+_SENTENCES = {
+    "missing": "is required",
+    "path_type": "must be a path",
+    "model_type": _MAPPING,
+    "dict_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+}
+
+
 def _sentence(detail: ErrorDetails) -> str:
     kind, facts = detail["type"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
+    if kind in _SENTENCES:
+        return _SENTENCES[kind]
+    if kind in ("extra_forbidden", "invalid_key"):
         return f"no such key{_guess(detail['loc'])}"
-    if kind == "missing":
-        return "is required"
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return "must be a mapping of keys and values"
     if kind == "literal_error":
         return f"must be {facts['expected']}"
     if kind == "too_short" and detail["loc"] == ("devices",):

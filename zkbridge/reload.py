@@ -11,6 +11,7 @@ from zkbridge import config as configuration
 from zkbridge.bridge import Bridge
 from zkbridge.config import ConfigError
 from zkbridge.notify import Notifier
+from zkbridge.vetting import vet
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Reloader:
 
     def _reload(self) -> bool:
         try:
-            changes = self._bridge.reload(configuration.load(self._path))
+            changes = self._bridge.reload(vet(configuration.load(self._path)))
         except ConfigError as error:
             for fault in error.faults:
                 log.error("%s refused: %s", self._path, fault)  # noqa: TRY400 - the sentence says it all

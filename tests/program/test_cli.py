@@ -49,6 +49,32 @@ def test_a_wrong_file_names_every_fault_and_exits_2(tmp_path, command):
     ]
 
 
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_name_that_leads_nowhere_stops_the_start(tmp_path, command):
+    (tmp_path / "config.yaml").write_text(
+        "devices: {p: {host: x}}\nmqtt: {tls: {ca_file: gone.pem}}\npolicy: {commands: [users/creat]}\n"
+    )
+
+    done = zk(command, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "mqtt.tls.ca_file: gone.pem: No such file or directory",
+        "policy.commands.0: there is no command 'users/creat' (did you mean users/create?)",
+    ]
+
+
+def test_check_says_what_is_allowed_and_worth_a_second_look(tmp_path):
+    (tmp_path / "config.yaml").write_text("devices: {p: {host: x}}\nmetrics: {host: 0.0.0.0, port: 9812}\n")
+
+    done = zk("check", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == [
+        "look twice: metrics.host: whoever reaches 0.0.0.0:9812 may read device ids and figures, without a password"
+    ]
+
+
 def test_the_example_configuration_is_right():
     done = zk("check", "--config", ROOT / "config.yaml")
 

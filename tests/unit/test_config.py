@@ -69,6 +69,10 @@ def test_the_example_shows_every_key_with_its_default():
         (MINIMAL + "session_budget: 0", "session_budget: must be greater than 0"),
         (MINIMAL + "session_budget: 2s", "session_budget: '2s' is not a number of seconds"),
         (MINIMAL + "language: fr", "language: must be 'es' or 'en'"),
+        (MINIMAL + "state_dir: 5", "state_dir: must be a path"),
+        (MINIMAL + "5: x", "5: no such key"),
+        (MINIMAL + "mqtt: {host: '10.0.0.1:1883'}", "'10.0.0.1:1883' is not a host name or address; a port is a key"),
+        (MINIMAL + "mqtt:\n\thost: x", "that cannot start any token (indent with spaces, not with tabs)"),
         (MINIMAL + "metrics: {port: 0}", "metrics.port: 0 is not a port (1 to 65535)"),
         (MINIMAL + "metrics: {port: '9812'}", "metrics.port: 9812 is not a port (1 to 65535)"),
         (MINIMAL + "metrics: {host: 'a b'}", "metrics.host: 'a b' is not a host name or address"),
@@ -205,3 +209,25 @@ def test_a_secret_that_stands_twice_is_not_quoted(tmp_path):
     assert len(said) == 1
     assert 'found duplicate key "password"' in said[0]
     assert "hunter" not in said[0]
+
+
+def test_a_secret_that_is_no_text_is_not_quoted(tmp_path):
+    (tmp_path / "pw").write_bytes(b"\xff\xfe")
+
+    assert faults(tmp_path, "mqtt: {username: u, password_file: pw}\n" + MINIMAL) == [
+        "mqtt.password_file: pw: is not UTF-8 text"
+    ]
+
+
+def test_what_is_allowed_and_odd_is_remarked_upon(tmp_path):
+    text = "mqtt: {password: x}\ndevices: {p: {host: a}, q: {host: a}, r: {host: a, port: 4371}}\n"
+
+    assert [str(fault) for fault in remarks(load(write(tmp_path, text), {}))] == [
+        "mqtt.username: is empty, so the password is not sent",
+        "devices.q: has the address of p: they are the same terminal",
+    ]
+
+
+@pytest.mark.parametrize("host", ["::1", "fe80::1%eth0", "192.168.1.201", "broker.local", "mosquitto"])
+def test_names_and_addresses_of_both_kinds_are_hosts(tmp_path, host):
+    assert load(write(tmp_path, f"devices: {{p: {{host: '{host}'}}}}"), {}).devices["p"].host == host

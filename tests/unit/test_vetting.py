@@ -1,0 +1,34 @@
+"""A configuration that names what is not there."""
+
+import pytest
+
+from zkbridge.config import Config, ConfigError
+from zkbridge.vetting import vet
+
+
+def config(**more):
+    return Config.model_validate({"devices": {"p": {"host": "a"}}, **more})
+
+
+def faults(checked):
+    with pytest.raises(ConfigError) as caught:
+        vet(checked)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_every_name_that_leads_nowhere_is_told(tmp_path):
+    (tmp_path / "ca.pem").write_text("")
+    tls = {"ca_file": tmp_path / "ca.pem", "cert_file": tmp_path / "gone.pem", "key_file": tmp_path}
+    commands = ["users/create", "users/creat", "x"]
+
+    assert faults(config(mqtt={"tls": tls}, policy={"commands": commands})) == [
+        f"mqtt.tls.cert_file: {tmp_path}/gone.pem: No such file or directory",
+        f"mqtt.tls.key_file: {tmp_path}: Is a directory",
+        "policy.commands.1: there is no command 'users/creat' (did you mean users/create?)",
+        "policy.commands.2: there is no command 'x'",
+    ]
+
+
+@pytest.mark.parametrize("more", [{}, {"mqtt": {"tls": {}}}, {"policy": {"commands": ["users/create", "ping"]}}])
+def test_what_is_there_is_no_fault(more):
+    assert vet(config(**more)) == config(**more)
