@@ -4,6 +4,7 @@ import pytest
 
 from tests.docs import configuration, errors
 from tests.docs.write import MADE
+from tests.project.tree import ROOT
 from zkbridge.asyncapi import Site, example_failures
 from zkbridge.config import parse_yaml
 
@@ -24,6 +25,11 @@ def test_every_code_says_what_the_caller_and_the_operator_do(code):
 
 def test_no_code_is_there_that_nobody_gets():
     assert set(errors.advice(errors.PAGE.read_text())) == set(example_failures(Site()))
+
+
+@pytest.mark.parametrize("code", example_failures(Site()))
+def test_the_contract_names_every_code(code):
+    assert f"`{code}`" in (ROOT / "docs" / "contract.md").read_text()
 
 
 def test_every_key_of_the_file_shown_has_a_row():
