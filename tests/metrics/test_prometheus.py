@@ -56,10 +56,19 @@ def prometheus(folder: Path, bridge_port: int):
         log=folder / "prometheus.log",
     )
     try:
-        wait_until(lambda: processes.accepts(port), timeout=PATIENCE_S, what="Prometheus to listen")
+        wait_until(lambda: is_ready(port), timeout=PATIENCE_S, what="Prometheus to be ready")
         yield port
     finally:
         processes.stop(process, timeout=60)
+
+
+def is_ready(port):
+    """It listens before it can answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=30) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def ask(port, path, **query):
