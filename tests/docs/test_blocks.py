@@ -21,8 +21,10 @@ import tomllib
 
 import jsonschema
 import pytest
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
+from tests.docs.configuration import sections
 from tests.docs.pages import ROOT, Block, blocks, pages, prose
 from tests.docs.stage import CALLERS, Stage, ends, lines, parse
 from zkbridge import config as configuration
@@ -209,6 +211,24 @@ def test_what_is_named_in_a_sentence_exists(page):
                 assert is_key(first, rest), f"{page.name}: there is no key {key[1]}"
 
 
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_key_with_a_value_in_a_sentence_is_one_that_some_part_of_the_file_takes(page):
+    for span in spans(page):
+        if found := re.fullmatch(r"(?:[a-z]+\.)*([a-z_]+): (\S+)", span):
+            models = [model for _, model in sections() if found[1] in model.model_fields]
+            assert not models or any(is_taken(model, *found.groups()) for model in models), f"{page.name}: {span}"
+
+
+def is_taken(model, key, text):
+    needed = {"devices": {"a": {"host": "b"}}} if model is Config else {"id": "a", "host": "b"}
+    needed = {name: value for name, value in needed.items() if name in model.model_fields}
+    try:
+        model.model_validate({**needed, key: parse_yaml(text)})
+    except ValidationError:
+        return False
+    return True
+
+
 def is_key(first, rest):
     model = Config.model_fields[first].annotation
     for name in rest:
@@ -253,3 +273,9 @@ def test_an_answer_that_differs_is_noticed():
     for other in ('{"a": 2, "request_id": "x"}', '{"request_id": "x", "a": 1}', '{"a": 1}'):
         with pytest.raises(AssertionError):
             compare(block("json", other), '{"a":1,"request_id":"y"}\n')
+
+
+def test_a_value_that_no_part_of_the_file_takes_is_noticed():
+    taken = [model for _, model in sections() if "record" in model.model_fields]
+
+    assert [is_taken(model, "record", text) for model in taken for text in ("72", "71")] == [True, False]
