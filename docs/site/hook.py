@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 OUTSIDE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE", "config.yaml", "examples/**/*")
 LINK = re.compile(r"(\]\()(?!\w+:|#)([^)\s#]+)")
 #: What the tests of the pages read is not for people.
-MARK = re.compile(r"^<!-- (?:not checked|checked by|the answer).*-->\n", re.MULTILINE)
+MARK = re.compile(r"^<!-- (?:not checked|checked by): .*-->\n", re.MULTILINE)
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -38,8 +38,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     def turned(link: re.Match[str]) -> str:
         return link[1] + _turned(link[2], here)
 
-    parts = FENCE.split(MARK.sub("", markdown))
-    parts[::2] = [LINK.sub(turned, part) for part in parts[::2]]
+    parts = FENCE.split(markdown)
+    parts[::2] = [LINK.sub(turned, MARK.sub("", part)) for part in parts[::2]]
     return "".join(parts)
 
 

@@ -39,24 +39,6 @@ def test_the_table_of_commands_is_the_registrys():
     assert rows == [f"| `{c.name}` | {yes(c.disables)} | {yes(c.repeatable)} |" for c in commands().values()]
 
 
-def test_every_link_leads_somewhere():
-    for name in (
-        "README.md",
-        "ARCHITECTURE.md",
-        "CHANGELOG.md",
-        *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
-    ):
-        page = ROOT / name
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{name} links to {target}"
-
-
-def test_every_make_target_it_names_exists():
-    makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-
-
 def test_every_promise_names_a_test_that_exists():
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "promises.md").read_text())
 
