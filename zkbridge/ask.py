@@ -18,6 +18,7 @@ from zkbridge.asyncapi import Json, request_fields, summary
 from zkbridge.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
 from zkbridge.config import Config, Mqtt
+from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import shown
 
 #: Exit codes; usage is click's own 2.
@@ -99,14 +100,14 @@ def _subcommand(name: str, command: Command) -> click.Command:
     )
     for field, schema in fields.items():
         made.params += _options(field, schema, required=command.params.model_fields[field].is_required())
-    made.params += [*connection_options(), *_own_options()]
+    made.params += [*connection_options(), *_own_options(command)]
     return made
 
 
-def _own_options() -> list[click.Parameter]:
-    said = "Seconds to wait for the answer."
+def _own_options(command: Command) -> list[click.Parameter]:
+    said = f"Seconds to wait for the answer.  [default: {WAIT_S:g}{', and the timeout' * command.attended}]"
     return [
-        click.Option(["--wait"], type=float, default=WAIT_S, show_default=True, help=said),
+        click.Option(["--wait"], type=float, help=said),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the reply as it came, for machines."),
     ]
 
@@ -157,7 +158,13 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     body.setdefault("request_id", f"cli-{secrets.token_hex(6)}")
     try:
         with Caller(settings) as caller:
-            answer = caller.ask(given["device"], command.name, body, timeout=given["wait"])
+            answer = caller.ask(
+                given["device"],
+                command.name,
+                body,
+                timeout=_patience(command, body, given["wait"]),
+                progress=_tell_step if command.attended else None,
+            )
     except (NoAnswer, KeyboardInterrupt) as error:
         # Who gives up waiting knows as little of what became of the request.
         why = str(error) or "no answer so far"
@@ -168,6 +175,16 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     else:
         _tell(answer)
     sys.exit(_exit_code(answer))
+
+
+def _patience(command: Command, body: Json, told: float | None) -> float:
+    """Seconds to wait for the answer; a person at the terminal has time of their own."""
+    if told is not None:
+        return told
+    try:
+        return WAIT_S + command.parse(body, strict=False).lasts_s()
+    except BridgeError:
+        return WAIT_S
 
 
 def _secret(field: str, path: Path | None, *, typed: bool) -> str | None:
@@ -188,6 +205,11 @@ def _exit_code(answer: Json) -> int:
         return DONE
     status = answer.get("status")
     return FAILED if not isinstance(status, int) or status >= 500 else REFUSED
+
+
+def _tell_step(step: Json) -> None:
+    """On standard error, for the answer alone is the output."""
+    click.echo(_plain(step.get("message")), err=True)
 
 
 def _tell(answer: Json) -> None:

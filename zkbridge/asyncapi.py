@@ -23,11 +23,14 @@ from zkbridge.contract import answers
 from zkbridge.contract.errors import (
     BridgeError,
     Busy,
+    EnrolmentError,
     Expired,
     FieldFault,
     Internal,
     InvalidField,
     MissingFields,
+    OutcomeUnknown,
+    TerminalError,
 )
 from zkbridge.contract.messages import Reply, failed, succeeded
 from zkbridge.contract.texts import TEXTS, Language, say
@@ -53,6 +56,7 @@ _FACTS: dict[str, object] = {
     "answer": 2001,
     "retry_after_s": 10,
     "waiting": 1000,
+    "finger_index": 6,
 }
 #: Errors of some commands only; all others can be the answer to any command.
 _ONLY: dict[str, str] = {
@@ -60,7 +64,8 @@ _ONLY: dict[str, str] = {
     "device_full": "users/create|users/enroll-finger",
     "user_not_found": "users/(update|delete|fingers|enroll-finger)",
     "finger_.*": "users/enroll-finger",
-    "enroll_.*": "users/enroll-finger",
+    "enroll_(?!not_found).*": "users/enroll-finger",
+    "enroll_not_found": "users/enroll-finger/cancel",
 }
 #: Errors of requests that were not read, so that their id is not known.
 _UNREAD = {"body_required", "payload_too_large"}
@@ -134,11 +139,26 @@ def example_success(command: Command, site: Site) -> Json:
     return _read(succeeded(body, code=command.code, request_id=_REQUEST_ID))
 
 
+def example_progress(command: Command, site: Site) -> list[Json]:
+    """What an attended command tells, step by step, to the example."""
+    steps = answers.STEPS.get(command.name, {})
+    return [
+        {
+            "message": say(f"{command.name}.{step}", site.language, **facts),
+            "step": step,
+            **facts,
+            "device_id": "principal",
+            "request_id": _REQUEST_ID,
+        }
+        for step, facts in steps.items()
+    ]
+
+
 def example_failures(site: Site, *, command: Command | None = None) -> dict[str, list[Json]]:
     """Every error by its code, each with an example of each of its sentences; of one command, or of all."""
     found: dict[str, list[Json]] = {}
     for kind in _error_classes():
-        if command is not None and not _can_answer(command, kind.code):
+        if command is not None and not _can_answer(command, kind):
             continue
         for error in _samples(kind, site):
             request_id = None if kind.code in _UNREAD else _REQUEST_ID
@@ -230,6 +250,15 @@ def _channels(site: Site) -> Json:
             "parameters": {"device": _device(site)},
             "tags": [{"name": "command"}],
         }
+        if (model := answers.PROGRESS.get(name)) is not None:
+            channels[camel(name, "progress")] = {
+                "address": topics.progress("{device}", name),
+                "title": f"{name}: the progress",
+                "description": _first_line(model),
+                "messages": _references([camel(name, "progress")]),
+                "parameters": {"device": _device(site)},
+                "tags": [{"name": "command"}],
+            }
     channels["availability"] = {
         "address": topics.availability("{device}"),
         "title": "availability",
@@ -274,6 +303,17 @@ def _operations(site: Site) -> Json:
                 "messages": [{"$ref": f"{reply}/messages/{message}"} for message in _replies(command, site)],
             },
         }
+        if (told := answers.PROGRESS.get(name)) is not None:
+            progress = camel(name, "progress")
+            operations[camel("publish", progress)] = {
+                "action": "send",
+                "channel": {"$ref": f"#/channels/{progress}"},
+                "title": f"{name}/progress",
+                "summary": _first_line(told),
+                "tags": [{"name": "command"}],
+                "bindings": {"mqtt": {"qos": 1, "retain": False, "bindingVersion": _MQTT}},
+                "messages": [{"$ref": f"#/channels/{progress}/messages/{progress}"}],
+            }
     for name, model in _STATES.items():
         retain = name not in _PASSING
         operations[camel("publish", name)] = {
@@ -357,6 +397,16 @@ def _messages(site: Site) -> Json:
         messages[success] = _reply_message(
             success, f"{name}: success", [example_success(command, site)], status=200, code=command.code
         )
+        if name in answers.PROGRESS:
+            progress = camel(name, "progress")
+            messages[progress] = {
+                "name": progress,
+                "title": f"{name}: the progress",
+                "payload": {"$ref": _SCHEMAS + progress},
+                "correlationId": _CORRELATION,
+                "bindings": {"mqtt": _BODY},
+                "examples": [{"name": each["step"], "payload": each} for each in example_progress(command, site)],
+            }
     for code, examples in example_failures(site).items():
         status = examples[0]["status"]
         messages[camel(code)] = _reply_message(camel(code), f"{status} {code}", examples, status=status, code=code)
@@ -430,6 +480,8 @@ def _schemas(site: Site) -> Json:
     for name, command in site.offered.items():
         schemas[camel(name, "request")] = _request_schema(command, schemas)
         schemas[camel(name, "success")] = _success_schema(command, site, schemas)
+        if (model := answers.PROGRESS.get(name)) is not None:
+            schemas[camel(name, "progress")] = _schema(model, schemas)
     for code, examples in example_failures(site).items():
         schemas[camel(code)] = _failure_schema(code, examples, schemas)
     for name, model in _STATES.items():
@@ -489,7 +541,8 @@ def _failure_schema(code: str, examples: list[Json], schemas: Json) -> Json:
     }
     more = [name for name in examples[0] if name not in properties and name not in _FLAGS]
     properties |= {name: known[name] for name in more}
-    return {"description": _first_line(kind), **_object(properties | _FLAGS, list(properties))}
+    rare = {"old_finger_lost": known["old_finger_lost"]} if issubclass(kind, EnrolmentError) else {}
+    return {"description": _first_line(kind), **_object(properties | rare | _FLAGS, list(properties))}
 
 
 def _object(properties: Json, required: list[str]) -> Json:
@@ -565,10 +618,13 @@ def _sample_error(kind: type[BridgeError], reason: str, key: str, site: Site) ->
     return kind(reason, **facts)
 
 
-def _can_answer(command: Command, code: str) -> bool:
-    if code == "missing_fields":
+def _can_answer(command: Command, kind: type[BridgeError]) -> bool:
+    code = kind.code
+    if kind is MissingFields:
         return any(each.is_required() for each in command.params.model_fields.values())
-    if code == "outcome_unknown":
+    if command.ends is not None and issubclass(kind, (TerminalError, OutcomeUnknown)):
+        return False
+    if kind is OutcomeUnknown:
         return not command.repeatable
     return all(re.fullmatch(who, command.name) for what, who in _ONLY.items() if re.fullmatch(what, code))
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 import zkbridge
 from zkbridge import config as configuration
@@ -360,6 +361,7 @@ class Bridge:
                 answered=self._note_answers,
                 available=self._note_availability,
                 owing=self._note_debt,
+                progress=self._tell_progress,
                 died=self.fail,
                 owes_enable=device.id in owing,
                 tell=self._tell,
@@ -441,6 +443,10 @@ class Bridge:
         """Answers are owed; soon after, nothing of what was asked may be left in the write-ahead log."""
         self._outbox.wake()
         self._upkeep.later("scrub", SCRUB_AFTER_S, self._ledger.scrub)
+
+    def _tell_progress(self, device: str, command: str, body: dict[str, Any]) -> None:
+        """It is of use only now: what the broker does not take at once is not kept for it."""
+        self._mqtt.publish(None, Publication(self._topics.progress(device, command), encode(body)))
 
     def _note_debt(self, device: str, tries: int) -> None:
         pause = min(DEBT_FIRST_S * 2 ** min(tries - 1, 10), DEBT_MOST_S)

@@ -6,6 +6,7 @@ import json
 import queue
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from zkbridge.config import Mqtt
@@ -25,17 +26,33 @@ class Caller(Guest):
         self._news: queue.Queue[Message | NoAnswer] = queue.Queue()
         self._bridge_offline = False
 
-    def ask(self, device: str, command: str, body: dict[str, Any], *, timeout: float = 90) -> dict[str, Any]:
-        """Publish a request and return its answer; a `request_id` is made up if the body has none. Raises NoAnswer."""
+    def ask(
+        self,
+        device: str,
+        command: str,
+        body: dict[str, Any],
+        *,
+        timeout: float = 90,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Publish a request and return its answer; a `request_id` is made up if the body has none. Raises NoAnswer.
+
+        `progress` hears what the command tells meanwhile; it is not listened for without.
+        """
         deadline = time.monotonic() + timeout
         token = secrets.token_bytes(8)
         body = {"request_id": f"call-{token.hex()}"} | body
         inbox = [self._inbox] if self.protocol == "5" else []
-        self.listen([self.topics.reply(device, command), *inbox, self.topics.state])
+        steps = [] if progress is None else [self.topics.progress(device, command)]
+        self.listen([self.topics.reply(device, command), *inbox, *steps, self.topics.state])
         self.publish(self.topics.command(device, command), encode(body), response_topic=self._inbox, correlation=token)
         while True:
             answer = self._next(deadline, timeout)
-            if self._is_ours(answer, token, body["request_id"]):
+            if answer.topic in steps:
+                step = _read(answer.payload)
+                if progress is not None and step.get("request_id") == body["request_id"]:
+                    progress(step)
+            elif self._is_ours(answer, token, body["request_id"]):
                 content: dict[str, Any] = json.loads(answer.payload)
                 return content
 
@@ -64,14 +81,16 @@ class Caller(Guest):
     def _is_ours(self, answer: Message, token: bytes, request_id: object) -> bool:
         if self.protocol == "5":
             return answer.correlation_data == token
-        try:
-            return parse_object(answer.payload).get("request_id") == request_id
-        except BridgeError:
-            return False
+        return bool(_read(answer.payload).get("request_id") == request_id)
 
 
 def _says_offline(payload: bytes) -> bool:
+    return bool(_read(payload).get("state") == "offline")
+
+
+def _read(payload: bytes) -> dict[str, Any]:
+    """What a message says; nothing if it is no object."""
     try:
-        return parse_object(payload).get("state") == "offline"
+        return parse_object(payload)
     except BridgeError:
-        return False
+        return {}

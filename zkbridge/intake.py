@@ -93,7 +93,7 @@ class Intake:
 
         def admit(draft: Draft) -> Reply | None:
             refusal = self._refusal(draft, new[draft.device])
-            if refusal is None:
+            if refusal is None and self._commands[draft.command].ends is None:
                 new[draft.device] += 1
             return refusal
 
@@ -234,7 +234,7 @@ class Intake:
         if self._stopping.is_set():
             return failed(Busy("stopping", retry_after_s=10), language, request_id=draft.request_id)
         waiting = self._waiting(draft.device) + new
-        if waiting < self._config.queue_limit:
+        if waiting < self._config.queue_limit or self._commands[draft.command].ends is not None:
             return None
         least, most = RETRY_AFTER_S
         pause = min(most, max(least, waiting // REQUESTS_PER_SECOND))

@@ -60,6 +60,8 @@ class Sightings:
             return self._see_device(device, body)
         if command in self._commands:
             return self._see_request(device, command, body, correlation=correlation, now=now)
+        if command.removesuffix("/progress") in self._commands:
+            return self._see_progress(device, command.removesuffix("/progress"), body)
         if "success" in body and "code" in body:
             return self._see_answer(device, command, body, correlation=correlation, now=now)
         return None
@@ -94,6 +96,10 @@ class Sightings:
         asked = Asked(now, shown(device), command, who, request_id, correlation)
         self.asked.append(asked)
         return f"→ {asked.what}{f' ({request_id})' if request_id else ''}"
+
+    def _see_progress(self, device: str, command: str, body: dict[str, Any]) -> str:
+        who = " ".join(filter(None, (shown(device), command, _word(body, "user_id"))))
+        return f"… {who}: {_word(body, 'message', 160)}"
 
     def _see_answer(
         self, device: str, command: str, body: dict[str, Any], *, correlation: bytes | None, now: float

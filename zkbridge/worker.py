@@ -9,11 +9,14 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from zkbridge.commands import Change, Command, Context, Params
+from zkbridge.commands import Change, Command, Context
+from zkbridge.commands.presence import Presence
 from zkbridge.config import Config, Device
 from zkbridge.contract.errors import (
     BridgeError,
@@ -28,9 +31,11 @@ from zkbridge.contract.errors import (
 )
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import TEXTS, say
+from zkbridge.endings import Endings
 from zkbridge.events import Answered, Failed, SessionEnded, Tell, nobody
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.retry import Interrupted, again
+from zkbridge.task import Task
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.session import Known, Session, enable, open_session, reach
 
@@ -50,29 +55,12 @@ DISK_PAUSE_S = 1.0
 Outcome = Reply | Change | None
 
 
-@dataclass(eq=False)
-class Task:
-    """A request in hand: what earlier attempts did for it, and its answer once that is known.
-
-    `arrived` is on the monotonic clock; None for one that an earlier run has left.
-    """
-
-    request: Request
-    command: Command
-    params: Params
-    asked: bool = False
-    tried: tuple[Any, ...] = ()
-    arrived: float | None = None
-    reply: Reply | None = None
-    replayed: bool = False
-    blamed: bool = False  # whether a fault of the bridge's own has hit it after it was asked
-
-
 @dataclass
 class _Visit:
     """What one session did: which keys it touched, and the answers that wait for its end."""
 
     disables: bool
+    attended: bool = False
     began: float = field(default_factory=time.monotonic)
     asked: int = 0
     touched: set[str] = field(default_factory=set)
@@ -84,8 +72,8 @@ class Worker:
     """The requests of one device. `submit` hands over; a thread runs while there is something to do.
 
     `answered` is called after replies were kept, `available` with None (the device answers) or a reason, `owing`
-    when the terminal may have been left disabled (and for how many conversations), `died` with what no request
-    could be blamed for, `tell` with what happens.
+    when the terminal may have been left disabled (and for how many conversations), `progress` with device, command
+    and what an attended command tells, `died` with what no request could be blamed for, `tell` with what happens.
     """
 
     def __init__(
@@ -98,6 +86,7 @@ class Worker:
         answered: Callable[[], None],
         available: Callable[[str, str | None], None],
         owing: Callable[[str, int], None],
+        progress: Callable[[str, str, dict[str, Any]], None],
         died: Callable[[BaseException], None],
         owes_enable: bool = False,
         tell: Tell = nobody,
@@ -110,18 +99,28 @@ class Worker:
         self._available = available
         self._owing = owing
         self._owing_for = 0
+        self._progress = progress
         self._died = died
         self._tell = tell
         self._owes_enable = owes_enable
         self._queue: deque[Request] = deque()
         self._arrived: dict[int, float] = {}
         self._in_hand: list[Task] = []
+        self._aside: list[Task] = []
+        self._endings = Endings(
+            device,
+            commands,
+            succeeded=self._succeeded,
+            failed=self._failed,
+            make=self._task,
+            reply_of=self._reply_of,
+        )
         self._visit_wanted = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._known = self._recall()
-        self._due: float | None = None
+        self._due: Deadline | None = None
 
     # -- handing over --------------------------------------------------------------------------------------------
 
@@ -131,8 +130,14 @@ class Worker:
         with self._lock:
             if not resumed:
                 self._arrived.update(dict.fromkeys((request.id for request in requests), time.monotonic()))
-            self._queue.extend(requests)
+            for request in requests:
+                if (ends := self._commands[request.command].ends) is None:
+                    self._queue.append(request)
+                else:
+                    self._aside += self._endings.begin(request, ends, self._in_hand, self._queue)
             self._wake()
+        with suppress(LedgerUnavailable):  # the thread tries again
+            self._answer_aside()
 
     def visit(self) -> None:
         """Find out whether the terminal answers, and enable it if that is owed, unless it is being talked to."""
@@ -153,11 +158,14 @@ class Worker:
     def overdue(self) -> bool:
         """Whether a request is held longer than its deadline and the closing of its session can take."""
         due = self._due
-        return due is not None and time.monotonic() > due + GRACE_S
+        return due is not None and time.monotonic() > due.at + GRACE_S
 
     def stop(self) -> None:
-        """Begin nothing new; what is in hand is finished or left for the next start."""
-        self._stop.set()
+        """Begin nothing new; what is in hand is finished or left for the next start, and no person waited for."""
+        with self._lock:
+            self._stop.set()
+            for task in self._in_hand:
+                task.presence.end(None)
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread; whether it has ended."""
@@ -167,7 +175,7 @@ class Worker:
         return thread is None or not thread.is_alive()
 
     def _wake(self) -> None:
-        if self._thread is None and not self._stop.is_set() and (self._queue or self._visit_wanted):
+        if self._thread is None and not self._stop.is_set() and (self._queue or self._visit_wanted or self._aside):
             self._thread = threading.Thread(target=self._run, name=f"terminal {self.device.id}", daemon=True)
             self._thread.start()
 
@@ -183,7 +191,7 @@ class Worker:
 
     def _has_work(self) -> bool:
         with self._lock:
-            if not self._stop.is_set() and (self._queue or self._in_hand or self._visit_wanted):
+            if not self._stop.is_set() and (self._queue or self._in_hand or self._visit_wanted or self._aside):
                 return True
             self._thread = None
             return False
@@ -192,10 +200,10 @@ class Worker:
         """One conversation, with its retries: everything that waits shares its end if it fails for good."""
         with self._lock:
             visiting, self._visit_wanted = self._visit_wanted and not self._queue and not self._in_hand, False
-        deadline = Deadline.after(self._config.retry.deadline)
-        self._due = deadline.at
+        self._due = Deadline.after(self._config.retry.deadline)
         try:
-            self._go(deadline, visiting=visiting)
+            self._answer_aside()
+            self._go(visiting=visiting)
         except Interrupted:
             self._in_hand.clear()  # the ledger has them; the next start goes on
         except LedgerUnavailable as failure:
@@ -209,23 +217,40 @@ class Worker:
         if self._owes_enable:
             self._owing(self.device.id, self._owing_for)
 
-    def _go(self, deadline: Deadline, *, visiting: bool) -> None:
+    def _go(self, *, visiting: bool) -> None:
         try:
             if visiting:
-                self._call_on(deadline)
+                self._call_on(self._deadline)
             else:
-                self._converse(deadline)
+                self._converse()
         except TerminalError as failure:
-            self._fail_all(failure, deadline)
+            self._fail_all(failure, self._deadline)
 
-    def _converse(self, deadline: Deadline) -> None:
+    def _converse(self) -> None:
         again(
-            lambda: self._session(deadline),
+            lambda: self._session(self._deadline),
             retry=self._config.retry,
             pause=self._stop.wait,
-            remaining=deadline.remaining,
+            remaining=lambda: self._deadline.remaining(),  # noqa: PLW0108 - it is another one after a person's time
             before_pause=self._tell_retry,
         )
+
+    @property
+    def _deadline(self) -> Deadline:
+        """That of the conversation: it moves on by the time that a person takes."""
+        return self._due or Deadline.after(self._config.retry.deadline)
+
+    @contextmanager
+    def _waiting_for_a_person(self, seconds: float) -> Iterator[None]:
+        """So many seconds at most, which count for no deadline: not the watchdog's, nor that of a new attempt."""
+        began, deadline = time.monotonic(), self._deadline
+        if seconds:
+            self._due = deadline.later(seconds + self.device.timeout)
+        try:
+            yield
+        finally:
+            if seconds:
+                self._due = deadline.later(time.monotonic() - began)
 
     def _call_on(self, deadline: Deadline) -> None:
         """A visit without a request: pay what is owed, or only see whether somebody is there."""
@@ -237,9 +262,10 @@ class Worker:
         self._available(self.device.id, None)
 
     def _session(self, deadline: Deadline) -> None:
-        disables = self._wants_disabled()
-        if disables is None:
+        first = self._first()
+        if first is None:
             return
+        disables = first.disables
         began, stood = time.monotonic(), False
         session = open_session(
             self.device,
@@ -253,11 +279,14 @@ class Worker:
             with session:
                 stood = True
                 self._available(self.device.id, None)
+                if self._owes_enable and not disables:
+                    with suppress(DeviceRejected):
+                        session.enable()
                 if disables:
                     if any(task.asked for task in self._in_hand):
                         session.refresh()  # some terminals show a written user only then
                     self._read_table(session)
-                visit = _Visit(disables)
+                visit = _Visit(disables, first.attended)
                 self._work(session, visit)
                 self._confirm(session, visit)
                 session.begin_to_enable()
@@ -273,16 +302,20 @@ class Worker:
         self._learn_from(session)
         self._finish_answered()
 
-    def _wants_disabled(self) -> bool | None:
-        """Whether what comes first must have people kept off; None where nothing waits.
+    def _first(self) -> Command | None:
+        """The command that comes first, which says how people and terminal are to be met; None where nothing waits.
 
         A session goes on only with requests that want the same. So the order stays, nobody is kept off because
-        somebody else reads, and the door is never asked of a terminal that is disabled.
+        somebody else reads, and the door is never asked of a terminal that is disabled. One that a person takes part
+        in is taken in hand here, alone: what was asked before it is not to wait for that person.
         """
         with self._lock:
             if self._in_hand:
-                return self._in_hand[0].command.disables
-            return self._commands[self._queue[0].command].disables if self._queue else None
+                return self._in_hand[0].command
+            if not self._queue:
+                return None
+            first = self._commands[self._queue[0].command]
+            return None if first.attended and not self._take(1) else first
 
     def _read_table(self, session: Session) -> None:
         """A table that cannot be read is everybody's refusal, not the first request's.
@@ -316,7 +349,7 @@ class Worker:
         passed_over: set[int] = set()
         while True:
             tasks = [task for task in self._in_hand if task.reply is None and task.request.id not in passed_over]
-            if not tasks and not self._stop.is_set():
+            if not tasks and not visit.attended and not self._stop.is_set():
                 tasks = self._take(ROUND, disables=visit.disables)
             if not tasks:
                 return
@@ -335,11 +368,16 @@ class Worker:
         with self._lock:
             requests: list[Request] = []
             while self._queue and len(requests) < most:
-                if disables not in (None, self._commands[self._queue[0].command].disables):
+                following = self._commands[self._queue[0].command]
+                if disables is not None and (following.attended or following.disables != disables):
                     break
                 requests.append(self._queue.popleft())
             tasks = [task for request in requests if (task := self._task(request)) is not None]
             self._in_hand.extend(tasks)
+            for task in tasks:
+                self._endings.meet(task)
+                if self._stop.is_set():
+                    task.presence.end(None)
         return tasks
 
     def _task(self, request: Request) -> Task | None:
@@ -356,7 +394,11 @@ class Worker:
             self._tell(Answered(request.device, request.command, reply.code, _age_s(request)))
             self._answered()
             return None
-        return Task(request, command, params, asked=bool(request.tried), tried=request.tried, arrived=arrived)
+        asked = bool(request.tried)
+        task = Task(request, command, params, asked=asked, tried=request.tried, arrived=arrived, begun=asked)
+        if command.attended:
+            task.presence = Presence(partial(self._tell_progress, task))
+        return task
 
     def _plan(self, session: Session, task: Task, visit: _Visit) -> Change | None:
         """The change to make; or None with the task's reply set, or without where it must wait for another session."""
@@ -369,7 +411,8 @@ class Worker:
         if task.params.key is not None and task.params.key in visit.touched:
             return None
         earlier = self._earlier_reply(task)
-        context = Context(self.device, task.asked or earlier is not None, task.tried, self._room(task))
+        asked_before = task.asked or earlier is not None
+        context = Context(self.device, asked_before, task.tried, self._room(task), task.presence)
         try:
             outcome = task.command.run(session, task.params, context)
         except (ConnectionFailure, DeviceAuthFailed):
@@ -402,11 +445,17 @@ class Worker:
             earlier = self._ledger.reply_of(task.request.suspect_of)
             task.replayed = earlier is not None
             return earlier or self._failed(task, OutcomeUnknown())
-        return self._failed(task, OutcomeUnknown()) if task.asked else None
+        return self._failed(task, OutcomeUnknown()) if task.asked and not task.command.attended else None
 
     def _room(self, task: Task) -> int:
         """What a reply may have of rows, next to its other keys."""
         return self._config.mqtt.max_reply - ENVELOPE_BYTES - len(encode(task.request.request_id))
+
+    def _reply_of(self, request: int) -> Reply | None:
+        """The stored reply of a request; None also where the disk does not say."""
+        with suppress(LedgerUnavailable):
+            return self._ledger.reply_of(request)
+        return None
 
     def _earlier_reply(self, task: Task) -> Reply | None:
         """The success of the request that this one may be a broker's replay of; what only reads is read again."""
@@ -417,6 +466,7 @@ class Worker:
 
     def _ask(self, session: Session, visit: _Visit, changes: list[tuple[Task, Change]]) -> bool:
         """Note the changes on disk, then make them; False when the session has had its time."""
+        changes = [(task, change) for task, change in changes if self._begins(task)]
         if not changes:
             return not self._is_spent(session, visit)
         if visit.disables and visit.count_before is None:
@@ -429,6 +479,12 @@ class Worker:
                 return False
             self._apply(visit, task, change)
         return not self._is_spent(session, visit)
+
+    def _begins(self, task: Task) -> bool:
+        """From here on the terminal may have been asked; False if the request was ended just now, and answered."""
+        with self._lock:
+            task.begun = not task.closed
+        return task.begun
 
     def _is_spent(self, session: Session, visit: _Visit) -> bool:
         """Whether the session has had its time: nobody is to be kept off, or kept waiting, for longer."""
@@ -443,9 +499,10 @@ class Worker:
         task.asked = True
         task.tried = (*task.tried, change.intent)
         try:
-            body = change.apply()
+            with self._waiting_for_a_person(task.params.lasts_s()):
+                body = change.apply()
         except (ConnectionFailure, DeviceAuthFailed):
-            if not task.command.repeatable:
+            if not task.command.repeatable and not task.command.attended:
                 task.reply = self._failed(task, OutcomeUnknown())
             raise
         except BridgeError as refusal:
@@ -492,26 +549,55 @@ class Worker:
             body = {"message": say(name, self._config.language, **(data if isinstance(data, dict) else {})), **body}
         return succeeded(body, code=task.command.code, request_id=task.request.request_id)
 
+    def _tell_progress(self, task: Task, step: str, **facts: Any) -> None:
+        """One step of a request's progress."""
+        name = task.command.name
+        message = say(f"{name}.{step}", self._config.language, **facts)
+        told = {"message": message, "step": step, **facts, "device_id": self.device.id}
+        request_id = task.request.request_id
+        self._progress(self.device.id, name, told if request_id is None else told | {"request_id": request_id})
+
     def _failed(self, task: Task, error: BridgeError) -> Reply:
         return failed(error, self._config.language, request_id=task.request.request_id)
 
     def _finish_answered(self) -> None:
         """Keep every answer that is known; keep trying, for an answer must not be lost to a full disk."""
-        answered = [task for task in self._in_hand if task.reply is not None]
+        with self._lock:
+            answered = [task for task in self._in_hand if task.reply is not None]
+            enders = [ender for task in answered for ender in self._endings.answer_with(task)]
         if not answered:
             return
-        finishes = [Finish(task.request.id, task.reply, task.replayed) for task in answered if task.reply is not None]
         while True:
             try:
-                self._ledger.finish(finishes, owed_by=self.device.id if self._owes_enable else None)
+                self._keep([*answered, *enders])
                 break
             except LedgerUnavailable as failure:
                 log.error("device=%s an answer cannot be kept yet: %s", self.device.id, failure)  # noqa: TRY400 - as above
                 if self._stop.wait(DISK_PAUSE_S):
                     self._in_hand.clear()  # the next start reads the terminal again
                     return
-        self._in_hand = [task for task in self._in_hand if task.reply is None]
-        for task in answered:
+        with self._lock:
+            self._in_hand = [task for task in self._in_hand if task.reply is None]
+
+    def _answer_aside(self) -> None:
+        """Keep the answers that need no terminal. Raises LedgerUnavailable; they are then still to be kept."""
+        with self._lock:
+            tasks, self._aside = self._aside, []
+        if not tasks:
+            return
+        try:
+            self._keep(tasks)
+        except LedgerUnavailable:
+            with self._lock:
+                self._aside += tasks
+                self._wake()
+            raise
+
+    def _keep(self, tasks: list[Task]) -> None:
+        """Keep the answers of tasks, all or none, and have them sent. Raises LedgerUnavailable."""
+        finishes = [Finish(task.request.id, task.reply, task.replayed) for task in tasks if task.reply is not None]
+        self._ledger.finish(finishes, owed_by=self.device.id if self._owes_enable else None)
+        for task in tasks:
             self._tell_answer(task)
         self._answered()
 
@@ -520,11 +606,12 @@ class Worker:
         if isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
             self._available(self.device.id, failure.sentence(self._config.language))
         self._tell(Failed(self.device.id, failure.code, final=True))
-        self._take(len(self._queue))
+        if not any(task.command.attended and task.asked for task in self._in_hand):
+            self._take(len(self._queue))  # but nobody shares the end of a person's time
         self._fail([task for task in self._in_hand if not task.asked], failure)
         self._finish_answered()
         self._settle(deadline)
-        self._fail(self._in_hand, failure)
+        self._fail(list(self._in_hand), failure)
         self._finish_answered()
 
     def _fail(self, tasks: list[Task], failure: TerminalError) -> None:

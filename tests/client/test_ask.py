@@ -344,6 +344,32 @@ def test_rows_are_a_table_and_facts_are_lines(bridge):
     assert re.search(r"^  latency_ms +[\d.]+$", pong.stdout, re.MULTILINE)
 
 
+def test_the_steps_of_an_enrolment_are_said_while_it_goes_on(bridge):
+    create("109", config=bridge.config)
+    bridge.principal.enrol([100, 0, 100, 100])
+
+    done = zk(
+        "users", "enroll-finger", "principal", "--user-id", "109", "--finger-index", "6", config=bridge.config
+    )  # fmt: skip - a command line
+
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "Huella registrada.")
+    assert done.stderr.splitlines() == [
+        "Modo enrolamiento activado. El usuario debe poner el dedo 3 veces.",
+        "Muestra 1 de 3 tomada.",
+        "La muestra no sirvió; el usuario debe poner el dedo otra vez.",
+        "Muestra 2 de 3 tomada.",
+        "Muestra 3 de 3 tomada.",
+    ]
+
+
+def test_a_person_at_the_terminal_is_waited_for_longer():
+    enroll = commands()["users/enroll-finger"]
+
+    assert ask._patience(enroll, {"user_id": "1", "finger_index": 6, "timeout": 300}, None) == ask.WAIT_S + 300
+    assert ask._patience(enroll, {"user_id": "1", "finger_index": 6, "timeout": 300}, 5) == 5
+    assert ask._patience(enroll, {"user_id": "1"}, None) == ask._patience(commands()["ping"], {}, None) == ask.WAIT_S
+
+
 def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys):
     rows = [{"user_id": "1", "name": "\x1b[2Jx"}, {"user_id": "23456", "name": "Ana"}]
     ask._tell({"success": True, "total": 2, "data": rows})

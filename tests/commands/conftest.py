@@ -54,3 +54,25 @@ def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe("zk/+/#")
             yield Site(caller, daemon, terminals, request.param)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request) -> str:
+    """Each kind of terminal, one after the other."""
+    return request.param
+
+
+@pytest.fixture
+def terminal(site, kind) -> SimulatedTerminal:
+    """Emptied, and with one user; whoever is asked for a finger gives a good one."""
+    terminal = site.terminals[kind]
+    terminal.switches.enrolment = "good"
+    for user in terminal.users():
+        terminal.delete_user(user.user_id)
+    terminal.add_user("700", "Ana", password="1234", card=77, group=3)
+    return terminal
+
+
+def said(site: Site, spanish: str, english: str) -> str:
+    """The sentence in the language of the site."""
+    return spanish if site.language == "es" else english

@@ -2,14 +2,40 @@
 
 import pytest
 
+from tests.commands.conftest import said
+from zkbridge.commands import commands
 from zkbridge.simulator import Command
 
 ODD_ID = [True, 1.5, [], {}, "  ", "", "a\x00b", "x" * 25]
 ODD_COUNT = [-1, True, 1.5, "x", "", [], {}, 2**32]
 ODD_TIME = ["", "yesterday", "2026-02-30", 20260101, True, [], "2026-01-01T00:00:00Z", "2026-01-01T00:00:00+01:00"]
 
+#: What each command needs for a request that is right, and those that need nothing.
+NEED = {
+    "users/create": {"user_id": "700", "name": "Ana"},
+    "users/update": {"user_id": "700", "card": 1},
+    "users/delete": {"user_id": "700"},
+    "users/fingers": {"user_id": "700"},
+    "users/enroll-finger": {"user_id": "700", "finger_index": 3},
+}
+NEEDLESS = (
+    "attendance/list",
+    "door/unlock",
+    "info",
+    "ping",
+    "time/get",
+    "time/sync",
+    "users/enroll-finger/cancel",
+    "users/list",
+)
+
 CASES = [
-    *[(command, "user_id", odd) for command in ("users/update", "users/delete", "users/fingers") for odd in ODD_ID],
+    *[(command, "user_id", odd) for command in NEED for odd in ODD_ID],
+    *[("users/enroll-finger", "finger_index", odd) for odd in [-1, 10, "x", "", True, 1.5, [], {}, "10"]],
+    *[("users/enroll-finger", "overwrite", odd) for odd in ["true", "", 1, 0, [], {}]],
+    *[("users/enroll-finger", "timeout", odd) for odd in [0, 301, -1, "x", "", True, 1.5, [], {}]],
+    *[("users/enroll-finger/cancel", "user_id", odd) for odd in ["", True, [], "a\x00b"]],
+    *[("users/enroll-finger/cancel", "finger_index", odd) for odd in [-1, 10, "x", True, [], {}]],
     *[("users/update", "name", odd) for odd in [True, [], {}, " ", "", "a\n", "ñ" * 13]],
     *[("users/update", "password", odd) for odd in [True, 1.5, [], "1\x00", "123456789"]],
     *[("users/update", "privilege", odd) for odd in [1, 13, "x", "", True, -14, []]],
@@ -25,7 +51,7 @@ CASES = [
     *[("attendance/list", field, odd) for field in ("since", "until") for odd in ODD_TIME],
     *[("time/sync", "time", odd) for odd in [*ODD_TIME, "2026-01-01", "1999-12-31T23:59:59", "2100-01-01T00:00:00"]],
     *[("users/list", "limit", 0), ("attendance/list", "user_id", {})],
-    *[(command, "nonsense", 1) for command in ("info", "ping", "time/get", "time/sync", "users/list", "door/unlock")],
+    *[(command, "nonsense", 1) for command in (*NEED, *NEEDLESS)],
 ]  # fmt: skip - a table
 
 
@@ -33,10 +59,8 @@ CASES = [
 def test_an_odd_field_is_refused_by_name(site, command, field, odd):
     terminal = site.terminals["big-tcp"]
     before = terminal.counts[Command.CONNECT]
-    body = {"user_id": "700", "card": 1} if command == "users/update" else {"user_id": "700"}
-    body = body if command in ("users/update", "users/delete", "users/fingers") else {}
 
-    answer = site.ask("big-tcp", command, {**body, field: odd})
+    answer = site.ask("big-tcp", command, {**NEED.get(command, {}), field: odd})
 
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
     assert field in {fault["field"] for fault in answer["errors"]}
@@ -57,6 +81,23 @@ def test_an_end_before_the_beginning_is_refused(site):
     assert [fault["field"] for fault in answer["errors"]] == ["until"]
 
 
-@pytest.mark.parametrize("command", ["users/delete", "users/update", "users/fingers"])
+def test_the_cases_know_every_command():
+    assert {*NEED, *NEEDLESS} == set(commands())
+
+
+def test_the_sentence_about_a_finger_is_that_of_the_rest_service(site):
+    answer = site.ask("big-tcp", "users/enroll-finger", {"user_id": "700", "finger_index": 10, "request_id": "f"})
+
+    assert answer == {
+        "success": False,
+        "error": said(site, "finger_index debe ser 0-9.", "finger_index must be 0-9."),
+        "status": 400,
+        "code": "invalid_field",
+        "errors": [{"field": "finger_index", "message": said(site, "debe ser 0-9", "must be 0-9")}],
+        "request_id": "f",
+    }
+
+
+@pytest.mark.parametrize("command", NEED)
 def test_an_empty_payload_is_no_request_where_a_field_is_required(site, command):
     assert site.ask("big-tcp", command)["code"] == "body_required"

@@ -5,31 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.commands.conftest import KINDS
+from tests.commands.conftest import said
 from zkbridge.simulator import Command
 from zkbridge.simulator.records import Punch
 from zkbridge.simulator.wire import encode_time
 
 USER = {"user_id": "700", "name": "Ana"}
-
-
-@pytest.fixture(params=KINDS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def terminal(site, kind):
-    """Emptied, and with one user."""
-    terminal = site.terminals[kind]
-    for user in terminal.users():
-        terminal.delete_user(user.user_id)
-    terminal.add_user("700", "Ana", password="1234", card=77, group=3)
-    return terminal
-
-
-def said(site, spanish, english):
-    return spanish if site.language == "es" else english
 
 
 def lima():

@@ -27,13 +27,15 @@ class Published:
 class FakeBroker:
     """Listens on a free port of the loopback interface; a context manager.
 
-    `connack` is the code that answers CONNECT, None closes the connection instead. `confirms` false withholds every
-    PUBACK. `acknowledged` holds the packet ids that the client acknowledged, one list for each connection.
+    `connack` is the code that answers CONNECT, None closes the connection instead; `session` says there that the
+    client's session was kept. `confirms` false withholds every PUBACK. `acknowledged` holds the packet ids that the
+    client acknowledged, one list for each connection.
     """
 
     def __init__(self, *, connack: int | None = 0, confirms: bool = True):
         self.connack = connack
         self.confirms = confirms
+        self.session = False
         self.published: list[Published] = []
         self.acknowledged: list[list[int]] = []
         self.subscribed: list[list[str]] = []
@@ -99,7 +101,7 @@ class FakeBroker:
             if kind == CONNECT:
                 if self.connack is None:
                     return
-                self._send(CONNACK, 0, bytes((0, self.connack)))
+                self._send(CONNACK, 0, bytes((self.session, self.connack)))
                 if self.connack:
                     return
                 self.acknowledged.append(acknowledged)

@@ -18,6 +18,8 @@ from zkbridge.contract.texts import shown
 MAX_CARD = 0xFFFFFFFF  # the card is a u32 in both record formats
 MAX_REQUEST_ID = 128
 MAX_COUNT = 0xFFFFFFFF
+MAX_FINGER_INDEX = 9
+MAX_ENROLMENT_S = 300
 USER, ADMINISTRATOR = 0, 14
 
 
@@ -127,6 +129,23 @@ def _door_seconds(value: object) -> int:
     return _count(value, least=1, most=60)
 
 
+def _enrolment_seconds(value: object) -> int:
+    return _count(value, least=1, most=MAX_ENROLMENT_S)
+
+
+def _finger_index(value: object) -> int:
+    number = _number(value, "finger_index")
+    if not 0 <= number <= MAX_FINGER_INDEX:
+        raise _broken("finger_index")
+    return number
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _broken("boolean")
+    return value
+
+
 def _local(value: object, rule: str) -> datetime:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
@@ -210,6 +229,22 @@ DoorSeconds = Annotated[
     BeforeValidator(_door_seconds),
     _described("For how long, 1 to 60; a numeric string counts.", "integer", "string", examples=[3]),
 ]
+FingerIndex = Annotated[
+    int,
+    BeforeValidator(_finger_index),
+    _described("The terminal's index, 0 to 9; a numeric string counts.", "integer", "string", examples=[6]),
+]
+EnrolmentSeconds = Annotated[
+    int,
+    BeforeValidator(_enrolment_seconds),
+    _described(
+        f"How long the person is waited for, 1 to {MAX_ENROLMENT_S}; a numeric string counts.",
+        "integer",
+        "string",
+        examples=[60],
+    ),
+]
+Flag = Annotated[bool, BeforeValidator(_boolean), _described("true or false.", "boolean", examples=[False])]
 LocalTime = Annotated[
     str,
     BeforeValidator(_local_time),

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zkbridge.commands.fields import Instant, RequestId, faults_of
+from zkbridge.commands.presence import Presence
 from zkbridge.config import Device, Policy
-from zkbridge.contract.errors import FieldFault, InvalidField, MissingFields
+from zkbridge.contract.errors import BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.terminal.session import Session
 from zkbridge.terminal.users import UserTable
 
@@ -44,6 +45,14 @@ class Params(BaseModel):
         """The seconds after its arrival for which the request is good; None: there is no such limit."""
         return None
 
+    def lasts_s(self) -> float:
+        """The seconds for which a person at the terminal is waited for; no deadline counts them."""
+        return 0.0
+
+    def ends(self, _other: Params) -> bool:
+        """Whether a request of the command that this one ends is meant."""
+        return True
+
     def stored(self) -> bytes:
         """What is asked, as the ledger keeps it; equal bytes mean the same request."""
         return self.model_dump_json(exclude={"request_id", "expires_at"}, round_trip=True).encode()
@@ -56,12 +65,14 @@ class Context:
     `asked_before`: an earlier attempt of this request may have changed the terminal already.
     `tried`: what those attempts meant to write, oldest first, as they said in `Change.intent`.
     `room`: how many bytes the rows of a list may take in the reply.
+    `presence`: the person at the terminal, for an attended command.
     """
 
     device: Device
     asked_before: bool = False
     tried: tuple[Any, ...] = ()
     room: int = 262_144
+    presence: Presence = field(default_factory=Presence)
 
 
 @dataclass(frozen=True)
@@ -85,10 +96,25 @@ Run = Callable[[Session, Any, Context], "dict[str, Any] | Change"]
 
 
 @dataclass(frozen=True)
+class Ends:
+    """What a command ends, without asking a terminal: a request of another command, which is answered with `error`.
+
+    `answer` makes the command's own answer from that request's parameters, or None where there was none to end.
+    """
+
+    command: str
+    error: type[BridgeError]
+    answer: Callable[[Any, Any, Context], dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Command:
     """One thing that can be asked. `run` answers at once with a reply's body, or plans a Change.
 
     `disables`: people are kept off the terminal meanwhile. `repeatable`: doing it twice does no harm.
+    `attended`: a person at the terminal takes part. It has a session to itself and tells its progress; once it was
+    asked, `run` finds out what became of it (`Context.asked_before`) and never begins again.
+    `ends`: it asks no terminal, but ends a request of another command.
     """
 
     name: str
@@ -97,6 +123,8 @@ class Command:
     run: Run
     disables: bool
     repeatable: bool
+    attended: bool = False
+    ends: Ends | None = None
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -124,17 +152,39 @@ _COMMANDS: dict[str, Command] = {}
 
 
 def command(
-    name: str, *, params: type[P], code: str, disables: bool, repeatable: bool
+    name: str, *, params: type[P], code: str, disables: bool, repeatable: bool, attended: bool = False
 ) -> Callable[[Callable[[Session, P, Context], dict[str, Any] | Change]], Run]:
-    """Declare a command; nothing has a default, so that whoever writes one says whether twice does harm."""
+    """Declare a command; whoever writes one says whether it keeps people off, and whether twice does harm."""
 
     def declare(run: Callable[[Session, P, Context], dict[str, Any] | Change]) -> Run:
-        if name in _COMMANDS and _COMMANDS[name].run.__module__ != run.__module__:
-            raise ValueError(f"two commands are named {name}: {_COMMANDS[name].run.__module__}, {run.__module__}")
-        _COMMANDS[name] = Command(name, code, params, run, disables, repeatable)
+        _declare(Command(name, code, params, run, disables, repeatable, attended=attended))
         return run
 
     return declare
+
+
+def ending(
+    name: str, *, of: str, error: type[BridgeError], params: type[P], code: str
+) -> Callable[[Callable[[Any, P, Context], dict[str, Any]]], Callable[[Any, P, Context], dict[str, Any]]]:
+    """Declare a command that ends a request of another one, which is then answered with `error`.
+
+    The function makes the answer: from the parameters of the request that was ended, or None where there was none.
+    """
+
+    def declare(answer: Callable[[Any, P, Context], dict[str, Any]]) -> Callable[[Any, P, Context], dict[str, Any]]:
+        # Not repeatable: brought twice by a broker it might end what has begun since.
+        ends = Ends(of, error, answer)
+        _declare(Command(name, code, params, answer, disables=False, repeatable=False, ends=ends))
+        return answer
+
+    return declare
+
+
+def _declare(made: Command) -> None:
+    known = _COMMANDS.get(made.name)
+    if known is not None and known.run.__module__ != made.run.__module__:
+        raise ValueError(f"two commands are named {made.name}: {known.run.__module__}, {made.run.__module__}")
+    _COMMANDS[made.name] = made
 
 
 def registered() -> dict[str, Command]:

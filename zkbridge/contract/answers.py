@@ -51,6 +51,32 @@ class _Finger(_Body):
     device_id: str = _like("principal")
 
 
+class _Enrolled(_Body):
+    user_id: str = _like("123")
+    finger_index: int = _like(6, ge=0, le=9)
+    finger_name: str = _like("Indice izquierdo")
+    device_id: str = _like("principal")
+
+
+class _Cancelled(_Body):
+    user_id: str = _like("123")
+    finger_index: int = _like(6, ge=0, le=9)
+    device_id: str = _like("principal")
+
+
+class EnrolmentProgress(_Body):
+    """How far an enrolment has come: once when the terminal asks for the finger, then once for each sample."""
+
+    message: str = _like("Modo enrolamiento activado. El usuario debe poner el dedo 3 veces.", "For people.")
+    step: Literal["ready", "good_sample", "bad_sample"]
+    user_id: str = _like("123")
+    finger_index: int = _like(6, ge=0, le=9)
+    samples: int = _like(0, "Good samples so far.", ge=0)
+    needed: int = _like(3, "Good samples that make a finger.", ge=1)
+    device_id: str = _like("principal")
+    request_id: str = Field(default="", description="The request's, if it had one.")
+
+
 class _Punch(_Body):
     user_id: str = _like("123")
     timestamp: str | None = _like("2030-01-31T08:00:00", "The terminal's local time; null where the log holds no date.")
@@ -100,12 +126,23 @@ DATA: dict[str, type[BaseModel] | list[type[BaseModel]]] = {
     "users/update": _User,
     "users/delete": _User,
     "users/fingers": [_Finger],
+    "users/enroll-finger": _Enrolled,
+    "users/enroll-finger/cancel": _Cancelled,
     "attendance/list": [_Punch],
     "info": _Machine,
     "ping": _Pong,
     "time/get": _Clock,
     "time/sync": _Clock,
     "door/unlock": _Door,
+}
+#: What an attended command tells while it goes on, by command, and the facts that fill the sentence of each step.
+PROGRESS: dict[str, type[BaseModel]] = {"users/enroll-finger": EnrolmentProgress}
+STEPS: dict[str, dict[str, dict[str, object]]] = {
+    "users/enroll-finger": {
+        "ready": {"user_id": "123", "finger_index": 6, "samples": 0, "needed": 3},
+        "good_sample": {"user_id": "123", "finger_index": 6, "samples": 1, "needed": 3},
+        "bad_sample": {"user_id": "123", "finger_index": 6, "samples": 1, "needed": 3},
+    },
 }
 #: Further keys of a success, beside `data`.
 COUNTS: dict[str, dict[str, str]] = {
@@ -131,6 +168,9 @@ class Failure(_Body):
     effect: Literal["none", "unknown"] = Field(description="Whether the terminal may have changed.")
     retry_after_s: int = Field(description="When to ask again, in seconds.")
     error_id: str = Field(description="Where the log says more.")
+    old_finger_lost: Literal[True] = Field(
+        description="Only if so: the finger that was to be replaced is gone, and there is no new one."
+    )
 
 
 class Availability(_Body):

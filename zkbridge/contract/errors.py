@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
-from zkbridge.contract.texts import Language, say
+from zkbridge.contract.texts import TEXTS, Language, say
 
 Effect = Literal["none", "unknown"]
 
@@ -72,6 +72,12 @@ class FieldFault:
         """The rule, as a sentence without the field's name."""
         return say(f"field.{self.rule}", language, **self.facts)
 
+    def sentence(self, language: Language) -> str:
+        """The field's name with the rule."""
+        if (whole := f"whole.{self.rule}") in TEXTS:
+            return say(whole, language, field=self.name, **self.facts)
+        return f"{self.name}: {self.message(language)}"
+
 
 class InvalidField(BridgeError):
     """One or more fields break a rule; all of them are told at once."""
@@ -84,7 +90,7 @@ class InvalidField(BridgeError):
 
     def sentence(self, language: Language) -> str:
         """Each field with its rule."""
-        return "; ".join(f"{fault.name}: {fault.message(language)}" for fault in self.faults)
+        return "; ".join(fault.sentence(language) for fault in self.faults)
 
     def details(self, language: Language) -> dict[str, Any]:
         """`errors`: a list of field and message."""
@@ -140,6 +146,71 @@ class OutcomeUnknown(BridgeError):
     def details(self, _language: Language) -> dict[str, Any]:
         """`retryable` and `effect`."""
         return {"retryable": False, "effect": "unknown"}
+
+
+class FingerExists(BridgeError):
+    """The user has this finger enrolled already, and nobody said that it may be replaced."""
+
+    status, code = 409, "finger_exists"
+
+
+class EnrolmentError(BridgeError):
+    """An enrolment did not come to its end; root of all the ways.
+
+    `old_finger_lost` is told where a finger was to be replaced, and the terminal holds neither the old nor a new one.
+    """
+
+    def __init__(self, reason: str = "", *, old_finger_lost: bool = False) -> None:
+        super().__init__(reason)
+        self.old_finger_lost = old_finger_lost
+
+    def sentence(self, language: Language) -> str:
+        """What went wrong, and what was lost by it."""
+        return super().sentence(language) + (say("old_finger_lost", language) if self.old_finger_lost else "")
+
+    def details(self, _language: Language) -> dict[str, Any]:
+        """`old_finger_lost`, where it was."""
+        return {"old_finger_lost": True} if self.old_finger_lost else {}
+
+
+class EnrollTimeout(EnrolmentError):
+    """Nobody put the finger on the sensor, or not often enough, in the time there was."""
+
+    status, code = 408, "enroll_timeout"
+
+
+class FingerDuplicate(EnrolmentError):
+    """The terminal knows this fingerprint already, as another finger or of another user."""
+
+    status, code = 409, "finger_duplicate"
+
+
+class EnrollCancelled(EnrolmentError):
+    """Somebody cancelled the enrolment."""
+
+    status, code = 410, "enroll_cancelled"
+
+
+class EnrollFailed(EnrolmentError):
+    """The samples were not good enough for the terminal: the person may try again."""
+
+    status, code = 422, "enroll_failed"
+
+
+class EnrollInterrupted(EnrolmentError):
+    """The bridge stopped, or lost the terminal, while the person was at it; it does not begin again by itself."""
+
+    code = "enroll_interrupted"
+
+    def details(self, language: Language) -> dict[str, Any]:
+        """`retryable`: whoever asks again should know whether the person is still there."""
+        return {"retryable": True} | super().details(language)
+
+
+class EnrollNotFound(BridgeError):
+    """There is no enrolment to cancel: none was asked for, or it has ended by itself."""
+
+    status, code = 404, "enroll_not_found"
 
 
 class PayloadTooLarge(BridgeError):
@@ -221,6 +292,6 @@ class DeviceRejected(TerminalError):
 
 
 class DeviceFull(TerminalError):
-    """The terminal has no room for one more user. Facts: host, port."""
+    """The terminal has no room for one more user, or finger. Facts: host, port."""
 
     code = "device_full"

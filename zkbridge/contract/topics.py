@@ -31,6 +31,10 @@ class Topics:
         """The default topic of a command's reply."""
         return f"{self.command(device, command)}/reply"
 
+    def progress(self, device: str, command: str) -> str:
+        """The topic that tells how far a command has come, for those that take a person's time."""
+        return f"{self.command(device, command)}/progress"
+
     def availability(self, device: str) -> str:
         """The retained topic that tells whether a device answers."""
         return f"{self.base}/{device}/availability"

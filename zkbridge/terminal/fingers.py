@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from zk.exception import ZKErrorResponse
 
-from zkbridge.contract.errors import DeviceRejected, TerminalError
+from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable, TerminalError
 from zkbridge.terminal.accounts import Accounts
 from zkbridge.terminal.codes import Code, Command, Event
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.tables import Unreadable, records_of
-from zkbridge.terminal.templates import Finger, parse_templates
+from zkbridge.terminal.templates import Finger, parse_templates, upload_of
 from zkbridge.terminal.users import User, is_number_id
 from zkbridge.terminal.waker import Waker
 from zkbridge.terminal.wire import Frame
@@ -25,8 +25,13 @@ _TEMPLATES = 2
 #: Above so many fingers on a terminal, asking for one person's ten is quicker than reading them all.
 _MANY = 100
 FINGERS = range(10)
+#: Bytes of an upload at once: what a datagram holds, and what pyzk sends.
+_UPLOAD_PIECE = 1024
+#: What pyzk says before its upload becomes users with fingers: the sizes of a head and of an entry.
+_UPLOAD_SIZES = struct.pack("<IHH", 12, 0, 8)
 #: Every event: some firmware sends those of an enrolment only to who has registered (zk-protocol `realtime.md`).
 _ALL_EVENTS = 0xFFFF
+_OF_ENROLMENTS = frozenset({Event.FINGER, Event.SAMPLE, Event.ENROLLED})
 _GOOD_SAMPLE = 100
 #: Results in the event that ends an enrolment, as pyzk 0.9 reads them; every other is a failure.
 _DUPLICATE, _TIMEOUT = 5, 6
@@ -72,7 +77,7 @@ class Fingers(Accounts):
             return []
         if count is None or count <= _MANY:
             return [finger for finger in self.templates() if finger.uid == uid]
-        found = ((index, self._template(uid, index)) for index in FINGERS)
+        found = ((index, self.template(uid, index)) for index in FINGERS)
         return [Finger(uid, index, _VALID, template) for index, template in found if template is not None]
 
     def templates(self) -> list[Finger]:
@@ -85,7 +90,43 @@ class Fingers(Accounts):
 
     def has_finger(self, uid: int, index: int) -> bool:
         """Whether the terminal holds this finger of this user."""
-        return self._template(uid, index) is not None
+        return self.template(uid, index) is not None
+
+    def finger(self, uid: int, index: int) -> Finger | None:
+        """One finger, from the table of all, for only there stands its flag; as a valid one where it is not shown."""
+        try:
+            return next((each for each in self.templates() if (each.uid, each.index) == (uid, index)), None)
+        except DeviceRejected:
+            template = self.template(uid, index)
+            return None if template is None else Finger(uid, index, _VALID, template)
+
+    def put_finger(self, user: User, finger: Finger) -> bool:
+        """Write a finger that was read before; whether the terminal holds it now.
+
+        By the SDK's way, which keeps the flag; where that has no effect, by pyzk's.
+        Sources: zk-protocol `data-user.md` (87), pyzk 0.9 `save_user_template` (110).
+        """
+        self._upload(finger.template)
+        self._client.request(Command.CHECKSUM_BUFFER)  # the SDK asks for it, and does not look at the answer
+        written = struct.pack("<HBBH", finger.uid, finger.index, finger.flag, len(finger.template))
+        self._client.request(Command.WRITE_TEMPLATE, written)
+        self._end_upload()
+        if self.has_finger(finger.uid, finger.index):
+            return True
+        self._upload(upload_of(finger, user.raw))
+        self._client.request(Command.SAVE_USERTEMPS, _UPLOAD_SIZES)
+        self._end_upload()
+        return self.has_finger(finger.uid, finger.index)
+
+    def _upload(self, buffer: bytes) -> None:
+        self._client.request(Command.FREE_DATA)
+        self._client.request(Command.PREPARE_DATA, struct.pack("<I", len(buffer)))
+        for at in range(0, len(buffer), _UPLOAD_PIECE):
+            self._client.request(Command.DATA, buffer[at : at + _UPLOAD_PIECE])
+
+    def _end_upload(self) -> None:
+        self._client.request(Command.FREE_DATA)
+        self._client.request(Command.REFRESHDATA)
 
     def delete_finger(self, user: User, index: int) -> bool:
         """Delete one finger; whether there was one.
@@ -101,11 +142,20 @@ class Fingers(Accounts):
             raise self._client.rejected("DELETE_USERTEMP")
         return answer.command == Code.OK
 
-    def enrol(self, user: User, index: int, *, timeout: float, waker: Waker) -> Iterator[Step]:
+    def enrol(
+        self,
+        user: User,
+        index: int,
+        *,
+        timeout: float,
+        waker: Waker,
+        is_old: Callable[[bytes], bool] = lambda _template: False,
+    ) -> Iterator[Step]:
         """Let a person enrol a finger at the terminal, which must be enabled; the last step is Ended.
 
-        Outlasts the session's deadline by `timeout` seconds at most; `waker` cancels. Source of the order of
-        requests: zk-protocol `realtime.md`. Raises DeviceRejected when the terminal will not begin.
+        Outlasts the session's deadline by `timeout` seconds at most; `waker` cancels. `is_old` knows the template
+        that may have been there before. Source of the order of requests: zk-protocol `realtime.md`. Raises
+        DeviceRejected when the terminal will not begin.
         """
         until = Deadline.after(timeout)
         self._client.deadline = until.later(self.device.timeout)
@@ -124,11 +174,11 @@ class Fingers(Accounts):
             else:
                 outcome = "cancelled" if waker.woken else "timeout"
         finally:
-            self._end_capture()
-        yield Ended(self._settled(user, index, outcome))
+            self.end_capture()
+        yield Ended(self._settled(user, index, outcome, is_old))
 
     def _begin(self, user: User, index: int) -> None:
-        self._client.events.clear()
+        self._set_aside([event for event in self._client.events if event.session not in _OF_ENROLMENTS])
         self._client.cancel_capture()
         self._client.request(Command.EVENT, struct.pack("<I", _ALL_EVENTS))  # refused or not, it is worth a try
         if self.device.transport == "udp" and is_number_id(user.user_id):  # pyzk chooses the form by the transport
@@ -139,13 +189,27 @@ class Fingers(Accounts):
         self._client.request(Command.STARTVERIFY)
 
     def _events_of_enrolment(self, until: Deadline, waker: Waker) -> Iterator[Frame]:
-        """Events, each acknowledged: a terminal sends the next only then. Ends when the time is over."""
-        while (event := self._client.event(until, waker)) is not None:
-            self._client.acknowledge()
-            yield event
+        """Events, each acknowledged: a terminal sends the next only then. Ends when the time is over.
 
-    def _end_capture(self) -> None:
-        """The terminal asks for no finger any more, and compares them again."""
+        What is not about the enrolment waits for whoever listens afterwards.
+        """
+        others: list[Frame] = []
+        try:
+            while (event := self._client.event(until, waker)) is not None:
+                self._client.acknowledge()
+                if event.session in _OF_ENROLMENTS:
+                    yield event
+                else:
+                    others.append(event)
+        finally:
+            self._set_aside([*others, *self._client.events])
+
+    def _set_aside(self, events: list[Frame]) -> None:
+        self._client.events.clear()
+        self._client.events.extend(events)
+
+    def end_capture(self) -> None:
+        """The terminal asks for no finger any more, and compares them again. Raises nothing."""
         if not self._client.usable:
             return
         self._client.deadline = Deadline.after(self.device.timeout)
@@ -154,19 +218,23 @@ class Fingers(Accounts):
             self._client.request(Command.EVENT, struct.pack("<I", 0))
             self._client.request(Command.STARTVERIFY)
 
-    def _settled(self, user: User, index: int, outcome: Outcome) -> Outcome:
-        """What the template store says: newer firmware enrols well and reports otherwise (fananimi/pyzk#30, #117)."""
-        if outcome in ("cancelled", "duplicate"):
-            return outcome
-        try:
-            stored = self.has_finger(user.uid, index)
-        except DeviceRejected:
-            return outcome  # it shows no single templates: its word must do
-        if stored:
-            return "stored"
-        return "failed" if outcome == "stored" else outcome
+    def _settled(self, user: User, index: int, outcome: Outcome, is_old: Callable[[bytes], bool]) -> Outcome:
+        """What the template store says: newer firmware enrols well and reports otherwise (fananimi/pyzk#30, #117).
 
-    def _template(self, uid: int, index: int) -> bytes | None:
+        And whoever cancels may come a moment too late. Raises ConnectionFailure also where the session is gone.
+        """
+        try:
+            template = self.template(user.uid, index)
+        except DeviceRejected:
+            if self._client.answer == Code.UNAUTH:  # it was restarted, and knows this session no more
+                self._client.hang_up()
+                raise DeviceUnreachable("reset", host=self.device.host, port=self.device.port) from None
+            return outcome  # it shows no single templates: its word must do
+        if template is None:
+            return "failed" if outcome == "stored" else outcome
+        return "stored" if outcome == "stored" or not is_old(template) else outcome
+
+    def template(self, uid: int, index: int) -> bytes | None:
         """One template, None where there is none: by pyzk's command, or the SDK's where that is unknown."""
         for command in (Command.READ_TEMPLATE, Command.USERTEMP_RRQ):
             try:

@@ -52,3 +52,10 @@ class Sizes:
         if self.users is not None and self.users_capacity:
             return self.users + added >= self.users_capacity
         return False
+
+    @property
+    def fingers_full(self) -> bool:
+        """Whether the terminal says that it has no room for one more finger."""
+        if self.fingers_free is not None and self.fingers_capacity:
+            return self.fingers_free <= 0
+        return self.fingers is not None and bool(self.fingers_capacity) and self.fingers >= (self.fingers_capacity or 0)

@@ -5,6 +5,7 @@ Source: adrobinoga/zk-protocol `data-user.md`, pyzk 0.9.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,11 @@ from zkbridge.terminal.tables import Unreadable
 
 #: Size of the whole entry, uid, finger, flag; the template follows.
 _ENTRY = struct.Struct("<HHBB")
+#: Lengths of the user part, the table and the templates; and an entry of that table: mark, uid, finger, place.
+_UPLOAD_HEAD = struct.Struct("<III")
+_UPLOAD_ENTRY = struct.Struct("<BHBI")
+_UPLOAD_MARK, _UPLOAD_FINGER = 2, 0x10
+_MARK_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,26 @@ class Finger:
     def valid(self) -> bool:
         """Whether the finger opens."""
         return self.flag != 0
+
+    def mark(self, salt: bytes) -> str:
+        """What tells this template from another without giving it away; `salt` is used for nothing else.
+
+        Some commands read a template with zero bytes after it, which do not count.
+        """
+        return mark(self.template, salt)
+
+
+def mark(template: bytes, salt: bytes) -> str:
+    """The mark of a template, as `Finger.mark`."""
+    return hashlib.blake2b(template.rstrip(b"\0"), key=salt, digest_size=_MARK_BYTES).hexdigest()
+
+
+def upload_of(finger: Finger, user_record: bytes) -> bytes:
+    """The buffer of pyzk's way to write a finger, which is written together with its user. Source: pyzk 0.9."""
+    person = bytes((_UPLOAD_MARK,)) + user_record
+    entry = _UPLOAD_ENTRY.pack(_UPLOAD_MARK, finger.uid, _UPLOAD_FINGER + finger.index, 0)
+    template = len(finger.template).to_bytes(2, "little") + finger.template
+    return _UPLOAD_HEAD.pack(len(person), len(entry), len(template)) + person + entry + template
 
 
 def parse_templates(records: bytes) -> list[Finger]:

@@ -1,0 +1,61 @@
+"""The person at a terminal, as an attended command meets them: told the progress, interrupted by others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from zkbridge.contract.errors import BridgeError
+from zkbridge.terminal.waker import Waker
+
+
+class Tell(Protocol):
+    """Publishes one step of a request's progress with what there is to know about it."""
+
+    def __call__(self, step: str, /, **facts: Any) -> None:
+        """`step` is one that the command has a sentence for, filled with the facts."""
+
+
+def _tell_nobody(_step: str, /, **_facts: Any) -> None:
+    """For commands without progress."""
+
+
+class Presence:
+    """One for each attended request, from the moment it is in hand until its answer.
+
+    `tell` publishes progress. `memory` outlasts a lost connection but not the daemon, and is never written anywhere.
+    `end` is for other threads; `reason` is then what they say, or None where the bridge itself stops.
+    """
+
+    def __init__(self, tell: Tell = _tell_nobody) -> None:
+        self.tell = tell
+        self.memory: dict[str, Any] = {}
+        self.ended = False
+        self.reason: type[BridgeError] | None = None
+        self._waker: Waker | None = None
+        self._lock = threading.Lock()
+
+    def end(self, reason: type[BridgeError] | None) -> None:
+        """Have the request end now; the first reason counts."""
+        with self._lock:
+            if self.ended:
+                return
+            self.ended, self.reason = True, reason
+            if self._waker is not None:
+                self._waker.wake()
+
+    @contextmanager
+    def waker(self) -> Iterator[Waker]:
+        """What ends a wait for the terminal as soon as `end` is called, or at once if it was."""
+        with Waker() as made:
+            with self._lock:
+                self._waker = made
+                if self.ended:
+                    made.wake()
+            try:
+                yield made
+            finally:
+                with self._lock:
+                    self._waker = None

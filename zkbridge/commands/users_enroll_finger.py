@@ -1,0 +1,192 @@
+"""users/enroll-finger: let a user put a finger on the terminal's sensor three times, and keep the fingerprint."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from zkbridge.commands.fields import EnrolmentSeconds, FingerIndex, Flag
+from zkbridge.commands.known_user import OneUser, find
+from zkbridge.commands.registry import Change, Context, command
+from zkbridge.contract.errors import (
+    BridgeError,
+    DeviceFull,
+    DeviceRejected,
+    EnrollFailed,
+    EnrollInterrupted,
+    EnrollTimeout,
+    EnrolmentError,
+    FingerDuplicate,
+    FingerExists,
+)
+from zkbridge.terminal.fingers import Ended, Outcome, Ready, Sample
+from zkbridge.terminal.session import Session
+from zkbridge.terminal.templates import Finger, mark
+from zkbridge.terminal.users import User
+
+#: Good samples that make a finger (zk-protocol `realtime.md`).
+NEEDED = 3
+#: The finger that is to be replaced, in the presence's memory.
+_OLD = "old finger"
+_SALT_BYTES = 16
+
+
+class Enroll(OneUser):
+    """Whose finger, which, and how long the person is waited for."""
+
+    finger_index: FingerIndex
+    overwrite: Flag = False
+    timeout: EnrolmentSeconds = 60
+
+    def lasts_s(self) -> float:
+        """The person's time."""
+        return float(self.timeout)
+
+
+@command("users/enroll-finger", params=Enroll, code="enrolled", disables=False, repeatable=False, attended=True)
+def enroll(session: Session, params: Enroll, context: Context) -> dict[str, Any] | Change:
+    """Plan the enrolment; or find out what became of one that was interrupted, which is not begun again."""
+    user = find(session, params.user_id)
+    if context.asked_before:
+        return _Enrolment(session, user, params, context, _Intent(**context.tried[-1])).look()
+    return _plan(session, user, params, context)
+
+
+@dataclass(frozen=True)
+class _Intent:
+    """What is noted on disk before the terminal is asked; `old` is the mark of the finger to be replaced."""
+
+    uid: int
+    salt: str
+    old: str | None
+
+    def is_old(self, template: bytes) -> bool:
+        """Whether this is the fingerprint that was there before."""
+        return self.old is not None and mark(template, bytes.fromhex(self.salt)) == self.old
+
+
+def _plan(session: Session, user: User, params: Enroll, context: Context) -> Change:
+    """Raises FingerExists, DeviceFull, DeviceRejected where the terminal does not show its fingers."""
+    old = None
+    if session.has_finger(user.uid, params.finger_index):
+        if not params.overwrite:
+            raise FingerExists(user_id=params.user_id, finger_index=params.finger_index)
+        old = session.finger(user.uid, params.finger_index)
+    elif session.sizes().fingers_full:
+        raise DeviceFull("fingers", host=context.device.host, port=context.device.port)
+    salt = secrets.token_bytes(_SALT_BYTES)
+    intent = _Intent(user.uid, salt.hex(), None if old is None else old.mark(salt))
+    context.presence.memory[_OLD] = old
+    enrolment = _Enrolment(session, user, params, context, intent)
+    return Change(intent=vars(intent), apply=enrolment.run)
+
+
+@dataclass(frozen=True)
+class _Enrolment:
+    """One enrolment. The finger to be replaced is out of the terminal for its time, and put back if no new one comes.
+
+    Documented terminals want it deleted before (zk-protocol `realtime.md`), and would call the same finger a
+    duplicate of itself.
+    """
+
+    session: Session
+    user: User
+    params: Enroll
+    context: Context
+    intent: _Intent
+
+    def run(self) -> dict[str, Any]:
+        """See it through. Raises what the caller is told instead; a lost connection is for `look`."""
+        if self.context.presence.ended:
+            raise self._interrupted("stopping")
+        if self.intent.old is not None:
+            self.session.delete_finger(self.user, self.params.finger_index)
+        try:
+            outcome = self._watch()
+        except DeviceRejected:
+            if not self._put_back():
+                raise EnrollFailed(old_finger_lost=True) from None
+            if self.intent.old is None and self._is_there():  # somebody was quicker, at the keypad
+                raise FingerExists(user_id=self.params.user_id, finger_index=self.params.finger_index) from None
+            raise
+        if outcome == "stored":
+            return self._body()
+        raise self._failure(outcome)
+
+    def look(self) -> dict[str, Any]:
+        """What became of it, as the template store says. Raises EnrollInterrupted, or what ended it."""
+        self.session.end_capture()
+        template = self.session.template(self.user.uid, self.params.finger_index)
+        if template is not None and not self.intent.is_old(template):
+            return self._body()
+        raise self._interrupted("connection", lost=not self._put_back())
+
+    def _watch(self) -> Outcome:
+        samples = 0
+        outcome: Outcome = "failed"
+        with self.context.presence.waker() as waker:
+            for step in self.session.enrol(
+                self.user,
+                self.params.finger_index,
+                timeout=self.params.timeout,
+                waker=waker,
+                is_old=self.intent.is_old,
+            ):
+                if isinstance(step, Ready):
+                    self._tell("ready", 0)
+                elif isinstance(step, Sample):
+                    samples += step.good
+                    self._tell("good_sample" if step.good else "bad_sample", samples)
+                elif isinstance(step, Ended):
+                    outcome = step.outcome
+        return outcome
+
+    def _tell(self, step: str, samples: int) -> None:
+        self.context.presence.tell(
+            step,
+            user_id=self.params.user_id,
+            finger_index=self.params.finger_index,
+            samples=samples,
+            needed=NEEDED,
+        )
+
+    def _failure(self, outcome: Outcome) -> BridgeError:
+        lost = not self._put_back()
+        if outcome == "cancelled":
+            return self._interrupted("stopping", lost=lost)
+        return _FAILURES[outcome](old_finger_lost=lost)
+
+    def _interrupted(self, reason: str, *, lost: bool = False) -> BridgeError:
+        """What whoever ended it wants told; nobody did, the bridge stopped or lost the terminal."""
+        told = self.context.presence.reason
+        return EnrollInterrupted(reason, old_finger_lost=lost) if told is None else told(old_finger_lost=lost)
+
+    def _put_back(self) -> bool:
+        """Whether the terminal holds what it held before: the old finger, if there was one."""
+        if self.intent.old is None or self._is_there():
+            return True
+        old: Finger | None = self.context.presence.memory.get(_OLD)
+        return old is not None and self.session.put_finger(self.user, old)
+
+    def _is_there(self) -> bool:
+        return self.session.has_finger(self.user.uid, self.params.finger_index)
+
+    def _body(self) -> dict[str, Any]:
+        index = self.params.finger_index
+        return {
+            "data": {
+                "user_id": self.params.user_id,
+                "finger_index": index,
+                "finger_name": self.context.device.finger_names[index],
+                "device_id": self.context.device.id,
+            }
+        }
+
+
+_FAILURES: dict[Outcome, Callable[..., EnrolmentError]] = {
+    "timeout": EnrollTimeout,
+    "duplicate": FingerDuplicate,
+    "failed": EnrollFailed,
+}

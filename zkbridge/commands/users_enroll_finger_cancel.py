@@ -1,0 +1,35 @@
+"""users/enroll-finger/cancel: end an enrolment at once, whether a person is at it or it still waits its turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zkbridge.commands.fields import FingerIndex, UserId
+from zkbridge.commands.registry import Context, Params, ending
+from zkbridge.commands.users_enroll_finger import Enroll
+from zkbridge.contract.errors import EnrollCancelled, EnrollNotFound
+
+
+class Cancel(Params):
+    """Which enrolment, if there are several: that of a user, of a finger; without either, the next to end."""
+
+    user_id: UserId | None = None
+    finger_index: FingerIndex | None = None
+
+    def ends(self, other: Params) -> bool:
+        """Whether it is the one that is meant."""
+        return (
+            isinstance(other, Enroll)
+            and self.user_id in (None, other.user_id)
+            and self.finger_index in (None, other.finger_index)
+        )
+
+
+@ending("users/enroll-finger/cancel", of="users/enroll-finger", error=EnrollCancelled, params=Cancel, code="cancelled")
+def cancel(ended: Enroll | None, _params: Cancel, context: Context) -> dict[str, Any]:
+    """Tell which enrolment was ended. Raises EnrollNotFound."""
+    if ended is None:
+        raise EnrollNotFound(device=context.device.id)
+    return {
+        "data": {"user_id": ended.user_id, "finger_index": ended.finger_index, "device_id": context.device.id},
+    }
