@@ -5,7 +5,7 @@ import logging
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zkbridge.config import Log
@@ -14,6 +14,8 @@ from zkbridge.ledger import LedgerUnavailable
 from zkbridge.logs import FIELDS, JsonFormatter, TextFormatter, explain, set_up
 
 SECRET = "hunter2"
+#: A slow machine is no fault of a formatter.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def record(message, *args, exc_info=None):
@@ -71,6 +73,7 @@ def test_a_value_that_is_no_plain_one_becomes_no_field():
     assert "device" not in as_json("device=%s", b"bytes")
 
 
+@PATIENT
 @given(st.text(), st.text(), st.integers())
 def test_whatever_stands_in_a_line_it_is_one_line(device, other, number):
     said = as_json("kept request=%d device=%s and %s", number, device, other)
@@ -81,6 +84,7 @@ def test_whatever_stands_in_a_line_it_is_one_line(device, other, number):
     assert not [sign for sign in text if ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0]
 
 
+@PATIENT
 @given(st.text(min_size=6))
 def test_an_exception_keeps_its_words(words):
     words = f"<{words}>"
