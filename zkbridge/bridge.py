@@ -44,6 +44,8 @@ SCRUB_AFTER_S = 1.0
 LEAVING_S = 0.2
 #: Seconds for what is owed to reach the broker when the bridge stops.
 FAREWELL_S = 5.0
+#: And for the last word, whatever came before.
+GOODBYE_S = 2.0
 #: The first look at the terminals is spread over this many seconds for each hundred of them.
 SPREAD_PER_HUNDRED_S = 2.0
 #: A terminal that is owed an enable is visited again after this many seconds, doubling up to the most.
@@ -161,13 +163,17 @@ class Bridge:
         for worker in self._workers.values():
             if not worker.join(max(0.1, patience - time.monotonic())):
                 log.warning("device=%s is still being talked to; the next start goes on", worker.device.id)
-        if self._mqtt.is_connected:
-            self._outbox.drain(FAREWELL_S)
-            self._mqtt.publish(None, self._state("offline"))
-            self._mqtt.flush(FAREWELL_S)
-        self._mqtt.stop(FAREWELL_S)
+        self._say_goodbye(time.monotonic() + FAREWELL_S)
+        self._mqtt.stop(GOODBYE_S)
         self._outbox.stop()
         self._ledger.close()
+
+    def _say_goodbye(self, until: float) -> None:
+        """A broker that has stopped listening holds up the end once, not for every word."""
+        if self._mqtt.is_connected:
+            self._outbox.drain(max(0.0, until - time.monotonic()))
+            self._mqtt.publish(None, self._state("offline"))
+            self._mqtt.flush(max(GOODBYE_S, until - time.monotonic()))
 
     def is_well(self) -> bool:
         """Whether every part shows signs of life: what systemd's watchdog is told by."""

@@ -16,7 +16,7 @@ import click
 
 import zkbridge
 from zkbridge.options import config_option
-from zkbridge.signals import when_asked_to_stop
+from zkbridge.signals import when_signalled
 
 if TYPE_CHECKING:
     from zkbridge.bridge import Bridge
@@ -104,8 +104,8 @@ def _serve(config: Config, path: Path) -> int:
 
     notifier = Notifier()
     reloader = Reloader(path, bridge, notifier)
-    when_asked_to_stop(bridge.ended.set)
-    signal.signal(signal.SIGHUP, lambda _number, _frame: reloader.ask())
+    end = bridge.ended.set
+    when_signalled({signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: reloader.ask})
     if not _started(bridge):
         return FAILED
     notifier.ready(bridge.status())

@@ -35,7 +35,7 @@ class Reloader:
         self._thread.start()
 
     def ask(self) -> None:
-        """Reload soon. A signal handler may call this: a SimpleQueue takes it even while the same thread uses it."""
+        """Reload soon."""
         self._asks.put(True)
 
     def stop(self) -> None:

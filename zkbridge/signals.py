@@ -1,25 +1,36 @@
-"""SIGTERM and Ctrl-C, without the locks that a signal handler must not touch."""
+"""SIGTERM, Ctrl-C and their like, without the locks that a signal handler must not touch."""
 
 from __future__ import annotations
 
 import signal
+import socket
 import threading
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import Callable, Mapping
 
 
-def when_asked_to_stop(act: Callable[[], None]) -> None:
-    """Call `act` once, in a thread of its own, when SIGTERM or SIGINT comes.
+def when_asked_to_stop(act: Callable[[], object]) -> None:
+    """Call `act`, in a thread of its own, when SIGTERM or SIGINT comes. From the main thread, once."""
+    when_signalled({signal.SIGTERM: act, signal.SIGINT: act})
 
-    A handler runs in the middle of whatever the main thread does: setting the very Event that is being waited for
-    could wait for ever for the Event's own lock. A SimpleQueue takes what a handler puts into it at any moment.
+
+def when_signalled(acts: Mapping[signal.Signals, Callable[[], object]]) -> None:
+    """Call what belongs to a signal, in a thread of its own, when it comes. From the main thread, once.
+
+    A handler written in Python runs only when the main thread comes back to Python: one that is just about to wait
+    for a lock never does, and one that does would set the very Event that it was interrupted in waiting for. What is
+    written to a socket at the moment of the signal, in whatever thread, wakes whoever reads it.
     """
-    asks: SimpleQueue[int] = SimpleQueue()
+    heard, told = socket.socketpair()
+    told.setblocking(False)
 
-    def wait() -> None:
-        asks.get()
-        act()
+    def listen() -> None:
+        with heard, told:
+            while True:
+                for number in heard.recv(64):
+                    if act := acts.get(signal.Signals(number)):
+                        act()
 
-    threading.Thread(target=wait, name="signals", daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _frame: asks.put(number))
+    threading.Thread(target=listen, name="signals", daemon=True).start()
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    for number in acts:
+        signal.signal(number, lambda _number, _frame: None)

@@ -252,13 +252,18 @@ class Worker:
             if seconds:
                 self._due = deadline.later(time.monotonic() - began)
 
+    def _stay(self) -> None:
+        """Raise Interrupted when the bridge stops: nothing is in hand yet that another start could not do as well."""
+        if self._stop.is_set():
+            raise Interrupted
+
     def _call_on(self, deadline: Deadline) -> None:
         """A visit without a request: pay what is owed, or only see whether somebody is there."""
         if self._owes_enable:
-            enable(self.device, deadline=deadline, lock_dir=self._config.lock_dir)
+            enable(self.device, deadline=deadline, lock_dir=self._config.lock_dir, waiting=self._stay)
             self._settle_debt()
         else:
-            reach(self.device, deadline=deadline, lock_dir=self._config.lock_dir)
+            reach(self.device, deadline=deadline, lock_dir=self._config.lock_dir, waiting=self._stay)
         self._available(self.device.id, None)
 
     def _session(self, deadline: Deadline) -> None:
@@ -274,6 +279,7 @@ class Worker:
             # Long enough for the session and one answer that is late; should we die, people wait no longer.
             disable_for=math.ceil(self._config.session_budget + self.device.timeout) if disables else None,
             lock_dir=self._config.lock_dir,
+            waiting=self._stay,
         )
         try:
             with session:
@@ -633,10 +639,14 @@ class Worker:
         for counted in (True, False):
             if not self._unsettled():
                 return
-            if self._stop.is_set():
-                raise Interrupted
+            self._stay()
             session = open_session(
-                self.device, deadline=deadline, known=self._known, disable_for=None, lock_dir=self._config.lock_dir
+                self.device,
+                deadline=deadline,
+                known=self._known,
+                disable_for=None,
+                lock_dir=self._config.lock_dir,
+                waiting=self._stay,
             )
             try:
                 with session:

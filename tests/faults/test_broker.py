@@ -78,6 +78,20 @@ def test_a_broker_that_hangs_for_a_while_gets_the_answer_when_it_goes_on(tmp_pat
         site.check(request)
 
 
+def test_a_broker_that_is_slow_in_everything_hears_each_answer_once(tmp_path):
+    with FakeBroker(slow_s=0.3) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        site.daemon.start()
+        requests = [site.user() for _ in range(3)]
+        for mid, request in enumerate(requests, 1):
+            broker.deliver(site.topic(), json.dumps(request).encode(), mid=mid)
+
+        answers = _answers(broker, site, 3)
+
+        assert [answer["data"]["user_id"] for answer in answers] == [request["user_id"] for request in requests]
+        assert broker.connections == 1
+        site.check(*requests)
+
+
 def test_a_broker_that_refuses_the_login_is_named_and_tried_again(tmp_path, broker):
     broker.users = {"bridge": "right"}
     broker.restart()

@@ -2,14 +2,18 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.faults.frames import FRAMES, FrameOf
-from tests.faults.site import Break, Site, freeze, new_site, thaw
+from tests.faults.frames import ALWAYS, FRAMES, FrameOf
+from tests.faults.site import Break, Site, freeze, new_site, new_terminal, thaw
 from tests.support.daemon import Daemon
 from tests.support.fake_broker import FakeBroker
 from tests.support.waiting import wait_until
+from zkbridge.simulator import Simulator
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.locks import hold
 
 KILLED = -9
 WRITE = next(frame for frame in FRAMES if frame.name == "write")
@@ -215,6 +219,62 @@ def test_sigterm_with_a_full_queue_ends_soon_and_loses_nothing(tmp_path, shared_
         site.terminal.latency = 0
         site.daemon.start()
         _all_created(site, caller, requests)
+
+
+def test_sigterm_among_dead_terminals_and_with_a_broker_that_hangs_ends_and_loses_nothing(tmp_path, broker):
+    """Each of them is waited for once at most, and all at the same time."""
+    with Simulator() as simulator:
+        terminals = {name: new_terminal(simulator) for name in ("alive", "mute", "deaf", "gone", "slow")}
+        terminals["mute"].faults.add("USER_WRQ", "after", "silence", count=ALWAYS)
+        terminals["deaf"].faults.add("CONNECT", "before", "silence", count=ALWAYS)
+        terminals["gone"].power_off()
+        terminals["slow"].latency = 0.3
+        site = Site(tmp_path, broker.port, terminals, more={"queue_limit": 60, "retry": {"deadline": 60}})
+        with site.caller() as caller:
+            site.daemon.start()
+            requests = {name: [site.user() for _ in range(30)] for name in terminals}
+            for name, users in requests.items():
+                for user in users:
+                    caller.publish(site.topic(name), user)
+            site.wait(lambda: terminals["alive"].users()[3:], "a first user")
+            freeze(broker)
+
+            assert site.daemon.stop(timeout=55) == 0, "it waited for something that would not come"
+            assert "is still being talked to" not in site.daemon.log
+
+            thaw(broker)
+            for terminal in terminals.values():
+                terminal.faults.clear()
+                terminal.latency = 0
+            terminals["gone"].power_on()
+            site.daemon.start()
+            failed = {"device_timeout", "device_unreachable"}  # those whose attempts were over before the end
+            answers = site.settle(caller, 150, timeout=120)
+            assert {answer.json["code"] for answer in answers} <= {"created"} | failed
+            created = [answer.json["data"] for answer in answers if answer.json["success"]]
+            there = [
+                {"user_id": user.user_id, "name": user.name, "device_id": name}
+                for name, terminal in terminals.items()
+                for user in terminal.users()[3:]
+            ]
+            assert sorted(created, key=str) == sorted(there, key=str)
+            assert site.daemon.stop() == 0
+
+
+def test_sigterm_does_not_wait_for_a_terminal_that_somebody_else_talks_to(tmp_path, shared_broker):
+    with new_site(tmp_path, shared_broker.port, retry={"deadline": 300}) as site, site.caller() as caller:
+        site.daemon.start()
+        address = f"{site.terminal.host}:{site.terminal.port}"
+        lock_dir = Path(site.daemon.config["lock_dir"])
+        request = site.user()
+        with hold(address, lock_dir=lock_dir, deadline=Deadline.after(10)):
+            caller.publish(site.topic(), request)
+            site.wait(lambda: "kept request" in site.daemon.log, "the request to be kept")
+
+            assert site.daemon.stop(timeout=40) == 0
+
+        site.make_daemon().start()
+        _all_created(site, caller, [request])
 
 
 def test_a_daemon_that_stood_still_for_longer_than_the_keepalive_goes_on(tmp_path, broker):

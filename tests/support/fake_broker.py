@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -28,14 +29,15 @@ class FakeBroker:
     """Listens on a free port of the loopback interface; a context manager.
 
     `connack` is the code that answers CONNECT, None closes the connection instead; `session` says there that the
-    client's session was kept. `confirms` false withholds every PUBACK. `acknowledged` holds the packet ids that the
-    client acknowledged, one list for each connection.
+    client's session was kept. `confirms` false withholds every PUBACK. `slow_s` passes before it looks at each packet.
+    `acknowledged` holds the packet ids that the client acknowledged, one list for each connection.
     """
 
-    def __init__(self, *, connack: int | None = 0, confirms: bool = True):
+    def __init__(self, *, connack: int | None = 0, confirms: bool = True, slow_s: float = 0.0):
         self.connack = connack
         self.confirms = confirms
         self.session = False
+        self._slow_s = slow_s
         self.published: list[Published] = []
         self.acknowledged: list[list[int]] = []
         self.subscribed: list[list[str]] = []
@@ -98,6 +100,7 @@ class FakeBroker:
         acknowledged: list[int] = []
         while True:
             kind, flags, body = _receive(client)
+            time.sleep(self._slow_s)
             if kind == CONNECT:
                 if self.connack is None:
                     return

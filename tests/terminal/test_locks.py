@@ -231,3 +231,36 @@ def test_no_file_stays_open(locks):
         pytest.fail("two hold the lock")
 
     wait_until(lambda: open_files() == before, what="the files of before")
+
+
+class Enough(Exception):
+    """Whoever waits has something better to do."""
+
+
+def give_up():
+    raise Enough
+
+
+def test_who_waits_for_another_process_may_give_up(locks, other_process):
+    holder = other_process()
+    assert holder.stdout.readline() == "held\n"
+
+    with pytest.raises(Enough), hold(ADDRESS, lock_dir=locks, deadline=Deadline.after(60), waiting=give_up):
+        pass
+
+
+def test_who_waits_for_another_thread_may_give_up_and_leaves_the_lock_to_others(locks):
+    gone = []
+
+    def wait():
+        with pytest.raises(Enough), hold(ADDRESS, lock_dir=locks, deadline=Deadline.after(60), waiting=give_up):
+            pass
+        gone.append(True)
+
+    with held(locks):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(30)
+        assert gone
+    with held(locks):
+        pass

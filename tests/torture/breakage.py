@@ -53,6 +53,12 @@ FOREIGN_TIMEOUT_S = 2
 FOREIGNERS_AT_ONCE = 2
 #: If the chosen frame does not come, the daemon is killed where it stands.
 FRAME_PATIENCE_S = 2.5
+#: How many requests to terminals the daemon may come to before a kill: on a slow machine it must not die in its start
+#: each time. If it finds nothing to do for so many seconds, it is killed all the same.
+WORK_BEFORE_A_KILL = [0, 0, 5, 20, 60, 150]
+WORK_PATIENCE_S = 15.0
+#: By so many seconds what is planned may run ahead of the kills: on a slow machine all of it takes longer, together.
+AHEAD_S = 20.0
 #: What the bridge tells a terminal that takes a time with DISABLE.
 DISABLED_S = BUDGET_S + TIMEOUT_S
 
@@ -66,8 +72,10 @@ class Breakage:
         self._random = random
         self._world = world
         self._kills = kills
+        self._seconds = seconds
         self._over = threading.Event()
         self._order = itertools.count()
+        self._planned: list[tuple[float, int, Callable[[], None]]] = []
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         #: From the simulator's thread: what is to be done in so many seconds.
         self._inbox: queue.SimpleQueue[tuple[float, Callable[[], None]]] = queue.SimpleQueue()
@@ -81,10 +89,18 @@ class Breakage:
         """Whether the daemon has been killed as often as wanted."""
         return self._world.keeper.kills >= self._kills
 
+    @property
+    def clock(self) -> float:
+        """The seconds of the plan that have passed."""
+        done = self._world.keeper.kills / self._kills
+        return min(time.time() - self._began, self._seconds * done + AHEAD_S)
+
     def tick(self) -> None:
         """Do what is due."""
         while not self._inbox.empty():
             self._later(*self._inbox.get())
+        while self._planned and self._planned[0][0] <= self.clock:
+            heapq.heappop(self._planned)[2]()
         while self._due and self._due[0][0] <= time.time():
             heapq.heappop(self._due)[2]()
         for name, terminal in self._world.terminals.items():
@@ -129,13 +145,10 @@ class Breakage:
         ]
         for act, times in rates:
             for _ in range(max(1, round(times))):
-                self._at(self._random.uniform(0.5, seconds), act)
-
-    def _at(self, seconds: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (self._began + seconds, next(self._order), act))
+                heapq.heappush(self._planned, (self._random.uniform(0.5, seconds), next(self._order), act))
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
-        self._at(time.time() + seconds - self._began, act)
+        heapq.heappush(self._due, (time.time() + seconds, next(self._order), act))
 
     def _somewhere(self) -> tuple[str, SimulatedTerminal]:
         return self._random.choice(list(self._world.terminals.items()))
@@ -146,13 +159,19 @@ class Breakage:
     # -- the daemon ----------------------------------------------------------------------------------------------
 
     def _kill(self) -> None:
-        if not self._world.keeper.alive:
-            self._later(self._random.uniform(0.1, 1), self._kill)
-        elif self._random.random() < 0.5:
-            if not self._world.keeper.kill("at random"):
-                self._later(0.2, self._kill)
-        else:
-            self._kill_at_a_frame()
+        work = self._random.choice(WORK_BEFORE_A_KILL)
+        at_a_frame = self._random.random() < 0.5
+        keeper = self._world.keeper
+
+        def strike() -> None:
+            if not keeper.alive or (keeper.work < work and keeper.age_s < WORK_PATIENCE_S):
+                self._later(0.1, strike)
+            elif at_a_frame:
+                self._kill_at_a_frame()
+            elif not keeper.kill("at random"):
+                self._later(0.2, strike)
+
+        strike()
 
     def _kill_at_a_frame(self) -> None:
         done = threading.Event()

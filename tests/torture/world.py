@@ -21,6 +21,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.torture.history import Delivery, Held, LedgerEnd, Span, TerminalEnd, User
 from tests.torture.plan import PASSWORD_MARK, Place
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+from zkbridge.simulator.journal import Exchange
 
 BUDGET_S = 2.0
 TIMEOUT_S = 2.0
@@ -141,6 +142,22 @@ class Keeper:
         self._doomed: int | None = None
         self._leaving = False
         self._start_at: float | None = None
+        self._frames = self._frames_before = 0
+        self._born = 0.0
+
+    def heard_frame(self) -> None:
+        """A terminal was asked something."""
+        self._frames += 1
+
+    @property
+    def work(self) -> int:
+        """How much this life of the daemon has come to, whatever the machine's speed: requests to terminals."""
+        return self._frames - self._frames_before
+
+    @property
+    def age_s(self) -> float:
+        """The seconds since this life of the daemon began."""
+        return time.monotonic() - self._born
 
     @property
     def alive(self) -> bool:
@@ -190,6 +207,7 @@ class Keeper:
     def start(self, *, online: bool = False) -> None:
         """Start it now; return at once, or when the broker knows its subscriptions."""
         self._start_at = None
+        self._frames_before, self._born = self._frames, time.monotonic()
         self.daemon.start(online=online)
         self._diary.note("daemon", "started")
 
@@ -385,8 +403,13 @@ class World:
             if text.startswith(("enabled", "disabled")):
                 curfews.look()
 
+        def heard(exchange: Exchange) -> None:
+            self.diary.note(name, str(exchange))
+            if exchange.direction == "in":
+                self.keeper.heard_frame()
+
         terminal.listen(changed)
-        terminal.machine.journal.on_frame = lambda exchange: self.diary.note(name, str(exchange))
+        terminal.machine.journal.on_frame = heard
 
 
 def secrets_in(content: bytes, secrets: set[str]) -> set[str]:

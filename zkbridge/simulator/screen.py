@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from zkbridge.simulator.handle import SimulatedTerminal
 
 _REFRESH = 0.25
+#: Seconds between looks: a signal that comes just before the main thread waits does not wake it.
+_LOOK_S = 1.0
 _NEWS = 12
 _decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 _BACKSPACE = {"\x7f", "\b"}
@@ -35,7 +37,8 @@ def plain(terminals: Sequence[SimulatedTerminal], stop: threading.Event, write: 
     for terminal in terminals:
         terminal.listen(_stamped(terminal, write))
     if not sys.stdin.isatty():
-        stop.wait()
+        while not stop.wait(_LOOK_S):
+            pass
         return
     typed = ""
     while not stop.is_set():

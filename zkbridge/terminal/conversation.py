@@ -60,6 +60,7 @@ class Conversation:
         known: Known | None = None,
         disable_for: int | None = None,
         lock_dir: Path | None = None,
+        waiting: Callable[[], object] = lambda: None,
     ) -> None:
         self.device = device
         self.known = known or Known()
@@ -69,6 +70,7 @@ class Conversation:
         self._deadline = deadline
         self._disable_for = disable_for
         self._lock_dir = lock_dir
+        self._waiting = waiting
         self._client: Client
         self._disabled_at: float | None = None
         self._disabled_until: float | None = None
@@ -78,7 +80,7 @@ class Conversation:
     def __enter__(self) -> Self:
         address = f"{self.device.host}:{self.device.port}"
         with ExitStack() as begun:
-            begun.enter_context(hold(address, lock_dir=self._lock_dir, deadline=self._deadline))
+            begun.enter_context(hold(address, lock_dir=self._lock_dir, deadline=self._deadline, waiting=self._waiting))
             self._client = Client(self.device, self._deadline)
             begun.callback(self._leave)
             self._client.connect()

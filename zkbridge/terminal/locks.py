@@ -9,7 +9,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +19,8 @@ from zkbridge.terminal.deadline import Deadline
 
 #: Seconds between looks at a lock that another process holds: the system has no way to wait for one with an end.
 _LOOK_AGAIN_S = 0.02
+#: Seconds after which a thread that waits for another of this process is asked whether it still wants to.
+_ASK_AGAIN_S = 0.5
 _LONGEST_NAME = 200
 
 _threads: dict[str, threading.Lock] = {}
@@ -26,17 +28,22 @@ _threads_guard = threading.Lock()
 
 
 @contextmanager
-def hold(address: str, *, lock_dir: Path | None, deadline: Deadline) -> Iterator[None]:
+def hold(
+    address: str, *, lock_dir: Path | None, deadline: Deadline, waiting: Callable[[], object] = lambda: None
+) -> Iterator[None]:
     """Be the only one who talks to the terminal at `host:port`.
 
-    Raises DeviceTimeout when the deadline passes first, DeviceUnreachable when no lock file can be had. The lock
-    ends with the process, however that ends.
+    Raises DeviceTimeout when the deadline passes first, DeviceUnreachable when no lock file can be had, and whatever
+    `waiting` raises, which is called now and then until it is our turn. The lock ends with the process, however that
+    ends.
     """
     host, _, port = address.rpartition(":")
     turn = _turn_of(address)
     # Threads wait for each other without looking again and again; only one of them then waits for other processes.
-    if not turn.acquire(timeout=deadline.remaining()):
-        raise DeviceTimeout(host=host, port=port)
+    while not turn.acquire(timeout=min(_ASK_AGAIN_S, deadline.remaining())):
+        if deadline.passed:
+            raise DeviceTimeout(host=host, port=port)
+        waiting()
     try:
         descriptor = _open(address, lock_dir)
     except OSError as error:
@@ -44,7 +51,7 @@ def hold(address: str, *, lock_dir: Path | None, deadline: Deadline) -> Iterator
         detail = f"lock file: {error.strerror}"
         raise DeviceUnreachable("failed", host=host, port=port, detail=detail) from error
     try:
-        if not _locked(descriptor, deadline):
+        if not _locked(descriptor, deadline, waiting):
             raise DeviceTimeout(host=host, port=port)
         yield
     finally:
@@ -94,11 +101,12 @@ def _file_name(address: str) -> str:
     return name if len(name) <= _LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest()
 
 
-def _locked(descriptor: int, deadline: Deadline) -> bool:
+def _locked(descriptor: int, deadline: Deadline, waiting: Callable[[], object]) -> bool:
     while True:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         if deadline.passed:
             return False
+        waiting()
         time.sleep(min(_LOOK_AGAIN_S, deadline.remaining()))

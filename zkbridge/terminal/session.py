@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from zkbridge.config import Device
@@ -20,19 +21,36 @@ class Session(Attendance, Fingers):
 
 
 def open_session(
-    device: Device, *, deadline: Deadline, known: Known, disable_for: int | None, lock_dir: Path | None = None
+    device: Device,
+    *,
+    deadline: Deadline,
+    known: Known,
+    disable_for: int | None,
+    lock_dir: Path | None = None,
+    waiting: Callable[[], object] = lambda: None,
 ) -> Session:
-    """A session, to be used in a `with`; the terminal is disabled meanwhile if `disable_for` says for how long (s)."""
-    return Session(device, deadline=deadline, known=known, disable_for=disable_for, lock_dir=lock_dir)
+    """A session, to be used in a `with`; the terminal is disabled meanwhile if `disable_for` says for how long (s).
+
+    `waiting` is called now and then while somebody else talks to the terminal; what it raises ends the waiting.
+    """
+    return Session(device, deadline=deadline, known=known, disable_for=disable_for, lock_dir=lock_dir, waiting=waiting)
 
 
-def enable(device: Device, *, deadline: Deadline, lock_dir: Path | None = None) -> None:
+def enable(
+    device: Device, *, deadline: Deadline, lock_dir: Path | None = None, waiting: Callable[[], object] = lambda: None
+) -> None:
     """Enable a terminal that an earlier session may have left disabled. Raises TerminalError."""
-    with open_session(device, deadline=deadline, known=Known(), disable_for=None, lock_dir=lock_dir) as session:
+    with open_session(
+        device, deadline=deadline, known=Known(), disable_for=None, lock_dir=lock_dir, waiting=waiting
+    ) as session:
         session.enable()
 
 
-def reach(device: Device, *, deadline: Deadline, lock_dir: Path | None = None) -> Info:
+def reach(
+    device: Device, *, deadline: Deadline, lock_dir: Path | None = None, waiting: Callable[[], object] = lambda: None
+) -> Info:
     """Find out whether a terminal answers, without disabling it. Raises TerminalError."""
-    with open_session(device, deadline=deadline, known=Known(), disable_for=None, lock_dir=lock_dir) as session:
+    with open_session(
+        device, deadline=deadline, known=Known(), disable_for=None, lock_dir=lock_dir, waiting=waiting
+    ) as session:
         return session.brief()
