@@ -10,12 +10,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.simulator.pyzk_client import pyzk
 from tests.torture.world import BUDGET_S, TIMEOUT_S, World
+from zkbridge.config import Device
+from zkbridge.contract.errors import TerminalError
 from zkbridge.simulator import SimulatedTerminal
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.session import Known, open_session
 
 #: The frames of a session, and how often each is chosen.
 FRAMES = {
@@ -293,22 +297,32 @@ class Breakage:
         terminal.faults.add(self._frame(), self._random.choice(["before", "after"]), lambda _: person.act())
 
     def _visit(self) -> None:
-        """A client of somebody else, who has never heard of locks."""
+        """A client of somebody else, who knows nothing of our locks.
+
+        It is no pyzk of its own: that never ends where a connection does (it would read on and on).
+        """
         self._foreign = [thread for thread in self._foreign if thread.is_alive()]
         if len(self._foreign) >= FOREIGNERS_AT_ONCE:
             return
-        name, terminal = self._somewhere()
+        name, _ = self._somewhere()
         settings = self._world.daemon.config["devices"][name]
-        thread = threading.Thread(target=_look_around, args=(terminal, settings), name="foreigner")
+        locks = self._world.daemon.folder / "locks of others"
+        thread = threading.Thread(target=_look_around, args=(settings, locks), name="foreigner")
         self._foreign.append(thread)
         self.foreigners += 1
         self._world.diary.note(name, "a foreign client comes")
         thread.start()
 
 
-def _look_around(terminal: SimulatedTerminal, settings: dict[str, Any]) -> None:
-    udp = settings.get("transport") == "udp"
-    key = settings.get("comm_key", 0)
+def _look_around(settings: dict[str, Any], locks: Path) -> None:
     # Whatever breaks for somebody else's program is not our concern.
-    with suppress(Exception), pyzk(terminal, udp=udp, timeout=FOREIGN_TIMEOUT_S, password=key) as client:
-        client.get_users()
+    with suppress(TerminalError):
+        visit = open_session(
+            Device.model_validate({"id": "visit", **settings, "timeout": FOREIGN_TIMEOUT_S}),
+            deadline=Deadline.after(5 * FOREIGN_TIMEOUT_S),
+            known=Known(),
+            disable_for=None,
+            lock_dir=locks,
+        )
+        with visit:
+            visit.users()
