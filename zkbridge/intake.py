@@ -113,6 +113,10 @@ class Intake:
         if parsed is None or parsed[1] not in self._commands:
             log.warning("a message on %s is no command of ours; set aside", shown(message.topic))
             return None
+        if self._config.mqtt.unknown_devices == "ignore" and parsed[0] not in self._config.devices:
+            # The broker had it before it heard that this device has left us: it may be another bridge's by now.
+            log.info("a message for %s is left to whoever has that device", shown(parsed[0]))
+            return None
         address = self._address(message, *parsed)
         if address is None:
             log.error("a request came on a topic that leaves no room for its reply; it cannot be answered")

@@ -240,6 +240,20 @@ def test_the_same_request_twice_on_one_connection_is_asked_twice(tmp_path):
         assert [answer["code"] for answer in _answers(broker, site, 2)] == ["created", "user_exists"]
 
 
+def test_what_the_broker_brings_for_another_bridge_s_device_is_acknowledged_and_left_to_it(tmp_path):
+    """It had it before it heard that the device has left us."""
+    mqtt = {"unknown_devices": "ignore"}
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1", mqtt=mqtt) as site:
+        site.daemon.start(online=False)
+        broker.wait_for_client()
+        broker.deliver(site.topic("otra"), json.dumps(site.user()).encode(), mid=7)
+        wait_until(lambda: 7 in broker.acknowledged[-1], timeout=30, what="the PUBACK")
+        broker.deliver(site.topic(), json.dumps(site.user()).encode(), mid=8)
+
+        assert [answer["code"] for answer in _answers(broker, site, 1)] == ["created"]
+        assert not [one for one in broker.published if one.topic.startswith(f"{site.name}/otra/")]
+
+
 def test_a_reply_that_a_broker_does_not_confirm_is_sent_again_on_the_next_connection(tmp_path):
     with FakeBroker(confirms=False) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)

@@ -135,7 +135,6 @@ class Breakage:
 
     def _draw(self, kills: int, seconds: float) -> None:
         rates: list[tuple[Callable[[], None], float]] = [
-            (self._kill, kills),
             (self._terminate, kills / 10),
             (self._pause, kills / 10),
             (self._pause_at_a_frame, kills / 10),
@@ -147,9 +146,14 @@ class Breakage:
             (self._keypad_at_a_frame, seconds / 4),
             (self._visit, seconds / 4),
         ]
+        for number in range(kills):  # spread evenly, for the plan's clock waits for them
+            self._plan((number + self._random.random()) * seconds / kills, self._kill)
         for act, times in rates:
             for _ in range(max(1, round(times))):
-                heapq.heappush(self._planned, (self._random.uniform(0.5, seconds), next(self._order), act))
+                self._plan(self._random.uniform(0.5, seconds), act)
+
+    def _plan(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._planned, (seconds, next(self._order), act))
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._due, (time.time() + seconds, next(self._order), act))
