@@ -14,6 +14,8 @@ from tests.support.caller import Caller
 from tests.support.running import running
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(400)  # a whole import each, on whatever machine
+
 SCRIPT = ROOT / "examples" / "csv-import" / "import_users.py"
 PAGE = (ROOT / "docs" / "csv-import.md").read_text()
 
@@ -36,7 +38,7 @@ def command(site, path, *more):
 
 def run(words, **more):
     return subprocess.run(
-        [sys.executable, *words], check=False, capture_output=True, text=True, encoding="utf-8", timeout=90, **more
+        [sys.executable, *words], check=False, capture_output=True, text=True, encoding="utf-8", timeout=200, **more
     )
 
 
@@ -59,7 +61,7 @@ def test_five_hundred_people_are_there_once_although_it_was_killed_in_the_middle
 
 def kill_in_the_middle(site, path):
     first = processes.start([sys.executable, *command(site, path)], log=path.with_suffix(".log"))
-    wait_until(lambda: len(site.principal.users()) >= 100, timeout=60, what="a hundred people")
+    wait_until(lambda: len(site.principal.users()) >= 100, timeout=200, what="a hundred people")
     first.kill()
     first.wait()
     assert len(site.principal.users()) < 500

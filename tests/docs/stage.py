@@ -22,7 +22,7 @@ ENDLESS = ("run", "watch", "simulate", "demo")
 CALLERS = ("mosquitto_rr", "mosquitto_pub")
 #: Files that commands of the pages read.
 FILES = {"pin.txt": "1234\n"}
-PATIENCE_S = 30
+PATIENCE_S = 90
 
 
 class Stage:

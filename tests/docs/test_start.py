@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
 
 PAGE = ROOT / "docs" / "start.md"
-PATIENCE_S = 60
+PATIENCE_S = 100
 
 
 @pytest.mark.timeout(300)
