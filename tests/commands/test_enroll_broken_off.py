@@ -22,7 +22,7 @@ ENROL = "zk/p/users/enroll-finger"
 CANCEL = f"{ENROL}/cancel"
 BODY = {"user_id": "5", "finger_index": 6, "timeout": 60, "request_id": "e"}
 OLD = b"an older finger's template"
-KINDS = [("tft", "tcp"), ("tft", "udp"), ("bw", "tcp"), ("bw", "udp")]
+KINDS = [("tft", "tcp"), ("bw", "udp")]  # both records, both transports
 
 
 @pytest.fixture(params=KINDS, ids="-".join)
@@ -94,6 +94,7 @@ def test_after_a_kill_it_is_not_begun_again_and_the_answer_says_so(daemon, calle
     assert terminal.counts[Command.DISABLE] == 0
 
 
+@one_kind
 def test_after_a_kill_a_finger_that_was_stored_is_a_success(daemon, caller, terminal):
     with daemon:
         begin(caller)
@@ -106,6 +107,7 @@ def test_after_a_kill_a_finger_that_was_stored_is_a_success(daemon, caller, term
     assert terminal.counts[Command.STARTENROLL] == 1
 
 
+@one_kind
 def test_a_finger_to_be_replaced_is_lost_by_a_kill_and_that_is_told(daemon, caller, terminal):
     terminal.add_template("5", 6, OLD)
     with daemon:
@@ -192,6 +194,7 @@ def test_a_terminal_that_stays_away_leaves_it_unknown_and_fails_nobody_else(daem
     assert (said["code"], said["retryable"], said["effect"]) == ("device_timeout", True, "unknown")
 
 
+@one_kind
 def test_a_stop_ends_it_at_once_and_says_so(daemon, caller, terminal):
     terminal.add_template("5", 6, OLD)
     before = terminal.templates()
