@@ -71,8 +71,9 @@ def environment(more):
     # A clone may belong to somebody else than who runs the tests.
     trust = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
     path = f"{os.path.dirname(program('mosquitto_rr'))}:{os.environ['PATH']}"  # noqa: PTH120 - a string, as PATH is one
-    # The clone's code is not the one whose coverage is measured.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    # The clone's code is not the one whose coverage is measured, nor does it know what `make test` was told.
+    theirs = ("COV", "MAKE", "MFLAGS", "ZKBRIDGE_")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     return {**own, **trust, "PATH": path, "PYTHONUNBUFFERED": "1", **more}
 
 
