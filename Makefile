@@ -4,7 +4,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test check docs torture faults brokers metrics bench systemd pi
+.PHONY: help demo test check docs torture faults brokers metrics bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -53,6 +53,11 @@ metrics:  ## Have a real Prometheus read a running bridge, installing it if it i
 bench:  ## Measure everything against bare pyzk, and write docs/performance.* (ARGS=--quick only prints, in a minute)
 	@.ci/setup test
 	.venv/bin/python -m benchmarks $(ARGS)
+
+homeassistant:  ## Meet a real Home Assistant, installed beside the tests (Python 3.13; some ten minutes)
+	@sh tests/homeassistant/need.sh
+	@.ci/setup test
+	$(PYTEST) -m slow tests/homeassistant $(ARGS)
 
 systemd:  ## Follow the README on fresh Debians that boot in a container (root; some four minutes)
 	@sh tests/systemd/need.sh systemd mmdebstrap:mmdebstrap systemd-nspawn:systemd-container

@@ -275,6 +275,14 @@ def _channels(site: Site) -> Json:
         "parameters": {"device": _device(site)},
         "tags": [{"name": "state"}],
     }
+    channels["status"] = {
+        "address": topics.status("{device}"),
+        "title": "status",
+        "description": _first_line(answers.Status),
+        "messages": _references(["status"]),
+        "parameters": {"device": _device(site)},
+        "tags": [{"name": "state"}],
+    }
     for name, address in (("bridgeState", topics.state), ("bridgeInfo", topics.info), ("bridgeHealth", topics.health)):
         channels[name] = {
             "address": address,
@@ -349,6 +357,7 @@ def _references(names: Iterable[str]) -> Json:
 _STATES: dict[str, type[BaseModel]] = {
     "availability": answers.Availability,
     "attendanceEvent": answers.PunchEvent,
+    "status": answers.Status,
     "bridgeState": answers.State,
     "bridgeInfo": answers.Info,
     "bridgeHealth": answers.Health,
@@ -376,6 +385,20 @@ _STATE_EXAMPLES: dict[str, list[Json]] = {
         {"state": "offline", "reason": "Connection timeout to device 192.168.1.205:4370"},
     ],
     "attendanceEvent": [_PUNCH, {**_PUNCH, "late": True}],
+    "status": [
+        {
+            "users": 37,
+            "users_capacity": 3000,
+            "users_free": 2963,
+            "last_error": {
+                "code": "device_timeout",
+                "error": "Connection timeout to device 192.168.1.205:4370",
+                "at": "2030-01-31T13:00:00+00:00",
+            },
+            "last_user": {"user_id": "123", "at": "2030-01-31T13:00:00+00:00"},
+        },
+        dict.fromkeys(answers.Status.model_fields),
+    ],
     "bridgeState": [{"state": "online", "instance": "9f86d081"}, {"state": "offline", "instance": "9f86d081"}],
     "bridgeInfo": [],
     "bridgeHealth": [],

@@ -21,6 +21,7 @@ from zkbridge.contract.messages import Message, Publication, encode, failed, par
 from zkbridge.contract.topics import BRIDGE, Topics
 from zkbridge.events import Answered, Tell, everybody
 from zkbridge.hearing import Hearing
+from zkbridge.homeassistant import HomeAssistant, Hooks
 from zkbridge.intake import Intake
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.metrics import Metrics
@@ -80,14 +81,15 @@ class Bridge:
         self._protocol: ProtocolName | None = None
         self._upkeep = Upkeep(died=self.fail)
         self._metrics = self._make_metrics()
-        self._tell = everybody(self._listeners())
         self._ledger = Ledger(configuration.state_dir(config))
+        self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
+        self._tell = everybody(self._listeners())
         filters = self._filters()
         self._mqtt = Mqtt(
             config.mqtt,
             self,
             filters=filters,
-            watched=[self._topics.state, self._topics.health],
+            watched=[self._topics.state, self._topics.health, *self._homeassistant.watched],
             will=self._state("offline"),
             died=self.fail,
             hearing=Hearing(self._echoes(), spoken=[self._topics.state, self._topics.info]),
@@ -99,7 +101,7 @@ class Bridge:
             config,
             self._ledger,
             self._commands,
-            subscribed=[*filters, self._topics.state],
+            subscribed=self._own(filters),
             waiting=lambda device: self._workers[device].waiting,
             submit=lambda device, requests: self._workers[device].submit(requests),
             answered=self._note_answers,
@@ -163,6 +165,7 @@ class Bridge:
         for worker in self._workers.values():
             if not worker.join(max(0.1, patience - time.monotonic())):
                 log.warning("device=%s is still being talked to; the next start goes on", worker.device.id)
+        self._homeassistant.flush()
         self._say_goodbye(time.monotonic() + FAREWELL_S)
         self._mqtt.stop(GOODBYE_S)
         self._outbox.stop()
@@ -234,7 +237,7 @@ class Bridge:
         available = [
             Publication(self._topics.availability(device), body, retain=True) for device, body in states.items()
         ]
-        return [self._state("online"), self._info(), *available, self._health()]
+        return [self._state("online"), self._info(), *available, *self._homeassistant.retained(), self._health()]
 
     def connected(self, protocol: ProtocolName, largest: int | None) -> None:
         """Online: the info tells the protocol in use, the outbox may send."""
@@ -259,6 +262,7 @@ class Bridge:
         A late will of an earlier run must not leave us marked dead; and a sign of life of this connection stands
         behind whatever waited at the broker.
         """
+        self._homeassistant.overheard(topic, payload)
         try:
             state = parse_object(payload)
         except BridgeError:
@@ -281,7 +285,8 @@ class Bridge:
 
     def _listeners(self) -> list[Tell]:
         """Who wants to hear what happens in the parts."""
-        return [] if self._metrics is None else [self._metrics.tell]
+        metrics = [] if self._metrics is None else [self._metrics.tell]
+        return [*metrics, self._homeassistant.hear] if self._config.homeassistant.discovery else metrics
 
     def _make_metrics(self) -> Metrics | None:
         if self._config.metrics.port is None:
@@ -293,6 +298,25 @@ class Bridge:
             return self._ledger.books()
         except LedgerUnavailable:
             return None
+
+    def _homeassistant_hooks(self) -> Hooks:
+        return Hooks(
+            recall=self._ledger.recall,
+            remember=self._keep_fact,
+            publish=lambda publication: self._mqtt.publish(None, publication),
+            later=self._upkeep.later,
+            taken=lambda: self._mqtt.flush(FAREWELL_S) and self._mqtt.is_connected,
+        )
+
+    def _keep_fact(self, subject: str, name: str, value: str) -> None:
+        try:
+            self._ledger.remember(subject, name, value)
+        except LedgerUnavailable as failure:
+            log.warning("what is known of %s is not kept: %s", subject, failure)
+
+    def _own(self, filters: Iterable[str]) -> list[str]:
+        """The filters of the topics on which no caller may have the bridge speak."""
+        return [*filters, self._topics.state, *self._homeassistant.own]
 
     def _filters(self) -> list[str]:
         devices = ["+"] if self._config.mqtt.unknown_devices == "answer" else list(self._config.devices)
@@ -317,7 +341,8 @@ class Bridge:
             self._config = config
             self._workers = self._workers | self._make_workers(added, ())
             filters = self._filters()
-            self._intake.reload(config, subscribed=[*filters, self._topics.state])
+            self._intake.reload(config, subscribed=self._own(filters))
+        self._homeassistant.reload(config)
         if listens_otherwise:
             self._mqtt.listen_to(filters)
         self._mqtt.publish(None, self._info())

@@ -245,6 +245,13 @@ class Metrics(Model):
     port: Annotated[int | None, BeforeValidator(_port)] = None
 
 
+class HomeAssistant(Model):
+    """Whether Home Assistant is told of the bridge and its terminals, and the first level of the topics for that."""
+
+    discovery: bool = False
+    prefix: Annotated[str, AfterValidator(_base_topic)] = "homeassistant"
+
+
 class Config(Model):
     """The whole configuration."""
 
@@ -262,6 +269,7 @@ class Config(Model):
     ledger: LedgerSettings = LedgerSettings()
     log: Log = Log()
     metrics: Metrics = Metrics()
+    homeassistant: HomeAssistant = HomeAssistant()
 
     @model_validator(mode="before")
     @classmethod
@@ -485,6 +493,7 @@ def _guess(location: tuple[int | str, ...]) -> str:
         "ledger": LedgerSettings,
         "log": Log,
         "metrics": Metrics,
+        "homeassistant": HomeAssistant,
     }
     *parents, key = [str(part) for part in location]
     if parents[:1] == ["devices"] and parents[2:] == ["door"]:

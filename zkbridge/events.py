@@ -52,7 +52,38 @@ class SessionEnded:
     disabled_s: float | None
 
 
-Event = Answered | Known | Failed | SessionEnded
+@dataclass(frozen=True)
+class Counted:
+    """A terminal was asked how many users it holds and how many more fit; None is what it would not say."""
+
+    device: str
+    users: int | None
+    capacity: int | None
+    free: int | None
+
+
+@dataclass(frozen=True)
+class Created:
+    """A terminal holds a new user."""
+
+    device: str
+    user_id: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A request failed by no fault of its caller, or, with `visit`, nobody asked and the terminal did not answer.
+
+    `error` is the sentence that callers are told.
+    """
+
+    device: str
+    code: str
+    error: str
+    visit: bool = False
+
+
+Event = Answered | Known | Failed | SessionEnded | Counted | Created | Trouble
 Tell = Callable[[Event], None]
 
 

@@ -157,7 +157,7 @@ class Intake:
         """The bridge lends nobody its rights: not to give commands, nor to speak of its own state."""
         if not is_publishable(topic):
             return False
-        told = (self._topics.availability("+"), self._topics.punches("+"))
+        told = (self._topics.availability("+"), self._topics.punches("+"), self._topics.status("+"))
         own = (*self._subscribed, *told, f"{self._topics.base}/{BRIDGE}/#")
         if any(matches(pattern, topic) for pattern in own):
             return False

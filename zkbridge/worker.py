@@ -32,12 +32,12 @@ from zkbridge.contract.errors import (
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import TEXTS, say
 from zkbridge.endings import Endings
-from zkbridge.events import Answered, Failed, SessionEnded, Tell, nobody
+from zkbridge.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.retry import Interrupted, again
 from zkbridge.task import Task
 from zkbridge.terminal.deadline import Deadline
-from zkbridge.terminal.session import Known, Session, enable, open_session, reach
+from zkbridge.terminal.session import Known, Session, Sizes, enable, open_session, reach
 
 log = logging.getLogger(__name__)
 
@@ -263,7 +263,8 @@ class Worker:
             enable(self.device, deadline=deadline, lock_dir=self._config.lock_dir, waiting=self._stay)
             self._settle_debt()
         else:
-            reach(self.device, deadline=deadline, lock_dir=self._config.lock_dir, waiting=self._stay)
+            told = reach(self.device, deadline=deadline, lock_dir=self._config.lock_dir, waiting=self._stay)
+            self._tell_sizes(told.sizes)
         self._available(self.device.id, None)
 
     def _session(self, deadline: Deadline) -> None:
@@ -340,6 +341,8 @@ class Worker:
 
     def _learn_from(self, session: Session) -> None:
         """What the session taught, whichever way it ended."""
+        if session.counted != Sizes():
+            self._tell_sizes(session.counted)
         if session.known != self._known:
             self._known = session.known
             self._remember(session.known)
@@ -614,6 +617,8 @@ class Worker:
         self._tell(Failed(self.device.id, failure.code, final=True))
         if not any(task.command.attended and task.asked for task in self._in_hand):
             self._take(len(self._queue))  # but nobody shares the end of a person's time
+        if not self._in_hand:
+            self._tell(Trouble(self.device.id, failure.code, failure.sentence(self._config.language), visit=True))
         self._fail([task for task in self._in_hand if not task.asked], failure)
         self._finish_answered()
         self._settle(deadline)
@@ -695,6 +700,17 @@ class Worker:
             seconds,
         )
         self._tell(Answered(request.device, request.command, reply.code, seconds, again=task.replayed))
+        self._tell_outcome(task, reply)
+
+    def _tell_outcome(self, task: Task, reply: Reply) -> None:
+        body = json.loads(reply.body)
+        if reply.status >= Internal.status:
+            self._tell(Trouble(self.device.id, reply.code, body["error"]))
+        elif task.command.name == "users/create" and reply.success and not task.replayed:
+            self._tell(Created(self.device.id, body["data"]["user_id"]))
+
+    def _tell_sizes(self, sizes: Sizes) -> None:
+        self._tell(Counted(self.device.id, sizes.users, sizes.users_capacity, sizes.users_left))
 
     # -- what is remembered --------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ CREATE = "zk/principal/users/create"
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("bridge")) as all_of_it:
+    with running(tmp_path_factory.mktemp("bridge"), homeassistant={"discovery": True}) as all_of_it:
         yield all_of_it
 
 
@@ -111,11 +111,14 @@ def test_what_the_bridge_says_of_itself_is_as_described(bridge, site):
     topics = {f"zk/bridge/{name}": f"bridge{name.capitalize()}" for name in ("state", "info")} | {
         "zk/principal/availability": "availability",
         "zk/apagada/availability": "availability",
+        "zk/principal/status": "status",
+        "zk/apagada/status": "status",
     }
 
     with Caller(bridge.broker.port) as caller:
         caller.subscribe("zk/bridge/#")
         caller.subscribe("zk/+/availability")
+        caller.subscribe("zk/+/status")
         for device in ("principal", "apagada"):
             caller.publish(f"zk/{device}/users/create", {"user_id": "7", "name": "x"})
         for topic, name in topics.items():

@@ -92,11 +92,11 @@ def protocol(request) -> str:
     return request.param
 
 
-def bridge(folder: Path, place: Path, broker: ExampleBroker, terminals, **mqtt) -> Daemon:
+def bridge(folder: Path, place: Path, broker: ExampleBroker, terminals, *, discovery=False, **mqtt) -> Daemon:
     login = {"username": "bridge", "password_file": str(place / "bridge.password")}
     login |= {"host": "localhost", "tls": {"ca_file": str(place / "ca.crt")}}
     devices = {name: device(terminal) for name, terminal in terminals.items()}
-    more = {"probe_interval": 300, "log": {"level": "debug"}}
+    more = {"probe_interval": 300, "log": {"level": "debug"}, "homeassistant": {"discovery": discovery}}
     return Daemon(folder, broker.password_port, devices, mqtt=login | mqtt, **more)
 
 
@@ -179,6 +179,30 @@ def test_node_red_has_the_rights_that_its_flows_need(tmp_path, place, locked, te
             caller.wait_for(topic, timeout=20)
 
 
+def test_home_assistant_sees_the_terminals_and_has_the_rights_for_their_buttons(
+    tmp_path, place, locked, terminals, protocol
+):
+    announced = [f"homeassistant/device/zkbridge_zk/{each}/config" for each in ("bridge", "principal", "entrada")]
+    with (
+        bridge(tmp_path / "d", place, locked, terminals, discovery=True) as daemon,
+        person(place, locked, "home-assistant", protocol) as caller,
+    ):
+        for each in ("homeassistant/device/+/+/config", "zk/bridge/state", "zk/+/availability", "zk/+/status"):
+            caller.subscribe(each)
+        shown = [caller.wait_for(topic, timeout=20).json for topic in announced]
+        caller.wait_for("zk/principal/status", lambda message: message.json["users"] == 0, timeout=20)
+        pressed = shown[1]["components"]["check"]
+        caller.publish(pressed["command_topic"], pressed["payload_press"])
+        wait_until(lambda: "answered request=1 device=principal command=info" in daemon.log, timeout=20)
+        caller.publish("homeassistant/status", b"online")
+        again = [caller.wait_for(topic, timeout=20) for topic in announced]
+        wait_until(lambda: "everything subscribed to is heard" in daemon.log, timeout=20)
+
+    assert not any(message.retain for message in again)
+    assert "refuse" not in daemon.log
+    assert "deaf" not in daemon.log
+
+
 def test_a_reply_goes_to_the_callers_own_topic_or_to_the_default(tmp_path, place, locked, terminals):
     """Whatever Response Topic somebody thinks of, the broker's rights and the bridge's rules both hold."""
     with (
@@ -220,7 +244,8 @@ def test_whoever_steals_the_bridges_login_gives_no_command_and_reads_no_reply(pl
         person(place, locked, "reception") as caller,
     ):
         thief.subscribe("#")
-        for topic in (CREATE, "zk/entrada/users/create", "zk/principal/users", "zk/principal", "zk", "other/topic"):
+        others = ("other/topic", "homeassistant/status", "homeassistant/device/zkbridge_other/principal/config")
+        for topic in (CREATE, "zk/entrada/users/create", "zk/principal/users", "zk/principal", "zk", *others):
             with pytest.raises(Refused) as refused:
                 thief.publish(topic, PROBE)
             assert refused.value.reason == NOT_AUTHORIZED
@@ -297,7 +322,7 @@ def rights(user: str) -> dict[str, list[str]]:
 
 def test_the_list_knows_every_command_and_gives_all_rights_for_each():
     topics, bridge_may = Topics(), rights("bridge")
-    heard = {topic.removeprefix("zk/+/") for topic in bridge_may["read"]} - {topics.state}
+    heard = {topic.removeprefix("zk/+/") for topic in bridge_may["read"]} - {topics.state, "homeassistant/status"}
     assert heard >= set(commands())
 
     for name in heard:

@@ -38,6 +38,7 @@ def test_the_example_shows_every_key_with_its_default():
     keys(default.ledger, shown["ledger"])
     keys(default.log, shown["log"])
     keys(default.metrics, shown["metrics"])
+    keys(default.homeassistant, shown["homeassistant"])
     keys(default.devices["x"], shown["devices"]["entrada"])
     assert loaded.model_copy(update={"devices": default.devices}) == default
     entrada = loaded.devices["entrada"].model_copy(update={"id": "x", "host": "h"})
@@ -65,6 +66,8 @@ def test_the_example_shows_every_key_with_its_default():
         (MINIMAL + "mqtt: {base_topic: a.b}", "mqtt.base_topic: 'a.b' is not a base topic"),
         (MINIMAL + "mqtt: {base_topic: 'zk/#'}", "mqtt.base_topic: 'zk/#' is not a base topic"),
         (MINIMAL + "mqtt: {response_topics: ['a/#/b']}", "mqtt.response_topics.0: 'a/#/b' is not a topic filter"),
+        (MINIMAL + "homeassistant: {prefix: 'ha/+'}", "homeassistant.prefix: 'ha/+' is not a base topic"),
+        (MINIMAL + "homeassistant: {discover: true}", "homeassistant.discover: no such key (did you mean discovery?)"),
         (MINIMAL + "retry: {attempts: 0}", "retry.attempts: must be greater than or equal to 1"),
         (MINIMAL + "session_budget: 0", "session_budget: must be greater than 0"),
         (MINIMAL + "session_budget: 2s", "session_budget: '2s' is not a number of seconds"),

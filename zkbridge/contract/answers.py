@@ -195,6 +195,29 @@ class PunchEvent(_Body):
     )
 
 
+class _LastError(_Body):
+    code: str = _like("device_timeout")
+    error: str = _like("Connection timeout to device 192.168.1.205:4370", "One sentence for people.")
+    at: str = _like("2030-01-31T13:00:00+00:00", "ISO 8601, UTC.")
+
+
+class _LastUser(_Body):
+    user_id: str = _like("123", "Never the name.")
+    at: str = _like("2030-01-31T13:00:00+00:00", "ISO 8601, UTC.")
+
+
+class Status(_Body):
+    """How full a terminal is, its last error and its last new user; with `homeassistant.discovery`, retained."""
+
+    users: int | None = _like(37, "Null until the terminal has told.")
+    users_capacity: int | None = _like(3000)
+    users_free: int | None = _like(2963)
+    last_error: _LastError | None = Field(
+        description="A request failed by no fault of its caller, or the terminal did not answer a visit."
+    )
+    last_user: _LastUser | None = Field(description="Who was created by this bridge.")
+
+
 class State(_Body):
     """Whether the bridge runs; retained, and its last will."""
 

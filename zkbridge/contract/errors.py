@@ -295,3 +295,13 @@ class DeviceFull(TerminalError):
     """The terminal has no room for one more user, or finger. Facts: host, port."""
 
     code = "device_full"
+
+
+def codes(*, at_least: int = 0) -> list[str]:
+    """Every code of a status that is not less, sorted."""
+
+    def below(kind: type[BridgeError]) -> set[str]:
+        own = {kind.code} if kind.status >= at_least else set()
+        return own.union(*map(below, kind.__subclasses__()))
+
+    return sorted(below(BridgeError))

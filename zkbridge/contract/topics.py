@@ -43,6 +43,10 @@ class Topics:
         """The topic on which each punch at a device is told, where that is wanted."""
         return f"{self.base}/{device}/attendance/event"
 
+    def status(self, device: str) -> str:
+        """The retained topic that tells how full a device is, and what went wrong last, where that is wanted."""
+        return f"{self.base}/{device}/status"
+
     @property
     def state(self) -> str:
         """The retained topic that tells whether the bridge runs; also its last will."""

@@ -39,6 +39,11 @@ class Machine(Conversation):
 
     _sizes = Sizes()
 
+    @property
+    def counted(self) -> Sizes:
+        """The terminal's own counts as it last told them in this conversation; all None if it did not."""
+        return self._sizes
+
     def sizes(self) -> Sizes:
         """The terminal's own counts, asked now; all None where it does not tell."""
         answer = self._client.request(Command.GET_FREE_SIZES)

@@ -45,6 +45,13 @@ class Sizes:
         }
         return cls(**{name: word for name, word in words.items() if word >= 0})
 
+    @property
+    def users_left(self) -> int | None:
+        """How many more users fit, as the terminal says or as its capacity leaves; None where it tells neither."""
+        if self.users_free is not None or self.users is None or not self.users_capacity:
+            return self.users_free
+        return max(0, self.users_capacity - self.users)
+
     def is_full(self, *, added: int = 0) -> bool:
         """Whether the terminal has no room for one more user, after so many were added since it counted."""
         if self.users_free is not None and self.users_capacity:

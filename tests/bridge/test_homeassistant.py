@@ -1,0 +1,142 @@
+"""What Home Assistant finds at the broker, and what is left there when it is over."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.daemon import Daemon, device
+from tests.support.waiting import wait_until
+from zkbridge.simulator import TerminalConfig
+
+#: A machine may have much else to do.
+PATIENCE_S = 40
+USER = {"user_id": "7", "name": "Ana Quispe", "password": "4711", "card": 12345678}
+ON = {"discovery": True}
+ANNOUNCED = "homeassistant/device/zkbridge_zk/{}/config"
+
+
+def bridge(folder, broker, terminals, **more):
+    devices = {name: device(terminal) for name, terminal in terminals.items()}
+    return Daemon(folder, broker.port, devices, **{"homeassistant": ON, "probe_interval": 300, **more})
+
+
+def kept(broker):
+    """Everything of ours that a newcomer is told, topic by topic."""
+    with Caller(broker.port) as caller:
+        caller.subscribe("homeassistant/#")
+        caller.subscribe("zk/#")
+        caller.publish("zk/end", b"1")
+        caller.wait_for("zk/end")
+        return {message.topic: message.json for message in caller.messages if message.retain}
+
+
+def reload(daemon):
+    (daemon.folder / "config.yaml").write_text(json.dumps(daemon.config))
+    os.kill(daemon.pid, signal.SIGHUP)
+
+
+@pytest.fixture
+def terminals(simulator):
+    return {name: simulator.add(TerminalConfig(profile="tft")) for name in ("principal", "entrada")}
+
+
+def test_without_it_nothing_is_said_to_home_assistant(tmp_path, broker, terminals):
+    with bridge(tmp_path / "d", broker, terminals, homeassistant={}), Caller(broker.port) as caller:
+        caller.subscribe("zk/principal/#")
+        caller.publish("zk/principal/users/create", USER)
+        caller.wait_for("zk/principal/users/create/reply", timeout=PATIENCE_S)
+
+    assert not [topic for topic in kept(broker) if topic.startswith("homeassistant/") or topic.endswith("/status")]
+
+
+def test_every_device_is_announced_and_its_status_follows_what_happens(tmp_path, broker, terminals):
+    with bridge(tmp_path / "d", broker, terminals), Caller(broker.port) as caller:
+        caller.subscribe("zk/principal/status")
+        caller.wait_for("zk/principal/status", lambda message: message.json["users"] == 0, timeout=PATIENCE_S)
+        caller.publish("zk/principal/users/create", USER)
+        created = caller.wait_for("zk/principal/status", lambda message: message.json["last_user"], timeout=PATIENCE_S)
+        terminals["principal"].power_off()
+        caller.publish("zk/principal/ping", "{}")
+        failed = caller.wait_for("zk/principal/status", lambda message: message.json["last_error"], timeout=PATIENCE_S)
+
+        assert {topic for topic in kept(broker) if "homeassistant" in topic} == {
+            ANNOUNCED.format(each) for each in ("bridge", "principal", "entrada")
+        }
+    assert (created.json["users"], created.json["last_user"]["user_id"]) == (1, "7")
+    error = failed.json["last_error"]
+    assert error["code"] == "device_unreachable"
+    assert error["error"] == f"Connection refused by device 127.0.0.1:{terminals['principal'].port}"
+    assert failed.json["last_user"] == created.json["last_user"]
+    said = json.dumps([message.json for message in caller.messages])
+    assert not [secret for secret in ("4711", "12345678", "Quispe") if secret in said]
+
+
+def test_what_is_known_of_a_terminal_outlives_the_bridge(tmp_path, broker, terminals):
+    daemon = bridge(tmp_path / "d", broker, terminals)
+    with daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/principal/#")
+        caller.publish("zk/principal/users/create", USER)
+        assert caller.wait_for("zk/principal/users/create/reply", timeout=PATIENCE_S).json["success"]
+    before = kept(broker)["zk/principal/status"]
+    broker.kill()
+    broker.start()  # and the broker has forgotten everything
+    terminals["principal"].power_off()
+    with daemon:
+        wait_until(lambda: kept(broker).get("zk/principal/status"), timeout=PATIENCE_S)
+        after = kept(broker)["zk/principal/status"]
+
+    assert before["last_user"]["user_id"] == "7"
+    assert {**after, "last_error": None} == before
+
+
+def test_a_birth_is_answered(tmp_path, broker, terminals):
+    with bridge(tmp_path / "d", broker, terminals) as daemon, Caller(broker.port) as caller:
+        wait_until(lambda: daemon.log.count(" online") >= 2, timeout=PATIENCE_S)
+        caller.subscribe("homeassistant/#", retain_handling=2)
+        caller.publish("homeassistant/status", b"online")
+
+        for each in ("bridge", "principal", "entrada"):
+            assert not caller.wait_for(ANNOUNCED.format(each), timeout=PATIENCE_S).retain
+
+
+def test_a_device_that_a_reload_removes_is_removed_there_too(tmp_path, broker, terminals):
+    with bridge(tmp_path / "d", broker, terminals) as daemon:
+        wait_until(
+            lambda: {ANNOUNCED.format("entrada"), "zk/entrada/status"} <= kept(broker).keys(), timeout=PATIENCE_S
+        )
+        gone = daemon.config["devices"].pop("entrada")
+        reload(daemon)
+        wait_until(lambda: not [topic for topic in kept(broker) if "entrada" in topic], timeout=PATIENCE_S)
+        assert ANNOUNCED.format("principal") in kept(broker)
+
+        daemon.config["devices"]["entrada"] = gone
+        reload(daemon)
+        wait_until(
+            lambda: {ANNOUNCED.format("entrada"), "zk/entrada/status"} <= kept(broker).keys(), timeout=PATIENCE_S
+        )
+
+
+def test_switched_off_again_it_takes_everything_away(tmp_path, broker, terminals):
+    daemon = bridge(tmp_path / "d", broker, terminals)
+    with daemon:
+        wait_until(lambda: ANNOUNCED.format("bridge") in kept(broker), timeout=PATIENCE_S)
+    daemon.config["homeassistant"] = {"discovery": False}
+    with daemon:
+        wait_until(
+            lambda: not [topic for topic in kept(broker) if "homeassistant" in topic or "status" in topic],
+            timeout=PATIENCE_S,
+        )
+        wait_until(lambda: "told of what is there no more" in daemon.log, timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("topic", ["homeassistant/device/zkbridge_zk/bridge/config", "zk/principal/status"])
+def test_no_caller_can_have_the_bridge_say_it(tmp_path, broker, terminals, topic):
+    mqtt = {"response_topics": ["#"]}
+    with bridge(tmp_path / "d", broker, terminals, mqtt=mqtt), Caller(broker.port) as caller:
+        caller.subscribe("zk/principal/ping/reply")
+        caller.publish("zk/principal/ping", "{}", response_topic=topic)
+
+        assert caller.wait_for("zk/principal/ping/reply", timeout=PATIENCE_S).json["response_topic_refused"]

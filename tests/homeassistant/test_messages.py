@@ -1,0 +1,215 @@
+"""What the bridge announces, held against the keys that Home Assistant knows: it drops others without a word.
+
+`keys.json` is what `judge.py keys` prints in a Home Assistant; `make homeassistant` compares it with one.
+"""
+
+import json
+import re
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from tests.project.tree import ROOT
+from zkbridge.commands import commands
+from zkbridge.config import Config, parse_yaml
+from zkbridge.contract.topics import Topics
+from zkbridge.discovery import NAMES, Discovery, escaped
+
+KEYS = json.loads(Path(__file__).with_name("keys.json").read_text())
+DOCS = (ROOT / "docs" / "home-assistant.md").read_text()
+TOPICS = Topics()
+
+
+def announced(devices=("principal",), **more):
+    """Every message by its topic, as Home Assistant reads it."""
+    listed = {name: {"host": "192.0.2.1", "door": {"enabled": True}} for name in devices}
+    config = Config.model_validate({"devices": listed, "homeassistant": {"discovery": True}, **more})
+    return {each.topic: json.loads(each.payload) for each in Discovery(config).messages()}
+
+
+def complaints(message):
+    """What Home Assistant would not take, or would drop."""
+    found = []
+
+    def look(place, given, known):
+        found.extend(f"{place}: {key} is not known" for key in given if key not in known)
+        found.extend(f"{place}: {key} is missing" for key, needed in known.items() if needed and key not in given)
+
+    look("message", message, KEYS["message"])
+    look("device", message["device"], KEYS["device"])
+    look("origin", message["origin"], KEYS["origin"])
+    for name, component in message["components"].items():
+        platform = component["platform"]
+        look(name, component, KEYS["components"][platform])
+        for each in component.get("availability", ()):
+            look(f"{name}.availability", each, KEYS["availability"])
+        for key, value in component.items():
+            words = KEYS["words"].get(f"{platform}.{key}", KEYS["words"].get(key))
+            if words is not None and value not in words:
+                found.append(f"{name}: {value} is no {key}")
+    return found
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_home_assistant_knows_every_key_and_misses_none(language):
+    for message in announced(language=language).values():
+        assert complaints(message) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "complaint"),
+    [
+        ({"availabilty_mode": "all"}, "users: availabilty_mode is not known"),
+        ({"state_class": "measured"}, "users: measured is no state_class"),
+        ({"device_class": "people"}, "users: people is no device_class"),
+        ({"availability": [{"value_template": "x"}]}, "users.availability: topic is missing"),
+    ],
+)
+def test_a_key_or_word_that_home_assistant_does_not_know_is_noticed(broken, complaint):
+    *_, message = announced().values()
+    message["components"]["users"] |= broken
+
+    assert complaints(message) == [complaint]
+
+
+def test_a_key_that_home_assistant_needs_is_missed():
+    *_, message = announced().values()
+    del message["components"]["check"]["command_topic"]
+    del message["origin"]["name"]
+
+    assert complaints(message) == ["origin: name is missing", "check: command_topic is missing"]
+
+
+def test_it_is_told_where_the_bridge_speaks_and_listens():
+    (_bridge, terminal) = announced().values()
+    told = {TOPICS.state, TOPICS.availability("principal"), TOPICS.status("principal")}
+    heard = {TOPICS.command("principal", name) for name in commands()}
+
+    for component in terminal["components"].values():
+        topics = {value for key, value in component.items() if key.endswith("topic") and key != "command_topic"}
+        assert topics | {each["topic"] for each in component["availability"]} <= told
+        assert {component[key] for key in ("command_topic",) if key in component} <= heard
+        assert component["qos"] == 1
+        if "command_topic" in component:
+            assert commands()[component["command_topic"].removeprefix("zk/principal/")].parse(
+                json.loads(component["payload_press"]), strict=True
+            )
+
+
+def test_counts_and_door_need_the_terminal_and_all_else_the_bridge_alone():
+    (_bridge, terminal) = announced().values()
+    both = [TOPICS.state, TOPICS.availability("principal")]
+    needs = {
+        name: [each["topic"] for each in component["availability"]]
+        for name, component in terminal["components"].items()
+    }
+
+    assert {name for name, topics in needs.items() if topics == both} == {"users", "users_free", "unlock"}
+    assert {name for name, topics in needs.items() if topics == both[:1]} == {
+        "connection",
+        "last_error",
+        "last_user",
+        "check",
+    }
+    assert {component["availability_mode"] for component in terminal["components"].values()} == {"all"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "check", "unlock"),
+    [
+        (None, "zk/principal/info", True),
+        (["ping", "users/create"], "zk/principal/ping", False),
+        (["users/create", "door/unlock"], None, True),
+    ],
+)
+def test_no_button_asks_for_what_the_policy_forbids(policy, check, unlock):
+    (_bridge, terminal) = announced(policy={"commands": policy}).values()
+
+    assert terminal["components"].get("check", {}).get("command_topic") == check
+    assert ("unlock" in terminal["components"]) == unlock
+
+
+def test_a_door_that_may_not_be_opened_is_not_shown():
+    config = Config.model_validate({"devices": {"principal": {"host": "a"}}})
+
+    assert "unlock" not in json.loads(Discovery(config).messages()[1].payload)["components"]
+
+
+def test_every_terminal_hangs_on_the_bridge_and_everything_has_one_id():
+    messages = announced(["principal", "entrada"])
+    bridge, *terminals = messages.values()
+    ids = [each["unique_id"] for message in messages.values() for each in message["components"].values()]
+
+    assert {each["device"]["via_device"] for each in terminals} == set(bridge["device"]["identifiers"])
+    assert len(set(ids)) == len(ids) > 12
+    assert "zkbridge/zk/principal/users" in ids
+
+
+def test_the_topic_is_one_that_home_assistant_reads():
+    for base in ("zk", "planta/zk", "planta_2/zk-1"):
+        for topic in announced(mqtt={"base_topic": base}):
+            assert re.fullmatch(r"homeassistant/device/zkbridge_[a-zA-Z0-9_-]+/[a-zA-Z0-9_-]+/config", topic)
+
+
+def test_no_two_base_topics_meet_in_home_assistant():
+    bases = ["a", "a/b", "a_b", "a-b", "a_/b", "a/_b", "a_-b", "a__b", "a/-b", "a//b".replace("//", "/x/")]
+
+    assert len({escaped(base) for base in bases}) == len(bases)
+    seen = [tuple(announced(mqtt={"base_topic": base})) for base in bases]
+    assert len({topic for topics in seen for topic in topics}) == 2 * len(bases)
+
+
+def test_help_is_offered_where_the_package_says(monkeypatch):
+    class Package:
+        def get_all(self, _name):
+            return ["Homepage, https://example.org", "Issues, https://example.org/issues"]
+
+    monkeypatch.setattr(metadata, "metadata", lambda _name: Package())
+
+    for message in announced().values():
+        assert message["origin"]["support_url"] == "https://example.org/issues"
+        assert complaints(message) == []
+
+
+# -- the page in the docs ------------------------------------------------------------------------------------------
+
+
+def slug(text):
+    """As Home Assistant makes ids of names, for the letters that ours have."""
+    plain = text.lower().translate(str.maketrans("áéíóúüñ", "aeiouun"))
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+
+
+def entities(language):
+    """The ids that Home Assistant gives the entities of the terminal `principal`, in their order."""
+    (_bridge, terminal) = announced(language=language).values()
+    return [f"{each['platform']}.principal_{slug(each['name'])}" for each in terminal["components"].values()]
+
+
+def test_the_table_in_the_docs_is_what_is_announced():
+    rows = DOCS.split("<!-- entities -->")[1].split("<!-- /entities -->")[0].strip().splitlines()[2:]
+
+    assert [row.split("|")[2].strip(" `") for row in rows] == entities("en")
+    assert [row.split("|")[3].strip(" `") for row in rows] == entities("es")
+    assert len({name for names in NAMES.values() for name in names}) == 2 * len(NAMES)
+
+
+def test_the_configuration_in_the_docs_is_valid():
+    block = parse_yaml(re.search(r"```yaml\n(homeassistant:.*?)```", DOCS, re.DOTALL)[1])
+
+    assert Config.model_validate({**block, "devices": {"principal": {"host": "a"}}}).homeassistant.discovery
+
+
+def test_the_examples_in_the_docs_speak_of_what_there_is():
+    block = re.search(r"```yaml\n(automation:.*?)```", DOCS, re.DOTALL)[1]
+    example = parse_yaml(block)
+    known = {each.replace("principal", device) for each in entities("en") for device in ("principal", "entrada")}
+    (asked,) = [step["data"] for step in example["script"]["create_user"]["sequence"]]
+    payload = re.sub(r"\{\{.*?\}\}", '"x"', asked["payload"])
+
+    assert set(re.findall(r"(?:binary_sensor|sensor|button)\.\w+", block)) <= known
+    assert asked["topic"].removeprefix("zk/principal/") in commands()
+    assert commands()["users/create"].parse(json.loads(payload), strict=True)
+    assert (asked["qos"], "retain" in asked) == ("1", False)
+    assert f"topic: {TOPICS.reply('principal', 'users/create')}\n" in block

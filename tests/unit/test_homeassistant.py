@@ -1,0 +1,185 @@
+"""What stands at the broker for Home Assistant: said on every connect and change, taken away when it is over."""
+
+import json
+
+import pytest
+
+from zkbridge.config import Config
+from zkbridge.events import Counted, Created
+from zkbridge.homeassistant import TAKEN_S, HomeAssistant, Hooks
+
+CONFIG = "homeassistant/device/zkbridge_zk/{}/config"
+
+
+class Rest:
+    """The rest of a daemon, as far as Home Assistant's part needs it; jobs are run when the test says so."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.facts = {}
+        self.published = []
+        self.jobs = {}
+        self.taken = True
+
+    def part(self, devices=("principal", "entrada"), **settings):
+        hooks = Hooks(
+            recall=lambda subject, name: self.facts.get((subject, name)),
+            remember=lambda subject, name, value: self.facts.update({(subject, name): value}),
+            publish=self.published.append,
+            later=lambda key, seconds, job: self.jobs.setdefault(key, (seconds, job)),
+            taken=lambda: self.taken,
+        )
+        return HomeAssistant(config(devices, **settings), hooks, clock=lambda: self.now)
+
+    def run_jobs(self):
+        jobs, self.jobs = self.jobs, {}
+        for key, (_seconds, job) in jobs.items():
+            again = job()
+            if again is not None:
+                self.jobs[key] = (again, job)
+
+    def topics(self):
+        said, self.published = self.published, []
+        return [each.topic for each in said]
+
+
+def config(devices=("principal", "entrada"), *, discovery=True, **more):
+    listed = {name: {"host": "192.0.2.1"} for name in devices}
+    return Config.model_validate({"devices": listed, "homeassistant": {"discovery": discovery}, **more})
+
+
+def shown(publications):
+    """Topic by topic what is retained; None is what was cleared."""
+    assert all(each.retain for each in publications)
+    return {each.topic: json.loads(each.payload) if each.payload else None for each in publications}
+
+
+@pytest.fixture
+def rest():
+    return Rest()
+
+
+def test_where_it_is_off_nothing_is_said_heard_or_kept(rest):
+    part = rest.part(discovery=False)
+    part.hear(Counted("principal", 1, 10, 9))
+    part.overheard("homeassistant/status", b"online")
+    part.reload(config(["principal"], discovery=False))
+    part.flush()
+
+    assert (part.retained(), part.watched, part.own) == ([], [], [])
+    assert (rest.published, rest.jobs, rest.facts) == ([], {}, {})
+
+
+def test_the_bridge_is_announced_before_the_terminals_that_refer_to_it(rest):
+    topics = [each.topic for each in rest.part().retained()]
+
+    assert topics == [
+        CONFIG.format("bridge"),
+        CONFIG.format("principal"),
+        CONFIG.format("entrada"),
+        "zk/entrada/status",
+        "zk/principal/status",
+    ]
+
+
+def test_a_change_is_said_once_and_kept(rest):
+    part = rest.part()
+    part.hear(Counted("principal", 1, 10, 9))
+    part.hear(Created("principal", "7"))
+    part.hear(Counted("elsewhere", 1, 10, 9))
+    assert list(rest.jobs) == [("status", "principal")]
+
+    rest.run_jobs()
+
+    assert [each.topic for each in rest.published] == ["zk/principal/status"]
+    (status,) = shown(rest.published).values()
+    assert (status["users"], status["last_user"]["user_id"]) == (1, "7")
+    assert rest.part().retained()[-1] == rest.published[0]
+
+
+def test_what_waits_to_be_said_is_said_at_the_end(rest):
+    part = rest.part()
+    part.hear(Created("principal", "7"))
+    part.flush()
+
+    assert "zk/principal/status" in rest.topics()
+
+
+def test_a_birth_is_answered_by_every_announcement_but_not_at_once(rest):
+    part = rest.part()
+    for topic, payload in (("homeassistant/status", b"offline"), ("zk/bridge/state", b"online")):
+        part.overheard(topic, payload)
+    assert rest.jobs == {}
+
+    part.overheard("homeassistant/status", b"online")
+    part.overheard("homeassistant/status", b"online")
+    ((seconds, _job),) = rest.jobs.values()
+    assert seconds > 0
+    rest.run_jobs()
+
+    assert rest.topics() == [CONFIG.format(each) for each in ("bridge", "principal", "entrada")]
+
+
+def test_a_device_that_goes_is_taken_away_until_the_broker_has_taken_that(rest):
+    part = rest.part()
+    part.reload(config(["principal"]))
+    gone = {CONFIG.format("entrada"): None, "zk/entrada/status": None}
+    assert shown(rest.published).items() >= gone.items()
+    assert set(rest.topics()) >= {CONFIG.format("principal"), "zk/principal/status"}
+
+    rest.run_jobs()
+    assert shown(part.retained()).items() >= gone.items(), "the broker was not asked yet"
+    rest.now += TAKEN_S
+    rest.taken = False
+    rest.run_jobs()
+    assert shown(part.retained()).items() >= gone.items(), "the broker has not taken it"
+    rest.now += TAKEN_S
+    rest.taken = True
+    rest.run_jobs()
+
+    assert not gone.keys() & shown(part.retained()).keys()
+    assert not gone.keys() & shown(rest.part(["principal"]).retained()).keys()
+
+
+def test_a_device_that_comes_back_meanwhile_stays(rest):
+    part = rest.part()
+    part.reload(config(["principal"]))
+    part.reload(config())
+    rest.now += TAKEN_S
+    rest.run_jobs()
+
+    assert None not in shown(part.retained()).values()
+    assert None not in shown(rest.part().retained()).values()
+    assert None in shown(rest.part(["principal"]).retained()).values()
+
+
+@pytest.mark.parametrize(
+    ("later", "cleared"),
+    [
+        ({"discovery": False}, 5),
+        ({"devices": ["principal"]}, 2),
+        ({"homeassistant": {"discovery": True, "prefix": "ha"}}, 3),
+        ({"mqtt": {"base_topic": "planta/zk"}}, 5),
+    ],
+    ids=["switched off", "a device less", "another prefix", "another base topic"],
+)
+def test_a_restart_takes_away_what_an_earlier_run_has_said(rest, later, cleared):
+    rest.part()
+
+    after = rest.part(**later)
+
+    assert list(shown(after.retained()).values()).count(None) == cleared
+    rest.now += TAKEN_S
+    rest.run_jobs()
+    assert None not in shown(rest.part(**later).retained()).values()
+
+
+def test_what_is_said_is_noted_before(rest):
+    """A crash right after the first word must not leave at the broker what nobody knows of."""
+    rest.part()
+
+    assert set(rest.facts["homeassistant", "topics"].split()) >= {CONFIG.format("bridge"), "zk/entrada/status"}
+
+
+def test_nobody_else_may_have_the_bridge_speak_to_home_assistant(rest):
+    assert rest.part(homeassistant={"discovery": True, "prefix": "ha"}).own == ["ha/#"]

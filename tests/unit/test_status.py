@@ -1,0 +1,90 @@
+"""What is known of a terminal: learnt from what happens, told when it changes, kept over a restart."""
+
+import json
+
+import pytest
+
+from zkbridge.events import Answered, Counted, Created, Trouble
+from zkbridge.status import Status, Statuses
+
+AWAY = Trouble("principal", "device_timeout", "Connection timeout to device 192.0.2.1:4370", visit=True)
+ASKED = Trouble("principal", AWAY.code, AWAY.error)
+FULL = Counted("principal", 37, 3000, 2963)
+
+
+@pytest.fixture
+def clock():
+    return [1_900_000_000.0]
+
+
+@pytest.fixture
+def statuses(clock):
+    return Statuses(lambda _device: None, clock=lambda: clock[0])
+
+
+def test_nothing_is_known_before_anything_happens(statuses):
+    assert statuses.of("principal").body == (
+        b'{"users":null,"users_capacity":null,"users_free":null,"last_error":null,"last_user":null}'
+    )
+
+
+def test_what_happens_is_learnt_and_told_once(statuses):
+    assert statuses.hear(FULL)
+    assert not statuses.hear(FULL)
+    assert statuses.hear(Created("principal", "123"))
+    assert statuses.hear(ASKED)
+    assert not statuses.hear(Answered("principal", "ping", "ok", 0.1))
+
+    assert json.loads(statuses.of("principal").body) == {
+        "users": 37,
+        "users_capacity": 3000,
+        "users_free": 2963,
+        "last_error": {"code": AWAY.code, "error": AWAY.error, "at": "2030-03-17T17:46:40+00:00"},
+        "last_user": {"user_id": "123", "at": "2030-03-17T17:46:40+00:00"},
+    }
+    assert statuses.of("entrada") == Status()
+
+
+def test_a_terminal_that_will_not_say_how_full_it_is_takes_back_nothing(statuses):
+    statuses.hear(FULL)
+
+    assert not statuses.hear(Counted("principal", None, None, None))
+    assert statuses.of("principal").users == 37
+
+
+def test_a_terminal_that_stays_away_is_one_error_however_often_it_is_visited(statuses, clock):
+    assert statuses.hear(AWAY)
+    clock[0] += 300
+    assert not statuses.hear(AWAY)
+
+    assert statuses.of("principal").last_error.at == "2030-03-17T17:46:40+00:00"
+
+
+def test_a_terminal_that_goes_away_again_is_an_error_again(statuses, clock):
+    statuses.hear(AWAY)
+    statuses.hear(Counted("principal", None, None, None))
+    clock[0] += 300
+
+    assert statuses.hear(AWAY)
+    assert statuses.of("principal").last_error.at == "2030-03-17T17:51:40+00:00"
+
+
+def test_every_request_that_fails_is_an_error_of_its_own(statuses, clock):
+    statuses.hear(AWAY)
+    clock[0] += 1
+
+    assert statuses.hear(ASKED)
+
+
+@pytest.mark.parametrize("events", [[], [FULL], [FULL, ASKED, Created("principal", "007")]])
+def test_what_was_known_is_known_after_a_restart(statuses, events):
+    for event in events:
+        statuses.hear(event)
+    kept = statuses.of("principal").body.decode()
+
+    assert Statuses({"principal": kept}.get).of("principal") == statuses.of("principal")
+
+
+@pytest.mark.parametrize("kept", ["", "nonsense", "[]", "null", "{}", '{"users":1,"last_error":3,"last_user":null}'])
+def test_what_cannot_be_read_any_more_is_not_known(kept):
+    assert Statuses({"principal": kept}.get).of("principal") == Status()
