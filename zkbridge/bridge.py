@@ -285,8 +285,10 @@ class Bridge:
 
     def _listeners(self) -> list[Tell]:
         """Who wants to hear what happens in the parts."""
-        metrics = [] if self._metrics is None else [self._metrics.tell]
-        return [*metrics, self._homeassistant.hear] if self._config.homeassistant.discovery else metrics
+        listeners: list[Tell] = [] if self._metrics is None else [self._metrics.tell]
+        if self._config.homeassistant.discovery:
+            listeners.append(self._homeassistant.hear)
+        return listeners
 
     def _make_metrics(self) -> Metrics | None:
         if self._config.metrics.port is None:

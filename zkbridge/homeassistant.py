@@ -120,6 +120,8 @@ class HomeAssistant:
             self._devices, self._announcements = devices, announcements
             self._gone = self._known - wanted
             self._keep(self._known | wanted)
+            for device in devices:
+                self._told.setdefault(device, self._statuses.of(device).body)
 
     def _keep(self, topics: frozenset[str]) -> None:
         if topics != self._known:

@@ -703,11 +703,10 @@ class Worker:
         self._tell_outcome(task, reply)
 
     def _tell_outcome(self, task: Task, reply: Reply) -> None:
-        body = json.loads(reply.body)
         if reply.status >= Internal.status:
-            self._tell(Trouble(self.device.id, reply.code, body["error"]))
+            self._tell(Trouble(self.device.id, reply.code, json.loads(reply.body)["error"]))
         elif task.command.name == "users/create" and reply.success and not task.replayed:
-            self._tell(Created(self.device.id, body["data"]["user_id"]))
+            self._tell(Created(self.device.id, json.loads(reply.body)["data"]["user_id"]))
 
     def _tell_sizes(self, sizes: Sizes) -> None:
         self._tell(Counted(self.device.id, sizes.users, sizes.users_capacity, sizes.users_left))

@@ -1,0 +1,210 @@
+"""A real Home Assistant, a real Mosquitto, the bridge, simulated terminals: what people see and press."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.homeassistant.home_assistant import HomeAssistant, judge
+from tests.homeassistant.test_messages import DOCS, KEYS, announced, entities
+from tests.support.caller import Caller
+from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+PATIENCE_S = 120
+EXAMPLES = re.search(r"```yaml\n(automation:.*?)```", DOCS, re.DOTALL)[1]
+#: A warning that says nothing of us.
+OTHERS = ("aiohttp_fast_zlib", "Skipping pip installation", "homeassistant.components.backup")
+
+
+@dataclass
+class Site:
+    """Two bridges at one broker, one that speaks English and one that speaks Spanish."""
+
+    home: HomeAssistant
+    broker: Mosquitto
+    bridge: Daemon
+    terminal: SimulatedTerminal
+
+    def wait_for(self, entity: str, state: str | None) -> None:
+        wait_until(
+            lambda: self.home.state(entity) == state,
+            timeout=PATIENCE_S,
+            what=f"{entity} to be {state}, which is {self.home.state(entity)}:\n{self.home.log}\n{self.bridge.log}",
+        )
+
+    def ask(self, topic: str, body: dict) -> dict:
+        with Caller(self.broker.port) as caller:
+            caller.subscribe(f"{topic}/reply")
+            caller.publish(topic, body)
+            return caller.wait_for(f"{topic}/reply", timeout=PATIENCE_S).json
+
+    @property
+    def complaints(self) -> list[str]:
+        lines = self.home.log.splitlines()
+        return [line for line in lines if re.search("WARNING|ERROR", line) and not any(each in line for each in OTHERS)]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Site]:
+    """Everything, started; every terminal has been visited."""
+    on = {"homeassistant": {"discovery": True}, "probe_interval": 300}
+    with Simulator() as simulator, Mosquitto(folder / "broker") as broker:
+        terminals = [simulator.add(TerminalConfig(profile="tft")) for _ in range(3)]
+        english = {
+            "principal": device(terminals[0], door={"enabled": True}),
+            "entrada": device(terminals[1]),
+        }
+        spanish = {"bodega": device(terminals[2], door={"enabled": True})}
+        with (
+            Daemon(folder / "en", broker.port, english, language="en", **on) as bridge,
+            Daemon(folder / "es", broker.port, spanish, mqtt={"base_topic": "planta_2/zk"}, **on),
+            HomeAssistant(folder / "home", broker.port, more=EXAMPLES) as home,
+        ):
+            yield Site(home, broker, bridge, terminals[0])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Iterator[Site]:
+    with running(tmp_path_factory.mktemp("site")) as site:
+        site.wait_for("sensor.principal_users", "0")
+        site.wait_for("binary_sensor.bodega_conexion", "on")
+        yield site
+
+
+def test_the_keys_that_the_quick_tests_use_are_home_assistants():
+    assert judge("keys") == KEYS, "bring tests/homeassistant/keys.json up to date: judge.py keys"
+
+
+def test_home_assistants_own_schemas_take_every_message_and_every_key_of_it():
+    messages = [each for language in ("es", "en") for each in announced(language=language).values()]
+    broken = json.loads(json.dumps(messages[-1]))
+    broken["components"]["users"]["availabilty_mode"] = "all"
+    broken["components"]["check"].pop("command_topic")
+
+    *good, bad = judge("messages", given=[*messages, broken])
+
+    assert good == [{} for _ in messages]
+    assert bad["users"] == "dropped: availabilty_mode"
+    assert "command_topic" in bad["check"]
+
+
+def test_every_entity_is_there_in_both_languages_and_nothing_is_complained_of(site):
+    states = site.home.states()
+
+    wanted = set(entities("en")) | {each.replace("principal", "bodega") for each in entities("es")}
+    wanted |= {"binary_sensor.zkbridge_connection", "sensor.zkbridge_requests_waiting"}
+    wanted |= {"binary_sensor.zkbridge_planta_2_zk_conexion"}
+    assert wanted <= states.keys()
+    assert "button.entrada_unlock_door" not in states
+    assert {each: states[each]["state"] for each in wanted if each.startswith("sensor.principal")} == {
+        "sensor.principal_users": "0",
+        "sensor.principal_users_free": "5000",
+        "sensor.principal_last_error": "unknown",
+        "sensor.principal_last_user_created": "unknown",
+    }
+    assert site.complaints == []
+
+
+def test_every_terminal_is_a_device_that_hangs_on_its_bridge(site):
+    above = "{{ device_attr(device_attr('%s', 'via_device_id'), 'name') }}"
+
+    assert site.home.render(above % "sensor.principal_users") == "zkbridge"
+    assert site.home.render(above % "sensor.bodega_usuarios") == "zkbridge planta_2/zk"
+    assert site.home.render("{{ device_attr('sensor.principal_users', 'manufacturer') }}") == "ZKTeco"
+
+
+def test_a_new_user_is_seen_and_the_name_is_not(site):
+    assert site.ask("zk/principal/users/create", {"user_id": "007", "name": "Ana Quispe"})["success"]
+
+    site.wait_for("sensor.principal_users", "1")
+    site.wait_for("sensor.principal_last_user_created", "007")
+    site.wait_for("sensor.principal_users_free", "4999")
+    assert "at" in site.home.states()["sensor.principal_last_user_created"]["attributes"]
+    assert "Quispe" not in json.dumps({k: v for k, v in site.home.states().items() if k.startswith("sensor.")})
+
+
+def test_the_button_asks_the_terminal_and_the_door_opens(site):
+    site.home.call("button.press", entity_id="button.principal_check_connection")
+    wait_until(lambda: "command=info" in site.bridge.log and "code=ok" in site.bridge.log, timeout=PATIENCE_S)
+    site.home.call("button.press", entity_id="button.principal_unlock_door")
+
+    wait_until(lambda: "command=door/unlock" in site.bridge.log, timeout=PATIENCE_S)
+    wait_until(lambda: re.search("answered .*door/unlock.* status=200", site.bridge.log), timeout=PATIENCE_S)
+
+
+def test_a_terminal_that_goes_and_comes_back_is_seen_to_do_so(site):
+    site.terminal.power_off()
+    site.home.call("button.press", entity_id="button.principal_check_connection")
+
+    site.wait_for("binary_sensor.principal_connection", "off")
+    site.wait_for("sensor.principal_users", "unavailable")
+    site.wait_for("button.principal_unlock_door", "unavailable")
+    site.wait_for("sensor.principal_last_error", "device_unreachable")
+    states = site.home.states()
+    sentence = f"Connection refused by device 127.0.0.1:{site.terminal.port}"
+    assert states["sensor.principal_last_error"]["attributes"]["error"] == sentence
+    assert states["binary_sensor.principal_connection"]["attributes"]["reason"] == sentence
+    assert states["sensor.entrada_users"]["state"] == "0"
+
+    site.terminal.power_on()
+    site.home.call("button.press", entity_id="button.principal_check_connection")
+
+    site.wait_for("binary_sensor.principal_connection", "on")
+    site.wait_for("sensor.principal_users", "1")
+    site.wait_for("sensor.principal_last_error", "device_unreachable")
+
+
+def test_the_examples_of_the_docs_work(site):
+    before = site.terminal.users()
+    site.home.call("script.create_user", user_id="008", name='Inés "La Ñ"')
+
+    site.wait_for("sensor.principal_last_user_created", "008")
+    assert [user.name for user in site.terminal.users()[len(before) :]] == ['Inés "La Ñ"']
+    # A notification is no entity; an automation tells when its conditions were met.
+    ran = "{{ state_attr('automation.%s', 'last_triggered') is not none }}"
+    wait_until(lambda: site.home.render(ran % "what_became_of_a_new_user") == "True", timeout=PATIENCE_S)
+    wait_until(lambda: site.home.render(ran % "trouble_at_a_terminal") == "True", timeout=PATIENCE_S)
+
+
+def test_a_home_assistant_that_starts_again_finds_everything_as_it_was(site):
+    site.home.stop()
+    site.home.start()
+
+    site.wait_for("sensor.principal_last_error", "device_unreachable")
+    site.wait_for("sensor.principal_last_user_created", "008")
+    site.wait_for("sensor.principal_users", "2")
+
+
+def test_a_bridge_that_stops_takes_all_of_it_out_of_reach(site):
+    assert site.bridge.stop() == 0
+
+    site.wait_for("binary_sensor.zkbridge_connection", "off")
+    for entity in entities("en"):
+        site.wait_for(entity, "unavailable")
+    site.wait_for("sensor.bodega_usuarios", "0")
+
+
+def test_what_is_removed_or_switched_off_leaves_home_assistant(site):
+    site.bridge.config["devices"].pop("entrada")
+    site.bridge.config["devices"]["principal"]["door"] = {"enabled": False}
+    site.bridge.start()
+    site.wait_for("sensor.entrada_users", None)
+    site.wait_for("button.principal_unlock_door", None)
+    site.wait_for("sensor.principal_users", "2")
+    assert site.bridge.stop() == 0
+
+    site.bridge.config["homeassistant"] = {"discovery": False}
+    site.bridge.start()
+    site.wait_for("sensor.principal_users", None)
+    site.wait_for("binary_sensor.zkbridge_connection", None)
+    site.wait_for("sensor.bodega_usuarios", "0")
+    assert site.complaints == []
