@@ -175,36 +175,46 @@ def test_the_examples_of_the_docs_work(site):
     wait_until(lambda: site.home.render(ran % "trouble_at_a_terminal") == "True", timeout=PATIENCE_S)
 
 
-def test_a_home_assistant_that_starts_again_finds_everything_as_it_was(site):
-    site.home.stop()
-    site.home.start()
+def test_a_home_assistant_that_starts_again_finds_everything_as_it_was(tmp_path):
+    with running(tmp_path) as site:
+        assert site.ask("zk/principal/users/create", {"user_id": "7", "name": "Ana"})["success"]
+        site.wait_for("sensor.principal_last_user_created", "7")
+        site.terminal.power_off()
+        site.home.call("button.press", entity_id="button.principal_check_connection")
+        site.wait_for("sensor.principal_last_error", "device_unreachable")
 
-    site.wait_for("sensor.principal_last_error", "device_unreachable")
-    site.wait_for("sensor.principal_last_user_created", "008")
-    site.wait_for("sensor.principal_users", "2")
+        site.home.stop()
+        site.home.start()
+
+        site.wait_for("sensor.principal_last_error", "device_unreachable")
+        site.wait_for("sensor.principal_last_user_created", "7")
+        site.wait_for("binary_sensor.principal_connection", "off")
+        site.wait_for("sensor.entrada_users", "0")
+        assert site.complaints == []
 
 
-def test_a_bridge_that_stops_takes_all_of_it_out_of_reach(site):
-    assert site.bridge.stop() == 0
+def test_a_bridge_that_stops_and_what_is_removed_or_switched_off_then(tmp_path):
+    with running(tmp_path) as site:
+        site.wait_for("sensor.principal_users", "0")
+        site.wait_for("sensor.bodega_usuarios", "0")
+        assert site.bridge.stop() == 0
 
-    site.wait_for("binary_sensor.zkbridge_connection", "off")
-    for entity in entities("en"):
-        site.wait_for(entity, "unavailable")
-    site.wait_for("sensor.bodega_usuarios", "0")
+        site.wait_for("binary_sensor.zkbridge_connection", "off")
+        for entity in entities("en"):
+            site.wait_for(entity, "unavailable")
+        site.wait_for("sensor.bodega_usuarios", "0")
 
+        site.bridge.config["devices"].pop("entrada")
+        site.bridge.config["devices"]["principal"]["door"] = {"enabled": False}
+        site.bridge.start()
+        site.wait_for("sensor.entrada_users", None)
+        site.wait_for("button.principal_unlock_door", None)
+        site.wait_for("sensor.principal_users", "0")
+        assert site.bridge.stop() == 0
 
-def test_what_is_removed_or_switched_off_leaves_home_assistant(site):
-    site.bridge.config["devices"].pop("entrada")
-    site.bridge.config["devices"]["principal"]["door"] = {"enabled": False}
-    site.bridge.start()
-    site.wait_for("sensor.entrada_users", None)
-    site.wait_for("button.principal_unlock_door", None)
-    site.wait_for("sensor.principal_users", "2")
-    assert site.bridge.stop() == 0
-
-    site.bridge.config["homeassistant"] = {"discovery": False}
-    site.bridge.start()
-    site.wait_for("sensor.principal_users", None)
-    site.wait_for("binary_sensor.zkbridge_connection", None)
-    site.wait_for("sensor.bodega_usuarios", "0")
-    assert site.complaints == []
+        site.bridge.config["homeassistant"] = {"discovery": False}
+        site.bridge.start()
+        site.wait_for("sensor.principal_users", None)
+        site.wait_for("binary_sensor.zkbridge_connection", None)
+        site.wait_for("sensor.bodega_usuarios", "0")
+        assert site.complaints == []
