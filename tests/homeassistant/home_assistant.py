@@ -17,7 +17,8 @@ from tests.support.waiting import wait_until
 PYTHON = Path(__file__).with_name(".venv") / "bin" / "python"
 JUDGE = Path(__file__).with_name("judge.py")
 NAME, PASSWORD = "tester", "a password for the test alone"
-START_S = 180
+#: A machine may have much else to do; idle it takes ten.
+START_S = 600
 CONFIGURATION = """\
 homeassistant:
   name: Home

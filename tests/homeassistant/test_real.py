@@ -17,9 +17,9 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
-PATIENCE_S = 120
+PATIENCE_S = 300
 EXAMPLES = re.search(r"```yaml\n(automation:.*?)```", DOCS, re.DOTALL)[1]
 #: A warning that says nothing of us.
 OTHERS = ("aiohttp_fast_zlib", "Skipping pip installation", "homeassistant.components.backup")
