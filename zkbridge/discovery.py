@@ -34,6 +34,8 @@ NAMES: dict[str, tuple[str, str]] = {
 CHECKS = ("info", "ping")
 _LAST_ERROR = "{{ value_json.last_error.code if value_json.last_error else None }}"
 _LAST_USER = "{{ value_json.last_user.user_id if value_json.last_user else None }}"
+#: What was a button once is taken away by its platform alone; left out, Home Assistant 2025.4 would keep it.
+_TAKEN_AWAY: Json = {"platform": "button"}
 _STATE = "{{ value_json.state }}"
 
 
@@ -140,20 +142,26 @@ class Discovery:
         if check := next(filter(self._allows, CHECKS), None):
             more = {"entity_category": "diagnostic", "icon": "mdi:lan-check", **self._available()}
             yield "check", self._button(device, check, **more)
+        else:
+            yield "check", _TAKEN_AWAY
         if device.door.enabled and self._allows("door/unlock"):
             yield "unlock", self._button(device, "door/unlock", icon="mdi:door-open", **self._available(device))
+        else:
+            yield "unlock", _TAKEN_AWAY
 
     # -- parts of them ---------------------------------------------------------------------------------------------
 
     def _message(self, id_: str, about: Json, components: Json) -> Json:
         named = {
             key: {
-                "platform": each.pop("platform"),
+                "platform": each["platform"],
                 "unique_id": f"{self._id(id_)}/{key}",
                 "name": self._name(key),
                 **each,
                 "qos": 1,  # Home Assistant 2025.4 takes it here alone, and asks at QoS 0 where it is not said
             }
+            if each is not _TAKEN_AWAY
+            else each
             for key, each in components.items()
         }
         return {"device": about, "origin": _origin(), "components": named}

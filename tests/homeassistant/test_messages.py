@@ -127,13 +127,13 @@ def test_no_button_asks_for_what_the_policy_forbids(policy, check, unlock):
     (_bridge, terminal) = announced(policy={"commands": policy}).values()
 
     assert terminal["components"].get("check", {}).get("command_topic") == check
-    assert ("unlock" in terminal["components"]) == unlock
+    assert ("command_topic" in terminal["components"]["unlock"]) == unlock
 
 
 def test_a_door_that_may_not_be_opened_is_not_shown():
     config = Config.model_validate({"devices": {"principal": {"host": "a"}}})
 
-    assert "unlock" not in json.loads(Discovery(config).messages()[1].payload)["components"]
+    assert json.loads(Discovery(config).messages()[1].payload)["components"]["unlock"] == {"platform": "button"}
 
 
 def test_every_terminal_hangs_on_the_bridge_and_everything_has_one_id():
