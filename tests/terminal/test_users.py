@@ -297,6 +297,35 @@ class TestTables:
     def test_of_two_users_with_one_user_id_the_first_counts(self):
         assert table((5, "1"), (6, "1")).by_user_id("1").uid == 5
 
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("lookups_before", [0, 20], ids=["searched for", "looked up"])
+    def test_whoever_is_searched_for_is_whom_an_index_names(self, size, lookups_before):
+        """Digits stand in names, passwords and other user_ids too; and the first of two counts."""
+        pins = ["1", "11", "111", "21", "12", "2", "4294967295", "11", "3", "1"]
+        users = table(*((uid, pin) for uid, pin in enumerate(pins, 1)), size=size)
+        for _ in range(lookups_before):
+            users.by_user_id("9")
+            users.by_uid(999)
+
+        assert {pin: users.by_user_id(pin).uid for pin in pins} == {
+            pin: place for place, pin in reversed(list(enumerate(pins, 1)))
+        }
+        assert [users.by_user_id(pin) for pin in ("0", "13", "1111", "")] == [None] * 4
+        assert [users.by_uid(uid) and users.by_uid(uid).user_id for uid in (1, 7, 11)] == ["1", "4294967295", None]
+
+    @pytest.mark.parametrize("lookups_before", [0, 20], ids=["searched for", "looked up"])
+    def test_a_user_id_ends_at_its_nul_or_with_its_field(self, lookups_before):
+        wide = "x" * 24
+        records = bytearray(table((1, "7"), (2, wide))._records)
+        records[48 + 2 : 48 + 5] = b"xyz"  # garbage after the NUL
+        users = UserTable(bytes(records), record_size=72, encoding="utf-8")
+        for _ in range(lookups_before):
+            users.by_user_id("9")
+
+        assert users.by_user_id("7").uid == 1
+        assert users.by_user_id(wide).uid == 2
+        assert [users.by_user_id(pin) for pin in ("xyz", "x" * 23, "x" * 25, "7\0xyz")] == [None] * 4
+
     def test_the_next_uid_is_one_above_the_highest(self):
         assert table((3, "a"), (17, "b"), (5, "c")).next_uid() == 18
         assert table().next_uid() == 1

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from zkbridge.contract.errors import DeviceFull, FieldFault, InvalidField
 from zkbridge.contract.texts import shown
+
+Key = TypeVar("Key")
 
 RecordSize = Literal[72, 28]
 NameOverflow = Literal["refuse", "truncate"]
@@ -26,6 +30,10 @@ WIDEST_USER_ID = 24
 _NAME_BYTES_BEFORE_NUL = 23
 #: Records whose texts are looked at, spread over the table: enough for a majority, and no dearer in a large table.
 _SAMPLE = 256
+#: How many users are searched for, through the whole table each time, before an index of it is worth its making.
+_SEARCHES = 8
+#: Where a 72-byte record has its user_id.
+_PIN_AT = 48
 #: Permissions use the low four bits: disabled, and three for the role.
 _MAX_PRIVILEGE = 15
 
@@ -59,11 +67,11 @@ class User:
 class _Layout:
     """Where a record has what. `fields` reads uid, privilege, password, name, card, group, time zones, user id.
 
-    `keys` reads uid and user id alone; `keeps` are the bytes that a change of the fields leaves as they are.
+    `pins` reads user ids alone.
     """
 
     fields: struct.Struct
-    keys: struct.Struct
+    pins: struct.Struct
     name_bytes: int
     password_bytes: int
     name: slice
@@ -71,8 +79,8 @@ class _Layout:
 
 
 _LAYOUTS: dict[int, _Layout] = {
-    72: _Layout(struct.Struct("<HB8s24sIB8s24s"), struct.Struct("<H46x24s"), 24, 8, slice(11, 35), slice(3, 11)),
-    28: _Layout(struct.Struct("<HB5s8sIxBHI"), struct.Struct("<H22xI"), 8, 5, slice(8, 16), slice(3, 8)),
+    72: _Layout(struct.Struct("<HB8s24sIB8s24s"), struct.Struct("<48x24s"), 24, 8, slice(11, 35), slice(3, 11)),
+    28: _Layout(struct.Struct("<HB5s8sIxBHI"), struct.Struct("<24xI"), 8, 5, slice(8, 16), slice(3, 8)),
 }
 
 
@@ -166,14 +174,12 @@ class UserTable:
         self._records = records
         self._encoding = encoding
         self._host, self._port = host, port
-        keys = list(_LAYOUTS[record_size].keys.iter_unpack(records))
-        keys.reverse()  # the last to be put into a dictionary stays
-        places = range(len(keys) - 1, -1, -1)
-        self._at_uid: dict[int, int] = dict(zip((uid for uid, _ in keys), places, strict=True))
-        pins = (pin.partition(b"\0")[0] for _, pin in keys) if record_size == 72 else (pin for _, pin in keys)
-        self._at_user_id: dict[bytes | int, int] = dict(zip(pins, places, strict=True))
+        self._uids = _uids(records, record_size)
+        self._at_uid = _Index(self._find_uid, lambda: self._uids)
+        self._at_user_id = _Index(self._find_user_id, self._user_ids)
         self._reserved: set[int] = set()
-        self._highest = max(self._at_uid, default=0)
+        self._taken: set[int] | None = None
+        self._highest = max(self._uids, default=0)
         self._lowest_free = 1
 
     def __len__(self) -> int:
@@ -183,7 +189,9 @@ class UserTable:
         return (self._user(at) for at in range(len(self)))
 
     def by_user_id(self, user_id: str) -> User | None:
-        """The user with this user_id."""
+        """The user with this user_id; nobody is found by an empty one."""
+        if not user_id:
+            return None
         if self.record_size == 28:
             key: bytes | int = int(user_id) if is_number_id(user_id) else -1
         else:
@@ -191,25 +199,29 @@ class UserTable:
                 key = user_id.encode(self._encoding)
             except UnicodeEncodeError:
                 return None
-        at = self._at_user_id.get(key)
+        at = self._at_user_id.place(key)
         return None if at is None else self._user(at)
 
     def by_uid(self, uid: int) -> User | None:
         """The user with this uid."""
-        at = self._at_uid.get(uid)
+        at = self._at_uid.place(uid)
         return None if at is None else self._user(at)
 
     def reserve(self, uid: int) -> None:
         """Do not offer this uid any more: somebody means to use it."""
         self._reserved.add(uid)
+        if self._taken is not None:
+            self._taken.add(uid)
         self._highest = max(self._highest, uid)
 
     def next_uid(self) -> int:
         """One above the highest uid in use or reserved; past 65535 the lowest free one. Raises DeviceFull."""
         if self._highest < MAX_UID:
             return self._highest + 1
+        if self._taken is None:
+            self._taken = self._reserved.union(self._uids)
         for uid in range(self._lowest_free, MAX_UID + 1):
-            if uid not in self._at_uid and uid not in self._reserved:
+            if uid not in self._taken:
                 self._lowest_free = uid
                 return uid
         raise DeviceFull(host=self._host, port=self._port)
@@ -227,6 +239,50 @@ class UserTable:
         start = at * self.record_size
         return decode(self._records[start : start + self.record_size], encoding=self._encoding)
 
+    def _user_ids(self) -> Iterator[bytes | int]:
+        pins = (pin for (pin,) in _LAYOUTS[self.record_size].pins.iter_unpack(self._records))
+        return (pin.partition(b"\0")[0] for pin in pins) if self.record_size == 72 else pins
+
+    def _find_uid(self, uid: int) -> int | None:
+        return self._uids.index(uid) if uid in self._uids else None
+
+    def _find_user_id(self, key: bytes | int) -> int | None:
+        if isinstance(key, int):
+            numbers = _words(self._records, "I")[6::7]
+            return numbers.index(key) if key in numbers else None
+        if b"\0" in key or len(key) > WIDEST_USER_ID:
+            return None  # no record says so
+        wanted = key.ljust(min(len(key) + 1, WIDEST_USER_ID), b"\0")
+        at = self._records.find(wanted)
+        while at >= 0 and at % self.record_size != _PIN_AT:
+            at = self._records.find(wanted, at + 1)
+        return None if at < 0 else at // self.record_size
+
+
+class _Index(Generic[Key]):
+    """Where a key stands first, None where it does not. `search` looks through the table, `keys` are all of them.
+
+    A session mostly asks for one user, and finding one takes a hundredth of what indexing a large table takes.
+    """
+
+    def __init__(self, search: Callable[[Key], int | None], keys: Callable[[], Iterable[Key]]) -> None:
+        self._search = search
+        self._keys = keys
+        self._searches = 0
+        self._places: dict[Key, int] | None = None
+
+    def place(self, key: Key) -> int | None:
+        """The place of the first record with this key."""
+        if self._places is not None:
+            return self._places.get(key)
+        if self._searches < _SEARCHES:
+            self._searches += 1
+            return self._search(key)
+        keys = list(self._keys())
+        keys.reverse()  # the last to be put into a dictionary stays
+        self._places = dict(zip(keys, range(len(keys) - 1, -1, -1), strict=True))
+        return self._places.get(key)
+
 
 def record_size_of(records: bytes, *, count: int | None, known: RecordSize | None, encoding: str) -> RecordSize | None:
     """The size of the records that a table is made of, None where it is of neither size.
@@ -237,11 +293,13 @@ def record_size_of(records: bytes, *, count: int | None, known: RecordSize | Non
     possible = [size for size in SIZES if not len(records) % size]
     if len(possible) == 1 and count == len(records) // possible[0]:
         return possible[0]
+    if known in possible and count == len(records) // known and is_plausible(records, known, encoding=encoding):
+        return known  # all three agree
     best: RecordSize | None = None
     most = 0
     for size in possible:
         votes = (
-            3 * is_plausible(records, record_size=size, encoding=encoding)
+            3 * is_plausible(records, size, encoding=encoding)
             + (count is not None and count * size == len(records))
             + (known == size)
         )
@@ -252,19 +310,32 @@ def record_size_of(records: bytes, *, count: int | None, known: RecordSize | Non
 
 def in_order(records: bytes, *, record_size: RecordSize) -> bool:
     """Whether the uids of a table only rise: then no part of it has changed places with another."""
-    uids = [uid for uid, _pin in _LAYOUTS[record_size].keys.iter_unpack(records)]
+    uids = _uids(records, record_size)
     return all(uid < following for uid, following in itertools.pairwise(uids))
 
 
-def is_plausible(records: bytes, *, record_size: RecordSize, encoding: str) -> bool:
+def is_plausible(records: bytes, record_size: RecordSize, *, encoding: str) -> bool:
     """Whether the bytes look like user records of this size: no uid is 0 or twice, most texts can be read."""
     count = len(records) // record_size
-    uids = {uid for uid, _pin in _LAYOUTS[record_size].keys.iter_unpack(records)}
+    uids = set(_uids(records, record_size))
     if 0 in uids or len(uids) != count:
         return False
     step = max(1, count // _SAMPLE) * record_size
     sample = [records[start : start + record_size] for start in range(0, len(records), step)]
     return 2 * sum(_is_plausible(decode(raw, encoding=encoding)) for raw in sample) >= len(sample)
+
+
+def _uids(records: bytes, record_size: RecordSize) -> array[int]:
+    return _words(records, "H")[:: record_size // 2]
+
+
+def _words(records: bytes, kind: Literal["H", "I"]) -> array[int]:
+    """The records as numbers of 16 or 32 bits."""
+    words = array(kind)
+    words.frombytes(records)
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
 
 
 def _is_plausible(user: User) -> bool:
