@@ -56,13 +56,13 @@ def _compare(terminals: Terminals, caller: Caller, *, users: int, latency_ms: fl
     port = terminals.ports[0]
     bare_s, bridge_s, bare_trips, bridge_trips = [], [], [], []
     for number in range(pairs):
-        before = terminals.requests()
+        before = terminals.round_trips()
         bare_s.append(bare.create(HOST, port, f"p{latency_ms:g}x{number}"))
-        between = terminals.requests()
+        between = terminals.round_trips()
         bridge_s.append(caller.create("d0"))
         wait_until(lambda: terminals.do("state")["sessions_open"] == 0, timeout=60, what="the end of the session")
         bare_trips.append(between - before)
-        bridge_trips.append(terminals.requests() - between)
+        bridge_trips.append(terminals.round_trips() - between)
     return Pairs(
         users=users,
         latency_ms=latency_ms,

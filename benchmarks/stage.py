@@ -87,9 +87,9 @@ class Terminals:
         for port in self.ports:
             self.do("set", port, name="latency", value=seconds)
 
-    def requests(self, port: int | None = None) -> int:
-        """How many requests a terminal has had: each is one round trip."""
-        return sum(self.do("counts", port).values())
+    def round_trips(self, port: int | None = None) -> int:
+        """How often a terminal was asked; what is asked together is one round trip."""
+        return int(self.do("state", port)["round_trips"])
 
     def connections(self, port: int | None = None) -> int:
         """How many connections a terminal has accepted."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import secrets
@@ -715,18 +714,11 @@ class Worker:
 
     def _recall(self) -> Known:
         text = self._ledger.recall(self.device.id, "terminal")
-        return Known(**json.loads(text)) if text else Known()
+        return Known.parse(text) if text else Known()
 
     def _remember(self, known: Known) -> None:
-        text = json.dumps(
-            {
-                "record_size": known.record_size,
-                "user_id_width": known.user_id_width,
-                "timed_disable": known.timed_disable,
-            }
-        )
         try:
-            self._ledger.remember(self.device.id, "terminal", text)
+            self._ledger.remember(self.device.id, "terminal", str(known))
         except LedgerUnavailable as failure:
             log.warning("device=%s what was learnt is not kept: %s", self.device.id, failure)
 

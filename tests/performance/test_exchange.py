@@ -21,6 +21,8 @@ from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.locks import hold
 
 REPLY = "zk/principal/users/create/reply"
+#: Seconds of a session that no machine is too slow for.
+BUDGET = 60
 #: Bytes of a piece over TCP and over UDP.
 PIECE = {"tcp": 0xFFC0, "udp": 16 * 1024}
 
@@ -58,10 +60,11 @@ class Site:
 
     @contextmanager
     def counted(self) -> Iterator[Counter]:
-        """The requests to the terminal by name, and what else is counted."""
-        counts, accepted, ledger = (
+        """The requests to the terminal by name, the round trips they took, and what else is counted."""
+        counts, accepted, trips, ledger = (
             Counter(self.terminal.counts),
             self.terminal.connections_accepted,
+            self.terminal.round_trips,
             self.bridge._ledger,
         )
         commits, syncs = ledger.commits, ledger.syncs
@@ -69,6 +72,7 @@ class Site:
         yield told
         more = Counter(self.terminal.counts) - counts
         told.update({Command(number).name: count for number, count in more.items()})
+        told["round trips"] = self.terminal.round_trips - trips
         told["accepts"] = self.terminal.connections_accepted - accepted
         told["commits"] = ledger.commits - commits
         told["syncs"] = ledger.syncs - syncs
@@ -85,7 +89,9 @@ class Case:
 
 
 @contextmanager
-def make_site(folder: Path, broker, *, profile: str, transport: str, users: int, timeout: float = 10) -> Iterator[Site]:
+def make_site(
+    folder: Path, broker, *, profile: str, transport: str, users: int, timeout: float = 10, budget: float = 2
+) -> Iterator[Site]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile=profile, transport="both", user_capacity=60_000))
         terminal.fill_users(users)
@@ -96,6 +102,7 @@ def make_site(folder: Path, broker, *, profile: str, transport: str, users: int,
             "devices": {"principal": device(terminal, transport=transport, timeout=timeout)},
             "state_dir": str(folder / "state"),
             "lock_dir": str(folder / "locks"),
+            "session_budget": budget,
         }
         path.write_text(json.dumps(config))
         bridge = Bridge(configuration.load(path, {}))
@@ -109,13 +116,14 @@ def make_site(folder: Path, broker, *, profile: str, transport: str, users: int,
             bridge.stop()
 
 
-def plain(pieces: int) -> Counter:
+def plain(pieces: int, *, together: bool) -> Counter:
     """The sequence for a table that comes in so many pieces; none of them where it comes with the first answer."""
     asked = Counter(
         CONNECT=1, DISABLE=1, PREPARE_BUFFER=1, GET_FREE_SIZES=2, USER_WRQ=1, REFRESHDATA=1, ENABLE=1, EXIT=1
     )
     if pieces:
         asked.update(READ_BUFFER=pieces, FREE_DATA=1)
+    asked["round trips"] = asked.total() - (pieces - 1 if together and pieces else 0)
     return asked
 
 
@@ -143,11 +151,11 @@ def test_a_create_asks_each_question_once(tmp_path, shared_broker, case):
         pieces = 0 if size <= 1024 else -(-size // PIECE[case.transport])
         assert reply["status"] == 200
         assert asked.pop("commits") in (4, 5)  # "the broker has it" and "it is enabled" may share one
-        assert asked == plain(pieces) + Counter(accepts=1, syncs=3)
+        assert asked == plain(pieces, together=case.transport == "tcp") + Counter(accepts=1, syncs=3)
 
 
 def test_a_burst_shares_one_connection_and_one_refresh(tmp_path, shared_broker):
-    with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=100) as here:
+    with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=100, budget=BUDGET) as here:
         here.create("70000")
         worker = here.bridge._workers["principal"]
         names = [str(number) for number in range(80_000, 80_200)]
@@ -164,8 +172,42 @@ def test_a_burst_shares_one_connection_and_one_refresh(tmp_path, shared_broker):
         for once in ("CONNECT", "DISABLE", "PREPARE_BUFFER", "READ_BUFFER", "REFRESHDATA", "ENABLE", "EXIT", "accepts"):
             assert asked[once] == 1, once
         assert asked["GET_FREE_SIZES"] == 2
+        assert asked["round trips"] == len(names) + 10
         assert asked["syncs"] <= len(names) // 10
         assert len(here.terminal.users()) == 301
+
+
+def test_a_burst_on_a_large_table_takes_as_few_round_trips_as_on_a_small_one(tmp_path, shared_broker):
+    with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=10_000, budget=BUDGET) as here:
+        here.create("70000")
+        worker = here.bridge._workers["principal"]
+        names = [str(number) for number in range(80_000, 80_050)]
+
+        with here.counted() as asked:
+            address = f"{here.terminal.host}:{here.terminal.port}"
+            with hold(address, lock_dir=tmp_path / "locks", deadline=Deadline.after(60)):
+                here.ask(*names)
+                wait_until(lambda: worker.waiting == len(names), timeout=30)
+            replies = here.answers(len(names))
+
+        assert {reply["status"] for reply in replies} == {200}
+        assert asked["READ_BUFFER"] == 11
+        assert asked["round trips"] == len(names) + 10
+
+
+def test_a_terminal_that_takes_no_second_request_costs_two_attempts_in_its_life(tmp_path, shared_broker):
+    with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=2_000, timeout=1) as here:
+        here.terminal.switches.several_requests = "first"
+        attempts = []
+        for number in range(5):
+            with here.counted() as asked:
+                reply = here.create(f"8000{number}")
+            assert reply["status"] == 200
+            attempts.append(asked["accepts"])
+
+        assert attempts == [3, 3, 1, 1, 1]  # the failed one, one to enable the terminal, and the next
+        assert '"pieces": "singly"' in (here.bridge._ledger.recall("principal", "terminal") or "")
+        assert len(here.terminal.users()) == 2_005
 
 
 def test_a_reply_does_not_wait_for_the_terminal_to_say_that_it_is_enabled(tmp_path, shared_broker):

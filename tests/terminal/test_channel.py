@@ -83,7 +83,7 @@ def test_a_deadline_that_has_passed_is_no_endless_wait(stream):
     with pytest.raises(TimeoutError):
         reader.receive(soon(0))
     with pytest.raises(TimeoutError):
-        reader.send(FRAMES[0], soon(0))
+        reader.send(FRAMES[0], until=soon(0))
 
 
 @pytest.mark.parametrize("cut", [0, 4, 8, 12])
@@ -108,7 +108,7 @@ def test_a_peer_that_reads_nothing_stops_a_long_send_in_time(stream):
     writer, _peer = stream
 
     with pytest.raises(TimeoutError):
-        writer.send(Frame(1501, 7, 1, bytes(10_000_000)), soon(0.1))
+        writer.send(Frame(1501, 7, 1, bytes(10_000_000)), until=soon(0.1))
 
 
 def test_datagrams_of_others_do_not_arrive():
@@ -120,7 +120,7 @@ def test_datagrams_of_others_do_not_arrive():
         ours = connect(*terminal.getsockname(), udp=True, until=soon())
         with closing(ours):
             assert isinstance(ours, UdpChannel)
-            ours.send(FRAMES[0], soon())
+            ours.send(FRAMES[0], until=soon())
             _, address = terminal.recvfrom(2000)
             stranger.sendto(wire.pack(Frame(2000, 6, 6, b"EVIL")), address)
             terminal.sendto(wire.pack(FRAMES[0]), address)
@@ -133,7 +133,7 @@ def test_a_datagram_is_never_cut():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as terminal:
         terminal.bind(("127.0.0.1", 0))
         with closing(connect(*terminal.getsockname(), udp=True, until=soon())) as ours:
-            ours.send(FRAMES[0], soon())
+            ours.send(FRAMES[0], until=soon())
             terminal.sendto(wire.pack(long), terminal.recvfrom(2000)[1])
 
             assert ours.receive(soon()) == long

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from zkbridge.simulator import delivery, wire
+from zkbridge.simulator.codes import Code
 from zkbridge.simulator.link import Link, TcpLink, UdpLink
 from zkbridge.simulator.session import Session
 
@@ -42,6 +43,7 @@ class Connections:
         self.accepted = 0
         self.links: list[Link] = []
         self.powered = False
+        self.round_trips = 0
         self._terminal = terminal
         self._switches = terminal.switches
         self._first_session = first_session
@@ -107,10 +109,17 @@ class Connections:
         if self._switches.foreign_protocol:
             await link.send([delivery.Piece(_FOREIGN)])
             return
+        requests = [frame for frame in frames if frame.command != Code.OK]
+        self.round_trips += bool(requests)
+        taken = self._switches.several_requests
+        if len(requests) > 1 and taken != "serve":
+            frames = requests[-1:] if taken == "last" else requests[:1]
         for frame in frames:
             if link.closing or link.dead:
                 return
             await self._serve(link, frame)
+        if len(requests) > 1 and taken == "reset":
+            link.reset()
 
     # Judging
 

@@ -248,6 +248,11 @@ class SimulatedTerminal:
         return self.machine.connections.accepted
 
     @property
+    def round_trips(self) -> int:
+        """How often a client has asked so far; requests that came together count as one."""
+        return self.machine.connections.round_trips
+
+    @property
     def log(self) -> list[Exchange]:
         """The last frames in and out."""
         return list(self.machine.journal.frames)

@@ -74,6 +74,13 @@ class Switches:
     reset_soon_after_close: float = _switch(
         0.0, "a connection this soon after another was closed is reset", source="#57"
     )
+    several_requests: str = _switch(
+        "serve",
+        "of requests that arrive together, as the npm clients send 1504: `serve` all in their order, only the `first`, "
+        "only the `last`, or `reset` after the first",
+        source="node-zklib, zkteco-js; [?] whether any terminal does otherwise",
+        choices=("serve", "first", "last", "reset"),
+    )
     idle_timeout: float = _switch(0.0, "of silence until the terminal closes a connection; 0: never", source="[?]")
     slot_timeout: float = _switch(
         0.0, "of silence until a connection no longer counts for `second_connection`; 0: never", source="[?]"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from dataclasses import replace
 
-from zkbridge.contract.errors import DeviceFull, InvalidField, TerminalError
+from zkbridge.contract.errors import ConnectionFailure, DeviceFull, InvalidField, TerminalError
 from zkbridge.terminal.codes import Code, Command
+from zkbridge.terminal.conversation import Pieces
 from zkbridge.terminal.machine import Machine
 from zkbridge.terminal.sizes import Sizes
 from zkbridge.terminal.tables import Unreadable, records_of
@@ -20,6 +22,8 @@ from zkbridge.terminal.users import (
     in_order,
     record_size_of,
 )
+
+log = logging.getLogger(__name__)
 
 _USERS = 5
 #: Readings of the table until it agrees with the terminal's count, or is the same twice.
@@ -112,7 +116,7 @@ class Accounts(Machine):
         return found
 
     def _read_table(self) -> UserTable:
-        raw = self._read("table", Command.USERTEMP_RRQ, _USERS)
+        raw = self._read_raw()
         return self._table_of(raw, self.count())
 
     def _table_of(self, raw: bytes, count: int | None) -> UserTable:
@@ -133,6 +137,24 @@ class Accounts(Machine):
             port=self.device.port,
             guessed=not records and self.device.record == "auto",
         )
+
+    def _read_raw(self) -> bytes:
+        """The table as it comes, its pieces asked for together where the terminal takes that."""
+        together = self.known.pieces in (Pieces.TOGETHER, Pieces.RETRIED)
+        try:
+            raw = self._read("table", Command.USERTEMP_RRQ, _USERS, together=together)
+        except ConnectionFailure:
+            if self._client.took_together is False:
+                self._learn_of_pieces()
+            raise
+        self._learn_of_pieces()
+        return raw
+
+    def _learn_of_pieces(self) -> None:
+        pieces = self.known.pieces.after(self._client.took_together)
+        if pieces is not self.known.pieces:
+            log.info("device=%s asks for the pieces of a table: %s", self.device.id, pieces)
+            self.known = replace(self.known, pieces=pieces)
 
     def _record_size(self, records: bytes, count: int | None) -> RecordSize:
         if self.device.record != "auto":

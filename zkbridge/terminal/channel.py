@@ -32,8 +32,8 @@ _Address = tuple[socket.AddressFamily, Any]
 class Channel(Protocol):
     """One connection to a terminal."""
 
-    def send(self, frame: Frame, until: Deadline) -> None:
-        """Hand the frame to the system, all of it."""
+    def send(self, *frames: Frame, until: Deadline) -> None:
+        """Hand frames to the system, all of them; in a stream they go together."""
 
     def receive(self, until: Deadline) -> Frame:
         """The next frame, whole."""
@@ -60,10 +60,10 @@ class TcpChannel:
         self._sock = sock
         self._pending = bytearray()
 
-    def send(self, frame: Frame, until: Deadline) -> None:
-        """Send the frame with its top."""
+    def send(self, *frames: Frame, until: Deadline) -> None:
+        """Send the frames, each with its top."""
         self._sock.settimeout(_time_left(until))
-        self._sock.sendall(wire.with_top(wire.pack(frame)))
+        self._sock.sendall(b"".join(wire.with_top(wire.pack(frame)) for frame in frames))
 
     def receive(self, until: Deadline) -> Frame:
         """The next frame; a peer that trickles runs out of time."""
@@ -104,10 +104,11 @@ class UdpChannel:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
-    def send(self, frame: Frame, until: Deadline) -> None:
-        """Send one datagram."""
-        self._sock.settimeout(_time_left(until))
-        self._sock.send(wire.pack(frame))
+    def send(self, *frames: Frame, until: Deadline) -> None:
+        """Send a datagram each."""
+        for frame in frames:
+            self._sock.settimeout(_time_left(until))
+            self._sock.send(wire.pack(frame))
 
     def receive(self, until: Deadline) -> Frame:
         """The next datagram's frame."""

@@ -31,6 +31,8 @@ from zkbridge.terminal.wire import Frame, Garbled
 _REPLACED = ("_ZK__create_socket", "_ZK__send_command", "_ZK__ack_ok", "_ZK__recieve_chunk")
 #: Bytes asked for at once, as pyzk and the SDK do; a larger piece breaks terminals that count lengths in 16 bits.
 _TCP_PIECE, _UDP_PIECE = 0xFFC0, 16 * 1024
+#: Pieces asked for at once: so many requests fit one segment of Ethernet, and no terminal's buffer overflows by them.
+_TOGETHER = 60
 #: How often a piece is asked for again when datagrams were lost.
 _PIECE_TRIES = 3
 #: A table larger than this is not believed.
@@ -57,7 +59,8 @@ class Client(ZK):
 
     Raises ConnectionFailure when the conversation breaks: the connection is then gone, and whatever is asked next
     fails the same way. Methods of pyzk raise ZKErrorResponse when the terminal answers no; `answer` is its number.
-    `events` holds what the terminal told unasked, oldest first.
+    `events` holds what the terminal told unasked, oldest first. `took_together` says what became of the pieces of the
+    last table: None if they were asked for one by one, else whether all of them came.
     """
 
     def __init__(self, device: Device, deadline: Deadline) -> None:
@@ -82,8 +85,9 @@ class Client(ZK):
         self.events: deque[Frame] = deque(maxlen=_MAX_EVENTS)
         self._channel: Channel | None = None
         self._broken: Exception | None = None
+        self.took_together: bool | None = None
         self._asked = 0
-        self._reply_id = 0
+        self._current = 0
         self._datagram = 0
 
     @property
@@ -145,13 +149,17 @@ class Client(ZK):
         self._remember(answer)
         return answer
 
-    def read_with_buffer(self, command: int, fct: int = 0, ext: int = 0, *, shifted: bool = False) -> tuple[bytes, int]:
+    def read_with_buffer(
+        self, command: int, fct: int = 0, ext: int = 0, *, shifted: bool = False, together: bool = False
+    ) -> tuple[bytes, int]:
         """A whole table, as one answer or in pieces, and its length; b"" where there is nothing to read.
 
-        `shifted` cuts the table into datagrams at other places than before: datagrams that change places on their
-        way cannot make the same table in both. Source: zk-protocol `data.md` (1503, 1504, 1502). Raises
-        ZKErrorResponse when the terminal refuses.
+        `together` asks for all pieces of a stream before the first has come; see `took_together`. `shifted` cuts the
+        table into datagrams at other places than before: datagrams that change places on their way cannot make the
+        same table in both. Source: zk-protocol `data.md` (1503, 1504, 1502). Raises ZKErrorResponse when the terminal
+        refuses.
         """
+        self.took_together = None
         answer = self.request(Command.PREPARE_BUFFER, struct.pack("<bhii", 1, command, fct, ext))
         if answer.command == Command.DATA:
             return answer.data, len(answer.data)
@@ -163,7 +171,9 @@ class Client(ZK):
         if size > _MAX_TABLE:
             with self._conversation():
                 raise Garbled(f"a table of {size} bytes")
-        table = b"".join(self._piece(start, end - start) for start, end in self._cuts(size, shifted=shifted))
+        cuts = [(start, end - start) for start, end in self._cuts(size, shifted=shifted)]
+        pieces = self._pieces_together(cuts) if together and len(cuts) > 1 and not self._udp else None
+        table = b"".join(pieces if pieces is not None else itertools.starmap(self._piece, cuts))
         self.request(Command.FREE_DATA)  # the table is here: what the terminal says to this does not matter
         return table, size
 
@@ -210,8 +220,36 @@ class Client(ZK):
         starts = [0, *range(first, size, step)] if first else range(0, size, step)
         return itertools.pairwise([*starts, size])
 
+    def _pieces_together(self, cuts: list[tuple[int, int]]) -> list[bytes] | None:
+        """All pieces, asked for without waiting for the first; None where one was refused or is of another size.
+
+        So node-zklib, zklib-js and zkteco-js do it, so terminals know it; every answer carries the id of its request.
+        After a refusal the conversation can go on: what still comes is late then, and skipped.
+        """
+        self.took_together = False
+        received = []
+        for start in range(0, len(cuts), _TOGETHER):
+            batch = cuts[start : start + _TOGETHER]
+            with self._conversation() as channel:
+                first = self._send(channel, [(Command.READ_BUFFER, _piece_of(*cut)) for cut in batch], self._until())
+            for number, (_start, size) in enumerate(batch, first):
+                self._current = number
+                piece = self._take_piece()
+                if piece is None or len(piece) != size:
+                    return None
+                received.append(piece)
+        self.took_together = True
+        return received
+
+    def _take_piece(self) -> bytes | None:
+        with self._conversation() as channel:
+            head = self._next(channel, self._until())
+        with suppress(ZKErrorResponse):
+            return self._bulk(head)
+        return None
+
     def _piece(self, start: int, size: int) -> bytes:
-        return self._whole(Command.READ_BUFFER, struct.pack("<ii", start, size), size)
+        return self._whole(Command.READ_BUFFER, _piece_of(start, size), size)
 
     def _whole(self, command: int, data: bytes, size: int | None) -> bytes:
         """Data of this size, or of any. Lost datagrams are asked for again: late ones carry an earlier reply id."""
@@ -259,11 +297,21 @@ class Client(ZK):
         raise Garbled("less data than announced")
 
     def _ask(self, channel: Channel, command: int, data: bytes, until: Deadline) -> None:
+        self._current = self._send(channel, [(command, data)], until)
+
+    def _send(self, channel: Channel, requests: list[tuple[int, bytes]], until: Deadline) -> int:
+        """Send requests in one go; the number of the first, counted from the beginning of the connection."""
         if until.passed:
             raise TimeoutError
-        self._reply_id = self._asked % wire.REPLY_IDS
-        self._asked += 1
-        channel.send(Frame(command, self._ZK__session_id, self._reply_id, data), until)
+        first = self._asked
+        self._asked += len(requests)
+        session = self._ZK__session_id
+        frames = [
+            Frame(command, session, number % wire.REPLY_IDS, data)
+            for number, (command, data) in enumerate(requests, first)
+        ]
+        channel.send(*frames, until=until)
+        return first
 
     def _next(self, channel: Channel, until: Deadline, *, own: bool = False) -> Frame:
         """The next frame of the answer to the last request; events are set aside, late answers skipped.
@@ -271,14 +319,15 @@ class Client(ZK):
         `own` skips answers of another session too. In a stream there are none, and some terminals put a size or a
         state in that field (js_zklib#53, pyzatt); but a datagram may be left from an earlier use of this port.
         """
+        reply_id = self._current % wire.REPLY_IDS
         while True:
             frame = channel.receive(until)
             if frame.command == Command.EVENT:
                 self.events.append(frame)
-            elif frame.reply_id == self._reply_id:
+            elif frame.reply_id == reply_id:
                 if not (own and self._is_stray(frame)):
                     return frame
-            elif not wire.is_earlier(frame.reply_id, self._reply_id, self._asked):
+            elif not wire.is_earlier(frame.reply_id, reply_id, self._current + 1):
                 raise Garbled(f"an answer to request {frame.reply_id}, which was not asked")
 
     def _is_stray(self, frame: Frame) -> bool:
@@ -340,7 +389,11 @@ class Client(ZK):
 
     def _ZK__ack_ok(self) -> None:  # noqa: N802 - pyzk's name
         with self._conversation() as channel:
-            channel.send(Frame(Code.OK, self._ZK__session_id, 0, b""), self._until())
+            channel.send(Frame(Code.OK, self._ZK__session_id, 0, b""), until=self._until())
+
+
+def _piece_of(start: int, size: int) -> bytes:
+    return struct.pack("<ii", start, size)
 
 
 def _announced(head: Frame) -> int:

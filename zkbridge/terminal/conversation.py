@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import enum
+import json
 import logging
 import math
 import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -34,6 +36,26 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 T = TypeVar("T")
 
 
+class Pieces(enum.StrEnum):
+    """How the pieces of a large table are asked for: a terminal that fails twice is not asked for several again.
+
+    One failure proves little: the network may have failed just then.
+    """
+
+    TOGETHER = "together"  #: as long as that works
+    DOUBTED = "doubted"  #: one by one, since asking for several has failed; if that works, several once more
+    RETRIED = "retried"  #: several, for the last time if that fails
+    SINGLY = "singly"  #: one by one, for good
+
+    def after(self, took_together: bool | None) -> Pieces:
+        """What a reading teaches that came whole (None: one by one), or failed while several were asked for."""
+        if took_together is None:
+            return Pieces.RETRIED if self is Pieces.DOUBTED else self
+        if took_together:
+            return Pieces.TOGETHER
+        return Pieces.SINGLY if self is Pieces.RETRIED else Pieces.DOUBTED
+
+
 @dataclass(frozen=True)
 class Known:
     """What earlier conversations taught about a terminal; None where that is nothing yet."""
@@ -41,6 +63,16 @@ class Known:
     record_size: RecordSize | None = None
     user_id_width: int | None = None
     timed_disable: bool = True
+    pieces: Pieces = Pieces.TOGETHER
+
+    @classmethod
+    def parse(cls, text: str) -> Known:
+        """What `str` has made a text of, perhaps by an earlier version."""
+        facts = json.loads(text)
+        return cls(**facts | {"pieces": Pieces(facts.get("pieces", Pieces.TOGETHER))})
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self))
 
 
 class Conversation:
@@ -238,10 +270,12 @@ class Conversation:
             raise self._client.rejected(operation.name)
         return answer
 
-    def _read(self, reason: str, command: Command, table: int = 0, *, shifted: bool = False) -> bytes:
+    def _read(
+        self, reason: str, command: Command, table: int = 0, *, shifted: bool = False, together: bool = False
+    ) -> bytes:
         """A whole table, with its length before it. Raises DeviceRejected for this reason where it is refused."""
         try:
-            data, _size = self._client.read_with_buffer(command, table, shifted=shifted)
+            data, _size = self._client.read_with_buffer(command, table, shifted=shifted, together=together)
         except ZKErrorResponse:
             raise self._unreadable(reason, f"answer {self._client.answer}") from None
         return data
