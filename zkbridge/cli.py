@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import math
@@ -110,6 +111,7 @@ def _serve(config: Config, path: Path) -> int:
         return FAILED
     notifier.ready(bridge.status())
     reloader.start()
+    gc.freeze()  # what is loaded by now stays: looking through it all again would stop every thread for some 10 ms
     _watch(bridge, notifier, reloader)
     notifier.stopping()
     if bridge.failure is not None:

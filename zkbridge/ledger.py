@@ -566,6 +566,8 @@ class Ledger:
             rewritten = self._write(_rewrite_asked, urgent=False)
             with self._lock:
                 busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            # The first commit to an emptied log waits for the disk once more, for the log's head: better nobody's.
+            self._write(lambda db: _put_fact(db, "ledger", "scrubbed", str(self._clock())), urgent=False)
         except (LedgerUnavailable, sqlite3.Error):
             rewritten, busy = False, True  # tried again with the next request
         self._secrets_freed = bool(busy) or not rewritten

@@ -17,7 +17,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 import paho.mqtt.client as paho
@@ -686,11 +688,20 @@ def _will_properties(protocol: ProtocolName) -> Properties | None:
 
 
 def _properties(publication: Publication) -> Properties:
+    """A reply's properties: paho builds its tables of them anew for each, so those that are alike are made once."""
+    alike = _alike(publication.status, publication.code)
+    if publication.correlation_data is None:
+        return alike
+    properties = copy(alike)
+    properties.CorrelationData = publication.correlation_data
+    return properties
+
+
+@lru_cache(maxsize=256)
+def _alike(status: int | None, code: str | None) -> Properties:
     properties = _empty(PacketTypes.PUBLISH)
     properties.ContentType = "application/json"
     properties.PayloadFormatIndicator = 1
-    if publication.correlation_data is not None:
-        properties.CorrelationData = publication.correlation_data
-    if publication.status is not None:
-        properties.UserProperty = [("status", str(publication.status)), ("code", publication.code or "")]
+    if status is not None:
+        properties.UserProperty = [("status", str(status)), ("code", code or "")]
     return properties

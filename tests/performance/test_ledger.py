@@ -96,6 +96,19 @@ def test_the_life_of_a_lone_request_is_written_in_few_small_pages(ledger):
     assert log <= 40 * 1024
 
 
+def test_the_log_s_head_is_written_while_nobody_waits_for_it(ledger):
+    """SQLite waits for the disk once more at the first commit to an empty log."""
+    live(ledger, 1)
+
+    ledger.scrub()
+
+    assert synchronous(ledger) == NORMAL
+    assert ledger.path.with_name("ledger.db-wal").stat().st_size > 0
+    size = ledger.path.with_name("ledger.db-wal").stat().st_size
+    ledger.scrub()
+    assert ledger.path.with_name("ledger.db-wal").stat().st_size == size  # nothing was freed: nothing is written
+
+
 def synchronous(ledger: Ledger) -> int:
     """How SQLite made the last commit."""
     return int(ledger._db.execute("PRAGMA synchronous").fetchone()[0])

@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import struct
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import TracebackType
 from typing import Any, Self
 
 import zk
@@ -272,7 +273,7 @@ class Client(ZK):
     def _collect(self, channel: Channel, head: Frame, until: Deadline) -> bytes | None:
         """The DATA frames that PREPARE_DATA announced, in any number, up to the ACK_OK that closes them."""
         size = _announced(head)
-        pieces: dict[bytes, None] = {}
+        pieces: set[bytes] = set()
         data = bytearray()
         # A datagram with the closing ACK may be lost, and nothing with it; in a stream it is there, and is taken out.
         while len(data) < size or not self._udp:
@@ -283,9 +284,10 @@ class Client(ZK):
                 continue  # the announcement's datagram twice
             if frame.command != Command.DATA:
                 raise Garbled(f"{frame.command} among data")
-            if self._udp and frame.data in pieces:
-                continue  # the same datagram twice: no two parts of a table are alike
-            pieces[frame.data] = None
+            if self._udp:
+                if frame.data in pieces:
+                    continue  # the same datagram twice: no two parts of a table are alike
+                pieces.add(frame.data)
             data += frame.data
             self._datagram = max(self._datagram, len(frame.data))
             if len(data) > size:
@@ -336,21 +338,20 @@ class Client(ZK):
     def _until(self) -> Deadline:
         return self.deadline.within(self._device.timeout)
 
-    @contextmanager
-    def _conversation(self) -> Iterator[Channel]:
-        """The open channel; whatever breaks the conversation ends it for good."""
+    def _conversation(self) -> _Talking:
+        """The open channel, in a `with`; whatever breaks the conversation ends it for good."""
         if self._broken is not None:
             raise self._failure(self._broken)
         if self._channel is None:
             raise self._failure(EOFError())
         if self.deadline.passed:
             raise self._failure(TimeoutError())  # nothing was asked: the connection is as good as before
-        try:
-            yield self._channel
-        except BREAKS as error:
-            self._broken = error
-            self.hang_up()
-            raise self._failure(error) from error
+        return _Talking(self._channel, self._break)
+
+    def _break(self, error: Exception) -> ConnectionFailure:
+        self._broken = error
+        self.hang_up()
+        return self._failure(error)
 
     def _failure(self, error: Exception) -> ConnectionFailure:
         return failure(error, self._device.host, self._device.port)
@@ -390,6 +391,25 @@ class Client(ZK):
     def _ZK__ack_ok(self) -> None:  # noqa: N802 - pyzk's name
         with self._conversation() as channel:
             channel.send(Frame(Code.OK, self._ZK__session_id, 0, b""), until=self._until())
+
+
+class _Talking:
+    """A `with` around what is said on a channel. A class, because a generator's takes as long as building a frame."""
+
+    __slots__ = ("_broken", "_channel")
+
+    def __init__(self, channel: Channel, broken: Callable[[Exception], ConnectionFailure]) -> None:
+        self._channel = channel
+        self._broken = broken
+
+    def __enter__(self) -> Channel:
+        return self._channel
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, BREAKS):
+            raise self._broken(error) from error
 
 
 def _piece_of(start: int, size: int) -> bytes:

@@ -1,0 +1,31 @@
+"""What MQTT 5 says of a reply beside its payload."""
+
+from zkbridge.contract.messages import Publication
+from zkbridge.mqtt import _properties
+
+
+def told(**reply) -> dict:
+    """The properties of a reply."""
+    properties = _properties(Publication("zk/d/users/create/reply", b"{}", **reply)).json()
+    return {name: value for name, value in properties.items() if name != "UserProperty"} | dict(
+        properties.get("UserProperty", [])
+    )
+
+
+COMMON = {"ContentType": "application/json", "PayloadFormatIndicator": 1}
+
+
+def test_a_reply_says_its_status_and_code_as_properties():
+    assert told(status=409, code="user_exists") == {**COMMON, "status": "409", "code": "user_exists"}
+    assert told() == COMMON
+
+
+def test_no_reply_carries_the_correlation_data_of_another():
+    first = _properties(Publication("t", b"{}", correlation_data=b"one", status=200, code="created"))
+    second = _properties(Publication("t", b"{}", correlation_data=b"two", status=200, code="created"))
+    third = _properties(Publication("t", b"{}", status=200, code="created"))
+
+    assert (first.CorrelationData, second.CorrelationData) == (b"one", b"two")
+    assert not hasattr(third, "CorrelationData")
+    assert first.pack() != second.pack() != third.pack()
+    assert first.UserProperty == second.UserProperty == third.UserProperty
