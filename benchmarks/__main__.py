@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import alone, burst, fleet, one, picture, report
+from benchmarks import alone, burst, fleet, growth, one, picture, report
 
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -35,7 +35,7 @@ class Plan:
 
 FULL = Plan(
     users=(0, 500, 5_000, 10_000, 30_000),
-    latencies=((0, 11), (2, 11), (20, 5), (100, 1)),
+    latencies=((0, 15), (2, 15), (20, 5), (100, 2)),
     bursts=(
         *((10_000, 0, requests) for requests in (1, 10, 50, 200, 1_000)),
         *((users, 0, 200) for users in (0, 500, 5_000, 30_000)),
@@ -64,14 +64,21 @@ def main() -> None:
     chosen = parser.parse_args()
     plan = QUICK if chosen.quick else FULL
     began = time.monotonic()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="zkbridge-bench-") as folder:
         pairs, bursts, fleets, daemon = _measure(Path(folder), plan)
-    lines = report.rows(pairs, bursts, fleets, daemon)
+    charts = list(growth.charts(pairs, bursts, fleets))
+    lines = [*report.rows(pairs, bursts, fleets, daemon), *report.slopes(charts)]
     print(report.plain(lines))
     if chosen.quick:
         return
     measured: dict[str, Any] = {
-        "machine": {"cores": os.cpu_count(), "kind": platform.machine(), "python": platform.python_version()},
+        "machine": {
+            "cores": os.cpu_count(),
+            "kind": platform.machine(),
+            "python": platform.python_version(),
+            "load_before": round(load, 1),
+        },
         "seconds": round(time.monotonic() - began),
         "rows": [asdict(line) for line in lines],
         "one": [asdict(pair) for pair in pairs],
@@ -80,8 +87,8 @@ def main() -> None:
         "alone": asdict(daemon),
     }
     (chosen.out / "performance.json").write_text(json.dumps(measured, indent=1) + "\n")
-    (chosen.out / "performance.svg").write_text(picture.draw(list(_charts(pairs, bursts, fleets))))
-    _put_into(chosen.out / "performance.md", report.markdown(lines))
+    (chosen.out / "performance.svg").write_text(picture.draw(charts))
+    _put_into(chosen.out / "performance.md", report.page(measured))
 
 
 def _measure(folder: Path, plan: Plan) -> tuple[list[one.Pairs], list[burst.Burst], list[fleet.Fleet], alone.Alone]:
@@ -118,57 +125,6 @@ def _told(what: str) -> Iterator[None]:
     print(f"measuring {what} … ", end="", file=sys.stderr, flush=True)
     yield
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-
-
-def _charts(
-    pairs: Sequence[one.Pairs], bursts: Sequence[burst.Burst], fleets: Sequence[fleet.Fleet]
-) -> Iterator[picture.Chart]:
-    def over_users(latency_ms: float, *, ours: bool) -> list[tuple[float, float]]:
-        return [
-            (pair.users, 1000 * (pair.bridge_s if ours else pair.bare_s))
-            for pair in pairs
-            if pair.latency_ms == latency_ms and pair.users
-        ]
-
-    yield picture.Chart(
-        "One create",
-        "users in the table",
-        "milliseconds",
-        [
-            picture.Line("bare pyzk, 20 ms", over_users(20, ours=False)),
-            picture.Line("zkbridge, 20 ms", over_users(20, ours=True)),
-            picture.Line("bare pyzk, no latency", over_users(0, ours=False)),
-            picture.Line("zkbridge, no latency", over_users(0, ours=True)),
-        ],
-    )
-    queued = sorted((b.requests, b.seconds, b.bare_s) for b in bursts if (b.users, b.latency_ms) == (10_000, 0))
-    yield picture.Chart(
-        "Creates at once, one terminal, 10,000 users, no latency",
-        "requests",
-        "seconds until the last reply",
-        [
-            picture.Line("bare pyzk", [(count, count * bare) for count, _, bare in queued]),
-            picture.Line("zkbridge", [(count, seconds) for count, seconds, _ in queued]),
-        ],
-    )
-    tables = sorted(
-        (b.users, b.seconds, 200 * b.bare_s) for b in bursts if b.requests == 200 and b.users and not b.latency_ms
-    )
-    yield picture.Chart(
-        "200 creates at once, one terminal, no latency",
-        "users in the table",
-        "seconds until the last reply",
-        [
-            picture.Line("bare pyzk", [(users, bare) for users, _, bare in tables]),
-            picture.Line("zkbridge", [(users, seconds) for users, seconds, _ in tables]),
-        ],
-    )
-    yield picture.Chart(
-        "A create each at once, 20 ms",
-        "terminals",
-        "seconds until the last reply",
-        [picture.Line("zkbridge", [(f.terminals, f.at_once.longest_s) for f in fleets])],
-    )
 
 
 def _put_into(page: Path, table: str) -> None:

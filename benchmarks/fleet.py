@@ -6,10 +6,10 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.processes import peak_bytes, resident_bytes
+from benchmarks.processes import cpu_s, peak_bytes, resident_bytes
 from benchmarks.stage import HOST, Caller, Terminals, bridge, devices
 
 
@@ -26,70 +26,130 @@ class Spread:
 
 @dataclass(frozen=True)
 class Fleet:
-    """What so many terminals with a latency of 20 ms did; `dead` of them only accept connections in the last run."""
+    """What so many terminals with a latency of 20 ms did; `dead` of them only accept connections in one stream.
+
+    `cpu_s` is the bridge's for one create of the steady stream. `while_answered` are those requests to the living of
+    which some of the time passed in a second in which requests to the dead were answered, `otherwise` the others.
+    """
 
     terminals: int
     at_once: Spread
     steady: Spread | None
+    cpu_s: float
     rate: float
     dead: int
     steady_with_dead: Spread | None
+    while_answered: Spread | None
+    otherwise: Spread | None
     idle_bytes: int
     peak_bytes: int
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """When each request was asked and answered."""
+
+    times: list[tuple[float, float]]
+
+    def spread(self) -> Spread:
+        taken = sorted(answered - asked for asked, answered in self.times)
+        span = max(answered for _, answered in self.times) - min(asked for asked, _ in self.times)
+        return Spread(
+            requests=len(taken),
+            per_second=len(taken) / span,
+            p50_s=taken[len(taken) // 2],
+            p99_s=taken[min(len(taken) - 1, len(taken) * 99 // 100)],
+            longest_s=taken[-1],
+        )
+
+    def part(self, seconds: set[int], *, touched: bool) -> _Taken | None:
+        """The requests that were under way in one of these seconds, or in none."""
+        times = [
+            (asked, answered)
+            for asked, answered in self.times
+            if touched != seconds.isdisjoint(range(int(asked), int(answered) + 1))
+        ]
+        return _Taken(times) if times else None
+
+
 def measure(folder: Path, *, terminals: int, latency_ms: float, rate: float, seconds: float, dead: int) -> Fleet:
-    """At once; then, if `seconds` is not 0, `rate` requests a second without and with `dead` terminals."""
+    """At once; then, if `seconds` is not 0, `rate` requests a second without and with `dead` terminals.
+
+    The stream without them is halved: one half before, one after, so that a machine that slows down tells no lie.
+    """
     with Terminals(folder, count=terminals) as there, _silent(dead) as silent:
         there.set_latency(latency_ms / 1000)
         known = devices(there.ports, timeout=10)
+        halves, cpu, ill = [], 0.0, None
         with bridge(folder / "well", known) as (daemon, caller):
             idle = resident_bytes(daemon.pid)
             at_once = _at_once(caller, list(known))
             peak = peak_bytes(daemon.pid)
-            steady = _steady(caller, list(known), rate=rate, seconds=seconds) if seconds else None
-        steady_with_dead = None
+            if seconds:
+                cpu = cpu_s(daemon.pid)
+                halves.append(_steady(caller, list(known), rate=rate, seconds=seconds / 2)[0])
+                cpu = (cpu_s(daemon.pid) - cpu) / len(halves[0].times)
         if seconds and dead:
             mixed = devices([*silent, *there.ports[dead:]], timeout=10)
             with bridge(folder / "ill", mixed) as (_, caller):
                 _at_once(caller, list(mixed)[dead:])
-                steady_with_dead = _steady(caller, list(mixed), rate=rate, seconds=seconds, dead=dead)
-    return Fleet(terminals, at_once, steady, rate, dead, steady_with_dead, idle, peak)
+                ill = _steady(caller, list(mixed), rate=rate, seconds=seconds, dead=dead)
+            with bridge(folder / "well-again", known) as (_, caller):
+                _at_once(caller, list(known))
+                halves.append(_steady(caller, list(known), rate=rate, seconds=seconds / 2)[0])
+    return Fleet(
+        terminals=terminals,
+        at_once=at_once,
+        steady=_joined(halves),
+        cpu_s=cpu,
+        rate=rate,
+        dead=dead,
+        steady_with_dead=ill[0].spread() if ill else None,
+        while_answered=_spread_of(ill[0].part(ill[1], touched=True)) if ill else None,
+        otherwise=_spread_of(ill[0].part(ill[1], touched=False)) if ill else None,
+        idle_bytes=idle,
+        peak_bytes=peak,
+    )
 
 
 def _at_once(caller: Caller, ids: Sequence[str]) -> Spread:
     names = [caller.ask(device) for device in ids]
     caller.wait(names)
     caller.expect_success(names)
-    return _spread(caller, names)
+    return _Taken([caller.times(name) for name in names]).spread()
 
 
-def _steady(caller: Caller, ids: Sequence[str], *, rate: float, seconds: float, dead: int = 0) -> Spread:
-    """A request at each beat to the next terminal; the answers of the first `dead` ones are not looked at."""
+def _steady(
+    caller: Caller, ids: Sequence[str], *, rate: float, seconds: float, dead: int = 0
+) -> tuple[_Taken, set[int]]:
+    """A request at each beat to the next terminal: the times of all but the first `dead` ones.
+
+    And the seconds in which requests to those were answered.
+    """
     began = time.perf_counter()
-    living = []
+    living, lost = [], []
     for number in range(int(rate * seconds)):
         pause = began + number / rate - time.perf_counter()
         if pause > 0:
             time.sleep(pause)
         place = number % len(ids)
-        name = caller.ask(ids[place])
-        if place >= dead:
-            living.append(name)
+        (living if place >= dead else lost).append(caller.ask(ids[place]))
     caller.wait(living)
     caller.expect_success(living)
-    return _spread(caller, living)
+    answered = {int(caller.times(name)[1]) for name in caller.answered(lost)}
+    return _Taken([caller.times(name) for name in living]), answered
 
 
-def _spread(caller: Caller, names: Sequence[str]) -> Spread:
-    taken = sorted(caller.seconds(name) for name in names)
-    return Spread(
-        requests=len(taken),
-        per_second=len(taken) / caller.span(names),
-        p50_s=taken[len(taken) // 2],
-        p99_s=taken[min(len(taken) - 1, len(taken) * 99 // 100)],
-        longest_s=taken[-1],
-    )
+def _joined(halves: Sequence[_Taken]) -> Spread | None:
+    """The spread of streams as if they were one; the rate is the mean of theirs."""
+    if not halves:
+        return None
+    both = _Taken([time for half in halves for time in half.times]).spread()
+    return replace(both, per_second=sum(half.spread().per_second for half in halves) / len(halves))
+
+
+def _spread_of(taken: _Taken | None) -> Spread | None:
+    return taken.spread() if taken else None
 
 
 @contextmanager

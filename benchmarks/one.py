@@ -11,8 +11,8 @@ from benchmarks import bare
 from benchmarks.stage import HOST, Caller, Terminals, bridge, devices
 from tests.support.waiting import wait_until
 
-#: Bytes of a table's piece, of a record, and of a table that comes in one answer.
-PIECE, RECORD, INLINE = 0xFFC0, 72, 1024
+#: Bytes of a record, and of a table that comes in one answer.
+RECORD, INLINE = 72, 1024
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ class Pairs:
 
 
 def least_round_trips(users: int) -> int:
-    """What the protocol needs: connect, disable, ask for the table, its pieces, write, refresh, enable, goodbye."""
-    size = 4 + RECORD * users
-    pieces = 0 if size <= INLINE else -(-size // PIECE)
-    return 7 + pieces
+    """What the protocol needs: connect, disable, ask for the table, its pieces, write, refresh, enable, goodbye.
+
+    The pieces may be asked for together.
+    """
+    return 7 + (4 + RECORD * users > INLINE)
 
 
 def measure(folder: Path, users: Sequence[int], plan: Sequence[tuple[float, int]]) -> Iterator[Pairs]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.waiting import wait_until
@@ -18,7 +18,7 @@ def cpu_s(pid: int) -> float:
     """Seconds of CPU time of all its threads that live, and of those that have ended."""
     ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ticks = int(ended[11]) + int(ended[12])
-    exact = sum(int(task.joinpath("schedstat").read_text().split()[0]) for task in _tasks(pid)) / 1e9
+    exact = sum(int(told.split()[0]) for told in _told(pid, "schedstat")) / 1e9
     return max(exact, ticks / 100 - 0.02)  # ticks count the dead threads too, but only in hundredths
 
 
@@ -39,10 +39,7 @@ def threads(pid: int) -> int:
 
 def wakeups(pid: int) -> int:
     """How often its living threads have gone to sleep, and so been woken."""
-    found = (
-        re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
-        for task in _tasks(pid)
-    )
+    found = (re.search(r"^voluntary_ctxt_switches:\s+(\d+)", told, re.MULTILINE) for told in _told(pid, "status"))
     return sum(int(match[1]) for match in found if match)
 
 
@@ -77,8 +74,11 @@ def watch_fsyncs(pid: int) -> Iterator[Fsyncs]:
         told.count = sum("sync(" in line for line in lines)
 
 
-def _tasks(pid: int) -> list[Path]:
-    return list(Path(f"/proc/{pid}/task").iterdir())
+def _told(pid: int, name: str) -> Iterator[str]:
+    """What the kernel tells of each thread, less those that end just then."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            yield (task / name).read_text()
 
 
 def _status(pid: int, name: str) -> int:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.alone import Alone
 from benchmarks.burst import Burst
-from benchmarks.fleet import Fleet
+from benchmarks.fleet import Fleet, Spread
+from benchmarks.growth import OURS, slope
 from benchmarks.one import Pairs
+from benchmarks.picture import Chart
 
 MEGA = 1_000_000
+#: A line that ends no steeper than this is called linear: single runs scatter.
+LINEAR = 1.1
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,38 @@ class Row:
 def rows(pairs: Iterable[Pairs], bursts: Iterable[Burst], fleets: Iterable[Fleet], alone: Alone) -> list[Row]:
     """Every row, in the order of the measurements."""
     return [*_ones(pairs), *_bursts(bursts), *_fleets(fleets), *_alone(alone)]
+
+
+def slopes(charts: Iterable[Chart]) -> Iterator[Row]:
+    """How each of our lines in the picture ends."""
+    for chart in charts:
+        for line in chart.lines:
+            steep = slope(line) if line.name.startswith(OURS) else None
+            if steep is not None:
+                name = f"{chart.title}{line.name.removeprefix(OURS)}: {chart.y} over {chart.x}"
+                yield Row(
+                    what=f"growth of {name[0].lower()}{name[1:]}",
+                    measured=f"to the power of {steep:.2f}",
+                    goal="linear or less",
+                    reached=steep <= LINEAR,
+                )
+
+
+def page(measured: Mapping[str, Any]) -> str:
+    """What stands between the marks of the page: the machine, the table, and what was not reached."""
+    machine, lines = measured["machine"], [Row(**row) for row in measured["rows"]]
+    missed = [f"- {row.what}: {row.measured}; goal: {row.goal}." for row in lines if row.reached is False]
+    load = f", with a load of {machine['load_before']} before it began" if "load_before" in machine else ""
+    where = f"on {machine['cores']} cores ({machine['kind']}) by Python {machine['python']}{load}"
+    return "\n".join(
+        [
+            f"Measured in {measured['seconds']} s {where}, for bridge, simulator, broker and caller together.",
+            "",
+            markdown(lines),
+            "",
+            *(["Not reached in this run:", "", *missed] if missed else ["Every goal was reached in this run."]),
+        ]
+    )
 
 
 def markdown(lines: Iterable[Row]) -> str:
@@ -84,7 +121,7 @@ def _bursts(bursts: Iterable[Burst]) -> Iterator[Row]:
             measured=f"{burst.round_trips_per_user:.2f} a user, {burst.connections} connections",
             goal="at most 1.2 a user" if lean else "",
             reached=burst.round_trips_per_user <= 1.2 if lean else None,
-            limit="a table read for each session of 2 s" if burst.connections > 1 else "",
+            limit="ten for each session of 2 s, beside one a user" if burst.connections > 1 else "",
         )
         # The session's 2 s, and one command: the answers to refresh, count and enable.
         most = 2 + 4 * max(burst.latency_ms / 1000, 0.025)
@@ -117,7 +154,12 @@ def _fleets(fleets: Iterable[Fleet]) -> Iterator[Row]:
         yield Row(
             what=f"{fleet.terminals} terminals, 20 ms, {fleet.rate:g} creates a second",
             measured=_spread(fleet.steady.per_second, fleet.steady.p50_s, fleet.steady.p99_s),
-            limit="eleven answers of 20 ms",
+            limit="nine answers of 20 ms before the reply",
+        )
+        yield Row(
+            what=f"{fleet.terminals} terminals, {fleet.rate:g} creates a second: the bridge's CPU",
+            measured=f"{fleet.cpu_s * 1000:.1f} ms a create",
+            limit="paho, SQLite, JSON, the conversation",
         )
         if fleet.steady_with_dead is not None:
             ill = fleet.steady_with_dead
@@ -127,8 +169,18 @@ def _fleets(fleets: Iterable[Fleet]) -> Iterator[Row]:
                 measured=f"{_spread(ill.per_second, ill.p50_s, ill.p99_s)}: {ratio:.2f} times for the living",
                 goal="p99 at most 1.1 times",
                 reached=ratio <= 1.1,
-                limit="they share nothing but the CPU",
+                limit=_while_dead(fleet.while_answered, fleet.otherwise),
             )
+
+
+def _while_dead(answered: Spread | None, otherwise: Spread | None) -> str:
+    """Whether the living wait for the dead, or only while those are given up and answered, many at once."""
+    parts = []
+    if answered is not None:
+        parts.append(f"p99 {_ms(answered.p99_s)} in seconds in which the dead are given up, all together")
+    if otherwise is not None:
+        parts.append(f"p99 {_ms(otherwise.p99_s)} in all others")
+    return ", ".join(parts) or "they share nothing but the CPU"
 
 
 def _alone(alone: Alone) -> Iterator[Row]:

@@ -177,6 +177,14 @@ class Caller:
         """From publish to reply."""
         return self._answered[name][0] - self._asked[name]
 
+    def times(self, name: str) -> tuple[float, float]:
+        """When it was asked and answered, in seconds of one clock."""
+        return self._asked[name], self._answered[name][0]
+
+    def answered(self, names: Iterable[str]) -> list[str]:
+        """Those of them that are answered by now."""
+        return [name for name in names if name in self._answered]
+
     def span(self, names: Iterable[str]) -> float:
         """From the first publish to the last reply."""
         wanted = list(names)
