@@ -320,7 +320,7 @@ def is_plausible(records: bytes, record_size: RecordSize, *, encoding: str) -> b
     uids = set(_uids(records, record_size))
     if 0 in uids or len(uids) != count:
         return False
-    step = max(1, count // _SAMPLE) * record_size
+    step = max(1, -(-count // _SAMPLE)) * record_size
     sample = [records[start : start + record_size] for start in range(0, len(records), step)]
     return 2 * sum(_is_plausible(decode(raw, encoding=encoding)) for raw in sample) >= len(sample)
 
