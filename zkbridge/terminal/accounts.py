@@ -58,6 +58,10 @@ class Accounts(Machine):
             raise self._unreadable("table", "it reads as empty")
         return self._table
 
+    def trust(self, table: UserTable) -> None:
+        """Take the table of an earlier session for this one's."""
+        self._table = table
+
     def count(self) -> int | None:
         """How many users the terminal counts now; None where it does not tell."""
         return self.sizes().users

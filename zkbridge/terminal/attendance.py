@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from zkbridge.contract.errors import TerminalError
 from zkbridge.terminal.accounts import Accounts
 from zkbridge.terminal.codes import Command, Event
 from zkbridge.terminal.deadline import Deadline
@@ -21,64 +19,50 @@ _READINGS = 3
 class Attendance(Accounts):
     """Punches. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
-    def attendance(self) -> list[Punch]:
-        """The whole attendance log, oldest first. Raises DeviceRejected (`log`) when it cannot be read."""
+    def attendance(self, *, give_up: Callable[[], bool] = lambda: False) -> list[Punch]:
+        """The whole attendance log, oldest first. Raises DeviceRejected (`log`) when it cannot be read.
+
+        `give_up` is asked now and then; GivenUp is raised when it says so.
+        """
         detail = ""
         for _ in range(_READINGS):
             count = self.sizes().records
             if count == 0:
                 return []  # some terminals refuse to send an empty log; pyzk 0.9 does not ask for it either
             try:
-                return self._named(self._read_log(count))
+                return self._named(self._read_log(count, give_up))
             except Unreadable as error:
                 detail = str(error)
         raise self._unreadable("log", detail)
 
-    def listen(self, *, idle: float, waker: Waker) -> Iterator[Punch | None]:
-        """Each punch as it happens, until `waker` wakes us; outlasts the session's deadline.
+    def listen(self) -> None:
+        """Have the terminal tell each punch. Raises DeviceRejected where it will not."""
+        self._do("REG_EVENT", lambda: self._client.reg_event(Event.PUNCH))
 
-        After `idle` seconds of silence the terminal is asked for a sign of life, and None is yielded: a connection
-        that died in silence ends in DeviceTimeout. A punch is acknowledged once the next is asked for.
+    def hear(self, seconds: float, waker: Waker) -> list[Punch] | None:
+        """The punches of the next event, none of an event of another kind; None when nobody spoke, or `waker` did.
+
+        Whatever the terminal told since it was asked to `listen` is heard, also what came between a request and its
+        answer. Each event is to be acknowledged.
         """
-        self._take_time()
-        self._register(Event.PUNCH)
-        try:
-            yield from self._events(idle, waker)
-        finally:
-            if self._client.usable:
-                self._take_time()
-                with suppress(TerminalError):
-                    self._register(0)
+        self.extend(Deadline.after(seconds + self.device.timeout))
+        event = self._client.event(Deadline.after(seconds), waker)
+        if event is None:
+            return None
+        return self._named(parse_event(event.data), live=True) if event.session == Event.PUNCH else []
 
-    def _events(self, idle: float, waker: Waker) -> Iterator[Punch | None]:
-        while not waker.woken:
-            self._take_time(idle)
-            event = self._client.event(Deadline.after(idle), waker)
-            self._take_time()
-            if event is not None:
-                if event.session == Event.PUNCH:
-                    yield from self._named(parse_event(event.data), live=True)
-                self._take_time()
-                self._client.acknowledge()
-            elif not waker.woken:
-                self._command(Command.GET_TIME)
-                yield None
+    def acknowledge(self) -> None:
+        """Tell the terminal that an event has arrived."""
+        self._client.acknowledge()
 
-    def _register(self, mask: int) -> None:
-        self._do("REG_EVENT", lambda: self._client.reg_event(mask))
-
-    def _take_time(self, more: float = 0.0) -> None:
-        """Who listens has no end in sight: each question has the device's timeout."""
-        self._client.deadline = Deadline.after(more + self.device.timeout)
-
-    def _read_log(self, count: int | None) -> list[Punch]:
-        records = records_of(self._read("log", Command.ATTLOG_RRQ), count)
+    def _read_log(self, count: int | None, give_up: Callable[[], bool]) -> list[Punch]:
+        records = records_of(self._read("log", Command.ATTLOG_RRQ, give_up=give_up), count)
         punches = parse_log(records, count)
         if punches is None:
             raise Unreadable(f"{len(records)} bytes are no records of {'punches' if count is None else count}")
         if self.device.transport == "udp" and not in_order(punches):
             # Datagrams may have changed places: a second reading in others must begin like the first.
-            again = records_of(self._read("log", Command.ATTLOG_RRQ, shifted=True), count)
+            again = records_of(self._read("log", Command.ATTLOG_RRQ, shifted=True, give_up=give_up), count)
             if not again.startswith(records):
                 raise Unreadable("it reads differently each time")
         return punches

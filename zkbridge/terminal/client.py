@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -55,6 +56,10 @@ def check_pyzk(pyzk: type) -> None:
 check_pyzk(ZK)
 
 
+class GivenUp(Exception):
+    """A table was left half read, because whoever wanted it has something better to do."""
+
+
 class Client(ZK):
     """A connection to one terminal. Each answer is whole within the device's timeout and before `deadline`.
 
@@ -83,6 +88,7 @@ class Client(ZK):
         self._ZK__sock.close()
         self._ZK__sock = None  # and no method of pyzk is to read a socket past the channel
         self.deadline = deadline
+        self.heard_at = 0.0  # on the monotonic clock
         self.events: deque[Frame] = deque(maxlen=_MAX_EVENTS)
         self._channel: Channel | None = None
         self._broken: Exception | None = None
@@ -151,9 +157,18 @@ class Client(ZK):
         return answer
 
     def read_with_buffer(
-        self, command: int, fct: int = 0, ext: int = 0, *, shifted: bool = False, together: bool = False
+        self,
+        command: int,
+        fct: int = 0,
+        ext: int = 0,
+        *,
+        shifted: bool = False,
+        together: bool = False,
+        give_up: Callable[[], bool] = lambda: False,
     ) -> tuple[bytes, int]:
         """A whole table, as one answer or in pieces, and its length; b"" where there is nothing to read.
+
+        `give_up` is asked before each piece: GivenUp is raised then, and the connection is as good as before.
 
         `together` asks for all pieces of a stream before the first has come; see `took_together`. `shifted` cuts the
         table into datagrams at other places than before: datagrams that change places on their way cannot make the
@@ -174,7 +189,14 @@ class Client(ZK):
                 raise Garbled(f"a table of {size} bytes")
         cuts = [(start, end - start) for start, end in self._cuts(size, shifted=shifted)]
         pieces = self._pieces_together(cuts) if together and len(cuts) > 1 and not self._udp else None
-        table = b"".join(pieces if pieces is not None else itertools.starmap(self._piece, cuts))
+        if pieces is None:
+            pieces = []
+            for start, length in cuts:
+                if give_up():
+                    self.request(Command.FREE_DATA)
+                    raise GivenUp
+                pieces.append(self._piece(start, length))
+        table = b"".join(pieces)
         self.request(Command.FREE_DATA)  # the table is here: what the terminal says to this does not matter
         return table, size
 
@@ -189,6 +211,7 @@ class Client(ZK):
                 if not channel.holds_frame() and not wait_readable(channel.fileno(), until, waker):
                     return None
                 frame = channel.receive(Deadline.after(self._device.timeout))
+                self.heard_at = time.monotonic()
                 if frame.command == Command.EVENT:
                     self.events.append(frame)
                 elif not wire.is_earlier(frame.reply_id, self._asked % wire.REPLY_IDS, self._asked + 1):
@@ -324,6 +347,7 @@ class Client(ZK):
         reply_id = self._current % wire.REPLY_IDS
         while True:
             frame = channel.receive(until)
+            self.heard_at = time.monotonic()
             if frame.command == Command.EVENT:
                 self.events.append(frame)
             elif frame.reply_id == reply_id:

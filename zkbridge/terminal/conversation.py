@@ -22,6 +22,7 @@ from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreac
 from zkbridge.terminal.client import Client
 from zkbridge.terminal.codes import Code, Command
 from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.line import Line
 from zkbridge.terminal.locks import hold
 from zkbridge.terminal.users import RecordSize
 from zkbridge.terminal.wire import Frame
@@ -81,7 +82,8 @@ class Conversation:
     Entering raises what the contract says of a terminal that cannot be reached or says no. Leaving raises nothing:
     what was done is done, and `owes_enable` says whether the terminal may have been left disabled. `enabled` says
     whether it has confirmed to be enabled at the end, `known` what is known of it by now. `disabled_s` is for how long
-    people were kept off it; one that has not confirmed counts with all the time after which it enables itself.
+    people were kept off it; one that has not confirmed counts with all the time after which it enables itself. With a
+    `line` its lock and connection are used, and stay.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Conversation:
         disable_for: int | None = None,
         lock_dir: Path | None = None,
         waiting: Callable[[], object] = lambda: None,
+        line: Line | None = None,
     ) -> None:
         self.device = device
         self.known = known or Known()
@@ -103,6 +106,7 @@ class Conversation:
         self._disable_for = disable_for
         self._lock_dir = lock_dir
         self._waiting = waiting
+        self._line = line
         self._client: Client
         self._disabled_at: float | None = None
         self._disabled_until: float | None = None
@@ -110,12 +114,12 @@ class Conversation:
         self._end = ExitStack()
 
     def __enter__(self) -> Self:
-        address = f"{self.device.host}:{self.device.port}"
         with ExitStack() as begun:
-            begun.enter_context(hold(address, lock_dir=self._lock_dir, deadline=self._deadline, waiting=self._waiting))
-            self._client = Client(self.device, self._deadline)
-            begun.callback(self._leave)
-            self._client.connect()
+            if self._line is None:
+                self._call(begun)
+            else:
+                self._client = self._line.take(self._deadline, waiting=self._waiting)
+                begun.callback(self._leave)
             if self._disable_for is not None:
                 self._disable(self._disable_for)
             self._end = begun.pop_all()
@@ -125,6 +129,13 @@ class Conversation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end.close()
+
+    def _call(self, begun: ExitStack) -> None:
+        address = f"{self.device.host}:{self.device.port}"
+        begun.enter_context(hold(address, lock_dir=self._lock_dir, deadline=self._deadline, waiting=self._waiting))
+        self._client = Client(self.device, self._deadline)
+        begun.callback(self._leave)
+        self._client.connect()
 
     def extend(self, deadline: Deadline) -> None:
         """Another deadline for what follows: a session that is held serves several requests."""
@@ -196,10 +207,20 @@ class Conversation:
             self._client.deadline = self._closing()
             if self.owes_enable:
                 self._let_people_in()
+            if self._line is not None and self._line.keeps(self._client):
+                return
             self._client.disconnect()
         finally:
-            self._client.hang_up()
+            self._hang_up()
             self.disabled_s += self._still_disabled_for()
+
+    def _hang_up(self) -> None:
+        """Nothing of ours stays open, but for a line's connection that is as good as before."""
+        if self._line is None:
+            self._client.hang_up()
+        elif not self._line.keeps(self._client):
+            self._client.hang_up()
+            self._line.drop()
 
     def _let_people_in(self) -> None:
         """Enable; if the connection is no good any more, on a new one. Late or not: people stand at the door."""
@@ -271,11 +292,20 @@ class Conversation:
         return answer
 
     def _read(
-        self, reason: str, command: Command, table: int = 0, *, shifted: bool = False, together: bool = False
+        self,
+        reason: str,
+        command: Command,
+        table: int = 0,
+        *,
+        shifted: bool = False,
+        together: bool = False,
+        give_up: Callable[[], bool] = lambda: False,
     ) -> bytes:
         """A whole table, with its length before it. Raises DeviceRejected for this reason where it is refused."""
         try:
-            data, _size = self._client.read_with_buffer(command, table, shifted=shifted, together=together)
+            data, _size = self._client.read_with_buffer(
+                command, table, shifted=shifted, together=together, give_up=give_up
+            )
         except ZKErrorResponse:
             raise self._unreadable(reason, f"answer {self._client.answer}") from None
         return data

@@ -1,4 +1,7 @@
-"""One holder per terminal: between threads, and between processes of the machine whatever user they run as."""
+"""One holder per terminal: between threads, and between processes of the machine whatever user they run as.
+
+Who has to wait says so, by a shared lock on a second file: who holds a terminal for long can make room.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,14 +26,48 @@ _LOOK_AGAIN_S = 0.02
 _ASK_AGAIN_S = 0.5
 _LONGEST_NAME = 200
 
-_threads: dict[str, threading.Lock] = {}
-_threads_guard = threading.Lock()
+
+class _Turn:
+    """Whose turn it is among the threads of this process, and how many wait for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.waiting = 0
+
+
+_turns: dict[str, _Turn] = {}
+_turns_guard = threading.Lock()
+
+
+class Held:
+    """A lock that is held."""
+
+    def __init__(self, address: str, lock_dir: Path | None, turn: _Turn) -> None:
+        self._address = address
+        self._lock_dir = lock_dir
+        self._turn = turn
+
+    def wanted(self) -> bool:
+        """Whether another thread, or another process of the machine, waits for the terminal."""
+        if self._turn.waiting:
+            return True
+        try:
+            descriptor = _open(self._address, self._lock_dir, "wanted")
+        except OSError:
+            return False  # then nobody else can have said so either
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
 
 @contextmanager
 def hold(
     address: str, *, lock_dir: Path | None, deadline: Deadline, waiting: Callable[[], object] = lambda: None
-) -> Iterator[None]:
+) -> Iterator[Held]:
     """Be the only one who talks to the terminal at `host:port`.
 
     Raises DeviceTimeout when the deadline passes first, DeviceUnreachable when no lock file can be had, and whatever
@@ -40,23 +77,21 @@ def hold(
     host, _, port = address.rpartition(":")
     turn = _turn_of(address)
     # Threads wait for each other without looking again and again; only one of them then waits for other processes.
-    while not turn.acquire(timeout=min(_ASK_AGAIN_S, deadline.remaining())):
-        if deadline.passed:
-            raise DeviceTimeout(host=host, port=port)
-        waiting()
+    if not _acquired(turn, deadline, waiting):
+        raise DeviceTimeout(host=host, port=port)
     try:
-        descriptor = _open(address, lock_dir)
+        descriptor = _open(address, lock_dir, "lock")
     except OSError as error:
-        turn.release()
+        turn.lock.release()
         detail = f"lock file: {error.strerror}"
         raise DeviceUnreachable("failed", host=host, port=port, detail=detail) from error
     try:
-        if not _locked(descriptor, deadline, waiting):
+        if not (_locked(descriptor) or _locked_in_time(descriptor, address, lock_dir, deadline, waiting)):
             raise DeviceTimeout(host=host, port=port)
-        yield
+        yield Held(address, lock_dir, turn)
     finally:
         os.close(descriptor)
-        turn.release()
+        turn.lock.release()
 
 
 def folder(lock_dir: Path | None) -> Path:
@@ -68,9 +103,23 @@ def folder(lock_dir: Path | None) -> Path:
     return _usable(Path(tempfile.gettempdir()) / "zkbridge-lock")
 
 
-def _turn_of(address: str) -> threading.Lock:
-    with _threads_guard:
-        return _threads.setdefault(address, threading.Lock())
+def _turn_of(address: str) -> _Turn:
+    with _turns_guard:
+        return _turns.setdefault(address, _Turn())
+
+
+def _acquired(turn: _Turn, deadline: Deadline, waiting: Callable[[], object]) -> bool:
+    with _turns_guard:
+        turn.waiting += 1
+    try:
+        while not turn.lock.acquire(timeout=min(_ASK_AGAIN_S, deadline.remaining())):
+            if deadline.passed:
+                return False
+            waiting()
+        return True
+    finally:
+        with _turns_guard:
+            turn.waiting -= 1
 
 
 def _usable(path: Path) -> Path:
@@ -83,9 +132,9 @@ def _usable(path: Path) -> Path:
     return path
 
 
-def _open(address: str, lock_dir: Path | None) -> int:
-    """A descriptor of the lock file; nothing is ever written to it. Raises OSError."""
-    path = folder(lock_dir) / f"{_file_name(address)}.lock"
+def _open(address: str, lock_dir: Path | None, kind: str) -> int:
+    """A descriptor of one of the address's files; nothing is ever written to it. Raises OSError."""
+    path = folder(lock_dir) / f"{_file_name(address)}.{kind}"
     while True:
         # Never O_CREAT on a file that is there: in a sticky folder the kernel refuses that for another user's file.
         with suppress(FileNotFoundError):
@@ -101,12 +150,28 @@ def _file_name(address: str) -> str:
     return name if len(name) <= _LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest()
 
 
-def _locked(descriptor: int, deadline: Deadline, waiting: Callable[[], object]) -> bool:
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        if deadline.passed:
-            return False
-        waiting()
-        time.sleep(min(_LOOK_AGAIN_S, deadline.remaining()))
+def _locked(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _locked_in_time(
+    descriptor: int, address: str, lock_dir: Path | None, deadline: Deadline, waiting: Callable[[], object]
+) -> bool:
+    """Look again and again, and meanwhile say that the terminal is wanted."""
+    with ExitStack() as said:
+        sign = -1
+        with suppress(OSError):  # without it we wait all the same
+            sign = _open(address, lock_dir, "wanted")
+            said.callback(os.close, sign)
+        told = False
+        while not deadline.passed:
+            waiting()
+            told = told or (sign >= 0 and _locked(sign, fcntl.LOCK_SH))
+            time.sleep(min(_LOOK_AGAIN_S, deadline.remaining()))
+            if _locked(descriptor):
+                return True
+        return False

@@ -112,8 +112,8 @@ def parse_event(data: bytes) -> list[Punch]:
     size = len(data)
     if size in (10, 14):
         uid, status, punch = struct.unpack_from("<HBB", data)
-        # The manual of 2006 keeps a mark of validity in the upper half of this byte.
-        return [Punch(uid, None, _time(data[4:10]), status, punch & 0x0F)]
+        # The manual of 2006 keeps a mark of validity in the upper half of this byte; 255 means nothing at all.
+        return [Punch(uid, None, _time(data[4:10]), status, punch if punch == 0xFF else punch & 0x0F)]
     if size == 12:
         pin, status, punch = struct.unpack_from("<IBB", data)
         return [Punch(None, str(pin), _time(data[6:12]), status, punch)]

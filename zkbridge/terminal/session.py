@@ -10,6 +10,7 @@ from zkbridge.terminal.attendance import Attendance
 from zkbridge.terminal.conversation import Known
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.fingers import Fingers
+from zkbridge.terminal.line import Line
 from zkbridge.terminal.machine import Info
 from zkbridge.terminal.sizes import Sizes
 
@@ -27,30 +28,49 @@ def open_session(
     known: Known,
     disable_for: int | None,
     lock_dir: Path | None = None,
+    line: Line | None = None,
     waiting: Callable[[], object] = lambda: None,
 ) -> Session:
     """A session, to be used in a `with`; the terminal is disabled meanwhile if `disable_for` says for how long (s).
 
-    `waiting` is called now and then while somebody else talks to the terminal; what it raises ends the waiting.
+    With a `line` the session is held over its connection, which stays. `waiting` is called now and then while
+    somebody else talks to the terminal; what it raises ends the waiting.
     """
-    return Session(device, deadline=deadline, known=known, disable_for=disable_for, lock_dir=lock_dir, waiting=waiting)
+    return Session(
+        device, deadline=deadline, known=known, disable_for=disable_for, lock_dir=lock_dir, line=line, waiting=waiting
+    )
 
 
 def enable(
-    device: Device, *, deadline: Deadline, lock_dir: Path | None = None, waiting: Callable[[], object] = lambda: None
+    device: Device,
+    *,
+    deadline: Deadline,
+    lock_dir: Path | None = None,
+    line: Line | None = None,
+    waiting: Callable[[], object] = lambda: None,
 ) -> None:
     """Enable a terminal that an earlier session may have left disabled. Raises TerminalError."""
-    with open_session(
-        device, deadline=deadline, known=Known(), disable_for=None, lock_dir=lock_dir, waiting=waiting
-    ) as session:
+    with _passing(device, deadline, lock_dir, line, waiting) as session:
         session.enable()
 
 
 def reach(
-    device: Device, *, deadline: Deadline, lock_dir: Path | None = None, waiting: Callable[[], object] = lambda: None
+    device: Device,
+    *,
+    deadline: Deadline,
+    lock_dir: Path | None = None,
+    line: Line | None = None,
+    waiting: Callable[[], object] = lambda: None,
 ) -> Info:
     """Find out whether a terminal answers, without disabling it. Raises TerminalError."""
-    with open_session(
-        device, deadline=deadline, known=Known(), disable_for=None, lock_dir=lock_dir, waiting=waiting
-    ) as session:
+    with _passing(device, deadline, lock_dir, line, waiting) as session:
         return session.brief()
+
+
+def _passing(
+    device: Device, deadline: Deadline, lock_dir: Path | None, line: Line | None, waiting: Callable[[], object]
+) -> Session:
+    """A session that leaves people alone and learns nothing."""
+    return open_session(
+        device, deadline=deadline, known=Known(), disable_for=None, lock_dir=lock_dir, line=line, waiting=waiting
+    )

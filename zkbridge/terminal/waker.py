@@ -40,6 +40,12 @@ class Waker:
                 with suppress(BlockingIOError):  # full: it is awake already
                     os.write(self._calling, b"!")
 
+    def wait(self, seconds: float) -> bool:
+        """Wait to be woken; whether that has happened."""
+        poll = select.poll()
+        poll.register(self._listening, select.POLLIN)
+        return self.woken or bool(poll.poll(seconds * 1000))
+
     def fileno(self) -> int:
         """What to wait for."""
         return self._listening
