@@ -87,6 +87,19 @@ MIGRATIONS = (
     INSERT INTO asked SELECT id, params FROM requests WHERE params IS NOT NULL;
     ALTER TABLE requests DROP COLUMN params;
     """,
+    # Punches that the broker has not confirmed, and how far each terminal's log has been told.
+    """
+    CREATE TABLE punches (id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE places (device TEXT PRIMARY KEY, serial TEXT NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE traces (
+        device  TEXT NOT NULL,
+        number  INTEGER NOT NULL,
+        moment  BLOB NOT NULL,        -- keyed digests: what was told is not kept
+        key     BLOB NOT NULL,
+        ordinal INTEGER NOT NULL,
+        PRIMARY KEY (device, number)
+    ) WITHOUT ROWID;
+    """,
 )
 
 #: More unfinished requests than this are not written anew each time something is to be forgotten.
@@ -195,6 +208,33 @@ class Finish:
     request: int
     reply: Reply
     replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What is kept of a punch that was told: digests of its time and of all of it, and which of equal ones it is."""
+
+    moment: bytes
+    key: bytes
+    ordinal: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far the log of a terminal was told: its serial number, its count of punches, the last ones' traces."""
+
+    serial: str
+    count: int
+    traces: tuple[Trace, ...] = ()
+
+
+@dataclass(frozen=True)
+class Telling:
+    """One punch that is owed to the broker."""
+
+    id: int
+    device: str
+    body: bytes
 
 
 class _Job:
@@ -485,6 +525,57 @@ class Ledger:
     def redirect(self, answer: int) -> None:
         """Send this answer to its fallback topic: the broker refuses the one that the caller asked for."""
         self._write(lambda db: _ignore(db.execute("UPDATE answers SET topic = fallback WHERE id = ?", (answer,))))
+
+    # -- punches out -----------------------------------------------------------------------------------------------
+
+    def place(self, device: str) -> Place | None:
+        """How far a terminal's log was told; None if it never was."""
+        rows = self._read("SELECT serial, count FROM places WHERE device = ?", device)
+        if not rows:
+            return None
+        traces = self._read("SELECT moment, key, ordinal FROM traces WHERE device = ? ORDER BY number", device)
+        return Place(rows[0]["serial"], rows[0]["count"], tuple(Trace(*row) for row in traces))
+
+    def tell(self, device: str, bodies: Iterable[bytes], place: Place, *, most_traces: int, anew: bool = False) -> None:
+        """Keep punches that are to be told, in order, and how far that is, in one transaction.
+
+        Of `place` the traces are those of these punches; so many of a terminal are kept, or none of the earlier ones
+        where it begins `anew`.
+        """
+        wanted = [(device, body) for body in bodies]
+
+        def work(db: sqlite3.Connection) -> None:
+            if anew:
+                db.execute("DELETE FROM traces WHERE device = ?", (device,))
+            db.executemany("INSERT INTO punches (device, body) VALUES (?, ?)", wanted)
+            db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (device, place.serial, place.count))
+            last = db.execute("SELECT coalesce(max(number), 0) FROM traces WHERE device = ?", (device,)).fetchone()[0]
+            db.executemany(
+                "INSERT INTO traces VALUES (?, ?, ?, ?, ?)",
+                [(device, last + n, t.moment, t.key, t.ordinal) for n, t in enumerate(place.traces, 1)],
+            )
+            line = last + len(place.traces) - most_traces
+            db.execute("DELETE FROM traces WHERE device = ? AND number <= ?", (device, line))
+
+        self._write(work)
+
+    def to_tell(self, limit: int, *, after: int = 0) -> list[Telling]:
+        """Punches that the broker has not confirmed, oldest first."""
+        rows = self._read("SELECT id, device, body FROM punches WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+        return [Telling(*row) for row in rows]
+
+    def told(self, punches: Iterable[int]) -> None:
+        """The broker has confirmed these: they are forgotten. After a power cut they may be told once more."""
+        wanted = [(punch,) for punch in punches]
+        self._write(
+            lambda db: _ignore(db.executemany("DELETE FROM punches WHERE id = ?", wanted)),
+            urgent=False,
+        )
+
+    def untold(self) -> int:
+        """How many punches wait for the broker, at most."""
+        first, last = self._read("SELECT min(id), max(id) FROM punches")[0]
+        return 0 if first is None else int(last) - int(first) + 1
 
     # -- what is remembered of terminals and brokers -----------------------------------------------------------------
 
