@@ -13,9 +13,10 @@ from typing import Any
 
 import zkbridge
 from zkbridge import config as configuration
+from zkbridge.announcer import Announcer
 from zkbridge.changes import Changes, compare
 from zkbridge.commands import commands
-from zkbridge.config import Config, ConfigError
+from zkbridge.config import Config, ConfigError, Device
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, Internal
 from zkbridge.contract.messages import Message, Publication, encode, failed, parse_object
 from zkbridge.contract.topics import BRIDGE, Topics
@@ -24,6 +25,7 @@ from zkbridge.hearing import Hearing
 from zkbridge.homeassistant import HomeAssistant, Hooks
 from zkbridge.intake import Intake
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
+from zkbridge.listener import Listener
 from zkbridge.metrics import Metrics
 from zkbridge.mqtt import Mqtt, ProtocolName
 from zkbridge.outbox import Outbox
@@ -95,6 +97,13 @@ class Bridge:
             hearing=Hearing(self._echoes(), spoken=[self._topics.state, self._topics.info]),
         )
         self._outbox = Outbox(self._ledger, self._mqtt.publish, died=self.fail)
+        # Tokens below zero are punches, those above are answers: both are given back to `confirmed`.
+        self._announcer = Announcer(
+            self._ledger,
+            self._topics,
+            lambda punch, publication: self._mqtt.publish(-punch, publication),
+            died=self.fail,
+        )
         left = self._ledger.unfinished()
         self._workers = self._make_workers(config.devices, left)
         self._intake = Intake(
@@ -120,6 +129,7 @@ class Bridge:
             self._metrics.start()
         self._resume(self._left)
         self._outbox.start()
+        self._announcer.start()
         self._schedule()
         self._upkeep.start()
         self._mqtt.start()
@@ -169,12 +179,14 @@ class Bridge:
         self._say_goodbye(time.monotonic() + FAREWELL_S)
         self._mqtt.stop(GOODBYE_S)
         self._outbox.stop()
+        self._announcer.stop()
         self._ledger.close()
 
     def _say_goodbye(self, until: float) -> None:
         """A broker that has stopped listening holds up the end once, not for every word."""
         if self._mqtt.is_connected:
             self._outbox.drain(max(0.0, until - time.monotonic()))
+            self._announcer.drain(max(0.0, until - time.monotonic()))
             self._mqtt.publish(None, self._state("offline"))
             self._mqtt.flush(max(GOODBYE_S, until - time.monotonic()))
 
@@ -244,6 +256,7 @@ class Bridge:
         self._reconnects += self._protocol is not None
         self._protocol = protocol
         self._outbox.online(largest)
+        self._announcer.online()
         self.online.set()
 
     def disconnected(self) -> None:
@@ -251,10 +264,14 @@ class Bridge:
         self.online.clear()
         self._settled = False
         self._outbox.offline()
+        self._announcer.offline()
 
     def confirmed(self, token: int, refusal: str | None) -> None:
-        """The broker took or refused an answer."""
-        self._outbox.confirmed(token, refusal)
+        """The broker took or refused an answer, or a punch."""
+        if token < 0:
+            self._announcer.confirmed(-token, refusal)
+        else:
+            self._outbox.confirmed(token, refusal)
 
     def overheard(self, topic: str, payload: bytes) -> None:
         """Our own words.
@@ -398,9 +415,17 @@ class Bridge:
                 died=self.fail,
                 owes_enable=device.id in owing,
                 tell=self._tell,
+                listener=self._make_listener(device),
             )
             for device in map(self._config.devices.__getitem__, devices)
         }
+
+    def _make_listener(self, device: Device) -> Listener | None:
+        if device.attendance == "off":
+            return None
+        return Listener(
+            device, self._config, self._ledger, told=self._announcer.wake, available=self._note_availability
+        )
 
     def _resume(self, left: list[Request]) -> None:
         """Hand what a crash or a stop left to its workers, oldest first."""
@@ -440,7 +465,7 @@ class Bridge:
         for worker in workers:
             id_ = worker.device.id
             first = 0.0 if worker.owes_enable else random.uniform(0, spread)  # noqa: S311 - only spreads the load
-            if probe_s or worker.owes_enable:
+            if probe_s or worker.owes_enable or worker.listens:
                 self._upkeep.later(("first visit", id_), first, partial(self._visit, id_))
             if probe_s:
                 self._upkeep.later(("visit", id_), first + probe_s, partial(self._visit, id_, again_s=probe_s))

@@ -119,6 +119,11 @@ def _duration(value: object) -> object:
     return value
 
 
+def _attendance(value: object) -> object:
+    """`off` without quotes is a boolean to many a YAML reader."""
+    return "off" if value is False else value
+
+
 def _filter(text: str) -> str:
     levels = text.split("/")
     broken = any(len(level) > 1 and ("+" in level or "#" in level) for level in levels) or "#" in levels[:-1]
@@ -205,6 +210,7 @@ class Device(Model):
     name_overflow: Literal["refuse", "truncate"] = "refuse"
     timezone: Annotated[str, AfterValidator(_timezone)] | None = None
     finger_names: Annotated[tuple[str, ...], Field(min_length=10, max_length=10)] = FINGER_NAMES
+    attendance: Annotated[Literal["off", "live"], BeforeValidator(_attendance)] = "off"
     door: Door = Door()
 
 
@@ -229,6 +235,7 @@ class LedgerSettings(Model):
 
     keep: PositiveSeconds = 604_800
     max_requests: int = Field(default=200_000, ge=1000)
+    max_punches: int = Field(default=100_000, ge=100)
 
 
 class Log(Model):

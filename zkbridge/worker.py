@@ -34,6 +34,7 @@ from zkbridge.contract.texts import TEXTS, say
 from zkbridge.endings import Endings
 from zkbridge.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
+from zkbridge.listener import Listener
 from zkbridge.retry import Interrupted, again
 from zkbridge.task import Task
 from zkbridge.terminal.deadline import Deadline
@@ -74,6 +75,7 @@ class Worker:
     `answered` is called after replies were kept, `available` with None (the device answers) or a reason, `owing`
     when the terminal may have been left disabled (and for how many conversations), `progress` with device, command
     and what an attended command tells, `died` with what no request could be blamed for, `tell` with what happens.
+    With a `listener` the thread stays, and has it listen whenever nothing else is to be done.
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class Worker:
         died: Callable[[BaseException], None],
         owes_enable: bool = False,
         tell: Tell = nobody,
+        listener: Listener | None = None,
     ) -> None:
         self.device = device
+        self._listener = listener
         self._config = config
         self._ledger = ledger
         self._commands = commands
@@ -142,7 +146,7 @@ class Worker:
     def visit(self) -> None:
         """Find out whether the terminal answers, and enable it if that is owed, unless it is being talked to."""
         with self._lock:
-            self._visit_wanted = self._thread is None
+            self._visit_wanted = self._thread is None or self._listens_and_owes()
             self._wake()
 
     @property
@@ -158,7 +162,13 @@ class Worker:
     def overdue(self) -> bool:
         """Whether a request is held longer than its deadline and the closing of its session can take."""
         due = self._due
-        return due is not None and time.monotonic() > due.at + GRACE_S
+        late = due is not None and time.monotonic() > due.at + GRACE_S
+        return late or (self._listener is not None and self._listener.overdue())
+
+    @property
+    def listens(self) -> bool:
+        """Whether punches are told as they happen; a visit begins that."""
+        return self._listener is not None
 
     def stop(self) -> None:
         """Begin nothing new; what is in hand is finished or left for the next start, and no person waited for."""
@@ -166,6 +176,8 @@ class Worker:
             self._stop.set()
             for task in self._in_hand:
                 task.presence.end(None)
+        if self._listener is not None:
+            self._listener.interrupt()
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread; whether it has ended."""
@@ -178,6 +190,12 @@ class Worker:
         if self._thread is None and not self._stop.is_set() and (self._queue or self._visit_wanted or self._aside):
             self._thread = threading.Thread(target=self._run, name=f"terminal {self.device.id}", daemon=True)
             self._thread.start()
+        elif self._listener is not None:
+            self._listener.interrupt()
+
+    def _listens_and_owes(self) -> bool:
+        """Whether a thread that never ends must be told what is owed; all else it finds out itself."""
+        return self._listener is not None and self._owes_enable
 
     # -- the thread ----------------------------------------------------------------------------------------------
 
@@ -185,19 +203,28 @@ class Worker:
         try:
             while self._has_work():
                 self._serve()
+            if self._listener is not None:
+                self._listener.close()
         except BaseException as error:  # the last line of a thread: whoever watches must hear of it
             log.critical("device=%s its worker died", self.device.id, exc_info=True)
             self._died(error)
 
     def _has_work(self) -> bool:
         with self._lock:
-            if not self._stop.is_set() and (self._queue or self._in_hand or self._visit_wanted or self._aside):
+            if not self._stop.is_set() and (self._is_wanted() or self._listener is not None):
                 return True
             self._thread = None
             return False
 
+    def _is_wanted(self) -> bool:
+        """Whether anything is to be done, or the thread is to end."""
+        return self._stop.is_set() or bool(self._queue or self._in_hand or self._visit_wanted or self._aside)
+
     def _serve(self) -> None:
         """One conversation, with its retries: everything that waits shares its end if it fails for good."""
+        if self._listener is not None and not self._is_wanted():
+            self._listener.listen(self._is_wanted)
+            return
         with self._lock:
             visiting, self._visit_wanted = self._visit_wanted and not self._queue and not self._in_hand, False
         self._due = Deadline.after(self._config.retry.deadline)
@@ -259,11 +286,12 @@ class Worker:
 
     def _call_on(self, deadline: Deadline) -> None:
         """A visit without a request: pay what is owed, or only see whether somebody is there."""
+        line = self._listener.line if self._listener is not None else None
         if self._owes_enable:
-            enable(self.device, deadline=deadline, lock_dir=self._config.lock_dir, waiting=self._stay)
+            enable(self.device, deadline=deadline, lock_dir=self._config.lock_dir, line=line, waiting=self._stay)
             self._settle_debt()
         else:
-            told = reach(self.device, deadline=deadline, lock_dir=self._config.lock_dir, waiting=self._stay)
+            told = reach(self.device, deadline=deadline, lock_dir=self._config.lock_dir, line=line, waiting=self._stay)
             self._tell_sizes(told.sizes)
         self._available(self.device.id, None)
 
@@ -281,7 +309,10 @@ class Worker:
             disable_for=math.ceil(self._config.session_budget + self.device.timeout) if disables else None,
             lock_dir=self._config.lock_dir,
             waiting=self._stay,
+            line=self._listener.line if self._listener is not None else None,
         )
+        if disables and self._listener is not None:
+            self._listener.forget_names()
         try:
             with session:
                 stood = True

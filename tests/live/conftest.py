@@ -1,0 +1,157 @@
+"""A terminal and the worker that listens to it, without a broker: what is to be told stands in the ledger."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.waiting import wait_until
+from zkbridge import listener as listening
+from zkbridge.commands import commands
+from zkbridge.config import Config
+from zkbridge.contract.messages import Message
+from zkbridge.intake import Intake
+from zkbridge.ledger import Ledger
+from zkbridge.listener import Listener
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+from zkbridge.simulator.codes import command_number
+from zkbridge.worker import Worker
+
+
+class House:
+    """One device `p` with `attendance: live`. Starting and stopping it is what a restart of the bridge is to it."""
+
+    def __init__(self, folder, terminal: SimulatedTerminal, *, ledger=None, **settings):
+        self.terminal = terminal
+        address = {"host": terminal.host, "port": terminal.port, "timeout": 2, "attendance": "live"}
+        self.config = Config.model_validate(
+            {
+                "devices": {"p": address | settings},
+                "lock_dir": folder / "locks",
+                "retry": {"initial_delay": 0.01, "max_delay": 0.1, "deadline": 15},
+                "ledger": ledger or {},
+            }
+        )
+        self.ledger = Ledger(folder / "state")
+        self.states: list[str | None] = []
+        self.deaths: list[BaseException] = []
+        self.worker: Worker
+        self.listener: Listener
+        self.start()
+
+    def start(self) -> None:
+        device = self.config.devices["p"]
+        self.listener = Listener(
+            device,
+            self.config,
+            self.ledger,
+            told=lambda: None,
+            available=lambda _device, reason: self.states.append(reason),
+        )
+        self.worker = Worker(
+            device,
+            self.config,
+            self.ledger,
+            commands(),
+            answered=lambda: None,
+            available=lambda _device, reason: self.states.append(reason),
+            owing=lambda _device, _tries: None,
+            died=self.deaths.append,
+            listener=self.listener,
+        )
+        self.worker.visit()
+
+    def stop(self) -> None:
+        self.worker.stop()
+        assert self.worker.join(10)
+
+    def close(self) -> None:
+        self.stop()
+        self.ledger.close()
+        assert self.deaths == []
+
+    @property
+    def events(self) -> list[dict]:
+        """Everything that was ever kept to be told, oldest first: nobody confirms it here."""
+        return [json.loads(punch.body) for punch in self.ledger.to_tell(100_000)]
+
+    @property
+    def users(self) -> list[str]:
+        return [event["user_id"] for event in self.events]
+
+    def listens(self) -> None:
+        """Return once it is known how far the log was told, and punches are told from there."""
+        wait_until(lambda: self.listener._number == self.listener.line.number > 0, what="the terminal to be heard")
+
+    def wait_for(self, count: int) -> list[dict]:
+        wait_until(lambda: len(self.events) >= count, timeout=20, what=f"{count} punches")
+        return self.events
+
+    def ask(self, command: str, **fields) -> None:
+        """Have a command carried out, as a message from the broker would."""
+        Intake(
+            self.config,
+            self.ledger,
+            commands(),
+            subscribed=[],
+            waiting=lambda _device: 0,
+            submit=lambda _device, requests: self.worker.submit(requests),
+            answered=lambda: None,
+        ).receive([Message(f"zk/p/{command}", json.dumps(fields).encode())])
+
+    def answers(self) -> list[dict]:
+        return [json.loads(answer.body) for answer in self.ledger.owed(1000)]
+
+    def asked(self, command: str) -> int:
+        """How often the terminal was asked."""
+        return self.terminal.counts[command_number(command)]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """What takes its time, for people's sake, takes little."""
+    monkeypatch.setattr(listening, "QUIET_S", 0.1)
+    monkeypatch.setattr(listening, "LOOK_S", 0.05)
+    monkeypatch.setattr(listening, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(listening, "LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(listening, "DISK_PAUSE_S", 0.1)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """Any number of simulated terminals."""
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def start(simulator) -> Callable[..., SimulatedTerminal]:
+    """A terminal of a kind, with ten users `1` to `10`."""
+
+    def start(profile="tft", **switches):
+        terminal = simulator.add(TerminalConfig(profile=profile, **switches))
+        terminal.fill_users(10)
+        return terminal
+
+    return start
+
+
+@pytest.fixture
+def terminal(start) -> SimulatedTerminal:
+    """A 72-byte terminal with ten users."""
+    return start()
+
+
+@pytest.fixture
+def house(tmp_path) -> Iterator[Callable[..., House]]:
+    """Move in: the terminal is listened to from here on."""
+    built: list[House] = []
+
+    def build(terminal, **settings):
+        built.append(House(tmp_path, terminal, **settings))
+        built[-1].listens()
+        return built[-1]
+
+    yield build
+    for each in built:
+        each.close()

@@ -1,0 +1,541 @@
+"""Punches as they happen, and from the log what nobody heard: each once, in order."""
+
+import itertools
+import json
+import threading
+import time
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.support.waiting import wait_until
+from zkbridge import listener as listening
+from zkbridge.ledger import LedgerUnavailable
+from zkbridge.simulator.records import Punch
+from zkbridge.simulator.wire import encode_time
+from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.line import FRESH_S
+from zkbridge.terminal.locks import hold
+from zkbridge.terminal.session import reach
+
+NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
+ACKNOWLEDGED = 2000
+KINDS = [
+    ("tft", "tcp", {}),
+    ("tft", "udp", {"event": "36"}),
+    ("face", "tcp", {}),
+    ("bw", "udp", {}),
+    ("bw", "tcp", {"transport": "both"}),
+    ("ma300", "udp", {}),
+    ("ma300", "udp", {"attendance": "8", "event": "14"}),
+]
+
+
+def ids(events):
+    return [event["id"] for event in events]
+
+
+def lates(events):
+    return [event.get("late", False) for event in events]
+
+
+def minutes(first, last):
+    return [NINE + timedelta(minutes=number) for number in range(first, last)]
+
+
+def test_a_punch_says_who_when_and_how(terminal, house):
+    terminal.add_user("123", "Juan Pérez")
+    home = house(terminal)
+
+    terminal.punch("123", verify=1, state=4, when=NINE)
+
+    assert home.wait_for(1) == [
+        {
+            "user_id": "123",
+            "name": "Juan Pérez",
+            "timestamp": "2026-03-02T09:00:00",
+            "status": 1,
+            "punch": 4,
+            "device_id": "p",
+            "id": "p/2026-03-02T09:00:00/123/1/4/0",
+        }
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join([*kind[:2], *kind[2].values()]))
+def test_live_and_from_the_log_it_is_the_same_punch(start, house, kind):
+    profile, transport, switches = kind
+    terminal = start(profile, **switches)
+    home = house(terminal, transport=transport)
+    for number, when in enumerate(minutes(0, 5)):
+        terminal.punch(str(1 + number), state=[0, 255][number % 2], when=when)
+    live = home.wait_for(5)
+
+    home.stop()
+    for sentence in ("DELETE FROM traces", "UPDATE places SET count = 0"):
+        home.ledger._write(lambda db, sentence=sentence: db.execute(sentence))
+    home.start()
+    told = home.wait_for(10)
+
+    assert lates(told) == [False] * 5 + [True] * 5
+    assert [{**event, "late": True} for event in live] == told[5:]
+
+
+def test_at_the_first_start_the_history_is_not_told(terminal, house, caplog):
+    for when in minutes(0, 3):
+        terminal.punch("1", when=when)
+
+    with caplog.at_level("INFO"):
+        home = house(terminal)
+    terminal.punch("2", when=NINE + timedelta(hours=1))
+
+    home.wait_for(1)
+    assert home.users == ["2"]
+    assert "punches are told from now on, not the 3 in its log" in caplog.text
+
+
+def test_what_happened_while_the_bridge_was_away_comes_late_and_in_order(terminal, house):
+    home = house(terminal)
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+    home.stop()
+    for number, when in enumerate(minutes(1, 6)):
+        terminal.punch(str(2 + number), when=when)
+
+    home.start()
+    home.wait_for(6)
+    terminal.punch("9", when=NINE + timedelta(hours=1))
+
+    told = home.wait_for(7)
+    assert home.users == ["1", "2", "3", "4", "5", "6", "9"]
+    assert lates(told) == [False, *[True] * 5, False]
+
+
+def test_a_restart_without_news_reads_no_long_log(start, house, monkeypatch):
+    monkeypatch.setattr(listening, "SHORT_LOG", 5)
+    terminal = start()
+    for when in minutes(0, 20):
+        terminal.punch("1", when=when)
+    home = house(terminal)
+    terminal.punch("1", when=NINE + timedelta(hours=1))
+    home.wait_for(1)
+    reads = home.asked("PREPARE_BUFFER")
+
+    home.stop()
+    home.start()
+    home.listens()
+    home.ask("ping")
+    wait_until(home.answers)
+    terminal.punch("1", when=NINE + timedelta(hours=2))
+    home.wait_for(2)
+
+    assert home.asked("PREPARE_BUFFER") - reads == 1  # what the user is called, and no more
+    assert lates(home.events) == [False, False]
+
+
+@pytest.mark.parametrize("how", ["reset", "close", "silent"])
+@pytest.mark.usefixtures("quick")
+def test_a_terminal_that_starts_again_is_heard_again(terminal, house, how):
+    home = house(terminal, timeout=0.5)
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+
+    terminal.power_off(how)
+    terminal.power_on()
+    for number, when in enumerate(minutes(1, 4)):
+        terminal.punch(str(2 + number), when=when)
+    home.wait_for(4)
+    wait_until(lambda: terminal.sessions_open == 1)
+    home.listens()
+    terminal.punch("10", when=NINE + timedelta(hours=1))
+    home.wait_for(5)
+
+    assert home.users == ["1", "2", "3", "4", "10"]
+    assert len(set(ids(home.events))) == 5
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_connection_that_died_in_silence_is_noticed(start, house):
+    terminal = start()
+    home = house(terminal, timeout=0.3)
+
+    terminal.power_off("silent")
+    wait_until(lambda: "Connection timeout" in (home.states[-1] or ""))
+    terminal.power_on()
+    terminal.punch("1", when=NINE)
+
+    assert home.wait_for(1)[0]["late"]
+    wait_until(lambda: home.states[-1] is None)
+
+
+def test_silence_is_noticed_within_thirty_seconds_whatever_the_terminal_s_timeout():
+    assert listening.QUIET_S + listening.LOOK_S + listening.ANSWER_S < 30
+
+
+def test_a_command_in_the_middle_of_a_rush_loses_nothing(terminal, house):
+    home = house(terminal)
+    terminal.latency = 0.002
+    stop = threading.Event()
+
+    def rush():
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            terminal.punch(str(1 + number % 10), when=NINE + timedelta(seconds=number))
+            time.sleep(0.002)
+
+    people = threading.Thread(target=rush)
+    people.start()
+    try:
+        for number in range(12):
+            home.ask("users/list" if number % 2 else "users/create", **({} if number % 2 else new_user(number)))
+        wait_until(lambda: len(home.answers()) == 12, timeout=30)
+    finally:
+        stop.set()
+        people.join()
+    recorded = [(punch.user_id, punch.time) for punch in terminal.attendance()]
+
+    told = home.wait_for(len(recorded))
+    assert [(event["user_id"], encode_time(datetime.fromisoformat(event["timestamp"]))) for event in told] == recorded
+    assert terminal.connections_accepted == 1
+    assert all(answer["success"] for answer in home.answers())
+
+
+def new_user(number):
+    return {"user_id": str(500 + number), "name": "Nuevo"}
+
+
+def test_a_command_uses_the_connection_that_is_held(start, house):
+    terminal = start(second_connection="refuse")
+    home = house(terminal)
+
+    home.ask("users/create", **new_user(1))
+    wait_until(home.answers)
+    terminal.punch("501", when=NINE)
+
+    assert home.wait_for(1)[0]["name"] == "Nuevo"
+    assert terminal.connections_accepted == 1
+    assert not terminal.disabled
+
+
+def test_a_command_finds_a_dead_connection_out_and_makes_a_new_one(start, house, monkeypatch):
+    monkeypatch.setattr("zkbridge.terminal.line.FRESH_S", 0.0)
+    monkeypatch.setattr("zkbridge.terminal.line.TRIAL_S", 0.3)
+    terminal = start(silent_restart=True)
+    home = house(terminal)
+    terminal.restart()
+
+    home.ask("door/unlock")  # forbidden here, but asked on a connection that answers
+    home.ask("users/create", **new_user(1))
+    wait_until(lambda: len(home.answers()) == 2)
+
+    assert {answer["code"] for answer in home.answers()} == {"forbidden", "created"}
+    assert terminal.connections_accepted == 2
+
+
+def test_a_connection_that_was_just_heard_is_not_tried(terminal, house):
+    home = house(terminal)
+    before = home.asked("GET_TIME")
+
+    home.ask("users/list")
+    wait_until(home.answers)
+
+    assert home.asked("GET_TIME") == before
+    assert FRESH_S <= 1
+
+
+def test_equal_punches_are_told_apart(terminal, house):
+    home = house(terminal)
+    for _ in range(3):
+        terminal.punch("1", when=NINE)
+    home.wait_for(3)
+    home.stop()
+    terminal.punch("1", when=NINE)
+    home.start()
+
+    assert [each[-1] for each in ids(home.wait_for(4))] == ["0", "1", "2", "3"]
+
+
+def test_a_clock_that_is_set_back_makes_no_punch_old(terminal, house):
+    """As at the end of summer time: the same hour once more."""
+    home = house(terminal)
+    terminal.punch("1", when=NINE)
+    terminal.punch("2", when=NINE + timedelta(minutes=59))
+    home.wait_for(2)
+    home.stop()
+    terminal.punch("1", when=NINE)
+    terminal.punch("3", when=NINE + timedelta(minutes=1))
+    home.start()
+    home.wait_for(4)
+    terminal.punch("2", when=NINE - timedelta(days=9000))
+
+    told = home.wait_for(5)
+    assert home.users == ["1", "2", "1", "3", "2"]
+    assert len(set(ids(told))) == 5
+
+
+def test_a_log_that_was_cleared_while_nobody_looked_is_told_from_its_beginning(terminal, house):
+    home = house(terminal)
+    for when in minutes(0, 3):
+        terminal.punch("1", when=when)
+    home.wait_for(3)
+    home.stop()
+    clear(terminal)
+    for when in minutes(10, 13):
+        terminal.punch("2", when=when)
+    home.start()
+
+    assert lates(home.wait_for(6)) == [False] * 3 + [True] * 3
+    assert home.users == ["1"] * 3 + ["2"] * 3
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_log_that_is_cleared_meanwhile_does_no_harm(terminal, house):
+    home = house(terminal)
+    for when in minutes(0, 5):
+        terminal.punch("1", when=when)
+    home.wait_for(5)
+    clear(terminal)
+    terminal.punch("2", when=NINE + timedelta(hours=1))
+    home.wait_for(6)
+    wait_until(lambda: home.ledger.place("p").count == 1)
+    terminal.punch("3", when=NINE + timedelta(hours=2))
+
+    assert lates(home.wait_for(7)) == [False] * 7
+    wait_until(lambda: home.ledger.place("p").count == 2)
+    assert len(home.events) == 7
+
+
+def clear(terminal):
+    terminal.machine.terminal.clear("attendance")
+
+
+def test_a_full_log_that_loses_its_oldest_is_followed(start, house):
+    terminal = start(record_capacity=20, log_full="overwrite")
+    for when in minutes(0, 20):
+        terminal.punch("1", when=when)
+    home = house(terminal)
+    for when in minutes(20, 25):
+        terminal.punch("2", when=when)
+    home.wait_for(5)
+    home.stop()
+    for when in minutes(25, 28):
+        terminal.punch("3", when=when)
+    home.start()
+    home.wait_for(8)
+    home.listens()
+    terminal.punch("4", when=NINE + timedelta(hours=1))
+
+    home.wait_for(9)
+    assert home.users == ["2"] * 5 + ["3"] * 3 + ["4"]
+    assert lates(home.events) == [False] * 5 + [True] * 3 + [False]
+
+
+def test_another_terminal_at_the_same_address_is_not_told_from_its_beginning(terminal, house):
+    home = house(terminal)
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+    home.stop()
+    terminal.set_option("~SerialNumber", "ANOTHER")
+    terminal.punch("1", when=NINE + timedelta(minutes=1))
+    home.start()
+    home.listens()
+    terminal.punch("2", when=NINE + timedelta(minutes=2))
+
+    home.wait_for(2)
+    assert home.users == ["1", "2"]
+
+
+def test_somebody_whom_the_table_does_not_know_has_no_name(start, house):
+    terminal = start("ma300")
+    home = house(terminal, transport="udp")
+    home.stop()
+    terminal.punch("3", when=NINE)
+    terminal.delete_user("3")
+    home.start()
+
+    assert [(event["user_id"], event["name"]) for event in home.wait_for(1)] == [("3", "")]
+
+
+def test_a_user_added_at_the_keypad_has_a_name_at_once(terminal, house, monkeypatch):
+    monkeypatch.setattr(listening, "STRANGER_S", 0.0)
+    home = house(terminal)
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+    terminal.add_user("777", "Eva")
+    terminal.punch("777", when=NINE + timedelta(minutes=1))
+
+    assert home.wait_for(2)[1]["name"] == "Eva"
+
+
+def test_a_name_that_a_command_has_changed_is_the_new_one(terminal, house):
+    home = house(terminal)
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+    home.ask("users/update", user_id="1", name="Renata")
+    wait_until(home.answers)
+    terminal.punch("1", when=NINE + timedelta(minutes=1))
+
+    assert home.wait_for(2)[1]["name"] == "Renata"
+
+
+def test_an_event_is_acknowledged_once_it_is_on_disk(terminal, house, monkeypatch):
+    home = house(terminal)
+    tell, broken = home.ledger.tell, threading.Event()
+
+    def full_disk(*arguments, **more):
+        if not broken.is_set():
+            broken.set()
+            raise LedgerUnavailable("disk full")
+        return tell(*arguments, **more)
+
+    monkeypatch.setattr(listening, "DISK_PAUSE_S", 0.1)
+    monkeypatch.setattr(home.ledger, "tell", full_disk)
+    terminal.punch("1", when=NINE)
+    wait_until(broken.is_set)
+    assert terminal.counts[ACKNOWLEDGED] == 0
+
+    assert home.wait_for(1)[0]["late"]
+    terminal.punch("2", when=NINE + timedelta(minutes=1))
+    home.wait_for(2)
+    assert home.users == ["1", "2"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_lost_doubled_and_mixed_up_datagrams_make_no_false_punch(start, house):
+    terminal = start("bw", udp_loss=0.1, udp_duplicate=0.2, udp_reorder=0.2)
+    home = house(terminal, transport="udp", timeout=0.3)
+    for number in range(60):
+        terminal.punch(str(1 + number % 10), when=NINE + timedelta(seconds=number))
+        home.wait_for(number - 20)
+    told = home.wait_for(60)
+
+    assert [event["timestamp"] for event in told] == [(NINE + timedelta(seconds=n)).isoformat() for n in range(60)]
+    assert {each[-1] for each in ids(told)} == {"0"}
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_terminal_that_tells_nothing_is_asked_for_its_log(terminal, house):
+    terminal.faults.add("REG_EVENT", "before", "refuse", count=100)
+    home = house(terminal)
+
+    terminal.punch("1", when=NINE)
+
+    assert home.wait_for(1)[0]["late"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_log_that_cannot_be_read_does_not_end_the_listening(start, house, caplog):
+    terminal = start()
+    home = house(terminal)
+    home.stop()
+    terminal.punch("1", when=NINE)
+    terminal.faults.add("PREPARE_BUFFER", "before", "refuse", count=listening.REFUSALS)
+    home.start()
+    wait_until(lambda: "what happened while nobody listened is not told" in caplog.text)
+    terminal.punch("2", when=NINE + timedelta(minutes=1))
+
+    home.wait_for(1)
+    assert home.users == ["2"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_count_that_lies_costs_one_reading_of_the_log(start, house):
+    terminal = start()
+    home = house(terminal)
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+    terminal.switches.sizes_words = {"8": 90}
+    wait_until(lambda: home.listener._off_by == 89)
+    reads = home.asked("PREPARE_BUFFER")
+    asked = home.asked("GET_FREE_SIZES")
+    wait_until(lambda: home.asked("GET_FREE_SIZES") > asked + 3)
+
+    assert home.asked("PREPARE_BUFFER") == reads
+    assert len(home.events) == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_record_that_no_event_told_of_is_found_when_it_is_quiet(terminal, house):
+    home = house(terminal)
+    terminal.add_punch(Punch(1, "1", 1, 0, encode_time(NINE)))
+
+    assert home.wait_for(1)[0]["late"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_else_wants_the_terminal_gets_it(start, house, tmp_path):
+    terminal = start(second_connection="refuse")
+    home = house(terminal)
+
+    for _ in range(3):
+        info = reach(home.config.devices["p"], deadline=Deadline.after(10), lock_dir=tmp_path / "locks")
+        assert info.sizes.users == 10
+    terminal.punch("1", when=NINE)
+
+    home.wait_for(1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_while_somebody_else_has_the_terminal_nothing_is_lost(terminal, house, tmp_path):
+    home = house(terminal)
+    address = f"{terminal.host}:{terminal.port}"
+    with hold(address, lock_dir=tmp_path / "locks", deadline=Deadline.after(10)):
+        wait_until(lambda: terminal.sessions_open == 0)
+        terminal.punch("1", when=NINE)
+
+    assert home.wait_for(1)[0]["late"]
+
+
+def test_reading_a_long_log_makes_way_for_a_command(start, house, monkeypatch):
+    monkeypatch.setattr(listening, "LOOK_S", 0.05)
+    terminal = start(piece_delay=0.3)
+    home = house(terminal)
+    home.stop()
+    for number in range(3500):  # three pieces
+        terminal.punch("1", when=NINE + timedelta(seconds=number))
+    home.start()
+    wait_until(lambda: home.asked("READ_BUFFER") >= 1)
+    home.ask("ping")
+    wait_until(home.answers)
+    assert home.events == []
+
+    wait_until(lambda: home.ledger.untold() == 3500, timeout=30)
+    assert lates(home.events) == [True] * 3500
+
+
+@pytest.mark.usefixtures("quick")
+def test_no_more_is_kept_than_there_is_room_for(terminal, house):
+    home = house(terminal, ledger={"max_punches": 100})
+    home.stop()
+    for number in range(450):
+        terminal.punch("1", when=NINE + timedelta(seconds=number))
+    home.start()
+    told = []
+    while len(told) < 450:
+        wait_until(home.ledger.untold)
+        waiting = home.ledger.to_tell(1000)
+        assert len(waiting) < 100 + listening.BATCH
+        told += [json.loads(punch.body) for punch in waiting]
+        home.ledger.told([punch.id for punch in waiting])
+
+    assert [event["timestamp"] for event in told] == [(NINE + timedelta(seconds=n)).isoformat() for n in range(450)]
+
+
+def test_the_end_comes_at_once(terminal, house):
+    home = house(terminal)
+    began = time.monotonic()
+    home.stop()
+
+    assert time.monotonic() - began < 5
+    wait_until(lambda: terminal.sessions_open == 0)
+    home.start()
+
+
+def test_the_watchdog_hears_of_a_step_that_does_not_end(terminal, house):
+    home = house(terminal)
+    assert not home.worker.overdue()
+
+    home.listener._due = time.monotonic() - 1
+
+    assert home.listener.overdue()
