@@ -74,6 +74,12 @@ class Bookmark:
                 return log[end:]
         return log[self._end_of_most(log) :]
 
+    def continues(self, tail: Sequence[Punch]) -> bool:
+        """Whether a part of the log begins with the last punches that were told, as many as are compared."""
+        last = list(self._traces)[-COMPARED:]
+        begins = [self._key(punch) for punch in tail[:COMPARED]]
+        return len(last) == COMPARED and begins == [trace.key for trace in last]
+
     def _end_of_most(self, log: Sequence[Punch]) -> int:
         """Behind the last record that was told, where most of those before it were told too; 0 where there is none.
 

@@ -487,6 +487,7 @@ class Bridge:
         else:
             if dropped:
                 log.info("forgot %d old requests", dropped)
+            self._ledger.scrub()
         return FORGET_S
 
     def _pulse(self) -> float:

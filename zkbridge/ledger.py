@@ -567,10 +567,8 @@ class Ledger:
     def told(self, punches: Iterable[int]) -> None:
         """The broker has confirmed these: they are forgotten. After a power cut they may be told once more."""
         wanted = [(punch,) for punch in punches]
-        self._write(
-            lambda db: _ignore(db.executemany("DELETE FROM punches WHERE id = ?", wanted)),
-            urgent=False,
-        )
+        self._write(lambda db: _ignore(db.executemany("DELETE FROM punches WHERE id = ?", wanted)), urgent=False)
+        self._secrets_freed = True  # none, but nothing of them is to stay for ever in the write-ahead log
 
     def untold(self) -> int:
         """How many punches wait for the broker, at most."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from zkbridge.bookmark import REMEMBERED, Bookmark, identity, moment_of
+from zkbridge.bookmark import COMPARED, REMEMBERED, Bookmark, identity, moment_of
 from zkbridge.config import Config, Device
 from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, DeviceRejected, TerminalError
 from zkbridge.contract.messages import encode
@@ -23,7 +23,7 @@ from zkbridge.terminal.line import Line
 from zkbridge.terminal.punches import Punch
 from zkbridge.terminal.session import Known, Session, open_session
 from zkbridge.terminal.sizes import Sizes
-from zkbridge.terminal.users import UserTable
+from zkbridge.terminal.users import User, UserTable
 from zkbridge.terminal.waker import Waker
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,16 @@ MAKES_WAY = 3
 REFUSALS = 5
 #: Events taken at once, and punches from the log that are kept with one commit.
 BATCH = 200
+#: After so many events without an end the log is read instead.
+MOST_EVENTS = 2000
 #: Pauses after failures, in seconds: the first, doubling up to the most; a connection that lived long begins anew.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONG_LIFE_S = 1.0, 30.0, 60.0
 #: What the users are called is asked again after so long, and for somebody unknown after so little.
 NAMES_S, STRANGER_S = 3600.0, 30.0
 #: Until there is room on disk for more punches, or the disk works again.
 DISK_PAUSE_S = 5.0
+#: However many requests wait, so often what the terminal told meanwhile is kept.
+HUNGRY_S = 5.0
 
 
 class Listener:
@@ -84,6 +88,9 @@ class Listener:
         self._lock = threading.Lock()
         self._waker: Waker | None = None
         self._due: float | None = None
+        self._closing = False
+        self._briefly = False
+        self._listened_at = 0.0
         self._not_before = 0.0
         self._failures = 0
         self._refusals = 0
@@ -94,7 +101,7 @@ class Listener:
         self._began = 0.0
         self._checked = 0.0
         self._table: UserTable | None = None
-        self._table_read = 0.0
+        self._table_read = float("-inf")
         # Of the terminal; None is not known yet, or not as it stands on disk.
         self._bookmark: Bookmark | None = None
         self._off_by = 0
@@ -107,6 +114,11 @@ class Listener:
             if self._waker is not None:
                 self._waker.wake()
 
+    def stop(self) -> None:
+        """End `listen` soon, whatever it does, and for good."""
+        self._closing = True
+        self.interrupt()
+
     def overdue(self) -> bool:
         """Whether the terminal has been listened to for longer than any step of it can take."""
         due = self._due
@@ -117,22 +129,29 @@ class Listener:
     def listen(self, wanted: Callable[[], bool]) -> None:
         """Keep punches until interrupted, or until something fails; raises only what is a fault of our own.
 
-        `wanted` says whether something else is to be done: it is asked once an interruption is heeded.
+        `wanted` says whether something else is to be done: it is asked once an interruption is heeded. Then only what
+        was told already is kept, and that not often.
         """
         with Waker() as waker:
+            self._briefly = wanted()
             with self._lock:
-                self._waker = waker
+                self._waker = None if self._briefly else waker
             try:
-                if not wanted():
+                if not self._closing and (self.is_hungry() or not wanted()):
                     self._listen(waker)
             finally:
                 self._due = None
+                self._listened_at = time.monotonic()
                 with self._lock:
                     self._waker = None
 
+    def is_hungry(self) -> bool:
+        """Whether the terminal may have told much while requests kept us from hearing it."""
+        return self.line.is_open and time.monotonic() - self._listened_at > HUNGRY_S
+
     def forget_names(self) -> None:
         """Somebody's name may have changed."""
-        self._table = None
+        self._table, self._table_read = None, float("-inf")
 
     def close(self) -> None:
         """Give the terminal back."""
@@ -143,12 +162,12 @@ class Listener:
     def _listen(self, waker: Waker) -> None:
         if not self.line.is_open and waker.wait(max(0.0, self._not_before - time.monotonic())):
             return
-        if self._has_no_room():
-            self._say_once("room", "its punches stay in its log for now: as many as may wait for the broker do so")
-            self.line.drop()
-            waker.wait(DISK_PAUSE_S)
-            return
         try:
+            if self._has_no_room():
+                self._say_once("room", "its punches stay in its log for now: as many as may wait for the broker do so")
+                self.line.drop()
+                waker.wait(DISK_PAUSE_S)
+                return
             self._hold(waker)
         except GivenUp:
             self._made_way += 1
@@ -184,7 +203,7 @@ class Listener:
             if self._table is not None:
                 session.trust(self._table)
             self._begin(session, waker)
-            while not (waker.woken or self.line.wanted() or self._has_no_room()):
+            while not (self._briefly or waker.woken or self.line.wanted() or self._has_no_room()):
                 self._watch()
                 self._step(session, waker)
 
@@ -207,7 +226,8 @@ class Listener:
         self._number = self.line.number
 
     def _forget_connection(self) -> None:
-        self._table, self._off_by = None, 0
+        self.forget_names()
+        self._off_by = 0
 
     def _arrive(self, session: Session, waker: Waker) -> None:
         """What a new connection begins with: whose log it is, and what in it nobody heard."""
@@ -294,7 +314,7 @@ class Listener:
                 break
             more = self._wait_for(session, waker, punches, missing or 0)
             events += more
-            if not more:
+            if not more or events > MOST_EVENTS:
                 self._catch_up(session, waker, punches)
                 break
             if missing == len(punches) and not self._is_in_doubt(punches):
@@ -340,10 +360,10 @@ class Listener:
 
     def _catch_up(self, session: Session, waker: Waker, heard: Sequence[Punch]) -> None:
         """Tell what stands in the log and was not told; what nobody heard when it happened is `late`."""
-        records = self._read_log(session, waker)
-        if records is None:
+        read = self._read_new(session, waker)
+        if read is None:
             return
-        new = self._book.new_in(records)
+        new, total = read
         live = Counter(map(_key, heard))
         rows = []
         for punch in new:
@@ -351,40 +371,53 @@ class Listener:
             live[_key(punch)] -= is_live
             rows.append((punch, not is_live))
         if missed := sum(late for _, late in rows):
-            log.info("device=%s told %d punches while nobody listened", self._device.id, missed)
-        told = len(records) - len(new)
+            log.info("device=%s has %d punches in its log that nobody heard", self._device.id, missed)
         for at in range(0, len(rows), BATCH):
             part = rows[at : at + BATCH]
             self._watch()
-            self._tell(session, part, count=told + at + len(part))
+            self._tell(session, part, count=total - len(rows) + at + len(part))
             if self._has_no_room():
                 return  # the rest stands in the log, and is read again once there is room
-        self._move_to(len(records))
+        self._move_to(total)
         unrecorded = [punch for punch in heard if not self._book.knows(punch)]
         if unrecorded:
             self._tell(session, [(punch, False) for punch in unrecorded], count=self._book.place.count)
-        self._compare_counts(session, len(records), grown=bool(new))
+        self._compare_counts(session, total, grown=bool(new))
 
-    def _read_log(self, session: Session, waker: Waker) -> list[Punch] | None:
-        """The whole log; None where the terminal will not show it, again and again."""
+    def _read_new(self, session: Session, waker: Waker) -> tuple[Sequence[Punch], int] | None:
+        """What in the log was not told, and how many records it has; None where the terminal will not show it.
+
+        Of a long log only the end is read, if that begins with what was told last.
+        """
         self._watch(LOG_S)
         session.extend(Deadline.after(LOG_S))
 
         def give_up() -> bool:
-            return self._made_way < MAKES_WAY and (waker.woken or self.line.wanted())
+            wanted = self._briefly or waker.woken or self.line.wanted()
+            return self._closing or (self._made_way < MAKES_WAY and wanted)
 
+        first = self._book.place.count - COMPARED
+        if first > SHORT_LOG:
+            tail = session.attendance_from(first, give_up=give_up)
+            if tail is not None and self._book.continues(tail):
+                self._made_way = self._refusals = 0
+                return tail[COMPARED:], first + len(tail)
         try:
             records = session.attendance(give_up=give_up)
         except DeviceRejected as refusal:
-            self._refusals += 1
-            if self._refusals < REFUSALS:
-                raise
-            count = self._sizes(session).records
-            log.error("%s: what happened while nobody listened is not told", refusal)  # noqa: TRY400 - as above
-            self._move_to(self._book.place.count if count is None else count)
+            self._bear(session, refusal)
             return None
         self._made_way = self._refusals = 0
-        return records
+        return self._book.new_in(records), len(records)
+
+    def _bear(self, session: Session, refusal: DeviceRejected) -> None:
+        """A terminal that will not show its log, again and again, is heard from now on. Raises it until then."""
+        self._refusals += 1
+        if self._refusals < REFUSALS:
+            raise refusal
+        count = self._sizes(session).records
+        log.error("%s: what happened while nobody listened is not told", refusal)
+        self._move_to(self._book.place.count if count is None else count)
 
     def _compare_counts(self, session: Session, read: int, *, grown: bool) -> None:
         """A terminal that counts other than its log has been found out when the log read twice has nothing new."""
@@ -439,14 +472,15 @@ class Listener:
         """What the terminal calls the user; empty for somebody it does not know, or while it shows no table."""
         age = time.monotonic() - self._table_read
         with suppress(DeviceRejected):
-            if self._table is None or age > NAMES_S:
+            user = self._user(user_id)
+            if age > NAMES_S or (user is None and age > STRANGER_S):
                 self._read_names(session)
-            user = self._table.by_user_id(user_id) if self._table else None
-            if user is None and age > STRANGER_S:
-                self._read_names(session)
-                user = self._table.by_user_id(user_id) if self._table else None
+                user = self._user(user_id)
             return "" if user is None else user.name
         return ""
+
+    def _user(self, user_id: str) -> User | None:
+        return None if self._table is None else self._table.by_user_id(user_id)
 
     def _read_names(self, session: Session) -> None:
         self._table_read = time.monotonic()

@@ -177,7 +177,7 @@ class Worker:
             for task in self._in_hand:
                 task.presence.end(None)
         if self._listener is not None:
-            self._listener.interrupt()
+            self._listener.stop()
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread; whether it has ended."""
@@ -222,9 +222,10 @@ class Worker:
 
     def _serve(self) -> None:
         """One conversation, with its retries: everything that waits shares its end if it fails for good."""
-        if self._listener is not None and not self._is_wanted():
+        if self._listener is not None and (not self._is_wanted() or self._listener.is_hungry()):
             self._listener.listen(self._is_wanted)
-            return
+            if self._stop.is_set() or not self._is_wanted():
+                return
         with self._lock:
             visiting, self._visit_wanted = self._visit_wanted and not self._queue and not self._in_hand, False
         self._due = Deadline.after(self._config.retry.deadline)

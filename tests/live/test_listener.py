@@ -504,6 +504,75 @@ def test_reading_a_long_log_makes_way_for_a_command(start, house, monkeypatch):
     assert lates(home.events) == [True] * 3500
 
 
+def test_reading_a_long_log_does_not_hold_up_the_end(start, house):
+    terminal = start(piece_delay=0.4)
+    home = house(terminal)
+    home.stop()
+    for number in range(9000):  # six pieces
+        terminal.punch("1", when=NINE + timedelta(seconds=number))
+    home.start()
+    home.listener._made_way = listening.MAKES_WAY
+    wait_until(lambda: home.asked("READ_BUFFER") >= 1)
+
+    home.stop()
+
+    assert home.asked("READ_BUFFER") < 6
+    terminal.switches.piece_delay = 0.0
+    home.start()
+
+
+def test_of_a_long_log_only_the_end_is_read(start, house, monkeypatch):
+    monkeypatch.setattr(listening, "SHORT_LOG", 5)
+    terminal = start()
+    for number in range(4000):  # three pieces
+        terminal.punch("1", when=NINE + timedelta(seconds=number))
+    home = house(terminal)
+    for number in range(4000, 4070):
+        terminal.punch("2", when=NINE + timedelta(seconds=number))
+    home.wait_for(70)
+    home.stop()
+    for number in range(4070, 4073):
+        terminal.punch("3", when=NINE + timedelta(seconds=number))
+    home.start()
+
+    home.wait_for(73)
+    assert home.users == ["2"] * 70 + ["3"] * 3
+    assert home.asked("READ_BUFFER") == 1
+
+
+def test_a_log_that_was_cleared_and_is_longer_than_before_is_told_whole(terminal, house, monkeypatch):
+    monkeypatch.setattr(listening, "SHORT_LOG", 5)
+    home = house(terminal)
+    for number in range(100):
+        terminal.punch("1", when=NINE + timedelta(seconds=number))
+    home.wait_for(100)
+    home.stop()
+    clear(terminal)
+    for number in range(1000, 1150):
+        terminal.punch("2", when=NINE + timedelta(seconds=number))
+    home.start()
+
+    home.wait_for(250)
+    assert home.users == ["1"] * 100 + ["2"] * 150
+
+
+def test_a_flood_of_requests_does_not_keep_punches_back(terminal, house, monkeypatch):
+    monkeypatch.setattr(listening, "HUNGRY_S", 0.1)
+    home = house(terminal)
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+    terminal.latency = 0.02
+    home.config.__dict__["session_budget"] = 0.1
+    for _ in range(200):
+        home.ask("ping")
+    wait_until(home.answers)
+    terminal.punch("1", when=NINE + timedelta(minutes=1))
+
+    home.wait_for(2)
+    assert len(home.answers()) < 200
+    assert terminal.connections_accepted == 1
+
+
 @pytest.mark.usefixtures("quick")
 def test_no_more_is_kept_than_there_is_room_for(terminal, house):
     home = house(terminal, ledger={"max_punches": 100})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from zk.exception import ZKErrorResponse
+
 from zkbridge.terminal.accounts import Accounts
 from zkbridge.terminal.codes import Command, Event
 from zkbridge.terminal.deadline import Deadline
@@ -12,6 +14,8 @@ from zkbridge.terminal.punches import Punch, in_order, parse_event, parse_log
 from zkbridge.terminal.tables import Unreadable, records_of
 from zkbridge.terminal.waker import Waker
 
+#: Before the records stands how long they are.
+_LENGTH_BYTES = 4
 #: Readings of the log until it can be read.
 _READINGS = 3
 
@@ -34,6 +38,26 @@ class Attendance(Accounts):
             except Unreadable as error:
                 detail = str(error)
         raise self._unreadable("log", detail)
+
+    def attendance_from(self, number: int, *, give_up: Callable[[], bool] = lambda: False) -> list[Punch] | None:
+        """The log from a record on, counted from 0; None where only the whole log can be read.
+
+        Over datagrams nothing but the whole shows whether they came in order.
+        """
+        count = self.sizes().records
+        if self.device.transport == "udp" or count is None or count <= number:
+            return None
+
+        def start_at(size: int) -> int:
+            step, rest = divmod(size - _LENGTH_BYTES, count)
+            return 0 if rest else _LENGTH_BYTES + step * number
+
+        try:
+            data, size = self._client.read_with_buffer(Command.ATTLOG_RRQ, give_up=give_up, start_at=start_at)
+        except ZKErrorResponse:
+            return None
+        punches = None if len(data) == size else parse_log(data, count - number)
+        return None if punches is None or len(punches) != count - number else self._named(punches)
 
     def listen(self) -> None:
         """Have the terminal tell each punch. Raises DeviceRejected where it will not."""

@@ -165,8 +165,11 @@ class Client(ZK):
         shifted: bool = False,
         together: bool = False,
         give_up: Callable[[], bool] = lambda: False,
+        start_at: Callable[[int], int] = lambda _size: 0,
     ) -> tuple[bytes, int]:
         """A whole table, as one answer or in pieces, and its length; b"" where there is nothing to read.
+
+        `start_at` is told the length and may say from where on it is wanted; what comes as one answer is whole.
 
         `give_up` is asked before each piece: GivenUp is raised then, and the connection is as good as before.
 
@@ -187,7 +190,7 @@ class Client(ZK):
         if size > _MAX_TABLE:
             with self._conversation():
                 raise Garbled(f"a table of {size} bytes")
-        cuts = [(start, end - start) for start, end in self._cuts(size, shifted=shifted)]
+        cuts = [(start, end - start) for start, end in self._cuts(start_at(size), size, shifted=shifted)]
         pieces = self._pieces_together(cuts) if together and len(cuts) > 1 and not self._udp else None
         if pieces is None:
             pieces = []
@@ -238,10 +241,10 @@ class Client(ZK):
         elif answer.command != Code.OK:
             raise self.rejected("CONNECT")
 
-    def _cuts(self, size: int, *, shifted: bool) -> Iterator[tuple[int, int]]:
+    def _cuts(self, start: int, size: int, *, shifted: bool) -> Iterator[tuple[int, int]]:
         step = _UDP_PIECE if self._udp else _TCP_PIECE
         first = self._datagram // 2 if shifted else 0
-        starts = [0, *range(first, size, step)] if first else range(0, size, step)
+        starts = [start, *range(start + first, size, step)] if first else range(start, size, step)
         return itertools.pairwise([*starts, size])
 
     def _pieces_together(self, cuts: list[tuple[int, int]]) -> list[bytes] | None:

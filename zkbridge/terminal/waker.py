@@ -60,9 +60,7 @@ class Waker:
 
 
 def wait_readable(descriptor: int, until: Deadline, waker: Waker | None = None) -> bool:
-    """Wait until there is something to read; False when the time is over or somebody woke us first."""
-    if waker is not None and waker.woken:
-        return False
+    """Wait until there is something to read; False when the time is over, or somebody woke us and there is nothing."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if waker is not None:
