@@ -335,11 +335,8 @@ class Listener:
         fresh = list(seen.values())
         if self._is_mixed_up(fresh):
             return None
-        if missing == len(fresh) or (missing is None and len(fresh) == len(punches)):
-            return fresh
-        if missing == len(punches) and self._device.transport == "tcp":
-            return punches  # equal ones, and each of them counts
-        return None
+        # By the count one that is known is never new: it may be told again while it is another that makes the count.
+        return fresh if missing == len(fresh) or (missing is None and len(fresh) == len(punches)) else None
 
     def _wait_for(self, session: Session, waker: Waker, punches: list[Punch], wanted: int) -> int:
         """Hear events until there are as many punches as wanted, or nobody speaks for a while; how many events."""

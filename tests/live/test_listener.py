@@ -256,6 +256,20 @@ def test_equal_punches_are_told_apart(terminal, house):
     assert [each[-1] for each in ids(home.wait_for(4))] == ["0", "1", "2", "3"]
 
 
+def test_an_event_told_again_does_not_pass_for_the_next_punch(terminal, house):
+    """As when a punch was just read from the log, its event is still on the way, and somebody punches meanwhile."""
+    home = house(terminal)
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+    terminal.add_punch(Punch(2, "2", 1, 0, encode_time(NINE + timedelta(minutes=1))))
+    terminal._loop.call_soon_threadsafe(terminal.machine.announce, Punch(1, "1", 1, 0, encode_time(NINE)))
+
+    home.wait_for(2)
+    assert home.users == ["1", "2"]
+    wait_until(lambda: terminal.counts[ACKNOWLEDGED] == 2)
+    assert len(home.events) == 2
+
+
 def test_a_clock_that_is_set_back_makes_no_punch_old(terminal, house):
     """As at the end of summer time: the same hour once more."""
     home = house(terminal)
