@@ -58,6 +58,8 @@ class Sightings:
             return self._see_bridge(command, body)
         if command == "availability":
             return self._see_device(device, body)
+        if topic == self._topics.punches(device):
+            return f"• {shown(device)}: user {_word(body, 'user_id')} at {_word(body, 'timestamp') or 'no known time'}"
         if command in self._commands:
             return self._see_request(device, command, body, correlation=correlation, now=now)
         if command.removesuffix("/progress") in self._commands:

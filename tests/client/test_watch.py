@@ -167,6 +167,13 @@ def test_an_answer_to_what_was_asked_before_is_shown_too(sightings):
     assert see(sightings, "zk/a/users/create/reply", answer) == "← a users/create: 200 Usuario registrado."
 
 
+def test_a_punch_is_shown_without_the_name(sightings):
+    punch = {"user_id": "7", "name": "Juana la Secreta", "timestamp": "2030-01-31T08:00:00", "status": 1, "punch": 0}
+
+    assert see(sightings, "zk/a/attendance/event", punch) == "• a: user 7 at 2030-01-31T08:00:00"
+    assert see(sightings, "zk/a/attendance/event", punch | {"timestamp": None}) == "• a: user 7 at no known time"
+
+
 def test_the_same_state_again_is_no_news(sightings):
     away = {"state": "offline", "reason": "Connection timeout"}
 
