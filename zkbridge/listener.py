@@ -198,6 +198,7 @@ class Listener:
             disable_for=None,
             lock_dir=self._config.lock_dir,
             line=self.line,
+            waiting=self._stay,
         ) as session:
             self._available(self._device.id, None)
             if self._table is not None:
@@ -206,6 +207,11 @@ class Listener:
             while not (self._briefly or waker.woken or self.line.wanted() or self._has_no_room()):
                 self._watch()
                 self._step(session, waker)
+
+    def _stay(self) -> None:
+        """Raise GivenUp when we are to end: the lock need not be waited for any more."""
+        if self._closing:
+            raise GivenUp
 
     def _begin(self, session: Session, waker: Waker) -> None:
         """Have punches told, and find out what was missed: by the log on a new connection, else if the count says so.

@@ -56,10 +56,8 @@ class Sightings:
         device, command = self._topics.parse(topic) or ("", "")
         if device == BRIDGE:
             return self._see_bridge(command, body)
-        if command == "availability":
-            return self._see_device(device, body)
-        if topic == self._topics.punches(device):
-            return f"• {shown(device)}: user {_word(body, 'user_id')} at {_word(body, 'timestamp') or 'no known time'}"
+        if topic in (self._topics.availability(device), self._topics.punches(device)):
+            return self._see_device(device, body) if command == "availability" else _punch(device, body)
         if command in self._commands:
             return self._see_request(device, command, body, correlation=correlation, now=now)
         if command.removesuffix("/progress") in self._commands:
@@ -130,6 +128,10 @@ class Sightings:
             elif (asked.device, asked.command, asked.request_id) == (shown(device), command, request_id):
                 return asked
         return None
+
+
+def _punch(device: str, body: dict[str, Any]) -> str:
+    return f"• {shown(device)}: user {_word(body, 'user_id')} at {_word(body, 'timestamp') or 'no known time'}"
 
 
 def _word(body: dict[str, Any], key: str, limit: int = 64) -> str:

@@ -38,6 +38,7 @@ from zkbridge.listener import Listener
 from zkbridge.retry import Interrupted, again
 from zkbridge.task import Task
 from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.line import Line
 from zkbridge.terminal.session import Known, Session, Sizes, enable, open_session, reach
 
 log = logging.getLogger(__name__)
@@ -193,6 +194,11 @@ class Worker:
         elif self._listener is not None:
             self._listener.interrupt()
 
+    @property
+    def _line(self) -> Line | None:
+        """The connection that is held between requests, if any: every session of this thread must use it."""
+        return None if self._listener is None else self._listener.line
+
     def _listens_and_owes(self) -> bool:
         """Whether a thread that never ends must be told what is owed; all else it finds out itself."""
         return self._listener is not None and self._owes_enable
@@ -287,7 +293,7 @@ class Worker:
 
     def _call_on(self, deadline: Deadline) -> None:
         """A visit without a request: pay what is owed, or only see whether somebody is there."""
-        line = self._listener.line if self._listener is not None else None
+        line = self._line
         if self._owes_enable:
             enable(self.device, deadline=deadline, lock_dir=self._config.lock_dir, line=line, waiting=self._stay)
             self._settle_debt()
@@ -310,7 +316,7 @@ class Worker:
             disable_for=math.ceil(self._config.session_budget + self.device.timeout) if disables else None,
             lock_dir=self._config.lock_dir,
             waiting=self._stay,
-            line=self._listener.line if self._listener is not None else None,
+            line=self._line,
         )
         if disables and self._listener is not None:
             self._listener.forget_names()
@@ -684,6 +690,7 @@ class Worker:
                 disable_for=None,
                 lock_dir=self._config.lock_dir,
                 waiting=self._stay,
+                line=self._line,
             )
             try:
                 with session:
