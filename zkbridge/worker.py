@@ -147,7 +147,7 @@ class Worker:
     def visit(self) -> None:
         """Find out whether the terminal answers, and enable it if that is owed, unless it is being talked to."""
         with self._lock:
-            self._visit_wanted = self._thread is None or self._listens_and_owes()
+            self._visit_wanted = self._thread is None or self._listener is not None
             self._wake()
 
     @property
@@ -198,10 +198,6 @@ class Worker:
     def _line(self) -> Line | None:
         """The connection that is held between requests, if any: every session of this thread must use it."""
         return None if self._listener is None else self._listener.line
-
-    def _listens_and_owes(self) -> bool:
-        """Whether a thread that never ends must be told what is owed; all else it finds out itself."""
-        return self._listener is not None and self._owes_enable
 
     # -- the thread ----------------------------------------------------------------------------------------------
 

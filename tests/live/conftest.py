@@ -56,6 +56,7 @@ class House:
             answered=lambda: None,
             available=lambda _device, reason: self.states.append(reason),
             owing=lambda _device, _tries: None,
+            progress=lambda _device, _command, _body: None,
             died=self.deaths.append,
             listener=self.listener,
         )
