@@ -28,7 +28,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 #: Cases under way at once: so many that waiting for silence costs little, so few that nobody is late by our own load.
 WINDOW = 30
 #: A terminal may be disabled for so long: the seconds that DISABLE carries, and what a slow machine adds.
-LONGEST_DISABLED_S = ceil(BUDGET_S + TIMEOUT_S) + 1.0
+LONGEST_DISABLED_S = ceil(BUDGET_S + TIMEOUT_S) + 2.0
 USER = {"user_id": "777", "name": "Ana", "password": "4711", "card": 90210}
 AnyCase = Case | Other
 
