@@ -4,7 +4,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test check docs torture faults brokers metrics bench homeassistant systemd pi
+.PHONY: help demo test check docs torture faults fleet brokers metrics bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -40,6 +40,10 @@ torture:  ## Break everything at random for some fifteen minutes (ARGS="--seed 7
 faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
 	@.ci/setup test
 	$(PYTEST) -m slow tests/faults $(ARGS)
+
+fleet:  ## Run three bridges and 300 terminals on two brokers, kill one bridge, have a standby go on
+	@.ci/setup test
+	$(PYTEST) -m slow tests/fleet $(ARGS)
 
 brokers:  ## Meet RabbitMQ too, installing it if it is missing (the other brokers are in `make test`)
 	@.ci/setup test

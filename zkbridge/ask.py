@@ -23,13 +23,16 @@ from zkbridge.contract.texts import shown
 
 #: Exit codes; usage is click's own 2.
 DONE, REFUSED, WRONG_CONFIGURATION, FAILED, NO_ANSWER = 0, 1, 2, 3, 4
+#: The status of a device that is away and will be caught up.
+WAITING_STATUS = 202
 #: Longer than the bridge itself may take for a request that nobody is ahead of.
 WAIT_S = 90.0
 _KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT}
 _FIELD = "field_"
 _EPILOG = """\b
 Exit codes: 0 done, 1 refused (4xx), 2 wrong usage or configuration,
-3 the terminal or the bridge failed (5xx), 4 no answer."""
+3 the terminal or the bridge failed (5xx), 4 no answer.
+Of a group's answer, the worst of its devices'."""
 
 
 def subcommands() -> dict[str, click.Command]:
@@ -141,7 +144,8 @@ def _options(field: str, schema: Json, *, required: bool) -> Iterable[click.Opti
 def _complete_device(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     path = context.params.get("path") or Path("config.yaml")
     try:
-        return [device for device in configuration.load(Path(path)).devices if device.startswith(incomplete)]
+        config = configuration.load(Path(path))
+        return [each for each in (*config.devices, *config.groups) if each.startswith(incomplete)]
     except configuration.ConfigError:
         return []
 
@@ -201,10 +205,19 @@ def _secret(field: str, path: Path | None, *, typed: bool) -> str | None:
 
 
 def _exit_code(answer: Json) -> int:
+    """Of a group's answer the worst of its devices'; what waits for a device is as good as done."""
     if answer.get("success"):
         return DONE
     status = answer.get("status")
-    return FAILED if not isinstance(status, int) or status >= 500 else REFUSED
+    if not isinstance(status, int) or status >= 500:
+        return FAILED
+    results = _results(answer)
+    return max(map(_exit_code, results)) if results else DONE if status == WAITING_STATUS else REFUSED
+
+
+def _results(answer: Json) -> list[Json]:
+    results = answer.get("results")
+    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
 
 
 def _tell_step(step: Json) -> None:
@@ -216,6 +229,7 @@ def _tell(answer: Json) -> None:
     """For people: one sentence, and what comes with it; what another said is never trusted to be printable."""
     if not answer.get("success"):
         click.secho(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
+        _tell_results(_results(answer))
         return
     if "message" in answer:
         click.secho(_plain(answer["message"]), fg="green")
@@ -229,6 +243,30 @@ def _tell(answer: Json) -> None:
     for key in ("total", "next_offset"):
         if key in answer:
             click.echo(f"{key}: {_plain(answer[key])}")
+    _tell_results(_results(answer))
+
+
+def _tell_results(results: list[Json]) -> None:
+    """Each device of a group in a line, and the rows of a list below it."""
+    _tell_rows(
+        [
+            {
+                "device_id": each.get("device_id", ""),
+                "status": each.get("status"),
+                "code": each.get("code", ""),
+                "": each.get("message") or each.get("error") or "",
+            }
+            for each in results
+        ]
+    )
+    for each in results:
+        data = each.get("data")
+        rows = [row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)]
+        if rows and "message" not in each:  # with a sentence it says what the sentence says
+            click.echo()
+            _tell_rows(rows)
+        if "next_offset" in each:
+            click.echo(f"{_plain(each.get('device_id'))} next_offset: {_plain(each['next_offset'])}")
 
 
 def _tell_rows(rows: list[Json]) -> None:

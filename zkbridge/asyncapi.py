@@ -17,12 +17,13 @@ from typing import Any
 from pydantic import BaseModel
 
 import zkbridge
-from zkbridge.commands import Command, commands
+from zkbridge.commands import Command, Lasting, commands
 from zkbridge.config import Config
 from zkbridge.contract import answers
 from zkbridge.contract.errors import (
     BridgeError,
     Busy,
+    DeviceTimeout,
     EnrolmentError,
     Expired,
     FieldFault,
@@ -31,7 +32,9 @@ from zkbridge.contract.errors import (
     MissingFields,
     OutcomeUnknown,
     TerminalError,
+    UserExists,
 )
+from zkbridge.contract.groups import Said, together, waiting
 from zkbridge.contract.messages import Reply, failed, succeeded
 from zkbridge.contract.texts import TEXTS, Language, say
 from zkbridge.contract.topics import DEVICE_ID, Topics
@@ -67,6 +70,10 @@ _ONLY: dict[str, str] = {
     "enroll_(?!not_found).*": "users/enroll-finger",
     "enroll_not_found": "users/enroll-finger/cancel",
 }
+#: Errors that only a group's request has.
+_OF_GROUPS = {"partial", "all_failed"}
+#: Fields of every request, or of some and the same for all of these.
+_SHARED = ("catch_up", "request_id", "expires_at")
 #: Errors of requests that were not read, so that their id is not known.
 _UNREAD = {"body_required", "payload_too_large"}
 
@@ -78,6 +85,7 @@ class Site:
     topics: Topics = field(default_factory=Topics)
     language: Language = "es"
     devices: tuple[str, ...] = ("principal", "entrada")
+    groups: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"planta": ("principal", "entrada")})
     known: bool = False
     broker: str = "localhost:1883"
     secure: bool = False
@@ -91,6 +99,7 @@ class Site:
             topics=Topics(config.mqtt.base_topic),
             language=config.language,
             devices=tuple(config.devices),
+            groups=config.groups,
             known=True,
             broker=f"{config.mqtt.host}:{config.mqtt.port}",
             secure=config.mqtt.tls is not None,
@@ -117,7 +126,7 @@ def document(site: Site | None = None) -> Json:
 def example_request(command: Command) -> Json:
     """A request with every field of the command, as its models show it."""
     properties = command.params.model_json_schema()["properties"]
-    own = {name: _example(schema) for name, schema in properties.items() if name not in ("request_id", "expires_at")}
+    own = {name: _example(schema) for name, schema in properties.items() if name not in _SHARED}
     return {**own, "request_id": _REQUEST_ID}
 
 
@@ -160,11 +169,15 @@ def example_failures(site: Site, *, command: Command | None = None) -> dict[str,
     for kind in _error_classes():
         if command is not None and not _can_answer(command, kind):
             continue
+        if kind.code in _OF_GROUPS:
+            found[kind.code] = list(_group_failures(kind.code, site)) if site.groups else []
+            continue
         for error in _samples(kind, site):
             request_id = None if kind.code in _UNREAD else _REQUEST_ID
             example = _read(failed(error, site.language, request_id=request_id))
             if example not in found.setdefault(kind.code, []):
                 found[kind.code].append(example)
+    found = {code: examples for code, examples in found.items() if examples}
     return dict(sorted(found.items(), key=lambda pair: (pair[1][0]["status"], pair[0])))
 
 
@@ -239,7 +252,7 @@ def _channels(site: Site) -> Json:
             "title": name,
             "description": summary(command),
             "messages": _references([camel(name, "request")]),
-            "parameters": {"device": _device(site)},
+            "parameters": {"device": _device(site, command)},
             "tags": [{"name": "command"}],
         }
         channels[camel(name, "reply")] = {
@@ -247,7 +260,7 @@ def _channels(site: Site) -> Json:
             "title": f"{name}: the reply",
             "description": "The one answer to each request, unless the request named a Response Topic that is allowed.",
             "messages": _references(_replies(command, site)),
-            "parameters": {"device": _device(site)},
+            "parameters": {"device": _device(site, command)},
             "tags": [{"name": "command"}],
         }
         if (model := answers.PROGRESS.get(name)) is not None:
@@ -336,20 +349,71 @@ def _operations(site: Site) -> Json:
     return operations
 
 
-def _device(site: Site) -> Json:
-    said = "The device's id in the bridge's configuration"
+def _device(site: Site, command: Command | None = None) -> Json:
+    groups = list(site.groups) if command is not None and command.for_groups else []
+    said = f"The id of a device{' or a group' if groups else ''} in the bridge's configuration"
     if site.known:
-        return {"description": f"{said}.", "enum": list(site.devices)}
+        return {"description": f"{said}.", "enum": [*site.devices, *groups]}
     rule = f"matches `^{DEVICE_ID.pattern}$`, never `bridge`"
-    return {"description": f"{said}; {rule}.", "examples": list(site.devices)}
+    return {"description": f"{said}; {rule}.", "examples": [*site.devices, *groups]}
 
 
 def _replies(command: Command, site: Site) -> list[str]:
-    return [camel(command.name, "success"), *(camel(code) for code in example_failures(site, command=command))]
+    whole = [_TOGETHER] if site.groups and command.for_groups else []
+    failures = example_failures(site, command=command)
+    return [camel(command.name, "success"), *whole, *(camel(code) for code in failures)]
 
 
 def _references(names: Iterable[str]) -> Json:
     return {name: {"$ref": f"#/components/messages/{name}"} for name in names}
+
+
+# -- groups --------------------------------------------------------------------------------------------------------
+
+_TOGETHER = "groupSuccess"
+
+
+def _said(site: Site, group: str) -> list[Said]:
+    """What the group's devices say when each has done what users/create asks."""
+    command = site.offered.get("users/create") or next(iter(site.offered.values()))
+    return [
+        Said(device, succeeded(_without_id(example_success(command, site), device), code=command.code, request_id=None))
+        for device in site.groups[group]
+    ]
+
+
+def _without_id(example: Json, device: str) -> Json:
+    body = {key: value for key, value in example.items() if key in ("message", "data", "total")}
+    return body | ({"data": {**body["data"], "device_id": device}} if isinstance(body.get("data"), dict) else {})
+
+
+def example_together(site: Site) -> Json:
+    """What a group answers when all is well."""
+    group = next(iter(site.groups))
+    return _read(together(group, _said(site, group), request_id=_REQUEST_ID, language=site.language))
+
+
+def _group_failures(code: str, site: Site) -> Iterator[Json]:
+    """What a group answers when not all is well, made as the bridge makes it."""
+    group = next(iter(site.groups))
+    said = _said(site, group)
+    timeout = DeviceTimeout(host=_FACTS["host"], port=_FACTS["port"])
+    away = failed(timeout, site.language)
+    until = waiting(
+        said[-1].device,
+        until=1_893_484_800,
+        effect="none",
+        why=timeout.sentence(site.language),
+        language=site.language,
+    )
+    exists = failed(UserExists(user_id="123"), site.language)
+    kinds = {
+        "partial": [[*said[:-1], Said(said[-1].device, reply)] for reply in (away, until)],
+        "all_failed": [[Said(each.device, reply) for each in said] for reply in (exists,)]
+        + [[*(Said(each.device, exists) for each in said[:-1]), Said(said[-1].device, away)]],
+    }
+    for each in kinds[code]:
+        yield _read(together(group, each, request_id=_REQUEST_ID, language=site.language))
 
 
 # -- messages ------------------------------------------------------------------------------------------------------
@@ -430,6 +494,11 @@ def _messages(site: Site) -> Json:
                 "bindings": {"mqtt": _BODY},
                 "examples": [{"name": each["step"], "payload": each} for each in example_progress(command, site)],
             }
+    if site.groups:
+        whole = example_together(site)
+        code = whole["code"]
+        messages[_TOGETHER] = _reply_message(_TOGETHER, "200 a group's success", [whole], status=200, code=code)
+        messages[_TOGETHER]["headers"]["properties"]["code"] = {"type": "string"}
     for code, examples in example_failures(site).items():
         status = examples[0]["status"]
         messages[camel(code)] = _reply_message(camel(code), f"{status} {code}", examples, status=status, code=code)
@@ -484,6 +553,7 @@ def _info_example(site: Site) -> Json:
         "version": zkbridge.__version__,
         "protocol": "5",
         "devices": list(site.devices),
+        "groups": site.groups,
         "commands": list(site.offered),
         "instance": "9f86d081",
     }
@@ -505,6 +575,8 @@ def _schemas(site: Site) -> Json:
         schemas[camel(name, "success")] = _success_schema(command, site, schemas)
         if (model := answers.PROGRESS.get(name)) is not None:
             schemas[camel(name, "progress")] = _schema(model, schemas)
+    if site.groups:
+        schemas[_TOGETHER] = _together_schema(schemas)
     for code, examples in example_failures(site).items():
         schemas[camel(code)] = _failure_schema(code, examples, schemas)
     for name, model in _STATES.items():
@@ -517,9 +589,9 @@ def _request_schema(command: Command, schemas: Json) -> Json:
     for name, place in schema["properties"].items():
         if name not in schema.get("required", ()):
             schema["properties"][name] = _or_null(place)
-    # The two fields of every command come last, for a command's own are what a reader looks for.
+    # The fields that commands share come last, for a command's own are what a reader looks for.
     properties = schema["properties"]
-    shared = {name: properties.pop(name) for name in ("request_id", "expires_at") if name in properties}
+    shared = {name: properties.pop(name) for name in _SHARED if name in properties}
     return {**schema, "properties": properties | shared}
 
 
@@ -551,6 +623,18 @@ def _success_schema(command: Command, site: Site, schemas: Json) -> Json:
     properties |= {"status": {"const": 200}, "code": {"const": command.code}}
     required = [name for name in properties if name in example_success(command, site)]
     return _object(properties | _FLAGS, required)
+
+
+def _together_schema(schemas: Json) -> Json:
+    results = _schema(answers.Failure, schemas)["properties"]["results"]
+    properties = {
+        "success": {"const": True},
+        "message": {"type": "string", "description": "One sentence for people."},
+        "results": results,
+        "status": {"const": 200},
+        "code": {"type": "string", "description": "As a single device has it."},
+    }
+    return _object(properties | _FLAGS, list(properties))
 
 
 def _failure_schema(code: str, examples: list[Json], schemas: Json) -> Json:
@@ -634,10 +718,12 @@ def _missing(site: Site) -> Iterator[BridgeError]:
 def _sample_error(kind: type[BridgeError], reason: str, key: str, site: Site) -> BridgeError:
     named = [name for _, name, _, _ in string.Formatter().parse(TEXTS[key][0]) if name]
     facts: Json = {name: _FACTS[name] for name in named}
+    if key == "forbidden.group":
+        facts |= {"command": "door/unlock", "device": "planta"}
     if kind is Busy:
         return Busy(reason, **{**facts, "retry_after_s": 10})
     if kind.code == "device_not_found":
-        return kind(reason, more={"disponibles": list(site.devices)}, **facts)
+        return kind(reason, more={"disponibles": [*site.devices, *(site.groups if site.known else ())]}, **facts)
     return kind(reason, **facts)
 
 
@@ -648,7 +734,9 @@ def _can_answer(command: Command, kind: type[BridgeError]) -> bool:
     if command.ends is not None and issubclass(kind, (TerminalError, OutcomeUnknown)):
         return False
     if kind is OutcomeUnknown:
-        return not command.repeatable
+        return not command.repeatable or issubclass(command.params, Lasting)
+    if code in _OF_GROUPS:
+        return command.for_groups
     return all(re.fullmatch(who, command.name) for what, who in _ONLY.items() if re.fullmatch(what, code))
 
 

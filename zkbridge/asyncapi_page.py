@@ -33,6 +33,8 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem; } a { color: var(-
 summary { cursor: pointer; } summary b { display: inline-block; min-width: 2.6rem; }
 """
 
+_GROUP = "groupSuccess"
+_GROUPS = "A group's success, whatever the command: each device's own reply stands in `results`, in the group's order."
 _ERRORS = (
     "Every error that a request can end with. `status` and `code` never change; "
     "the sentence follows the language of the configuration."
@@ -49,6 +51,7 @@ def page(document: Json) -> str:
         "<h2 id=topics>Topics</h2>",
         _topics(document),
         *(_operation(document, operation) for operation in operations.values()),
+        *(_group(document) if _GROUP in document["components"]["messages"] else ()),
         "<h2 id=errors>Errors</h2>",
         f"<p>{_inline(_ERRORS)}</p>",
         *(_failure(document, name) for name in _failures(document)),
@@ -91,11 +94,14 @@ def _operation(document: Json, operation: Json) -> str:
     ]
     if "reply" in operation:
         reply = operation["reply"]
-        success, *failures = _messages(document, reply)
+        success, *others = _messages(document, reply)
+        groups = [message for message in others if message["name"] == _GROUP]
+        failures = [message for message in others if message["name"] != _GROUP]
         parts += [
             "<h3>Reply</h3>",
             f"<p><code>{_safe(_follow(document, reply['channel'])['address'])}</code></p>",
             _message(document, success),
+            *(f"<p>Of a group: {_link(message)}</p>" for message in groups),
             "<h3>Errors</h3>",
             f"<p>{' · '.join(_link(message) for message in failures)}</p>",
         ]
@@ -114,6 +120,12 @@ def _parameter(parameter: Json) -> str:
 def _message(document: Json, message: Json) -> str:
     schema = _follow(document, message["payload"])
     return _fields(document, schema) + "".join(_example(each["payload"]) for each in message["examples"])
+
+
+def _group(document: Json) -> list[str]:
+    """What every command's success is when a group was asked."""
+    message = document["components"]["messages"][_GROUP]
+    return [f"<h2 id={_GROUP}>Groups</h2>", f"<p>{_inline(_GROUPS)}</p>", _message(document, message)]
 
 
 def _failure(document: Json, name: str) -> str:

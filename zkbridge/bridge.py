@@ -17,8 +17,9 @@ from zkbridge.announcer import Announcer
 from zkbridge.changes import Changes, compare
 from zkbridge.commands import commands
 from zkbridge.config import Config, ConfigError, Device
-from zkbridge.contract.errors import BridgeError, DeviceNotFound, Internal
-from zkbridge.contract.messages import Message, Publication, encode, failed, parse_object
+from zkbridge.contract.errors import BridgeError, DeviceNotFound, Expired, Internal, OutcomeUnknown
+from zkbridge.contract.groups import together
+from zkbridge.contract.messages import Message, Publication, Reply, encode, failed, parse_object
 from zkbridge.contract.topics import BRIDGE, Topics
 from zkbridge.events import Answered, Tell, everybody
 from zkbridge.hearing import Hearing
@@ -83,7 +84,10 @@ class Bridge:
         self._protocol: ProtocolName | None = None
         self._upkeep = Upkeep(died=self.fail)
         self._metrics = self._make_metrics()
-        self._ledger = Ledger(configuration.state_dir(config))
+        self._ledger = Ledger(
+            configuration.state_dir(config),
+            combine=partial(together, language=config.language, room=config.mqtt.max_reply),
+        )
         self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
         self._tell = everybody(self._listeners())
         filters = self._filters()
@@ -119,6 +123,7 @@ class Bridge:
             tell=self._tell,
         )
         self._left = left
+        self._waiting = [each.request for each in self._ledger.waiting()]
 
     def start(self) -> None:
         """Resume what is unfinished, look after the terminals, and connect; returns at once.
@@ -128,6 +133,7 @@ class Bridge:
         if self._metrics is not None:
             self._metrics.start()
         self._resume(self._left)
+        self._wait_on(self._waiting)
         self._outbox.start()
         self._announcer.start()
         self._schedule()
@@ -338,7 +344,8 @@ class Bridge:
         return [*filters, self._topics.state, *self._homeassistant.own]
 
     def _filters(self) -> list[str]:
-        devices = ["+"] if self._config.mqtt.unknown_devices == "answer" else list(self._config.devices)
+        own = [*self._config.devices, *self._config.groups]
+        devices = ["+"] if self._config.mqtt.unknown_devices == "answer" else own
         return [self._topics.command(device, name) for device in devices for name in self._commands]
 
     def _echoes(self) -> dict[str, str]:
@@ -353,16 +360,14 @@ class Bridge:
 
     def _take_over(self, config: Config, added: Iterable[str]) -> None:
         """From now on this configuration counts; a device that leaves takes nothing on."""
-        listens_otherwise = config.mqtt.unknown_devices == "ignore" and list(config.devices) != list(
-            self._config.devices
-        )
+        before = self._filters()
         with self._handing_over:
             self._config = config
             self._workers = self._workers | self._make_workers(added, ())
             filters = self._filters()
             self._intake.reload(config, subscribed=self._own(filters))
         self._homeassistant.reload(config)
-        if listens_otherwise:
+        if filters != before:
             self._mqtt.listen_to(filters)
         self._mqtt.publish(None, self._info())
         self._schedule_visits(added)
@@ -388,6 +393,9 @@ class Bridge:
             staying = {id_: worker for id_, worker in self._workers.items() if id_ not in changes.removed}
             self._workers = staying | self._make_workers(changes.changed, left)
             self._resume(left)
+            for device in changes.removed:
+                for each in self._ledger.waiting(device):
+                    self._give_up(each.request)
         self._note_answers()
         for device in changes.removed:
             self._forget_availability(device)
@@ -413,6 +421,7 @@ class Bridge:
                 owing=self._note_debt,
                 progress=self._tell_progress,
                 died=self.fail,
+                parks=self._note_parked,
                 owes_enable=device.id in owing,
                 tell=self._tell,
                 listener=self._make_listener(device),
@@ -443,13 +452,46 @@ class Bridge:
         """The device or command is not there any more; the caller must hear that."""
         error: BridgeError = Internal(secrets.token_hex(4))
         if request.device not in self._workers:
-            error = DeviceNotFound(device=request.device, more={"disponibles": list(self._config.devices)})
+            known = [*self._config.devices, *self._config.groups]
+            error = DeviceNotFound(device=request.device, more={"disponibles": known})
         reply = failed(error, self._config.language, request_id=request.request_id)
-        self._ledger.finish([Finish(request.id, reply)])
-        self._tell(Answered(request.device, request.command, reply.code, max(0.0, time.time() - request.accepted_at)))
+        groups = self._ledger.finish([Finish(request.id, reply)])
+        self._tell(Answered(request.device, request.command, reply.code, _age_s(request)))
+        for each in groups:
+            self._tell(Answered(each.request.device, each.request.command, each.reply.code, _age_s(each.request)))
         log.warning(
             "request=%d device=%s command=%s can no longer be done", request.id, request.device, request.command
         )
+
+    def _wait_on(self, waiting: list[Request]) -> None:
+        """Go on waiting for terminals that were away already; what was to be done on one that is gone is given up."""
+        for request in waiting:
+            if request.device in self._workers and request.command in self._commands:
+                self._note_parked(request.expires_at or 0.0)
+            else:
+                self._give_up(request)
+
+    def _note_parked(self, until: float) -> None:
+        """A request waits for its terminal until a moment; then it is answered."""
+        self._upkeep.later(("expiry", until), max(0.0, until - time.time()), partial(self._expire, until))
+
+    def _expire(self, until: float) -> float | None:
+        try:
+            ended = self._ledger.expire(self._expired)
+        except LedgerUnavailable as failure:
+            log.warning("what has waited for too long cannot be answered now: %s", failure)
+            return PULSE_S
+        for each in ended:
+            self._tell(Answered(each.request.device, each.request.command, each.reply.code, _age_s(each.request)))
+        if ended:
+            self._note_answers()
+        left = until - time.time()  # the clock may have been set back
+        return max(1.0, left) if left > 0 else None
+
+    def _expired(self, request: Request) -> Reply:
+        """The answer to what has waited for too long: if the terminal was asked once, nobody knows what it did."""
+        error = OutcomeUnknown() if request.tried else Expired.at(request.expires_at or 0.0)
+        return failed(error, self._config.language, request_id=request.request_id)
 
     def _schedule(self) -> None:
         """Look at every terminal, one after the other; forget what is old; show the broker that we live."""
@@ -464,8 +506,9 @@ class Bridge:
         probe_s = self._config.probe_interval
         for worker in workers:
             id_ = worker.device.id
+            wanted = worker.owes_enable or worker.is_waited_for
             first = 0.0 if worker.owes_enable else random.uniform(0, spread)  # noqa: S311 - only spreads the load
-            if probe_s or worker.owes_enable or worker.listens:
+            if probe_s or wanted or worker.listens:
                 self._upkeep.later(("first visit", id_), first, partial(self._visit, id_))
             if probe_s:
                 self._upkeep.later(("visit", id_), first + probe_s, partial(self._visit, id_, again_s=probe_s))
@@ -548,7 +591,12 @@ class Bridge:
             "version": zkbridge.__version__,
             "protocol": self._protocol,
             "devices": list(self._config.devices),
+            "groups": self._config.groups,
             "commands": list(self._commands),
             "instance": self.instance,
         }
         return Publication(self._topics.info, encode(info), retain=True)
+
+
+def _age_s(request: Request) -> float:
+    return max(0.0, time.time() - request.accepted_at)

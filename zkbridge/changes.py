@@ -8,20 +8,29 @@ from typing import Any
 
 from zkbridge.config import Config, Fault
 
+#: What a running bridge can take over.
+_TAKEN_OVER = {"devices", "groups"}
+
 
 @dataclass(frozen=True)
 class Changes:
-    """Device ids by what became of them, each in the order of its file; and what only a restart can take over."""
+    """Devices and groups by what became of them, in the order of the file; and what only a restart can take over."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
     need_restart: tuple[Fault, ...]
+    groups: tuple[str, ...] = ()  #: those that were added, removed or have other members
 
     def __str__(self) -> str:
         told = [
             f"{what}: {', '.join(devices)}"
-            for what, devices in (("added", self.added), ("removed", self.removed), ("changed", self.changed))
+            for what, devices in (
+                ("added", self.added),
+                ("removed", self.removed),
+                ("changed", self.changed),
+                ("groups", self.groups),
+            )
             if devices
         ]
         return "; ".join(told) or "nothing changed"
@@ -35,8 +44,9 @@ def compare(old: Config, new: Config) -> Changes:
         changed=tuple(each for each in old.devices if each in new.devices and old.devices[each] != new.devices[each]),
         need_restart=tuple(
             Fault(path, "has changed, which needs a restart")
-            for path in _different(old.model_dump(exclude={"devices"}), new.model_dump(exclude={"devices"}))
+            for path in _different(old.model_dump(exclude=_TAKEN_OVER), new.model_dump(exclude=_TAKEN_OVER))
         ),
+        groups=tuple(each for each in {**old.groups, **new.groups} if old.groups.get(each) != new.groups.get(each)),
     )
 
 

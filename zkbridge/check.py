@@ -47,6 +47,8 @@ def check(path: Path, connect: bool) -> None:
     click.echo(f"{path}: right; {len(config.devices)} devices, broker {config.mqtt.host}:{config.mqtt.port}")
     for remark in configuration.remarks(config):
         click.echo(f"look twice: {remark}")
+    for group, members in config.groups.items():
+        click.echo(f"group {group}: {', '.join(members)}")
     if connect:
         findings = dial(config)
         click.echo(table(findings))

@@ -73,6 +73,12 @@ def _device_id(text: str) -> str:
     return text
 
 
+def _members(value: object) -> object:
+    if not isinstance(value, (list, tuple)) or not value:
+        raise _rule("must be a list of device ids, at least one")
+    return tuple(value)
+
+
 def _encoding(text: str) -> str:
     try:
         found = codecs.lookup(text)
@@ -135,6 +141,7 @@ def _filter(text: str) -> str:
 Port = Annotated[int, BeforeValidator(_port)]
 Host = Annotated[str, BeforeValidator(_host)]
 DeviceId = Annotated[str, AfterValidator(_device_id)]
+Members = Annotated[tuple[str, ...], BeforeValidator(_members)]
 Seconds = Annotated[float, BeforeValidator(_duration), Field(ge=0, le=31_536_000)]
 PositiveSeconds = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=31_536_000)]
 
@@ -264,6 +271,7 @@ class Config(Model):
 
     mqtt: Mqtt = Mqtt()
     devices: Annotated[dict[DeviceId, Device], Field(min_length=1)]
+    groups: dict[DeviceId, Members] = {}
     retry: Retry = Retry()
     queue_limit: int = Field(default=1000, ge=1, le=1_000_000)
     session_budget: PositiveSeconds = 2
@@ -281,9 +289,13 @@ class Config(Model):
     @model_validator(mode="before")
     @classmethod
     def _name_devices(cls, values: object) -> object:
-        """Each device learns its own id."""
-        devices = values.get("devices") if isinstance(values, dict) else None
-        if not isinstance(values, dict) or not isinstance(devices, dict):
+        """Each device learns its own id; ids that are numbers in the file are names all the same."""
+        if not isinstance(values, dict):
+            return values
+        if isinstance(groups := values.get("groups"), dict):
+            values = values | {"groups": {str(group): _names(members) for group, members in groups.items()}}
+        devices = values.get("devices")
+        if not isinstance(devices, dict):
             return values
         named = {
             str(name): {**fields, "id": str(name)} if isinstance(fields, dict) else fields
@@ -298,6 +310,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     values = _read(path)
     faults = _override(values, environment)
     faults += _read_secrets(values, path.parent, environment)
+    faults += _group_faults(values)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -428,6 +441,38 @@ def _read_secrets(values: dict[str, Any], folder: Path, environment: Mapping[str
             except ValueError as error:
                 faults.append(Fault(f"{path}.{file_key}", f"{name}: {error}"))
     return faults
+
+
+def _group_faults(values: dict[str, Any]) -> Iterator[Fault]:
+    """What is wrong between groups and devices; what is wrong with one of them alone the models say."""
+    devices, groups = values.get("devices"), values.get("groups")
+    known = list(map(str, devices)) if isinstance(devices, dict) else []
+    if not isinstance(groups, dict):
+        return
+    for group, members in groups.items():
+        if str(group) in known:
+            yield Fault(f"groups.{group}", "is the id of a device already")
+        named = _names(members)
+        for place, member in enumerate(named if isinstance(named, list) else ()):
+            path = f"groups.{group}.{place}"
+            if member in named[:place]:
+                yield Fault(path, f"{member!r} is there twice")
+            elif isinstance(member, str) and member not in known:
+                yield Fault(path, _no_member(member, known, set(map(str, groups))))
+
+
+def _names(members: Any) -> Any:
+    """Device ids as text, also where YAML reads them as numbers; anything else as it is."""
+    if not isinstance(members, list):
+        return members
+    return [str(each) if isinstance(each, int) and not isinstance(each, bool) else each for each in members]
+
+
+def _no_member(member: str, devices: list[str], groups: set[str]) -> str:
+    if member in groups:
+        return f"{member!r} is a group; a group has devices only"
+    near = difflib.get_close_matches(member, devices, n=1)
+    return f"{member!r} is no device{f' (did you mean {near[0]}?)' if near else ''}"
 
 
 def _sections(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

@@ -20,6 +20,7 @@ from zkbridge.contract.errors import (
     Busy,
     DeviceNotFound,
     Expired,
+    FieldFault,
     Forbidden,
     Internal,
     InvalidField,
@@ -31,7 +32,7 @@ from zkbridge.contract.messages import Message, Reply, failed, parse_object
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import BRIDGE, Topics, is_publishable, matches
 from zkbridge.events import Answered, Known, Tell, nobody
-from zkbridge.ledger import Draft, Kept, Ledger, Request, Verdict
+from zkbridge.ledger import Draft, Kept, Ledger, Part, Request, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +93,8 @@ class Intake:
         new: Counter[str] = Counter()
 
         def admit(draft: Draft) -> Reply | None:
-            refusal = self._refusal(draft, new[draft.device])
-            if refusal is None and self._commands[draft.command].ends is None:
+            refusal = self._refusal(draft, new)
+            if refusal is None and not draft.parts and self._commands[draft.command].ends is None:
                 new[draft.device] += 1
             return refusal
 
@@ -101,8 +102,8 @@ class Intake:
         requests: dict[str, list[Request]] = {}
         for draft, result in zip(drafts, kept, strict=True):
             self._tell_of(draft, result)
-            if result.request is not None:
-                requests.setdefault(result.request.device, []).append(result.request)
+            for request in result.parts or filter(None, (result.request,)):
+                requests.setdefault(request.device, []).append(request)
         for device, waiting in requests.items():
             self._submit(device, waiting)
         if any(result.verdict is Verdict.ANSWERED for result in kept):
@@ -113,7 +114,8 @@ class Intake:
         if parsed is None or parsed[1] not in self._commands:
             log.warning("a message on %s is no command of ours; set aside", shown(message.topic))
             return None
-        if self._config.mqtt.unknown_devices == "ignore" and parsed[0] not in self._config.devices:
+        known = parsed[0] in self._config.devices or parsed[0] in self._config.groups
+        if self._config.mqtt.unknown_devices == "ignore" and not known:
             # The broker had it before it heard that this device has left us: it may be another bridge's by now.
             log.info("a message for %s is left to whoever has that device", shown(parsed[0]))
             return None
@@ -177,22 +179,66 @@ class Intake:
         if message.retain:
             log.warning("a retained command on %s is not executed; clear it", shown(message.topic))
             raise RetainedRefused
-        if device not in self._config.devices:
-            raise DeviceNotFound(device=shown(device), more={"disponibles": list(self._config.devices)})
+        members = self._config.groups.get(device)
+        if members is None and device not in self._config.devices:
+            known = [*self._config.devices, *self._config.groups]
+            raise DeviceNotFound(device=shown(device), more={"disponibles": known})
         command = self._commands[command_name]
         params = command.parse(self._body(message, command), strict=self._config.strict)
-        self._check(params, command, device)
-        stored = params.stored()
+        content = stored = params.stored()
+        if members is None:
+            self._check(params, command, device)
+            parts: tuple[Part, ...] = ()
+        else:
+            parts = self._parts(params, command, device)
+            content = stored + b"+catch_up" if params.waits else stored
         # A broker brings again what it is not sure of before it brings what is new.
         redeliverable = address.redeliverable and (command.repeatable or not self._settled())
         return replace(
             address,
             redeliverable=redeliverable,
             request_id=params.request_id,
-            content=self._ledger.digest(stored),
+            content=self._ledger.digest(content),
             params=stored,
-            expires_at=self._expiry(params, message, device),
+            expires_at=_expiry(params, message) if parts else self._expiry(params, message, device),
+            parts=parts,
+            catch_up=params.waits,
         )
+
+    def _parts(self, params: Params, command: Command, group: str) -> tuple[Part, ...]:
+        """What each member is asked. Raises what is wrong with the request for all of them.
+
+        What does not fit one device only is that device's answer: the others do it all the same.
+        """
+        if faults := self._waiting_faults(params):
+            raise InvalidField(*faults)
+        members = [self._config.devices[member] for member in self._config.groups[group]]
+        wrong = [params.surely_wrong(member) for member in members]
+        if all(wrong):
+            raise InvalidField(*wrong[0])
+        if not command.for_groups:
+            raise Forbidden("group", command=command.name, device=group)
+        self._check_policy(params, command, group)
+        return tuple(
+            Part(member.id, self._topics.reply(member.id, command.name), self._part_refusal(params, faults))
+            for member, faults in zip(members, wrong, strict=True)
+        )
+
+    def _part_refusal(self, params: Params, faults: tuple[FieldFault, ...]) -> Reply | None:
+        if not faults:
+            return None
+        return failed(InvalidField(*faults), self._config.language, request_id=params.request_id)
+
+    def _waiting_faults(self, params: Params) -> list[FieldFault]:
+        """A request that may wait for a terminal is good until a moment, and not longer than it is remembered."""
+        if not params.waits:
+            return []
+        if params.expires_at is None:
+            return [FieldFault("expires_at", "with_catch_up")]
+        keep = self._config.ledger.keep
+        if params.expires_at.timestamp() > time.time() + keep:
+            return [FieldFault("expires_at", "too_late", {"limit": f"{keep:g}"})]
+        return []
 
     def _body(self, message: Message, command: Command) -> dict[str, Any]:
         """The payload's object; an empty payload is an empty one where nothing is required."""
@@ -203,13 +249,18 @@ class Intake:
 
     def _check(self, params: Params, command: Command, device: str) -> None:
         faults = params.surely_wrong(self._config.devices[device])
+        if params.waits:
+            faults = (FieldFault("catch_up", "group_only"), *faults)
         if faults:
             raise InvalidField(*faults)
+        self._check_policy(params, command, device)
+        params.check_device(self._config.devices[device])
+
+    def _check_policy(self, params: Params, command: Command, device: str) -> None:
         policy = self._config.policy
         if policy.commands is not None and command.name not in policy.commands:
             raise Forbidden("command", command=command.name, device=device)
         params.check_policy(policy)
-        params.check_device(self._config.devices[device])
 
     def _expiry(self, params: Params, message: Message, device: str) -> float | None:
         """Until when the request is good; for one that must not be late and may have waited at the broker, until now.
@@ -230,14 +281,15 @@ class Intake:
         reply = failed(refusal, self._config.language, request_id=request_id)
         return replace(address, reply=reply, request_id=request_id)
 
-    def _refusal(self, draft: Draft, new: int) -> Reply | None:
-        """Why a new request is not taken on now, if so."""
+    def _refusal(self, draft: Draft, new: Counter[str]) -> Reply | None:
+        """Why a new request is not taken on now, if so; a group's, where no member has room for it."""
         language = self._config.language
         if draft.expires_at is not None and draft.expires_at <= time.time():
             return failed(Expired.at(draft.expires_at), language, request_id=draft.request_id)
         if self._stopping.is_set():
             return failed(Busy("stopping", retry_after_s=10), language, request_id=draft.request_id)
-        waiting = self._waiting(draft.device) + new
+        asked = [part.device for part in draft.parts if part.reply is None] or [draft.device]
+        waiting = min(self._waiting(device) + new[device] for device in asked)
         if waiting < self._config.queue_limit or self._commands[draft.command].ends is not None:
             return None
         least, most = RETRY_AFTER_S

@@ -3,6 +3,9 @@
 A request goes `accepted → running → done → sent`. Every change is one SQLite transaction in WAL mode with
 synchronous=FULL, so that what a method returned from survives a power cut. Calls that arrive together are
 committed together, with one fsync.
+
+A group's request is `split` into one for each member; whichever of them ends last completes it, in the same
+transaction. A member that is away may be `waiting`: then the group's answer says so, and its own comes later.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from zkbridge.contract.groups import Said, together
 from zkbridge.contract.messages import Reply, flagged
 from zkbridge.standing import Books
 
@@ -100,10 +104,21 @@ MIGRATIONS = (
         PRIMARY KEY (device, number)
     ) WITHOUT ROWID;
     """,
+    # Groups: whose part a request is, and whether it may wait. What waits stands in a table of its own, for it may be
+    # long, and `asked` is to be rewritten often.
+    """
+    ALTER TABLE requests ADD COLUMN parent INTEGER;
+    ALTER TABLE requests ADD COLUMN catch_up INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX requests_by_parent ON requests (parent) WHERE parent IS NOT NULL;
+    CREATE INDEX requests_waiting ON requests (device) WHERE state = 'waiting';
+    CREATE TABLE parked (request INTEGER PRIMARY KEY, subject TEXT NOT NULL, params BLOB NOT NULL, reply BLOB NOT NULL);
+    """,
 )
 
 #: More unfinished requests than this are not written anew each time something is to be forgotten.
 REWRITTEN_AT_MOST = 500
+#: And more than these that wait for terminals: they are rewritten only when one of them has ended.
+PARKED_REWRITTEN_AT_MOST = 20_000
 
 _DAMAGED = ("file is not a database", "malformed", "file is encrypted")
 
@@ -127,6 +142,27 @@ class State(enum.StrEnum):
     RUNNING = "running"  #: the terminal may have been asked to change something
     DONE = "done"  #: answered; the reply is kept
     SENT = "sent"  #: the broker has the reply
+    SPLIT = "split"  #: a group's: its members' requests are under way
+    WAITING = "waiting"  #: a member's: its terminal is away, and shall be caught up when it is back
+
+
+class Combine(Protocol):
+    """Makes a group's reply from its members', as `zkbridge.contract.groups.together` does."""
+
+    def __call__(self, group: str, said: list[Said], *, request_id: str | None) -> Reply:
+        """The group's reply; `said` is in the group's order."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a group's request asks of one member.
+
+    `topic` is for an answer that comes later than the group's; `reply` that of a member that is not to be asked.
+    """
+
+    device: str
+    topic: str
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True)
@@ -150,11 +186,16 @@ class Draft:
     content: bytes = b""
     params: bytes = field(default=b"", repr=False)
     expires_at: float | None = None
+    parts: tuple[Part, ...] = ()  #: of a group's request, in the group's order
+    catch_up: bool = False
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request on its way to a terminal. `tried` holds what earlier attempts meant to write."""
+    """One request on its way to a terminal. `tried` holds what earlier attempts meant to write.
+
+    One that is a part of a group's has a `parent`, and shares its reply with `shares` members, itself included.
+    """
 
     id: int
     device: str
@@ -166,6 +207,26 @@ class Request:
     state: State = State.ACCEPTED
     tried: tuple[Any, ...] = ()
     suspect_of: int | None = None
+    parent: int | None = None
+    shares: int = 1
+    catch_up: bool = False
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A member's request that waits for its terminal; `subject` is what it touches there (see `Params.key`)."""
+
+    request: Request
+    subject: str
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A member's request that is to wait; `reply` is what the group's reply says of it meanwhile."""
+
+    request: int
+    subject: str
+    reply: Reply
 
 
 @dataclass(frozen=True)
@@ -192,10 +253,11 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True)
 class Kept:
-    """A draft's verdict, with the request if it is new."""
+    """A draft's verdict, with the request if it is new, and the requests of its members if it is a group's."""
 
     verdict: Verdict
     request: Request | None = None
+    parts: tuple[Request, ...] = ()
     reply: Reply | None = None
     request_id: str | None = None
     replayed: bool = False  #: the reply is the stored one of an earlier request
@@ -237,6 +299,14 @@ class Telling:
     body: bytes
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A request that was answered together with another one, and its reply."""
+
+    request: Request
+    reply: Reply
+
+
 class _Job:
     """One thread's part of a transaction."""
 
@@ -254,14 +324,16 @@ class Ledger:
     Raises LedgerInUse, LedgerTooNew, LedgerUnavailable; a damaged file is kept aside and a new one begun.
     """
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time, combine: Combine = together) -> None:
         self.path = folder / "ledger.db"
         self._folder = folder
         self._clock = clock
+        self._combine = combine
         self._jobs: list[_Job] = []
         self._jobs_lock = threading.Lock()
         self._lock = threading.RLock()
-        self._secrets_freed = True  # by a run that was killed before it could empty the write-ahead log
+        # By a run that was killed before it could empty the write-ahead log.
+        self._secrets_freed = self._parked_freed = True
         self.commits = self.syncs = 0
         self._prepare_folder()
         self._guard = self._take_guard()
@@ -297,8 +369,8 @@ class Ledger:
     ) -> list[Kept]:
         """Keep every draft, in order, in one transaction. Raises LedgerUnavailable, and then nothing is kept.
 
-        `admit` is asked for each request that is new and may answer instead (expired, busy);
-        `reused` makes the answer for a request_id that was used with other content.
+        `admit` is asked for each request that is new and may answer instead (expired, busy): for a group's first as
+        a whole, then for each member. `reused` makes the answer for a request_id that was used with other content.
         """
         wanted = list(drafts)
         return self._write(lambda db: [self._keep_one(db, draft, admit, reused) for draft in wanted])
@@ -322,7 +394,7 @@ class Ledger:
             return self._join(db, draft, copy, reused)
         if (refusal := admit(draft)) is not None:
             return self._answer(db, draft, refusal)
-        return Kept(Verdict.NEW, request=self._insert(db, draft))
+        return self._split(db, draft, admit) if draft.parts else Kept(Verdict.NEW, self._insert(db, draft))
 
     def _first_sight(self, db: sqlite3.Connection, draft: Draft) -> bool:
         """A retained message comes again on every connect; it is answered once per topic and content."""
@@ -371,27 +443,83 @@ class Ledger:
         return Kept(Verdict.ANSWERED, reply=reply, request_id=draft.request_id)
 
     def _insert(self, db: sqlite3.Connection, draft: Draft) -> Request:
+        request = self._insert_request(db, draft, suspect_of=self._suspect_of(db, draft))
+        self._insert_answer(db, draft, request=request.id)
+        return request
+
+    def _insert_request(
+        self,
+        db: sqlite3.Connection,
+        draft: Draft,
+        *,
+        suspect_of: int | None,
+        parent: int | None = None,
+        state: State = State.ACCEPTED,
+        reply: Reply | None = None,
+    ) -> Request:
         now = self._clock()
-        suspect = self._suspect_of(db, draft)
         cursor = db.execute(
-            "INSERT INTO requests (device, command, request_id, content, state, accepted_at, expires_at, suspect_of)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO requests (device, command, request_id, content, state, accepted_at, expires_at, suspect_of,"
+            " parent, catch_up, status, code, reply, done_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 draft.device,
                 draft.command,
-                draft.request_id,
+                draft.request_id if parent is None else None,
                 draft.content,
-                State.ACCEPTED,
+                state,
                 now,
                 draft.expires_at,
-                suspect,
+                suspect_of,
+                parent,
+                draft.catch_up,
+                *((reply.status, reply.code, reply.body, now) if reply else (None,) * 4),
             ),
         )
         key = int(cursor.lastrowid or 0)
-        db.execute("INSERT INTO asked VALUES (?, ?)", (key, draft.params))
-        self._insert_answer(db, draft, request=key)
+        if state is State.ACCEPTED:
+            db.execute("INSERT INTO asked VALUES (?, ?)", (key, draft.params))
         return Request(
-            key, draft.device, draft.command, draft.request_id, draft.params, now, draft.expires_at, suspect_of=suspect
+            key,
+            draft.device,
+            draft.command,
+            draft.request_id,
+            draft.params,
+            now,
+            draft.expires_at,
+            suspect_of=suspect_of,
+            parent=parent,
+            catch_up=draft.catch_up,
+        )
+
+    def _split(self, db: sqlite3.Connection, draft: Draft, admit: Callable[[Draft], Reply | None]) -> Kept:
+        """A group's request, and one for each member; where no member can take it on, it is answered at once."""
+        suspect = self._suspect_of(db, draft)
+        whole = self._insert_request(db, draft, suspect_of=suspect, state=State.SPLIT)
+        self._insert_answer(db, draft, request=whole.id)
+        parts = []
+        for part in draft.parts:
+            own = replace(draft, device=part.device, parts=())
+            reply = part.reply or admit(own)
+            state = State.ACCEPTED if reply is None else State.DONE
+            earlier = _part_of(db, suspect, part.device)
+            request = self._insert_request(db, own, suspect_of=earlier, parent=whole.id, state=state, reply=reply)
+            if reply is None:
+                parts.append(replace(request, shares=len(draft.parts)))
+            if reply is None and draft.catch_up:
+                self._insert_late_answer(db, request, part.topic, draft.correlation)
+        if parts:
+            return Kept(Verdict.NEW, request=whole, parts=tuple(parts))
+        (ended,) = self._complete(db, [whole.id])
+        return Kept(Verdict.ANSWERED, reply=ended.reply, request_id=draft.request_id)
+
+    def _insert_late_answer(
+        self, db: sqlite3.Connection, request: Request, topic: str, correlation: bytes | None
+    ) -> None:
+        """Where a member answers if the group has answered before it; no message of its own stands behind it."""
+        db.execute(
+            "INSERT INTO answers (request, digest, connection, mid, topic, fallback, correlation, refused, made_at,"
+            " owed) VALUES (?, x'', 0, 0, ?, ?, ?, 0, ?, 0)",
+            (request.id, topic, topic, correlation, self._clock()),
         )
 
     def _suspect_of(self, db: sqlite3.Connection, draft: Draft) -> int | None:
@@ -441,11 +569,8 @@ class Ledger:
     # -- work ----------------------------------------------------------------------------------------------------
 
     def unfinished(self) -> list[Request]:
-        """Every request that has no answer yet, oldest first: what a crash or a stop left."""
-        rows = self._read(
-            "SELECT r.*, coalesce(a.params, x'') AS params FROM requests r LEFT JOIN asked a ON a.request = r.id"
-            " WHERE r.state IN ('accepted', 'running') ORDER BY r.id"
-        )
+        """Every request that has no answer yet, oldest first: what a crash or a stop left. Not what is waiting."""
+        rows = self._read(f"{_REQUESTS} WHERE r.state IN ('accepted', 'running') ORDER BY r.id")
         return [_request(row) for row in rows]
 
     def running(self, intents: Iterable[tuple[int, object]]) -> None:
@@ -460,32 +585,129 @@ class Ledger:
 
         self._write(work)
 
-    def finish(self, finishes: Iterable[Finish], *, owed_by: str | None = None) -> None:
+    def finish(
+        self, finishes: Iterable[Finish], *, parked: Iterable[Parked] = (), owed_by: str | None = None
+    ) -> list[Ended]:
         """Keep the replies of finished requests and forget what was asked, all in one transaction.
 
+        Returns the groups' requests that are answered with them.
+
+        `parked` are requests that wait for their terminal from now on; what was asked by them is kept.
         `owed_by` names a device that may still be disabled: that is kept in the same transaction.
         """
-        wanted = list(finishes)
+        wanted, waiting = list(finishes), list(parked)
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Connection) -> list[Ended]:
             now = self._clock()
             for finish in wanted:
-                reply = finish.reply
-                db.execute(
-                    "UPDATE requests SET state = 'done', tried = '[]', status = ?, code = ?, reply = ?,"
-                    " done_at = ? WHERE id = ? AND reply IS NULL",
-                    (reply.status, reply.code, reply.body, now, finish.request),
-                )
-                db.execute("DELETE FROM asked WHERE request = ?", (finish.request,))
-                db.execute(
-                    "UPDATE answers SET owed = 1, replayed = max(replayed, ?) WHERE request = ? AND sent_at IS NULL",
-                    (finish.replayed, finish.request),
-                )
+                self._finish_one(db, finish, now)
+            for each in waiting:
+                _park(db, each)
             if owed_by is not None:
                 db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (owed_by, now))
+            return self._complete(
+                db, _parents(db, [*(each.request for each in wanted), *(each.request for each in waiting)])
+            )
 
-        self._write(work)
-        self._secrets_freed = True
+        groups = self._write(work)
+        for each in groups:
+            _tell(each)
+        self._secrets_freed = self._parked_freed = True
+        return groups
+
+    def _finish_one(self, db: sqlite3.Connection, finish: Finish, now: float) -> None:
+        reply = finish.reply
+        # A part's reply is told within another one, or later: what belongs to its delivery is told with it.
+        told = flagged(reply.body, replayed=finish.replayed)
+        db.execute(
+            "UPDATE requests SET state = 'done', tried = '[]', status = ?, code = ?,"
+            " reply = CASE WHEN parent IS NULL THEN ? ELSE ? END, done_at = ? WHERE id = ? AND reply IS NULL",
+            (reply.status, reply.code, reply.body, told, now, finish.request),
+        )
+        for table in ("asked", "parked"):
+            db.execute(f"DELETE FROM {table} WHERE request = ?", (finish.request,))  # noqa: S608 - two constants
+        # The group's answer is still to come, and will say it.
+        db.execute(
+            "DELETE FROM answers WHERE request = ? AND EXISTS (SELECT 1 FROM requests r JOIN requests g"
+            " ON g.id = r.parent WHERE r.id = answers.request AND g.state = 'split')",
+            (finish.request,),
+        )
+        db.execute(
+            "UPDATE answers SET owed = 1, replayed = max(replayed, ? AND (SELECT parent IS NULL FROM requests"
+            " WHERE id = answers.request)) WHERE request = ? AND sent_at IS NULL",
+            (finish.replayed, finish.request),
+        )
+
+    def _complete(self, db: sqlite3.Connection, groups: Iterable[int]) -> list[Ended]:
+        """Answer each group's request of which no part is under way any more; those that this has ended.
+
+        One that was answered already, while a member was waiting, is told anew to whoever asks for it again.
+        """
+        now, ended = self._clock(), []
+        for group in groups:
+            (whole,) = db.execute(f"{_REQUESTS} WHERE r.id = ?", (group,)).fetchall()
+            is_new = whole["state"] == State.SPLIT
+            parts = db.execute(
+                "SELECT r.device, r.status, r.code, coalesce(r.reply, p.reply) AS reply, r.reply IS NOT NULL AS ended,"
+                " r.state FROM requests r LEFT JOIN parked p ON p.request = r.id WHERE r.parent = ? ORDER BY r.id",
+                (group,),
+            ).fetchall()
+            if is_new and not all(part["ended"] or part["state"] == State.WAITING for part in parts):
+                continue
+            reply = self._combine(whole["device"], [_said(part) for part in parts], request_id=whole["request_id"])
+            db.execute(
+                "UPDATE requests SET status = ?, code = ?, reply = ? WHERE id = ?",
+                (reply.status, reply.code, reply.body, group),
+            )
+            if is_new:
+                db.execute("UPDATE requests SET state = 'done', done_at = ? WHERE id = ?", (now, group))
+                db.execute("UPDATE answers SET owed = 1 WHERE request = ? AND sent_at IS NULL", (group,))
+                ended.append(Ended(_request(whole), reply))
+        return ended
+
+    # -- what waits for a terminal -------------------------------------------------------------------------------
+
+    def waiting(self, device: str | None = None) -> list[Waiting]:
+        """What waits for a device, or for any, oldest first; without what was asked."""
+        rows = self._read(
+            f"{_REQUESTS} WHERE r.state = 'waiting' AND (r.device = ?1 OR ?1 IS NULL) ORDER BY r.id", device
+        )
+        return [Waiting(replace(_request(row), params=b""), row["subject"]) for row in rows]
+
+    def take_up(self, device: str, *, subject: str | None = None, most: int = 1000) -> list[Request]:
+        """What has waited for a device, or for one thing on it, and is still good: it is under way from now on."""
+
+        def work(db: sqlite3.Connection) -> list[Request]:
+            rows = db.execute(
+                f"{_REQUESTS} WHERE r.state = 'waiting' AND r.device = ?1 AND (p.subject = ?2 OR ?2 IS NULL)"
+                " AND r.expires_at > ?3 ORDER BY r.id LIMIT ?4",
+                (device, subject, self._clock(), most),
+            ).fetchall()
+            db.executemany(
+                "UPDATE requests SET state = CASE tried WHEN '[]' THEN 'accepted' ELSE 'running' END WHERE id = ?",
+                [(row["id"],) for row in rows],
+            )
+            return [_request(row) for row in rows]
+
+        return self._write(work, urgent=False)
+
+    def expire(self, answer: Callable[[Request], Reply]) -> list[Ended]:
+        """Answer what has waited for too long; those requests, and the groups' that are answered with them."""
+
+        def work(db: sqlite3.Connection) -> list[Ended]:
+            now = self._clock()
+            rows = db.execute(f"{_REQUESTS} WHERE r.state = 'waiting' AND r.expires_at <= ?", (now,)).fetchall()
+            late = [Ended(request, answer(request)) for request in map(_request, rows)]
+            for each in late:
+                self._finish_one(db, Finish(each.request.id, each.reply), now)
+            return late + self._complete(db, _parents(db, [each.request.id for each in late]))
+
+        ended = self._write(work)
+        for each in ended:
+            _tell(each)
+        if ended:
+            self._secrets_freed = self._parked_freed = True
+        return ended
 
     def reply_of(self, request: int) -> Reply | None:
         """The stored reply of a request, if it has one and is still remembered."""
@@ -624,7 +846,12 @@ class Ledger:
 
         def work(db: sqlite3.Connection) -> int:
             line = self._clock() - keep_s
-            ended = "NOT EXISTS (SELECT 1 FROM answers a WHERE a.request = requests.id AND a.sent_at IS NULL)"
+            ended = (
+                "NOT EXISTS (SELECT 1 FROM answers a WHERE a.request = requests.id AND a.sent_at IS NULL)"
+                # A group's request is remembered whole, as long as anything of it is open.
+                " AND NOT EXISTS (SELECT 1 FROM requests m WHERE m.parent = coalesce(requests.parent, requests.id)"
+                " AND m.reply IS NULL)"
+            )
             over = max(0, db.execute("SELECT count(*) FROM requests").fetchone()[0] - most)
             dropped = db.execute(
                 f"DELETE FROM requests WHERE state IN ('done', 'sent') AND {ended} AND (accepted_at < ? OR id IN"  # noqa: S608 - a constant
@@ -650,16 +877,22 @@ class Ledger:
         """
         if not self._secrets_freed:
             return
-        self._secrets_freed = False
+        parked_freed = self._parked_freed
+        self._secrets_freed = self._parked_freed = False
         try:
-            rewritten = self._write(_rewrite_asked, urgent=False)
+            rewritten = self._write(lambda db: _rewrite(db, "asked", REWRITTEN_AT_MOST), urgent=False)
+            if parked_freed:
+                parked_freed = not self._write(
+                    lambda db: _rewrite(db, "parked", PARKED_REWRITTEN_AT_MOST), urgent=False
+                )
             with self._lock:
                 busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             # The first commit to an emptied log waits for the disk once more, for the log's head: better nobody's.
             self._write(lambda db: _put_fact(db, "ledger", "scrubbed", str(self._clock())), urgent=False)
         except (LedgerUnavailable, sqlite3.Error):
             rewritten, busy = False, True  # tried again with the next request
-        self._secrets_freed = bool(busy) or not rewritten
+        self._parked_freed = self._parked_freed or parked_freed
+        self._secrets_freed = self._secrets_freed or bool(busy) or not rewritten
 
     def close(self) -> None:
         """Leave a single file behind, without a write-ahead log."""
@@ -817,13 +1050,15 @@ class Ledger:
         return int(self._read("SELECT coalesce(max(connection), 0) FROM answers")[0][0])
 
 
-def _rewrite_asked(db: sqlite3.Connection) -> bool:
-    """Whether every page of what is asked was wiped; not while very much is waiting."""
-    rows = db.execute("SELECT request, params FROM asked LIMIT ?", (REWRITTEN_AT_MOST + 1,)).fetchall()
-    if len(rows) > REWRITTEN_AT_MOST:
+def _rewrite(db: sqlite3.Connection, table: str, most: int) -> bool:
+    """Whether every page of what is asked was wiped; not while very much is waiting. No caller names `table`."""
+    rows = db.execute(f"SELECT * FROM {table} LIMIT ?", (most + 1,)).fetchall()  # noqa: S608 - as above
+    if len(rows) > most:
         return False
-    db.execute("DELETE FROM asked")  # without a condition: SQLite drops the pages, and wipes them
-    db.executemany("INSERT INTO asked VALUES (?, ?)", rows)
+    db.execute(f"DELETE FROM {table}")  # noqa: S608 - without a condition: SQLite drops the pages, and wipes them
+    if rows:
+        places = ", ".join("?" * len(rows[0]))
+        db.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608 - as above
     return True
 
 
@@ -862,6 +1097,16 @@ def _ignore(_: object) -> None:
     """For work whose result is of no interest."""
 
 
+#: Requests with what belongs to them; a part has its group's request_id.
+_REQUESTS = (
+    "SELECT r.id, r.device, r.command, coalesce(r.request_id, g.request_id) AS request_id, r.accepted_at, r.expires_at,"
+    " r.state, r.tried, r.suspect_of, r.parent, r.catch_up, coalesce(a.params, p.params, x'') AS params, p.subject,"
+    " (SELECT count(*) FROM requests s WHERE s.parent = r.parent) AS shares"
+    " FROM requests r LEFT JOIN asked a ON a.request = r.id LEFT JOIN parked p ON p.request = r.id"
+    " LEFT JOIN requests g ON g.id = r.parent"
+)
+
+
 def _request(row: sqlite3.Row) -> Request:
     return Request(
         row["id"],
@@ -874,6 +1119,57 @@ def _request(row: sqlite3.Row) -> Request:
         State(row["state"]),
         tuple(json.loads(row["tried"])),
         row["suspect_of"],
+        row["parent"],
+        row["shares"] or 1,
+        bool(row["catch_up"]),
+    )
+
+
+def _said(row: sqlite3.Row) -> Said:
+    """What a member's part of the group's reply is: its own reply, or why it waits."""
+    if row["ended"]:
+        return Said(row["device"], Reply(row["status"], row["code"], row["reply"]))
+    body = json.loads(row["reply"])
+    return Said(row["device"], Reply(body["status"], body["code"], row["reply"]))
+
+
+def _part_of(db: sqlite3.Connection, group: int | None, device: str) -> int | None:
+    row = db.execute("SELECT id FROM requests WHERE parent = ? AND device = ?", (group, device)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _parents(db: sqlite3.Connection, requests: list[int]) -> list[int]:
+    """The groups' requests that these are parts of, each once."""
+    found: dict[int, None] = {}
+    for request in requests:
+        row = db.execute("SELECT parent FROM requests WHERE id = ?", (request,)).fetchone()
+        if row is not None and row[0] is not None:
+            found[row[0]] = None
+    return list(found)
+
+
+def _park(db: sqlite3.Connection, parked: Parked) -> None:
+    """What is asked moves to what waits; where it has waited before, it is there already."""
+    db.execute(
+        "INSERT OR IGNORE INTO parked SELECT request, ?, params, ? FROM asked WHERE request = ?",
+        (parked.subject, parked.reply.body, parked.request),
+    )
+    db.execute("DELETE FROM asked WHERE request = ?", (parked.request,))
+    db.execute("UPDATE parked SET reply = ? WHERE request = ?", (parked.reply.body, parked.request))
+    db.execute("UPDATE requests SET state = 'waiting' WHERE id = ? AND reply IS NULL", (parked.request,))
+
+
+def _tell(ended: Ended) -> None:
+    request, reply = ended.request, ended.reply
+    log.log(
+        logging.INFO if reply.success else logging.WARNING,
+        "answered request=%d device=%s command=%s request_id=%s status=%d code=%s",
+        request.id,
+        request.device,
+        request.command,
+        request.request_id,
+        reply.status,
+        reply.code,
     )
 
 

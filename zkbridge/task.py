@@ -27,6 +27,7 @@ class Task:
     arrived: float | None = None
     reply: Reply | None = None
     replayed: bool = False
+    parked: Reply | None = None  # what is said of it while it waits for the terminal to come back
     blamed: bool = False  # whether a fault of the bridge's own has hit it after it was asked
     presence: Presence = field(default_factory=Presence)
     begun: bool = False

@@ -29,11 +29,12 @@ from zkbridge.contract.errors import (
     OutcomeUnknown,
     TerminalError,
 )
+from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import TEXTS, say
 from zkbridge.endings import Endings
 from zkbridge.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
-from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
+from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Parked, Request
 from zkbridge.listener import Listener
 from zkbridge.retry import Interrupted, again
 from zkbridge.task import Task
@@ -51,6 +52,10 @@ GRACE_S = 30.0
 TABLE_READINGS = 3
 #: Bytes of a list's reply that are not rows, the request_id aside.
 ENVELOPE_BYTES = 256
+#: How many requests that have waited for the terminal are caught up in one conversation.
+CATCH_UP = 32
+#: Seconds until the next catching up after one that failed, doubling up to the most: others come first meanwhile.
+CATCH_UP_AGAIN_S, CATCH_UP_AGAIN_MOST_S = 5.0, 300.0
 #: Seconds between attempts to keep an answer that the disk would not take.
 DISK_PAUSE_S = 1.0
 
@@ -59,10 +64,14 @@ Outcome = Reply | Change | None
 
 @dataclass
 class _Visit:
-    """What one session did: which keys it touched, and the answers that wait for its end."""
+    """What one session did: which keys it touched, and the answers that wait for its end.
+
+    `alone`: nothing else is taken into it.
+    """
 
     disables: bool
     attended: bool = False
+    alone: bool = False
     began: float = field(default_factory=time.monotonic)
     asked: int = 0
     touched: set[str] = field(default_factory=set)
@@ -74,8 +83,10 @@ class Worker:
     """The requests of one device. `submit` hands over; a thread runs while there is something to do.
 
     `answered` is called after replies were kept, `available` with None (the device answers) or a reason, `owing`
-    when the terminal may have been left disabled (and for how many conversations), `progress` with device, command
-    and what an attended command tells, `died` with what no request could be blamed for, `tell` with what happens.
+    when the terminal is to be visited soon because it may have been left disabled, or is waited for (and for how
+    many conversations that was so), `parks` with the moment until which a request waits for it, in seconds since
+    1970, `progress` with device, command and what an attended command tells, `died` with what no request could be
+    blamed for, `tell` with what happens.
     With a `listener` the thread stays, and has it listen whenever nothing else is to be done.
     """
 
@@ -91,6 +102,7 @@ class Worker:
         owing: Callable[[str, int], None],
         progress: Callable[[str, str, dict[str, Any]], None],
         died: Callable[[BaseException], None],
+        parks: Callable[[float], None] = lambda _until: None,
         owes_enable: bool = False,
         tell: Tell = nobody,
         listener: Listener | None = None,
@@ -107,6 +119,7 @@ class Worker:
         self._progress = progress
         self._died = died
         self._tell = tell
+        self._parks = parks
         self._owes_enable = owes_enable
         self._queue: deque[Request] = deque()
         self._arrived: dict[int, float] = {}
@@ -125,6 +138,11 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._known = self._recall()
+        #: What waits for the terminal, and what it is about: as far as is known here, for the ledger may let it expire.
+        self._parked = {each.request.id: each.subject for each in ledger.waiting(device.id)}
+        self._reached = False
+        self._catch_up_at = 0.0
+        self._catch_ups_failed = 0
         self._due: Deadline | None = None
 
     # -- handing over --------------------------------------------------------------------------------------------
@@ -159,6 +177,11 @@ class Worker:
     def owes_enable(self) -> bool:
         """Whether the terminal may still be disabled by us."""
         return self._owes_enable
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether requests wait for the terminal to come back."""
+        return bool(self._parked)
 
     def overdue(self) -> bool:
         """Whether a request is held longer than its deadline and the closing of its session can take."""
@@ -220,7 +243,8 @@ class Worker:
 
     def _is_wanted(self) -> bool:
         """Whether anything is to be done, or the thread is to end."""
-        return self._stop.is_set() or bool(self._queue or self._in_hand or self._visit_wanted or self._aside)
+        waiting = self._queue or self._in_hand or self._visit_wanted or self._aside
+        return self._stop.is_set() or bool(waiting) or self._may_catch_up()
 
     def _serve(self) -> None:
         """One conversation, with its retries: everything that waits shares its end if it fails for good."""
@@ -229,11 +253,13 @@ class Worker:
             if self._stop.is_set() or not self._is_wanted():
                 return
         with self._lock:
-            visiting, self._visit_wanted = self._visit_wanted and not self._queue and not self._in_hand, False
+            idle = not self._queue and not self._in_hand
+            visiting, self._visit_wanted = self._visit_wanted and idle, False
+            catching_up = idle and not visiting and self._may_catch_up()
         self._due = Deadline.after(self._config.retry.deadline)
         try:
             self._answer_aside()
-            self._go(visiting=visiting)
+            self._go(visiting=visiting, catching_up=catching_up)
         except Interrupted:
             self._in_hand.clear()  # the ledger has them; the next start goes on
         except LedgerUnavailable as failure:
@@ -243,18 +269,25 @@ class Worker:
             self._blame_ourselves(fault)
         finally:
             self._due = None
-        self._owing_for = self._owing_for + 1 if self._owes_enable else 0
-        if self._owes_enable:
+        visit_soon = self._owes_enable or self.is_waited_for
+        if not visit_soon or (self._reached and not self._owes_enable):
+            self._owing_for = 0  # a terminal that is there will soon have done what waits for it
+        if visit_soon:
+            self._owing_for += 1
             self._owing(self.device.id, self._owing_for)
 
-    def _go(self, *, visiting: bool) -> None:
+    def _go(self, *, visiting: bool, catching_up: bool) -> None:
         try:
             if visiting:
                 self._call_on(self._deadline)
+            elif catching_up:
+                self._catch_up(self._deadline)
             else:
                 self._converse()
         except TerminalError as failure:
-            self._fail_all(failure, self._deadline)
+            if catching_up:
+                self._catch_up_later()
+            self._fail_all(failure, self._deadline, alone=catching_up)
 
     def _converse(self) -> None:
         again(
@@ -296,9 +329,63 @@ class Worker:
         else:
             told = reach(self.device, deadline=deadline, lock_dir=self._config.lock_dir, line=line, waiting=self._stay)
             self._tell_sizes(told.sizes)
+        self._has_answered()
+
+    def _has_answered(self) -> None:
+        self._reached = True
         self._available(self.device.id, None)
 
-    def _session(self, deadline: Deadline) -> None:
+    # -- catching up ---------------------------------------------------------------------------------------------
+
+    def _may_catch_up(self) -> bool:
+        return bool(self._parked) and self._reached and time.monotonic() >= self._catch_up_at
+
+    def _catch_up(self, deadline: Deadline) -> None:
+        """Do what has waited, in a conversation of its own, tried once: whatever goes wrong in it costs nobody else."""
+        requests = self._take_up(most=CATCH_UP)
+        if not requests:
+            self._parked = {}  # it has expired
+            return
+        log.info("device=%s is back; catching up with %d requests", self.device.id, len(requests))
+        self._in_hand.extend(task for request in requests if (task := self._task(request)) is not None)
+        while self._in_hand and not self._stop.is_set():
+            self._session(deadline, catching_up=True)
+        self._catch_ups_failed, self._catch_up_at = 0, 0.0
+        self._in_hand.clear()  # the bridge stops; the ledger has what is left
+
+    def _catch_up_later(self) -> None:
+        pause = min(CATCH_UP_AGAIN_S * 2 ** min(self._catch_ups_failed, 10), CATCH_UP_AGAIN_MOST_S)
+        self._catch_ups_failed += 1
+        self._catch_up_at = time.monotonic() + pause
+
+    def _take_up(self, *, subject: str | None = None, most: int) -> list[Request]:
+        requests = self._ledger.take_up(self.device.id, subject=subject, most=most)
+        for request in requests:
+            self._parked.pop(request.id, None)
+        return requests
+
+    def _older_than(self, task: Task) -> list[Task]:
+        """What has waited for the terminal and is about the same as the task: asked before, and so done before."""
+        key = task.params.key
+        if key is None or not task.command.disables or key not in self._parked.values():
+            return []
+        requests = self._take_up(subject=key, most=self._config.queue_limit)
+        self._parked = {request: subject for request, subject in self._parked.items() if subject != key}
+        return [older for request in requests if (older := self._task(request)) is not None]
+
+    def _parking(self, task: Task, failure: TerminalError) -> Reply | None:
+        """What is said of a request that waits for the terminal from now on; None for one that does not."""
+        until = task.request.expires_at
+        may_wait = task.request.catch_up and until is not None and isinstance(failure, ConnectionFailure)
+        if not may_wait or until is None or until <= time.time() or len(self._parked) >= self._config.queue_limit:
+            return None
+        language = self._config.language
+        why = failure.sentence(language)
+        return waiting(self.device.id, until=until, effect=failure.effect, why=why, language=language)
+
+    # -- a session -----------------------------------------------------------------------------------------------
+
+    def _session(self, deadline: Deadline, *, catching_up: bool = False) -> None:
         first = self._first()
         if first is None:
             return
@@ -319,7 +406,7 @@ class Worker:
         try:
             with session:
                 stood = True
-                self._available(self.device.id, None)
+                self._has_answered()
                 if self._owes_enable and not disables:
                     with suppress(DeviceRejected):
                         session.enable()
@@ -327,7 +414,7 @@ class Worker:
                     if any(task.asked for task in self._in_hand):
                         session.refresh()  # some terminals show a written user only then
                     self._read_table(session)
-                visit = _Visit(disables, first.attended)
+                visit = _Visit(disables, first.attended, alone=catching_up)
                 self._work(session, visit)
                 self._confirm(session, visit)
                 session.begin_to_enable()
@@ -392,7 +479,7 @@ class Worker:
         passed_over: set[int] = set()
         while True:
             tasks = [task for task in self._in_hand if task.reply is None and task.request.id not in passed_over]
-            if not tasks and not visit.attended and not self._stop.is_set():
+            if not tasks and not visit.attended and not visit.alone and not self._stop.is_set():
                 tasks = self._take(ROUND, disables=visit.disables)
             if not tasks:
                 return
@@ -415,7 +502,8 @@ class Worker:
                 if disables is not None and (following.attended or following.disables != disables):
                     break
                 requests.append(self._queue.popleft())
-            tasks = [task for request in requests if (task := self._task(request)) is not None]
+            taken = [task for request in requests if (task := self._task(request)) is not None]
+            tasks = [each for task in taken for each in (*self._older_than(task), task)]
             self._in_hand.extend(tasks)
             for task in tasks:
                 self._endings.meet(task)
@@ -492,7 +580,9 @@ class Worker:
 
     def _room(self, task: Task) -> int:
         """What a reply may have of rows, next to its other keys."""
-        return self._config.mqtt.max_reply - ENVELOPE_BYTES - len(encode(task.request.request_id))
+        envelope = ENVELOPE_BYTES + len(encode(task.request.request_id))
+        shares = task.request.shares
+        return (self._config.mqtt.max_reply - envelope) // shares - (envelope if shares > 1 else 0)
 
     def _reply_of(self, request: int) -> Reply | None:
         """The stored reply of a request; None also where the disk does not say."""
@@ -608,11 +698,12 @@ class Worker:
         with self._lock:
             answered = [task for task in self._in_hand if task.reply is not None]
             enders = [ender for task in answered for ender in self._endings.answer_with(task)]
-        if not answered:
+            waits = [task for task in self._in_hand if task.reply is None and task.parked is not None]
+        if not answered and not waits:
             return
         while True:
             try:
-                self._keep([*answered, *enders])
+                self._keep([*answered, *enders], waits)
                 break
             except LedgerUnavailable as failure:
                 log.error("device=%s an answer cannot be kept yet: %s", self.device.id, failure)  # noqa: TRY400 - as above
@@ -620,7 +711,7 @@ class Worker:
                     self._in_hand.clear()  # the next start reads the terminal again
                     return
         with self._lock:
-            self._in_hand = [task for task in self._in_hand if task.reply is None]
+            self._in_hand = [task for task in self._in_hand if task.reply is None and task.parked is None]
 
     def _answer_aside(self) -> None:
         """Keep the answers that need no terminal. Raises LedgerUnavailable; they are then still to be kept."""
@@ -636,20 +727,33 @@ class Worker:
                 self._wake()
             raise
 
-    def _keep(self, tasks: list[Task]) -> None:
-        """Keep the answers of tasks, all or none, and have them sent. Raises LedgerUnavailable."""
+    def _keep(self, tasks: list[Task], waits: Iterable[Task] = ()) -> None:
+        """Keep the answers of tasks, and what waits for the terminal, all or none. Raises LedgerUnavailable."""
         finishes = [Finish(task.request.id, task.reply, task.replayed) for task in tasks if task.reply is not None]
-        self._ledger.finish(finishes, owed_by=self.device.id if self._owes_enable else None)
+        parked = [
+            Parked(task.request.id, task.params.key or "", task.parked) for task in waits if task.parked is not None
+        ]
+        groups = self._ledger.finish(finishes, parked=parked, owed_by=self.device.id if self._owes_enable else None)
+        self._parked |= {each.request: each.subject for each in parked}
         for task in tasks:
             self._tell_answer(task)
+        for each in groups:
+            self._tell(Answered(each.request.device, each.request.command, each.reply.code, _age_s(each.request)))
+        for task in waits:
+            log.warning("device=%s request=%d waits until the device answers", self.device.id, task.request.id)
+            self._parks(task.request.expires_at or 0.0)
         self._answered()
 
-    def _fail_all(self, failure: TerminalError, deadline: Deadline) -> None:
-        """The conversation failed for good: so did everything that waits for it."""
+    def _fail_all(self, failure: TerminalError, deadline: Deadline, *, alone: bool) -> None:
+        """The conversation failed for good: so did everything that waits for it, save what may wait for another one.
+
+        `alone`: nobody else was to have a part in it.
+        """
         if isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
             self._available(self.device.id, failure.sentence(self._config.language))
         self._tell(Failed(self.device.id, failure.code, final=True))
-        if not any(task.command.attended and task.asked for task in self._in_hand):
+        self._reached = False
+        if not alone and not any(task.command.attended and task.asked for task in self._in_hand):
             self._take(len(self._queue))  # but nobody shares the end of a person's time
         if not self._in_hand:
             self._tell(Trouble(self.device.id, failure.code, failure.sentence(self._config.language), visit=True))
@@ -663,7 +767,9 @@ class Worker:
         for task in tasks:
             if task.reply is None:
                 failure.effect = "unknown" if task.asked else "none"
-                task.reply = self._failed(task, failure)
+                task.parked = self._parking(task, failure)
+                if task.parked is None:
+                    task.reply = self._failed(task, failure)
 
     def _unsettled(self) -> list[Task]:
         """Those of whom nobody knows whether they were written, and whose effect a table can show."""

@@ -16,7 +16,9 @@ CREATE = "zk/principal/users/create"
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("bridge"), homeassistant={"discovery": True}) as all_of_it:
+    groups = {"planta": ["principal", "entrada"], "rota": ["principal", "apagada"]}
+    more = {"homeassistant": {"discovery": True}, "groups": groups}
+    with running(tmp_path_factory.mktemp("bridge"), **more) as all_of_it:
         yield all_of_it
 
 
@@ -58,6 +60,22 @@ def test_every_command_answers_as_described(ask, site, name):
     said = judge(described, ask(f"zk/principal/{name}", request), name)
 
     assert said in described["channels"][camel(name, "reply")]["messages"]
+
+
+def test_a_group_answers_as_described(ask, site):
+    described = document(site)
+    everybody = ask("zk/planta/users/create", {"user_id": "600", "name": "x"})
+    whole = {"$ref": "#/components/schemas/groupSuccess", "components": described["components"]}
+    jsonschema.Draft7Validator(whole).validate(everybody.json)
+    for group, user_id, code in (("rota", "601", "partial"), ("planta", "600", "allFailed")):
+        said = ask(f"zk/{group}/users/create", {"user_id": user_id, "name": "y"})
+        assert judge(described, said) == code
+        assert code in described["channels"]["usersCreateReply"]["messages"]
+    assert "groupSuccess" in described["channels"]["usersCreateReply"]["messages"]
+    assert "groupSuccess" not in described["channels"]["doorUnlockReply"]["messages"]
+    assert ask("zk/planta/door/unlock", {}).json["error"] in [
+        each["error"] for each in example_failures(site)["forbidden"]
+    ]
 
 
 def test_success_is_the_very_example(ask, site):

@@ -36,6 +36,7 @@ def test_state_and_info_are_there_for_newcomers_and_say_nothing_secret(tmp_path,
             "version": __version__,
             "protocol": "5",
             "devices": ["principal", "entrada"],
+            "groups": {},
             "commands": list(commands()),
             "instance": state["instance"],
         }

@@ -8,7 +8,8 @@ from zkbridge.simulator import Simulator
 
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("bridge")) as all_of_it:
+    groups = {"planta": ["principal", "entrada"], "rota": ["entrada", "apagada"]}
+    with running(tmp_path_factory.mktemp("bridge"), groups=groups) as all_of_it:
         yield all_of_it
 
 

@@ -86,6 +86,37 @@ def test_a_terminal_that_is_away_exits_3(bridge):
     assert re.fullmatch(r"Connection refused by device .*\(device_unreachable\)\n", done.stderr)
 
 
+def test_a_group_is_told_in_a_line_for_each_device(bridge):
+    done = create("110", device="planta", config=bridge.config)
+    again = create("110", device="planta", config=bridge.config)
+    partly = create("111", device="rota", config=bridge.config)
+    unsaid = create("112", "--catch-up", device="rota", config=bridge.config)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "Usuario registrado.\n"
+        "device_id  status  code\n"
+        "principal  200     created  Usuario registrado.\n"
+        "entrada    200     created  Usuario registrado.\n"
+    )
+    assert again.returncode == 1
+    assert again.stderr == "Ningún dispositivo del grupo 'planta' lo hizo: user_id '110' ya existe. (all_failed)\n"
+    assert again.stdout.count("user_exists") == 2
+    assert partly.returncode == 3
+    assert re.search(r"^apagada +500 +device_unreachable +Connection refused", partly.stdout, re.MULTILINE)
+    assert (unsaid.returncode, unsaid.stderr) == (1, "expires_at: es requerido con catch_up (invalid_field)\n")
+
+
+def test_a_list_of_a_group_is_told_device_by_device(bridge):
+    for name in ("principal", "entrada"):
+        create("115", device=name, config=bridge.config)
+
+    done = zk("users", "list", "planta", "--user-id", 115, config=bridge.config)
+
+    assert done.returncode == 0
+    assert re.findall(r"^\d+ +115 .* (\w+)$", done.stdout, re.MULTILINE) == ["principal", "entrada"]
+
+
 def test_machines_get_the_reply_as_it_came(bridge):
     done = create("103", "--json", "--request-id", "r-103", config=bridge.config)
     replayed = create("103", "--json", "--request-id", "r-103", config=bridge.config)

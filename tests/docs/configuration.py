@@ -44,6 +44,7 @@ KINDS: dict[Any, str] = {
     configuration._encoding: "an encoding of text, as Python names it",
     configuration._timezone: "a time zone, as IANA names it",
     configuration._base_topic: "one or several levels of letters, digits, `_` and `-`",
+    configuration._members: "a list of device ids",
     configuration._filter: "an MQTT filter; `{base}` and `{device}` are filled in",
 }
 PLAIN = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "a path"}

@@ -57,7 +57,14 @@ def _facts(kind: type[BridgeError], spanish: list[dict[str, Any]], english: list
         if there["error"] != here["error"]:
             sentences[-1] += f"<br>*{there['error']}*"
     more = {key: value for key, value in spanish[0].items() if key not in OWN_KEYS}
+    if "results" in more:
+        more["results"] = [_short(each) for each in more["results"]]
     if more:
         keys = ", ".join(f"`{key}`: `{json.dumps(value, ensure_ascii=False)}`" for key, value in more.items())
         sentences += ["", f"Also in the reply: {keys}"]
     return "\n".join(["<!-- facts -->", "\n".join(lines), "", *sentences, "<!-- /facts -->"])
+
+
+def _short(result: dict[str, Any]) -> dict[str, Any]:
+    """A device's answer within a group's, by what tells it from others: the page has each of them in full."""
+    return {key: result[key] for key in ("device_id", "success", "status", "code")}

@@ -76,5 +76,5 @@ def test_comments_are_read_beside_above_and_below_a_list():
 
 
 def test_a_key_without_a_meaning_is_not_written():
-    with pytest.raises(AssertionError, match=r"queue_limit: say in config\.yaml what it is for"):
+    with pytest.raises(AssertionError, match=r"groups: say in config\.yaml what it is for"):
         configuration._section("", configuration.Config, {})

@@ -53,3 +53,19 @@ def test_every_other_key_is_named_and_never_its_value():
             "policy.commands",
         )
     ]
+
+
+def test_groups_are_told_by_what_became_of_them():
+    devices = {"p": {"host": "a"}, "q": {"host": "b"}}
+
+    def grouped(groups):
+        return Config.model_validate({"devices": devices, "groups": groups})
+
+    changes = compare(
+        grouped({"stays": ["p"], "changes": ["p"], "goes": ["q"]}),
+        grouped({"stays": ["p"], "changes": ["q", "p"], "comes": ["q"]}),
+    )
+
+    assert changes.groups == ("changes", "goes", "comes")
+    assert str(changes) == "groups: changes, goes, comes"
+    assert changes.need_restart == ()

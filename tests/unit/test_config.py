@@ -234,3 +234,60 @@ def test_what_is_allowed_and_odd_is_remarked_upon(tmp_path):
 @pytest.mark.parametrize("host", ["::1", "fe80::1%eth0", "192.168.1.201", "broker.local", "mosquitto"])
 def test_names_and_addresses_of_both_kinds_are_hosts(tmp_path, host):
     assert load(write(tmp_path, f"devices: {{p: {{host: '{host}'}}}}"), {}).devices["p"].host == host
+
+
+TWO = "devices: {principal: {host: a}, entrada: {host: b}, 7: {host: c}}\n"
+
+
+def test_a_group_has_devices_in_its_own_order(tmp_path):
+    config = load(write(tmp_path, TWO + "groups: {planta: [entrada, principal], 12: [7]}\n"), {})
+
+    assert config.groups == {"planta": ("entrada", "principal"), "12": ("7",)}
+
+
+def test_a_variable_may_name_a_groups_devices(tmp_path):
+    environment = {"ZKBRIDGE_GROUPS__PLANTA": "[principal, entrada]"}
+
+    assert load(write(tmp_path, TWO), environment).groups == {"planta": ("principal", "entrada")}
+
+
+@pytest.mark.parametrize(
+    ("groups", "fault"),
+    [
+        ("[principal]", "groups: must be a mapping of keys and values"),
+        ("{planta: }", "groups.planta: must be a list of device ids, at least one"),
+        ("{planta: []}", "groups.planta: must be a list of device ids, at least one"),
+        ("{planta: principal}", "groups.planta: must be a list of device ids, at least one"),
+        ("{planta: {principal: 1}}", "groups.planta: must be a list of device ids, at least one"),
+        ("{planta: [[principal]]}", "groups.planta.0: must be a valid string"),
+        ("{planta: [true]}", "groups.planta.0: must be a valid string"),
+        ("{planta: [entrda]}", "groups.planta.0: 'entrda' is no device (did you mean entrada?)"),
+        ("{planta: [zzz]}", "groups.planta.0: 'zzz' is no device"),
+        ("{planta: [principal, principal]}", "groups.planta.1: 'principal' is there twice"),
+        ("{a: [principal], b: [entrada, a]}", "groups.b.1: 'a' is a group; a group has devices only"),
+        ("{a: [a]}", "groups.a.0: 'a' is a group; a group has devices only"),
+        ("{principal: [entrada]}", "groups.principal: is the id of a device already"),
+        (
+            "{bridge: [entrada]}",
+            "groups.bridge: 'bridge' is not a device id (letters, digits, _ and -, at most 64, never 'bridge')",
+        ),
+        (
+            "{a.b: [entrada]}",
+            "groups.a.b: 'a.b' is not a device id (letters, digits, _ and -, at most 64, never 'bridge')",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_group_is_named_by_its_path(tmp_path, groups, fault):
+    assert faults(tmp_path, f"{TWO}groups: {groups}\n") == [fault]
+
+
+def test_all_faults_of_groups_are_told_at_once(tmp_path):
+    text = "devices: {p: {host: 'a b'}}\ngroups: {p: [q], bridge: [p, p]}\n"
+
+    assert [fault.split(":")[0] for fault in faults(tmp_path, text)] == [
+        "groups.p",
+        "groups.p.0",
+        "groups.bridge.1",
+        "devices.p.host",
+        "groups.bridge",
+    ]

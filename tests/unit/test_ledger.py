@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from zkbridge.contract.errors import Busy, RequestIdReused
+from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed
 from zkbridge.ledger import (
     MIGRATIONS,
@@ -20,6 +21,8 @@ from zkbridge.ledger import (
     LedgerInUse,
     LedgerTooNew,
     LedgerUnavailable,
+    Parked,
+    Part,
     State,
     Verdict,
 )
@@ -458,3 +461,159 @@ def test_very_much_that_waits_is_not_written_anew_each_time(ledger, monkeypatch)
     ledger.scrub()
 
     assert b"geheim77" not in contents(ledger.path.parent)
+
+
+# -- groups --------------------------------------------------------------------------------------------------------
+
+
+def group_draft(ledger, name="g", members=("p", "q"), **changes):
+    parts = tuple(Part(member, f"zk/{member}/users/create/reply") for member in members)
+    return draft(ledger, name, device="planta", parts=parts, request_id=name, expires_at=2e9, **changes)
+
+
+DONE = Reply(200, "created", b'{"success":true,"status":200,"code":"created"}')
+
+
+def test_a_groups_request_is_one_for_each_member_and_answered_with_the_last(ledger):
+    (kept,) = keep(ledger, group_draft(ledger))
+    one, two = kept.parts
+    assert [(r.device, r.parent, r.request_id, r.shares) for r in ledger.unfinished()] == [
+        ("p", kept.request.id, "g", 2),
+        ("q", kept.request.id, "g", 2),
+    ]
+
+    assert ledger.finish([Finish(two.id, DONE)]) == []
+    assert ledger.owed(10) == []
+    (ended,) = ledger.finish([Finish(one.id, DONE)])
+
+    (answer,) = ledger.owed(10)
+    assert ended.reply.body == answer.body
+    assert [each["device_id"] for each in json.loads(answer.body)["results"]] == ["p", "q"]
+    assert (answer.status, answer.code) == (200, "created")
+    assert ledger.unfinished() == []
+    ledger.scrub()
+    assert b"geheim77" not in contents(ledger.path.parent)
+
+
+def test_two_members_that_end_at_once_answer_the_group_once(ledger):
+    (kept,) = keep(ledger, group_draft(ledger))
+    threads = [threading.Thread(target=ledger.finish, args=([Finish(each.id, DONE)],)) for each in kept.parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(ledger.owed(10)) == 1
+
+
+def test_a_copy_of_a_groups_request_waits_for_its_answer(ledger):
+    (kept,) = keep(ledger, group_draft(ledger))
+    (copy,) = keep(ledger, group_draft(ledger, mid=2))
+    assert copy.verdict is Verdict.UNDER_WAY
+
+    ledger.finish([Finish(each.id, DONE) for each in kept.parts])
+
+    first, second = ledger.owed(10)
+    assert b"replayed" not in first.body
+    assert json.loads(second.body)["replayed"] is True
+
+
+def test_a_member_that_waits_completes_the_group_and_answers_later_for_itself(ledger):
+    (kept,) = keep(ledger, group_draft(ledger, catch_up=True, correlation=b"c"))
+    one, two = kept.parts
+    ledger.finish([Finish(one.id, DONE)])
+    ledger.finish([], parked=[Parked(two.id, "123", waiting("q", until=2e9, effect="none", why="away", language="es"))])
+
+    (answer,) = ledger.owed(10)
+    assert [each["code"] for each in json.loads(answer.body)["results"]] == ["created", "waiting"]
+    assert ledger.unfinished() == []
+    assert [(each.request.id, each.subject, each.request.params) for each in ledger.waiting("q")] == [
+        (two.id, "123", b"")
+    ]
+    assert ledger.waiting("p") == []
+
+    ledger.sent([answer.id])
+    assert ledger.take_up("q", subject="other") == []
+    (taken,) = ledger.take_up("q")
+    assert (taken.id, taken.params, taken.request_id) == (two.id, SECRET, "g")
+    assert ledger.take_up("q") == []
+    ledger.finish([Finish(two.id, DONE)])
+
+    (late,) = ledger.owed(10)
+    assert (late.topic, late.correlation, late.code) == ("zk/q/users/create/reply", b"c", "created")
+    (copy,) = keep(ledger, group_draft(ledger, mid=5, catch_up=True))
+    assert [each["code"] for each in json.loads(copy.reply.body)["results"]] == ["created", "created"]
+    ledger.scrub()
+    assert b"geheim77" not in contents(ledger.path.parent)
+
+
+def test_a_member_that_waited_but_ended_before_the_group_answers_with_it(ledger):
+    (kept,) = keep(ledger, group_draft(ledger, catch_up=True))
+    one, two = kept.parts
+    ledger.finish([], parked=[Parked(two.id, "", waiting("q", until=2e9, effect="none", why="x", language="es"))])
+    ledger.take_up("q")
+    assert ledger.finish([Finish(two.id, DONE)]) == []
+    ledger.finish([Finish(one.id, DONE)])
+
+    (answer,) = ledger.owed(10)
+    assert json.loads(answer.body)["code"] == "created"
+
+
+def test_what_waited_too_long_is_answered_for_itself(tmp_path):
+    now = [1e9]
+    ledger = Ledger(tmp_path, clock=lambda: now[0])
+    (kept,) = keep(ledger, replace(group_draft(ledger, catch_up=True), expires_at=1e9 + 10))
+    one, two = kept.parts
+    parked = Parked(two.id, "", waiting("q", until=1e9 + 10, effect="none", why="x", language="es"))
+    ledger.finish([Finish(one.id, DONE)], parked=[parked])
+    late = Reply(408, "expired", b'{"success":false,"status":408,"code":"expired"}')
+
+    assert ledger.expire(lambda _: late) == []
+    now[0] += 11
+    assert ledger.take_up("q") == []
+    assert [each.request.id for each in ledger.expire(lambda _: late)] == [two.id]
+    assert ledger.expire(lambda _: late) == []
+
+    assert [answer.code for answer in ledger.owed(10)] == ["partial", "expired"]
+    ledger.close()
+
+
+def test_a_groups_request_is_remembered_whole_while_a_member_waits(tmp_path):
+    now = [1e9]
+    ledger = Ledger(tmp_path, clock=lambda: now[0])
+    (kept,) = keep(ledger, group_draft(ledger, catch_up=True))
+    one, two = kept.parts
+    parked = Parked(two.id, "", waiting("q", until=2e9, effect="none", why="x", language="es"))
+    ledger.finish([Finish(one.id, DONE)], parked=[parked])
+    ledger.sent([answer.id for answer in ledger.owed(10)])
+    now[0] += 100
+
+    assert ledger.forget(keep_s=10, most=1) == 0
+    ledger.take_up("q")
+    ledger.finish([Finish(two.id, DONE)])
+    ledger.forget(keep_s=10, most=1)
+    (late,) = ledger.owed(10)
+    ledger.sent([late.id])
+    ledger.forget(keep_s=10, most=1)
+    count = sqlite3.connect(ledger.path).execute("SELECT count(*) FROM requests").fetchone()[0]
+    assert count == 0
+    ledger.close()
+
+
+def test_members_that_all_refuse_at_once_answer_at_once(ledger):
+    busy = failed(Busy("queue", retry_after_s=1, waiting=9, device="p"), "es")
+    asked = []
+
+    def admit(each):
+        asked.append(each.device)
+        return busy if each.device == "p" else None
+
+    unfit = Part("q", "zk/q/users/create/reply", Reply(400, "invalid_field", b'{"success":false}'))
+    parts = (Part("p", "zk/p/users/create/reply"), unfit)
+    (kept,) = keep(ledger, replace(group_draft(ledger), parts=parts), admit=admit)
+
+    assert asked == ["planta", "p"]
+    assert (kept.verdict, kept.reply.code) == (Verdict.ANSWERED, "all_failed")
+    (answer,) = ledger.owed(10)
+    assert [each.get("code") for each in json.loads(answer.body)["results"]] == ["busy", None]
+    assert ledger.unfinished() == []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from zkbridge.commands.registry import Change, Command, Context, Params, registered
+from zkbridge.commands.registry import Change, Command, Context, Lasting, Params, registered
 
-__all__ = ["Change", "Command", "Context", "Params", "commands"]
+__all__ = ["Change", "Command", "Context", "Lasting", "Params", "commands"]
 
 
 def commands() -> dict[str, Command]:

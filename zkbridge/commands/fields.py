@@ -257,6 +257,15 @@ LocalMoment = Annotated[
     BeforeValidator(_local_moment),
     _described("A date-time of 2000 to 2099, without an offset.", "string", examples=["2030-01-31T08:00:00"]),
 ]
+CatchUp = Annotated[
+    bool,
+    BeforeValidator(_boolean),
+    _described(
+        "For a group only, with expires_at: devices that are away are caught up when they answer, until then.",
+        "boolean",
+        examples=[True],
+    ),
+]
 RequestId = Annotated[
     str,
     BeforeValidator(_request_id),

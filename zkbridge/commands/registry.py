@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zkbridge.commands.fields import Instant, RequestId, faults_of
+from zkbridge.commands.fields import CatchUp, Instant, RequestId, faults_of
 from zkbridge.commands.presence import Presence
 from zkbridge.config import Device, Policy
 from zkbridge.contract.errors import BridgeError, FieldFault, InvalidField, MissingFields
@@ -25,6 +25,11 @@ class Params(BaseModel):
 
     request_id: RequestId | None = None
     expires_at: Instant | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a device of a group that is away shall be caught up later."""
+        return False
 
     @property
     def key(self) -> str | None:
@@ -55,7 +60,18 @@ class Params(BaseModel):
 
     def stored(self) -> bytes:
         """What is asked, as the ledger keeps it; equal bytes mean the same request."""
-        return self.model_dump_json(exclude={"request_id", "expires_at"}, round_trip=True).encode()
+        return self.model_dump_json(exclude={"request_id", "expires_at", "catch_up"}, round_trip=True).encode()
+
+
+class Lasting(Params):
+    """What leaves a change that is as good tomorrow: it may wait for the devices of a group that are away."""
+
+    catch_up: CatchUp = False
+
+    @property
+    def waits(self) -> bool:
+        """As asked."""
+        return self.catch_up
 
 
 @dataclass(frozen=True)
@@ -125,6 +141,11 @@ class Command:
     repeatable: bool
     attended: bool = False
     ends: Ends | None = None
+
+    @property
+    def for_groups(self) -> bool:
+        """Whether one message may have it done on several devices: not what does harm if it is done twice."""
+        return self.repeatable
 
     @property
     def required(self) -> tuple[str, ...]:

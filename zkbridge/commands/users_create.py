@@ -7,14 +7,14 @@ from typing import Any
 from pydantic import Field
 
 from zkbridge.commands.fields import ADMINISTRATOR, USER, Card, Name, Password, Privilege, UserId
-from zkbridge.commands.registry import Change, Context, Params, command
+from zkbridge.commands.registry import Change, Context, Lasting, command
 from zkbridge.config import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden, UserExists
 from zkbridge.terminal.session import Session
 from zkbridge.terminal.users import UserFields, UserTable, same, surely_unfit
 
 
-class Create(Params):
+class Create(Lasting):
     """A new user; password and card never leave for a log or a reply."""
 
     user_id: UserId

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from zkbridge.commands.known_user import OneUser
-from zkbridge.commands.registry import Change, Context, command
+from zkbridge.commands.registry import Change, Context, Lasting, command
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.terminal.session import Session
 from zkbridge.terminal.users import UserTable
 
 
-class Delete(OneUser):
+class Delete(OneUser, Lasting):
     """The user who shall go."""
 
 

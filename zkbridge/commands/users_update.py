@@ -8,7 +8,7 @@ from pydantic import Field
 
 from zkbridge.commands.fields import ADMINISTRATOR, Card, Name, Password, Privilege
 from zkbridge.commands.known_user import OneUser, find
-from zkbridge.commands.registry import Change, Context, command
+from zkbridge.commands.registry import Change, Context, Lasting, command
 from zkbridge.config import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden
 from zkbridge.terminal.session import Session
@@ -22,7 +22,7 @@ _FITTING = "1"
 _CHANGEABLE = ("name", "password", "privilege", "card")
 
 
-class Update(OneUser):
+class Update(OneUser, Lasting):
     """What a user shall be; None is what stays as it is."""
 
     name: Name | None = None

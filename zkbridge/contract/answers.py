@@ -159,6 +159,20 @@ class Fault(_Body):
     message: str = _like("debe ser 0 (usuario) o 14 (administrador)")
 
 
+class Result(BaseModel):
+    """What one device of a group answered: its own reply, so that further keys are those of that reply."""
+
+    model_config = ConfigDict(extra="allow")
+
+    device_id: str = _like("principal")
+    success: bool
+    status: int = _like(200, "202 if the device is away and will be caught up.")
+    code: str = _like("created")
+    message: str = Field(default="", description="One sentence for people, if it succeeded.")
+    error: str = Field(default="", description="One sentence for people, if it did not, or not yet.")
+    until: str = Field(default="", description="Until when the request waits for the device.")
+
+
 class Failure(_Body):
     """Every key that an error may carry beside `success`, `error`, `status` and `code`."""
 
@@ -171,6 +185,7 @@ class Failure(_Body):
     old_finger_lost: Literal[True] = Field(
         description="Only if so: the finger that was to be replaced is gone, and there is no new one."
     )
+    results: list[Result] = Field(description="What each device of the group answered, in the group's order.")
 
 
 class Availability(_Body):
@@ -231,6 +246,7 @@ class Info(_Body):
     version: str = _like("1.0.0")
     protocol: Literal["5", "3.1.1"]
     devices: list[str] = _like(["principal", "entrada"])
+    groups: dict[str, list[str]] = _like({"planta": ["principal", "entrada"]}, "The devices of each group.")
     commands: list[str] = _like(["users/create"])
     instance: str = _like("9f86d081")
 

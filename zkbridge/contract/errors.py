@@ -135,7 +135,7 @@ class Expired(BridgeError):
     @classmethod
     def at(cls, timestamp: float) -> Expired:
         """The error for a request that was good until a moment, in seconds since 1970."""
-        return cls(expires_at=datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds"))
+        return cls(expires_at=moment(timestamp))
 
 
 class OutcomeUnknown(BridgeError):
@@ -246,6 +246,18 @@ class Internal(BridgeError):
         super().__init__(more={"error_id": error_id}, error_id=error_id)
 
 
+class Partial(BridgeError):
+    """Not every device of the group did it; `results` says which did, which did not, and which wait."""
+
+    status, code = 207, "partial"
+
+
+class AllFailed(BridgeError):
+    """No device of the group did it; `results` says why, for each."""
+
+    status, code = 207, "all_failed"
+
+
 class TerminalError(BridgeError):
     """The terminal did not do what it was asked; root of all that can go wrong with a terminal.
 
@@ -305,3 +317,8 @@ def codes(*, at_least: int = 0) -> list[str]:
         return own.union(*map(below, kind.__subclasses__()))
 
     return sorted(below(BridgeError))
+
+
+def moment(timestamp: float) -> str:
+    """A moment in seconds since 1970, as replies tell it."""
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")

@@ -53,8 +53,8 @@ class Reply:
 
     @property
     def success(self) -> bool:
-        """Whether the request was carried out."""
-        return self.status < 300
+        """Whether the request was carried out: not in part (207), nor later (202)."""
+        return self.status == 200
 
 
 def encode(value: object) -> bytes:

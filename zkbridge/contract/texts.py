@@ -63,6 +63,34 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Abrir la puerta de '{device}' no está permitido (door.enabled).",
         "Opening the door of '{device}' is not allowed (door.enabled).",
     ),
+    "forbidden.group": (
+        "El comando '{command}' no se ejecuta sobre un grupo; envíelo a cada dispositivo de '{device}'.",
+        "The command '{command}' is not carried out on a group; send it to each device of '{device}'.",
+    ),
+    "together": (
+        "Hecho en todos los dispositivos del grupo '{device}' ({total}).",
+        "Done on all devices of group '{device}' ({total}).",
+    ),
+    "partial": (
+        "Hecho en {done} de {total} dispositivos del grupo '{device}'; vea results.",
+        "Done on {done} of {total} devices of group '{device}'; see results.",
+    ),
+    "partial.waiting": (
+        "Hecho en {done} de {total} dispositivos del grupo '{device}', {waiting} en espera; vea results.",
+        "Done on {done} of {total} devices of group '{device}', {waiting} waiting; see results.",
+    ),
+    "all_failed": (
+        "Ningún dispositivo del grupo '{device}' lo hizo; vea results.",
+        "No device of group '{device}' did it; see results.",
+    ),
+    "all_failed.alike": (
+        "Ningún dispositivo del grupo '{device}' lo hizo: {why}",
+        "No device of group '{device}' did it: {why}",
+    ),
+    "waiting": (
+        "{why}; se hará cuando '{device}' responda, hasta {until}.",
+        "{why}; it will be done when '{device}' answers, until {until}.",
+    ),
     # The REST service says these in English whatever the language, and its callers match on them.
     "device_timeout": ("Connection timeout to device {host}:{port}",) * 2,
     "device_unreachable.refused": ("Connection refused by device {host}:{port}",) * 2,
@@ -183,6 +211,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "field.finger_index": ("debe ser 0-9", "must be 0-9"),
     # The REST service has this sentence, and its callers match on it.
     "whole.finger_index": ("{field} debe ser 0-9.", "{field} must be 0-9."),
+    "field.group_only": ("solo vale para un grupo de dispositivos", "is only for a group of devices"),
+    "field.with_catch_up": ("es requerido con catch_up", "is required with catch_up"),
+    "field.too_late": (
+        "con catch_up no puede estar a más de {limit} segundos de ahora",
+        "with catch_up must not be more than {limit} seconds from now",
+    ),
     "field.local_time": (
         "debe ser una fecha, o fecha y hora, sin desfase horario, por ejemplo 2030-01-31 o 2030-01-31T08:00:00",
         "must be a date or date-time without an offset, for example 2030-01-31 or 2030-01-31T08:00:00",

@@ -1,0 +1,90 @@
+"""A bridge with three terminals, two of which are the group `planta`, spoken to as callers do."""
+
+import json
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+
+from tests.support.caller import Caller
+from tests.support.daemon import Daemon, device
+from zkbridge.simulator import Simulator, TerminalConfig
+
+PATIENCE_S = 60
+
+
+class Plant:
+    """The terminals, the daemon (not started yet), and a caller that hears everything below `zk/`; to be closed.
+
+    Each terminal has a simulator, and so a thread, of its own: what holds one up does not hold up the others.
+    """
+
+    def __init__(self, folder, broker, **more):
+        self._open = ExitStack()
+        self.principal, self.entrada, self.patio = (
+            self._open.enter_context(Simulator()).add(TerminalConfig(profile="tft")) for _ in range(3)
+        )
+        devices = {
+            name: device(getattr(self, name), **more.pop(name, {})) for name in ("principal", "entrada", "patio")
+        }
+        self.daemon = Daemon(
+            folder / "d", broker.port, devices, **{"groups": {"planta": ["principal", "entrada"]}, **more}
+        )
+        self.caller = self._open.enter_context(Caller(broker.port))
+        self.caller.subscribe("zk/#", no_local=True)
+
+    def close(self):
+        """End what the daemon talked to."""
+        self._open.close()
+
+    def publish(self, to, command, body, **options):
+        """Ask, and wait for nothing."""
+        payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.caller.publish(f"zk/{to}/{command}", payload, **options)
+
+    def reply(self, to, command="users/create", where=lambda _: True):
+        """The next answer of a device or a group."""
+        topic = f"zk/{to}/{command}/reply"
+        return self.caller.wait_for(topic, lambda m: where(m.json), timeout=PATIENCE_S).json
+
+    def ask(self, to, command, body, **options):
+        """Ask, and return the answer."""
+        self.publish(to, command, body, **options)
+        return self.reply(to, command)
+
+    def reply_again(self, to, body):
+        """The stored answer to a request that was asked before; the first may come once more, after a kill."""
+        self.publish(to, "users/create", body)
+        return self.reply(to, where=lambda answer: answer.get("replayed"))
+
+    def comes_back(self):
+        """`entrada` has power again, and the bridge finds out."""
+        self.entrada.power_on()
+        self.publish("entrada", "ping", {})
+
+    def waits_shortly(self, number, **more):
+        """A user for whom `entrada`, which is away, is waited for as shortly as this machine can: until when."""
+        for seconds in (2, 4, 8, 16, 32, 64):
+            until = in_s(seconds)
+            body = user(number, catch_up=True, expires_at=until, **more)
+            answer = self.ask("planta", "users/create", {**body, "request_id": f"r{number}-{seconds}"})
+            if answer.get("results", [{}])[-1].get("code") == "waiting":
+                return until
+        raise AssertionError("nothing is waited for")
+
+    def heard(self, topic):
+        """Everything heard on a topic so far."""
+        return [message.json for message in self.caller.messages if message.topic == topic]
+
+
+def user(number, **more):
+    """A request for a new user."""
+    return {"user_id": str(number), "name": f"User {number}", "request_id": f"r{number}", **more}
+
+
+def users_of(*terminals):
+    """Each terminal's user ids."""
+    return [sorted(each.user_id for each in terminal.users()) for terminal in terminals]
+
+
+def in_s(seconds):
+    """That moment, as `expires_at` has it."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()

@@ -1,0 +1,86 @@
+"""One answer made of several: what the members of a group said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zkbridge.contract.errors import AllFailed, Effect, Partial, moment
+from zkbridge.contract.messages import Reply, encode, failed, succeeded
+from zkbridge.contract.texts import Language, say
+
+#: The code of a member that is away and shall be caught up.
+WAITING = "waiting"
+#: What is left of a member's answer where all of them together would be too long.
+_SHORT = ("device_id", "success", "status", "code", "retryable", "effect", "until", "next_offset")
+
+
+@dataclass(frozen=True)
+class Said:
+    """One member's own reply, or why it waits."""
+
+    device: str
+    reply: Reply
+
+
+def waiting(device: str, *, until: float, effect: Effect, why: str, language: Language) -> Reply:
+    """What stands for the reply of a member that is away: it is waited for until a moment, in seconds since 1970.
+
+    `why` is the sentence of the failure, `effect` whether the terminal may have been changed already.
+    """
+    sentence = say(WAITING, language, why=why, device=device, until=moment(until))
+    body = {"success": False, "error": sentence, "status": 202, "code": WAITING}
+    return Reply(202, WAITING, encode(body | {"effect": effect, "until": moment(until)}))
+
+
+def together(
+    group: str,
+    said: Sequence[Said],
+    *,
+    request_id: str | None,
+    language: Language = "es",
+    room: int | None = None,
+) -> Reply:
+    """The group's reply: a success only if every member's is one.
+
+    `said` is in the group's order and not empty. A reply of more than `room` bytes is told with the short form of
+    each answer, so that no member is left out.
+    """
+    entries = [_entry(each) for each in said]
+    reply = _reply(group, said, entries, request_id=request_id, language=language)
+    if room is None or len(reply.body) <= room:
+        return reply
+    short = [{key: entry[key] for key in _SHORT if key in entry} for entry in entries]
+    return _reply(group, said, short, request_id=request_id, language=language)
+
+
+def _entry(said: Said) -> dict[str, Any]:
+    body = json.loads(said.reply.body)
+    return {"device_id": said.device} | {key: value for key, value in body.items() if key != "request_id"}
+
+
+def _reply(
+    group: str, said: Sequence[Said], results: list[dict[str, Any]], *, request_id: str | None, language: Language
+) -> Reply:
+    done = sum(each.reply.success for each in said)
+    away = sum(each.reply.code == WAITING for each in said)
+    facts: dict[str, Any] = {"device": group, "done": done, "waiting": away, "total": len(said)}
+    if done == len(said):
+        body = {"message": _alike(said, "message") or say("together", language, **facts), "results": results}
+        return succeeded(body, code=said[0].reply.code, request_id=request_id)
+    if done or away:
+        error: Partial | AllFailed = Partial("waiting" if away else "", more={"results": results}, **facts)
+    elif why := _alike(said, "error"):
+        error = AllFailed("alike", more={"results": results}, why=why, **facts)
+    else:
+        error = AllFailed(more={"results": results}, **facts)
+    return failed(error, language, request_id=request_id)
+
+
+def _alike(said: Sequence[Said], key: str) -> str | None:
+    """The sentence that every member says, if they all say the same."""
+    sentences = {json.loads(each.reply.body).get(key) for each in said}
+    only = sentences.pop()
+    return only if not sentences and isinstance(only, str) else None
