@@ -2,10 +2,10 @@
 
 import sys
 
-from tests.docs import configuration, errors
+from tests.docs import configuration, errors, life
 
 #: Each has a PAGE, and tells by `page()` what should stand there.
-MADE = (configuration, errors)
+MADE = (configuration, errors, life)
 
 
 def main() -> None:
