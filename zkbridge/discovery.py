@@ -28,14 +28,24 @@ NAMES: dict[str, tuple[str, str]] = {
     "last_user": ("Último usuario creado", "Last user created"),
     "check": ("Comprobar conexión", "Check connection"),
     "unlock": ("Abrir puerta", "Unlock door"),
+    "punch": ("Fichaje", "Punch"),
     "waiting": ("Solicitudes en espera", "Requests waiting"),
 }
 #: What a press of the button asks for: the first that the policy allows.
 CHECKS = ("info", "ping")
 _LAST_ERROR = "{{ value_json.last_error.code if value_json.last_error else None }}"
 _LAST_USER = "{{ value_json.last_user.user_id if value_json.last_user else None }}"
-#: What was a button once is taken away by its platform alone; left out, Home Assistant 2025.4 would keep it.
-_TAKEN_AWAY: Json = {"platform": "button"}
+#: What was there once is taken away by its platform alone; left out, Home Assistant 2025.4 would keep it.
+_TAKEN_AWAY: dict[str, Json] = {platform: {"platform": platform} for platform in ("button", "event")}
+#: What `punch` of a punch's message means; whatever else a terminal may say is `other`.
+_PUNCHES = {0: "check_in", 1: "check_out", 2: "break_out", 3: "break_in", 4: "overtime_in", 5: "overtime_out"}
+#: Home Assistant dates an event itself, and to now: what is told late is none, which it understands by `{}`.
+_PUNCH = (
+    "{% if value_json.late is defined %}{}{% else %}{{ {"
+    f"'event_type': {_PUNCHES}.get(value_json.punch, 'other'), "
+    "'user_id': value_json.user_id, 'name': value_json.name, 'timestamp': value_json.timestamp, "
+    "'status': value_json.status} | tojson }}{% endif %}"
+)
 _STATE = "{{ value_json.state }}"
 
 
@@ -139,15 +149,29 @@ class Discovery:
                 **self._available(),
             },
         )
+        if device.attendance == "live":
+            yield (
+                "punch",
+                {
+                    "platform": "event",
+                    "state_topic": self._topics.punches(device.id),
+                    "value_template": _PUNCH,
+                    "event_types": [*_PUNCHES.values(), "other"],
+                    "icon": "mdi:badge-account-horizontal",
+                    **self._available(device),
+                },
+            )
+        else:
+            yield "punch", _TAKEN_AWAY["event"]
         if check := next(filter(self._allows, CHECKS), None):
             more = {"entity_category": "diagnostic", "icon": "mdi:lan-check", **self._available()}
             yield "check", self._button(device, check, **more)
         else:
-            yield "check", _TAKEN_AWAY
+            yield "check", _TAKEN_AWAY["button"]
         if device.door.enabled and self._allows("door/unlock"):
             yield "unlock", self._button(device, "door/unlock", icon="mdi:door-open", **self._available(device))
         else:
-            yield "unlock", _TAKEN_AWAY
+            yield "unlock", _TAKEN_AWAY["button"]
 
     # -- parts of them ---------------------------------------------------------------------------------------------
 
@@ -160,7 +184,7 @@ class Discovery:
                 **each,
                 "qos": 1,  # Home Assistant 2025.4 takes it here alone, and asks at QoS 0 where it is not said
             }
-            if each is not _TAKEN_AWAY
+            if each is not _TAKEN_AWAY.get(each["platform"])
             else each
             for key, each in components.items()
         }

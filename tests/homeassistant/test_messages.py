@@ -23,7 +23,7 @@ TOPICS = Topics()
 
 def announced(devices=("principal",), **more):
     """Every message by its topic, as Home Assistant reads it."""
-    listed = {name: {"host": "192.0.2.1", "door": {"enabled": True}} for name in devices}
+    listed = {name: {"host": "192.0.2.1", "door": {"enabled": True}, "attendance": "live"} for name in devices}
     config = Config.model_validate({"devices": listed, "homeassistant": {"discovery": True}, **more})
     return {each.topic: json.loads(each.payload) for each in Discovery(config).messages()}
 
@@ -83,7 +83,7 @@ def test_a_key_that_home_assistant_needs_is_missed():
 
 def test_it_is_told_where_the_bridge_speaks_and_listens():
     (_bridge, terminal) = announced().values()
-    told = {TOPICS.state, TOPICS.availability("principal"), TOPICS.status("principal")}
+    told = {TOPICS.state, TOPICS.availability("principal"), TOPICS.status("principal"), TOPICS.punches("principal")}
     heard = {TOPICS.command("principal", name) for name in commands()}
 
     for component in terminal["components"].values():
@@ -105,7 +105,7 @@ def test_counts_and_door_need_the_terminal_and_all_else_the_bridge_alone():
         for name, component in terminal["components"].items()
     }
 
-    assert {name for name, topics in needs.items() if topics == both} == {"users", "users_free", "unlock"}
+    assert {name for name, topics in needs.items() if topics == both} == {"users", "users_free", "punch", "unlock"}
     assert {name for name, topics in needs.items() if topics == both[:1]} == {
         "connection",
         "last_error",
@@ -130,10 +130,12 @@ def test_no_button_asks_for_what_the_policy_forbids(policy, check, unlock):
     assert ("command_topic" in terminal["components"]["unlock"]) == unlock
 
 
-def test_a_door_that_may_not_be_opened_is_not_shown():
+def test_a_door_that_may_not_be_opened_and_punches_that_are_not_told_are_not_shown():
     config = Config.model_validate({"devices": {"principal": {"host": "a"}}})
+    components = json.loads(Discovery(config).messages()[1].payload)["components"]
 
-    assert json.loads(Discovery(config).messages()[1].payload)["components"]["unlock"] == {"platform": "button"}
+    assert components["unlock"] == {"platform": "button"}
+    assert components["punch"] == {"platform": "event"}
 
 
 def test_every_terminal_hangs_on_the_bridge_and_everything_has_one_id():
