@@ -14,7 +14,7 @@ def test_a_user_who_may_have_been_written_is_not_passed_off_as_refused(tmp_path,
     terminal = simulator.add(TerminalConfig(comm_key=5))
     terminal.faults.add("USER_WRQ", "after", "reset")
     # The session that was reset takes one of each, and so does the connection that enables the terminal again.
-    terminal.faults.add(frame, "before", "refuse", skip=2 if frame == "AUTH" else 1, code=2005)
+    terminal.faults.add(frame, "before", "refuse", skip=2 if frame == "AUTH" else 1, count=9, code=2005)
 
     with Daemon(tmp_path / "daemon", broker.port, {"p": device(terminal, comm_key=5)}), Caller(broker.port) as caller:
         caller.subscribe("zk/p/users/create/reply")

@@ -413,7 +413,7 @@ def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys):
     [
         (("zkbridge", "us"), ["users"]),
         (("zkbridge", "users", "cr"), ["create"]),
-        (("zkbridge", "users", "create", ""), ["principal", "entrada", "apagada"]),
+        (("zkbridge", "users", "create", ""), ["principal", "entrada", "apagada", "planta", "rota"]),
         (("zkbridge", "users", "create", "ent"), ["entrada"]),
         (("zkbridge", "users", "create", "entrada", "--password"), ["--password-file", "--password-stdin"]),
         (("zkbridge", "asyncapi", "--format", ""), ["yaml", "json", "html"]),

@@ -343,11 +343,12 @@ def test_a_reply_refused_by_an_acl_goes_to_the_default_topic_or_waits_until_it_m
     ["max_packet_size", pytest.param("message_size_limit", marks=pytest.mark.slow)],
 )
 def test_a_reply_that_is_too_large_for_the_broker_holds_up_no_other_and_is_kept(tmp_path, limit):
-    broker = Mosquitto(tmp_path / "mosquitto", persistence=True, **{limit: 400})
+    broker = Mosquitto(tmp_path / "mosquitto", persistence=True, **{limit: 1000})
     with broker, new_site(tmp_path, broker.port) as site, site.caller() as caller:
         site.daemon.start()
-        # The request fits; its reply repeats the request_id and says what is wrong, three times.
-        large = {"user_id": "", "name": "", "password": "123456789", "card": -1, "request_id": "x" * 128}
+        # The request fits; its reply repeats the request_id and says of each field, twice, what is wrong.
+        wrong = {f"unknown{number}": 0 for number in range(20)}
+        large = {"user_id": "1", "name": "Ana", "request_id": "x" * 128, **wrong}
         caller.publish(site.topic(), large)
         small = site.user()
         caller.publish(site.topic(), small)

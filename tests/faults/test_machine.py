@@ -198,6 +198,14 @@ def test_a_ledger_of_an_older_version_is_lifted_with_what_is_in_it(tmp_path, sha
         site.daemon.wait()
         with closing(sqlite3.connect(site.daemon.state / "ledger.db")) as ledger:
             ledger.executescript("""
+                DROP TABLE parked;
+                DROP INDEX requests_by_parent;
+                DROP INDEX requests_waiting;
+                ALTER TABLE requests DROP COLUMN parent;
+                ALTER TABLE requests DROP COLUMN catch_up;
+                DROP TABLE traces;
+                DROP TABLE places;
+                DROP TABLE punches;
                 ALTER TABLE requests DROP COLUMN suspect_of;
                 ALTER TABLE requests ADD COLUMN params BLOB;
                 UPDATE requests SET params = (SELECT params FROM asked WHERE request = id);

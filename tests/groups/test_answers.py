@@ -390,9 +390,11 @@ def test_where_every_queue_is_full_nothing_is_begun_and_it_may_be_asked_again(ma
 
 
 def test_the_bridge_says_which_groups_it_has(shared):
-    info = shared.caller.wait_for("zk/bridge/info", timeout=PATIENCE_S).json
+    def is_its_own(message):  # the broker may have kept what another bridge of the tests said
+        return message.json["devices"] == ["principal", "entrada", "patio"]
 
-    assert info["devices"] == ["principal", "entrada", "patio"]
+    info = shared.caller.wait_for("zk/bridge/info", is_its_own, timeout=PATIENCE_S).json
+
     assert info["groups"] == {"planta": ["principal", "entrada"]}
 
 

@@ -240,7 +240,12 @@ def test_a_bridge_at_rest_has_its_parts_and_no_thread_a_terminal(tmp_path, share
         here.create("70000")
         names = {thread.name for thread in threading.enumerate()} - before
 
-    assert {name for name in names if not name.startswith(("simulator", "paho"))} == {"mqtt", "outbox", "upkeep"}
+    assert {name for name in names if not name.startswith(("simulator", "paho"))} == {
+        "announcer",
+        "mqtt",
+        "outbox",
+        "upkeep",
+    }
 
 
 def test_the_socket_to_the_broker_sends_at_once(tmp_path, shared_broker):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.simulator.raw import RawClient, packed, scrambled, user_72
+from tests.simulator.raw import TOP, RawClient, packed, scrambled, user_72
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Punch, Switches, wire
 from zkbridge.simulator import switches as table
@@ -234,6 +234,23 @@ def test_a_second_connection_is_served_refused_ignored_or_replaces_the_first(ter
     assert raw(terminal).ask(50).code == 2000
     assert first.ended() == "reset"
     assert terminal.sessions_open == 1
+
+
+@shows("several_requests")
+@pytest.mark.parametrize(("taken", "answered"), [("serve", [0, 1]), ("first", [0]), ("last", [1]), ("reset", [0])])
+def test_of_requests_that_arrive_together_some_are_answered(terminal, raw, taken, answered):
+    terminal.switches.several_requests = taken
+    client = raw(terminal)
+    first = client.reply_id
+    packets = [packed(50, client.session, first + number) for number in range(2)]
+
+    client.socket.sendall(b"".join(TOP + len(packet).to_bytes(4, "little") + packet for packet in packets))
+
+    assert [client.read().reply_id - first for _ in answered] == answered
+    if taken == "reset":
+        assert client.ended() == "reset"
+    else:
+        assert client.silent(QUIET_S)
 
 
 def test_one_client_only_holds_for_udp_too(start, raw):

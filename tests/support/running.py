@@ -33,7 +33,7 @@ def running(folder: Path, **more) -> Iterator[Running]:
         devices = {
             "principal": device(principal),
             "entrada": device(entrada),
-            "apagada": {"host": "127.0.0.1", "port": free_port(), "timeout": 1},
+            "apagada": {"host": "127.0.0.1", "port": free_port(), "timeout": 3},
         }
         with Daemon(folder / "daemon", broker.port, devices, **more) as daemon:
             yield Running(broker, daemon, principal, entrada)
