@@ -4,7 +4,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test check docs torture faults fleet brokers metrics bench homeassistant systemd pi
+.PHONY: help demo test again check docs torture faults fleet brokers metrics bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -17,6 +17,9 @@ test:  ## Run every check and every test, with branch coverage (ARGS are pytest'
 	@.ci/setup test
 	@$(MAKE) --no-print-directory check
 	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 4 --dist worksteal --cov --cov-report term $(ARGS)
+
+again:  ## Run once more, one after the other, the tests that failed last time
+	$(PYTEST) -m "not slow" --last-failed --last-failed-no-failures none $(ARGS)
 
 check:  ## Run the static checks alone
 	@.ci/setup test
