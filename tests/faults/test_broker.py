@@ -40,7 +40,8 @@ def test_a_killed_broker_costs_no_answer_and_doubles_nothing(tmp_path, lasting, 
         answers = site.settle(caller)
         # A broker that was killed may bring the message again: that copy hears the same.
         assert {answer.json["code"] for answer in answers} == {"created"}
-        assert all(answer.json.get("replayed") for answer in answers[1:])
+        # An answer whose confirmation died with the broker may come once more as it was.
+        assert all(answer.json.get("replayed") or answer.payload == answers[0].payload for answer in answers[1:])
         site.check(request)
 
 
