@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,7 +52,7 @@ class Daemon:
             **more.pop("mqtt", {}),
         }
         self.config = {
-            **QUICK,
+            **deepcopy(QUICK),
             "mqtt": mqtt,
             "devices": devices,
             "state_dir": str(self.state),
