@@ -67,7 +67,7 @@ class Mux:
         self.host = host
         self.port = port
         self._backends = backends
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], asyncio.WriteTransport] = {}
         self._listener: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -107,25 +107,24 @@ class Mux:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._client, sock=self._listener)
+        server = await asyncio.start_server(self._accept, sock=self._listener)
         self._running.set()
         await self._stop.wait()
         server.close()
         for task in self._clients:
             task.cancel()
-        await asyncio.gather(*self._clients)
+        await asyncio.gather(*self._clients, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Have a connection served, and closed whatever becomes of that, also if it is cancelled before it begins."""
+        task = asyncio.create_task(self._client(reader, writer))
+        self._clients[task] = writer.transport
+        task.add_done_callback(lambda task: self._clients.pop(task).abort())
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients.add(task)
         # A connection may end in any way and at any moment; whatever the way, it is over, and only it.
         with suppress(OSError, NotMqtt, asyncio.CancelledError):
-            try:
-                await self._introduce(reader, writer)
-            finally:
-                writer.transport.abort()
-                self._clients.discard(task)
+            await self._introduce(reader, writer)
 
     async def _introduce(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) > MAX_CLIENTS:
