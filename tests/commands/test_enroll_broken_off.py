@@ -142,12 +142,30 @@ def test_a_cancel_that_waited_for_the_bridge_counts(daemon, caller, terminal):
         begin(caller)
         daemon.kill()
         caller.publish(CANCEL, {"request_id": "c"})
+        # What waited for the bridge is there a moment after it; until then the terminal keeps it busy.
+        terminal.faults.add(
+            "CANCELCAPTURE",
+            "before",
+            lambda _: wait_until(lambda: "request_id=c" in daemon.log, timeout=20, what="the cancel to be kept"),
+        )
         daemon.start()
 
         assert answer(caller)["code"] == "enroll_cancelled"
         assert answer(caller, CANCEL, "c")["code"] == "cancelled"
 
     assert terminal.counts[Command.STARTENROLL] == 1
+
+
+@one_kind
+def test_a_cancel_that_comes_after_the_answer_finds_nothing_to_end(daemon, caller):
+    with daemon:
+        begin(caller)
+        daemon.kill()
+        daemon.start()
+
+        assert answer(caller) == not_enrolled()
+        caller.publish(CANCEL, {"request_id": "c"})
+        assert answer(caller, CANCEL, "c")["code"] == "enroll_not_found"
 
 
 @pytest.mark.parametrize("how", ["reset", "silent"])
