@@ -8,7 +8,7 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.certificates import make_certificates
 from tests.support.mosquitto import Mosquitto
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.config import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
@@ -295,7 +295,7 @@ def test_trying_out_tells_what_is_wrong(tmp_path):
 @pytest.mark.parametrize("manners", ["says so", "hangs up"])
 def test_auto_falls_back_once_and_remembers(broker, rest, manners, caplog):
     """A broker of MQTT 3.1.1 only, with the two ways in which such brokers refuse MQTT 5."""
-    backends = {4: broker.port} if manners == "says so" else {4: broker.port, 5: free_port()}
+    backends = {4: broker.port} if manners == "says so" else {4: broker.port, 5: closed_port()}
     with Mux("127.0.0.1", 0, backends=backends) as old:
         for lives in (1, 2):
             mqtt = side(old, rest)
@@ -310,7 +310,7 @@ def test_auto_falls_back_once_and_remembers(broker, rest, manners, caplog):
 
 def test_a_broker_that_restarts_is_not_taken_for_an_old_one(broker, rest):
     """It hangs up once before CONNACK; MQTT 5 is tried again, and stays."""
-    backends = {4: broker.port, 5: free_port()}
+    backends = {4: broker.port, 5: closed_port()}
     with Mux("127.0.0.1", 0, backends=backends) as restarting:
         mqtt = side(restarting, rest)
         mqtt.start()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
 
@@ -42,7 +42,7 @@ def new_user(**changes: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module", params=["5", "3.1.1"])
 def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
     protocol = request.param
-    closed = free_port()
+    closed = closed_port()
     with Simulator() as simulator:
         terminals = {
             "principal": simulator.add(TerminalConfig(profile="tft")),

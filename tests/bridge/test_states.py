@@ -4,7 +4,7 @@ import json
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge import __version__
 from zkbridge.commands import commands
@@ -78,7 +78,7 @@ def test_everything_retained_is_said_again_after_a_broker_that_forgot(tmp_path, 
 
 
 def test_availability_follows_the_terminal(tmp_path, broker, terminal):
-    devices = {"principal": device(terminal), "apagada": {"host": "127.0.0.1", "port": free_port(), "timeout": 1}}
+    devices = {"principal": device(terminal), "apagada": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
     with Daemon(tmp_path / "d", broker.port, devices, probe_interval=300), Caller(broker.port) as caller:
         caller.subscribe("zk/#")
         assert caller.wait_for("zk/principal/availability").json == {"state": "online"}

@@ -149,7 +149,7 @@ def test_a_broker_without_a_bridge_is_told_at_once(broker, tmp_path):
 
 def test_a_bridge_that_does_not_answer_is_waited_for_only_so_long(tmp_path):
     with Mosquitto(tmp_path / "mosquitto") as broker:
-        daemon = Daemon(tmp_path / "d", broker.port, {"p": {"host": "127.0.0.1", "port": processes.free_port()}})
+        daemon = Daemon(tmp_path / "d", broker.port, {"p": {"host": "127.0.0.1", "port": processes.closed_port()}})
         daemon.start()
         daemon.kill()
         wait_until(lambda: "has exceeded timeout" in broker.log or "closed its connection" in broker.log)

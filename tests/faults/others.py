@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults.frames import ALWAYS, KEY, new_terminal
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from zkbridge.simulator import SimulatedTerminal, Simulator
 
 
@@ -67,7 +67,7 @@ def _visible_at_refresh_and_broken(terminal: SimulatedTerminal) -> None:
 
 
 OTHERS = (
-    Other("nobody listens on the port", device=lambda: {"host": "127.0.0.1", "port": free_port()}),
+    Other("nobody listens on the port", device=lambda: {"host": "127.0.0.1", "port": closed_port()}),
     Other(
         "no route (to a multicast address, which takes no connections)",
         device=lambda: {"host": "224.0.0.1"},

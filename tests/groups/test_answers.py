@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.groups.plant import PATIENCE_S, in_s, user, users_of
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.commands import commands
 from zkbridge.simulator import Command
@@ -459,7 +459,7 @@ def test_a_group_that_changes_does_not_change_what_is_under_way(make):
 
 
 def test_a_member_that_is_removed_under_way_is_told_as_gone(make):
-    plant = make(entrada={"port": free_port()}, retry={"attempts": 100, "initial_delay": 5, "max_delay": 5})
+    plant = make(entrada={"port": closed_port()}, retry={"attempts": 100, "initial_delay": 5, "max_delay": 5})
     with plant.daemon:
         plant.publish("planta", "users/create", user(1))
         wait_until(lambda: "attempt 1 of 100 failed" in plant.daemon.log, what="the first attempt")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
-from tests.support.processes import accepts, free_port
+from tests.support.processes import accepts, closed_port, free_port
 from tests.support.promql import questions, selectors
 from tests.support.running import running
 from tests.support.scrape import scrape
@@ -122,7 +122,7 @@ def test_every_question_of_the_dashboard_and_the_rules_has_an_answer(caller, por
 
 
 def test_health_tells_an_operator_how_it_stands(tmp_path, broker, terminal):
-    devices = {"p": device(terminal), "apagada": {"host": "127.0.0.1", "port": free_port(), "timeout": 1}}
+    devices = {"p": device(terminal), "apagada": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
     with Daemon(tmp_path / "d", broker.port, devices) as daemon:
         with Caller(broker.port) as caller:
             caller.subscribe("zk/#", no_local=True)

@@ -9,7 +9,7 @@ import pytest
 
 import zkbridge
 from tests.support.daemon import Daemon, device
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
 
@@ -83,7 +83,7 @@ def test_the_example_configuration_is_right():
 
 
 def test_check_dials_broker_and_devices_and_prints_a_table(tmp_path, broker):
-    closed = free_port()
+    closed = closed_port()
     with Simulator() as simulator:
         good = simulator.add(TerminalConfig(profile="tft"))
         good.fill_users(37)
@@ -143,7 +143,7 @@ def test_a_state_directory_that_cannot_be_made_is_said(tmp_path):
 
 
 def test_a_stop_is_clean_and_quick_without_a_broker(tmp_path):
-    daemon = Daemon(tmp_path / "d", free_port(), {"p": {"host": "127.0.0.1", "port": free_port()}})
+    daemon = Daemon(tmp_path / "d", closed_port(), {"p": {"host": "127.0.0.1", "port": closed_port()}})
     daemon.start(online=False)
     wait_until(lambda: "no connection to the broker" in daemon.log, timeout=60)
 

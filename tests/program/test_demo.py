@@ -68,6 +68,6 @@ def test_either_broker_carries_it(tmp_path, kind):
 def test_a_broker_that_is_not_there_is_said(tmp_path):
     log = tmp_path / "log"
 
-    assert run("--once", "--broker", f"127.0.0.1:{processes.free_port()}", log=log).wait(60) == 1
+    assert run("--once", "--broker", f"127.0.0.1:{processes.closed_port()}", log=log).wait(60) == 1
 
     assert "The demo cannot go on: the broker 127.0.0.1" in log.read_text()

@@ -10,7 +10,7 @@ import pytest
 from tests.support.caller import Caller, Message
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
-from tests.support.processes import free_port
+from tests.support.processes import closed_port, free_port
 from tests.support.scrape import scrape
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
@@ -76,7 +76,7 @@ def site(folder, log_format):
         devices = {
             "p": device(terminal, comm_key=COMM_KEY),
             "locked": device(terminal, comm_key=COMM_KEY + 1),
-            "away": {"host": "127.0.0.1", "port": free_port(), "timeout": 1, "comm_key": COMM_KEY},
+            "away": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1, "comm_key": COMM_KEY},
         }
         daemon = Daemon(
             folder / "d",
@@ -166,7 +166,7 @@ def test_a_refused_login_does_not_tell_the_password(tmp_path, log_format):
         daemon = Daemon(
             tmp_path / "d",
             broker.port,
-            {"p": {"host": "127.0.0.1", "port": free_port(), "timeout": 1, "comm_key": COMM_KEY}},
+            {"p": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1, "comm_key": COMM_KEY}},
             mqtt={"username": "bridge", "password": MQTT_PASSWORD},
             log={"level": "debug", "format": log_format},
         )

@@ -12,6 +12,8 @@ FIRST_PORT = 20_000
 LAST_PORT = 32_000
 LOCALHOST = "127.0.0.1"
 
+_held: list[socket.socket] = []
+
 
 def free_port() -> int:
     """Return a TCP port of the loopback interface that nobody listens on.
@@ -27,6 +29,22 @@ def free_port() -> int:
                 probe.bind((LOCALHOST, port))
             except OSError:
                 continue
+        return port
+
+
+def closed_port() -> int:
+    """Return a TCP port of the loopback interface that refuses connections as long as this process lives.
+
+    It is bound and not listened on: other tests choose ports too, and may not have this one.
+    """
+    holder = socket.socket()
+    while True:
+        try:
+            holder.bind((LOCALHOST, free_port()))
+        except OSError:
+            continue
+        _held.append(holder)
+        port: int = holder.getsockname()[1]
         return port
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
-from tests.support.processes import free_port
+from tests.support.processes import closed_port
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 
@@ -33,7 +33,7 @@ def running(folder: Path, **more) -> Iterator[Running]:
         devices = {
             "principal": device(principal),
             "entrada": device(entrada),
-            "apagada": {"host": "127.0.0.1", "port": free_port(), "timeout": 3},
+            "apagada": {"host": "127.0.0.1", "port": closed_port(), "timeout": 3},
         }
         with Daemon(folder / "daemon", broker.port, devices, **more) as daemon:
             yield Running(broker, daemon, principal, entrada)
