@@ -16,9 +16,9 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
@@ -54,6 +54,8 @@ SHORT_LIFE_S = 10.0
 SILENT_REFUSALS = 2
 #: A broker that says no receive maximum still gets no more than this at once.
 MAX_IN_FLIGHT = 20
+#: Type, remaining length, packet identifier and no properties.
+_SUBSCRIBE_HEADER = 8
 _UNSUPPORTED_VERSION = 0x84
 _PROTOCOL_ERROR = 0x82
 _TAKEN_OVER = 0x8E
@@ -105,7 +107,8 @@ class _Life:
     accepted_at: float | None = None
     largest: int | None = None
     resumed: bool = False
-    wanted: tuple[str, ...] = ()
+    asked_for: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    refused_filters: list[str] = field(default_factory=list)
     ready: bool = False
     refused: str | None = None
     version_refused: bool = False
@@ -319,8 +322,8 @@ class Mqtt:
         def on_publish(_client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
             self._on_publish(mid, reason)
 
-        def on_subscribe(_client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _props: Any) -> None:
-            self._on_subscribe(life, reasons)
+        def on_subscribe(_client: paho.Client, _data: Any, mid: int, reasons: list[ReasonCode], _props: Any) -> None:
+            self._on_subscribe(life, mid, reasons)
 
         life.client.on_connect = on_connect
         life.client.on_disconnect = on_disconnect
@@ -449,6 +452,10 @@ class Mqtt:
             self._send(life, token, publication)
 
     def _send(self, life: _Life, token: int | None, publication: Publication) -> None:
+        if life.largest is not None and publication.packet_size > life.largest:  # the broker would hang up
+            refusal = f"a packet of {publication.packet_size} bytes, it takes {life.largest}"
+            self._judge(token, publication.topic, refusal)
+            return
         try:
             info = life.client.publish(
                 publication.topic,
@@ -494,17 +501,20 @@ class Mqtt:
         self._subscribe(life)
 
     def _subscribe(self, life: _Life) -> None:
-        life.wanted = (*self._filters, *sorted(self._watched))
-        wanted = list(life.wanted)
+        wanted = [*self._filters, *sorted(self._watched)]
         before = (self._hooks.recall("filters") or "").split()
-        if gone := [known for known in before if known not in wanted]:
-            life.client.unsubscribe(gone)
-        if life.protocol == "5":
-            # Retain as published, so that a retained command is seen as one; retain handling 2: none on subscribing.
-            options = SubscribeOptions(qos=1, noLocal=False, retainAsPublished=True, retainHandling=2)
-            life.client.subscribe([(wish, options) for wish in wanted])
-        else:
-            life.client.subscribe([(wish, 1) for wish in wanted])
+        gone = [known for known in before if known not in wanted]
+        for some in _in_packets(gone, life.largest):
+            life.client.unsubscribe(list(some))
+        # Retain as published, so that a retained command is seen as one; retain handling 2: none on subscribing.
+        options = SubscribeOptions(qos=1, noLocal=False, retainAsPublished=True, retainHandling=2)
+        for some in _in_packets(wanted, life.largest):
+            if life.protocol == "5":
+                _, mid = life.client.subscribe([(wish, options) for wish in some])
+            else:
+                _, mid = life.client.subscribe([(wish, 1) for wish in some])
+            if mid is not None:
+                life.asked_for[mid] = some
         if before != wanted:
             self._hooks.remember("filters", " ".join(wanted))
 
@@ -513,24 +523,31 @@ class Mqtt:
             self._listens_anew.clear()
             self._subscribe(life)
 
-    def _on_subscribe(self, life: _Life, reasons: list[ReasonCode]) -> None:
+    def _on_subscribe(self, life: _Life, mid: int, reasons: list[ReasonCode]) -> None:
         """Only now can anybody be heard: whoever sees `online` may rely on that."""
-        refused = [(wish, reason) for wish, reason in zip(life.wanted, reasons, strict=False) if reason.is_failure]
-        for wish, reason in refused:
-            log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
-        if life.ready:
-            return  # it was only what a reload wants to hear
+        for wish, reason in zip(life.asked_for.pop(mid, ()), reasons, strict=False):
+            if reason.is_failure:
+                log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
+                life.refused_filters.append(wish)
+        if life.ready or life.asked_for:
+            return  # it was what a reload wants to hear, or there is more to come
         where = (self._settings.host, self._settings.port, life.protocol, "resumed" if life.resumed else "new")
         log.info("connected to %s:%d by MQTT %s, %s session", *where)
         life.ready = True
         self._hooks.connected(life.protocol, life.largest)
         self._out.extend((None, publication) for publication in self._hooks.retained())
-        self._say_probes(self._hearing.begin(refused=[wish for wish, _ in refused]))
+        self._say_probes(self._hearing.begin(refused=life.refused_filters))
 
     def _on_publish(self, mid: int, reason: ReasonCode) -> None:
         self._last_sign = time.monotonic()
         token, topic = self._tokens.pop(mid, (None, ""))
-        refusal = str(reason) if reason.is_failure else None
+        self._judge(token, topic, str(reason) if reason.is_failure else None)
+        if not self._tokens and not self._out:
+            with self._idle:
+                self._idle.notify_all()
+
+    def _judge(self, token: int | None, topic: str, refusal: str | None) -> None:
+        """Tell whoever must know that the broker has taken something, or why it does not."""
         if token is not None:
             self._hooks.confirmed(token, refusal)
         elif self._hearing.confirmed(topic, refusal):
@@ -538,9 +555,6 @@ class Mqtt:
         elif refusal is not None and topic not in self._told_refusals:
             self._told_refusals.add(topic)
             log.error("the broker refuses what is published on %s (%s)", topic, refusal)
-        if not self._tokens and not self._out:
-            with self._idle:
-                self._idle.notify_all()
 
     # -- between connections -------------------------------------------------------------------------------------
 
@@ -652,6 +666,21 @@ def _greet(settings: Settings, protocol: ProtocolName) -> str | None:
     if not answers:
         return None
     return str(answers[0]) if answers[0].is_failure else ""
+
+
+def _in_packets(filters: Iterable[str], largest: int | None) -> Iterator[tuple[str, ...]]:
+    """Topic filters in as many packets as the broker's limit asks for (SUBSCRIBE: MQTT 5 section 3.8, in bytes)."""
+    some: list[str] = []
+    size = 0
+    for wish in filters:
+        own = len(wish.encode()) + 3  # its length, and its options
+        if some and largest is not None and _SUBSCRIBE_HEADER + size + own > largest:
+            yield tuple(some)
+            some, size = [], 0
+        some.append(wish)
+        size += own
+    if some:
+        yield tuple(some)
 
 
 def _send_at_once(client: paho.Client) -> None:

@@ -208,7 +208,7 @@ class Outbox:
         return free[:1]
 
     def _is_too_large(self, answer: Answer) -> bool:
-        size = len(answer.body) + len(answer.topic.encode()) + len(answer.correlation or b"") + 100
+        size = _publication(answer).packet_size
         if self._largest is None or size <= self._largest:
             return False
         log.error("answer=%d has %d bytes, the broker takes %d: kept, not sent", answer.id, size, self._largest)

@@ -13,6 +13,9 @@ from zkbridge.contract.texts import Language
 # Longer integers than any field takes are cut here: Python refuses to read more than 4,300 digits,
 # and the field's own rule should be what the caller hears about.
 _MAX_DIGITS = 40
+# A PUBLISH packet beside topic, payload, correlation data and code: headers, lengths, content type and payload format;
+# and the user properties `status` and `code`.
+_HEADER, _STATUS = 33, 23
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Publication:
-    """One message on its way out. `reply` is set on answers: their status and code become user properties."""
+    """One message on its way out. The status and code of an answer become user properties."""
 
     topic: str
     payload: bytes
@@ -41,6 +44,14 @@ class Publication:
     correlation_data: bytes | None = None
     status: int | None = None
     code: str | None = None
+
+    @property
+    def packet_size(self) -> int:
+        """As a PUBLISH packet it has at most so many bytes (MQTT 5 section 3.3)."""
+        size = _HEADER + len(self.topic.encode()) + len(self.payload)
+        if self.correlation_data is not None:
+            size += 3 + len(self.correlation_data)
+        return size if self.status is None else size + _STATUS + len(self.code or "")
 
 
 @dataclass(frozen=True)
