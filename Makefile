@@ -18,8 +18,8 @@ test:  ## Run every check and every test, with branch coverage (ARGS are pytest'
 	@$(MAKE) --no-print-directory check
 	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 4 --dist worksteal --cov --cov-report term $(ARGS)
 
-again:  ## Run once more, one after the other, the tests that failed last time
-	$(PYTEST) -m "not slow" --last-failed --last-failed-no-failures none $(ARGS)
+again: check  ## Run every check once more, and one after the other the tests that failed last time, with the coverage of both
+	$(PYTEST) -m "not slow" --last-failed --last-failed-no-failures none --cov --cov-append --cov-report term $(ARGS)
 
 check:  ## Run the static checks alone
 	@.ci/setup test
