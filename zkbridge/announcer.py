@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
 from zkbridge.contract.messages import Publication
 from zkbridge.contract.topics import Topics
-from zkbridge.ledger import Ledger, LedgerUnavailable, Telling
+from zkbridge.delivery import Delivery
+from zkbridge.ledger import Ledger, Telling
 
 log = logging.getLogger(__name__)
 
@@ -17,12 +17,9 @@ log = logging.getLogger(__name__)
 WINDOW = 40
 #: After the broker has refused one, seconds until all that is not confirmed is sent again, in order.
 REFUSED_WAIT_S = 60.0
-DISK_PAUSE_S = 1.0
-#: Seconds until the ledger is looked at unasked.
-LOOK_EVERY_S = 5.0
 
 
-class Announcer:
+class Announcer(Delivery):
     """Publishes every punch that is kept. `publish(id, publication)` hands one over without waiting.
 
     `confirmed`, `online` and `offline` are called by whoever talks to the broker, `wake` by whoever kept a punch.
@@ -37,29 +34,14 @@ class Announcer:
         *,
         died: Callable[[BaseException], None],
     ) -> None:
+        super().__init__("announcer", "punches", died=died)
         self._ledger = ledger
         self._topics = topics
         self._publish = publish
-        self._died = died
-        self._change = threading.Condition()
-        self._online = False
-        self._stopping = False
-        self._look = True
         self._last = 0
         self._under_way: set[int] = set()
         self._confirmed: list[int] = []
         self._not_before = 0.0
-        self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
-
-    def start(self) -> None:
-        """Begin to publish, as soon as the bridge is online."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """A punch was kept."""
-        with self._change:
-            self._look = True
-            self._change.notify_all()
 
     def online(self) -> None:
         """The broker is there."""
@@ -87,19 +69,6 @@ class Announcer:
             self._not_before = time.monotonic() + REFUSED_WAIT_S
             self._begin_again()
 
-    def drain(self, timeout: float) -> bool:
-        """Wait until every punch that can be sent now is confirmed; whether that was reached."""
-        with self._change:
-            return self._change.wait_for(self._is_idle, timeout)
-
-    def stop(self) -> None:
-        """End the thread; what is not confirmed is told by the next run."""
-        with self._change:
-            self._stopping = True
-            self._change.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
-
     def _begin_again(self) -> None:
         self._under_way.clear()
         self._last, self._look = 0, True
@@ -111,29 +80,9 @@ class Announcer:
     def _may_send(self) -> bool:
         return self._online and time.monotonic() >= self._not_before
 
-    def _run(self) -> None:
-        try:
-            while self._wait():
-                try:
-                    self._settle()
-                    self._send()
-                except LedgerUnavailable as failure:
-                    log.error("punches cannot be looked after now: %s", failure)  # noqa: TRY400 - the sentence says it all
-                    with self._change:
-                        self._change.wait_for(lambda: self._stopping, DISK_PAUSE_S)
-        except BaseException as error:  # the last line of a thread: whoever watches must hear of it
-            log.critical("the announcer died", exc_info=True)
-            self._died(error)
-
-    def _wait(self) -> bool:
-        with self._change:
-            if not self._change.wait_for(self._has_work, LOOK_EVERY_S):
-                self._look = True
-            return not self._stopping
-
     def _has_work(self) -> bool:
         ready = self._may_send() and self._look and len(self._under_way) < WINDOW
-        return bool(self._stopping or self._confirmed or ready)
+        return bool(self._confirmed or ready)
 
     def _settle(self) -> None:
         """Forget what the broker took."""

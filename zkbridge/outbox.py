@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
 from zkbridge.contract.messages import Publication
-from zkbridge.ledger import Answer, Ledger, LedgerUnavailable
+from zkbridge.delivery import LOOK_EVERY_S, Delivery
+from zkbridge.ledger import Answer, Ledger
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +21,9 @@ WAIT_AFTER = 5
 FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 3600.0
 #: An answer that the broker refuses is tried again with the next connection, or after this many seconds.
 REFUSED_WAIT_S = 600.0
-DISK_PAUSE_S = 1.0
-#: Seconds until the ledger is looked at unasked: an answer must not wait for ever because nobody said it was there.
-LOOK_EVERY_S = 5.0
 
 
-class Outbox:
+class Outbox(Delivery):
     """Publishes every answer that is owed. `publish(id, publication)` hands one over without waiting.
 
     `confirmed`, `online` and `offline` are called by whoever talks to the broker, `wake` by whoever kept an answer.
@@ -35,30 +32,15 @@ class Outbox:
     def __init__(
         self, ledger: Ledger, publish: Callable[[int, Publication], None], *, died: Callable[[BaseException], None]
     ) -> None:
+        super().__init__("outbox", "replies", died=died)
         self._ledger = ledger
         self._publish = publish
-        self._died = died
-        self._change = threading.Condition()
-        self._online = False
-        self._stopping = False
-        self._look = True
         self._under_way: dict[int, Answer] = {}
         self._confirmed: list[int] = []
         self._refused: list[tuple[int, str]] = []
         self._not_before: dict[int, float] = {}
         self._breaks: dict[int, int] = {}
         self._largest: int | None = None
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
-
-    def start(self) -> None:
-        """Begin to publish, as soon as the bridge is online."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """An answer was kept."""
-        with self._change:
-            self._look = True
-            self._change.notify()
 
     def online(self, largest: int | None) -> None:
         """The broker is there, and takes packets up to `largest` bytes (None: it did not say)."""
@@ -66,7 +48,7 @@ class Outbox:
             self._online, self._look, self._largest = True, True, largest
             for answer in [number for number in self._not_before if self._breaks.get(number, 0) < WAIT_AFTER]:
                 del self._not_before[answer]
-            self._change.notify()
+            self._change.notify_all()
 
     def offline(self) -> None:
         """The broker is gone: nothing under way was confirmed."""
@@ -75,7 +57,7 @@ class Outbox:
             for answer in self._under_way:
                 self._count_break(answer)
             self._under_way.clear()
-            self._change.notify()
+            self._change.notify_all()
 
     def confirmed(self, answer: int, refusal: str | None) -> None:
         """The broker has taken an answer, or refused it with a reason."""
@@ -86,20 +68,7 @@ class Outbox:
                 self._confirmed.append(answer)
             else:
                 self._refused.append((answer, refusal))
-            self._change.notify()
-
-    def drain(self, timeout: float) -> bool:
-        """Wait until every answer that can be sent now is confirmed; whether that was reached."""
-        with self._change:
-            return self._change.wait_for(self._is_idle, timeout)
-
-    def stop(self) -> None:
-        """End the thread; what is not confirmed stays owed."""
-        with self._change:
-            self._stopping = True
-            self._change.notify()
-        if self._thread.is_alive():
-            self._thread.join()
+            self._change.notify_all()
 
     def _is_idle(self) -> bool:
         return not self._online or not (self._look or self._under_way or self._confirmed or self._refused)
@@ -112,38 +81,15 @@ class Outbox:
         self._not_before[answer] = time.monotonic() + pause
         log.error("answer=%d was under way %d times when the broker hung up; it waits %.0f s", answer, breaks, pause)
 
-    def _run(self) -> None:
-        try:
-            while self._wait():
-                try:
-                    self._settle()
-                    self._send()
-                except LedgerUnavailable as failure:
-                    log.error("replies cannot be looked after now: %s", failure)  # noqa: TRY400 - the sentence says it all
-                    self._rest()
-        except BaseException as error:  # the last line of a thread: whoever watches must hear of it
-            log.critical("the outbox died", exc_info=True)
-            self._died(error)
-
-    def _wait(self) -> bool:
-        with self._change:
-            if not self._change.wait_for(self._has_work, self._next_look()):
-                self._look = True
-            return not self._stopping
-
     def _has_work(self) -> bool:
         ready = self._online and self._look and self._room > 0
-        return bool(self._stopping or self._confirmed or self._refused or ready)
+        return bool(self._confirmed or self._refused or ready)
 
     def _next_look(self) -> float:
         """Seconds until an answer that waits may be tried again, if there is anything that could be done then."""
         if not self._online or not self._not_before or self._room <= 0:
             return LOOK_EVERY_S
         return min(LOOK_EVERY_S, max(0.0, min(self._not_before.values()) - time.monotonic()))
-
-    def _rest(self) -> None:
-        with self._change:
-            self._change.wait_for(lambda: self._stopping, DISK_PAUSE_S)
 
     @property
     def _room(self) -> int:

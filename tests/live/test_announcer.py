@@ -3,10 +3,10 @@
 import pytest
 
 from tests.support.waiting import wait_until
-from zkbridge import announcer
+from zkbridge import announcer, delivery
 from zkbridge.announcer import WINDOW, Announcer
 from zkbridge.contract.topics import Topics
-from zkbridge.ledger import Ledger, Place
+from zkbridge.ledger import Ledger, LedgerUnavailable, Place
 
 
 class Bench:
@@ -101,7 +101,7 @@ def test_no_more_are_under_way_than_the_window_holds(bench):
 
 def test_a_refused_punch_is_kept_and_none_passes_it(bench, monkeypatch):
     monkeypatch.setattr(announcer, "REFUSED_WAIT_S", 0.2)
-    monkeypatch.setattr(announcer, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(delivery, "LOOK_EVERY_S", 0.05)
     bench.announcer.online()
     bench.keep(b"1", b"2")
     bench.wait_for(2)
@@ -127,13 +127,13 @@ def test_the_numbers_of_punches_are_never_used_again(bench):
 
 
 def test_a_disk_that_fails_for_a_while_costs_nothing(bench, monkeypatch):
-    monkeypatch.setattr(announcer, "DISK_PAUSE_S", 0.05)
+    monkeypatch.setattr(delivery, "DISK_PAUSE_S", 0.05)
     told, failed = bench.ledger.told, []
 
     def full_disk(punches):
         if not failed:
             failed.append(True)
-            raise announcer.LedgerUnavailable("disk full")
+            raise LedgerUnavailable("disk full")
         told(punches)
 
     monkeypatch.setattr(bench.ledger, "told", full_disk)
