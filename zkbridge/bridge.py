@@ -409,7 +409,7 @@ class Bridge:
 
     def _make_workers(self, devices: Iterable[str], left: Iterable[Request]) -> dict[str, Worker]:
         """A worker for each; what earlier ones left tells which terminals may still be disabled."""
-        owing = self._ledger.debts() | {request.device for request in left if request.tried}
+        owing = self._ledger.debts() | {request.device for request in left if self._may_have_disabled(request)}
         return {
             device.id: Worker(
                 device,
@@ -428,6 +428,11 @@ class Bridge:
             )
             for device in map(self._config.devices.__getitem__, devices)
         }
+
+    def _may_have_disabled(self, request: Request) -> bool:
+        """Whether the run that left it may have begun it: no disk is waited for before a terminal is disabled."""
+        command = self._commands.get(request.command)
+        return bool(request.tried) or (command is not None and command.disables)
 
     def _make_listener(self, device: Device) -> Listener | None:
         if device.attendance == "off":

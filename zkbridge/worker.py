@@ -397,6 +397,7 @@ class Worker:
             known=self._known,
             # Long enough for the session and one answer that is late; should we die, people wait no longer.
             disable_for=math.ceil(self._config.session_budget + self.device.timeout) if disables else None,
+            enable_first=self._owes_enable,
             lock_dir=self._config.lock_dir,
             waiting=self._stay,
             line=self._line,
@@ -407,9 +408,6 @@ class Worker:
             with session:
                 stood = True
                 self._has_answered()
-                if self._owes_enable and not disables:
-                    with suppress(DeviceRejected):
-                        session.enable()
                 if disables:
                     if any(task.asked for task in self._in_hand):
                         session.refresh()  # some terminals show a written user only then

@@ -109,3 +109,28 @@ def test_a_write_that_has_its_effect_late_does_not_fall_on_somebody_who_came_mea
 
     users = [user.user_id for user in terminal.users()][20:]
     assert sorted(users) == ["777", "900"]
+
+
+def test_killed_again_and_again_people_are_let_in_before_the_next_request(tmp_path, broker, simulator):
+    """A terminal that takes no time for being disabled stays so until it is told; each start tells it, first of all."""
+    terminal = simulator.add(TerminalConfig(switches={"timed_disable": "refuse"}))
+    daemon = Daemon(tmp_path / "daemon", broker.port, {"p": device(terminal, timeout=1)})
+    kills, stopped = 4, threading.Semaphore(0)
+
+    def stop(_: object) -> None:
+        daemon.pause()
+        stopped.release()
+
+    with daemon, Caller(broker.port) as caller:
+        caller.subscribe(f"{COMMAND}/reply")
+        terminal.faults.add("GET_FREE_SIZES", "before", stop, count=kills)
+        caller.publish(COMMAND, ANA)
+        for _ in range(kills):
+            assert stopped.acquire(timeout=20)
+            assert terminal.disabled
+            daemon.kill()
+            daemon.start(online=False)
+        assert caller.wait_for(f"{COMMAND}/reply", timeout=30).json["code"] == "created"
+        wait_until(lambda: not terminal.disabled, what="the terminal to be enabled")
+
+    assert len(terminal.disabled_spans()) > kills, "one time of being disabled went on over a kill"

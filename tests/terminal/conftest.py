@@ -54,12 +54,13 @@ def device_of() -> Callable[..., Device]:
 def talk(device_of, locks) -> Callable[..., Session]:
     """A session with a simulated terminal, to be entered; `within` seconds, disabled unless told otherwise."""
 
-    def session(terminal, *, within=PATIENCE_S, known=None, disable_for=10, **settings) -> Session:
+    def session(terminal, *, within=PATIENCE_S, known=None, disable_for=10, enable_first=False, **settings) -> Session:
         return open_session(
             device_of(terminal, **settings),
             deadline=Deadline.after(within),
             known=known or Known(),
             disable_for=disable_for,
+            enable_first=enable_first,
             lock_dir=locks,
         )
 

@@ -349,6 +349,20 @@ class TestDebts:
         assert not terminal.disabled
         assert asked(terminal) == ["CONNECT", "ENABLE", "EXIT"]
 
+    @pytest.mark.parametrize("disable_for", [None, 3])
+    @pytest.mark.parametrize("answer", ["yes", "no"])
+    def test_a_debt_is_paid_before_anything_else(self, terminal, talk, disable_for, answer):
+        terminal.machine.terminal.disable()
+        if answer == "no":
+            terminal.faults.add("ENABLE", "before", "refuse")
+
+        with talk(terminal, disable_for=disable_for, enable_first=True):
+            pass
+
+        assert not terminal.disabled
+        assert asked(terminal)[:2] == ["CONNECT", "ENABLE"]
+        assert asked(terminal)[2:3] == (["DISABLE"] if disable_for else ["ENABLE"] if answer == "no" else ["EXIT"])
+
     def test_a_debt_that_cannot_be_paid_is_told(self, terminal, device_of, locks):
         terminal.machine.terminal.disable()
         terminal.faults.add("ENABLE", "before", "refuse", count=3)

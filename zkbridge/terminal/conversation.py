@@ -82,8 +82,8 @@ class Conversation:
     Entering raises what the contract says of a terminal that cannot be reached or says no. Leaving raises nothing:
     what was done is done, and `owes_enable` says whether the terminal may have been left disabled. `enabled` says
     whether it has confirmed to be enabled at the end, `known` what is known of it by now. `disabled_s` is for how long
-    people were kept off it; one that has not confirmed counts with all the time after which it enables itself. With a
-    `line` its lock and connection are used, and stay.
+    people were kept off it; one that has not confirmed counts with all the time after which it enables itself.
+    `enable_first` pays what an earlier conversation owes. With a `line` its lock and connection are used, and stay.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class Conversation:
         deadline: Deadline,
         known: Known | None = None,
         disable_for: int | None = None,
+        enable_first: bool = False,
         lock_dir: Path | None = None,
         waiting: Callable[[], object] = lambda: None,
         line: Line | None = None,
@@ -104,6 +105,7 @@ class Conversation:
         self.disabled_s = 0.0
         self._deadline = deadline
         self._disable_for = disable_for
+        self._enable_first = enable_first
         self._lock_dir = lock_dir
         self._waiting = waiting
         self._line = line
@@ -120,6 +122,9 @@ class Conversation:
             else:
                 self._client = self._line.take(self._deadline, waiting=self._waiting)
                 begun.callback(self._leave)
+            if self._enable_first:
+                with suppress(DeviceRejected):
+                    self.enable()
             if self._disable_for is not None:
                 self._disable(self._disable_for)
             self._end = begun.pop_all()

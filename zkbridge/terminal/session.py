@@ -27,17 +27,26 @@ def open_session(
     deadline: Deadline,
     known: Known,
     disable_for: int | None,
+    enable_first: bool = False,
     lock_dir: Path | None = None,
     line: Line | None = None,
     waiting: Callable[[], object] = lambda: None,
 ) -> Session:
     """A session, to be used in a `with`; the terminal is disabled meanwhile if `disable_for` says for how long (s).
 
-    With a `line` the session is held over its connection, which stays. `waiting` is called now and then while
-    somebody else talks to the terminal; what it raises ends the waiting.
+    `enable_first`: an earlier one may have left it disabled, and people come before requests. With a `line` the
+    session is held over its connection, which stays. `waiting` is called now and then while somebody else talks to
+    the terminal; what it raises ends the waiting.
     """
     return Session(
-        device, deadline=deadline, known=known, disable_for=disable_for, lock_dir=lock_dir, line=line, waiting=waiting
+        device,
+        deadline=deadline,
+        known=known,
+        disable_for=disable_for,
+        enable_first=enable_first,
+        lock_dir=lock_dir,
+        line=line,
+        waiting=waiting,
     )
 
 
