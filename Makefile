@@ -1,5 +1,8 @@
 # One entry for every task; each sets up what it needs, in .venv.
 
+# Python's own notes of what it has read: without them every start of a test's daemon reads all of it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
@@ -42,7 +45,7 @@ torture:  ## Break everything at random for some fifteen minutes (ARGS="--seed 7
 
 faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
 	@.ci/setup test
-	$(PYTEST) -m slow tests/faults $(ARGS)
+	$(PYTEST) -m slow tests/faults tests/torture $(ARGS)
 
 fleet:  ## Run three bridges and 300 terminals on two brokers, kill one bridge, have a standby go on
 	@.ci/setup test

@@ -56,7 +56,7 @@ def make_daemon(meeting, folder: Path, terminal, base: str, *, port: int | None 
     broker, protocol = meeting
     mqtt = {"protocol": protocol, "base_topic": base, "client_id": f"bridge-of-{base}"}
     log = {"level": "debug"}
-    return Daemon(folder / "d", port or broker.port, {"principal": device(terminal)}, mqtt=mqtt, log=log)
+    return Daemon(folder / "d", port or broker.port, {"principal": device(terminal)}, mqtt=mqtt, log=log, covered=False)
 
 
 @pytest.fixture

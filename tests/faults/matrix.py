@@ -59,6 +59,7 @@ class Run:
                 for name, terminal in self.terminals.items()
             },
             mqtt={"base_topic": folder.name},
+            covered=False,
             session_budget=BUDGET_S,
         )
         self._base = folder.name

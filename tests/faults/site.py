@@ -99,6 +99,7 @@ class Site:
             {**devices, **more.pop("devices", {})},
             mqtt=mqtt,
             environment={**(broken(*breaks) if breaks else {}), **environment},
+            covered=False,
             **more,
         )
         return self.daemon

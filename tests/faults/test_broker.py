@@ -1,16 +1,16 @@
 """A broker that dies, hangs, refuses, forgets, repeats itself, or belongs to somebody else."""
 
-import itertools
 import json
 import re
 
 import pytest
 
-from tests.faults.frames import FRAMES
+from tests.faults.frames import FRAMES, FrameOf
 from tests.faults.site import Site, freeze, new_site, thaw
 from tests.support.daemon import Daemon
 from tests.support.fake_broker import FakeBroker
 from tests.support.mosquitto import Mosquitto
+from tests.support.thinned import thinned
 from tests.support.waiting import wait_until
 
 CONNECT, WRITE, LAST = FRAMES[0], FRAMES[8], FRAMES[-1]
@@ -25,8 +25,11 @@ def lasting(tmp_path):
         yield broker
 
 
-@pytest.mark.parametrize("frame", [CONNECT, WRITE, LAST], ids=lambda frame: frame.name)
-@pytest.mark.parametrize(("protocol", "with_id"), list(itertools.product(PROTOCOLS, [True, False])))
+@pytest.mark.parametrize(
+    ("frame", "protocol", "with_id"),
+    thinned([CONNECT, WRITE, LAST], PROTOCOLS, [True, False]),
+    ids=lambda value: value.name if isinstance(value, FrameOf) else None,
+)
 def test_a_killed_broker_costs_no_answer_and_doubles_nothing(tmp_path, lasting, frame, protocol, with_id):
     with new_site(tmp_path, lasting.port, protocol=protocol) as site, site.caller() as caller:
         site.daemon.start()
@@ -176,8 +179,7 @@ REDELIVERIES = {
 }
 
 
-@pytest.mark.parametrize("with_id", [True, False])
-@pytest.mark.parametrize("how", REDELIVERIES)
+@pytest.mark.parametrize(("how", "with_id"), thinned(REDELIVERIES, [True, False]))
 def test_a_redelivered_message_is_acknowledged_and_not_answered_twice(tmp_path, how, with_id):
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)
@@ -197,9 +199,9 @@ def test_a_redelivered_message_is_acknowledged_and_not_answered_twice(tmp_path, 
         site.check(request)
 
 
-@pytest.mark.parametrize("duplicate", [True, False])
-@pytest.mark.parametrize("again", ["connection", "daemon"])
-@pytest.mark.parametrize("with_id", [True, False])
+@pytest.mark.parametrize(
+    ("again", "duplicate", "with_id"), thinned(["connection", "daemon"], [True, False], [True, False])
+)
 def test_a_message_under_another_packet_id_hears_the_stored_reply(tmp_path, again, duplicate, with_id):
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)

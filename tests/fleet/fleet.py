@@ -100,7 +100,7 @@ class Fleet:
     def _daemon(self, number: int) -> Daemon:
         mqtt = {"unknown_devices": "ignore"}
         broker = self.brokers[number % len(self.brokers)]
-        return Daemon(self._folder / f"bridge{number}", broker.port, self.devices[number], mqtt=mqtt)
+        return Daemon(self._folder / f"bridge{number}", broker.port, self.devices[number], mqtt=mqtt, covered=False)
 
     def _simulate(self, number: int) -> dict[str, dict[str, Any]]:
         """So many terminals in a process; their devices by id."""

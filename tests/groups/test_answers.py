@@ -430,9 +430,10 @@ def test_groups_are_taken_over_without_a_restart(make):
     plant = make(mqtt={"unknown_devices": "ignore"})
     with plant.daemon:
         reload(plant, groups={"todo": ["patio", "principal"]})
+        # It can be asked from here on: the bridge subscribes before it tells.
+        info = plant.caller.wait_for("zk/bridge/info", lambda m: "todo" in m.json["groups"], timeout=PATIENCE_S).json
         answer = plant.ask("todo", "users/create", user(1))
         plant.publish("planta", "users/create", user(2))
-        info = plant.caller.wait_for("zk/bridge/info", lambda m: "todo" in m.json["groups"], timeout=PATIENCE_S).json
 
     assert [each["device_id"] for each in answer["results"]] == ["patio", "principal"]
     assert info["groups"] == {"todo": ["patio", "principal"]}

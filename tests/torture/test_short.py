@@ -8,7 +8,7 @@ from tests.torture.run import Run
 REQUESTS, KILLS, SECONDS = 150, 10, 12
 
 
-@pytest.mark.parametrize("seed", [3, 1871])
+@pytest.mark.parametrize("seed", [3, pytest.param(1871, marks=pytest.mark.slow)])
 def test_nothing_is_lost_doubled_or_untrue_while_everything_breaks(seed, tmp_path):
     result = Run(tmp_path, seed=seed, requests=REQUESTS, kills=KILLS, seconds=SECONDS).go()
 

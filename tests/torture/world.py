@@ -265,6 +265,7 @@ class World:
             folder / "torture",
             self.broker.port,
             devices,
+            covered=False,
             mqtt={"keepalive": 5},
             queue_limit=60,
             session_budget=BUDGET_S,
