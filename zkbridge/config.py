@@ -310,6 +310,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     values = _read(path)
     faults = _override(values, environment)
     faults += _read_secrets(values, path.parent, environment)
+    _place_certificates(values, path.parent, environment)
     faults += _group_faults(values)
     try:
         config = Config.model_validate(values)
@@ -433,7 +434,7 @@ def _read_secrets(values: dict[str, Any], folder: Path, environment: Mapping[str
             if name is None:
                 continue
             try:
-                place[key] = _secret(key, _secret_path(str(name), folder, environment))
+                place[key] = _secret(key, _placed(str(name), folder, environment))
             except OSError as error:
                 faults.append(Fault(f"{path}.{file_key}", f"{name}: {error.strerror}"))
             except UnicodeDecodeError:  # its words would quote the secret
@@ -441,6 +442,17 @@ def _read_secrets(values: dict[str, Any], folder: Path, environment: Mapping[str
             except ValueError as error:
                 faults.append(Fault(f"{path}.{file_key}", f"{name}: {error}"))
     return faults
+
+
+def _place_certificates(values: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
+    """Have the files of `mqtt.tls` stand where those of secrets do."""
+    mqtt = values.get("mqtt")
+    tls = mqtt.get("tls") if isinstance(mqtt, dict) else None
+    if not isinstance(tls, dict):
+        return
+    for key in Tls.model_fields:
+        if isinstance(tls.get(key), str):
+            tls[key] = _placed(tls[key], folder, environment)
 
 
 def _group_faults(values: dict[str, Any]) -> Iterator[Fault]:
@@ -484,7 +496,7 @@ def _sections(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
             yield device, f"devices.{name}"
 
 
-def _secret_path(name: str, folder: Path, environment: Mapping[str, str]) -> Path:
+def _placed(name: str, folder: Path, environment: Mapping[str, str]) -> Path:
     """A bare name is looked up among systemd's credentials, then beside the configuration."""
     expanded = re.sub(r"\$\{?(\w+)\}?", lambda match: environment.get(match[1], match[0]), name)
     credentials = environment.get("CREDENTIALS_DIRECTORY")

@@ -137,6 +137,23 @@ def test_a_variable_that_names_no_key_is_a_fault(tmp_path):
     assert said == ["ZKBRIDGE_LANGUAGE__X__Y: does not name a key of the configuration"]
 
 
+def test_certificates_stand_where_secrets_do(tmp_path):
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "bridge.key").write_text("a key")
+    tls = "{ca_file: ca.crt, cert_file: $WHERE/bridge.crt, key_file: bridge.key}"
+    path = write(tmp_path, f"mqtt: {{tls: {tls}}}\n" + MINIMAL)
+
+    config = load(path, {"WHERE": "/elsewhere", "CREDENTIALS_DIRECTORY": str(credentials)})
+
+    assert config.mqtt.tls is not None
+    assert [str(file) for _, file in config.mqtt.tls] == [
+        str(tmp_path / "ca.crt"),
+        "/elsewhere/bridge.crt",
+        str(credentials / "bridge.key"),
+    ]
+
+
 def test_secrets_come_from_files_and_are_never_shown(tmp_path):
     (tmp_path / "pw").write_text("s3cret\n")
     (tmp_path / "key").write_text("778899\n")
