@@ -9,7 +9,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal, Self
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, topic_matches_sub
+from paho.mqtt.client import (
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+    MQTTMessageInfo,
+    topic_matches_sub,
+)
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -77,7 +84,8 @@ class Caller:
     """A client of the broker on *port*, for one test.
 
     Subscriptions are made again when the connection was lost. *session* keeps the caller's session on the broker
-    while it is away (it needs a *client_id* then). *will* is a topic and a payload, sent at QoS 1.
+    while it is away (it needs a *client_id* then). *will* is a topic and a payload, sent at QoS 1. One that does not
+    *reconnect* sends nothing a second time by itself: paho does, where the broker has not confirmed it.
     """
 
     def __init__(
@@ -93,6 +101,7 @@ class Caller:
         session: bool = False,
         will: tuple[str, bytes] | None = None,
         keepalive_s: int = 60,
+        reconnect: bool = True,
     ):
         self.port = port
         self.host = host
@@ -101,6 +110,7 @@ class Caller:
         self.disconnections: list[int] = []
         self._session = session
         self._keepalive_s = keepalive_s
+        self._reconnect = reconnect
         self._news = threading.Condition()
         self._filters: dict[str, SubscribeOptions | int] = {}
         self._taken: set[int] = set()
@@ -189,6 +199,39 @@ class Caller:
 
         A mapping is sent as JSON. Properties are for MQTT 5 only.
         """
+        info = self.send(
+            topic,
+            payload,
+            qos=qos,
+            retain=retain,
+            response_topic=response_topic,
+            correlation_data=correlation_data,
+            content_type=content_type,
+            payload_format=payload_format,
+            message_expiry_s=message_expiry_s,
+            user_properties=user_properties,
+        )
+        self._wait(lambda: info.mid in self._acknowledged, timeout, f"PUBACK for {topic}")
+        with self._news:
+            reason = self._acknowledged.pop(info.mid)
+        if reason >= 0x80:
+            raise Refused(f"the message to {topic}", reason)
+
+    def send(
+        self,
+        topic: str,
+        payload: bytes | str | Mapping[str, Any] = b"",
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        response_topic: str | None = None,
+        correlation_data: bytes | None = None,
+        content_type: str | None = None,
+        payload_format: int | None = None,
+        message_expiry_s: int | None = None,
+        user_properties: Sequence[tuple[str, str]] = (),
+    ) -> MQTTMessageInfo:
+        """The same, but return at once; what is returned knows when the broker has confirmed it."""
         wanted = {
             "ResponseTopic": response_topic,
             "CorrelationData": correlation_data,
@@ -205,12 +248,7 @@ class Caller:
             for name, value in given.items():
                 setattr(properties, name, value)
         data = json.dumps(payload, ensure_ascii=False) if isinstance(payload, Mapping) else payload
-        info = self._client.publish(topic, data, qos, retain, properties)
-        self._wait(lambda: info.mid in self._acknowledged, timeout, f"PUBACK for {topic}")
-        with self._news:
-            reason = self._acknowledged.pop(info.mid)
-        if reason >= 0x80:
-            raise Refused(f"the message to {topic}", reason)
+        return self._client.publish(topic, data, qos, retain, properties)
 
     def wait_for(
         self,
@@ -262,6 +300,7 @@ class Caller:
             client_id=client_id,
             clean_session=None if self.mqtt5 else not self._session,
             protocol=MQTTProtocolVersion.MQTTv5 if self.mqtt5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=self._reconnect,
         )
         client.reconnect_delay_set(min_delay=1, max_delay=1)
         client.max_queued_messages_set(0)
