@@ -38,10 +38,11 @@ docs:  ## Make the pages of docs/ that come from the code, build the site in bui
 	@echo "The site is build/site/index.html; it needs no server."
 	@[ "$(ARGS)" = --once ] || .venv/bin/mkdocs serve --config-file docs/site/mkdocs.yml --dev-addr 127.0.0.1:8000
 
-torture:  ## Break everything at random for some fifteen minutes (ARGS="--seed 7", PUNCHES="--seed 7" for a run again)
+torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES= or DOORS="--seed 7" for a run again)
 	@.ci/setup test
 	.venv/bin/python -m tests.torture --requests 3000 --kills 200 $(ARGS)
 	.venv/bin/python -m tests.torture.punches --punches 10000 $(PUNCHES)
+	.venv/bin/python -m tests.torture.doors --requests 600 $(DOORS)
 
 faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
 	@.ci/setup test

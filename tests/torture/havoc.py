@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -34,7 +34,8 @@ class Havoc:
     """Deeds that one thread does, each about as often as it is told, and what must follow them after a while.
 
     `broken` counts them. `listen_again` has whoever listens at the broker do so again after its start; the daemon
-    is held until that has returned, so that nothing is said before.
+    is held until that has returned, so that nothing is said before. `pauses` are the seconds for which daemon and
+    broker stand still.
     """
 
     def __init__(
@@ -45,19 +46,23 @@ class Havoc:
         broker: Mosquitto,
         terminals: Mapping[str, SimulatedTerminal],
         listen_again: Callable[[], None],
+        pauses: Sequence[float] = (0.3, 2, 6),
     ) -> None:
         self.broken: Counter[str] = Counter()
         #: Between which times what the broker had confirmed may have been lost with it.
         self.broker_losses: list[tuple[float, float]] = []
-        #: When the broker stood still, from and until.
-        self.broker_pauses: list[tuple[float, float]] = []
+        #: When daemon or broker stood still, from and until.
+        self.standstills: list[tuple[float, float]] = []
         self._random = random
         self._keeper = keeper
         self._broker = broker
         self._terminals = terminals
         self._names = list(terminals)
         self._listen_again = listen_again
+        self._pauses = pauses
+        self._dark: set[str] = set()
         self._broker_paused_at: float | None = None
+        self._paused_at: float | None = None
         self._mark = 0
         self._doomed = False
         self._every: dict[Deed, float] = {}
@@ -100,11 +105,11 @@ class Havoc:
 
     def mend(self) -> None:
         """Nothing goes wrong any more."""
-        for terminal in self._terminals.values():
+        for name, terminal in self._terminals.items():
             terminal.faults.clear()
             terminal.switches.update({"udp_loss": 0.0, "udp_duplicate": 0.0, "udp_reorder": 0.0})
-            _power_on(terminal)
-        self._keeper.resume()
+            self._power_on(name)
+        self._resume()
         self._resume_broker()
         if self._broker.pid is None:
             self._start_broker()
@@ -143,7 +148,14 @@ class Havoc:
         """SIGSTOP, and on it goes after a while."""
         if self._keeper.pause():
             self.broken["SIGSTOP"] += 1
-            self.soon(self._random.choice([0.3, 2, 6]), self._keeper.resume)
+            self._paused_at = self._paused_at or time.time()
+            self.soon(self._random.choice(self._pauses), self._resume)
+
+    def _resume(self) -> None:
+        self._keeper.resume()
+        if self._paused_at is not None:
+            self.standstills.append((self._paused_at, time.time()))
+            self._paused_at = None
 
     def _kill_once_online(self) -> None:
         if self.is_online():
@@ -181,7 +193,7 @@ class Havoc:
             self.broken["broker paused"] += 1
             self._broker.pause()
             self._broker_paused_at = time.time()
-            self.soon(self._random.choice([0.3, 2, 6]), self._resume_broker)
+            self.soon(self._random.choice(self._pauses), self._resume_broker)
 
     @property
     def _broker_serves(self) -> bool:
@@ -201,39 +213,50 @@ class Havoc:
     def _resume_broker(self) -> None:
         if self._broker_paused_at is not None:
             self._broker.resume()
-            self.broker_pauses.append((self._broker_paused_at, time.time()))
+            self.standstills.append((self._broker_paused_at, time.time()))
             self._broker_paused_at = None
 
     # -- the terminals -----------------------------------------------------------------------------------------------
 
     def restart(self) -> None:
         """A terminal starts anew."""
-        terminal = self._somewhere()
+        terminal = self._terminals[self._somewhere()]
         if terminal.powered:
             self.broken["restart"] += 1
             terminal.restart()
 
     def go_dark(self) -> None:
         """A terminal is gone, without a word and for a while."""
-        terminal = self._somewhere()
+        name = self._somewhere()
+        terminal = self._terminals[name]
         if terminal.powered:
             self.broken["dark"] += 1
             terminal.power_off("silent")
-            self.soon(self._random.choice([0.5, 4, 15]), lambda: _power_on(terminal))
+            self._dark.add(name)
+            self.soon(self._random.choice([0.5, 4, 15]), lambda: self._power_on(name))
 
-    def fault(self, frames: Sequence[str]) -> None:
-        """Something goes wrong with one of these frames."""
-        random, terminal = self._random, self._somewhere()
+    def fault(self, frames: Sequence[str], *, honest: Collection[str] = ()) -> None:
+        """Something goes wrong with one of these frames; whoever refuses one of the `honest` has not done it."""
+        random, name = self._random, self._somewhere()
         do, frame = random.choice(ACTIONS), random.choice(frames)
         more: dict[str, Any] = {"delay": random.choice(LATE_S)} if do == "late" else {}
         self.broken["fault"] += 1
-        terminal.faults.add(frame, random.choice(["before", "after"]), do, skip=random.choice([0, 0, 1]), **more)
+        when = random.choice(["before", "after"])
+        if do == "refuse" and frame in honest:
+            when = "before"
+        self._terminals[name].faults.add(frame, when, do, skip=random.choice([0, 0, 1]), **more)
         if do == "power_off":
-            self.soon(5, lambda: _power_on(terminal))
+            self.soon(5, lambda: self._power_on(name))
+
+    def repair(self) -> None:
+        """Switch on again whoever lost power by a fault that waited for its frame for long."""
+        for name in self._terminals:
+            if name not in self._dark:
+                self._power_on(name)
 
     def neighbour(self) -> None:
         """Another program of the machine that heeds the lock, as `zkbridge check --connect` does."""
-        name, config = self._random.choice(self._names), self._keeper.daemon.config
+        name, config = self._somewhere(), self._keeper.daemon.config
         settings = Device.model_validate({**config["devices"][name], "id": name})
 
         def call() -> None:
@@ -247,16 +270,17 @@ class Havoc:
 
     def command(self, caller: Caller) -> None:
         """Somebody asks a terminal for something else."""
-        name, command = self._random.choice(self._names), self._random.choice(COMMANDS)
+        name, command = self._somewhere(), self._random.choice(COMMANDS)
         number = self._random.randrange(900_000, 999_999)
         body = {"user_id": str(number), "name": "Eva"} if command == "users/create" else {}
         self.broken["command"] += 1
         caller.send(f"zk/{name}/{command}", json.dumps(body))
 
-    def _somewhere(self) -> SimulatedTerminal:
-        return self._terminals[self._random.choice(self._names)]
+    def _somewhere(self) -> str:
+        return self._random.choice(self._names)
 
-
-def _power_on(terminal: SimulatedTerminal) -> None:
-    if not terminal.powered:
-        terminal.power_on()
+    def _power_on(self, name: str) -> None:
+        self._dark.discard(name)
+        terminal = self._terminals[name]
+        if not terminal.powered:
+            terminal.power_on()

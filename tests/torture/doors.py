@@ -1,0 +1,415 @@
+"""People ask for doors while everything breaks at random, from a seed: `python -m tests.torture.doors --seed N`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any
+
+from paho.mqtt.client import Client
+from paho.mqtt.reasoncodes import ReasonCode
+
+from tests.support.caller import Caller, Message
+from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
+from tests.torture.door_oracle import Answer, Delivery, History, Publication, Request, Verdict, judge, unanswered
+from tests.torture.havoc import SILENT_FOR_S, Deed, Havoc
+from tests.torture.world import Diary, Keeper
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+
+#: Doors: profile, what the simulator and what the bridge is told.
+TERMINALS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("tft", {}, {}),
+    ("tft", {"second_connection": "refuse"}, {"attendance": "live"}),
+    ("ma300", {"idle_timeout": 20.0}, {"transport": "udp"}),
+    ("bw", {"idle_timeout": 20.0, "udp_loss": 0.02, "udp_duplicate": 0.05, "udp_reorder": 0.05}, {"transport": "udp"}),
+    ("tft", {"comm_key": 1234, "latency": 0.01}, {"comm_key": 1234}),
+    ("face", {"silent_restart": True}, {}),
+    ("tft", {"second_connection": "replace", "delivery": "split-9", "split_delay": 0.0}, {"attendance": "live"}),
+    ("bw", {"transport": "both"}, {}),
+    ("tft", {"second_connection": "refuse"}, {}),
+    ("bw", {"idle_timeout": 20.0, "udp_duplicate": 0.2}, {"transport": "udp", "attendance": "live"}),
+    ("tft", {"second_connection": "replace"}, {}),
+)
+#: What a request says, so that an opening tells whose it is: each once at each door. An empty request opens for three.
+SECONDS = tuple(seconds for seconds in range(1, 61) if seconds != 3)
+MOST = len(TERMINALS) * len(SECONDS)
+MAX_AGE_S = 6.0
+TIMEOUT_S = 2.0
+#: Some for longer than a request may be old.
+PAUSES_S = (0.3, 2, MAX_AGE_S + 3)
+TICK_S = 0.005
+A_SECOND = 2.6
+#: Seconds without an answer after which what has none by then never will.
+QUIET_S = 15.0
+TOPIC = "zk/{}/door/unlock"
+REPLIES = ("zk/+/door/unlock/reply", "zk/replies/#")
+FRAMES = ("CONNECT", "AUTH", "UNLOCK", "UNLOCK", "UNLOCK", "EXIT", "GET_FREE_SIZES", "OPTIONS_RRQ")
+#: A terminal that opens the door and says that it does not would make a liar of anybody.
+HONEST = ("UNLOCK",)
+_OPENED = re.compile(r"door open for (\d+) s")
+
+
+class Sender(Caller):
+    """A caller that knows when the broker has confirmed what, and never sends anything twice by itself."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port, reconnect=False)
+        self.confirmed: dict[int, float] = {}
+
+    def _on_publish(self, _c: Client, _u: object, mid: int, _reason: ReasonCode, _p: object) -> None:
+        self.confirmed[mid] = time.time()
+
+
+class Listener(Caller):
+    """A caller that finds out whose answer it hears."""
+
+    def __init__(self, port: int, requests: dict[str, Request]) -> None:
+        super().__init__(port)
+        self._requests = requests
+        self._read = 0
+
+    def sort(self) -> int:
+        """Give each answer that came to its request; how many that were."""
+        news = self.messages[self._read :]
+        self._read += len(news)
+        for message in news:
+            self._sort(message)
+        return len(news)
+
+    def _sort(self, message: Message) -> None:
+        body, copy = message.json, None
+        key = body.get("request_id")
+        if message.correlation_data is not None:
+            key, copy = _who(message.correlation_data)
+        if key is not None:  # else it is the answer to the clearing of a retained message
+            self._requests[key].answers.append(Answer(body, copy))
+
+
+class Torture:
+    """So many requests, with everything going wrong meanwhile; `go` returns the verdict."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        requests: int,
+        terminals: int = len(TERMINALS),
+        long_after_s: float = 30,
+        tell: Callable[[str], None],
+    ) -> None:
+        if requests > terminals * len(SECONDS):
+            raise ValueError(f"{terminals} doors can tell {terminals * len(SECONDS)} requests from each other, no more")
+        self._random = Random(seed)
+        self._wanted = requests
+        self._pauses_s = ((), (), (0,), (0, 0.1), (2,), (0, 5), (0.4 * long_after_s,), (0, long_after_s))
+        self._tell = tell
+        self.protocol = protocol_of(seed)
+        self._simulator = Simulator()
+        self._terminals: dict[str, SimulatedTerminal] = {}
+        #: What each door has not been asked for yet.
+        self._left: dict[str, list[int]] = {}
+        self._requests: dict[str, Request] = {}
+        self._openings: list[tuple[float, str, int]] = []
+        self._sent: list[tuple[Request, int, Sender, int]] = []
+        self._retained: set[str] = set()
+        self._copies_to_come = 0
+        devices: dict[str, Any] = {}
+        for number, (profile, switches, settings) in enumerate(TERMINALS[:terminals]):
+            name = f"puerta-{number}"
+            terminal = self._terminals[name] = self._add(name, profile, dict(switches))
+            self._left[name] = self._random.sample(SECONDS, len(SECONDS))
+            door = {"enabled": True, "max_age": MAX_AGE_S}
+            devices[name] = device(terminal, timeout=TIMEOUT_S, door=door, **settings)
+        # Else a broker drops what is more than a thousand for a daemon that is away, and says that all is well.
+        self._broker = Mosquitto(folder / "mosquitto", persistence=True, extra=["max_queued_messages 0"])
+        self._broker.start()
+        self.daemon = Daemon(
+            folder / "doors", self._broker.port, devices, mqtt={"keepalive": 5, "protocol": self.protocol}
+        )
+        self.keeper = Keeper(self.daemon, Diary())
+        self._listener = Listener(self._broker.port, self._requests)
+        self._sender = Sender(self._broker.port)
+        self._havoc = Havoc(
+            self._random,
+            keeper=self.keeper,
+            broker=self._broker,
+            terminals=self._terminals,
+            listen_again=self._listen,
+            pauses=PAUSES_S,
+        )
+        self.broken = self._havoc.broken
+
+    def go(self) -> Verdict:
+        """Do it all, from the main thread."""
+        with self._all_of_it():
+            self._listener.connect()
+            self._sender.connect()
+            self._subscribe()
+            self.keeper.start(online=True)
+            self._break_everything()
+            self._havoc.mend()
+            for name in self._terminals:
+                self._clear(name)
+            self._tell("nothing goes wrong any more; waiting until all is answered")
+            self._havoc.wait(self._havoc.is_online, SILENT_FOR_S)
+            while self._awaits_answers() and self._havoc.wait(lambda: self._listener.sort() > 0, QUIET_S):
+                pass
+            return judge(self._history(self._stop()))
+
+    def _awaits_answers(self) -> bool:
+        return any(
+            request.publications[number].qos > 0
+            for request in self._requests.values()
+            for number in unanswered(request)
+        )
+
+    def _stop(self) -> list[str]:
+        """Stop the daemon as systemd does: what it leaves undone."""
+        code = self.daemon.stop()
+        with closing(self._ledger()) as ledger:
+            unfinished, owed = ledger.execute(
+                "SELECT (SELECT count(*) FROM requests WHERE state IN ('accepted', 'running')),"
+                " (SELECT count(*) FROM answers WHERE owed = 1)"
+            ).fetchone()
+        found = [f"the daemon stopped with {code}"] if code else []
+        found += [f"the ledger holds {unfinished} unfinished requests"] if unfinished else []
+        return found + ([f"the ledger owes {owed} answers"] if owed else [])
+
+    @contextmanager
+    def _all_of_it(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._listener.close()
+            self._sender.close()
+            self._havoc.close()
+            self._simulator.stop()
+
+    def _add(self, name: str, profile: str, switches: dict[str, Any]) -> SimulatedTerminal:
+        key = switches.pop("comm_key", 0)
+        terminal = self._simulator.add(TerminalConfig(profile=profile, comm_key=key, switches=switches))
+
+        def changed(text: str) -> None:
+            if opened := _OPENED.fullmatch(text):
+                self._openings.append((time.time(), name, int(opened[1])))
+
+        terminal.listen(changed)
+        return terminal
+
+    # -- what happened -----------------------------------------------------------------------------------------------
+
+    def _history(self, wrong: list[str]) -> History:
+        for request, copy, sender, mid in self._sent:
+            publication = request.publications[copy]
+            request.publications[copy] = replace(publication, confirmed_at=sender.confirmed.get(mid))
+        strays = []
+        for at, name, seconds in self._openings:
+            request_or_none = self._requests.get(_key(name, seconds))
+            if request_or_none is None:
+                strays.append(f"{name} opened for {seconds} s at {at:.3f}")
+            else:
+                request_or_none.openings.append(at)
+        self._add_deliveries()
+        return History(
+            requests=list(self._requests.values()),
+            max_age_s=MAX_AGE_S,
+            strays=strays,
+            broker_losses=self._havoc.broker_losses,
+            standstills=self._havoc.standstills,
+            wrong=[*self.keeper.collapses, *wrong],
+        )
+
+    def _add_deliveries(self) -> None:
+        """What the bridge knows of its answers; only to excuse what a broker that was killed has forgotten."""
+        with closing(self._ledger()) as ledger:
+            rows = ledger.execute(
+                "SELECT a.correlation, r.request_id, a.reply, a.sent_at"
+                " FROM answers a LEFT JOIN requests r ON r.id = a.request"
+            ).fetchall()
+        for correlation, request_id, reply, sent_at in rows:
+            key, copy = request_id or (json.loads(reply).get("request_id") if reply else None), None
+            if correlation is not None:
+                key, copy = _who(correlation)
+            if key in self._requests:
+                self._requests[key].deliveries.append(Delivery(copy, sent_at))
+
+    def _ledger(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.daemon.state / "ledger.db")
+
+    # -- people ------------------------------------------------------------------------------------------------------
+
+    def _break_everything(self) -> None:
+        """People come one by one and in rushes, until there were as many as wanted and all copies are published."""
+        random, began = self._random, time.monotonic()
+        self._havoc.plan(self._deeds())
+        told = next_at = began
+        while len(self._requests) < self._wanted or self._copies_to_come:
+            now = time.monotonic()
+            if now >= next_at and self._sender.connected:
+                rush = random.choice([1, 1, 1, 1, 1, 1, 1, 1, 1, 8])
+                next_at = now + random.expovariate(A_SECOND / rush)
+                for _ in range(min(rush, self._wanted - len(self._requests))):
+                    self._ask()
+            self._havoc.step()
+            self._listener.sort()
+            if now - told > 15:
+                told = now
+                opened = f"{len(self._requests)} requests, {len(self._openings)} openings"
+                self._tell(f"{now - began:4.0f} s: {opened}, {dict(self.broken)}")
+            time.sleep(TICK_S)
+
+    def _deeds(self) -> dict[Deed, float]:
+        """What is done, and about how many seconds pass between."""
+        havoc = self._havoc
+        return {
+            havoc.kill: 10,
+            havoc.terminate: 30,
+            havoc.pause: 20,
+            havoc.stop_broker: 45,
+            havoc.kill_broker: 30,
+            havoc.pause_broker: 25,
+            havoc.restart: 3,
+            havoc.go_dark: 5,
+            lambda: havoc.fault(FRAMES, honest=HONEST): 0.5,
+            havoc.repair: 5,
+            havoc.neighbour: 10,
+            lambda: havoc.command(self._listener): 1,
+        }
+
+    def _ask(self) -> None:
+        """Somebody wants a door open."""
+        random = self._random
+        name = random.choice([name for name, left in self._left.items() if left])
+        seconds = self._left[name].pop()
+        five = self.protocol == "5"
+        # Over MQTT 3.1.1 nothing but its request_id tells whose answer it is.
+        key, named = _key(name, seconds), random.random() < 0.8 or not five
+        until = time.time() + random.choice([0.5, 2, 8, 20]) if random.random() < 0.2 else None
+        request = Request(
+            name,
+            seconds,
+            key if named else None,
+            numbered=five and (not named or random.random() < 0.5),
+            expires_at=until,
+        )
+        self._requests[key] = request
+        body: dict[str, Any] = {"seconds": seconds}
+        if named:
+            body["request_id"] = key
+        if until is not None:
+            body["expires_at"] = datetime.fromtimestamp(until, UTC).isoformat()
+        where = f"zk/replies/{key}" if five and random.random() < 0.5 else None
+        if name not in self._retained and random.random() < 0.07:
+            self._publish(request, body, where, qos=1, retain=True)
+            self._retained.add(name)
+            self._havoc.soon(random.choice([0.1, 5, 20]), lambda: self._clear(name))
+            return
+        qos = random.choice([0, 1, 1, 1, 1, 2])
+        self._publish(request, body, where, qos=qos)
+        # Without a request_id nobody could tell a copy from somebody else who wants the same.
+        pauses = random.choice(self._pauses_s) if named else ()
+        for pause in pauses:
+            self._copies_to_come += 1
+            self._havoc.soon(random.uniform(pause, pause * 1.5), lambda: self._publish_copy(request, body, where, qos))
+
+    def _publish_copy(self, request: Request, body: dict[str, Any], where: str | None, qos: int) -> None:
+        """The very same once more, as soon as there is a broker."""
+        if not self._sender.connected:
+            self._havoc.soon(0.5, lambda: self._publish_copy(request, body, where, qos))
+            return
+        self._copies_to_come -= 1
+        self._publish(request, body, where, qos=qos)
+
+    def _publish(
+        self, request: Request, body: dict[str, Any], where: str | None, *, qos: int, retain: bool = False
+    ) -> None:
+        copy = len(request.publications)
+        data = f"{_key(request.device, request.seconds)} {copy}".encode() if request.numbered else None
+        # MQTT 3.1.1 hands on what is retained as if it were not, to whoever is there.
+        request.publications.append(Publication(time.time(), qos, retained=retain and self.protocol == "5"))
+        info = self._sender.send(
+            TOPIC.format(request.device), body, qos=qos, retain=retain, response_topic=where, correlation_data=data
+        )
+        self._sent.append((request, copy, self._sender, info.mid))
+
+    def _clear(self, name: str) -> None:
+        """Take away what was retained, as soon as there is a broker."""
+        if self._sender.connected:
+            self._sender.send(TOPIC.format(name), b"", retain=True)
+            self._retained.discard(name)
+        else:
+            self._havoc.soon(0.5, lambda: self._clear(name))
+
+    def _listen(self) -> None:
+        """Answers are heard from now on, and requests published, by somebody new who remembers nothing."""
+        self._havoc.wait(lambda: self._listener.connected, SILENT_FOR_S)
+        self._subscribe()
+        with suppress(OSError):
+            self._sender.close()
+        self._sender = Sender(self._broker.port)
+        self._sender.connect()
+
+    def _subscribe(self) -> None:
+        # At QoS 0: what Mosquitto 2.0.11 keeps of a session over its own restarts is nothing to judge a bridge by.
+        for topic in REPLIES:
+            self._listener.subscribe(topic, qos=0, timeout=SILENT_FOR_S)
+
+
+def protocol_of(seed: int) -> str:
+    """What the bridge of a run speaks; its callers speak MQTT 5."""
+    return Random(f"{seed} protocol").choice(["5", "5", "3.1.1"])
+
+
+def _key(name: str, seconds: int) -> str:
+    """A request in a word: its request_id, where it has one."""
+    return f"{name}/{seconds}"
+
+
+def _who(correlation: bytes) -> tuple[str, int]:
+    """Whose Correlation Data this is, and of which copy."""
+    key, _, copy = correlation.decode().partition(" ")
+    return key, int(copy)
+
+
+def main() -> int:
+    """Run, print what is wrong and a line of counts; 1 if any door opened twice, late or otherwise than was said."""
+    parser = argparse.ArgumentParser(prog="doors", description=__doc__)
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10_000))
+    parser.add_argument("--requests", type=int, default=600, help=f"at most {MOST}; two or three come a second")
+    parser.add_argument("--keep", type=Path, help="leave logs, ledger and broker's files in this new folder")
+    wanted = parser.parse_args()
+    if not 0 < wanted.requests <= MOST:
+        parser.error(f"--requests: 1 to {MOST}, so that each opening tells whose it is")
+    if wanted.keep:
+        wanted.keep.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="zkbridge-doors-") as folder:
+        torture = Torture(wanted.keep or Path(folder), seed=wanted.seed, requests=wanted.requests, tell=_say)
+        verdict = torture.go()
+    for finding in verdict.findings[:50]:
+        _say(f"{finding.kind}: {finding.sentence}")
+    place = f"{len(TERMINALS)} terminals, MQTT {torture.protocol}"
+    _say(f"seed {wanted.seed}, {place}, {dict(sorted(torture.broken.items()))}")
+    _say(str(verdict))
+    return 1 if verdict.findings else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
