@@ -49,8 +49,9 @@ MAX_AGE_S = 6.0
 TIMEOUT_S = 2.0
 #: Some for longer than a request may be old.
 PAUSES_S = (0.3, 2, MAX_AGE_S + 3)
+ABSENCES_S = (0.0, 0.0, 0.3, 0.3, 1.0, MAX_AGE_S + 3)
 TICK_S = 0.005
-A_SECOND = 2.6
+A_SECOND = 3.5
 #: Seconds without an answer after which what has none by then never will.
 QUIET_S = 15.0
 TOPIC = "zk/{}/door/unlock"
@@ -149,6 +150,7 @@ class Torture:
             terminals=self._terminals,
             listen_again=self._listen,
             pauses=PAUSES_S,
+            absences=ABSENCES_S,
         )
         self.broken = self._havoc.broken
 

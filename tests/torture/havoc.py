@@ -35,7 +35,7 @@ class Havoc:
 
     `broken` counts them. `listen_again` has whoever listens at the broker do so again after its start; the daemon
     is held until that has returned, so that nothing is said before. `pauses` are the seconds for which daemon and
-    broker stand still.
+    broker stand still, `absences` those after which the daemon is started again.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Havoc:
         terminals: Mapping[str, SimulatedTerminal],
         listen_again: Callable[[], None],
         pauses: Sequence[float] = (0.3, 2, 6),
+        absences: Sequence[float] = (0.0, 0.3, 1.0),
     ) -> None:
         self.broken: Counter[str] = Counter()
         #: Between which times what the broker had confirmed may have been lost with it.
@@ -60,6 +61,7 @@ class Havoc:
         self._names = list(terminals)
         self._listen_again = listen_again
         self._pauses = pauses
+        self._absences = absences
         self._dark: set[str] = set()
         self._broker_paused_at: float | None = None
         self._paused_at: float | None = None
@@ -87,7 +89,7 @@ class Havoc:
         for act in [act for at, act in self._later if at <= now]:
             act()
         self._later = [(at, act) for at, act in self._later if at > now]
-        self._keeper.look(self._random.choice([0.0, 0.3, 1.0]))
+        self._keeper.look(self._random.choice(self._absences))
 
     def soon(self, seconds: float, act: Deed) -> None:
         """Do something in a while, once."""
