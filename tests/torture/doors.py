@@ -138,7 +138,11 @@ class Torture:
         self._broker = Mosquitto(folder / "mosquitto", persistence=True, extra=["max_queued_messages 0"])
         self._broker.start()
         self.daemon = Daemon(
-            folder / "doors", self._broker.port, devices, mqtt={"keepalive": 5, "protocol": self.protocol}
+            folder / "doors",
+            self._broker.port,
+            devices,
+            covered=False,
+            mqtt={"keepalive": 5, "protocol": self.protocol},
         )
         self.keeper = Keeper(self.daemon, Diary())
         self._listener = Listener(self._broker.port, self._requests)
