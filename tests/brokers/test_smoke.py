@@ -18,10 +18,11 @@ from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 USER = {"user_id": "1", "name": "Ana"}
 # RabbitMQ takes ten seconds to start, and a package that nobody else needs.
-SLOW = {"RabbitMQ": pytest.mark.slow}
+# What speaks both is met in its older tongue by the long run; Mosquitto's is tried by many others.
+SLOW = {"RabbitMQ": pytest.mark.slow, "3.1.1": pytest.mark.slow}
 # Brokers without MQTT 5 are met as they are in life: by a bridge that tries it first.
 MEETINGS = [
-    pytest.param((name, protocol), id=f"{name}-{protocol}", marks=SLOW.get(name, ()))
+    pytest.param((name, protocol), id=f"{name}-{protocol}", marks=SLOW.get(name, SLOW.get(protocol, ())))
     for name, kind in BROKERS.items()
     for protocol in (kind.protocols if "5" in kind.protocols else ["auto"])
 ]

@@ -7,10 +7,10 @@ import pytest
 
 from tests.faults.frames import FRAMES, FrameOf
 from tests.faults.site import Site, freeze, new_site, thaw
+from tests.faults.thinned import thinned
 from tests.support.daemon import Daemon
 from tests.support.fake_broker import FakeBroker
 from tests.support.mosquitto import Mosquitto
-from tests.support.thinned import thinned
 from tests.support.waiting import wait_until
 
 CONNECT, WRITE, LAST = FRAMES[0], FRAMES[8], FRAMES[-1]

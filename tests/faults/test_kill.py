@@ -8,9 +8,9 @@ import pytest
 
 from tests.faults.frames import ALWAYS, FRAMES, FrameOf
 from tests.faults.site import Break, Site, freeze, new_site, new_terminal, thaw
+from tests.faults.thinned import thinned
 from tests.support.daemon import Daemon
 from tests.support.fake_broker import FakeBroker
-from tests.support.thinned import thinned
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator
 from zkbridge.terminal.deadline import Deadline
@@ -25,12 +25,12 @@ GOODBYE = FRAMES[-2:]
 KINDS = [("5", True), ("3.1.1", False), ("5", False), ("3.1.1", True)]
 
 MOMENTS = list(itertools.product(FRAMES, (False, True)))
-#: Every moment with one kind of request each time, with the others in the long run.
+#: Every frame in every run, before or after its effect by turns; the rest, with each kind of request, in the long run.
 KILLS = [
     pytest.param(frame, effect, kind, id=f"{frame.name}-{effect}-{kind[0]}-{kind[1]}", marks=marks)
     for number, (frame, effect) in enumerate(MOMENTS)
     for turn, kind in enumerate(KINDS)
-    for marks in [() if turn == number % len(KINDS) else pytest.mark.slow]
+    for marks in [() if turn == number % len(KINDS) and number % 4 in {0, 3} else pytest.mark.slow]
 ]
 
 STEPS = [

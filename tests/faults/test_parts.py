@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.faults.site import Break, Site, new_site
+from tests.faults.thinned import thinned
 from tests.support.caller import Caller
 from tests.support.fake_broker import FakeBroker
 from tests.support.waiting import wait_until
@@ -57,7 +58,7 @@ def _known_to_the_broker(site: Site) -> None:
     assert site.daemon.stop() == 0
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", thinned(PARTS))
 def test_a_part_that_fails_heals_or_ends_the_daemon_and_every_request_is_answered(tmp_path, shared_broker, part):
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         _known_to_the_broker(site)
