@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from zkbridge.bookmark import COMPARED, REMEMBERED, Bookmark, identity, moment_of
@@ -237,12 +238,12 @@ class Listener:
 
     def _arrive(self, session: Session, waker: Waker) -> None:
         """What a new connection begins with: whose log it is, and what in it nobody heard."""
-        serial = session.option("~SerialNumber") or ""
+        serial = session.option("~SerialNumber") or ""  # some do not say, or not just now: that makes it no other
         place = self._ledger.place(self._device.id)
-        if place is None or place.serial != serial:
+        if place is None or (serial and place.serial and serial != place.serial):
             self._start_anew(session, serial, known=place is not None)
             return
-        self._bookmark = Bookmark(place, self._ledger.digest)
+        self._bookmark = Bookmark(replace(place, serial=serial or place.serial), self._ledger.digest)
         sizes = self._sizes(session)
         count = sizes.records
         if count is None or _is_full(sizes) or count != place.count or count <= SHORT_LOG:

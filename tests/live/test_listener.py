@@ -360,6 +360,34 @@ def test_another_terminal_at_the_same_address_is_not_told_from_its_beginning(ter
     assert home.users == ["1", "2"]
 
 
+@pytest.mark.parametrize("silent", ["at first", "later"])
+def test_a_terminal_that_does_not_say_its_serial_number_just_now_is_no_other(terminal, house, silent):
+    if silent == "at first":
+        terminal.faults.add("OPTIONS_RRQ", "before", "refuse")
+    home = house(terminal)
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+    home.stop()
+    terminal.punch("2", when=NINE + timedelta(minutes=1))
+    if silent == "later":
+        terminal.faults.add("OPTIONS_RRQ", "before", "refuse")
+    home.start()
+    home.listens()
+    terminal.punch("3", when=NINE + timedelta(minutes=2))
+
+    home.wait_for(3)
+    assert home.users == ["1", "2", "3"]
+    assert terminal.faults.waiting() == ()
+    home.stop()
+    terminal.set_option("~SerialNumber", "ANOTHER")
+    terminal.punch("4", when=NINE + timedelta(minutes=3))
+    home.start()
+    home.listens()
+    terminal.punch("5", when=NINE + timedelta(minutes=4))
+    home.wait_for(4)
+    assert home.users == ["1", "2", "3", "5"], "and another is still known"
+
+
 def test_somebody_whom_the_table_does_not_know_has_no_name(start, house):
     terminal = start("ma300")
     home = house(terminal, transport="udp")
