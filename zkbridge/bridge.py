@@ -22,6 +22,7 @@ from zkbridge.contract.groups import together
 from zkbridge.contract.messages import Message, Publication, Reply, encode, failed, parse_object
 from zkbridge.contract.topics import BRIDGE, Topics
 from zkbridge.events import Answered, Tell, everybody
+from zkbridge.freshness import Freshness
 from zkbridge.hearing import Hearing
 from zkbridge.homeassistant import HomeAssistant, Hooks
 from zkbridge.intake import Intake
@@ -91,6 +92,7 @@ class Bridge:
         self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
         self._tell = everybody(self._listeners())
         filters = self._filters()
+        self._door_age_s = _door_age_s(config)
         self._mqtt = Mqtt(
             config.mqtt,
             self,
@@ -99,6 +101,7 @@ class Bridge:
             will=self._state("offline"),
             died=self.fail,
             hearing=Hearing(self._echoes(), spoken=[self._topics.state, self._topics.info]),
+            freshness=Freshness(self._topics.command(BRIDGE, "door/unlock"), lambda: self._door_age_s),
         )
         self._outbox = Outbox(self._ledger, self._mqtt.publish, died=self.fail)
         # Tokens below zero are punches, those above are answers: both are given back to `confirmed`.
@@ -363,6 +366,7 @@ class Bridge:
         before = self._filters()
         with self._handing_over:
             self._config = config
+            self._door_age_s = _door_age_s(config)
             self._workers = self._workers | self._make_workers(added, ())
             filters = self._filters()
             self._intake.reload(config, subscribed=self._own(filters))
@@ -601,6 +605,16 @@ class Bridge:
             "instance": self.instance,
         }
         return Publication(self._topics.info, encode(info), retain=True)
+
+
+def _door_age_s(config: Config) -> float | None:
+    """How old a request to open a door may be, where any may be opened.
+
+    None also where only own devices are listened to: then there is no topic on which a word would come back.
+    """
+    if config.mqtt.unknown_devices == "ignore":
+        return None
+    return min((device.door.max_age for device in config.devices.values() if device.door.enabled), default=None)
 
 
 def _age_s(request: Request) -> float:

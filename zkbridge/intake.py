@@ -273,7 +273,7 @@ class Intake:
             return told
         if told is None and not self._settled():
             return time.time()
-        latest = time.time() + max_age_s
+        latest = time.time() + max_age_s - message.waited_s
         return latest if told is None else min(told, latest)
 
     def _refused(self, message: Message, address: Draft, refusal: BridgeError) -> Draft:

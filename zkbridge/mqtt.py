@@ -31,6 +31,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from zkbridge.config import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
+from zkbridge.freshness import Freshness
 from zkbridge.hearing import PROBE, Hearing
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class Mqtt:
     """The one connection to the broker. `start`, then `publish` from any thread; `stop` says what is to be last said.
 
     `filters` are the commands' subscriptions, `watched` topics go to `Hooks.overheard` instead of `Hooks.receive`;
-    `hearing` knows how to try them.
+    `hearing` knows how to try them, `freshness` how long what arrives may have waited.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class Mqtt:
         will: Publication,
         died: Callable[[BaseException], None],
         hearing: Hearing | None = None,
+        freshness: Freshness | None = None,
     ) -> None:
         self._settings = settings
         self._hooks = hooks
@@ -142,6 +144,7 @@ class Mqtt:
         self._will = will
         self._died = died
         self._hearing = hearing or Hearing({})
+        self._freshness = freshness or Freshness("", lambda: None)
         self._out: deque[tuple[int | None, Publication]] = deque()
         self._arrived: list[paho.MQTTMessage] = []
         self._tokens: dict[int, tuple[int | None, str]] = {}
@@ -352,7 +355,7 @@ class Mqtt:
                 self._read(life, sock)
             if life.ready:
                 self._listen_anew(life)
-                self._say_probes(self._hearing.look())
+                self._say_probes([*self._hearing.look(), *self._freshness.look()])
             self._send_waiting(life)
             if life.client.want_write():
                 life.client.loop_write()
@@ -362,7 +365,7 @@ class Mqtt:
     def _poll_ms(self, life: _Life) -> float:
         if not life.ready:
             return max(0.0, life.began + CONNACK_TIMEOUT_S - time.monotonic()) * 1000
-        return min(self._settings.keepalive / 4, self._hearing.wait_s()) * 1000
+        return min(self._settings.keepalive / 4, self._hearing.wait_s(), self._freshness.wait_s()) * 1000
 
     def _check(self, life: _Life) -> None:
         if self._drop.is_set():
@@ -394,8 +397,10 @@ class Mqtt:
         arrived, self._arrived = self._arrived, []
         if not arrived:
             return
-        messages = [message for message in (self._convert(raw, life.number) for raw in arrived) if message is not None]
-        own = [self._hearing.take(message.topic, message.payload) for message in messages]
+        waited_s = self._freshness.waited_s()  # before this batch is looked at: an echo in it proves nothing of it
+        read = (self._convert(raw, life.number, waited_s) for raw in arrived)
+        messages = [message for message in read if message is not None]
+        own = [self._is_own(message) for message in messages]
         commands = [
             message
             for message, is_own in zip(messages, own, strict=True)
@@ -423,7 +428,13 @@ class Mqtt:
             )
             raise _Gone("what it brought could not be kept") from error
 
-    def _convert(self, raw: paho.MQTTMessage, connection: int) -> Message | None:
+    def _is_own(self, message: Message) -> bool:
+        own = self._hearing.take(message.topic, message.payload)
+        if own:
+            self._freshness.take(message.topic)
+        return own
+
+    def _convert(self, raw: paho.MQTTMessage, connection: int, waited_s: float) -> Message | None:
         try:
             topic = raw.topic
         except UnicodeDecodeError:
@@ -441,6 +452,7 @@ class Mqtt:
             response_topic=getattr(properties, "ResponseTopic", None),
             correlation_data=getattr(properties, "CorrelationData", None),
             expires_in_s=getattr(properties, "MessageExpiryInterval", None),
+            waited_s=waited_s,
         )
 
     def _send_waiting(self, life: _Life) -> None:
@@ -537,6 +549,7 @@ class Mqtt:
         self._hooks.connected(life.protocol, life.largest)
         self._out.extend((None, publication) for publication in self._hooks.retained())
         self._say_probes(self._hearing.begin(refused=life.refused_filters))
+        self._freshness.begin()
 
     def _on_publish(self, mid: int, reason: ReasonCode) -> None:
         self._last_sign = time.monotonic()
@@ -624,6 +637,7 @@ class Mqtt:
         if was_online:
             self._out.clear()
             self._hearing.end()
+            self._freshness.end()
             self._hooks.disconnected()
         with self._idle:
             self._idle.notify_all()

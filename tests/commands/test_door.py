@@ -1,6 +1,7 @@
 """The door opens once, in time, and for whoever may: through kills, retries, redeliveries and replays."""
 
 import json
+import time
 import uuid
 
 import pytest
@@ -191,3 +192,27 @@ def test_a_replayed_request_id_is_answered_and_opens_nothing(door_site):
         assert answer.get("replayed", False) == (number > 0)
 
     assert terminal.counts[Command.UNLOCK] == before + 1
+
+
+@pytest.mark.parametrize("who", ["the bridge", "the broker"])
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_what_waited_while_something_stood_still_opens_no_door(tmp_path, broker, terminal, who, protocol):
+    """Nobody sees a connection break: the request comes as if it had just been sent."""
+    daemon = bridge(tmp_path, broker, terminal, max_age=2, mqtt={"protocol": protocol})
+    with daemon, Caller(broker.port) as caller:
+        caller.subscribe(REPLY)
+        assert _unlocked(caller)
+        wait_until(lambda: caller.publish("zk/p/ping", {}) or daemon.log.count("command=ping") > 3, what="a few echoes")
+        stands = daemon if who == "the bridge" else broker
+        stands.pause()
+        time.sleep(0.2)
+        sent = time.monotonic()
+        caller.send(TOPIC, {"request_id": "late"})
+        time.sleep(2.5)
+        stands.resume()
+        answer = caller.wait_for(REPLY, lambda message: message.json.get("request_id") == "late", timeout=20).json
+        assert time.monotonic() - sent < 10
+        wait_until(lambda: _unlocked(caller), what="the door to obey again")
+
+    assert (answer["status"], answer["code"]) == (408, "expired")
+    assert terminal.counts[Command.UNLOCK] == 2

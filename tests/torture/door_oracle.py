@@ -13,9 +13,7 @@ When it was late. A copy is one publication; `busy` and `expired` do not use a r
 the copy that the answer without `replayed` belongs to; where copies cannot be told apart, from the first, unless one
 was turned away or may have been lost: then from the last copy before the opening. With an `expires_at` that alone
 counts: such a request may have waited at the broker, as the contract has it. `TOLERANCE_S` is for what passes after
-the bridge has looked at its clock: a terminal that dawdles for a second (the fault `late`), and a busy machine. The
-time for which broker or bridge stood still between publication and opening does not count, unless there is an
-`expires_at`: MQTT tells nobody how long a message lay in a connection.
+the bridge has looked at its clock: a terminal that dawdles for a second (the fault `late`), and a busy machine.
 
 What need not be answered: a publication at QoS 0, which promises nothing; one that the broker has not confirmed; and
 one that the broker confirmed, or whose answer it confirmed, shortly before it was killed (`BROKER_MEMORY_S` of
@@ -112,18 +110,12 @@ class History:
     strays: Sequence[str] = ()
     #: Between which times what the broker had confirmed may be lost.
     broker_losses: Sequence[Span] = ()
-    #: When the broker or the bridge stood still.
-    standstills: Sequence[Span] = ()
     #: What else is wrong, in words.
     wrong: Sequence[str] = ()
 
     def lost(self, at: float | None) -> bool:
         """Whether the broker may have forgotten what it confirmed then."""
         return at is not None and any(since <= at <= until for since, until in self.broker_losses)
-
-    def stood_still_s(self, since: float, until: float) -> float:
-        """For how long broker or bridge did nothing between two times."""
-        return sum(max(0.0, min(until, end) - max(since, begin)) for begin, end in self.standstills)
 
 
 @dataclass(frozen=True)
@@ -207,8 +199,7 @@ def _judge_time(request: Request, opening: float, history: History) -> Iterator[
         if over > TOLERANCE_S:
             yield "late", f"opened {over:.1f} s after it had expired; {_told(request)}"
         return
-    since = _taken_on(request, opening, history)
-    age = opening - since - history.stood_still_s(since, opening)
+    age = opening - _taken_on(request, opening, history)
     if age > history.max_age_s + TOLERANCE_S:
         yield "late", f"opened {age:.1f} s after it was asked for; {_told(request)}"
 

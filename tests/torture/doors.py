@@ -234,7 +234,6 @@ class Torture:
             max_age_s=MAX_AGE_S,
             strays=strays,
             broker_losses=self._havoc.broker_losses,
-            standstills=self._havoc.standstills,
             wrong=[*self.keeper.collapses, *wrong],
         )
 

@@ -52,8 +52,6 @@ class Havoc:
         self.broken: Counter[str] = Counter()
         #: Between which times what the broker had confirmed may have been lost with it.
         self.broker_losses: list[tuple[float, float]] = []
-        #: When daemon or broker stood still, from and until.
-        self.standstills: list[tuple[float, float]] = []
         self._random = random
         self._keeper = keeper
         self._broker = broker
@@ -63,8 +61,7 @@ class Havoc:
         self._pauses = pauses
         self._absences = absences
         self._dark: set[str] = set()
-        self._broker_paused_at: float | None = None
-        self._paused_at: float | None = None
+        self._broker_paused = False
         self._mark = 0
         self._doomed = False
         self._every: dict[Deed, float] = {}
@@ -111,7 +108,7 @@ class Havoc:
             terminal.faults.clear()
             terminal.switches.update({"udp_loss": 0.0, "udp_duplicate": 0.0, "udp_reorder": 0.0})
             self._power_on(name)
-        self._resume()
+        self._keeper.resume()
         self._resume_broker()
         if self._broker.pid is None:
             self._start_broker()
@@ -150,14 +147,7 @@ class Havoc:
         """SIGSTOP, and on it goes after a while."""
         if self._keeper.pause():
             self.broken["SIGSTOP"] += 1
-            self._paused_at = self._paused_at or time.time()
-            self.soon(self._random.choice(self._pauses), self._resume)
-
-    def _resume(self) -> None:
-        self._keeper.resume()
-        if self._paused_at is not None:
-            self.standstills.append((self._paused_at, time.time()))
-            self._paused_at = None
+            self.soon(self._random.choice(self._pauses), self._keeper.resume)
 
     def _kill_once_online(self) -> None:
         if self.is_online():
@@ -194,12 +184,12 @@ class Havoc:
         if self._broker_serves:
             self.broken["broker paused"] += 1
             self._broker.pause()
-            self._broker_paused_at = time.time()
+            self._broker_paused = True
             self.soon(self._random.choice(self._pauses), self._resume_broker)
 
     @property
     def _broker_serves(self) -> bool:
-        return self._broker.pid is not None and self._broker_paused_at is None
+        return self._broker.pid is not None and not self._broker_paused
 
     def _soon_start_broker(self) -> None:
         self.soon(self._random.choice([0.5, 3, 8]), self._start_broker)
@@ -213,10 +203,9 @@ class Havoc:
             self._keeper.resume()
 
     def _resume_broker(self) -> None:
-        if self._broker_paused_at is not None:
+        if self._broker_paused:
             self._broker.resume()
-            self.standstills.append((self._broker_paused_at, time.time()))
-            self._broker_paused_at = None
+            self._broker_paused = False
 
     # -- the terminals -----------------------------------------------------------------------------------------------
 

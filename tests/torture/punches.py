@@ -126,7 +126,7 @@ class Torture:
             )
             self._break_everything(witness)
             self._havoc.mend()
-            wanted = sum(len(turnstile.recorded) for turnstile in self._turnstiles)
+            wanted = self._done()
             self._tell(f"nothing goes wrong any more; waiting until all {wanted} are published")
             heard = 0
             while heard < wanted and self._havoc.wait(lambda: self._heard(witness) > heard, SILENT_FOR_S):  # noqa: B023 - called at once
@@ -166,12 +166,15 @@ class Torture:
 
     # -- people --------------------------------------------------------------------------------------------------
 
+    def _done(self) -> int:
+        return sum(len(turnstile.recorded) for turnstile in self._turnstiles)
+
     def _break_everything(self, witness: Caller) -> None:
-        """People come one by one and in rushes, until there were as many as wanted."""
+        """People come one by one and in rushes, until there were as many as wanted, and the daemon was killed."""
         random, began = self._random, time.monotonic()
         self._havoc.plan(self._deeds(witness))
         told = began
-        while (done := sum(len(turnstile.recorded) for turnstile in self._turnstiles)) < self._punches:
+        while (done := self._done()) < self._punches or not self.broken["kill -9"]:
             now = time.monotonic()
             if done < (now - began) * A_SECOND:
                 turnstile = random.choice(self._turnstiles)

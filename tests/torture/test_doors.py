@@ -103,18 +103,11 @@ def test_what_the_bridge_may_never_have_had_is_no_beginning():
     assert findings(request(OPENED, OPENED, publications=lost, openings=[31.0], numbered=False)) == []
 
 
-def test_the_time_for_which_broker_or_bridge_stood_still_does_not_count():
-    asked = request(OPENED, openings=[12.0])
-
-    assert findings(asked, standstills=[(-1.0, 5.0)]) == []
-    assert findings(asked, standstills=[(-9.0, -1.0), (13.0, 20.0)]) == ["late"]
-
-
 def test_a_door_that_opens_after_its_request_has_expired_is_found():
     asked = request(OPENED, openings=[4.5])
     asked.expires_at = 2.0
 
-    assert findings(asked, standstills=[(0.0, 4.0)]) == ["late"]
+    assert findings(asked) == ["late"]
 
 
 def test_a_request_with_an_expiry_may_have_waited_until_then():

@@ -20,7 +20,10 @@ _HEADER, _STATUS = 33, 23
 
 @dataclass(frozen=True)
 class Message:
-    """One message as it came from the broker; `mid` is 0 at QoS 0, `connection` counts this bridge's connections."""
+    """One message as it came from the broker; `mid` is 0 at QoS 0, `connection` counts this bridge's connections.
+
+    It may have waited `waited_s` seconds unseen before it was read, but not longer.
+    """
 
     topic: str
     payload: bytes
@@ -32,6 +35,7 @@ class Message:
     response_topic: str | None = None
     correlation_data: bytes | None = None
     expires_in_s: int | None = None
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True)
