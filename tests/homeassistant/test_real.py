@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -60,10 +61,10 @@ def running(folder: Path) -> Iterator[Site]:
     with Simulator() as simulator, Mosquitto(folder / "broker") as broker:
         terminals = [simulator.add(TerminalConfig(profile="tft")) for _ in range(3)]
         english = {
-            "principal": device(terminals[0], door={"enabled": True}),
+            "principal": device(terminals[0], door={"enabled": True}, attendance="live"),
             "entrada": device(terminals[1]),
         }
-        spanish = {"bodega": device(terminals[2], door={"enabled": True})}
+        spanish = {"bodega": device(terminals[2], door={"enabled": True}, attendance="live")}
         with (
             Daemon(folder / "en", broker.port, english, language="en", **on) as bridge,
             Daemon(folder / "es", broker.port, spanish, mqtt={"base_topic": "planta_2/zk"}, **on),
@@ -139,6 +140,23 @@ def test_the_button_asks_the_terminal_and_the_door_opens(site):
 
     wait_until(lambda: "command=door/unlock" in site.bridge.log, timeout=PATIENCE_S)
     wait_until(lambda: re.search("answered .*door/unlock.* status=200", site.bridge.log), timeout=PATIENCE_S)
+
+
+def test_a_punch_is_seen_as_it_happens(site):
+    wait_until(lambda: "listened to for the first time" in site.bridge.log, timeout=PATIENCE_S)
+    assert site.home.states()["event.principal_punch"]["state"] == "unknown"
+    site.terminal.punch("007", verify=1, state=1, when=datetime(2026, 3, 2, 17, 30))  # noqa: DTZ001 - as a terminal's clock
+
+    wait_until(lambda: site.home.states()["event.principal_punch"]["state"] != "unknown", timeout=PATIENCE_S)
+    told = site.home.states()["event.principal_punch"]["attributes"]
+    assert {key: told[key] for key in ("event_type", "user_id", "name", "timestamp", "status")} == {
+        "event_type": "check_out",
+        "user_id": "007",
+        "name": "Ana Quispe",
+        "timestamp": "2026-03-02T17:30:00",
+        "status": 1,
+    }
+    assert site.complaints == []
 
 
 def test_a_terminal_that_goes_and_comes_back_is_seen_to_do_so(site):
