@@ -117,14 +117,15 @@ class Torture:
 
     def go(self) -> Verdict:
         """Do it all, from the main thread."""
-        with self._all_of_it(), self._witness as witness:
+        # Who also writes may lose what is still to be read when the broker goes: the witness only listens.
+        with self._all_of_it(), self._witness as witness, Caller(self._broker.port) as caller:
             # At QoS 0: what Mosquitto 2.0.11 keeps of a session over its own restarts is nothing to judge a bridge by.
             witness.subscribe(EVENTS, qos=0)
             self.keeper.start(online=True)
             self._havoc.wait(
                 lambda: self.daemon.log.count("listened to for the first time") == len(self._turnstiles), 60
             )
-            self._break_everything(witness)
+            self._break_everything(witness, caller)
             self._havoc.mend()
             wanted = self._done()
             self._tell(f"nothing goes wrong any more; waiting until all {wanted} are published")
@@ -169,10 +170,10 @@ class Torture:
     def _done(self) -> int:
         return sum(len(turnstile.recorded) for turnstile in self._turnstiles)
 
-    def _break_everything(self, witness: Caller) -> None:
+    def _break_everything(self, witness: Caller, caller: Caller) -> None:
         """People come one by one and in rushes, until there were as many as wanted, and the daemon was killed."""
         random, began = self._random, time.monotonic()
-        self._havoc.plan(self._deeds(witness))
+        self._havoc.plan(self._deeds(caller))
         told = began
         while (done := self._done()) < self._punches or not self.broken["kill -9"]:
             now = time.monotonic()
@@ -186,7 +187,7 @@ class Torture:
                 self._tell(f"{now - began:4.0f} s: {done} punches, {len(witness.messages)} heard, {dict(self.broken)}")
             time.sleep(TICK_S)
 
-    def _deeds(self, witness: Caller) -> dict[Callable[[], object], float]:
+    def _deeds(self, caller: Caller) -> dict[Callable[[], object], float]:
         """What is done, and about how many seconds pass between."""
         havoc = self._havoc
         return {
@@ -199,7 +200,7 @@ class Torture:
             havoc.go_dark: 20,
             lambda: havoc.fault(FRAMES): 1,
             havoc.neighbour: 8,
-            lambda: havoc.command(witness): 0.3,
+            lambda: havoc.command(caller): 0.3,
         }
 
     def _listen(self) -> None:
