@@ -181,36 +181,13 @@ class Caller:
                 raise Refused(f"the subscription to {topic_filter}", granted)
 
     def publish(
-        self,
-        topic: str,
-        payload: bytes | str | Mapping[str, Any] = b"",
-        *,
-        qos: int = 1,
-        retain: bool = False,
-        response_topic: str | None = None,
-        correlation_data: bytes | None = None,
-        content_type: str | None = None,
-        payload_format: int | None = None,
-        message_expiry_s: int | None = None,
-        user_properties: Sequence[tuple[str, str]] = (),
-        timeout: float = 10,
+        self, topic: str, payload: bytes | str | Mapping[str, Any] = b"", *, timeout: float = 10, **options: Any
     ) -> None:
         """Return when the broker has confirmed the message (at QoS 0: when it was sent); raise Refused if it did not.
 
-        A mapping is sent as JSON. Properties are for MQTT 5 only.
+        The options are those of `send`.
         """
-        info = self.send(
-            topic,
-            payload,
-            qos=qos,
-            retain=retain,
-            response_topic=response_topic,
-            correlation_data=correlation_data,
-            content_type=content_type,
-            payload_format=payload_format,
-            message_expiry_s=message_expiry_s,
-            user_properties=user_properties,
-        )
+        info = self.send(topic, payload, **options)
         self._wait(lambda: info.mid in self._acknowledged, timeout, f"PUBACK for {topic}")
         with self._news:
             reason = self._acknowledged.pop(info.mid)
@@ -231,7 +208,10 @@ class Caller:
         message_expiry_s: int | None = None,
         user_properties: Sequence[tuple[str, str]] = (),
     ) -> MQTTMessageInfo:
-        """The same, but return at once; what is returned knows when the broker has confirmed it."""
+        """Send a message and return at once; what is returned knows when the broker has confirmed it.
+
+        A mapping is sent as JSON. Properties are for MQTT 5 only.
+        """
         wanted = {
             "ResponseTopic": response_topic,
             "CorrelationData": correlation_data,
