@@ -183,16 +183,22 @@ class Torture:
         )
 
     def _stop(self) -> list[str]:
-        """Stop the daemon as systemd does: what it leaves undone."""
+        """Stop the daemon as systemd does: what it leaves undone of all that was asked of it, doors or not."""
+        self._havoc.wait(lambda: self._undone() == (0, 0), SILENT_FOR_S)
         code = self.daemon.stop()
+        unfinished, owed = self._undone()
+        found = [f"the daemon stopped with {code}"] if code else []
+        found += [f"the ledger holds {unfinished} unfinished requests"] if unfinished else []
+        return found + ([f"the ledger owes {owed} answers"] if owed else [])
+
+    def _undone(self) -> tuple[int, int]:
+        """Unfinished requests and owed answers, as the disk has them."""
         with closing(self._ledger()) as ledger:
             unfinished, owed = ledger.execute(
                 "SELECT (SELECT count(*) FROM requests WHERE state IN ('accepted', 'running')),"
                 " (SELECT count(*) FROM answers WHERE owed = 1)"
             ).fetchone()
-        found = [f"the daemon stopped with {code}"] if code else []
-        found += [f"the ledger holds {unfinished} unfinished requests"] if unfinished else []
-        return found + ([f"the ledger owes {owed} answers"] if owed else [])
+        return unfinished, owed
 
     @contextmanager
     def _all_of_it(self) -> Iterator[None]:
