@@ -555,9 +555,6 @@ class Mqtt:
         self._last_sign = time.monotonic()
         token, topic = self._tokens.pop(mid, (None, ""))
         self._judge(token, topic, str(reason) if reason.is_failure else None)
-        if not self._tokens and not self._out:
-            with self._idle:
-                self._idle.notify_all()
 
     def _judge(self, token: int | None, topic: str, refusal: str | None) -> None:
         """Tell whoever must know that the broker has taken something, or why it does not."""
@@ -568,6 +565,9 @@ class Mqtt:
         elif refusal is not None and topic not in self._told_refusals:
             self._told_refusals.add(topic)
             log.error("the broker refuses what is published on %s (%s)", topic, refusal)
+        if not self._tokens and not self._out:
+            with self._idle:
+                self._idle.notify_all()
 
     # -- between connections -------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The broker's side, against a real Mosquitto."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -321,3 +322,22 @@ def test_a_broker_that_restarts_is_not_taken_for_an_old_one(broker, rest):
 
     assert rest.connections[0][0] == "5"
     assert not any(name.startswith("protocol") for name in rest.facts)
+
+
+def test_what_the_broker_cannot_take_is_refused_and_not_waited_for(tmp_path, rest):
+    with Mosquitto(tmp_path / "mosquitto", max_packet_size=300) as small:
+        mqtt = side(small, rest)
+        mqtt.start()
+        wait_until(lambda: rest.connections)
+        assert mqtt.flush(10)
+        began = time.monotonic()
+        mqtt.publish(1, Publication("zk/p/ping/reply", b"x" * 400))
+
+        assert mqtt.flush(10)
+        assert time.monotonic() - began < 5
+        wait_until(lambda: rest.confirmations)
+        mqtt.stop(5)
+
+    ((token, refusal),) = rest.confirmations
+    assert (token, "it takes 300" in (refusal or "")) == (1, True)
+    assert rest.disconnections == 1
