@@ -56,7 +56,7 @@ def site(tmp_path_factory, shared_broker) -> Iterator[tuple[Daemon, Caller, Simu
 
 
 @settings(
-    max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(payload=PAYLOADS, correlation=st.binary(min_size=1, max_size=50))
 def test_any_payload_is_answered_with_its_correlation_data(site, payload, correlation):

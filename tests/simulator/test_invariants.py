@@ -176,7 +176,7 @@ def test_two_clients_and_a_person_never_break_the_terminal():
     run_state_machine_as_test(
         TwoClients,
         settings=settings(
-            max_examples=25,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
