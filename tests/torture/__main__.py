@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from random import SystemRandom
 
+import click
+
 from tests.torture.report import stories, table
 from tests.torture.run import Run
 
@@ -27,7 +29,7 @@ def main() -> int:
     seconds = wanted.minutes * 60 if wanted.minutes else wanted.kills * SECONDS_A_KILL
     if wanted.keep:
         wanted.keep.mkdir(parents=True)
-    _say(f"seed {wanted.seed}: {wanted.requests} requests and {wanted.kills} kills in {seconds:.0f} s and more")
+    click.echo(f"seed {wanted.seed}: {wanted.requests} requests and {wanted.kills} kills in {seconds:.0f} s and more")
     with tempfile.TemporaryDirectory(prefix="zkbridge-torture-") as folder:
         run = Run(
             wanted.keep or Path(folder),
@@ -35,18 +37,13 @@ def main() -> int:
             requests=wanted.requests,
             kills=wanted.kills,
             seconds=seconds,
-            tell=_say,
+            tell=click.echo,
         )
         result = run.go()
         for story in stories(result):
-            _say(f"\n{story}")
-        _say(f"\n{table(result)}")
+            click.echo(f"\n{story}")
+        click.echo(f"\n{table(result)}")
     return 1 if result.findings else 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
+import click
 from paho.mqtt.client import Client
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -407,19 +408,14 @@ def main() -> int:
     if wanted.keep:
         wanted.keep.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="zkbridge-doors-") as folder:
-        torture = Torture(wanted.keep or Path(folder), seed=wanted.seed, requests=wanted.requests, tell=_say)
+        torture = Torture(wanted.keep or Path(folder), seed=wanted.seed, requests=wanted.requests, tell=click.echo)
         verdict = torture.go()
     for finding in verdict.findings[:50]:
-        _say(f"{finding.kind}: {finding.sentence}")
+        click.echo(f"{finding.kind}: {finding.sentence}")
     place = f"{len(TERMINALS)} terminals, MQTT {torture.protocol}"
-    _say(f"seed {wanted.seed}, {place}, {dict(sorted(torture.broken.items()))}")
-    _say(str(verdict))
+    click.echo(f"seed {wanted.seed}, {place}, {dict(sorted(torture.broken.items()))}")
+    click.echo(str(verdict))
     return 1 if verdict.findings else 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

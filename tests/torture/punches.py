@@ -15,6 +15,8 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
+import click
+
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
@@ -219,18 +221,13 @@ def main() -> int:
     if wanted.keep:
         wanted.keep.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="zkbridge-punches-") as folder:
-        torture = Torture(wanted.keep or Path(folder), seed=wanted.seed, punches=wanted.punches, tell=_say)
+        torture = Torture(wanted.keep or Path(folder), seed=wanted.seed, punches=wanted.punches, tell=click.echo)
         verdict = torture.go()
     for finding in verdict.findings[:50]:
-        _say(finding)
-    _say(f"seed {wanted.seed}, {len(TERMINALS)} terminals, {dict(sorted(torture.broken.items()))}")
-    _say(str(verdict))
+        click.echo(finding)
+    click.echo(f"seed {wanted.seed}, {len(TERMINALS)} terminals, {dict(sorted(torture.broken.items()))}")
+    click.echo(str(verdict))
     return 1 if verdict.findings else 0
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
