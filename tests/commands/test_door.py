@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from tests.faults.site import freeze, thaw
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.waiting import wait_until
@@ -198,18 +199,20 @@ def test_a_replayed_request_id_is_answered_and_opens_nothing(door_site):
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_what_waited_while_something_stood_still_opens_no_door(tmp_path, broker, terminal, who, protocol):
     """Nobody sees a connection break: the request comes as if it had just been sent."""
-    daemon = bridge(tmp_path, broker, terminal, max_age=2, mqtt={"protocol": protocol})
+    max_age_s = 2
+    daemon = bridge(tmp_path, broker, terminal, max_age=max_age_s, mqtt={"protocol": protocol})
     with daemon, Caller(broker.port) as caller:
         caller.subscribe(REPLY)
+        caller.subscribe("zk/p/ping/reply")
         assert _unlocked(caller)
-        wait_until(lambda: caller.publish("zk/p/ping", {}) or daemon.log.count("command=ping") > 3, what="a few echoes")
+        caller.publish("zk/p/ping", {})  # it stands behind the first echo
+        caller.wait_for("zk/p/ping/reply")
         stands = daemon if who == "the bridge" else broker
-        stands.pause()
-        time.sleep(0.2)
+        freeze(stands)
         sent = time.monotonic()
         caller.send(TOPIC, {"request_id": "late"})
-        time.sleep(2.5)
-        stands.resume()
+        time.sleep(max_age_s + 0.5)  # the standstill itself: longer than the door allows
+        thaw(stands)
         answer = caller.wait_for(REPLY, lambda message: message.json.get("request_id") == "late", timeout=20).json
         assert time.monotonic() - sent < 10
         wait_until(lambda: _unlocked(caller), what="the door to obey again")
