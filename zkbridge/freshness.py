@@ -45,7 +45,7 @@ class Freshness:
 
     def look(self) -> list[str]:
         """The topic, if the word is to be said now; an earlier one must have come back before."""
-        if not self._connected or self._said_at is not None or self._clock() < self._next or self._age_s() is None:
+        if self.wait_s() > 0:
             return []
         self._said_at = self._clock()
         return [self._topic]

@@ -154,8 +154,7 @@ class Outbox(Delivery):
         return free[:1]
 
     def _is_too_large(self, answer: Answer) -> bool:
-        size = _publication(answer).packet_size
-        if self._largest is None or size <= self._largest:
+        if self._largest is None or (size := _publication(answer).packet_size) <= self._largest:
             return False
         log.error("answer=%d has %d bytes, the broker takes %d: kept, not sent", answer.id, size, self._largest)
         self._not_before[answer.id] = time.monotonic() + REFUSED_WAIT_S
