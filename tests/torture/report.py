@@ -69,7 +69,7 @@ def _story(finding: Finding, result: Result) -> list[str]:
     else:
         lines = []
     told = [f"  {_clock(at)} {text}" for at, text in sorted(lines)]
-    return told if len(told) <= LINES else [*told[:LINES], f"  … {len(told) - LINES} lines more"]
+    return told if len(told) <= LINES else [f"  … {len(told) - LINES} lines before", *told[-LINES:]]
 
 
 def _of_wish(wish: Wish, result: Result) -> list[tuple[float, str]]:
@@ -87,17 +87,18 @@ def _of_wish(wish: Wish, result: Result) -> list[tuple[float, str]]:
             moments.append(answer.at)
         if inquiry.request_id is not None:
             lines += _log(result, f"request_id={inquiry.request_id} ")
-    moments += result.world.diary.mentioning(wish.device, f"user {wish.user.user_id} ")
+    moments += result.world.diary.about_user(wish.device, wish.user.user_id)
     for at, text in _diary(result, wish.device, moments):
         lines.append((at, text))
     return lines
 
 
 def _of_device(finding: Finding, result: Result) -> list[tuple[float, str]]:
-    words = finding.sentence.split()
-    word = f"user {words[1]} " if words[0] == "user" else "disabled for"
-    moments = result.world.diary.mentioning(str(finding.device), word)
-    return _diary(result, str(finding.device), moments if words[0] == "user" else moments[-3:])
+    """What the terminal saw of the user, and of others with the same uid; else the last times it was disabled."""
+    device, words, diary = str(finding.device), finding.sentence.split(), result.world.diary
+    is_of_user = words[0] == "user"
+    moments = diary.about_user(device, words[1]) if is_of_user else diary.mentioning(device, "disabled for")[-3:]
+    return _diary(result, device, moments)
 
 
 def _diary(result: Result, device: str, moments: list[float]) -> list[tuple[float, str]]:

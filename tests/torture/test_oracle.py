@@ -21,7 +21,7 @@ from tests.torture.history import (
     Wish,
 )
 from tests.torture.oracle import judge
-from tests.torture.world import secrets_in
+from tests.torture.world import Diary, secrets_in
 
 DEVICE = "puerta"
 TOPIC = f"zk/{DEVICE}/users/create/reply"
@@ -300,3 +300,20 @@ def test_a_terminal_may_be_disabled_once_more_by_each_life_of_a_daemon_that_is_k
 )
 def test_a_secret_is_found_wherever_it_stands(content, found):
     assert secrets_in(content, {"$abcd123", "$ab12", "1234567890"}) == found
+
+
+def test_the_story_of_a_user_tells_of_whoever_was_given_the_same_uid():
+    diary = Diary()
+    for at, text in enumerate(
+        [
+            "user 9000003 added at the keypad as uid 11",
+            "user 17 written as uid 111",
+            "user 17 written as uid 11",
+            "user with uid 11 deleted",
+            "user 18 written as uid 1",
+        ]
+    ):
+        diary.note(DEVICE, text, at=float(at))
+
+    assert diary.about_user(DEVICE, "9000003") == [0.0, 2.0, 3.0]
+    assert diary.about_user("otra", "9000003") == []

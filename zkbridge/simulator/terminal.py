@@ -123,7 +123,7 @@ class Terminal:
                 raise Refused(VOICES[5])
             raw = self._accepted(raw)
             self._change(user_change(records.user_uid(raw), raw))
-        self.on_change(f"user {user_id} added at the keypad")
+        self.on_change(f"user {user_id} added at the keypad as uid {records.user_uid(raw)}")
         return records.view_user(raw, encoding)
 
     def fill_users(self, count: int) -> None:
