@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import cpu_s, resident_bytes, threads, wakeups, watch_fsyncs, written_bytes
+from benchmarks.processes import cpu_of, cpu_s, resident_bytes, threads, wakeups, watch_fsyncs, written_bytes
 from benchmarks.stage import Terminals, bridge, devices
 from tests.support.waiting import wait_until
 from zkbridge.config import Config
@@ -15,13 +16,24 @@ TERMINALS = 10
 #: Requests far enough apart that nothing is shared, and as many at once.
 APART, AT_ONCE = 8, 200
 _SCRUBBED_S = 1.5
+#: What any daemon of these packages imports, with one model, whatever else it is.
+PACKAGES = """
+import click, sqlite3, tenacity, yaml, zk
+import paho.mqtt.client
+from pydantic import BaseModel
+class Model(BaseModel): pass
+"""
 
 
 @dataclass(frozen=True)
 class Alone:
-    """CPU seconds until online, bytes, wake-ups a second and share of a CPU at rest; the disk, per request."""
+    """CPU seconds until online, and of the packages' imports alone; memory, threads, CPU share and wake-ups at rest.
+
+    The disk's bytes and fsyncs are per request.
+    """
 
     start_cpu_s: float
+    packages_cpu_s: float
     idle_bytes: int
     idle_threads: int
     idle_cpu: float
@@ -63,6 +75,7 @@ def measure(folder: Path, *, rest_s: float) -> Alone:
             end = written_bytes(daemon.pid)
     return Alone(
         start_cpu_s=start,
+        packages_cpu_s=_packages_cpu_s(),
         idle_bytes=idle,
         idle_threads=resting,
         idle_cpu=max(cpu, 0.01) / rest_s,  # the kernel counts in hundredths: no less is claimed
@@ -72,3 +85,9 @@ def measure(folder: Path, *, rest_s: float) -> Alone:
         bytes_at_once=(end - between) / AT_ONCE,
         fsyncs_at_once=None if at_once.count is None else at_once.count / AT_ONCE,
     )
+
+
+def _packages_cpu_s() -> float:
+    """The least of some runs: the first may have to compile."""
+    command = [sys.executable, "-c", PACKAGES]
+    return min(cpu_of(command) for _ in range(5))

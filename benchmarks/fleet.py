@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.processes import cpu_s, peak_bytes, resident_bytes
-from benchmarks.stage import HOST, Caller, Terminals, bridge, devices
+from benchmarks.stage import HOST, Caller, Devices, Terminals, bridge, devices
 
 
 @dataclass(frozen=True)
@@ -25,24 +25,32 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Fleet:
-    """What so many terminals with a latency of 20 ms did; `dead` of them only accept connections in one stream.
+class Stream:
+    """A steady stream of `rate` creates a second over all terminals; in a second one `dead` of them only accept.
 
-    `cpu_s` is the bridge's for one create of the steady stream. `while_answered` are those requests to the living of
-    which some of the time passed in a second in which requests to the dead were answered, `otherwise` the others.
+    `cpu_s` is the bridge's for one create. `while_answered` are those requests to the living of which some of the time
+    passed in a second in which requests to the dead were answered, `otherwise` the others.
     """
+
+    rate: float
+    steady: Spread
+    cpu_s: float
+    dead: int
+    with_dead: Spread
+    while_answered: Spread | None
+    otherwise: Spread | None
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What so many terminals did. `cpu_s` is the bridge's for one of the creates at once."""
 
     terminals: int
     at_once: Spread
-    steady: Spread | None
     cpu_s: float
-    rate: float
-    dead: int
-    steady_with_dead: Spread | None
-    while_answered: Spread | None
-    otherwise: Spread | None
     idle_bytes: int
     peak_bytes: int
+    streams: list[Stream]
 
 
 @dataclass(frozen=True)
@@ -72,44 +80,50 @@ class _Taken:
         return _Taken(times) if times else None
 
 
-def measure(folder: Path, *, terminals: int, latency_ms: float, rate: float, seconds: float, dead: int) -> Fleet:
-    """At once; then, if `seconds` is not 0, `rate` requests a second without and with `dead` terminals.
-
-    The stream without them is halved: one half before, one after, so that a machine that slows down tells no lie.
-    """
+def measure(
+    folder: Path, *, terminals: int, latency_ms: float, rates: Sequence[float], seconds: float, dead: int
+) -> Fleet:
+    """A create each at once; then a stream of each rate, for so many seconds without and with `dead` terminals."""
     with Terminals(folder, count=terminals) as there, _silent(dead) as silent:
         there.set_latency(latency_ms / 1000)
         known = devices(there.ports, timeout=10)
-        halves, cpu, ill = [], 0.0, None
         with bridge(folder / "well", known) as (daemon, caller):
-            idle = resident_bytes(daemon.pid)
+            idle, cpu = resident_bytes(daemon.pid), cpu_s(daemon.pid)
             at_once = _at_once(caller, list(known))
-            peak = peak_bytes(daemon.pid)
-            if seconds:
-                cpu = cpu_s(daemon.pid)
-                halves.append(_steady(caller, list(known), rate=rate, seconds=seconds / 2)[0])
-                cpu = (cpu_s(daemon.pid) - cpu) / len(halves[0].times)
-        if seconds and dead:
-            mixed = devices([*silent, *there.ports[dead:]], timeout=10)
-            with bridge(folder / "ill", mixed) as (_, caller):
-                _at_once(caller, list(mixed)[dead:])
-                ill = _steady(caller, list(mixed), rate=rate, seconds=seconds, dead=dead)
-            with bridge(folder / "well-again", known) as (_, caller):
-                _at_once(caller, list(known))
-                halves.append(_steady(caller, list(known), rate=rate, seconds=seconds / 2)[0])
-    return Fleet(
-        terminals=terminals,
-        at_once=at_once,
-        steady=_joined(halves),
-        cpu_s=cpu,
+            cpu, peak = cpu_s(daemon.pid) - cpu, peak_bytes(daemon.pid)
+        mixed = devices([*silent, *there.ports[dead:]], timeout=10)
+        streams = [
+            _stream(folder / f"{rate:g} a second", known, mixed, rate=rate, seconds=seconds, dead=dead)
+            for rate in rates
+        ]
+    return Fleet(terminals, at_once, cpu / terminals, idle, peak, streams)
+
+
+def _stream(folder: Path, known: Devices, mixed: Devices, *, rate: float, seconds: float, dead: int) -> Stream:
+    """The stream without the dead is halved, before and after, so that a machine that slows down tells no lie."""
+    before, cpu = _half(folder / "before", known, rate=rate, seconds=seconds / 2)
+    with bridge(folder / "ill", mixed) as (_, caller):
+        _at_once(caller, list(mixed)[dead:])
+        living, answered = _steady(caller, list(mixed), rate=rate, seconds=seconds, dead=dead)
+    after, _ = _half(folder / "after", known, rate=rate, seconds=seconds / 2)
+    return Stream(
         rate=rate,
+        steady=_joined([before, after]),
+        cpu_s=cpu,
         dead=dead,
-        steady_with_dead=ill[0].spread() if ill else None,
-        while_answered=_spread_of(ill[0].part(ill[1], touched=True)) if ill else None,
-        otherwise=_spread_of(ill[0].part(ill[1], touched=False)) if ill else None,
-        idle_bytes=idle,
-        peak_bytes=peak,
+        with_dead=living.spread(),
+        while_answered=_spread_of(living.part(answered, touched=True)),
+        otherwise=_spread_of(living.part(answered, touched=False)),
     )
+
+
+def _half(folder: Path, known: Devices, *, rate: float, seconds: float) -> tuple[_Taken, float]:
+    """A stream to terminals that are all well, and the bridge's CPU seconds for one create."""
+    with bridge(folder, known) as (daemon, caller):
+        _at_once(caller, list(known))
+        cpu = cpu_s(daemon.pid)
+        taken, _ = _steady(caller, list(known), rate=rate, seconds=seconds)
+        return taken, (cpu_s(daemon.pid) - cpu) / len(taken.times)
 
 
 def _at_once(caller: Caller, ids: Sequence[str]) -> Spread:
@@ -140,10 +154,8 @@ def _steady(
     return _Taken([caller.times(name) for name in living]), answered
 
 
-def _joined(halves: Sequence[_Taken]) -> Spread | None:
+def _joined(halves: Sequence[_Taken]) -> Spread:
     """The spread of streams as if they were one; the rate is the mean of theirs."""
-    if not halves:
-        return None
     both = _Taken([time for half in halves for time in half.times]).spread()
     return replace(both, per_second=sum(half.spread().per_second for half in halves) / len(halves))
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT, MARGIN, COLUMNS = 420, 300, 56, 2
+#: Room at the right for half of the last mark's number.
+RIGHT = 28
 COLOURS = ("#b3452c", "#2c6fb3", "#d99a7c", "#7cb0d9")
 
 
@@ -62,11 +64,11 @@ class _Scale:
 
 def _chart(chart: Chart) -> list[str]:
     points = [point for line in chart.lines for point in line.points]
-    across = _Scale((x for x, _ in points), MARGIN, WIDTH - 16)
+    across = _Scale((x for x, _ in points), MARGIN, WIDTH - RIGHT)
     up = _Scale((y for _, y in points), HEIGHT - MARGIN, 34)
     return [
         f'<text x="{MARGIN}" y="20" font-size="12" font-weight="bold">{escape(chart.title)}</text>',
-        f'<text x="{WIDTH - 16}" y="{HEIGHT - 12}" text-anchor="end">{escape(chart.x)}</text>',
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 12}" text-anchor="end">{escape(chart.x)}</text>',
         f'<text text-anchor="middle" transform="translate(14 {HEIGHT / 2}) rotate(-90)">{escape(chart.y)}</text>',
         *_grid(across, up),
         *(part for number, line in enumerate(chart.lines) for part in _line(line, number, across, up)),
@@ -84,7 +86,7 @@ def _grid(across: _Scale, up: _Scale) -> list[str]:
     for mark in up.marks():
         y = up.place(mark)
         parts += [
-            f'<line x1="{MARGIN}" y1="{y:.1f}" x2="{WIDTH - 16}" y2="{y:.1f}" stroke="#ddd"/>',
+            f'<line x1="{MARGIN}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#ddd"/>',
             f'<text x="{MARGIN - 4}" y="{y + 4:.1f}" text-anchor="end">{mark:g}</text>',
         ]
     return parts

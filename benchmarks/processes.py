@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,6 +21,14 @@ def cpu_s(pid: int) -> float:
     ticks = int(ended[11]) + int(ended[12])
     exact = sum(int(told.split()[0]) for told in _told(pid, "schedstat")) / 1e9
     return max(exact, ticks / 100 - 0.02)  # ticks count the dead threads too, but only in hundredths
+
+
+def cpu_of(command: Sequence[str]) -> float:
+    """Seconds of CPU time that a program takes from its start to its end."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def resident_bytes(pid: int) -> int:

@@ -21,6 +21,7 @@ from tests.support import processes
 from tests.support.daemon import Daemon
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
+from zkbridge.config import Retry
 
 HOST = processes.LOCALHOST
 #: Room for every table that is measured, and for what is added to it.
@@ -31,8 +32,9 @@ _TRIES = 5
 #: Mosquitto as a site would set it where a thousand requests come at once: its default queue holds 1,000.
 BROKER_LINES = ("max_queued_messages 100000", "max_inflight_messages 100", "set_tcp_nodelay true")
 _NUMBERS = itertools.count(1)
-#: No visits in between: they would be counted with the requests. The queue takes the longest burst.
-DAEMON = {"probe_interval": 0, "queue_limit": 100_000}
+#: No visits in between: they would be counted with the requests. The queue takes the longest burst, and so do the
+#: attempts, whose time is that of a daemon whose configuration says nothing of it (the tests' is in more of a hurry).
+DAEMON = {"probe_interval": 0, "queue_limit": 100_000, "retry": Retry().model_dump()}
 #: What the systemd unit sets too.
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 
@@ -209,13 +211,16 @@ class Caller:
             self._news.notify_all()
 
 
+Devices = Mapping[str, Mapping[str, Any]]
+
+
 def devices(ports: Iterable[int], **more: Any) -> dict[str, dict[str, Any]]:
     """The configuration of terminals on these ports: d0, d1 and so on."""
     return {f"d{place}": {"host": HOST, "port": port, **more} for place, port in enumerate(ports)}
 
 
 @contextmanager
-def bridge(folder: Path, configured: Mapping[str, Mapping[str, Any]], **more: Any) -> Iterator[tuple[Daemon, Caller]]:
+def bridge(folder: Path, configured: Devices, **more: Any) -> Iterator[tuple[Daemon, Caller]]:
     """A broker of its own, the daemon as systemd would run it, and a caller."""
     folder.mkdir(parents=True, exist_ok=True)
     with Mosquitto(folder / "mosquitto", extra=BROKER_LINES) as broker:
