@@ -17,10 +17,11 @@ def leftovers() -> Iterator[None]:
     """Fail a test that leaves a thread or a process behind."""
     before = Leftovers.since()
     yield
+    if not Leftovers.since(before):
+        return
     with suppress(AssertionError):
         wait_until(lambda: not Leftovers.since(before), timeout=PATIENCE_S)
-    left = Leftovers.since(before)
-    if left:
+    if left := Leftovers.since(before):
         said = str(left)
         left.kill()
         pytest.fail(f"left behind: {said}")

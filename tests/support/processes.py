@@ -4,7 +4,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
 
@@ -72,24 +73,29 @@ def start(command: Sequence[str | Path], *, log: Path, **options) -> subprocess.
 
 def descendants(of: int | None = None) -> dict[int, str]:
     """Return every living process under *of* (this one if None): its pid and its command line."""
-    parents = {}
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            # "pid (name) state ppid …": the name may hold spaces and brackets of its own.
-            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue  # ended while we were looking
-        if state != "Z":
-            parents[int(folder.name)] = int(parent)
-
     found: dict[int, str] = {}
     generation = {of or os.getpid()}
     while generation:
-        generation = {pid for pid, parent in parents.items() if parent in generation and pid not in found}
+        # Asking the whole of /proc for its parents takes a hundred times as long, and every test asks.
+        generation = {child for pid in generation for child in _children(pid) if child not in found}
         found |= {pid: command_line(pid) for pid in generation}
     return found
+
+
+def _children(pid: int) -> Iterator[int]:
+    """The living children of all its threads."""
+    for told in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended while we were looking
+            yield from (child for child in map(int, told.read_text().split()) if _is_alive(child))
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether it is there and no zombie."""
+    try:
+        # "pid (name) state …": the name may hold spaces and brackets of its own.
+        return not Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].startswith(" Z")
+    except OSError:
+        return False
 
 
 def command_line(pid: int) -> str:
