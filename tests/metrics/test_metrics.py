@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
@@ -17,6 +18,9 @@ from tests.support.promql import questions, selectors
 from tests.support.running import running
 from tests.support.scrape import scrape
 from tests.support.waiting import wait_until
+from zkbridge.config import Metrics as Settings
+from zkbridge.metrics import MetricsUnavailable
+from zkbridge.metrics.server import MetricsServer
 from zkbridge.simulator import Simulator, TerminalConfig
 
 PATIENCE_S = 20
@@ -235,6 +239,12 @@ def test_a_port_in_use_stops_the_start_and_says_so(tmp_path, broker, terminal):
 
     assert code == 1
     assert daemon.log == f"metrics.port: 127.0.0.1:{port} cannot be listened on: Address already in use\n"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_a_host_that_is_not_this_machine_is_the_host_s_fault(host):
+    with pytest.raises(MetricsUnavailable, match=rf"^metrics\.host: {host}:9812 cannot be listened on: \w"):
+        MetricsServer(Settings(host=host, port=9812), CollectorRegistry())
 
 
 def test_silent_readers_keep_neither_others_nor_the_end_waiting(tmp_path, broker, terminal):

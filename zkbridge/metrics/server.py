@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import socketserver
@@ -31,9 +32,10 @@ class MetricsServer:
         try:
             self._server = _listen(settings.host, settings.port or 0)
         except OSError as error:
+            wrong = "host" if _is_of_host(error) else "port"
             where = f"{settings.host}:{settings.port}"
             raise MetricsUnavailable(
-                f"metrics.port: {where} cannot be listened on: {error.strerror or error}"
+                f"metrics.{wrong}: {where} cannot be listened on: {error.strerror or error}"
             ) from error
         self._server.set_app(_guarded(make_wsgi_app(registry)))
         self.port: int = self._server.server_port
@@ -49,6 +51,11 @@ class MetricsServer:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+
+
+def _is_of_host(error: OSError) -> bool:
+    """Whether the name is unknown, or the address is not one of this machine's."""
+    return isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
