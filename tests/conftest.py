@@ -1,5 +1,6 @@
 """What every test may use, and what none may leave behind."""
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -7,9 +8,22 @@ import pytest
 
 from tests.support.leftovers import Leftovers
 from tests.support.mosquitto import Mosquitto
+from tests.support.nursery import Nursery
 from tests.support.waiting import wait_until
 
 PATIENCE_S = 5
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: half as many again as there are cores, for the tests spend much of their time waiting."""
+    return len(os.sched_getaffinity(0)) * 3 // 2
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nursery(tmp_path_factory) -> Iterator[Nursery]:
+    """Where daemons come from that need no start of their own."""
+    with Nursery(tmp_path_factory.mktemp("nursery") / "log") as nursery:
+        yield nursery
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -181,7 +183,7 @@ def _all_created(site: Site, caller, requests: list[dict]) -> None:
 def _terminate_once_kept(site: Site, count: int) -> None:
     """What comes after SIGTERM is told so; what was kept before is what must not be lost."""
     wait_until(lambda: site.daemon.log.count("kept request=") == count, what="the requests to be kept")
-    site.daemon._process.terminate()
+    os.kill(site.daemon.pid, signal.SIGTERM)
 
 
 @pytest.mark.parametrize("frame", [FRAMES[0], WRITE, LAST], ids=lambda frame: frame.name)

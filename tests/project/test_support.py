@@ -232,3 +232,30 @@ def test_a_test_that_leaves_something_behind_fails(tmp_path, body, name):
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "left behind: " in ended.stdout
     assert name in ended.stdout
+
+
+def test_what_the_nursery_bears_is_the_program_and_ends_as_it_does(nursery, tmp_path):
+    log = tmp_path / "log"
+
+    good = nursery.bear(["--help"], log=log, env={"ZKBRIDGE_X": "1"})
+    bad = nursery.bear(["run", "--config", "nowhere.yaml"], log=tmp_path / "other", env={})
+
+    assert (good.wait(20), bad.wait(20)) == (0, 2)
+    assert (good.poll(), bad.poll()) == (0, 2)
+    assert log.read_text().startswith("Usage: zkbridge ")
+    assert "nowhere.yaml" in (tmp_path / "other").read_text()
+
+
+def test_what_the_nursery_bears_is_noticed_and_can_be_killed(nursery, tmp_path):
+    before = Leftovers.since()
+    child = nursery.bear(["simulate", "--port", "0"], log=tmp_path / "log", env={})
+    wait_until(lambda: "ready on" in (tmp_path / "log").read_text(), what="the simulator")
+
+    assert Leftovers.since(before).processes == {child.pid}
+    assert child.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.01)
+    child.kill()
+
+    assert child.wait(20) == -signal.SIGKILL
+    assert not Leftovers.since(before)

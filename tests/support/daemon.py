@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support import processes
+from tests.support.nursery import Child, Nursery
 from tests.support.waiting import wait_until
 from zkbridge.simulator import SimulatedTerminal
 
@@ -65,7 +66,7 @@ class Daemon:
         }  # fmt: skip - the order of the file
         self._environment = dict(environment or {})
         self._unwanted = ("ZKBRIDGE_",) if covered else ("ZKBRIDGE_", "COVERAGE_")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Child | None = None
         self._starts = 0
 
     def __enter__(self) -> Self:
@@ -101,11 +102,7 @@ class Daemon:
         path.write_text(json.dumps(self.config))
         environment = {name: value for name, value in os.environ.items() if not name.startswith(self._unwanted)}
         mark = len(self.log)
-        self._process = processes.start(
-            [sys.executable, "-m", "zkbridge", "run", "--config", path],
-            log=self.log_path,
-            env={**environment, **self._environment},
-        )
+        self._process = self._begin(["run", "--config", str(path)], {**environment, **self._environment})
         if online:
             wait_until(
                 lambda: "connected to" in self.log[mark:] or not self.running,
@@ -113,6 +110,12 @@ class Daemon:
                 what=f"the daemon to be online:\n{self.log}",
             )
             assert self.running, self.log
+
+    def _begin(self, arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes] | Child:
+        """From the nursery, if there is one."""
+        if Nursery.current is not None:
+            return Nursery.current.bear(arguments, log=self.log_path, env=environment)
+        return processes.start([sys.executable, "-m", "zkbridge", *arguments], log=self.log_path, env=environment)
 
     def stop(self, *, timeout: float = 60) -> int:
         """SIGTERM; its exit code."""

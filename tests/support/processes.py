@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
+from typing import Protocol
 
 FIRST_PORT = 20_000
 LAST_PORT = 32_000
@@ -106,7 +107,17 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def stop(process: subprocess.Popen[bytes], *, sign: int = signal.SIGTERM, timeout: float = 10) -> int:
+class Process(Protocol):
+    """As much of `subprocess.Popen` as it takes to stop one."""
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def stop(process: Process, *, sign: int = signal.SIGTERM, timeout: float = 10) -> int:
     """Send *sign*, wait, and return the exit code; after *timeout* seconds kill the process and raise."""
     process.send_signal(sign)
     try:

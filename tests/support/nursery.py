@@ -1,0 +1,152 @@
+"""Daemons that start without their imports: a process that has them, and forks.
+
+A start costs three quarters of a second of CPU time, twice that under coverage, nearly all of it imports, and the
+tests start hundreds. What is forked is the same program from there on; of an environment for Python itself it obeys
+PYTHONPATH. Tests of the command line, benchmarks and long torture start the program as anybody does.
+"""
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import coverage
+
+from tests.support import processes
+
+#: What a running daemon imports, sooner or later.
+PRELOADED = ("zkbridge.bridge", "zkbridge.cli", "zkbridge.notify", "zkbridge.reload", "zkbridge.metrics.server")
+PRELOADED_TOO = ("zkbridge.metrics.recorder", "ruamel.yaml", "importlib.metadata")
+_PR_SET_PDEATHSIG = 1
+
+
+class Child:
+    """A daemon that the nursery has born: as much of `subprocess.Popen` as tests use."""
+
+    def __init__(self, nursery: "Nursery", pid: int, arguments: Sequence[str]) -> None:
+        self.pid = pid
+        self._nursery = nursery
+        self._arguments = list(arguments)
+        self._code: int | None = None
+        self._handle = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """Its exit code, if it has ended."""
+        if self._code is None and select.select([self._handle], [], [], 0)[0]:
+            self._bury()
+        return self._code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, when it has ended. Raises subprocess.TimeoutExpired."""
+        if self._code is None:
+            if not select.select([self._handle], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
+            self._bury()
+        assert self._code is not None
+        return self._code
+
+    def send_signal(self, sign: int) -> None:
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._handle, sign)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _bury(self) -> None:
+        self._code = self._nursery.ask(bury=self.pid)
+        os.close(self._handle)
+
+
+class Nursery:
+    """A context manager; while it is open `current` is it."""
+
+    current: "Nursery | None" = None
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def __enter__(self) -> Self:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", __name__, str(theirs.fileno())]
+            self._process = processes.start(
+                command, log=self._log, env=_without_coverage(os.environ), pass_fds=[theirs.fileno()]
+            )
+        self._socket, self._answers = ours, ours.makefile("rb")
+        Nursery.current = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Nursery.current = None
+        self._answers.close()
+        self._socket.close()  # which tells it to end
+        self._process.wait(10)
+
+    def bear(self, arguments: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Child:
+        """A process in which `zkbridge` begins with these arguments, its output appended to *log*."""
+        return Child(self, self.ask(arguments=list(arguments), log=str(log), env=dict(env)), arguments)
+
+    def ask(self, **what: Any) -> int:
+        """One request, and its answer. One at a time: tests start and end daemons from their main thread."""
+        self._socket.sendall(json.dumps(what).encode() + b"\n")
+        answer = self._answers.readline()
+        assert answer, f"the nursery has died: {self._log.read_text()}"
+        return int(answer)
+
+
+def _without_coverage(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
+
+
+def _serve(connection: socket.socket) -> list[str] | None:
+    """Bear and bury until nobody asks any more; returns in each child too, with its arguments."""
+    with connection, connection.makefile("rb") as lines:
+        for line in lines:
+            asked = json.loads(line)
+            if (pid := asked.get("bury")) is not None:
+                answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            elif (answer := os.fork()) == 0:
+                _settle_in(Path(asked["log"]), asked["env"])
+                return list(asked["arguments"])
+            connection.sendall(b"%d\n" % answer)
+    return None
+
+
+def _settle_in(log: Path, environment: dict[str, str]) -> None:
+    """What a start does besides imports: its own output and environment, coverage if wanted, an end with its parent."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    os.close(output)
+    os.environ.clear()
+    os.environ.update(environment)
+    coverage.process_startup()
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    sys.modules.pop("sitecustomize", None)
+    with suppress(ModuleNotFoundError):
+        importlib.import_module("sitecustomize")  # what tests break in a daemon's code, they break here
+
+
+def _main() -> None:
+    for name in (*PRELOADED, *PRELOADED_TOO):
+        importlib.import_module(name)
+    gc.freeze()
+    arguments = _serve(socket.socket(fileno=int(sys.argv[1])))
+    if arguments is not None:
+        sys.argv[1:] = arguments
+        importlib.import_module("zkbridge.cli").main(prog_name="zkbridge")
+
+
+if __name__ == "__main__":
+    _main()
