@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import signal
 import threading
 
 from tests.support.caller import Caller
@@ -58,6 +60,37 @@ def test_a_session_ends_when_its_budget_is_used_up(tmp_path, broker, terminal):
     assert {answer["code"] for answer in said} == {"created"}
     assert terminal.connections_accepted > 2
     assert max(terminal.disabled_spans()) < 0.5 + 1
+
+
+def test_a_request_that_comes_while_the_bridge_stops_is_answered_busy_and_may_come_again(tmp_path, broker, terminal):
+    terminal.latency = 0.3
+    with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        caller.publish(COMMAND, user(7))
+        wait_until(lambda: terminal.disabled, what="the terminal to be asked")
+
+        os.kill(daemon.pid, signal.SIGTERM)
+        numbers = itertools.count(10)
+
+        def is_told_to_come_again():
+            number = next(numbers)
+            caller.publish(COMMAND, user(number, request_id=f"r-{number}"))
+            return any(m.json.get("code") == "busy" for m in caller.messages if m.topic == REPLY)
+
+        wait_until(is_told_to_come_again, timeout=20, what="an answer while the bridge stops")
+        assert daemon.wait() == 0
+        late = next(m.json for m in caller.messages if m.topic == REPLY and m.json["code"] == "busy")
+        assert (late["status"], late["retryable"], late["retry_after_s"]) == (503, True, 10)
+        assert late["error"] == "El puente se está deteniendo; intente de nuevo en 10 s."
+        number = late["request_id"].removeprefix("r-")
+        assert number not in [each.user_id for each in terminal.users()]
+
+        terminal.latency = 0
+        daemon.start()
+        caller.publish(COMMAND, user(number, request_id=late["request_id"]))
+        caller.wait_for(REPLY, lambda m: m.json.get("request_id") == late["request_id"] and m.json["status"] == 200)
+
+    assert {"7", number} <= {each.user_id for each in terminal.users()}
 
 
 def test_requests_for_one_user_in_one_burst_have_one_winner(tmp_path, broker, terminal):
