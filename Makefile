@@ -46,7 +46,7 @@ torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES=
 
 faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
 	@.ci/setup test
-	$(PYTEST) -m slow tests/faults tests/torture $(ARGS)
+	$(PYTEST) -m slow tests/faults tests/torture -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
 
 fleet:  ## Run three bridges and 300 terminals on two brokers, kill one bridge, have a standby go on
 	@.ci/setup test
@@ -76,7 +76,7 @@ systemd:  ## Follow the README on fresh Debians that boot in a container (root; 
 	@.ci/setup test
 	$(PYTEST) -m slow tests/systemd $(ARGS)
 
-pi:  ## Install the wheel on the Raspberry Pi's systems, under emulation, and use it (root; some ten minutes)
+pi:  ## Install the wheel on the Raspberry Pi's systems, under emulation, and use it (root; up to half an hour)
 	@sh tests/systemd/need.sh pi mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
 		qemu-arm-static:qemu-user-static update-binfmts:binfmt-support arch-test:arch-test
 	@.ci/setup test

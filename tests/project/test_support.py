@@ -247,9 +247,10 @@ def test_what_the_nursery_bears_is_the_program_and_ends_as_it_does(nursery, tmp_
 
 
 def test_what_the_nursery_bears_is_noticed_and_can_be_killed(nursery, tmp_path):
-    before = Leftovers.since()
-    child = nursery.bear(["simulate", "--port", "0"], log=tmp_path / "log", env={})
-    wait_until(lambda: "ready on" in (tmp_path / "log").read_text(), what="the simulator")
+    before, log = Leftovers.since(), tmp_path / "log"
+    log.touch()
+    child = nursery.bear(["simulate", "--port", "0"], log=log, env={})
+    wait_until(lambda: "ready on" in log.read_text(), what="the simulator")
 
     assert Leftovers.since(before).processes == {child.pid}
     assert child.poll() is None

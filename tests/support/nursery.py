@@ -42,14 +42,14 @@ class Child:
 
     def poll(self) -> int | None:
         """Its exit code, if it has ended."""
-        if self._code is None and select.select([self._handle], [], [], 0)[0]:
+        if self._code is None and self._ends_within(0):
             self._bury()
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code, when it has ended. Raises subprocess.TimeoutExpired."""
         if self._code is None:
-            if not select.select([self._handle], [], [], timeout)[0]:
+            if not self._ends_within(timeout):
                 raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
             self._bury()
         assert self._code is not None
@@ -61,6 +61,11 @@ class Child:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+    def _ends_within(self, seconds: float | None) -> bool:
+        waiting = select.poll()  # not `select`, which knows no descriptor above 1023
+        waiting.register(self._handle, select.POLLIN)
+        return bool(waiting.poll(None if seconds is None else seconds * 1000))
 
     def _bury(self) -> None:
         self._code = self._nursery.ask(bury=self.pid)

@@ -120,6 +120,8 @@ def test_a_finished_request_leaves_no_secret_behind(tmp_path):
 
 def test_the_files_are_for_their_owner_only(tmp_path):
     os.umask(0)
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "ledger.db").touch(mode=0o644)  # as somebody may have copied it back
     ledger = Ledger(tmp_path / "state")
     keep(ledger, draft(ledger))
 
