@@ -549,6 +549,26 @@ def test_a_member_that_waits_completes_the_group_and_answers_later_for_itself(le
     assert b"geheim77" not in contents(ledger.path.parent)
 
 
+@pytest.mark.parametrize("intents", [[], [{"uid": 7}]], ids=["never asked", "asked once"])
+def test_what_waited_and_is_taken_up_is_known_to_the_next_start_as_far_as_it_got(tmp_path, intents):
+    ledger = Ledger(tmp_path)
+    (kept,) = keep(ledger, group_draft(ledger, catch_up=True))
+    one, two = kept.parts
+    for intent in intents:
+        ledger.running([(two.id, intent)])
+    parked = Parked(two.id, "123", waiting("q", until=2e9, effect="unknown", why="away", language="es"))
+    ledger.finish([Finish(one.id, DONE)], parked=[parked])
+    ledger.take_up("q")
+    ledger.close()
+
+    ledger = Ledger(tmp_path)
+    (left,) = ledger.unfinished()
+    ledger.close()
+
+    assert (left.id, left.params) == (two.id, SECRET)
+    assert (left.state, left.tried) == (State.RUNNING if intents else State.ACCEPTED, tuple(intents))
+
+
 def test_a_member_that_waited_but_ended_before_the_group_answers_with_it(ledger):
     (kept,) = keep(ledger, group_draft(ledger, catch_up=True))
     one, two = kept.parts
