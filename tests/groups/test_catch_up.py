@@ -252,6 +252,17 @@ def test_a_terminal_that_breaks_while_it_is_caught_up_loses_nothing(halved):
     assert users_of(halved.entrada) == [["0", "1", "2"]]
 
 
+def test_what_is_asked_while_catching_up_fails_is_tried_for_itself(halved):
+    halved.ask("planta", "users/create", waiting_user(1))
+    halved.entrada.faults.add("DISABLE", "before", "silence")
+    halved.comes_back()
+    wait_until(lambda: not halved.entrada.faults.waiting(), timeout=PATIENCE_S, what="the catching up to hang")
+    halved.publish("entrada", "users/create", user(50))
+
+    assert halved.reply("entrada", where=lambda answer: answer["request_id"] == "r50")["code"] == "created"
+    assert halved.reply("entrada", where=lambda answer: answer["request_id"] == "r1")["code"] == "created"
+
+
 def test_a_wrong_key_is_no_absence(make, simulator):
     locked = simulator.add(TerminalConfig(profile="tft", comm_key=77))
     plant = make(entrada={"port": locked.port})
