@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+from datetime import UTC, datetime, timedelta
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
@@ -91,6 +92,21 @@ def test_a_request_that_comes_while_the_bridge_stops_is_answered_busy_and_may_co
         caller.wait_for(REPLY, lambda m: m.json.get("request_id") == late["request_id"] and m.json["status"] == 200)
 
     assert {"7", number} <= {each.user_id for each in terminal.users()}
+
+
+def test_what_expires_while_it_waits_for_its_turn_is_told_and_not_done(tmp_path, broker, terminal):
+    terminal.latency = 1  # so that the first takes five seconds more from here on
+    with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        caller.publish(COMMAND, user(7))
+        wait_until(lambda: terminal.disabled, what="the terminal to be asked")
+        soon = datetime.now(UTC) + timedelta(seconds=4)
+        caller.publish(COMMAND, user(8, expires_at=soon.isoformat()))
+        wait_until(lambda: daemon.log.count("kept request=") == 2, what="the second to be kept in time")
+        said = answers(caller, 2)
+
+    assert [(answer["status"], answer["code"]) for answer in said] == [(200, "created"), (408, "expired")]
+    assert [each.user_id for each in terminal.users()] == ["7"]
 
 
 def test_requests_for_one_user_in_one_burst_have_one_winner(tmp_path, broker, terminal):
