@@ -18,8 +18,8 @@ APART, AT_ONCE = 8, 200
 _SCRUBBED_S = 1.5
 #: What any daemon of these packages imports, with one model, whatever else it is.
 PACKAGES = """
-import click, sqlite3, tenacity, yaml, zk
-import paho.mqtt.client
+import click, sqlite3, tenacity, zk
+import paho.mqtt.client, ruamel.yaml
 from pydantic import BaseModel
 class Model(BaseModel): pass
 """
