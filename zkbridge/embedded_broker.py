@@ -26,6 +26,7 @@ Kind = Literal["iotcore", "mosquitto"]
 LOCALHOST = "127.0.0.1"
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin"
 MAX_PAYLOAD = 1_048_576
+#: For a broker to come up. One that fails ends, and is not waited for; ten were too few on a busy, emulated Pi.
 START_S = 60
 STOP_S = 5
 POLL_S = 0.01

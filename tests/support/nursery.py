@@ -25,8 +25,10 @@ import coverage
 from tests.support import processes
 
 #: What a running daemon imports, sooner or later.
-PRELOADED = ("zkbridge.bridge", "zkbridge.cli", "zkbridge.notify", "zkbridge.reload", "zkbridge.metrics.server")
-PRELOADED_TOO = ("zkbridge.metrics.recorder", "ruamel.yaml", "importlib.metadata")
+PRELOADED = (
+    *("zkbridge.bridge", "zkbridge.cli", "zkbridge.notify", "zkbridge.reload"),
+    *("zkbridge.metrics.recorder", "zkbridge.metrics.server", "ruamel.yaml", "importlib.metadata"),
+)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -144,7 +146,7 @@ def _settle_in(log: Path, environment: dict[str, str]) -> None:
 
 
 def _main() -> None:
-    for name in (*PRELOADED, *PRELOADED_TOO):
+    for name in PRELOADED:
         importlib.import_module(name)
     gc.freeze()
     arguments = _serve(socket.socket(fileno=int(sys.argv[1])))
