@@ -335,6 +335,7 @@ class Ledger:
         # By a run that was killed before it could empty the write-ahead log.
         self._secrets_freed = self._parked_freed = True
         self.commits = self.syncs = 0
+        self._waits_for_disk = True
         self._prepare_folder()
         self._guard = self._take_guard()
         self._db = self._open()
@@ -599,15 +600,11 @@ class Ledger:
 
         def work(db: sqlite3.Connection) -> list[Ended]:
             now = self._clock()
-            for finish in wanted:
-                self._finish_one(db, finish, now)
-            for each in waiting:
-                _park(db, each)
+            groups = [self._finish_one(db, finish, now) for finish in wanted]
+            groups += [_park(db, each) for each in waiting]
             if owed_by is not None:
                 db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (owed_by, now))
-            return self._complete(
-                db, _parents(db, [*(each.request for each in wanted), *(each.request for each in waiting)])
-            )
+            return self._complete(db, groups)
 
         groups = self._write(work)
         for each in groups:
@@ -615,36 +612,42 @@ class Ledger:
         self._secrets_freed = self._parked_freed = True
         return groups
 
-    def _finish_one(self, db: sqlite3.Connection, finish: Finish, now: float) -> None:
+    def _finish_one(self, db: sqlite3.Connection, finish: Finish, now: float) -> int | None:
+        """The group's request that this one is a part of, if it is."""
         reply = finish.reply
+        parent = _parent_of(db, finish.request)
         # A part's reply is told within another one, or later: what belongs to its delivery is told with it.
-        told = flagged(reply.body, replayed=finish.replayed)
+        body = reply.body if parent is None else flagged(reply.body, replayed=finish.replayed)
         db.execute(
-            "UPDATE requests SET state = 'done', tried = '[]', status = ?, code = ?,"
-            " reply = CASE WHEN parent IS NULL THEN ? ELSE ? END, done_at = ? WHERE id = ? AND reply IS NULL",
-            (reply.status, reply.code, reply.body, told, now, finish.request),
+            "UPDATE requests SET state = 'done', tried = '[]', status = ?, code = ?, reply = ?, done_at = ?"
+            " WHERE id = ? AND reply IS NULL",
+            (reply.status, reply.code, body, now, finish.request),
         )
-        for table in ("asked", "parked"):
-            db.execute(f"DELETE FROM {table} WHERE request = ?", (finish.request,))  # noqa: S608 - two constants
-        # The group's answer is still to come, and will say it.
+        db.execute("DELETE FROM asked WHERE request = ?", (finish.request,))
+        if parent is not None:
+            db.execute("DELETE FROM parked WHERE request = ?", (finish.request,))
+            # The group's answer is still to come, and will say it.
+            db.execute(
+                "DELETE FROM answers WHERE request = ? AND EXISTS"
+                " (SELECT 1 FROM requests WHERE id = ? AND state = 'split')",
+                (finish.request, parent),
+            )
         db.execute(
-            "DELETE FROM answers WHERE request = ? AND EXISTS (SELECT 1 FROM requests r JOIN requests g"
-            " ON g.id = r.parent WHERE r.id = answers.request AND g.state = 'split')",
-            (finish.request,),
+            "UPDATE answers SET owed = 1, replayed = max(replayed, ?) WHERE request = ? AND sent_at IS NULL",
+            (finish.replayed and parent is None, finish.request),
         )
-        db.execute(
-            "UPDATE answers SET owed = 1, replayed = max(replayed, ? AND (SELECT parent IS NULL FROM requests"
-            " WHERE id = answers.request)) WHERE request = ? AND sent_at IS NULL",
-            (finish.replayed, finish.request),
-        )
+        return parent
 
-    def _complete(self, db: sqlite3.Connection, groups: Iterable[int]) -> list[Ended]:
+    def _complete(self, db: sqlite3.Connection, groups: Iterable[int | None]) -> list[Ended]:
         """Answer each group's request of which no part is under way any more; those that this has ended.
 
+        None stands for what is no part of a group's.
         One that was answered already, while a member was waiting, is told anew to whoever asks for it again.
         """
         now, ended = self._clock(), []
-        for group in groups:
+        for group in dict.fromkeys(groups):
+            if group is None:
+                continue
             (whole,) = db.execute(f"{_REQUESTS} WHERE r.id = ?", (group,)).fetchall()
             is_new = whole["state"] == State.SPLIT
             parts = db.execute(
@@ -698,9 +701,8 @@ class Ledger:
             now = self._clock()
             rows = db.execute(f"{_REQUESTS} WHERE r.state = 'waiting' AND r.expires_at <= ?", (now,)).fetchall()
             late = [Ended(request, answer(request)) for request in map(_request, rows)]
-            for each in late:
-                self._finish_one(db, Finish(each.request.id, each.reply), now)
-            return late + self._complete(db, _parents(db, [each.request.id for each in late]))
+            groups = [self._finish_one(db, Finish(each.request.id, each.reply), now) for each in late]
+            return late + self._complete(db, groups)
 
         ended = self._write(work)
         for each in ended:
@@ -931,13 +933,16 @@ class Ledger:
             jobs, self._jobs = self._jobs, []
         urgent = any(job.urgent for job in jobs)
         try:
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if urgent else 'NORMAL'}")
+            if urgent is not self._waits_for_disk:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if urgent else 'NORMAL'}")
+                self._waits_for_disk = urgent
             self._db.execute("BEGIN IMMEDIATE")
             for job in jobs:
-                self._run(job)
-            self._db.execute("COMMIT")
-            self.commits += 1
-            self.syncs += urgent
+                self._run(job, alone=len(jobs) == 1)
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+                self.commits += 1
+                self.syncs += urgent
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
@@ -948,17 +953,19 @@ class Ledger:
             for job in jobs:
                 job.done = True
 
-    def _run(self, job: _Job) -> None:
-        """One job must not take back what its neighbours wrote."""
-        self._db.execute("SAVEPOINT job")
+    def _run(self, job: _Job, *, alone: bool) -> None:
+        """One job must not take back what its neighbours wrote; one that has none needs no savepoint."""
+        if not alone:
+            self._db.execute("SAVEPOINT job")
         try:
             job.result = job.work(self._db)
         except sqlite3.OperationalError:
             raise  # the disk's fault: nobody's work can be kept
         except Exception as error:  # noqa: BLE001 - handed to the thread whose work it is
             job.error = error
-            self._db.execute("ROLLBACK TO job")
-        self._db.execute("RELEASE job")
+            self._db.execute("ROLLBACK" if alone else "ROLLBACK TO job")
+        if not alone:
+            self._db.execute("RELEASE job")
 
     def _prepare_folder(self) -> None:
         try:
@@ -1138,18 +1145,14 @@ def _part_of(db: sqlite3.Connection, group: int | None, device: str) -> int | No
     return None if row is None else int(row[0])
 
 
-def _parents(db: sqlite3.Connection, requests: list[int]) -> list[int]:
-    """The groups' requests that these are parts of, each once."""
-    found: dict[int, None] = {}
-    for request in requests:
-        row = db.execute("SELECT parent FROM requests WHERE id = ?", (request,)).fetchone()
-        if row is not None and row[0] is not None:
-            found[row[0]] = None
-    return list(found)
+def _parent_of(db: sqlite3.Connection, request: int) -> int | None:
+    """The group's request that this one is a part of, if it is."""
+    row = db.execute("SELECT parent FROM requests WHERE id = ?", (request,)).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
 
 
-def _park(db: sqlite3.Connection, parked: Parked) -> None:
-    """What is asked moves to what waits; where it has waited before, it is there already."""
+def _park(db: sqlite3.Connection, parked: Parked) -> int | None:
+    """What is asked moves to what waits; where it has waited before, it is there already. Its group's request."""
     db.execute(
         "INSERT OR IGNORE INTO parked SELECT request, ?, params, ? FROM asked WHERE request = ?",
         (parked.subject, parked.reply.body, parked.request),
@@ -1157,6 +1160,7 @@ def _park(db: sqlite3.Connection, parked: Parked) -> None:
     db.execute("DELETE FROM asked WHERE request = ?", (parked.request,))
     db.execute("UPDATE parked SET reply = ? WHERE request = ?", (parked.reply.body, parked.request))
     db.execute("UPDATE requests SET state = 'waiting' WHERE id = ? AND reply IS NULL", (parked.request,))
+    return _parent_of(db, parked.request)
 
 
 def _tell(ended: Ended) -> None:
