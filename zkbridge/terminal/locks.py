@@ -124,10 +124,14 @@ def _acquired(turn: _Turn, deadline: Deadline, waiting: Callable[[], object]) ->
 
 def _usable(path: Path) -> Path:
     """The folder, made if need be so that every user can lock and none can take another's file away."""
-    with suppress(FileExistsError):
-        path.mkdir(parents=True)
-        path.chmod(0o1777)  # mkdir's own mode would be cut by the umask
-    if not stat.S_ISDIR(path.lstat().st_mode):
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            path.mkdir(parents=True)
+            path.chmod(0o1777)  # mkdir's own mode would be cut by the umask
+        found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(0, f"{path} is no folder")
     return path
 
