@@ -7,8 +7,8 @@ All numbers are little-endian.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 MAGIC = b"\x50\x50\x82\x7d"
 TOP_BYTES = 8
@@ -27,9 +27,11 @@ class Garbled(Exception):
     """What arrived is not what the protocol allows; the stream cannot be trusted any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One packet. `session` is the session's id, or an event's code; `reply_id` is 0 in events."""
+class Frame(NamedTuple):
+    """One packet. `session` is the session's id, or an event's code; `reply_id` is 0 in events.
+
+    A tuple for the same reason as `Deadline`.
+    """
 
     command: int
     session: int
@@ -39,8 +41,9 @@ class Frame:
 
 def pack(frame: Frame) -> bytes:
     """Header and data, with the checksum filled in: what goes into one UDP datagram."""
-    bare = _HEADER.pack(frame.command, 0, frame.session, frame.reply_id) + frame.data
-    return bare[:2] + struct.pack("<H", _WORD_SUM ^ _sum(bare)) + bare[4:]
+    command, session, reply_id, data = frame
+    checksum = _WORD_SUM ^ _sum(_HEADER.pack(command, 0, session, reply_id) + data)
+    return _HEADER.pack(command, checksum, session, reply_id) + data
 
 
 def unpack(packet: bytes) -> Frame:
@@ -58,7 +61,7 @@ def with_top(packet: bytes) -> bytes:
     return _TOP.pack(MAGIC, len(packet)) + packet
 
 
-def packet_length(top: bytes) -> int:
+def packet_length(top: bytes | bytearray) -> int:
     """How many bytes follow these first 8 of a TCP frame. Raises Garbled when they are no such thing."""
     magic, length = _TOP.unpack(top)
     if magic != MAGIC:
