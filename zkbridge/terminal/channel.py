@@ -6,6 +6,7 @@ Raised besides Garbled: TimeoutError, EOFError when the terminal closed, and wha
 from __future__ import annotations
 
 import ipaddress
+import select
 import socket
 import struct
 import threading
@@ -53,30 +54,64 @@ def connect(host: str, port: int, *, udp: bool, until: Deadline) -> Channel:
     return (UdpChannel if udp else TcpChannel)(_dial(host, port, udp=udp, until=until))
 
 
-class TcpChannel:
-    """A stream: frames may arrive in any pieces, or several at once."""
+class _Waiting:
+    """A socket that never blocks, and a way to wait for it: half the system calls of one with a timeout."""
 
     def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
         self._sock = sock
-        self._pending = bytearray()
-
-    def send(self, *frames: Frame, until: Deadline) -> None:
-        """Send the frames, each with its top."""
-        self._sock.settimeout(_time_left(until))
-        self._sock.sendall(b"".join(wire.with_top(wire.pack(frame)) for frame in frames))
-
-    def receive(self, until: Deadline) -> Frame:
-        """The next frame; a peer that trickles runs out of time."""
-        self._fill(wire.TOP_BYTES, until)
-        end = wire.TOP_BYTES + wire.packet_length(bytes(self._pending[: wire.TOP_BYTES]))
-        self._fill(end, until)
-        packet = bytes(memoryview(self._pending)[wire.TOP_BYTES : end])
-        del self._pending[:end]
-        return wire.unpack(packet)
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
     def fileno(self) -> int:
         """The socket's number."""
         return self._sock.fileno()
+
+    def _receive(self, most: int, until: Deadline) -> bytes:
+        """What comes next, up to so many bytes, as soon as there is anything."""
+        while True:
+            if not self._poll.poll(_time_left(until) * 1000):
+                raise TimeoutError
+            try:
+                return self._sock.recv(most)
+            except BlockingIOError:  # a datagram whose checksum was wrong wakes whoever waits, and is gone
+                continue
+
+    def _send(self, data: bytes, until: Deadline) -> None:
+        """All of it. The system mostly has room for a request; if not, it is waited for."""
+        left = _time_left(until)
+        try:
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(data):
+            return
+        self._sock.settimeout(left)
+        try:
+            self._sock.sendall(memoryview(data)[sent:])
+        finally:
+            self._sock.setblocking(False)
+
+
+class TcpChannel(_Waiting):
+    """A stream: frames may arrive in any pieces, or several at once."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self._pending = bytearray()
+
+    def send(self, *frames: Frame, until: Deadline) -> None:
+        """Send the frames, each with its top."""
+        self._send(b"".join([wire.with_top(wire.pack(frame)) for frame in frames]), until)
+
+    def receive(self, until: Deadline) -> Frame:
+        """The next frame; a peer that trickles runs out of time."""
+        self._fill(wire.TOP_BYTES, until)
+        end = wire.TOP_BYTES + wire.packet_length(self._pending[: wire.TOP_BYTES])
+        self._fill(end, until)
+        packet = bytes(memoryview(self._pending)[wire.TOP_BYTES : end])
+        del self._pending[:end]
+        return wire.unpack(packet)
 
     def holds_frame(self) -> bool:
         """Whether bytes were read ahead."""
@@ -91,33 +126,23 @@ class TcpChannel:
 
     def _fill(self, size: int, until: Deadline) -> None:
         while len(self._pending) < size:
-            self._sock.settimeout(_time_left(until))
-            received = self._sock.recv(max(_READ, size - len(self._pending)))
+            received = self._receive(max(_READ, size - len(self._pending)), until)
             if not received:
                 raise EOFError
             self._pending += received
 
 
-class UdpChannel:
+class UdpChannel(_Waiting):
     """Datagrams, one frame each. The socket is connected: the kernel drops what others send."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
 
     def send(self, *frames: Frame, until: Deadline) -> None:
         """Send a datagram each."""
         for frame in frames:
-            self._sock.settimeout(_time_left(until))
-            self._sock.send(wire.pack(frame))
+            self._send(wire.pack(frame), until)
 
     def receive(self, until: Deadline) -> Frame:
         """The next datagram's frame."""
-        self._sock.settimeout(_time_left(until))
-        return wire.unpack(self._sock.recv(_DATAGRAM))
-
-    def fileno(self) -> int:
-        """The socket's number."""
-        return self._sock.fileno()
+        return wire.unpack(self._receive(_DATAGRAM, until))
 
     def holds_frame(self) -> bool:
         """Never: a datagram stays with the system until it is read."""
@@ -130,7 +155,7 @@ class UdpChannel:
 
 
 def _time_left(until: Deadline) -> float:
-    """For settimeout, where 0 would mean not to wait at all."""
+    """The seconds until then. Raises TimeoutError where there are none."""
     left = until.remaining()
     if left <= 0:
         raise TimeoutError
