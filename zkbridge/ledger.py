@@ -308,11 +308,12 @@ class Ended:
 
 
 class _Job:
-    """One thread's part of a transaction."""
+    """One thread's part of a transaction; `single` if it is one statement, which is done or not done by itself."""
 
-    def __init__(self, work: Callable[[sqlite3.Connection], Any], *, urgent: bool) -> None:
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], *, urgent: bool, single: bool) -> None:
         self.work = work
         self.urgent = urgent
+        self.single = single
         self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -584,7 +585,7 @@ class Ledger:
                 wanted,
             )
 
-        self._write(work)
+        self._write(work, single=len(wanted) == 1)
 
     def finish(
         self, finishes: Iterable[Finish], *, parked: Iterable[Parked] = (), owed_by: str | None = None
@@ -748,7 +749,9 @@ class Ledger:
 
     def redirect(self, answer: int) -> None:
         """Send this answer to its fallback topic: the broker refuses the one that the caller asked for."""
-        self._write(lambda db: _ignore(db.execute("UPDATE answers SET topic = fallback WHERE id = ?", (answer,))))
+        self._write(
+            lambda db: _ignore(db.execute("UPDATE answers SET topic = fallback WHERE id = ?", (answer,))), single=True
+        )
 
     # -- punches out -----------------------------------------------------------------------------------------------
 
@@ -807,12 +810,16 @@ class Ledger:
 
     def paid(self, device: str) -> None:
         """The device is enabled again. After a power cut that may be done once more."""
-        self._write(lambda db: _ignore(db.execute("DELETE FROM debts WHERE device = ?", (device,))), urgent=False)
+        self._write(
+            lambda db: _ignore(db.execute("DELETE FROM debts WHERE device = ?", (device,))), urgent=False, single=True
+        )
 
     def owe(self, device: str) -> None:
         """The device may still be disabled."""
         now = self._clock()
-        self._write(lambda db: _ignore(db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (device, now))))
+        self._write(
+            lambda db: _ignore(db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (device, now))), single=True
+        )
 
     def recall(self, subject: str, name: str) -> str | None:
         """A remembered fact, such as a terminal's record size."""
@@ -820,7 +827,7 @@ class Ledger:
 
     def remember(self, subject: str, name: str, value: str) -> None:
         """Keep a fact until it is replaced."""
-        self._write(lambda db: _put_fact(db, subject, name, value))
+        self._write(lambda db: _put_fact(db, subject, name, value), single=True)
 
     def books(self) -> Books:
         """How much there is, and what waits for a terminal or for the broker."""
@@ -890,7 +897,9 @@ class Ledger:
             with self._lock:
                 busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             # The first commit to an emptied log waits for the disk once more, for the log's head: better nobody's.
-            self._write(lambda db: _put_fact(db, "ledger", "scrubbed", str(self._clock())), urgent=False)
+            self._write(
+                lambda db: _put_fact(db, "ledger", "scrubbed", str(self._clock())), urgent=False, single=True
+            )
         except (LedgerUnavailable, sqlite3.Error):
             rewritten, busy = False, True  # tried again with the next request
         self._parked_freed = self._parked_freed or parked_freed
@@ -912,12 +921,14 @@ class Ledger:
         except sqlite3.Error as error:
             raise LedgerUnavailable(f"{self.path}: {error}") from error
 
-    def _write(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = True) -> T:
+    def _write(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = True, single: bool = False) -> T:
         """Run work in a transaction; whoever gets the lock commits for all who wait by then, with one fsync.
 
         What is not `urgent` outlives the daemon, but not the machine, until the next commit that is: WAL keeps order.
+        `single` says that the work is one statement. Each one costs all threads several turns of the interpreter, so
+        those that only begin and end a transaction are left out where one statement is all of it.
         """
-        job = _Job(work, urgent=urgent)
+        job = _Job(work, urgent=urgent, single=single)
         with self._jobs_lock:
             self._jobs.append(job)
         with self._lock:
@@ -936,11 +947,14 @@ class Ledger:
             if urgent is not self._waits_for_disk:
                 self._db.execute(f"PRAGMA synchronous = {'FULL' if urgent else 'NORMAL'}")
                 self._waits_for_disk = urgent
-            self._db.execute("BEGIN IMMEDIATE")
+            alone = len(jobs) == 1
+            if not (alone and jobs[0].single):
+                self._db.execute("BEGIN IMMEDIATE")
             for job in jobs:
-                self._run(job, alone=len(jobs) == 1)
+                self._run(job, alone=alone)
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
+            if any(job.error is None for job in jobs):
                 self.commits += 1
                 self.syncs += urgent
         except sqlite3.Error as error:
@@ -954,8 +968,9 @@ class Ledger:
                 job.done = True
 
     def _run(self, job: _Job, *, alone: bool) -> None:
-        """One job must not take back what its neighbours wrote; one that has none needs no savepoint."""
-        if not alone:
+        """One job must not take back what its neighbours wrote."""
+        guarded = not alone and not job.single
+        if guarded:
             self._db.execute("SAVEPOINT job")
         try:
             job.result = job.work(self._db)
@@ -963,8 +978,11 @@ class Ledger:
             raise  # the disk's fault: nobody's work can be kept
         except Exception as error:  # noqa: BLE001 - handed to the thread whose work it is
             job.error = error
-            self._db.execute("ROLLBACK" if alone else "ROLLBACK TO job")
-        if not alone:
+            if guarded:
+                self._db.execute("ROLLBACK TO job")
+            elif alone and self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        if guarded:
             self._db.execute("RELEASE job")
 
     def _prepare_folder(self) -> None:

@@ -41,6 +41,7 @@ class Outbox(Delivery):
         self._not_before: dict[int, float] = {}
         self._breaks: dict[int, int] = {}
         self._largest: int | None = None
+        self._more = False  # whether answers were left that have to wait for what is under way
 
     def online(self, largest: int | None) -> None:
         """The broker is there, and takes packets up to `largest` bytes (None: it did not say)."""
@@ -107,7 +108,7 @@ class Outbox(Delivery):
             for answer in [*confirmed, *(number for number, _ in refused)]:
                 self._under_way.pop(answer, None)
                 self._breaks.pop(answer, None)
-            self._look = self._look or bool(confirmed or refused)
+            self._look = self._look or bool(refused) or (bool(confirmed) and self._more)
             del self._confirmed[: len(confirmed)], self._refused[: len(refused)]
             self._change.notify_all()
 
@@ -134,6 +135,7 @@ class Outbox(Delivery):
         answers = self._ledger.owed(limit)
         with self._change:
             wanted = self._choose(answers) if self._online else []
+            self._more = len(answers) > len(self._under_way) + len(wanted)
             self._look = self._look or len(answers) == limit
             self._under_way.update({answer.id: answer for answer in wanted})
         for answer in wanted:
