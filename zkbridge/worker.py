@@ -32,6 +32,7 @@ from zkbridge.contract.errors import (
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import TEXTS, say
+from zkbridge.crew import Crew, Errand
 from zkbridge.endings import Endings
 from zkbridge.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Parked, Request
@@ -80,7 +81,7 @@ class _Visit:
 
 
 class Worker:
-    """The requests of one device. `submit` hands over; a thread runs while there is something to do.
+    """The requests of one device. `submit` hands over; a thread of the `crew` runs while there is something to do.
 
     `answered` is called after replies were kept, `available` with None (the device answers) or a reason, `owing`
     when the terminal is to be visited soon because it may have been left disabled, or is waited for (and for how
@@ -104,6 +105,7 @@ class Worker:
         died: Callable[[BaseException], None],
         parks: Callable[[float], None] = lambda _until: None,
         owes_enable: bool = False,
+        crew: Crew | None = None,
         tell: Tell = nobody,
         listener: Listener | None = None,
     ) -> None:
@@ -121,6 +123,7 @@ class Worker:
         self._tell = tell
         self._parks = parks
         self._owes_enable = owes_enable
+        self._crew = crew or Crew()
         self._queue: deque[Request] = deque()
         self._arrived: dict[int, float] = {}
         self._in_hand: list[Task] = []
@@ -135,7 +138,7 @@ class Worker:
         )
         self._visit_wanted = False
         self._lock = threading.RLock()
-        self._thread: threading.Thread | None = None
+        self._errand: Errand | None = None
         self._stop = threading.Event()
         self._known = self._recall()
         #: What waits for the terminal, and what it is about: as far as is known here, for the ledger may let it expire.
@@ -165,7 +168,7 @@ class Worker:
     def visit(self) -> None:
         """Find out whether the terminal answers, and enable it if that is owed, unless it is being talked to."""
         with self._lock:
-            self._visit_wanted = self._thread is None or self._listener is not None
+            self._visit_wanted = self._errand is None or self._listener is not None
             self._wake()
 
     @property
@@ -204,16 +207,13 @@ class Worker:
             self._listener.stop()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread; whether it has ended."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
-        return thread is None or not thread.is_alive()
+        """Wait until its thread is at rest; whether that was reached."""
+        errand = self._errand
+        return errand is None or errand.join(timeout)
 
     def _wake(self) -> None:
-        if self._thread is None and not self._stop.is_set() and (self._queue or self._visit_wanted or self._aside):
-            self._thread = threading.Thread(target=self._run, name=f"terminal {self.device.id}", daemon=True)
-            self._thread.start()
+        if self._errand is None and not self._stop.is_set() and (self._queue or self._visit_wanted or self._aside):
+            self._errand = self._crew.start(self._run, name=f"terminal {self.device.id}")
         elif self._listener is not None:
             self._listener.interrupt()
 
@@ -238,7 +238,7 @@ class Worker:
         with self._lock:
             if not self._stop.is_set() and (self._is_wanted() or self._listener is not None):
                 return True
-            self._thread = None
+            self._errand = None
             return False
 
     def _is_wanted(self) -> bool:

@@ -55,7 +55,7 @@ class Site:
     def rest(self) -> None:
         """Wait until nobody is busy any more."""
         wait_until(lambda: self.terminal.sessions_open == 0)
-        wait_until(lambda: all(worker._thread is None for worker in self.bridge._workers.values()))
+        wait_until(lambda: all(worker._errand is None for worker in self.bridge._workers.values()))
         wait_until(lambda: not self.bridge._ledger.owed(1) and not self.bridge._ledger.debts())
 
     @contextmanager
@@ -238,14 +238,12 @@ def test_a_bridge_at_rest_has_its_parts_and_no_thread_a_terminal(tmp_path, share
     before = {thread.name for thread in threading.enumerate()}
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
         here.create("70000")
-        names = {thread.name for thread in threading.enumerate()} - before
 
-    assert {name for name in names if not name.startswith(("simulator", "paho"))} == {
-        "announcer",
-        "mqtt",
-        "outbox",
-        "upkeep",
-    }
+        def parts():
+            names = {thread.name for thread in threading.enumerate()} - before
+            return {name for name in names if not name.startswith(("simulator", "paho"))}
+
+        wait_until(lambda: parts() == {"announcer", "mqtt", "outbox", "upkeep"})
 
 
 def test_the_socket_to_the_broker_sends_at_once(tmp_path, shared_broker):
