@@ -100,14 +100,15 @@ class Intake:
 
         kept = self._ledger.keep(drafts, admit=admit, reused=self._reused)
         requests: dict[str, list[Request]] = {}
-        for draft, result in zip(drafts, kept, strict=True):
-            self._tell_of(draft, result)
+        for result in kept:
             for request in result.parts or filter(None, (result.request,)):
                 requests.setdefault(request.device, []).append(request)
         for device, waiting in requests.items():
             self._submit(device, waiting)
         if any(result.verdict is Verdict.ANSWERED for result in kept):
             self._answered()
+        for draft, result in zip(drafts, kept, strict=True):  # while the terminals are being called
+            self._tell_of(draft, result)
 
     def _draft(self, message: Message) -> Draft | None:
         parsed = self._topics.parse(message.topic)

@@ -732,6 +732,7 @@ class Worker:
             Parked(task.request.id, task.params.key or "", task.parked) for task in waits if task.parked is not None
         ]
         groups = self._ledger.finish(finishes, parked=parked, owed_by=self.device.id if self._owes_enable else None)
+        self._answered()  # first: callers wait longer for their reply than anybody for the log
         self._parked |= {each.request: each.subject for each in parked}
         for task in tasks:
             self._tell_answer(task)
@@ -740,7 +741,6 @@ class Worker:
         for task in waits:
             log.warning("device=%s request=%d waits until the device answers", self.device.id, task.request.id)
             self._parks(task.request.expires_at or 0.0)
-        self._answered()
 
     def _fail_all(self, failure: TerminalError, deadline: Deadline, *, alone: bool) -> None:
         """The conversation failed for good: so did everything that waits for it, save what may wait for another one.
