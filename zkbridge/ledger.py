@@ -897,9 +897,7 @@ class Ledger:
             with self._lock:
                 busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             # The first commit to an emptied log waits for the disk once more, for the log's head: better nobody's.
-            self._write(
-                lambda db: _put_fact(db, "ledger", "scrubbed", str(self._clock())), urgent=False, single=True
-            )
+            self._write(lambda db: _put_fact(db, "ledger", "scrubbed", str(self._clock())), urgent=False, single=True)
         except (LedgerUnavailable, sqlite3.Error):
             rewritten, busy = False, True  # tried again with the next request
         self._parked_freed = self._parked_freed or parked_freed

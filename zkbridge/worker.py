@@ -453,7 +453,10 @@ class Worker:
         needed = self._config.session_budget + self.device.timeout / 2
         for reading in range(TABLE_READINGS):
             began = time.monotonic()
-            session.users(again=reading > 0)
+            if reading:
+                session.users(again=True)
+            else:
+                session.read_ahead()
             if session.keep_disabled(needed, longer=2 * (time.monotonic() - began)):
                 return
         raise DeviceTimeout(host=self.device.host, port=self.device.port)
@@ -481,15 +484,47 @@ class Worker:
                 tasks = self._take(ROUND, disables=visit.disables)
             if not tasks:
                 return
-            changes = []
-            for task in tasks[:ROUND]:
-                outcome = self._plan(session, task, visit)
-                if isinstance(outcome, Change):
-                    changes.append((task, outcome))
-                elif task.reply is None:
-                    passed_over.add(task.request.id)
+            with self._on_trust(session, visit, tasks[:ROUND]):
+                changes, left = self._plan_all(session, visit, tasks[:ROUND])
+                self._note(session, visit, changes)
+                if not session.prove():
+                    continue
+            passed_over |= left
             if not self._ask(session, visit, changes):
                 return
+
+    @contextmanager
+    def _on_trust(self, session: Session, visit: _Visit, tasks: list[Task]) -> Iterator[None]:
+        """Plan by a table that is not proven yet; if it is not in the end, nothing of that is said or done.
+
+        So the disk is waited for while the terminal frees its copy of the table. A note of a plan that is dropped
+        does no harm: it is one attempt more that came to nothing.
+        """
+        if session.is_proven:
+            yield
+            return
+        table = session.users()
+        try:
+            yield
+        finally:
+            if not session.is_proven or session.users() is not table:
+                for task in tasks:
+                    task.reply, task.replayed = None, False
+                visit.touched.clear()
+                visit.count_before = None
+
+    def _plan_all(
+        self, session: Session, visit: _Visit, tasks: list[Task]
+    ) -> tuple[list[tuple[Task, Change]], set[int]]:
+        """The changes to make, and the requests that must wait for another session."""
+        changes, left = [], set()
+        for task in tasks:
+            outcome = self._plan(session, task, visit)
+            if isinstance(outcome, Change):
+                changes.append((task, outcome))
+            elif task.reply is None:
+                left.add(task.request.id)
+        return changes, left
 
     def _take(self, most: int, *, disables: bool | None = None) -> list[Task]:
         """The next requests; only as far as they want the same, if `disables` says what."""
@@ -595,14 +630,17 @@ class Worker:
         reply = self._ledger.reply_of(task.request.suspect_of)
         return reply if reply is not None and reply.success else None
 
-    def _ask(self, session: Session, visit: _Visit, changes: list[tuple[Task, Change]]) -> bool:
-        """Note the changes on disk, then make them; False when the session has had its time."""
-        changes = [(task, change) for task, change in changes if self._begins(task)]
+    def _note(self, session: Session, visit: _Visit, changes: list[tuple[Task, Change]]) -> None:
+        """Note the changes on disk, less those that were ended just now: the terminal may be asked for the rest."""
+        changes[:] = [(task, change) for task, change in changes if self._begins(task)]
         if not changes:
-            return not self._is_spent(session, visit)
+            return
         if visit.disables and visit.count_before is None:
             visit.count_before = len(session.users())
         self._ledger.running((task.request.id, change.intent) for task, change in changes)
+
+    def _ask(self, session: Session, visit: _Visit, changes: list[tuple[Task, Change]]) -> bool:
+        """Make the changes that were noted; False when the session has had its time."""
         for task, change in changes:
             if session.lapsed and not visit.asked:
                 raise DeviceTimeout(host=self.device.host, port=self.device.port)

@@ -7,10 +7,13 @@ import signal
 import threading
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Command, TerminalConfig
+from zkbridge.simulator.codes import command_name
 
 COMMAND = "zk/p/users/create"
 REPLY = f"{COMMAND}/reply"
@@ -154,6 +157,63 @@ def test_a_person_at_the_keypad_is_not_written_over(tmp_path, broker, simulator)
 
     assert {"4711", "900"} <= {u.user_id for u in terminal.users()}
     assert len(terminal.users()) == 52
+
+
+class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
+    """A terminal that is known has its table read ahead of the count that proves it; here DISABLE has no effect."""
+
+    @pytest.fixture
+    def terminal(self, simulator):
+        made = simulator.add(TerminalConfig(profile="tft", disable_without_effect=True))
+        made.fill_users(50)
+        return made
+
+    @pytest.fixture
+    def caller(self, tmp_path, broker, terminal):
+        with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}), Caller(broker.port) as caller:
+            caller.subscribe("zk/#")
+            caller.publish(COMMAND, user(900))
+            assert answers(caller, 1)[0]["code"] == "created"
+            wait_until(lambda: terminal.sessions_open == 0)
+            yield caller
+
+    def test_a_person_who_is_added_meanwhile_is_not_written_over(self, terminal, caller):
+        terminal.faults.add(on="FREE_DATA", when="after", do=lambda _: terminal.add_user("4711", "Keypad"))
+
+        caller.publish(COMMAND, user(901))
+
+        assert answers(caller, 1)[0]["code"] == "created"
+        assert {"4711", "900", "901"} <= {u.user_id for u in terminal.users()}
+        assert len({u.uid for u in terminal.users()}) == 53
+
+    @pytest.mark.parametrize("then", [None, "close"])
+    def test_nobody_is_told_of_a_user_who_has_just_gone(self, terminal, caller, then):
+        """Neither if the count shows it, nor if the conversation breaks before the count has come."""
+        terminal.faults.add(on="FREE_DATA", when="after", do=lambda _: terminal.delete_user("7"))
+        if then:
+            terminal.faults.add(on="GET_FREE_SIZES", when="before", do=then)
+
+        publish_at_once(caller, [user(7), user(8)])
+
+        assert sorted(answer["code"] for answer in answers(caller, 2)) == ["created", "user_exists"]
+        assert [u.uid for u in terminal.users() if u.user_id == "7"] == [52]
+        assert len(terminal.users()) == 51
+
+    def test_it_is_planned_once_where_the_count_proves_it(self, terminal, caller):
+        caller.publish(COMMAND, user(901))
+
+        assert answers(caller, 1)[0]["code"] == "created"
+        asked = [command_name(each.command) for each in terminal.log if each.direction == "in"]
+        assert asked[-8:] == [
+            "READ_BUFFER",
+            "FREE_DATA",
+            "GET_FREE_SIZES",
+            "USER_WRQ",
+            "REFRESHDATA",
+            "GET_FREE_SIZES",
+            "ENABLE",
+            "EXIT",
+        ]
 
 
 def test_a_table_that_is_read_slowly_is_not_trusted_once_people_could_get_in(tmp_path, broker, simulator):

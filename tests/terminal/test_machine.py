@@ -1,6 +1,5 @@
 """What a terminal is, its clock and its door."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -175,6 +174,6 @@ def _answer(session, monkeypatch, data):
 
     def answer(command, _data=b""):
         monkeypatch.undo()
-        return replace(ask(command), data=data)
+        return ask(command)._replace(data=data)
 
     monkeypatch.setattr(session._client, "request", answer)

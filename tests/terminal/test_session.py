@@ -1,5 +1,7 @@
 """What a session does to a terminal's users, request by request."""
 
+from dataclasses import replace
+
 import pytest
 
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceFull, DeviceRejected, InvalidField
@@ -69,6 +71,52 @@ class TestCreating:
             assert create(session) == (2001, 2001)
 
         assert asked(terminal)[2:7] == ["PREPARE_BUFFER", "READ_BUFFER", "READ_BUFFER", "READ_BUFFER", "FREE_DATA"]
+
+    def test_nothing_is_written_by_a_table_that_is_not_proven(self, terminal, talk):
+        terminal.fill_users(50)
+
+        with talk(terminal, known=KNOWN) as session:
+            session.read_ahead()
+            user = next(iter(session.users()))
+            for write in (
+                lambda: session.add_user(JUAN, 51),
+                lambda: session.change_user(user.raw),
+                lambda: session.delete_user(user.uid),
+            ):
+                with pytest.raises(RuntimeError, match="not compared"):
+                    write()
+            assert not session.is_proven
+            assert session.prove()
+            assert create(session) == (51, 51)
+
+        assert asked(terminal)[2:7] == ["PREPARE_BUFFER", "READ_BUFFER", "FREE_DATA", "GET_FREE_SIZES", "USER_WRQ"]
+
+    def test_a_table_that_is_not_as_counted_is_read_anew(self, terminal, talk):
+        terminal.fill_users(50)
+        terminal.faults.add(on="FREE_DATA", when="after", do=lambda _: terminal.add_user("4711", "Keypad"))
+
+        with talk(terminal, known=KNOWN) as session:
+            session.read_ahead()
+            assert session.users().by_user_id("4711") is None
+            assert not session.prove()
+            assert session.users().by_user_id("4711") is not None
+            assert session.is_proven
+            assert session.prove()
+
+    @pytest.mark.parametrize(
+        ("users", "known"),
+        [(50, None), (0, KNOWN), (3, KNOWN), (50, replace(KNOWN, record_size=28))],
+        ids=["nothing is known", "it is empty", "it comes as one answer", "what is known is wrong"],
+    )
+    def test_a_table_is_proven_at_once_where_nothing_is_gained(self, terminal, talk, users, known):
+        terminal.fill_users(users)
+
+        with talk(terminal, **({} if known is None else {"known": known})) as session:
+            session.read_ahead()
+            assert session.is_proven
+            assert len(session.users()) == users
+
+        assert asked(terminal).count("PREPARE_BUFFER") == 1
 
     def test_an_unknown_terminal_is_asked_once_how_wide_a_user_id_is(self, terminal, talk):
         with talk(terminal) as session:

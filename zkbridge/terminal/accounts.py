@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from contextlib import suppress
 from dataclasses import replace
 
 from zkbridge.contract.errors import ConnectionFailure, DeviceFull, InvalidField, TerminalError
@@ -34,6 +35,7 @@ class Accounts(Machine):
     """Users. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
     _table: UserTable | None = None
+    _ahead: bytes | None = None  # the records of a table that is not proven yet
     _added = 0
 
     def users(self, *, again: bool = False) -> UserTable:
@@ -42,8 +44,50 @@ class Accounts(Machine):
         Raises DeviceRejected (`table`) when the table cannot be read, or reads as empty where users are counted.
         """
         if self._table is None or again:
+            self._ahead = None
             self._table = self._read_users()
         return self._table
+
+    def read_ahead(self) -> None:
+        """Read the table, and leave it to `prove` to compare it with the terminal's count.
+
+        What is planned by it meanwhile may have to be planned anew: nothing may be said or written by it. Only where
+        the terminal has still to free its copy, so that there is time for that, and where its record size is known;
+        elsewhere as `users`. Raises the same.
+        """
+        size = self.known.record_size if self.device.record == "auto" else self.device.record
+        if size is None or self.device.transport == "udp":
+            self.users()
+            return
+        raw, records = self._read_raw(), b""
+        if self._client.is_freeing:
+            with suppress(Unreadable):
+                records = records_of(raw, None)
+        if not records or len(records) % size:
+            self._table = self._read_users(raw)
+            return
+        self._ahead = records
+        self._table = self._table_in(records, size)
+
+    def prove(self) -> bool:
+        """Whether the table that was read ahead is what the terminal counts; if not, it was read anew, as by `users`.
+
+        True where there is nothing to prove.
+        """
+        if self._ahead is None:
+            return True
+        records, count = self._ahead, self.count()
+        size = self.users().record_size
+        if count is not None and len(records) == count * size and self._record_size(records, count) == size:
+            self._ahead = None
+            return True
+        self.users(again=True)
+        return False
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the table may be relied on."""
+        return self._ahead is None
 
     def glance(self) -> UserTable:
         """The table as it reads just now, whatever the terminal counts; `users` is this from now on.
@@ -77,6 +121,7 @@ class Accounts(Machine):
 
     def add_user(self, fields: UserFields, uid: int) -> None:
         """Write a new user; `refresh` once after the last. Raises InvalidField, DeviceFull, DeviceRejected."""
+        self._must_be_proven()
         table = self.users()
         if self._write(self._encode(fields, uid, table.record_size)):
             size = table.record_size
@@ -91,25 +136,36 @@ class Accounts(Machine):
 
     def change_user(self, raw: bytes) -> None:
         """Write a user's record, of the uid that stands in it, bit for bit."""
+        self._must_be_proven()
         if not self._write(raw):
             raise self._client.rejected("USER_WRQ")
 
     def delete_user(self, uid: int) -> None:
         """Delete a user; the templates go with the user."""
+        self._must_be_proven()
         if self._change(Command.DELETE_USER, struct.pack("<H", uid)).command != Code.OK:
             raise self._client.rejected("DELETE_USER")
 
-    def _read_users(self) -> UserTable:
-        """Read until table and count agree: somebody may be adding a user at the keypad between the two."""
+    def _must_be_proven(self) -> None:
+        if not self.is_proven:
+            raise RuntimeError("the table was read ahead, and not compared with the terminal's count")
+
+    def _read_users(self, raw: bytes | None = None) -> UserTable:
+        """Read until table and count agree: somebody may be adding a user at the keypad between the two.
+
+        `raw` is what was read already.
+        """
         found: UserTable | None = None
         detail = ""
         for _ in range(_READINGS):
             before = found
             try:
-                found = self._read_table()
+                found = self._read_table(raw)
             except Unreadable as error:
                 detail = str(error)
                 continue
+            finally:
+                raw = None
             if self._sizes.users in (None, len(found)) or (before is not None and found.same_records(before)):
                 break
         if found is None:
@@ -119,8 +175,9 @@ class Accounts(Machine):
             raise self._unreadable("table", f"it reads as empty, but counts {self._sizes.users} users")
         return found
 
-    def _read_table(self) -> UserTable:
-        raw = self._read_raw()
+    def _read_table(self, raw: bytes | None) -> UserTable:
+        if raw is None:
+            raw = self._read_raw()
         return self._table_of(raw, self.count())
 
     def _table_of(self, raw: bytes, count: int | None) -> UserTable:
@@ -133,6 +190,9 @@ class Accounts(Machine):
             raise Unreadable("it reads differently each time")
         if records and self.device.record == "auto":
             self.known = replace(self.known, record_size=size)
+        return self._table_in(records, size)
+
+    def _table_in(self, records: bytes, size: RecordSize) -> UserTable:
         return UserTable(
             records,
             record_size=size,

@@ -66,7 +66,8 @@ class Client(ZK):
     Raises ConnectionFailure when the conversation breaks: the connection is then gone, and whatever is asked next
     fails the same way. Methods of pyzk raise ZKErrorResponse when the terminal answers no; `answer` is its number.
     `events` holds what the terminal told unasked, oldest first. `took_together` says what became of the pieces of the
-    last table: None if they were asked for one by one, else whether all of them came.
+    last table: None if they were asked for one by one, else whether all of them came. `is_freeing`: the terminal has
+    not yet said that it has freed its copy of a table.
     """
 
     def __init__(self, device: Device, deadline: Deadline) -> None:
@@ -95,6 +96,7 @@ class Client(ZK):
         self.took_together: bool | None = None
         self._asked = 0
         self._current = 0
+        self.is_freeing = False
         self._datagram = 0
 
     @property
@@ -169,6 +171,8 @@ class Client(ZK):
     ) -> tuple[bytes, int]:
         """A whole table, as one answer or in pieces, and its length; b"" where there is nothing to read.
 
+        Whoever has it need not wait until the terminal has freed its copy: whatever is asked next does.
+
         `start_at` is told the length and may say from where on it is wanted; what comes as one answer is whole.
 
         `give_up` is asked before each piece: GivenUp is raised then, and the connection is as good as before.
@@ -199,9 +203,9 @@ class Client(ZK):
                     self.request(Command.FREE_DATA)
                     raise GivenUp
                 pieces.append(self._piece(start, length))
-        table = b"".join(pieces)
-        self.request(Command.FREE_DATA)  # the table is here: what the terminal says to this does not matter
-        return table, size
+        self.ask(Command.FREE_DATA)  # the table is here: what the terminal says to this does not matter
+        self.is_freeing = True
+        return b"".join(pieces), size
 
     def read_data(self, command: int, data: bytes) -> bytes:
         """Data that is asked for directly, in as many frames as it takes. Raises ZKErrorResponse when refused."""
@@ -329,6 +333,9 @@ class Client(ZK):
 
     def _send(self, channel: Channel, requests: list[tuple[int, bytes]], until: Deadline) -> int:
         """Send requests in one go; the number of the first, counted from the beginning of the connection."""
+        if self.is_freeing:
+            self.is_freeing = False
+            self._next(channel, until)
         if until.passed:
             raise TimeoutError
         first = self._asked
