@@ -74,6 +74,9 @@ def main() -> None:
 @config_option
 def run(path: Path) -> None:
     """Run the daemon until it is told to stop; SIGHUP makes it read its file again."""
+    gc.disable()  # what is loaded now stays: looking for what of it is garbage only takes time
+    # A plugin of pydantic would be shown every payload, and looking for one takes time too.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"
     from zkbridge import config as configuration  # noqa: PLC0415 - `--help` should not wait for it
     from zkbridge.logs import set_up  # noqa: PLC0415 - as above
     from zkbridge.vetting import vet  # noqa: PLC0415 - as above
@@ -111,7 +114,8 @@ def _serve(config: Config, path: Path) -> int:
         return FAILED
     notifier.ready(bridge.status())
     reloader.start()
-    gc.freeze()  # what is loaded by now stays: looking through it all again would stop every thread for some 10 ms
+    gc.freeze()  # nor is it looked through later: that would stop every thread for some 10 ms
+    gc.enable()
     _watch(bridge, notifier, reloader)
     notifier.stopping()
     if bridge.failure is not None:
