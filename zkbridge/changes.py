@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zkbridge.config import Config, Fault
 
@@ -12,8 +11,7 @@ from zkbridge.config import Config, Fault
 _TAKEN_OVER = {"devices", "groups"}
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(NamedTuple):
     """Devices and groups by what became of them, in the order of the file; and what only a restart can take over."""
 
     added: tuple[str, ...]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """A request has its answer, on disk; `seconds` since it was kept, None for one that was answered at once.
 
     `device` is as the caller has sent it: it may be nobody's. `again` marks the stored answer of an earlier request.
@@ -23,16 +22,14 @@ class Answered:
     again: bool = False
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """A message that was kept already has come again, or another copy of a request that is being worked on."""
 
     device: str
     command: str
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(NamedTuple):
     """A conversation with a terminal broke; `final` if it is not tried again for those who wait."""
 
     device: str
@@ -40,8 +37,7 @@ class Failed:
     final: bool
 
 
-@dataclass(frozen=True)
-class SessionEnded:
+class SessionEnded(NamedTuple):
     """A session with a terminal is over after so many seconds; for `disabled_s` of them people were kept off it.
 
     A terminal that has not confirmed to be enabled again counts with all the time after which it enables itself.
@@ -52,8 +48,7 @@ class SessionEnded:
     disabled_s: float | None
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(NamedTuple):
     """A terminal was asked how many users it holds and how many more fit; None is what it would not say."""
 
     device: str
@@ -62,16 +57,14 @@ class Counted:
     free: int | None
 
 
-@dataclass(frozen=True)
-class Created:
+class Created(NamedTuple):
     """A terminal holds a new user."""
 
     device: str
     user_id: str
 
 
-@dataclass(frozen=True)
-class Trouble:
+class Trouble(NamedTuple):
     """A request failed by no fault of its caller, or, with `visit`, nobody asked and the terminal did not answer.
 
     `error` is the sentence that callers are told.

@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from zkbridge.contract.groups import Said, together
 from zkbridge.contract.messages import Reply, flagged
@@ -153,8 +153,7 @@ class Combine(Protocol):
         """The group's reply; `said` is in the group's order."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """What a group's request asks of one member.
 
     `topic` is for an answer that comes later than the group's; `reply` that of a member that is not to be asked.
@@ -212,16 +211,14 @@ class Request:
     catch_up: bool = False
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A member's request that waits for its terminal; `subject` is what it touches there (see `Params.key`)."""
 
     request: Request
     subject: str
 
 
-@dataclass(frozen=True)
-class Parked:
+class Parked(NamedTuple):
     """A member's request that is to wait; `reply` is what the group's reply says of it meanwhile."""
 
     request: int
@@ -229,8 +226,7 @@ class Parked:
     reply: Reply
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """One reply that is owed to one topic."""
 
     id: int
@@ -251,8 +247,7 @@ class Verdict(enum.Enum):
     KNOWN = "known"  #: a redelivery of a message that is kept already, or a retained one seen before
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """A draft's verdict, with the request if it is new, and the requests of its members if it is a group's."""
 
     verdict: Verdict
@@ -263,8 +258,7 @@ class Kept:
     replayed: bool = False  #: the reply is the stored one of an earlier request
 
 
-@dataclass(frozen=True)
-class Finish:
+class Finish(NamedTuple):
     """A request's end. `replayed` marks the stored reply of an earlier request being given again."""
 
     request: int
@@ -272,8 +266,7 @@ class Finish:
     replayed: bool = False
 
 
-@dataclass(frozen=True)
-class Trace:
+class Trace(NamedTuple):
     """What is kept of a punch that was told: digests of its time and of all of it, and which of equal ones it is."""
 
     moment: bytes
@@ -290,8 +283,7 @@ class Place:
     traces: tuple[Trace, ...] = ()
 
 
-@dataclass(frozen=True)
-class Telling:
+class Telling(NamedTuple):
     """One punch that is owed to the broker."""
 
     id: int
@@ -299,8 +291,7 @@ class Telling:
     body: bytes
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """A request that was answered together with another one, and its reply."""
 
     request: Request

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Terminal:
+class Terminal(NamedTuple):
     """One device: requests that wait, whether it answers (None: nobody has looked yet), and when it last did.
 
     `seen_at` is in seconds since 1970. `owes_enable` says that it may still be disabled by us.
@@ -19,8 +18,7 @@ class Terminal:
     owes_enable: bool
 
 
-@dataclass(frozen=True)
-class Books:
+class Books(NamedTuple):
     """The ledger: its bytes on disk; rows that wait for a terminal and for the broker, and for how long the oldest."""
 
     size: int
@@ -30,8 +28,7 @@ class Books:
     oldest_owed_s: float
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """The whole bridge. `deaf_to` are subscriptions that the broker granted and does not serve.
 
     `books` is None while the ledger cannot be read.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -111,8 +111,7 @@ class Change:
 Run = Callable[[Session, Any, Context], "dict[str, Any] | Change"]
 
 
-@dataclass(frozen=True)
-class Ends:
+class Ends(NamedTuple):
     """What a command ends, without asking a terminal: a request of another command, which is answered with `error`.
 
     `answer` makes the command's own answer from that request's parameters, or None where there was none to end.

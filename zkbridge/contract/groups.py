@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zkbridge.contract.errors import AllFailed, Effect, Partial, moment
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
@@ -17,8 +16,7 @@ WAITING = "waiting"
 _SHORT = ("device_id", "success", "status", "code", "retryable", "effect", "until", "next_offset")
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """One member's own reply, or why it waits."""
 
     device: str

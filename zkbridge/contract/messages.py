@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from zkbridge.contract.errors import BodyRequired, BridgeError
 from zkbridge.contract.texts import Language
@@ -38,8 +38,7 @@ class Message:
     waited_s: float = 0.0
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(NamedTuple):
     """One message on its way out. The status and code of an answer become user properties."""
 
     topic: str
@@ -58,8 +57,7 @@ class Publication:
         return size if self.status is None else size + _STATUS + len(self.code or "")
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer before it is addressed: its body is stored, sent, and sent again byte for byte."""
 
     status: int

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 #: Stands for every device that the configuration does not name: what a caller invents must not become a label.
 UNKNOWN_DEVICE = "(unknown)"
@@ -12,8 +11,7 @@ _REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
 _SESSION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 60)
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric as it is scraped. A histogram is scraped as `…_bucket`, `…_sum` and `…_count`."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from zk.exception import ZKErrorResponse
 
@@ -96,7 +95,7 @@ class Attendance(Accounts):
         return [
             punch
             if punch.user_id is not None or punch.uid is None
-            else replace(punch, user_id=self._user_id(punch.uid, live=live))
+            else punch._replace(user_id=self._user_id(punch.uid, live=live))
             for punch in punches
         ]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from zk.exception import ZKErrorResponse
 
@@ -40,25 +39,21 @@ _VALID = 1
 Outcome = Literal["stored", "duplicate", "timeout", "failed", "cancelled"]
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(NamedTuple):
     """The terminal asks for the finger."""
 
 
-@dataclass(frozen=True)
-class Down:
+class Down(NamedTuple):
     """A finger is on the sensor."""
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """The terminal has judged one touch; it wants three good ones."""
 
     good: bool
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """The enrolment is over. `stored` is said only when the terminal holds the finger."""
 
     outcome: Outcome

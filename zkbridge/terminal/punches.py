@@ -9,14 +9,13 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from zkbridge.terminal.wire import decode_time, moment
 
 
-@dataclass(frozen=True)
-class Punch:
+class Punch(NamedTuple):
     """Somebody was at a terminal. `user_id` is None where the record has a uid only; the clock has no time zone.
 
     `status` is how the person was recognised (0 password, 1 finger, 2 card, 15 face), `punch` what for (0 in, 1 out,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: Offsets of the words in the answer to GET_FREE_SIZES (pyzk 0.9 `read_sizes`; a capture in fananimi/pyzk#111).
 _OFFSETS = {
@@ -21,8 +21,7 @@ _OFFSETS = {
 }
 
 
-@dataclass(frozen=True)
-class Sizes:
+class Sizes(NamedTuple):
     """Counts and capacities; None is what the answer was too short to hold (fananimi/pyzk#76, #170, #215)."""
 
     users: int | None = None
