@@ -7,8 +7,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from zkbridge.config import Config
 from zkbridge.contract.messages import Publication
@@ -28,8 +28,7 @@ TAKEN_S = 5.0
 _SUBJECT, _TOPICS, _STATUS = "homeassistant", "topics", "status"
 
 
-@dataclass(frozen=True)
-class Hooks:
+class Hooks(NamedTuple):
     """What is needed of the rest of the daemon; every one may be called from any thread, and raises nothing.
 
     `recall` and `remember` keep facts on disk, by subject and name. `publish` sends what there is a connection for;

@@ -122,8 +122,7 @@ class Ends(NamedTuple):
     answer: Callable[[Any, Any, Context], dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """One thing that can be asked. `run` answers at once with a reply's body, or plans a Change.
 
     `disables`: people are kept off the terminal meanwhile. `repeatable`: doing it twice does no harm.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,8 +17,7 @@ _MAX_DIGITS = 40
 _HEADER, _STATUS = 33, 23
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """One message as it came from the broker; `mid` is 0 at QoS 0, `connection` counts this bridge's connections.
 
     It may have waited `waited_s` seconds unseen before it was read, but not longer.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import struct
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from zkbridge.terminal import wire
 from zkbridge.terminal.codes import Code, Command
@@ -15,8 +15,7 @@ from zkbridge.terminal.sizes import Sizes
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Info:
+class Info(NamedTuple):
     """What a terminal says of itself; "" is what it would not say, or was not asked."""
 
     serial_number: str = ""
@@ -24,7 +23,7 @@ class Info:
     firmware: str = ""
     platform: str = ""
     mac: str = ""
-    sizes: Sizes = field(default_factory=Sizes)
+    sizes: Sizes = Sizes()
 
     def __str__(self) -> str:
         users = "" if self.sizes.users is None else f"{self.sizes.users} users"
