@@ -150,6 +150,8 @@ class Caller:
         """Say goodbye to the broker, and end the network thread."""
         self._client.disconnect()
         self._client.loop_stop()
+        # paho leaves these two to its finalizer, before which the garbage collector may come upon the sockets.
+        self._client._reset_sockets(sockpair_only=True)
 
     def drop(self) -> None:
         """Cut the connection without a goodbye, so that the broker sends the will; the caller connects again."""
