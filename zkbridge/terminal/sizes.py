@@ -5,19 +5,19 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-#: Offsets of the words in the answer to GET_FREE_SIZES (pyzk 0.9 `read_sizes`; a capture in fananimi/pyzk#111).
-_OFFSETS = {
-    "users": 16,
-    "fingers": 24,
-    "records": 32,
-    "fingers_capacity": 56,
-    "users_capacity": 60,
-    "records_capacity": 64,
-    "fingers_free": 68,
-    "users_free": 72,
-    "records_free": 76,
-    "faces": 80,
-    "faces_capacity": 88,
+#: Which of the 32-bit words in the answer to GET_FREE_SIZES (pyzk 0.9 `read_sizes`; a capture in fananimi/pyzk#111).
+_PLACES = {
+    "users": 4,
+    "fingers": 6,
+    "records": 8,
+    "fingers_capacity": 14,
+    "users_capacity": 15,
+    "records_capacity": 16,
+    "fingers_free": 17,
+    "users_free": 18,
+    "records_free": 19,
+    "faces": 20,
+    "faces_capacity": 22,
 }
 
 
@@ -39,10 +39,9 @@ class Sizes(NamedTuple):
     @classmethod
     def parse(cls, answer: bytes) -> Sizes:
         """What an answer holds; a negative count is none."""
-        words = {
-            name: struct.unpack_from("<i", answer, at)[0] for name, at in _OFFSETS.items() if len(answer) >= at + 4
-        }
-        return cls(**{name: word for name, word in words.items() if word >= 0})
+        count = len(answer) // 4
+        words = struct.unpack_from(f"<{count}i", answer)
+        return cls(**{name: words[at] for name, at in _PLACES.items() if at < count and words[at] >= 0})
 
     @property
     def users_left(self) -> int | None:
