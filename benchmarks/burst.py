@@ -46,12 +46,13 @@ def _one(folder: Path, *, users: int, latency_ms: float, requests: int) -> Burst
         terminals.set_latency(latency_ms / 1000)
         first = [bare.create(HOST, terminals.ports[0], f"before{number}") for number in range(_BARE_RUNS)]
         trips, connections = terminals.round_trips(), terminals.connections()
+        kept_off = len(terminals.disabled_s())  # by bare pyzk, for a large table longer than by the burst
         names = [caller.ask("d0") for _ in range(requests)]
         caller.wait(names)
         caller.expect_success(names)
         wait_until(lambda: terminals.do("state")["sessions_open"] == 0, timeout=60, what="the end of the session")
         trips, connections = terminals.round_trips() - trips, terminals.connections() - connections
-        longest = terminals.longest_disabled_s()
+        longest = max(terminals.disabled_s()[kept_off:])
         last = [bare.create(HOST, terminals.ports[0], f"after{number}") for number in range(_BARE_RUNS)]
         one = statistics.median([*first, *last])
         seconds = caller.span(names)

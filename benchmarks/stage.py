@@ -97,9 +97,9 @@ class Terminals:
         """How many connections a terminal has accepted."""
         return int(self.do("state", port)["connections_accepted"])
 
-    def longest_disabled_s(self, port: int | None = None) -> float:
-        """The longest time that people were kept off."""
-        return float(self.do("state", port)["longest_disabled_s"])
+    def disabled_s(self, port: int | None = None) -> list[float]:
+        """Each time that people were kept off."""
+        return [float(seconds) for seconds in self.do("disabled", port)]
 
     def _start(self) -> bool:
         """Whether the terminals listen; not so if somebody else was quicker to take one of their ports."""

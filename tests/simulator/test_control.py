@@ -81,6 +81,9 @@ def test_switches_faults_options_and_power(terminals, raw):
         client = raw(terminal)
         assert [client.ask(command).code for command in (1100, 50, 50)] == [2001, 2001, 2000]
         assert ask(do="counts")["result"]["GET_FREE_SIZES"] == 2
+        assert ask(do="disabled")["result"] == []
+        assert [client.ask(command).code for command in (1003, 1002, 1003)] == [2000] * 3
+        assert len(ask(do="disabled")["result"]) == 2
         assert ask(do="log")["result"][-1]["command"] == 2000
         ask(do="fault", on="*", count=9)
         assert ask(do="clear_faults")["ok"]

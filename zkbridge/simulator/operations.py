@@ -186,6 +186,7 @@ def _counts(terminal: SimulatedTerminal) -> dict[str, int]:
 
 OPERATIONS: dict[str, Operation] = {
     "state": Operation((), "what it shows and holds", _state),
+    "disabled": Operation((), "each time it was disabled, in seconds", lambda terminal: terminal.disabled_spans()),
     "users": Operation((), "the table of users", _users),
     "punch": Operation(("user_id",), "a person punches in (verify, state, when)", _punch),
     "add_user": Operation(("user_id", "name"), "at the keypad (uid, password, privilege, card, group)", _add_user),
