@@ -1,6 +1,7 @@
 """What one request costs the disk, in commits and in waits for it, which are exact."""
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -48,6 +49,18 @@ def test_a_request_waits_for_the_disk_when_kept_noted_and_finished_and_at_no_oth
     assert ledger.syncs - syncs == 3
     assert ledger.owed(count) == []
     assert ledger.debts() == set()
+
+
+def test_nothing_is_asked_of_the_ledger_that_need_not_be(ledger):
+    """Every statement gives the interpreter to other threads, several times."""
+    live(ledger, 1)
+    asked: list[str] = []
+    ledger._db.set_trace_callback(asked.append)
+
+    live(ledger, 1)
+
+    words = Counter(statement.split()[0] for statement in asked)
+    assert words == {"INSERT": 4, "UPDATE": 5, "SELECT": 2, "DELETE": 2, "BEGIN": 3, "COMMIT": 3, "PRAGMA": 2}
 
 
 def test_only_what_may_be_said_or_done_twice_leaves_the_disk_in_peace(ledger):
