@@ -21,7 +21,7 @@ from zkbridge.contract.errors import BridgeError, DeviceNotFound, Expired, Inter
 from zkbridge.contract.groups import together
 from zkbridge.contract.messages import Message, Publication, Reply, encode, failed, parse_object
 from zkbridge.contract.topics import BRIDGE, Topics
-from zkbridge.crew import Crew
+from zkbridge.crew import Crew, Turns
 from zkbridge.events import Answered, Tell, everybody
 from zkbridge.freshness import Freshness
 from zkbridge.hearing import Hearing
@@ -114,6 +114,7 @@ class Bridge:
         )
         left = self._ledger.unfinished()
         self._crew = Crew()
+        self._giving_up = Turns()
         self._workers = self._make_workers(config.devices, left)
         self._intake = Intake(
             config,
@@ -430,6 +431,7 @@ class Bridge:
                 parks=self._note_parked,
                 owes_enable=device.id in owing,
                 crew=self._crew,
+                giving_up=self._giving_up,
                 tell=self._tell,
                 listener=self._make_listener(device),
             )

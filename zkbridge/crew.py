@@ -1,13 +1,17 @@
-"""Threads that go from one job to the next: to start one for each request costs more than to keep a few awhile."""
+"""Threads that go from one job to the next, and whose turn it is where they must not all come at once."""
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
+from types import TracebackType
 
 #: Seconds that a thread waits for another job before it ends: at rest there are none.
 REST_S = 1.0
+#: Seconds between two turns of what is not urgent, at most, and so many in all, roughly, however many wait.
+PAUSE_S, ALL_PAUSES_S = 0.02, 2.0
 
 
 class Errand:
@@ -88,3 +92,30 @@ class _Hand(threading.Thread):
             errand.run()
             self.name = "resting"
             errand = self._crew.next_for(self)
+
+
+class Turns:
+    """A `with` for what many threads may be about to do at the same moment and nobody is in a hurry for.
+
+    One at a time, and with a pause after each, in which the machine is free for everybody else.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._counting = threading.Lock()
+        self._present = 0
+
+    def __enter__(self) -> None:
+        with self._counting:
+            self._present += 1
+        self._turn.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._counting:
+            self._present -= 1
+            waiting = self._present
+        if waiting:
+            time.sleep(min(PAUSE_S, ALL_PAUSES_S / waiting))
+        self._turn.release()

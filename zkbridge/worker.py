@@ -32,7 +32,7 @@ from zkbridge.contract.errors import (
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import TEXTS, say
-from zkbridge.crew import Crew, Errand
+from zkbridge.crew import Crew, Errand, Turns
 from zkbridge.endings import Endings
 from zkbridge.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
 from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Parked, Request
@@ -106,6 +106,7 @@ class Worker:
         parks: Callable[[float], None] = lambda _until: None,
         owes_enable: bool = False,
         crew: Crew | None = None,
+        giving_up: Turns | None = None,
         tell: Tell = nobody,
         listener: Listener | None = None,
     ) -> None:
@@ -124,6 +125,7 @@ class Worker:
         self._parks = parks
         self._owes_enable = owes_enable
         self._crew = crew or Crew()
+        self._giving_up = giving_up or Turns()
         self._queue: deque[Request] = deque()
         self._arrived: dict[int, float] = {}
         self._in_hand: list[Task] = []
@@ -793,8 +795,9 @@ class Worker:
             self._take(len(self._queue))  # but nobody shares the end of a person's time
         if not self._in_hand:
             self._tell(Trouble(self.device.id, failure.code, failure.sentence(self._config.language), visit=True))
-        self._fail([task for task in self._in_hand if not task.asked], failure)
-        self._finish_answered()
+        with self._giving_up:  # terminals that have died together are given up together, and others are alive
+            self._fail([task for task in self._in_hand if not task.asked], failure)
+            self._finish_answered()
         self._settle(deadline)
         self._fail(list(self._in_hand), failure)
         self._finish_answered()

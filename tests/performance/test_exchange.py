@@ -251,3 +251,17 @@ def test_the_socket_to_the_broker_sends_at_once(tmp_path, shared_broker):
         sock = here.bridge._mqtt._life.client.socket()
 
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_terminal_that_is_given_up_awaits_its_turn_and_nobody_else_does(tmp_path, shared_broker):
+    with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
+        here.create("70000")
+        with here.bridge._giving_up:  # as if another terminal were just being given up
+            here.create("70001")
+            here.terminal.power_off()
+            here.ask("70002")
+            wait_until(lambda: here.bridge._giving_up._present == 2)
+            assert here.bridge._ledger.unfinished()
+        reply = here.caller.wait_for(REPLY, timeout=60).json
+
+    assert reply["code"] == "device_unreachable"

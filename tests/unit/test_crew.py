@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.support.waiting import wait_until
-from zkbridge.crew import Crew
+from zkbridge.crew import ALL_PAUSES_S, PAUSE_S, Crew, Turns
 
 
 def hands(name="resting"):
@@ -83,3 +83,51 @@ def test_a_job_that_fails_has_ended_all_the_same(crew, monkeypatch):
 
     assert told == [ValueError]
     assert crew.start(lambda: None, name="next").join(5)
+
+
+class TestTurns:
+    def test_one_at_a_time_and_with_time_for_others_in_between(self, monkeypatch):
+        pauses = []
+        monkeypatch.setattr("zkbridge.crew.time.sleep", pauses.append)
+        turns = Turns()
+        came: list[str] = []
+
+        def come():
+            with turns:
+                came.append("in")
+                time.sleep(0)
+                came.append("out")
+
+        threads = [threading.Thread(target=come) for _ in range(2)]
+        with turns:
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: turns._present == 3)
+            assert came == []
+        for thread in threads:
+            thread.join(5)
+
+        assert came == ["in", "out", "in", "out"]
+        assert [pause for pause in pauses if pause] == [PAUSE_S, PAUSE_S]  # nobody waits for one after the last
+        assert turns._present == 0
+
+    def test_however_many_wait_it_does_not_take_for_ever(self, monkeypatch):
+        pauses = []
+        monkeypatch.setattr("zkbridge.crew.time.sleep", pauses.append)
+        turns = Turns()
+
+        for present in range(1000, 0, -1):
+            turns._present = present - 1
+            with turns:
+                pass
+
+        assert max(pauses) == PAUSE_S
+        assert sum(pauses) < 4 * ALL_PAUSES_S
+
+    def test_a_fault_ends_a_turn_as_well(self):
+        turns = Turns()
+        with pytest.raises(ValueError, match="oh"), turns:
+            raise ValueError("oh")
+
+        with turns:
+            assert turns._present == 1
