@@ -487,8 +487,8 @@ class Worker:
             if not tasks:
                 return
             with self._on_trust(session, visit, tasks[:ROUND]):
-                changes, left = self._plan_all(session, visit, tasks[:ROUND])
-                self._note(session, visit, changes)
+                planned, left = self._plan_all(session, visit, tasks[:ROUND])
+                changes = self._note(session, visit, planned)
                 if not session.prove():
                     continue
             passed_over |= left
@@ -632,14 +632,15 @@ class Worker:
         reply = self._ledger.reply_of(task.request.suspect_of)
         return reply if reply is not None and reply.success else None
 
-    def _note(self, session: Session, visit: _Visit, changes: list[tuple[Task, Change]]) -> None:
+    def _note(self, session: Session, visit: _Visit, planned: list[tuple[Task, Change]]) -> list[tuple[Task, Change]]:
         """Note the changes on disk, less those that were ended just now: the terminal may be asked for the rest."""
-        changes[:] = [(task, change) for task, change in changes if self._begins(task)]
+        changes = [(task, change) for task, change in planned if self._begins(task)]
         if not changes:
-            return
+            return []
         if visit.disables and visit.count_before is None:
             visit.count_before = len(session.users())
         self._ledger.running((task.request.id, change.intent) for task, change in changes)
+        return changes
 
     def _ask(self, session: Session, visit: _Visit, changes: list[tuple[Task, Change]]) -> bool:
         """Make the changes that were noted; False when the session has had its time."""

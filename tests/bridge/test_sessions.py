@@ -186,12 +186,16 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
         assert {"4711", "900", "901"} <= {u.user_id for u in terminal.users()}
         assert len({u.uid for u in terminal.users()}) == 53
 
-    @pytest.mark.parametrize("then", [None, "close"])
+    @pytest.mark.parametrize(
+        "then",
+        [None, {"on": "GET_FREE_SIZES"}, {"on": "PREPARE_BUFFER", "skip": 1}],
+        ids=["the count shows it", "no count comes", "it cannot be read anew"],
+    )
     def test_nobody_is_told_of_a_user_who_has_just_gone(self, terminal, caller, then):
-        """Neither if the count shows it, nor if the conversation breaks before the count has come."""
+        """However far the conversation gets after the table has been read."""
         terminal.faults.add(on="FREE_DATA", when="after", do=lambda _: terminal.delete_user("7"))
         if then:
-            terminal.faults.add(on="GET_FREE_SIZES", when="before", do=then)
+            terminal.faults.add(**then, when="before", do="close")
 
         publish_at_once(caller, [user(7), user(8)])
 

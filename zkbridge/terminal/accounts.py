@@ -44,8 +44,8 @@ class Accounts(Machine):
         Raises DeviceRejected (`table`) when the table cannot be read, or reads as empty where users are counted.
         """
         if self._table is None or again:
-            self._ahead = None
             self._table = self._read_users()
+            self._ahead = None
         return self._table
 
     def read_ahead(self) -> None:

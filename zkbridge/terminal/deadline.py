@@ -7,10 +7,7 @@ from typing import NamedTuple
 
 
 class Deadline(NamedTuple):
-    """When something must have ended, in seconds of `time.monotonic`.
-
-    A tuple, because one is made for each answer, and a frozen dataclass takes three times as long to make.
-    """
+    """When something must have ended, in seconds of `time.monotonic`."""
 
     at: float
 
