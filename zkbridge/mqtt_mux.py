@@ -20,6 +20,9 @@ IDENTIFY_S = 5
 STUCK_S = 60
 LINGER_S = 5
 
+# Turns of the loop until asyncio has handed over a connection that it was just accepting: once its server is closed it
+# would forget such a one, and leave it open (`_accept_connection2` in selector_events.py of Python 3.11).
+_BEING_ACCEPTED = 3
 CONNECT = 0x10
 # The variable header of CONNECT begins so (MQTT 3.1 section 3.1, MQTT 3.1.1 and 5 section 3.1.2.1).
 PROTOCOL_NAMES = (b"\x00\x04MQTT", b"\x00\x06MQIsdp")
@@ -110,6 +113,9 @@ class Mux:
         server = await asyncio.start_server(self._accept, sock=self._listener)
         self._running.set()
         await self._stop.wait()
+        self._loop.remove_reader(server.sockets[0])
+        for _ in range(_BEING_ACCEPTED):
+            await asyncio.sleep(0)
         server.close()
         for task in self._clients:
             task.cancel()

@@ -253,3 +253,12 @@ def test_stopping_closes_every_connection_and_the_port(house):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", house.mux.port))
     house.mux.stop()
+
+
+def test_a_connection_that_comes_as_it_stops_is_closed_too():
+    for _ in range(50):
+        mux = Mux("127.0.0.1", 0, backends={})
+        mux.start()
+        with socket.create_connection(("127.0.0.1", mux.port), timeout=2) as client:
+            mux.stop()
+            assert is_closed(client)
