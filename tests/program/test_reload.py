@@ -75,6 +75,11 @@ def info(caller, devices):
     caller.wait_for("zk/bridge/info", lambda m: m.json["devices"] == devices, timeout=PATIENCE_S)
 
 
+def told(caller):
+    """How often the bridge has said what it knows: once more as soon as new settings count."""
+    return sum(message.topic == "zk/bridge/info" for message in list(caller.messages))
+
+
 class Hold:
     """Keeps a terminal from writing the next user until the block ends."""
 
@@ -144,7 +149,9 @@ def test_a_changed_device_does_what_waits_with_its_new_settings(tmp_path, broker
             ask(caller, 1, "p")
             assert hold.reached.wait(PATIENCE_S)
             ask(caller, 2, "p")
+            before = told(caller)
             mark = reload(daemon, {"p": device(other)})
+            wait_until(lambda: told(caller) > before, timeout=PATIENCE_S, what="the new settings to count")
             ask(caller, 3, "p")
             wait_until(lambda: "kept request=3" in daemon.log)
 
