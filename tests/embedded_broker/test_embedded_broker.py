@@ -165,7 +165,7 @@ def test_the_broker_dies_with_a_process_that_is_killed(kind):
 
 def test_ctrl_c_at_the_terminal_does_not_reach_the_broker():
     with EmbeddedBroker() as embedded:
-        (child,) = (pid for pid, command in processes.descendants().items() if "embedded_broker" in command)
+        (child,) = (pid for pid, command in processes.descendants().items() if "zkbridge.embedded_broker" in command)
         assert os.getpgid(child) != os.getpgid(0)
         assert embedded.port
 
