@@ -11,6 +11,11 @@ from pathlib import Path
 
 from benchmarks.processes import cpu_s, peak_bytes, resident_bytes
 from benchmarks.stage import HOST, Caller, Devices, Terminals, bridge, devices
+from tests.support.daemon import Daemon
+from tests.support.waiting import wait_until
+
+#: How long it is looked whether the bridge has anything to do.
+_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,9 @@ def measure(
 def _stream(folder: Path, known: Devices, mixed: Devices, *, rate: float, seconds: float, dead: int) -> Stream:
     """The stream without the dead is halved, before and after, so that a machine that slows down tells no lie."""
     before, cpu = _half(folder / "before", known, rate=rate, seconds=seconds / 2)
-    with bridge(folder / "ill", mixed) as (_, caller):
+    with bridge(folder / "ill", mixed) as (daemon, caller):
         _at_once(caller, list(mixed)[dead:])
+        _come_to_rest(daemon)
         living, answered = _steady(caller, list(mixed), rate=rate, seconds=seconds, dead=dead)
     after, _ = _half(folder / "after", known, rate=rate, seconds=seconds / 2)
     return Stream(
@@ -121,9 +127,21 @@ def _half(folder: Path, known: Devices, *, rate: float, seconds: float) -> tuple
     """A stream to terminals that are all well, and the bridge's CPU seconds for one create."""
     with bridge(folder, known) as (daemon, caller):
         _at_once(caller, list(known))
+        _come_to_rest(daemon)
         cpu = cpu_s(daemon.pid)
         taken, _ = _steady(caller, list(known), rate=rate, seconds=seconds)
         return taken, (cpu_s(daemon.pid) - cpu) / len(taken.times)
+
+
+def _come_to_rest(daemon: Daemon) -> None:
+    """Wait for the goodbyes that follow the last reply: a stream would begin with them, and drain them for long."""
+
+    def rests() -> bool:
+        before = cpu_s(daemon.pid)
+        time.sleep(_LOOK_S)
+        return cpu_s(daemon.pid) - before < _LOOK_S / 20
+
+    wait_until(rests, timeout=60, what="the bridge to rest")
 
 
 def _at_once(caller: Caller, ids: Sequence[str]) -> Spread:
