@@ -82,6 +82,8 @@ def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_anothe
         wait_until(lambda: "has 3 punches in its log that nobody heard" in daemon.log, timeout=PATIENCE_S)
         assert daemon.stop() == 0
         broker.start()
+        wait_until(lambda: caller.connected, what="the caller to be back: the broker keeps nothing for it")
+        caller.subscribe("zk/#")
         daemon.start()
         wait_for(caller, 7)
         terminal.punch("4", when=NINE + timedelta(minutes=7))
