@@ -120,6 +120,7 @@ REWRITTEN_AT_MOST = 500
 #: And more than these that wait for terminals: they are rewritten only when one of them has ended.
 PARKED_REWRITTEN_AT_MOST = 20_000
 
+_PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)"
 _DAMAGED = ("file is not a database", "malformed", "file is encrypted")
 
 
@@ -348,7 +349,7 @@ class Ledger:
 
         def work(db: sqlite3.Connection) -> int:
             self._connection += 1
-            _put_fact(db, "ledger", "connection", str(self._connection))
+            db.execute(_PUT_FACT, ("ledger", "connection", str(self._connection)))
             return self._connection
 
         return self._write(work)
@@ -740,9 +741,7 @@ class Ledger:
 
     def redirect(self, answer: int) -> None:
         """Send this answer to its fallback topic: the broker refuses the one that the caller asked for."""
-        self._write(
-            lambda db: _ignore(db.execute("UPDATE answers SET topic = fallback WHERE id = ?", (answer,))), single=True
-        )
+        self._write_one("UPDATE answers SET topic = fallback WHERE id = ?", answer)
 
     # -- punches out -----------------------------------------------------------------------------------------------
 
@@ -801,16 +800,11 @@ class Ledger:
 
     def paid(self, device: str) -> None:
         """The device is enabled again. After a power cut that may be done once more."""
-        self._write(
-            lambda db: _ignore(db.execute("DELETE FROM debts WHERE device = ?", (device,))), urgent=False, single=True
-        )
+        self._write_one("DELETE FROM debts WHERE device = ?", device, urgent=False)
 
     def owe(self, device: str) -> None:
         """The device may still be disabled."""
-        now = self._clock()
-        self._write(
-            lambda db: _ignore(db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (device, now))), single=True
-        )
+        self._write_one("INSERT OR IGNORE INTO debts VALUES (?, ?)", device, self._clock())
 
     def recall(self, subject: str, name: str) -> str | None:
         """A remembered fact, such as a terminal's record size."""
@@ -818,7 +812,7 @@ class Ledger:
 
     def remember(self, subject: str, name: str, value: str) -> None:
         """Keep a fact until it is replaced."""
-        self._write(lambda db: _put_fact(db, subject, name, value), single=True)
+        self._write_one(_PUT_FACT, subject, name, value)
 
     def books(self) -> Books:
         """How much there is, and what waits for a terminal or for the broker."""
@@ -888,7 +882,7 @@ class Ledger:
             with self._lock:
                 busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             # The first commit to an emptied log waits for the disk once more, for the log's head: better nobody's.
-            self._write(lambda db: _put_fact(db, "ledger", "scrubbed", str(self._clock())), urgent=False, single=True)
+            self._write_one(_PUT_FACT, "ledger", "scrubbed", str(self._clock()), urgent=False)
         except (LedgerUnavailable, sqlite3.Error):
             rewritten, busy = False, True  # tried again with the next request
         self._parked_freed = self._parked_freed or parked_freed
@@ -927,6 +921,10 @@ class Ledger:
             raise job.error
         result: T = job.result
         return result
+
+    def _write_one(self, statement: str, *values: object, urgent: bool = True) -> None:
+        """One statement, as `_write` does it."""
+        self._write(lambda db: _ignore(db.execute(statement, values)), urgent=urgent, single=True)
 
     def _commit_waiting(self) -> None:
         with self._jobs_lock:
@@ -1053,7 +1051,7 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
         # Digests made with a key that is gone can never match: they must not make a true copy look like another.
-        self._write(lambda db: _ignore(db.execute("UPDATE requests SET content = NULL")))
+        self._write_one("UPDATE requests SET content = NULL")
         return key
 
     def _fact(self, subject: str, name: str) -> str | None:
@@ -1101,10 +1099,6 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
 
 def _raw(part: bytes | str) -> bytes:
     return part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-
-
-def _put_fact(db: sqlite3.Connection, subject: str, name: str, value: str) -> None:
-    db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (subject, name, value))
 
 
 def _ignore(_: object) -> None:
