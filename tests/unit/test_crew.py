@@ -95,7 +95,7 @@ class TestTurns:
         def come():
             with turns:
                 came.append("in")
-                time.sleep(0)
+                threading.Event().wait(0.05)  # time for the other to come in, if it could
                 came.append("out")
 
         threads = [threading.Thread(target=come) for _ in range(2)]
@@ -108,7 +108,7 @@ class TestTurns:
             thread.join(5)
 
         assert came == ["in", "out", "in", "out"]
-        assert [pause for pause in pauses if pause] == [PAUSE_S, PAUSE_S]  # nobody waits for one after the last
+        assert pauses == [PAUSE_S, PAUSE_S]  # nobody waits for one after the last
         assert turns._present == 0
 
     def test_however_many_wait_it_does_not_take_for_ever(self, monkeypatch):
