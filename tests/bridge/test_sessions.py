@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Command, TerminalConfig
-from zkbridge.simulator.codes import command_name
 
 COMMAND = "zk/p/users/create"
 REPLY = f"{COMMAND}/reply"
@@ -207,8 +207,8 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
         caller.publish(COMMAND, user(901))
 
         assert answers(caller, 1)[0]["code"] == "created"
-        asked = [command_name(each.command) for each in terminal.log if each.direction == "in"]
-        assert asked[-8:] == [
+        wait_until(lambda: terminal.sessions_open == 0)  # the reply does not wait for the goodbye
+        assert asked(terminal)[-8:] == [
             "READ_BUFFER",
             "FREE_DATA",
             "GET_FREE_SIZES",

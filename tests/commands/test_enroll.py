@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 
 from tests.commands.conftest import said
+from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Command
-from zkbridge.simulator.codes import command_name
 
 ENROL = "users/enroll-finger"
 CANCEL = f"{ENROL}/cancel"
@@ -396,8 +396,8 @@ def test_a_template_is_told_to_nobody(site, terminal, enrol):
 def test_capture_mode_is_ended_by_the_order_of_the_documents(terminal, enrol):
     mark = len(terminal.log)
     enrol()
-    asked = [command_name(each.command) for each in terminal.log[mark:] if each.direction == "in"]
-    inside = [name for name in asked[asked.index("CANCELCAPTURE") : asked.index("EXIT")] if name != "OK"]
+    names = asked(terminal, since=mark)
+    inside = [name for name in names[names.index("CANCELCAPTURE") : names.index("EXIT")] if name != "OK"]
 
     assert inside[:4] == ["CANCELCAPTURE", "REG_EVENT", "STARTENROLL", "STARTVERIFY"]
     assert inside[4:7] == ["CANCELCAPTURE", "REG_EVENT", "STARTVERIFY"]

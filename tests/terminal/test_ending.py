@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from tests.terminal.files import assert_none_left, open_files
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
@@ -13,10 +14,6 @@ from zkbridge.terminal import conversation
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.session import enable
 from zkbridge.terminal.users import UserFields
-
-
-def asked(terminal):
-    return [command_name(exchange.command) for exchange in terminal.log if exchange.direction == "in"]
 
 
 def lengths(terminal, command):

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
-from zkbridge.simulator.codes import command_name
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.fingers import Down, Ended, Ready, Sample
 from zkbridge.terminal.tables import Unreadable
@@ -17,10 +17,6 @@ from zkbridge.terminal.waker import Waker
 
 GOOD = [Ready(), *[Down(), Sample(good=True)] * 3]
 KINDS = [("tft", "tcp"), ("tft", "udp"), ("bw", "udp"), ("face", "tcp")]
-
-
-def asked(terminal):
-    return [command_name(exchange.command) for exchange in terminal.log if exchange.direction == "in"]
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from datetime import datetime
 
 import pytest
 
+from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable
-from zkbridge.simulator.codes import command_name
 from zkbridge.terminal.sizes import Sizes
 
 WHEN = datetime(2026, 2, 28, 23, 59, 50)  # noqa: DTZ001 - a terminal's clock has no zone
@@ -164,8 +164,7 @@ class TestDoor:
         with pytest.raises(DeviceUnreachable), talk(terminal, disable_for=None) as session:
             session.unlock(1)
 
-        asked = [command_name(exchange.command) for exchange in terminal.log if exchange.direction == "in"]
-        assert asked.count("UNLOCK") == 1
+        assert asked(terminal).count("UNLOCK") == 1
 
 
 def _answer(session, monkeypatch, data):

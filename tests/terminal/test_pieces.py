@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.frames import asked
 from tests.terminal.test_client import SESSION, Scripted, client_of
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected
-from zkbridge.simulator.codes import command_name
 from zkbridge.simulator.records import Punch
 from zkbridge.terminal import client
 from zkbridge.terminal.codes import Command
@@ -45,10 +45,6 @@ def fail(talk, terminal, known, **settings):
     with talk(terminal, known=known, **settings) as session, pytest.raises(ConnectionFailure):
         session.users()
     return session.known
-
-
-def asked(terminal):
-    return [command_name(exchange.command) for exchange in terminal.log if exchange.direction == "in"]
 
 
 @pytest.mark.parametrize("delivery", ["js", "separate", "coalesced", "split-16", "split-1000", "split-65000"])

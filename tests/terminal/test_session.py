@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.frames import asked
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceFull, DeviceRejected, InvalidField
-from zkbridge.simulator.codes import command_name
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.session import Known, reach
 from zkbridge.terminal.users import UserFields
@@ -23,11 +23,6 @@ def create(session, fields=JUAN):
     session.add_user(session.fit(fields), uid)
     session.refresh()
     return uid, session.count()
-
-
-def asked(terminal):
-    """The names of the requests that reached the terminal, in their order."""
-    return [command_name(exchange.command) for exchange in terminal.log if exchange.direction == "in"]
 
 
 class TestCreating:
