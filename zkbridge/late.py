@@ -1,0 +1,53 @@
+"""Modules that the daemon's packages import and it never uses: each is loaded when somebody asks for anything in it.
+
+pydantic looks for plugins by `importlib.metadata`, paho for proxies by `urllib.request`; with what these two import
+they are a twentieth of the start, and 2 MB.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+#: Each with the functions that others import from it by name: whoever calls one loads it.
+_UNUSED: dict[str, tuple[str, ...]] = {"importlib.metadata": ("entry_points",), "urllib.request": ()}
+
+
+def put_off() -> None:
+    """From now on an import of one of these costs nothing; those that are loaded already stay as they are."""
+    for name, functions in _UNUSED.items():
+        if name in sys.modules:
+            continue
+        module = sys.modules[name] = _Late(name)
+        parent, _, child = name.rpartition(".")
+        setattr(importlib.import_module(parent), child, module)
+        for function in functions:
+            setattr(module, function, _calling(module, function))
+
+
+class _Late(ModuleType):
+    """What stands for a module until the first look into it, and asks the real one from then on."""
+
+    _loading = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python's own questions about a module, on every import
+            raise AttributeError(name)
+        return getattr(self._real(), name)
+
+    def _real(self) -> ModuleType:
+        with self._loading:
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
+            return importlib.import_module(self.__name__)
+
+
+def _calling(module: _Late, function: str) -> Callable[..., Any]:
+    def call(*values: Any, **named: Any) -> Any:
+        return getattr(module._real(), function)(*values, **named)  # noqa: SLF001 - they are of one piece
+
+    return call
