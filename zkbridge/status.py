@@ -6,15 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from zkbridge.contract.messages import encode
 from zkbridge.events import Counted, Created, Event, Trouble
 
 
-@dataclass(frozen=True)
-class Error:
+class Error(NamedTuple):
     """What went wrong: its code and its sentence in the bridge's language, and when (ISO 8601, UTC)."""
 
     code: str
@@ -22,16 +21,14 @@ class Error:
     at: str
 
 
-@dataclass(frozen=True)
-class Added:
+class Added(NamedTuple):
     """Who was added, by user_id alone, and when (ISO 8601, UTC)."""
 
     user_id: str
     at: str
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """One terminal; None is what nobody knows yet."""
 
     users: int | None = None
@@ -43,7 +40,7 @@ class Status:
     @property
     def body(self) -> bytes:
         """As it stands on its topic, and on disk."""
-        return encode(asdict(self))
+        return encode(self._asdict() | {"last_error": _facts(self.last_error), "last_user": _facts(self.last_user)})
 
     @classmethod
     def read(cls, text: str) -> Status:
@@ -95,13 +92,17 @@ class Statuses:
             self._answering.add(event.device)
             if event.users is None:
                 return status
-            return replace(status, users=event.users, users_capacity=event.capacity, users_free=event.free)
+            return status._replace(users=event.users, users_capacity=event.capacity, users_free=event.free)
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds")
         if isinstance(event, Created):
-            return replace(status, last_user=Added(event.user_id, at))
+            return status._replace(last_user=Added(event.user_id, at))
         known = status.last_error
         is_old = event.visit and event.device not in self._answering
         self._answering.discard(event.device)
         if is_old and known is not None and (known.code, known.error) == (event.code, event.error):
             return status
-        return replace(status, last_error=Error(event.code, event.error, at))
+        return status._replace(last_error=Error(event.code, event.error, at))
+
+
+def _facts(part: Error | Added | None) -> dict[str, Any] | None:
+    return None if part is None else part._asdict()

@@ -1,7 +1,5 @@
 """A large table in pieces: asked for together, and one by one where a terminal does not take that."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.frames import asked
@@ -17,7 +15,7 @@ from zkbridge.terminal.wire import Frame
 #: A table of three pieces, and of one.
 LARGE, SMALL = 2000, 500
 KNOWN = Known(record_size=72, user_id_width=9)
-SINGLY = replace(KNOWN, pieces=Pieces.SINGLY)
+SINGLY = KNOWN._replace(pieces=Pieces.SINGLY)
 #: Round trips of a session that reads a large table and does nothing else, with its pieces in one.
 FEW = len(["CONNECT", "DISABLE", "PREPARE_BUFFER", "all pieces", "FREE_DATA", "GET_FREE_SIZES", "ENABLE", "EXIT"])
 

@@ -1,7 +1,5 @@
 """What a session does to a terminal's users, request by request."""
 
-from dataclasses import replace
-
 import pytest
 
 from tests.support.frames import asked
@@ -100,7 +98,7 @@ class TestCreating:
 
     @pytest.mark.parametrize(
         ("users", "known"),
-        [(50, None), (0, KNOWN), (3, KNOWN), (50, replace(KNOWN, record_size=28))],
+        [(50, None), (0, KNOWN), (3, KNOWN), (50, KNOWN._replace(record_size=28))],
         ids=["nothing is known", "it is empty", "it comes as one answer", "what is known is wrong"],
     )
     def test_a_table_is_proven_at_once_where_nothing_is_gained(self, terminal, talk, users, known):

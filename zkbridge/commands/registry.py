@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +22,8 @@ P = TypeVar("P", bound="Params")
 class Params(BaseModel):
     """What may stand in a command's payload; the two fields here belong to every command."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True)
+    # Not built before somebody asks for the command: all of them are a twenty-fifth of the start.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True, defer_build=True)
 
     request_id: RequestId | None = None
     expires_at: Instant | None = None
@@ -91,8 +93,7 @@ class Context:
     presence: Presence = field(default_factory=Presence)
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What a command is about to do to the terminal; nothing has been asked of it yet.
 
     `intent` is kept on disk before `apply` asks the terminal; it must hold no secret.
@@ -102,9 +103,9 @@ class Change:
     """
 
     intent: Any
-    apply: Callable[[], dict[str, Any]] = field(repr=False)
+    apply: Callable[[], dict[str, Any]]
     grows: int = 0
-    kept: Callable[[UserTable], bool] = field(default=lambda _table: True, repr=False)
+    kept: Callable[[UserTable], bool] = lambda _table: True
     lost: str = "not_kept"
 
 
@@ -156,7 +157,7 @@ class Command(NamedTuple):
         if not strict:
             given = {name: value for name, value in given.items() if name in self.params.model_fields}
         try:
-            return self.params.model_validate(given)
+            return self._built().model_validate(given)
         except ValidationError as error:
             if any(detail["type"] == "missing" for detail in error.errors(include_url=False)):
                 raise MissingFields(*self.required) from None
@@ -164,10 +165,18 @@ class Command(NamedTuple):
 
     def load(self, stored: bytes) -> Params:
         """The parameters that the ledger kept."""
-        return self.params.model_validate_json(stored)
+        return self._built().model_validate_json(stored)
+
+    def _built(self) -> type[Params]:
+        """The model, by one thread at a time: pydantic does not say what becomes of one that two build at once."""
+        if not self.params.__pydantic_complete__:
+            with _BUILDING:
+                self.params.model_rebuild()
+        return self.params
 
 
 _COMMANDS: dict[str, Command] = {}
+_BUILDING = threading.Lock()
 
 
 def command(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from zkbridge.contract.texts import TEXTS, Language, say
 
@@ -60,13 +61,12 @@ class MissingFields(BridgeError):
         return say(f"missing_fields{several}", language, fields=say("and", language).join(self.names))
 
 
-@dataclass(frozen=True)
-class FieldFault:
+class FieldFault(NamedTuple):
     """One field and the rule it breaks (a key of the texts below `field.`)."""
 
     name: str
     rule: str
-    facts: dict[str, object] = field(default_factory=dict)
+    facts: Mapping[str, object] = MappingProxyType({})
 
     def message(self, language: Language) -> str:
         """The rule, as a sentence without the field's name."""

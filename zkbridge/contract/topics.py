@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BRIDGE = "bridge"  # the level under the base topic that speaks of the bridge itself, so never a device id
 DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -17,8 +17,7 @@ def is_device_id(text: str) -> bool:
     return text != BRIDGE and DEVICE_ID.fullmatch(text) is not None
 
 
-@dataclass(frozen=True)
-class Topics:
+class Topics(NamedTuple):
     """Every topic of one bridge, made from its base topic (one or several levels, no slash at the ends)."""
 
     base: str = "zk"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import struct
 from contextlib import suppress
-from dataclasses import replace
 
 from zkbridge.contract.errors import ConnectionFailure, DeviceFull, InvalidField, TerminalError
 from zkbridge.terminal.codes import Code, Command
@@ -131,7 +130,7 @@ class Accounts(Machine):
             raise self._refused()
         if table.guessed:
             table.settle(size)
-            self.known = replace(self.known, record_size=size)
+            self.known = self.known._replace(record_size=size)
         self._added += 1
 
     def change_user(self, raw: bytes) -> None:
@@ -189,7 +188,7 @@ class Accounts(Machine):
         if in_doubt and self._read("table", Command.USERTEMP_RRQ, _USERS, shifted=True) != raw:
             raise Unreadable("it reads differently each time")
         if records and self.device.record == "auto":
-            self.known = replace(self.known, record_size=size)
+            self.known = self.known._replace(record_size=size)
         return self._table_in(records, size)
 
     def _table_in(self, records: bytes, size: RecordSize) -> UserTable:
@@ -218,7 +217,7 @@ class Accounts(Machine):
         pieces = self.known.pieces.after(self._client.took_together)
         if pieces is not self.known.pieces:
             log.info("device=%s asks for the pieces of a table: %s", self.device.id, pieces)
-            self.known = replace(self.known, pieces=pieces)
+            self.known = self.known._replace(pieces=pieces)
 
     def _record_size(self, records: bytes, count: int | None) -> RecordSize:
         if self.device.record != "auto":
@@ -248,7 +247,7 @@ class Accounts(Machine):
         if self.known.user_id_width is None:
             told = self.option("~PIN2Width") or ""
             widths = {str(width): width for width in range(1, WIDEST_USER_ID + 1)}
-            self.known = replace(self.known, user_id_width=widths.get(told, WIDEST_USER_ID))
+            self.known = self.known._replace(user_id_width=widths.get(told, WIDEST_USER_ID))
         return self.known.user_id_width or WIDEST_USER_ID
 
     def _encode(self, fields: UserFields, uid: int, size: RecordSize) -> bytes:

@@ -10,10 +10,9 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from zk.exception import ZKErrorResponse
 
@@ -57,8 +56,7 @@ class Pieces(enum.StrEnum):
         return Pieces.SINGLY if self is Pieces.RETRIED else Pieces.DOUBTED
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """What earlier conversations taught about a terminal; None where that is nothing yet."""
 
     record_size: RecordSize | None = None
@@ -73,7 +71,7 @@ class Known:
         return cls(**facts | {"pieces": Pieces(facts.get("pieces", Pieces.TOGETHER))})
 
     def __str__(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
 
 class Conversation:
@@ -195,7 +193,7 @@ class Conversation:
         if answer.command != Code.OK:
             self.owes_enable = self._disabled_at is not None
             raise self._client.rejected("DISABLE")
-        self.known = replace(self.known, timed_disable=timed)
+        self.known = self.known._replace(timed_disable=timed)
         self._disabled_at = asked_at
         self._disabled_until = asked_at + seconds if timed else None
 

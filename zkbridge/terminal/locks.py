@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import os
 import stat
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -100,6 +99,8 @@ def folder(lock_dir: Path | None) -> Path:
         return _usable(lock_dir)
     with suppress(OSError):
         return _usable(Path("/run/lock/zkbridge"))
+    import tempfile  # noqa: PLC0415 - with what it imports it is a hundredth of the start, and hardly ever needed
+
     return _usable(Path(tempfile.gettempdir()) / "zkbridge-lock")
 
 

@@ -10,8 +10,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from zkbridge.contract.errors import DeviceFull, FieldFault, InvalidField
 from zkbridge.contract.texts import shown
@@ -38,33 +37,36 @@ _PIN_AT = 48
 _MAX_PRIVILEGE = 15
 
 
-@dataclass(frozen=True)
-class UserFields:
+class UserFields(NamedTuple):
     """A user as somebody wants it; nothing here says whether it fits a terminal."""
 
     user_id: str
     name: str
-    password: str = field(default="", repr=False)
+    password: str = ""
     privilege: int = 0
-    card: int = field(default=0, repr=False)
+    card: int = 0
+
+    def __repr__(self) -> str:
+        return f"<UserFields of {self.user_id!r}>"  # the rest is secret, or somebody's name
 
 
-@dataclass(frozen=True)
-class User:
+class User(NamedTuple):
     """A user as a terminal holds it; `raw` is the record, byte for byte."""
 
     uid: int
     user_id: str
     name: str
-    password: str = field(repr=False)
+    password: str
     privilege: int
-    card: int = field(repr=False)
+    card: int
     group: int
-    raw: bytes = field(repr=False)
+    raw: bytes
+
+    def __repr__(self) -> str:
+        return f"<User {self.uid}: {self.user_id!r}>"  # as above
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     """Where a record has what. `fields` reads uid, privilege, password, name, card, group, time zones, user id.
 
     `pins` reads user ids alone.
@@ -149,7 +151,7 @@ def same(user: User, fields: UserFields, group: int) -> bool:
     held = UserFields(user.user_id, user.name, user.password, user.privilege, user.card)
     if user.group != group:
         return False
-    return held == fields or (_is_cut(user, fields.name) and replace(held, name=fields.name) == fields)
+    return held == fields or (_is_cut(user, fields.name) and held._replace(name=fields.name) == fields)
 
 
 class UserTable:
@@ -356,7 +358,7 @@ def _measure(
     name = _cut(fields.name, layout.name_bytes, encoding) if name_overflow == "truncate" else fields.name
     faults += _text_faults("name", name, layout.name_bytes, encoding)
     faults += _text_faults("password", fields.password, layout.password_bytes, encoding)
-    return replace(fields, name=name), faults
+    return fields._replace(name=name), faults
 
 
 def _text_faults(name: str, text: str, limit: int, encoding: str) -> list[FieldFault]:
