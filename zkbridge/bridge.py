@@ -27,7 +27,7 @@ from zkbridge.freshness import Freshness
 from zkbridge.hearing import Hearing
 from zkbridge.homeassistant import HomeAssistant, Hooks
 from zkbridge.intake import Intake
-from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Request
+from zkbridge.ledger import Answer, Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.listener import Listener
 from zkbridge.metrics import Metrics
 from zkbridge.mqtt import Mqtt, ProtocolName
@@ -469,9 +469,10 @@ class Bridge:
             known = [*self._config.devices, *self._config.groups]
             error = DeviceNotFound(device=request.device, more={"disponibles": known})
         reply = failed(error, self._config.language, request_id=request.request_id)
-        groups = self._ledger.finish([Finish(request.id, reply)])
+        finished = self._ledger.finish([Finish(request, reply)])
+        self._note_answers(finished.answers)
         self._tell(Answered(request.device, request.command, reply.code, _age_s(request)))
-        for each in groups:
+        for each in finished.groups:
             self._tell(Answered(each.request.device, each.request.command, each.reply.code, _age_s(each.request)))
         log.warning(
             "request=%d device=%s command=%s can no longer be done", request.id, request.device, request.command
@@ -555,9 +556,12 @@ class Bridge:
             self._mqtt.publish(None, self._health())
         return PULSE_S
 
-    def _note_answers(self) -> None:
-        """Answers are owed; soon after, nothing of what was asked may be left in the write-ahead log."""
-        self._outbox.wake()
+    def _note_answers(self, answers: list[Answer] | None = None) -> None:
+        """These are owed (None: whatever the ledger says); soon after, nothing of what was asked may be left in it."""
+        if answers is None:
+            self._outbox.wake()
+        elif answers:
+            self._outbox.offer(answers)
         self._upkeep.later("scrub", SCRUB_AFTER_S, self._ledger.scrub)
 
     def _tell_progress(self, device: str, command: str, body: dict[str, Any]) -> None:

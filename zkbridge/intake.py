@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from zkbridge.commands import Command, Params
@@ -195,8 +194,7 @@ class Intake:
             content = stored + b"+catch_up" if params.waits else stored
         # A broker brings again what it is not sure of before it brings what is new.
         redeliverable = address.redeliverable and (command.repeatable or not self._settled())
-        return replace(
-            address,
+        return address._replace(
             redeliverable=redeliverable,
             request_id=params.request_id,
             content=self._ledger.digest(content),
@@ -280,7 +278,7 @@ class Intake:
     def _refused(self, message: Message, address: Draft, refusal: BridgeError) -> Draft:
         request_id = None if isinstance(refusal, PayloadTooLarge) else _peek_request_id(message.payload)
         reply = failed(refusal, self._config.language, request_id=request_id)
-        return replace(address, reply=reply, request_id=request_id)
+        return address._replace(reply=reply, request_id=request_id)
 
     def _refusal(self, draft: Draft, new: Counter[str]) -> Reply | None:
         """Why a new request is not taken on now, if so; a group's, where no member has room for it."""

@@ -23,97 +23,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from zkbridge.contract.groups import Said, together
 from zkbridge.contract.messages import Reply, flagged
+from zkbridge.schema import ARRIVE, END, MIGRATIONS, TRIGGERS
 from zkbridge.standing import Books
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-#: Each entry lifts the file by one version; a file of an older version is lifted when it is opened.
-MIGRATIONS = (
-    """
-    CREATE TABLE requests (
-        id          INTEGER PRIMARY KEY,
-        device      TEXT NOT NULL,
-        command     TEXT NOT NULL,
-        request_id  TEXT,
-        content     BLOB,             -- keyed digest of what is asked, so that a copy is known without keeping it
-        params      BLOB,             -- what is asked; gone as soon as it is done
-        state       TEXT NOT NULL,
-        tried       TEXT NOT NULL DEFAULT '[]',
-        accepted_at REAL NOT NULL,
-        expires_at  REAL,
-        status      INTEGER,
-        code        TEXT,
-        reply       BLOB,
-        done_at     REAL
-    );
-    CREATE UNIQUE INDEX requests_by_id ON requests (device, command, request_id) WHERE request_id IS NOT NULL;
-    CREATE INDEX requests_unfinished ON requests (id) WHERE state IN ('accepted', 'running');
-    CREATE INDEX requests_by_age ON requests (accepted_at);
-    CREATE TABLE answers (
-        id          INTEGER PRIMARY KEY,
-        request     INTEGER REFERENCES requests (id) ON DELETE CASCADE,
-        digest      BLOB NOT NULL,    -- keyed digest of the message, so that its redelivery is known
-        connection  INTEGER NOT NULL,
-        mid         INTEGER NOT NULL,
-        topic       TEXT NOT NULL,
-        fallback    TEXT NOT NULL,    -- where it goes if the broker refuses the first topic
-        correlation BLOB,
-        refused     INTEGER NOT NULL,
-        replayed    INTEGER NOT NULL DEFAULT 0,
-        status      INTEGER,          -- of an answer that needed no request
-        code        TEXT,
-        reply       BLOB,
-        made_at     REAL NOT NULL,
-        owed        INTEGER NOT NULL, -- the reply is known and the broker has not confirmed it
-        sent_at     REAL
-    );
-    CREATE INDEX answers_by_request ON answers (request);
-    CREATE INDEX answers_by_digest ON answers (digest);
-    CREATE INDEX answers_owed ON answers (id) WHERE owed = 1;
-    CREATE INDEX answers_by_age ON answers (made_at);
-    CREATE TABLE retained (digest BLOB PRIMARY KEY, seen_at REAL NOT NULL) WITHOUT ROWID;
-    CREATE TABLE debts (device TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID;
-    CREATE TABLE facts (subject TEXT, name TEXT, value TEXT NOT NULL, PRIMARY KEY (subject, name)) WITHOUT ROWID;
-    """,
-    # A message that may be a broker's replay of an earlier one: which request that was.
-    "ALTER TABLE requests ADD COLUMN suspect_of INTEGER;",
-    # What is asked, in a table of its own, so that `scrub` can wipe its pages whole.
-    """
-    CREATE TABLE asked (request INTEGER PRIMARY KEY, params BLOB NOT NULL);
-    INSERT INTO asked SELECT id, params FROM requests WHERE params IS NOT NULL;
-    ALTER TABLE requests DROP COLUMN params;
-    """,
-    # Punches that the broker has not confirmed, and how far each terminal's log has been told.
-    """
-    CREATE TABLE punches (id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, body BLOB NOT NULL);
-    CREATE TABLE places (device TEXT PRIMARY KEY, serial TEXT NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE traces (
-        device  TEXT NOT NULL,
-        number  INTEGER NOT NULL,
-        moment  BLOB NOT NULL,        -- keyed digests: what was told is not kept
-        key     BLOB NOT NULL,
-        ordinal INTEGER NOT NULL,
-        PRIMARY KEY (device, number)
-    ) WITHOUT ROWID;
-    """,
-    # Groups: whose part a request is, and whether it may wait. What waits stands in a table of its own, for it may be
-    # long, and `asked` is to be rewritten often.
-    """
-    ALTER TABLE requests ADD COLUMN parent INTEGER;
-    ALTER TABLE requests ADD COLUMN catch_up INTEGER NOT NULL DEFAULT 0;
-    CREATE INDEX requests_by_parent ON requests (parent) WHERE parent IS NOT NULL;
-    CREATE INDEX requests_waiting ON requests (device) WHERE state = 'waiting';
-    CREATE TABLE parked (request INTEGER PRIMARY KEY, subject TEXT NOT NULL, params BLOB NOT NULL, reply BLOB NOT NULL);
-    """,
-)
 
 #: More unfinished requests than this are not written anew each time something is to be forgotten.
 REWRITTEN_AT_MOST = 500
@@ -165,8 +86,7 @@ class Part(NamedTuple):
     reply: Reply | None = None
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """One message as intake understood it: a request to keep, or (with `reply`) an answer to keep."""
 
     digest: bytes
@@ -184,14 +104,16 @@ class Draft:
     command: str = ""
     request_id: str | None = None
     content: bytes = b""
-    params: bytes = field(default=b"", repr=False)
+    params: bytes = b""
     expires_at: float | None = None
     parts: tuple[Part, ...] = ()  #: of a group's request, in the group's order
     catch_up: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Draft of {self.command} for {self.device}>"  # what is asked may be secret
 
-@dataclass(frozen=True)
-class Request:
+
+class Request(NamedTuple):
     """One request on its way to a terminal. `tried` holds what earlier attempts meant to write.
 
     One that is a part of a group's has a `parent`, and shares its reply with `shares` members, itself included.
@@ -201,7 +123,7 @@ class Request:
     device: str
     command: str
     request_id: str | None
-    params: bytes = field(repr=False)
+    params: bytes
     accepted_at: float
     expires_at: float | None = None
     state: State = State.ACCEPTED
@@ -210,6 +132,9 @@ class Request:
     parent: int | None = None
     shares: int = 1
     catch_up: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Request {self.id}: {self.command} for {self.device}, {self.state}>"  # what is asked may be secret
 
 
 class Waiting(NamedTuple):
@@ -262,7 +187,7 @@ class Kept(NamedTuple):
 class Finish(NamedTuple):
     """A request's end. `replayed` marks the stored reply of an earlier request being given again."""
 
-    request: int
+    request: Request
     reply: Reply
     replayed: bool = False
 
@@ -299,8 +224,43 @@ class Ended(NamedTuple):
     reply: Reply
 
 
+class Finished(NamedTuple):
+    """The groups' requests that were answered together with their parts, and every answer that is owed now.
+
+    The answers are the caller's to send: `Ledger.owed` leaves them out until they are `Ledger.released`.
+    """
+
+    groups: list[Ended]
+    answers: list[Answer]
+
+
+class _Address(NamedTuple):
+    """The message behind an answer, and where the answer goes; as the view `arrivals` has it."""
+
+    digest: bytes
+    connection: int
+    mid: int
+    topic: str
+    fallback: str
+    correlation: bytes | None
+    refused: bool = False
+
+    @classmethod
+    def of(cls, draft: Draft) -> _Address:
+        """That of a message."""
+        return cls(
+            draft.digest,
+            draft.connection,
+            draft.mid,
+            draft.topic,
+            draft.fallback,
+            draft.correlation,
+            draft.response_topic_refused,
+        )
+
+
 class _Job:
-    """One thread's part of a transaction; `single` if it is one statement, which is done or not done by itself."""
+    """One thread's part of a transaction; `single` if one statement of it changes something at most: that is atomic."""
 
     def __init__(self, work: Callable[[sqlite3.Connection], Any], *, urgent: bool, single: bool) -> None:
         self.work = work
@@ -329,11 +289,14 @@ class Ledger:
         self._secrets_freed = self._parked_freed = True
         self.commits = self.syncs = 0
         self._waits_for_disk = True
+        self._handed_out: set[int] = set()
+        self._paid: set[str] = set()
         self._prepare_folder()
         self._guard = self._take_guard()
         self._db = self._open()
         self._key = self._load_key()
         self._connection = int(self._fact("ledger", "connection") or 0)
+        self._last_request = int(self._read("SELECT coalesce(max(id), 0) FROM requests")[0][0])
         self._in_use = self._used_before = self._last_connection_in_use()
         self.scrub()
 
@@ -367,7 +330,8 @@ class Ledger:
         a whole, then for each member. `reused` makes the answer for a request_id that was used with other content.
         """
         wanted = list(drafts)
-        return self._write(lambda db: [self._keep_one(db, draft, admit, reused) for draft in wanted])
+        lone = len(wanted) == 1 and not (wanted[0].retained or wanted[0].parts)
+        return self._write(lambda db: [self._keep_one(db, draft, admit, reused) for draft in wanted], single=lone)
 
     def _keep_one(
         self,
@@ -388,7 +352,13 @@ class Ledger:
             return self._join(db, draft, copy, reused)
         if (refusal := admit(draft)) is not None:
             return self._answer(db, draft, refusal)
-        return self._split(db, draft, admit) if draft.parts else Kept(Verdict.NEW, self._insert(db, draft))
+        return self._take_on(db, draft, admit)
+
+    def _take_on(self, db: sqlite3.Connection, draft: Draft, admit: Callable[[Draft], Reply | None]) -> Kept:
+        suspect = self._suspect_of(db, draft)
+        if draft.parts:
+            return self._split(db, draft, suspect, admit)
+        return Kept(Verdict.NEW, self._insert(db, draft, _Address.of(draft), suspect_of=suspect))
 
     def _first_sight(self, db: sqlite3.Connection, draft: Draft) -> bool:
         """A retained message comes again on every connect; it is answered once per topic and content."""
@@ -436,26 +406,24 @@ class Ledger:
         self._insert_answer(db, draft, reply=reply, owed=True)
         return Kept(Verdict.ANSWERED, reply=reply, request_id=draft.request_id)
 
-    def _insert(self, db: sqlite3.Connection, draft: Draft) -> Request:
-        request = self._insert_request(db, draft, suspect_of=self._suspect_of(db, draft))
-        self._insert_answer(db, draft, request=request.id)
-        return request
-
-    def _insert_request(
+    def _insert(
         self,
         db: sqlite3.Connection,
         draft: Draft,
+        address: _Address | None,
         *,
         suspect_of: int | None,
         parent: int | None = None,
         state: State = State.ACCEPTED,
         reply: Reply | None = None,
     ) -> Request:
+        """Keep a request, and where it is to be answered, if it is for itself."""
         now = self._clock()
-        cursor = db.execute(
-            "INSERT INTO requests (device, command, request_id, content, state, accepted_at, expires_at, suspect_of,"
-            " parent, catch_up, status, code, reply, done_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        self._last_request += 1
+        db.execute(
+            ARRIVE,
             (
+                self._last_request,
                 draft.device,
                 draft.command,
                 draft.request_id if parent is None else None,
@@ -467,13 +435,12 @@ class Ledger:
                 parent,
                 draft.catch_up,
                 *((reply.status, reply.code, reply.body, now) if reply else (None,) * 4),
+                draft.params,
+                *(address or (None,) * len(_Address._fields)),
             ),
         )
-        key = int(cursor.lastrowid or 0)
-        if state is State.ACCEPTED:
-            db.execute("INSERT INTO asked VALUES (?, ?)", (key, draft.params))
         return Request(
-            key,
+            self._last_request,
             draft.device,
             draft.command,
             draft.request_id,
@@ -485,36 +452,27 @@ class Ledger:
             catch_up=draft.catch_up,
         )
 
-    def _split(self, db: sqlite3.Connection, draft: Draft, admit: Callable[[Draft], Reply | None]) -> Kept:
+    def _split(
+        self, db: sqlite3.Connection, draft: Draft, suspect: int | None, admit: Callable[[Draft], Reply | None]
+    ) -> Kept:
         """A group's request, and one for each member; where no member can take it on, it is answered at once."""
-        suspect = self._suspect_of(db, draft)
-        whole = self._insert_request(db, draft, suspect_of=suspect, state=State.SPLIT)
-        self._insert_answer(db, draft, request=whole.id)
+        whole = self._insert(db, draft, _Address.of(draft), suspect_of=suspect, state=State.SPLIT)
         parts = []
         for part in draft.parts:
-            own = replace(draft, device=part.device, parts=())
+            own = draft._replace(device=part.device, parts=())
             reply = part.reply or admit(own)
             state = State.ACCEPTED if reply is None else State.DONE
             earlier = _part_of(db, suspect, part.device)
-            request = self._insert_request(db, own, suspect_of=earlier, parent=whole.id, state=state, reply=reply)
+            # It answers for itself if the group has answered before it; no message of its own stands behind that.
+            late = reply is None and draft.catch_up
+            address = _Address(b"", 0, 0, part.topic, part.topic, draft.correlation) if late else None
+            request = self._insert(db, own, address, suspect_of=earlier, parent=whole.id, state=state, reply=reply)
             if reply is None:
-                parts.append(replace(request, shares=len(draft.parts)))
-            if reply is None and draft.catch_up:
-                self._insert_late_answer(db, request, part.topic, draft.correlation)
+                parts.append(request._replace(shares=len(draft.parts)))
         if parts:
             return Kept(Verdict.NEW, request=whole, parts=tuple(parts))
         (ended,) = self._complete(db, [whole.id])
         return Kept(Verdict.ANSWERED, reply=ended.reply, request_id=draft.request_id)
-
-    def _insert_late_answer(
-        self, db: sqlite3.Connection, request: Request, topic: str, correlation: bytes | None
-    ) -> None:
-        """Where a member answers if the group has answered before it; no message of its own stands behind it."""
-        db.execute(
-            "INSERT INTO answers (request, digest, connection, mid, topic, fallback, correlation, refused, made_at,"
-            " owed) VALUES (?, x'', 0, 0, ?, ?, ?, 0, ?, 0)",
-            (request.id, topic, topic, correlation, self._clock()),
-        )
 
     def _suspect_of(self, db: sqlite3.Connection, draft: Draft) -> int | None:
         """The latest request of an earlier connection that this message may be a broker's replay of.
@@ -581,53 +539,42 @@ class Ledger:
 
     def finish(
         self, finishes: Iterable[Finish], *, parked: Iterable[Parked] = (), owed_by: str | None = None
-    ) -> list[Ended]:
+    ) -> Finished:
         """Keep the replies of finished requests and forget what was asked, all in one transaction.
-
-        Returns the groups' requests that are answered with them.
 
         `parked` are requests that wait for their terminal from now on; what was asked by them is kept.
         `owed_by` names a device that may still be disabled: that is kept in the same transaction.
         """
         wanted, waiting = list(finishes), list(parked)
 
-        def work(db: sqlite3.Connection) -> list[Ended]:
+        def work(db: sqlite3.Connection) -> Finished:
             now = self._clock()
-            groups = [self._finish_one(db, finish, now) for finish in wanted]
+            groups = [self._finish_one(db, finish, now, owed_by) for finish in wanted]
             groups += [_park(db, each) for each in waiting]
             if owed_by is not None:
-                db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (owed_by, now))
-            return self._complete(db, groups)
+                self._paid.discard(owed_by)
+                if not wanted:
+                    db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (owed_by, now))
+            ended = self._complete(db, groups)
+            return Finished(
+                ended, self._hand_out(db, [*(f.request.id for f in wanted), *(e.request.id for e in ended)])
+            )
 
-        groups = self._write(work)
-        for each in groups:
+        lone = len(wanted) == 1 and not waiting and wanted[0].request.parent is None
+        finished = self._write(work, single=lone)
+        for each in finished.groups:
             _tell(each)
         self._secrets_freed = self._parked_freed = True
-        return groups
+        return finished
 
-    def _finish_one(self, db: sqlite3.Connection, finish: Finish, now: float) -> int | None:
+    def _finish_one(self, db: sqlite3.Connection, finish: Finish, now: float, owed_by: str | None) -> int | None:
         """The group's request that this one is a part of, if it is."""
-        reply = finish.reply
-        parent = _parent_of(db, finish.request)
+        reply, replayed, parent = finish.reply, finish.replayed, finish.request.parent
         # A part's reply is told within another one, or later: what belongs to its delivery is told with it.
-        body = reply.body if parent is None else flagged(reply.body, replayed=finish.replayed)
+        body = reply.body if parent is None else flagged(reply.body, replayed=replayed)
         db.execute(
-            "UPDATE requests SET state = 'done', tried = '[]', status = ?, code = ?, reply = ?, done_at = ?"
-            " WHERE id = ? AND reply IS NULL",
-            (reply.status, reply.code, body, now, finish.request),
-        )
-        db.execute("DELETE FROM asked WHERE request = ?", (finish.request,))
-        if parent is not None:
-            db.execute("DELETE FROM parked WHERE request = ?", (finish.request,))
-            # The group's answer is still to come, and will say it.
-            db.execute(
-                "DELETE FROM answers WHERE request = ? AND EXISTS"
-                " (SELECT 1 FROM requests WHERE id = ? AND state = 'split')",
-                (finish.request, parent),
-            )
-        db.execute(
-            "UPDATE answers SET owed = 1, replayed = max(replayed, ?) WHERE request = ? AND sent_at IS NULL",
-            (finish.replayed and parent is None, finish.request),
+            END,
+            (finish.request.id, parent, reply.status, reply.code, body, now, replayed and parent is None, owed_by),
         )
         return parent
 
@@ -668,7 +615,7 @@ class Ledger:
         rows = self._read(
             f"{_REQUESTS} WHERE r.state = 'waiting' AND (r.device = ?1 OR ?1 IS NULL) ORDER BY r.id", device
         )
-        return [Waiting(replace(_request(row), params=b""), row["subject"]) for row in rows]
+        return [Waiting(_request(row)._replace(params=b""), row["subject"]) for row in rows]
 
     def take_up(self, device: str, *, subject: str | None = None, most: int = 1000) -> list[Request]:
         """What has waited for a device, or for one thing on it, and is still good: it is under way from now on."""
@@ -694,7 +641,7 @@ class Ledger:
             now = self._clock()
             rows = db.execute(f"{_REQUESTS} WHERE r.state = 'waiting' AND r.expires_at <= ?", (now,)).fetchall()
             late = [Ended(request, answer(request)) for request in map(_request, rows)]
-            groups = [self._finish_one(db, Finish(each.request.id, each.reply), now) for each in late]
+            groups = [self._finish_one(db, Finish(each.request, each.reply), now, None) for each in late]
             return late + self._complete(db, groups)
 
         ended = self._write(work)
@@ -712,30 +659,39 @@ class Ledger:
     # -- replies out ---------------------------------------------------------------------------------------------
 
     def owed(self, limit: int) -> list[Answer]:
-        """Answers that the broker has not confirmed, oldest first."""
-        rows = self._read(
-            "SELECT a.id, a.topic, a.fallback, a.correlation, a.refused, a.replayed,"
-            " coalesce(a.reply, r.reply) AS body, coalesce(a.status, r.status) AS status,"
-            " coalesce(a.code, r.code) AS code"
-            " FROM answers a LEFT JOIN requests r ON r.id = a.request WHERE a.owed = 1 ORDER BY a.id LIMIT ?",
-            limit,
+        """Answers that the broker has not confirmed, oldest first, save those that somebody has in hand."""
+        rows = self._read(f"{_OWED} ORDER BY a.id LIMIT ?", limit + len(self._handed_out))
+        return [_answer(row) for row in rows if row["id"] not in self._handed_out][:limit]
+
+    def _hand_out(self, db: sqlite3.Connection, requests: list[int]) -> list[Answer]:
+        """The answers to these requests that are owed."""
+        rows = db.execute(
+            f"{_OWED} AND a.request IN (SELECT value FROM json_each(?)) ORDER BY a.id",  # noqa: S608 - a constant
+            (json.dumps(requests),),
         )
-        return [_answer(row) for row in rows]
+        answers = [_answer(row) for row in rows]
+        self._handed_out.update(answer.id for answer in answers)
+        return answers
+
+    def release(self, answers: Iterable[Answer]) -> None:
+        """Somebody had these in hand, and knows by now what is to become of them."""
+        self._handed_out.difference_update([answer.id for answer in answers])
 
     def sent(self, answers: Iterable[int]) -> None:
-        """The broker has confirmed these answers. After a power cut they may be sent once more."""
-        wanted = [(answer,) for answer in answers]
+        """The broker has confirmed these answers. After a crash they may be sent once more."""
+        wanted = json.dumps(list(answers))
 
         def work(db: sqlite3.Connection) -> None:
-            now = self._clock()
-            db.executemany(
-                "UPDATE answers SET owed = 0, sent_at = ? WHERE id = ?", [(now, answer) for (answer,) in wanted]
+            db.execute(
+                "UPDATE answers SET owed = 0, sent_at = ? WHERE id IN (SELECT value FROM json_each(?))",
+                (self._clock(), wanted),
             )
-            db.executemany(
-                "UPDATE requests SET state = 'sent' WHERE state = 'done'"
-                " AND id = (SELECT request FROM answers WHERE id = ?)",
-                wanted,
+            db.execute(
+                "UPDATE requests SET state = 'sent' WHERE state = 'done' AND id IN"
+                " (SELECT request FROM answers WHERE id IN (SELECT value FROM json_each(?)))",
+                (wanted,),
             )
+            self._write_paid(db)
 
         self._write(work, urgent=False)
 
@@ -796,15 +752,19 @@ class Ledger:
 
     def debts(self) -> set[str]:
         """Devices that may still be disabled."""
-        return {row[0] for row in self._read("SELECT device FROM debts")}
+        return {row[0] for row in self._read("SELECT device FROM debts")} - self._paid
 
     def paid(self, device: str) -> None:
-        """The device is enabled again. After a power cut that may be done once more."""
-        self._write_one("DELETE FROM debts WHERE device = ?", device, urgent=False)
+        """The device is enabled again. That is written with the next answers sent; after a crash it is done again."""
+        self._paid.add(device)
 
-    def owe(self, device: str) -> None:
-        """The device may still be disabled."""
-        self._write_one("INSERT OR IGNORE INTO debts VALUES (?, ?)", device, self._clock())
+    def _write_paid(self, db: sqlite3.Connection) -> None:
+        """If this cannot be kept, the debts stay: to enable once more does no harm."""
+        paid = []
+        while self._paid:
+            paid.append(self._paid.pop())
+        if paid:
+            db.execute("DELETE FROM debts WHERE device IN (SELECT value FROM json_each(?))", (json.dumps(paid),))
 
     def recall(self, subject: str, name: str) -> str | None:
         """A remembered fact, such as a terminal's record size."""
@@ -869,6 +829,8 @@ class Ledger:
         SQLite's secure_delete wipes a row where it stood last, not where it stood before its page was rearranged.
         So what is still asked is written anew onto pages that were wiped whole.
         """
+        if self._paid:
+            self._write(self._write_paid, urgent=False, single=True)
         if not self._secrets_freed:
             return
         parked_freed = self._parked_freed
@@ -908,8 +870,8 @@ class Ledger:
         """Run work in a transaction; whoever gets the lock commits for all who wait by then, with one fsync.
 
         What is not `urgent` outlives the daemon, but not the machine, until the next commit that is: WAL keeps order.
-        `single` says that the work is one statement. Each one costs all threads several turns of the interpreter, so
-        those that only begin and end a transaction are left out where one statement is all of it.
+        `single` says that the work changes something by one statement at most. Each one costs all threads several
+        turns of the interpreter, so those that only begin and end a transaction are left out there.
         """
         job = _Job(work, urgent=urgent, single=single)
         with self._jobs_lock:
@@ -1019,6 +981,7 @@ class Ledger:
                 db.execute(f"PRAGMA {pragma}")
             _check(db)
             _migrate(db, self.path)
+            db.executescript(TRIGGERS)
         except BaseException:
             db.close()
             raise
@@ -1104,6 +1067,13 @@ def _raw(part: bytes | str) -> bytes:
 def _ignore(_: object) -> None:
     """For work whose result is of no interest."""
 
+
+#: Answers that the broker has not confirmed.
+_OWED = (
+    "SELECT a.id, a.topic, a.fallback, a.correlation, a.refused, a.replayed, coalesce(a.reply, r.reply) AS body,"
+    " coalesce(a.status, r.status) AS status, coalesce(a.code, r.code) AS code"
+    " FROM answers a LEFT JOIN requests r ON r.id = a.request WHERE a.owed = 1"
+)
 
 #: Requests with what belongs to them; a part has its group's request_id.
 _REQUESTS = (

@@ -26,7 +26,8 @@ REFUSED_WAIT_S = 600.0
 class Outbox(Delivery):
     """Publishes every answer that is owed. `publish(id, publication)` hands one over without waiting.
 
-    `confirmed`, `online` and `offline` are called by whoever talks to the broker, `wake` by whoever kept an answer.
+    `confirmed`, `online` and `offline` are called by whoever talks to the broker, `wake` or `offer` by whoever kept
+    an answer.
     """
 
     def __init__(
@@ -43,6 +44,21 @@ class Outbox(Delivery):
         self._largest: int | None = None
         self._more = False  # whether answers were left that have to wait for what is under way
 
+    def offer(self, answers: list[Answer]) -> None:
+        """Answers that somebody has in hand, as the ledger handed them out: sent here and now if nothing hinders it."""
+        with self._change:
+            may_go = self._online and not self._look and not self._more and self._room >= len(answers)
+            if may_go and not any(map(self._is_too_large, answers)):
+                wanted = [answer for answer in answers if answer.id not in self._under_way]
+                self._under_way.update({answer.id: answer for answer in wanted})
+            else:
+                wanted = []
+                self._look = True
+                self._change.notify_all()
+        self._ledger.release(answers)
+        for answer in wanted:
+            self._publish(answer.id, _publication(answer))
+
     def online(self, largest: int | None) -> None:
         """The broker is there, and takes packets up to `largest` bytes (None: it did not say)."""
         with self._change:
@@ -55,7 +71,7 @@ class Outbox(Delivery):
         """The broker is gone: nothing under way was confirmed."""
         with self._change:
             self._online = False
-            for answer in self._under_way:
+            for answer in self._under_way.keys() - set(self._confirmed):
                 self._count_break(answer)
             self._under_way.clear()
             self._change.notify_all()
@@ -135,9 +151,10 @@ class Outbox(Delivery):
         answers = self._ledger.owed(limit)
         with self._change:
             wanted = self._choose(answers) if self._online else []
-            self._more = len(answers) > len(self._under_way) + len(wanted)
             self._look = self._look or len(answers) == limit
             self._under_way.update({answer.id: answer for answer in wanted})
+            waiting = (answer.id for answer in answers if answer.id not in self._not_before)
+            self._more = any(number not in self._under_way for number in waiting)
         for answer in wanted:
             self._publish(answer.id, _publication(answer))
         with self._change:

@@ -35,7 +35,7 @@ from zkbridge.contract.texts import TEXTS, say
 from zkbridge.crew import Crew, Errand, Turns
 from zkbridge.endings import Endings
 from zkbridge.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
-from zkbridge.ledger import Finish, Ledger, LedgerUnavailable, Parked, Request
+from zkbridge.ledger import Answer, Finish, Ledger, LedgerUnavailable, Parked, Request
 from zkbridge.listener import Listener
 from zkbridge.retry import Interrupted, again
 from zkbridge.task import Task
@@ -83,11 +83,11 @@ class _Visit:
 class Worker:
     """The requests of one device. `submit` hands over; a thread of the `crew` runs while there is something to do.
 
-    `answered` is called after replies were kept, `available` with None (the device answers) or a reason, `owing`
-    when the terminal is to be visited soon because it may have been left disabled, or is waited for (and for how
-    many conversations that was so), `parks` with the moment until which a request waits for it, in seconds since
-    1970, `progress` with device, command and what an attended command tells, `died` with what no request could be
-    blamed for, `tell` with what happens.
+    `answered` is called with the answers that are owed after replies were kept, `available` with None (the device
+    answers) or a reason, `owing` when the terminal is to be visited soon because it may have been left disabled, or is
+    waited for (and for how many conversations that was so), `parks` with the moment until which a request waits for
+    it, in seconds since 1970, `progress` with device, command and what an attended command tells, `died` with what no
+    request could be blamed for, `tell` with what happens.
     With a `listener` the thread stays, and has it listen whenever nothing else is to be done.
     """
 
@@ -98,7 +98,7 @@ class Worker:
         ledger: Ledger,
         commands: dict[str, Command],
         *,
-        answered: Callable[[], None],
+        answered: Callable[[list[Answer]], None],
         available: Callable[[str, str | None], None],
         owing: Callable[[str, int], None],
         progress: Callable[[str, str, dict[str, Any]], None],
@@ -556,9 +556,9 @@ class Worker:
             error_id = secrets.token_hex(4)
             log.exception("request=%d error_id=%s what was kept cannot be read", request.id, error_id)
             reply = failed(Internal(error_id), self._config.language, request_id=request.request_id)
-            self._ledger.finish([Finish(request.id, reply)])
+            finished = self._ledger.finish([Finish(request, reply)])
+            self._answered(finished.answers)
             self._tell(Answered(request.device, request.command, reply.code, _age_s(request)))
-            self._answered()
             return None
         asked = bool(request.tried)
         task = Task(request, command, params, asked=asked, tried=request.tried, arrived=arrived, begun=asked)
@@ -768,16 +768,17 @@ class Worker:
 
     def _keep(self, tasks: list[Task], waits: Iterable[Task] = ()) -> None:
         """Keep the answers of tasks, and what waits for the terminal, all or none. Raises LedgerUnavailable."""
-        finishes = [Finish(task.request.id, task.reply, task.replayed) for task in tasks if task.reply is not None]
+        finishes = [Finish(task.request, task.reply, task.replayed) for task in tasks if task.reply is not None]
         parked = [
             Parked(task.request.id, task.params.key or "", task.parked) for task in waits if task.parked is not None
         ]
-        groups = self._ledger.finish(finishes, parked=parked, owed_by=self.device.id if self._owes_enable else None)
-        self._answered()  # first: callers wait longer for their reply than anybody for the log
+        owed_by = self.device.id if self._owes_enable else None
+        finished = self._ledger.finish(finishes, parked=parked, owed_by=owed_by)
+        self._answered(finished.answers)  # first: callers wait longer for their reply than anybody for the log
         self._parked |= {each.request: each.subject for each in parked}
         for task in tasks:
             self._tell_answer(task)
-        for each in groups:
+        for each in finished.groups:
             self._tell(Answered(each.request.device, each.request.command, each.reply.code, _age_s(each.request)))
         for task in waits:
             log.warning("device=%s request=%d waits until the device answers", self.device.id, task.request.id)
@@ -905,12 +906,8 @@ class Worker:
             log.warning("device=%s what was learnt is not kept: %s", self.device.id, failure)
 
     def _settle_debt(self) -> None:
-        try:
-            self._ledger.paid(self.device.id)
-        except LedgerUnavailable as failure:
-            log.warning("device=%s is enabled, but that is not kept: %s", self.device.id, failure)
-        else:
-            self._owes_enable = False
+        self._ledger.paid(self.device.id)
+        self._owes_enable = False
 
     def _tell_retry(self, attempt: int, pause_s: float, failure: BaseException) -> None:
         if isinstance(failure, ConnectionFailure):

@@ -15,7 +15,7 @@ from tests.faults.site import Break, Site, new_site
 from tests.support.waiting import wait_until
 from zkbridge import config as configuration
 from zkbridge.bridge import Bridge
-from zkbridge.ledger import MIGRATIONS
+from zkbridge.schema import MIGRATIONS
 
 WRITE, ENABLE = FRAMES[8], FRAMES[11]
 #: Bytes that any file of the daemon may have: its log has room, a request in the ledger has none.

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 
 import pytest
 
@@ -34,9 +35,11 @@ def live(ledger: Ledger, count: int) -> None:
     """The life of so many requests that share everything."""
     requests = keep(ledger, count)
     ledger.running((request.id, {"uid": 1}) for request in requests)
-    ledger.finish([Finish(request.id, Reply(200, "created", b"{}")) for request in requests], owed_by="d")
-    ledger.sent(answer.id for answer in ledger.owed(count))
+    done = [Finish(request, Reply(200, "created", b"{}")) for request in requests]
+    finished = ledger.finish(done, owed_by="d")
     ledger.paid("d")
+    ledger.release(finished.answers)
+    ledger.sent(answer.id for answer in finished.answers)
 
 
 @pytest.mark.parametrize("count", [1, 64])
@@ -45,7 +48,7 @@ def test_a_request_waits_for_the_disk_when_kept_noted_and_finished_and_at_no_oth
 
     live(ledger, count)
 
-    assert ledger.commits - commits == 5
+    assert ledger.commits - commits == 4
     assert ledger.syncs - syncs == 3
     assert ledger.owed(count) == []
     assert ledger.debts() == set()
@@ -59,19 +62,18 @@ def test_nothing_is_asked_of_the_ledger_that_need_not_be(ledger):
 
     live(ledger, 1)
 
-    words = Counter(statement.split()[0] for statement in asked)
-    assert words == {"INSERT": 4, "UPDATE": 5, "SELECT": 2, "DELETE": 2, "BEGIN": 3, "COMMIT": 3, "PRAGMA": 2}
+    # SQLite tells a statement anew for each one that its triggers make of it.
+    words = Counter(statement.split()[0] for statement, _again in groupby(asked))
+    assert words == {"INSERT": 2, "UPDATE": 3, "SELECT": 1, "DELETE": 1, "BEGIN": 1, "COMMIT": 1, "PRAGMA": 2}
 
 
 def test_only_what_may_be_said_or_done_twice_leaves_the_disk_in_peace(ledger):
     (request,) = keep(ledger, 1)
     assert synchronous(ledger) == FULL
-    ledger.finish([Finish(request.id, Reply(200, "created", b"{}"))])
+    ledger.finish([Finish(request, Reply(200, "created", b"{}"))])
     assert synchronous(ledger) == FULL
 
-    ledger.sent([ledger.owed(1)[0].id])
-    assert synchronous(ledger) == NORMAL
-    ledger.paid("d")
+    ledger.sent([1])
     assert synchronous(ledger) == NORMAL
 
     ledger.remember("d", "terminal", "{}")
@@ -80,8 +82,8 @@ def test_only_what_may_be_said_or_done_twice_leaves_the_disk_in_peace(ledger):
 
 def test_what_needs_the_disk_gets_it_also_in_the_company_of_what_does_not(ledger):
     (request,) = keep(ledger, 1)
-    ledger.finish([Finish(request.id, Reply(200, "created", b"{}"))])
-    answer = ledger.owed(1)[0].id
+    ledger.finish([Finish(request, Reply(200, "created", b"{}"))])
+    answer = 1
     syncs = ledger.syncs
 
     with ledger._lock:  # as if a commit were under way while both arrive

@@ -6,7 +6,6 @@ import random
 import sqlite3
 import stat
 import threading
-from dataclasses import replace
 
 import pytest
 
@@ -14,7 +13,6 @@ from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed
 from zkbridge.ledger import (
-    MIGRATIONS,
     Draft,
     Finish,
     Ledger,
@@ -23,9 +21,11 @@ from zkbridge.ledger import (
     LedgerUnavailable,
     Parked,
     Part,
+    Request,
     State,
     Verdict,
 )
+from zkbridge.schema import MIGRATIONS
 
 SECRET = b'{"user_id":"1","password":"geheim77","card":4455667788}'
 CREATED = Reply(200, "created", b'{"success":true}')
@@ -51,11 +51,18 @@ def draft(ledger, name="a", **changes):
         content=ledger.digest("content", name),
         params=SECRET,
     )
-    return replace(made, **changes)
+    return made._replace(**changes)
 
 
 def keep(ledger, *drafts, admit=lambda _draft: None):
     return ledger.keep(drafts, admit=admit, reused=lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
+
+
+def finish(ledger, finishes, **more):
+    """As somebody does who leaves the sending to the outbox."""
+    finished = ledger.finish(finishes, **more)
+    ledger.release(finished.answers)
+    return finished
 
 
 def contents(folder):
@@ -72,7 +79,7 @@ def test_a_request_goes_from_accepted_to_sent(ledger):
     assert [(r.state, r.tried) for r in ledger.unfinished()] == [(State.RUNNING, ({"uid": 7},))]
     assert ledger.owed(10) == []
 
-    ledger.finish([Finish(request, CREATED)])
+    finish(ledger, [Finish(kept.request, CREATED)])
     assert ledger.unfinished() == []
     (answer,) = ledger.owed(10)
     assert (answer.topic, answer.body, answer.status, answer.code) == (
@@ -93,7 +100,7 @@ def test_everything_survives_a_restart(tmp_path):
     (one,) = keep(first, draft(first, "one"))
     keep(first, draft(first, "two", mid=2))
     first.running([(one.request.id, {"uid": 3})])
-    first.owe("p")
+    first.finish([], owed_by="p")
     first.remember("p", "terminal", "72")
     first.close()
 
@@ -110,7 +117,7 @@ def test_a_finished_request_leaves_no_secret_behind(tmp_path):
     (kept,) = keep(ledger, draft(ledger))
     assert b"geheim77" in contents(tmp_path)
 
-    ledger.finish([Finish(kept.request.id, CREATED)])
+    finish(ledger, [Finish(kept.request, CREATED)])
     ledger.scrub()
 
     assert b"geheim77" not in contents(tmp_path)
@@ -139,7 +146,7 @@ def test_a_copy_with_the_same_request_id_waits_for_the_same_answer(ledger):
     (second,) = keep(ledger, draft(ledger, "b", request_id="r-1", mid=2, content=ledger.digest("content", "a")))
     assert second.verdict is Verdict.UNDER_WAY
 
-    ledger.finish([Finish(first.request.id, CREATED)])
+    finish(ledger, [Finish(first.request, CREATED)])
     (third,) = keep(ledger, draft(ledger, "c", request_id="r-1", mid=3, content=ledger.digest("content", "a")))
 
     assert third.verdict is Verdict.ANSWERED
@@ -174,7 +181,7 @@ def test_a_redelivery_is_the_same_request_and_has_one_answer(ledger):
 
     (again,) = keep(ledger, draft(ledger, connection=2, mid=5, dup=True))
     assert again.verdict is Verdict.KNOWN
-    ledger.finish([Finish(first.request.id, CREATED)])
+    finish(ledger, [Finish(first.request, CREATED)])
     (later,) = keep(ledger, draft(ledger, connection=3, mid=5, dup=True))
 
     assert later.verdict is Verdict.KNOWN
@@ -230,16 +237,16 @@ def test_a_retained_command_is_answered_once_per_content(ledger):
 
 def test_a_stored_reply_is_not_overwritten(ledger):
     (kept,) = keep(ledger, draft(ledger))
-    ledger.finish([Finish(kept.request.id, CREATED)])
+    finish(ledger, [Finish(kept.request, CREATED)])
 
-    ledger.finish([Finish(kept.request.id, Reply(500, "internal", b"{}"))])
+    finish(ledger, [Finish(kept.request, Reply(500, "internal", b"{}"))])
 
     assert ledger.reply_of(kept.request.id) == CREATED
 
 
 def test_a_refused_topic_falls_back(ledger):
     (kept,) = keep(ledger, draft(ledger, topic="zk/replies/me"))
-    ledger.finish([Finish(kept.request.id, CREATED)])
+    finish(ledger, [Finish(kept.request, CREATED)])
     (answer,) = ledger.owed(10)
 
     ledger.redirect(answer.id)
@@ -250,11 +257,89 @@ def test_a_refused_topic_falls_back(ledger):
 def test_debts_are_kept_with_the_answer_and_paid_once(ledger):
     (kept,) = keep(ledger, draft(ledger))
 
-    ledger.finish([Finish(kept.request.id, CREATED)], owed_by="p")
+    finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
     assert ledger.debts() == {"p"}
     ledger.paid("p")
 
     assert ledger.debts() == set()
+
+
+def debts_on_disk(ledger):
+    return [device for (device,) in sqlite3.connect(ledger.path).execute("SELECT device FROM debts")]
+
+
+def test_a_debt_that_is_paid_is_written_off_with_the_next_answers_sent(ledger):
+    (kept,) = keep(ledger, draft(ledger))
+    finished = finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
+    ledger.paid("p")
+    assert debts_on_disk(ledger) == ["p"]
+
+    ledger.sent(answer.id for answer in finished.answers)
+
+    assert debts_on_disk(ledger) == []
+
+
+def test_a_debt_that_is_paid_is_written_off_soon_also_without_answers(ledger):
+    finish(ledger, [], owed_by="p")
+    ledger.paid("p")
+
+    ledger.scrub()
+
+    assert debts_on_disk(ledger) == []
+
+
+def test_a_debt_that_is_made_again_before_that_stays(ledger):
+    for number in (1, 2):
+        (kept,) = keep(ledger, draft(ledger, str(number), mid=number))
+        finished = finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
+        if number == 1:
+            ledger.paid("p")
+
+    ledger.sent(answer.id for answer in finished.answers)
+    ledger.scrub()
+
+    assert ledger.debts() == set(debts_on_disk(ledger)) == {"p"}
+
+
+def test_answers_belong_to_whoever_has_ended_the_requests_until_released(ledger):
+    one, two = keep(ledger, draft(ledger, "one"), draft(ledger, "two", mid=2))
+
+    first = ledger.finish([Finish(one.request, CREATED)])
+    finish(ledger, [Finish(two.request, CREATED)])
+
+    assert [answer.id for answer in first.answers] == [1]
+    assert [answer.id for answer in ledger.owed(1)] == [2]
+    ledger.release(first.answers)
+    assert [answer.id for answer in ledger.owed(10)] == [1, 2]
+
+
+def test_answers_that_were_handed_out_in_a_crash_are_owed_to_the_next_start(tmp_path):
+    ledger = Ledger(tmp_path)
+    (kept,) = keep(ledger, draft(ledger))
+    ledger.finish([Finish(kept.request, CREATED)])
+    ledger.close()
+
+    again = Ledger(tmp_path)
+
+    assert [answer.id for answer in again.owed(10)] == [1]
+    again.close()
+
+
+def test_numbers_of_requests_go_on_after_a_restart(tmp_path):
+    ledger = Ledger(tmp_path)
+    (kept,) = keep(ledger, draft(ledger))
+    ledger.close()
+
+    again = Ledger(tmp_path)
+
+    assert keep(again, draft(again, "b", mid=2))[0].request.id == kept.request.id + 1
+    again.close()
+
+
+def test_what_is_asked_stays_out_of_every_text_about_it(ledger):
+    (kept,) = keep(ledger, draft(ledger))
+
+    assert "geheim77" not in f"{kept} {draft(ledger)} {kept.request}"
 
 
 def test_what_is_old_or_too_much_is_forgotten_but_nothing_unfinished_or_unsent(tmp_path):
@@ -263,7 +348,7 @@ def test_what_is_old_or_too_much_is_forgotten_but_nothing_unfinished_or_unsent(t
     for number in range(10):
         (kept,) = keep(ledger, draft(ledger, str(number), mid=number))
         if number != 3:
-            ledger.finish([Finish(kept.request.id, CREATED)])
+            finish(ledger, [Finish(kept.request, CREATED)])
         if number not in (3, 4):
             ledger.sent([ledger.owed(10)[-1].id])
 
@@ -420,16 +505,16 @@ def test_digests_tell_parts_apart(ledger):
 def test_no_secret_is_left_where_a_row_stood_before_its_page_was_rearranged(tmp_path):
     """Requests of all sizes come and go in any order; what waits stays, what is done is nowhere."""
     ledger, luck = Ledger(tmp_path), random.Random(7)
-    waiting: dict[int, bytes] = {}
+    waiting: dict[Request, bytes] = {}
     done: list[bytes] = []
     for number in range(1500):
         secret = b"geheim%06d" % number
         params = luck.randbytes(luck.randrange(400)).hex().encode() + secret
         (kept,) = keep(ledger, draft(ledger, str(number), mid=number, params=params))
-        waiting[kept.request.id] = secret
+        waiting[kept.request] = secret
         if len(waiting) > 40:
             for request in luck.sample(list(waiting), luck.randrange(1, 30)):
-                ledger.finish([Finish(request, CREATED)])
+                finish(ledger, [Finish(request, CREATED)])
                 done.append(waiting.pop(request))
 
     ledger.scrub()
@@ -437,13 +522,13 @@ def test_no_secret_is_left_where_a_row_stood_before_its_page_was_rearranged(tmp_
     left = contents(tmp_path)
     assert [secret for secret in done if secret in left] == []
     assert all(secret in left for secret in waiting.values())
-    assert {request.id: request.params[-12:] for request in ledger.unfinished()} == waiting
+    assert {request: request.params[-12:] for request in ledger.unfinished()} == waiting
     ledger.close()
 
 
 def test_a_scrub_that_cannot_write_is_made_up_for_later(ledger):
     (kept,) = keep(ledger, draft(ledger))
-    ledger.finish([Finish(kept.request.id, CREATED)])
+    finish(ledger, [Finish(kept.request, CREATED)])
     ledger._db.execute("PRAGMA query_only = ON")
     ledger.scrub()
     ledger._db.execute("PRAGMA query_only = OFF")
@@ -456,10 +541,10 @@ def test_a_scrub_that_cannot_write_is_made_up_for_later(ledger):
 def test_very_much_that_waits_is_not_written_anew_each_time(ledger, monkeypatch):
     monkeypatch.setattr("zkbridge.ledger.REWRITTEN_AT_MOST", 3)
     kept = keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(5)))
-    ledger.finish([Finish(kept[0].request.id, CREATED)])
+    finish(ledger, [Finish(kept[0].request, CREATED)])
     ledger.scrub()
     assert ledger._secrets_freed
-    ledger.finish(Finish(one.request.id, CREATED) for one in kept[1:])
+    finish(ledger, [Finish(one.request, CREATED) for one in kept[1:]])
     ledger.scrub()
 
     assert b"geheim77" not in contents(ledger.path.parent)
@@ -484,9 +569,9 @@ def test_a_groups_request_is_one_for_each_member_and_answered_with_the_last(ledg
         ("q", kept.request.id, "g", 2),
     ]
 
-    assert ledger.finish([Finish(two.id, DONE)]) == []
+    assert finish(ledger, [Finish(two, DONE)]).groups == []
     assert ledger.owed(10) == []
-    (ended,) = ledger.finish([Finish(one.id, DONE)])
+    (ended,) = finish(ledger, [Finish(one, DONE)]).groups
 
     (answer,) = ledger.owed(10)
     assert ended.reply.body == answer.body
@@ -499,7 +584,7 @@ def test_a_groups_request_is_one_for_each_member_and_answered_with_the_last(ledg
 
 def test_two_members_that_end_at_once_answer_the_group_once(ledger):
     (kept,) = keep(ledger, group_draft(ledger))
-    threads = [threading.Thread(target=ledger.finish, args=([Finish(each.id, DONE)],)) for each in kept.parts]
+    threads = [threading.Thread(target=finish, args=(ledger, [Finish(each, DONE)])) for each in kept.parts]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -513,7 +598,7 @@ def test_a_copy_of_a_groups_request_waits_for_its_answer(ledger):
     (copy,) = keep(ledger, group_draft(ledger, mid=2))
     assert copy.verdict is Verdict.UNDER_WAY
 
-    ledger.finish([Finish(each.id, DONE) for each in kept.parts])
+    finish(ledger, [Finish(each, DONE) for each in kept.parts])
 
     first, second = ledger.owed(10)
     assert b"replayed" not in first.body
@@ -523,8 +608,9 @@ def test_a_copy_of_a_groups_request_waits_for_its_answer(ledger):
 def test_a_member_that_waits_completes_the_group_and_answers_later_for_itself(ledger):
     (kept,) = keep(ledger, group_draft(ledger, catch_up=True, correlation=b"c"))
     one, two = kept.parts
-    ledger.finish([Finish(one.id, DONE)])
-    ledger.finish([], parked=[Parked(two.id, "123", waiting("q", until=2e9, effect="none", why="away", language="es"))])
+    finish(ledger, [Finish(one, DONE)])
+    meanwhile = waiting("q", until=2e9, effect="none", why="away", language="es")
+    finish(ledger, [], parked=[Parked(two.id, "123", meanwhile)])
 
     (answer,) = ledger.owed(10)
     assert [each["code"] for each in json.loads(answer.body)["results"]] == ["created", "waiting"]
@@ -539,7 +625,7 @@ def test_a_member_that_waits_completes_the_group_and_answers_later_for_itself(le
     (taken,) = ledger.take_up("q")
     assert (taken.id, taken.params, taken.request_id) == (two.id, SECRET, "g")
     assert ledger.take_up("q") == []
-    ledger.finish([Finish(two.id, DONE)])
+    finish(ledger, [Finish(two, DONE)])
 
     (late,) = ledger.owed(10)
     assert (late.topic, late.correlation, late.code) == ("zk/q/users/create/reply", b"c", "created")
@@ -557,7 +643,7 @@ def test_what_waited_and_is_taken_up_is_known_to_the_next_start_as_far_as_it_got
     for intent in intents:
         ledger.running([(two.id, intent)])
     parked = Parked(two.id, "123", waiting("q", until=2e9, effect="unknown", why="away", language="es"))
-    ledger.finish([Finish(one.id, DONE)], parked=[parked])
+    finish(ledger, [Finish(one, DONE)], parked=[parked])
     ledger.take_up("q")
     ledger.close()
 
@@ -572,10 +658,10 @@ def test_what_waited_and_is_taken_up_is_known_to_the_next_start_as_far_as_it_got
 def test_a_member_that_waited_but_ended_before_the_group_answers_with_it(ledger):
     (kept,) = keep(ledger, group_draft(ledger, catch_up=True))
     one, two = kept.parts
-    ledger.finish([], parked=[Parked(two.id, "", waiting("q", until=2e9, effect="none", why="x", language="es"))])
+    finish(ledger, [], parked=[Parked(two.id, "", waiting("q", until=2e9, effect="none", why="x", language="es"))])
     ledger.take_up("q")
-    assert ledger.finish([Finish(two.id, DONE)]) == []
-    ledger.finish([Finish(one.id, DONE)])
+    assert finish(ledger, [Finish(two, DONE)]).groups == []
+    finish(ledger, [Finish(one, DONE)])
 
     (answer,) = ledger.owed(10)
     assert json.loads(answer.body)["code"] == "created"
@@ -584,10 +670,10 @@ def test_a_member_that_waited_but_ended_before_the_group_answers_with_it(ledger)
 def test_what_waited_too_long_is_answered_for_itself(tmp_path):
     now = [1e9]
     ledger = Ledger(tmp_path, clock=lambda: now[0])
-    (kept,) = keep(ledger, replace(group_draft(ledger, catch_up=True), expires_at=1e9 + 10))
+    (kept,) = keep(ledger, group_draft(ledger, catch_up=True)._replace(expires_at=1e9 + 10))
     one, two = kept.parts
     parked = Parked(two.id, "", waiting("q", until=1e9 + 10, effect="none", why="x", language="es"))
-    ledger.finish([Finish(one.id, DONE)], parked=[parked])
+    finish(ledger, [Finish(one, DONE)], parked=[parked])
     late = Reply(408, "expired", b'{"success":false,"status":408,"code":"expired"}')
 
     assert ledger.expire(lambda _: late) == []
@@ -606,13 +692,13 @@ def test_a_groups_request_is_remembered_whole_while_a_member_waits(tmp_path):
     (kept,) = keep(ledger, group_draft(ledger, catch_up=True))
     one, two = kept.parts
     parked = Parked(two.id, "", waiting("q", until=2e9, effect="none", why="x", language="es"))
-    ledger.finish([Finish(one.id, DONE)], parked=[parked])
+    finish(ledger, [Finish(one, DONE)], parked=[parked])
     ledger.sent([answer.id for answer in ledger.owed(10)])
     now[0] += 100
 
     assert ledger.forget(keep_s=10, most=1) == 0
     ledger.take_up("q")
-    ledger.finish([Finish(two.id, DONE)])
+    finish(ledger, [Finish(two, DONE)])
     ledger.forget(keep_s=10, most=1)
     (late,) = ledger.owed(10)
     ledger.sent([late.id])
@@ -632,7 +718,7 @@ def test_members_that_all_refuse_at_once_answer_at_once(ledger):
 
     unfit = Part("q", "zk/q/users/create/reply", Reply(400, "invalid_field", b'{"success":false}'))
     parts = (Part("p", "zk/p/users/create/reply"), unfit)
-    (kept,) = keep(ledger, replace(group_draft(ledger), parts=parts), admit=admit)
+    (kept,) = keep(ledger, group_draft(ledger)._replace(parts=parts), admit=admit)
 
     assert asked == ["planta", "p"]
     assert (kept.verdict, kept.reply.code) == (Verdict.ANSWERED, "all_failed")

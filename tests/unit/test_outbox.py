@@ -1,14 +1,13 @@
 """The outbox: an answer is owed until the broker has confirmed it, and one bad answer does not hold up the rest."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from tests.support.waiting import wait_until
 from zkbridge import outbox
 from zkbridge.contract.messages import Publication, Reply
-from zkbridge.ledger import Draft, Ledger
+from zkbridge.ledger import Draft, Finish, Ledger
 from zkbridge.outbox import WAIT_AFTER, WINDOW, Outbox
 
 DRAFT = Draft(digest=b"d", topic="zk/replies/me", fallback="zk/p/users/create/reply", correlation=b"c")
@@ -25,9 +24,20 @@ class Bench:
         self.outbox.start()
 
     def owe(self, count=1, body=b"{}"):
-        drafts = [replace(DRAFT, digest=b"%d" % n, reply=Reply(409, "user_exists", body)) for n in range(count)]
+        drafts = [DRAFT._replace(digest=b"%d" % n, reply=Reply(409, "user_exists", body)) for n in range(count)]
         self.ledger.keep(drafts, admit=lambda _: None, reused=lambda _: Reply(409, "", b""))
         self.outbox.wake()
+
+    def finish(self, count=1, body=b"{}"):
+        """So many requests end; the answers to them, for whoever ended them to send."""
+        drafts = [DRAFT._replace(digest=b"f%d" % n, device="p", command="users/create") for n in range(count)]
+        kept = self.ledger.keep(drafts, admit=lambda _: None, reused=lambda _: Reply(409, "", b""))
+        done = [Finish(one.request, Reply(200, "created", body)) for one in kept if one.request is not None]
+        return self.ledger.finish(done).answers
+
+    def rest(self):
+        """Wait until the thread has looked, so that nothing but `offer` can send what comes now."""
+        wait_until(lambda: not self.outbox._look)
 
     def wait_for(self, count):
         return wait_until(lambda: len(self.published) >= count and self.published, what=f"{count} publications")
@@ -139,3 +149,85 @@ def test_an_answer_too_large_for_the_broker_is_not_sent(bench, caplog):
     assert bench.published == []
     bench.outbox.online(None)
     bench.wait_for(1)
+
+
+class TestWhatIsOfferedByWhoeverHasKeptIt:
+    def test_it_is_sent_at_once_without_the_thread(self, bench):
+        bench.outbox.online(None)
+        bench.rest()
+
+        bench.outbox.offer(bench.finish(2))
+
+        assert [token for token, _ in bench.published] == [1, 2]
+        assert bench.published[0][1].status == 200
+        assert not bench.outbox.drain(0.1)
+        bench.confirm_all_but(0)
+        wait_until(lambda: not bench.owed())
+        assert bench.outbox.drain(5)
+        assert len(bench.published) == 2
+
+    def test_the_thread_leaves_it_alone_until_then(self, bench):
+        bench.outbox.online(None)
+        answers = bench.finish()
+
+        bench.outbox.wake()
+        bench.rest()
+
+        assert bench.published == []
+        bench.outbox.offer(answers)
+        bench.wait_for(1)
+        bench.outbox.wake()
+        bench.rest()
+        assert len(bench.published) == 1
+
+    def test_offline_it_is_left_to_the_thread(self, bench):
+        bench.outbox.offer(bench.finish())
+        assert bench.published == []
+
+        bench.outbox.online(None)
+
+        bench.wait_for(1)
+
+    def test_what_was_under_way_when_the_broker_went_is_sent_again(self, bench):
+        bench.outbox.online(None)
+        bench.rest()
+        bench.outbox.offer(bench.finish())
+        bench.outbox.offline()
+
+        bench.outbox.online(None)
+
+        assert [token for token, _ in bench.wait_for(2)] == [1, 1]
+
+    def test_it_does_not_go_before_what_waits_already(self, bench):
+        bench.outbox.online(None)
+        bench.owe(WINDOW + 2)
+        bench.wait_for(WINDOW)
+
+        bench.outbox.offer(bench.finish())
+
+        assert len(bench.published) == WINDOW
+        for number in range(1, WINDOW + 4):
+            bench.wait_for(number)
+            bench.outbox.confirmed(number, None)
+        assert [token for token, _ in bench.published] == list(range(1, WINDOW + 4))
+
+    def test_one_too_large_for_the_broker_is_kept(self, bench, caplog):
+        bench.outbox.online(200)
+        bench.rest()
+
+        bench.outbox.offer(bench.finish(1, body=b"x" * 300))
+
+        assert "the broker takes 200" in caplog.text
+        assert bench.published == []
+        assert bench.owed() == [1]
+
+    def test_what_the_broker_had_taken_when_it_went_is_no_suspect(self, bench):
+        bench.outbox.online(None)
+        bench.rest()
+        with bench.outbox._change:  # the thread cannot note it before the end
+            bench.outbox.offer(bench.finish())
+            bench.outbox.confirmed(1, None)
+            bench.outbox.offline()
+
+        assert bench.outbox._breaks == {}
+        wait_until(lambda: not bench.owed())

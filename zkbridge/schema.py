@@ -1,0 +1,128 @@
+"""The ledger's tables, and the statements that change several of them at once."""
+
+from __future__ import annotations
+
+#: Each entry lifts the file by one version; a file of an older version is lifted when it is opened.
+MIGRATIONS = (
+    """
+    CREATE TABLE requests (
+        id          INTEGER PRIMARY KEY,
+        device      TEXT NOT NULL,
+        command     TEXT NOT NULL,
+        request_id  TEXT,
+        content     BLOB,             -- keyed digest of what is asked, so that a copy is known without keeping it
+        params      BLOB,             -- what is asked; gone as soon as it is done
+        state       TEXT NOT NULL,
+        tried       TEXT NOT NULL DEFAULT '[]',
+        accepted_at REAL NOT NULL,
+        expires_at  REAL,
+        status      INTEGER,
+        code        TEXT,
+        reply       BLOB,
+        done_at     REAL
+    );
+    CREATE UNIQUE INDEX requests_by_id ON requests (device, command, request_id) WHERE request_id IS NOT NULL;
+    CREATE INDEX requests_unfinished ON requests (id) WHERE state IN ('accepted', 'running');
+    CREATE INDEX requests_by_age ON requests (accepted_at);
+    CREATE TABLE answers (
+        id          INTEGER PRIMARY KEY,
+        request     INTEGER REFERENCES requests (id) ON DELETE CASCADE,
+        digest      BLOB NOT NULL,    -- keyed digest of the message, so that its redelivery is known
+        connection  INTEGER NOT NULL,
+        mid         INTEGER NOT NULL,
+        topic       TEXT NOT NULL,
+        fallback    TEXT NOT NULL,    -- where it goes if the broker refuses the first topic
+        correlation BLOB,
+        refused     INTEGER NOT NULL,
+        replayed    INTEGER NOT NULL DEFAULT 0,
+        status      INTEGER,          -- of an answer that needed no request
+        code        TEXT,
+        reply       BLOB,
+        made_at     REAL NOT NULL,
+        owed        INTEGER NOT NULL, -- the reply is known and the broker has not confirmed it
+        sent_at     REAL
+    );
+    CREATE INDEX answers_by_request ON answers (request);
+    CREATE INDEX answers_by_digest ON answers (digest);
+    CREATE INDEX answers_owed ON answers (id) WHERE owed = 1;
+    CREATE INDEX answers_by_age ON answers (made_at);
+    CREATE TABLE retained (digest BLOB PRIMARY KEY, seen_at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE debts (device TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE facts (subject TEXT, name TEXT, value TEXT NOT NULL, PRIMARY KEY (subject, name)) WITHOUT ROWID;
+    """,
+    # A message that may be a broker's replay of an earlier one: which request that was.
+    "ALTER TABLE requests ADD COLUMN suspect_of INTEGER;",
+    # What is asked, in a table of its own, so that `scrub` can wipe its pages whole.
+    """
+    CREATE TABLE asked (request INTEGER PRIMARY KEY, params BLOB NOT NULL);
+    INSERT INTO asked SELECT id, params FROM requests WHERE params IS NOT NULL;
+    ALTER TABLE requests DROP COLUMN params;
+    """,
+    # Punches that the broker has not confirmed, and how far each terminal's log has been told.
+    """
+    CREATE TABLE punches (id INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE places (device TEXT PRIMARY KEY, serial TEXT NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE traces (
+        device  TEXT NOT NULL,
+        number  INTEGER NOT NULL,
+        moment  BLOB NOT NULL,        -- keyed digests: what was told is not kept
+        key     BLOB NOT NULL,
+        ordinal INTEGER NOT NULL,
+        PRIMARY KEY (device, number)
+    ) WITHOUT ROWID;
+    """,
+    # Groups: whose part a request is, and whether it may wait. What waits stands in a table of its own, for it may be
+    # long, and `asked` is to be rewritten often.
+    """
+    ALTER TABLE requests ADD COLUMN parent INTEGER;
+    ALTER TABLE requests ADD COLUMN catch_up INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX requests_by_parent ON requests (parent) WHERE parent IS NOT NULL;
+    CREATE INDEX requests_waiting ON requests (device) WHERE state = 'waiting';
+    CREATE TABLE parked (request INTEGER PRIMARY KEY, subject TEXT NOT NULL, params BLOB NOT NULL, reply BLOB NOT NULL);
+    """,
+)
+
+#: For one connection: what is written for a request that comes, and for one that ends, as one statement each. Every
+#: statement costs all threads several turns of the interpreter; those inside a trigger cost none.
+TRIGGERS = """
+    CREATE TEMP VIEW arrivals AS
+    SELECT r.id, r.device, r.command, r.request_id, r.content, r.state, r.accepted_at, r.expires_at, r.suspect_of,
+           r.parent, r.catch_up, r.status, r.code, r.reply, r.done_at, k.params, a.digest, a.connection, a.mid, a.topic,
+           a.fallback, a.correlation, a.refused
+    FROM requests r LEFT JOIN asked k ON k.request = r.id LEFT JOIN answers a ON a.request = r.id;
+
+    CREATE TEMP TRIGGER arrival INSTEAD OF INSERT ON arrivals BEGIN
+        INSERT INTO requests (id, device, command, request_id, content, state, accepted_at, expires_at, suspect_of,
+                              parent, catch_up, status, code, reply, done_at)
+        VALUES (NEW.id, NEW.device, NEW.command, NEW.request_id, NEW.content, NEW.state, NEW.accepted_at,
+                NEW.expires_at, NEW.suspect_of, NEW.parent, NEW.catch_up, NEW.status, NEW.code, NEW.reply, NEW.done_at);
+        INSERT INTO asked SELECT NEW.id, NEW.params WHERE NEW.state = 'accepted';
+        INSERT INTO answers (request, digest, connection, mid, topic, fallback, correlation, refused, made_at, owed)
+        SELECT NEW.id, NEW.digest, NEW.connection, NEW.mid, NEW.topic, NEW.fallback, NEW.correlation, NEW.refused,
+               NEW.accepted_at, 0
+        WHERE NEW.topic IS NOT NULL;
+    END;
+
+    CREATE TEMP VIEW endings AS
+    SELECT r.id AS request, r.parent, r.status, r.code, r.reply, r.done_at, a.replayed, d.device AS owed_by
+    FROM requests r LEFT JOIN answers a ON a.request = r.id LEFT JOIN debts d ON d.device = r.device;
+
+    CREATE TEMP TRIGGER ending INSTEAD OF INSERT ON endings BEGIN
+        UPDATE requests SET state = 'done', tried = '[]', status = NEW.status, code = NEW.code, reply = NEW.reply,
+                            done_at = NEW.done_at
+        WHERE id = NEW.request AND reply IS NULL;
+        DELETE FROM asked WHERE request = NEW.request;
+        DELETE FROM parked WHERE request = NEW.request;
+        -- A group's answer that is still to come will say it.
+        DELETE FROM answers WHERE request = NEW.request
+        AND EXISTS (SELECT 1 FROM requests WHERE id = NEW.parent AND state = 'split');
+        UPDATE answers SET owed = 1, replayed = max(replayed, NEW.replayed)
+        WHERE request = NEW.request AND sent_at IS NULL;
+        INSERT OR IGNORE INTO debts SELECT NEW.owed_by, NEW.done_at WHERE NEW.owed_by IS NOT NULL;
+    END;
+"""
+
+#: A request, what is asked while it is `accepted`, and, with a topic, where it is to be answered.
+ARRIVE = "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: Its answer is owed, what is asked is forgotten, and whether its device may still be disabled is kept with that.
+END = "INSERT INTO endings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
