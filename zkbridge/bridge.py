@@ -557,7 +557,7 @@ class Bridge:
         return PULSE_S
 
     def _note_answers(self, answers: list[Answer] | None = None) -> None:
-        """These are owed (None: whatever the ledger says); soon after, nothing of what was asked may be left in it."""
+        """These are owed (None: whatever the ledger says); soon after, it writes what it has put off, and wipes."""
         if answers is None:
             self._outbox.wake()
         elif answers:

@@ -83,11 +83,12 @@ class _Visit:
 class Worker:
     """The requests of one device. `submit` hands over; a thread of the `crew` runs while there is something to do.
 
-    `answered` is called with the answers that are owed after replies were kept, `available` with None (the device
-    answers) or a reason, `owing` when the terminal is to be visited soon because it may have been left disabled, or is
-    waited for (and for how many conversations that was so), `parks` with the moment until which a request waits for
-    it, in seconds since 1970, `progress` with device, command and what an attended command tells, `died` with what no
-    request could be blamed for, `tell` with what happens.
+    `answered` is called with the answers that are owed after replies were kept, and with none when there is something
+    else for the ledger to write soon, `available` with None (the device answers) or a reason, `owing` when the
+    terminal is to be visited soon because it may have been left disabled, or is waited for (and for how many
+    conversations that was so), `parks` with the moment until which a request waits for it, in seconds since 1970,
+    `progress` with device, command and what an attended command tells, `died` with what no request could be blamed
+    for, `tell` with what happens.
     With a `listener` the thread stays, and has it listen whenever nothing else is to be done.
     """
 
@@ -908,6 +909,7 @@ class Worker:
     def _settle_debt(self) -> None:
         self._ledger.paid(self.device.id)
         self._owes_enable = False
+        self._answered([])
 
     def _tell_retry(self, attempt: int, pause_s: float, failure: BaseException) -> None:
         if isinstance(failure, ConnectionFailure):

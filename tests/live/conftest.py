@@ -53,7 +53,7 @@ class House:
             self.config,
             self.ledger,
             commands(),
-            answered=lambda: None,
+            answered=self.ledger.release,  # nobody sends them here
             available=lambda _device, reason: self.states.append(reason),
             owing=lambda _device, _tries: None,
             progress=lambda _device, _command, _body: None,
