@@ -7,6 +7,7 @@ they are a twentieth of the start, and 2 MB.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Callable
@@ -22,7 +23,9 @@ def put_off() -> None:
     for name, functions in _UNUSED.items():
         if name in sys.modules:
             continue
-        module = sys.modules[name] = _Late(name)
+        module = _Late(name)
+        module.__spec__ = importlib.util.find_spec(name)
+        sys.modules[name] = module
         parent, _, child = name.rpartition(".")
         setattr(importlib.import_module(parent), child, module)
         for function in functions:

@@ -32,6 +32,7 @@ def test_the_daemon_s_packages_load_neither_mail_nor_archives():
             "from importlib.metadata import PackageNotFoundError as E; print(E.__mro__[1].__name__)",
             "ModuleNotFoundError",
         ),
+        ("import importlib.util as u; print(u.find_spec('urllib.request').name)", "urllib.request"),
         ("import urllib.request; print(urllib.request.Request('http://a/b').host)", "a"),
         (
             "import importlib.metadata as a; a.version; import importlib.metadata as b; print(b.version is a.version)",
