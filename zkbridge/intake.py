@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from zkbridge.commands import Command, Params
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S = (1, 60)
 #: Requests that a healthy terminal takes a second, roughly: only to make `retry_after_s` reasonable.
 REQUESTS_PER_SECOND = 20
+#: Callers have their replies sent to the same few topics again and again; of long ones none is remembered.
+_REMEMBERED_TOPICS, _REMEMBERED_LENGTH = 256, 256
 
 
 class Intake:
@@ -76,11 +79,13 @@ class Intake:
         self._tells_retained = tells_retained
         self._tell = tell
         self._stopping = threading.Event()
+        self._remembered = lru_cache(maxsize=_REMEMBERED_TOPICS)(self._is_allowed)
 
     def reload(self, config: Config, *, subscribed: Iterable[str]) -> None:
         """Judge by another configuration from now on; not while `receive` runs."""
         self._config = config
         self._subscribed = tuple(subscribed)
+        self._remembered.cache_clear()
 
     def stop(self) -> None:
         """From now on new requests are answered busy."""
@@ -156,6 +161,10 @@ class Intake:
         )
 
     def _may_reply_to(self, topic: str, device: str) -> bool:
+        is_allowed = self._remembered if len(topic) <= _REMEMBERED_LENGTH else self._is_allowed
+        return is_allowed(topic, device)
+
+    def _is_allowed(self, topic: str, device: str) -> bool:
         """The bridge lends nobody its rights: not to give commands, nor to speak of its own state."""
         if not is_publishable(topic):
             return False

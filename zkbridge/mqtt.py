@@ -342,16 +342,18 @@ class Mqtt:
         sock = life.client.socket()
         if sock is None:
             raise _Gone("no socket")
-        poller.register(sock, select.POLLIN)
+        poller.register(sock, waited_for := select.POLLIN)
+        woken, heard = self._woken.fileno(), sock.fileno()
         while not self._stop.is_set():
             self._check(life)
             self._next_move = time.monotonic() + self._settings.keepalive
             wanted = select.POLLIN | (select.POLLOUT if life.client.want_write() else 0)
-            poller.modify(sock, wanted)
+            if wanted != waited_for:
+                poller.modify(sock, waited_for := wanted)
             events = dict(poller.poll(self._poll_ms(life)))
-            if self._woken.fileno() in events:
+            if woken in events:
                 self._drain_wakes()
-            if events.get(sock.fileno(), 0) & ~select.POLLOUT:
+            if events.get(heard, 0) & ~select.POLLOUT:
                 self._read(life, sock)
             if life.ready:
                 self._listen_anew(life)

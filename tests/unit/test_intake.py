@@ -1,0 +1,69 @@
+"""Where intake lets a reply go, and that it judges anew when what it goes by has changed."""
+
+import json
+
+import pytest
+
+from zkbridge.commands import commands
+from zkbridge.config import Config
+from zkbridge.contract.messages import Message
+from zkbridge.intake import Intake
+from zkbridge.ledger import Ledger
+
+CONFIG = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}})
+
+
+class Desk:
+    """An intake with a ledger, and no terminal that anything could be asked of."""
+
+    def __init__(self, folder):
+        self.ledger = Ledger(folder)
+        self.intake = Intake(
+            CONFIG,
+            self.ledger,
+            commands(),
+            subscribed=["zk/+/users/create"],
+            waiting=lambda _device: 0,
+            submit=lambda _device, _requests: None,
+            answered=lambda: None,
+        )
+
+    def answer_to(self, response_topic):
+        """Where the answer to a message with this response topic goes, and whether it says that it was refused."""
+        self.intake.receive([Message("zk/p/users/create", b"{}", response_topic=response_topic)])
+        answer = self.ledger.owed(1000)[-1]
+        return answer.topic, json.loads(answer.body).get("response_topic_refused", False)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    desk = Desk(tmp_path)
+    yield desk
+    desk.ledger.close()
+
+
+@pytest.mark.parametrize("length", [20, 2000])
+def test_a_topic_is_judged_the_same_again_and_again(desk, length):
+    good, bad = "zk/replies/" + "a" * length, "other/" + "a" * length
+
+    for _ in range(2):
+        assert desk.answer_to(good) == (good, False)
+        assert desk.answer_to(bad) == ("zk/p/users/create/reply", True)
+
+
+def test_what_a_reload_subscribes_to_is_refused_from_then_on(desk):
+    topic = "zk/replies/mine"
+    assert desk.answer_to(topic) == (topic, False)
+
+    desk.intake.reload(CONFIG, subscribed=["zk/replies/mine"])
+
+    assert desk.answer_to(topic) == ("zk/p/users/create/reply", True)
+
+
+def test_no_caller_can_fill_the_memory_with_topics(desk):
+    for number in range(600):
+        desk.intake._may_reply_to(f"zk/replies/{number}", "p")
+        desk.intake._may_reply_to(f"zk/replies/{number}".ljust(10_000, "x"), "p")
+
+    assert desk.intake._remembered.cache_info().currsize <= 256
+    assert desk.intake._remembered.cache_info().misses == 600
