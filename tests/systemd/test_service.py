@@ -116,6 +116,12 @@ def test_systemd_finds_nothing_to_say_about_the_unit_in_its_place(machine):
     assert machine.try_("systemd-analyze", "security", "--threshold=15", "zkbridge.service").returncode == 0
 
 
+def test_the_daemon_may_keep_to_one_cpu(service):
+    status = service.machine.run("cat", f"/proc/{service.pid()}/status")
+
+    assert re.search(r"^Cpus_allowed_list:\s*\d+$", status, re.MULTILINE)
+
+
 def test_a_reload_takes_a_device_over_and_keeps_the_process(service):
     pid = service.pid()
     service.configure(DEVICES + SECOND)

@@ -1,0 +1,81 @@
+"""The daemon's threads are on one CPU, and it runs all the same where that cannot be had."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemon, device
+from zkbridge import affinity
+from zkbridge.simulator import Simulator, TerminalConfig
+
+
+@pytest.fixture
+def moved(monkeypatch) -> list[tuple[int, set[int]]]:
+    """Where this thread was told to stay; it is not kept there."""
+    told: list[tuple[int, set[int]]] = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda who, where: told.append((who, where)))
+    return told
+
+
+def test_all_threads_of_a_daemon_at_work_are_on_one_cpu(tmp_path, broker):
+    with Simulator() as simulator:
+        terminal = simulator.add(TerminalConfig(profile="tft"))
+        with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon:
+            threads = [int(path.name) for path in Path(f"/proc/{daemon.pid}/task").iterdir()]
+
+            assert len(threads) > 3
+            assert len({frozenset(os.sched_getaffinity(thread)) for thread in threads}) == 1
+            assert len(os.sched_getaffinity(daemon.pid)) == 1
+            assert os.sched_getaffinity(daemon.pid) <= os.sched_getaffinity(0)
+
+
+def test_it_is_one_that_the_process_may_use(moved):
+    affinity.stay_on_one_cpu()
+
+    ((who, where),) = moved
+    assert who == 0
+    assert len(where) == 1
+    assert where <= os.sched_getaffinity(0)
+
+
+def test_where_it_is_forbidden_nothing_is_said(monkeypatch):
+    def refuse(_who, _where):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+
+    affinity.stay_on_one_cpu()
+
+
+@pytest.mark.parametrize("text", ["", "12 (a) b) S 1 2", "not what it should be"])
+def test_a_system_that_does_not_say_where_we_are_is_left_alone(monkeypatch, moved, text):
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
+
+    affinity.stay_on_one_cpu()
+
+    assert moved == []
+
+
+def test_a_name_with_blanks_and_brackets_is_no_riddle(monkeypatch, moved):
+    fields = " ".join(["S", *map(str, range(4, 39)), "77", "0"])
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"12 (a) b (c) {fields}")
+
+    affinity.stay_on_one_cpu()
+
+    assert moved == [(0, {77})]
+
+
+def test_without_a_global_lock_all_cpus_are_used(monkeypatch, moved):
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+
+    affinity.stay_on_one_cpu()
+
+    assert moved == []
+
+
+def test_a_system_without_affinities_is_left_alone(monkeypatch):
+    monkeypatch.delattr(os, "sched_setaffinity")
+
+    affinity.stay_on_one_cpu()
