@@ -1,4 +1,4 @@
-"""The daemon stays on one CPU: its threads hand each other one interpreter, and from CPU to CPU that is slow.
+"""How the daemon's threads share one interpreter: on one CPU, and waiting for it without haste.
 
 Only one of them runs Python at a time. Where they may be anywhere, handing over wakes another CPU, which has nothing of
 what is worked on in its caches: the more threads have something to do, the more of that (docs/performance.md).
@@ -11,17 +11,23 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+#: Seconds after which a thread that waits for the interpreter asks for it, and again. All that wait wake up for that,
+#: and by Python's own 5 ms a thousand of them leave a CPU no time for the one that runs.
+PATIENCE_S = 0.1
 
-def stay_on_one_cpu() -> None:
-    """Keep this thread, and those that it starts, on the CPU where the system has put it.
+
+def share_the_interpreter() -> None:
+    """Keep this thread, and those that it starts, on the CPU where the system has put it, and make them patient.
 
     The system balances what it starts, so several bridges come to lie apart; and it moves others away from a CPU that
-    is busy. Nothing is done where the system knows no affinity or does not allow it, nor without a global lock.
+    is busy. Any CPU will do where the system knows no affinity or does not allow it. Nothing is done without a lock.
     """
-    if not (hasattr(os, "sched_setaffinity") and getattr(sys, "_is_gil_enabled", lambda: True)()):
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return
-    with suppress(OSError, ValueError, IndexError):
-        os.sched_setaffinity(0, {_this_cpu()})
+    sys.setswitchinterval(PATIENCE_S)
+    if hasattr(os, "sched_setaffinity"):
+        with suppress(OSError, ValueError, IndexError):
+            os.sched_setaffinity(0, {_this_cpu()})
 
 
 def _this_cpu() -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 import zkbridge
-from zkbridge.affinity import stay_on_one_cpu
+from zkbridge.affinity import share_the_interpreter
 from zkbridge.late import put_off
 from zkbridge.options import config_option
 from zkbridge.signals import when_signalled
@@ -78,7 +78,7 @@ def run(path: Path) -> None:
     """Run the daemon until it is told to stop; SIGHUP makes it read its file again."""
     gc.disable()  # what is loaded now stays: looking for what of it is garbage only takes time
     put_off()
-    stay_on_one_cpu()
+    share_the_interpreter()
     # A plugin of pydantic would be shown every payload, and looking for one takes time too.
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"
     from zkbridge import config as configuration  # noqa: PLC0415 - `--help` should not wait for it

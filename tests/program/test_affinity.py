@@ -1,4 +1,4 @@
-"""The daemon's threads are on one CPU, and it runs all the same where that cannot be had."""
+"""The daemon's threads are on one CPU and patient, and it runs all the same where that cannot be had."""
 
 import os
 import sys
@@ -9,6 +9,14 @@ import pytest
 from tests.support.daemon import Daemon, device
 from zkbridge import affinity
 from zkbridge.simulator import Simulator, TerminalConfig
+
+
+@pytest.fixture(autouse=True)
+def intervals(monkeypatch) -> list[float]:
+    """What was set instead of that of the tests."""
+    told: list[float] = []
+    monkeypatch.setattr(sys, "setswitchinterval", told.append)
+    return told
 
 
 @pytest.fixture
@@ -32,7 +40,7 @@ def test_all_threads_of_a_daemon_at_work_are_on_one_cpu(tmp_path, broker):
 
 
 def test_it_is_one_that_the_process_may_use(moved):
-    affinity.stay_on_one_cpu()
+    affinity.share_the_interpreter()
 
     ((who, where),) = moved
     assert who == 0
@@ -40,20 +48,29 @@ def test_it_is_one_that_the_process_may_use(moved):
     assert where <= os.sched_getaffinity(0)
 
 
-def test_where_it_is_forbidden_nothing_is_said(monkeypatch):
+@pytest.mark.usefixtures("moved")
+def test_threads_that_wait_for_the_interpreter_do_not_wake_up_all_the_time(intervals):
+    affinity.share_the_interpreter()
+
+    assert intervals == [affinity.PATIENCE_S]
+
+
+def test_where_it_is_forbidden_nothing_is_said(monkeypatch, intervals):
     def refuse(_who, _where):
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setaffinity", refuse)
 
-    affinity.stay_on_one_cpu()
+    affinity.share_the_interpreter()
+
+    assert intervals == [affinity.PATIENCE_S]
 
 
 @pytest.mark.parametrize("text", ["", "12 (a) b) S 1 2", "not what it should be"])
 def test_a_system_that_does_not_say_where_we_are_is_left_alone(monkeypatch, moved, text):
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
 
-    affinity.stay_on_one_cpu()
+    affinity.share_the_interpreter()
 
     assert moved == []
 
@@ -62,20 +79,20 @@ def test_a_name_with_blanks_and_brackets_is_no_riddle(monkeypatch, moved):
     fields = " ".join(["S", *map(str, range(4, 39)), "77", "0"])
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"12 (a) b (c) {fields}")
 
-    affinity.stay_on_one_cpu()
+    affinity.share_the_interpreter()
 
     assert moved == [(0, {77})]
 
 
-def test_without_a_global_lock_all_cpus_are_used(monkeypatch, moved):
+def test_without_a_global_lock_all_cpus_are_used(monkeypatch, moved, intervals):
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
 
-    affinity.stay_on_one_cpu()
+    affinity.share_the_interpreter()
 
-    assert moved == []
+    assert (moved, intervals) == ([], [])
 
 
 def test_a_system_without_affinities_is_left_alone(monkeypatch):
     monkeypatch.delattr(os, "sched_setaffinity")
 
-    affinity.stay_on_one_cpu()
+    affinity.share_the_interpreter()
