@@ -47,12 +47,10 @@ class Outbox(Delivery):
     def offer(self, answers: list[Answer]) -> None:
         """Answers that somebody has in hand, as the ledger handed them out: sent here and now if nothing hinders it."""
         with self._change:
-            may_go = self._online and not self._look and not self._more and self._room >= len(answers)
-            if may_go and not any(map(self._is_too_large, answers)):
-                wanted = [answer for answer in answers if answer.id not in self._under_way]
-                self._under_way.update({answer.id: answer for answer in wanted})
-            else:
-                wanted = []
+            may_go = self._online and not self._look and not self._more
+            wanted = self._choose(answers) if may_go else []
+            self._under_way.update({answer.id: answer for answer in wanted})
+            if len(wanted) < len(answers):
                 self._look = True
                 self._change.notify_all()
         self._ledger.release(answers)
