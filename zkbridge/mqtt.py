@@ -342,14 +342,13 @@ class Mqtt:
         sock = life.client.socket()
         if sock is None:
             raise _Gone("no socket")
-        poller.register(sock, waited_for := select.POLLIN)
+        poller.register(sock, select.POLLIN)
         woken, heard = self._woken.fileno(), sock.fileno()
         while not self._stop.is_set():
             self._check(life)
             self._next_move = time.monotonic() + self._settings.keepalive
             wanted = select.POLLIN | (select.POLLOUT if life.client.want_write() else 0)
-            if wanted != waited_for:
-                poller.modify(sock, waited_for := wanted)
+            poller.modify(sock, wanted)
             events = dict(poller.poll(self._poll_ms(life)))
             if woken in events:
                 self._drain_wakes()
