@@ -22,7 +22,7 @@ P = TypeVar("P", bound="Params")
 class Params(BaseModel):
     """What may stand in a command's payload; the two fields here belong to every command."""
 
-    # Not built before somebody asks for the command: all of them are a twenty-fifth of the start.
+    # Not built before somebody asks for the command: all of them are a fortieth of the start.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True, defer_build=True)
 
     request_id: RequestId | None = None
