@@ -227,7 +227,7 @@ class Ended(NamedTuple):
 class Finished(NamedTuple):
     """The groups' requests that were answered together with their parts, and every answer that is owed now.
 
-    The answers are the caller's to send: `Ledger.owed` leaves them out until they are `Ledger.released`.
+    The answers are the caller's to send: `Ledger.owed` leaves them out until `Ledger.release` is told of them.
     """
 
     groups: list[Ended]
@@ -235,7 +235,7 @@ class Finished(NamedTuple):
 
 
 class _Address(NamedTuple):
-    """The message behind an answer, and where the answer goes; as the view `arrivals` has it."""
+    """The message behind an answer, and where the answer goes; in the order of `answers` and of `arrivals`."""
 
     digest: bytes
     connection: int
@@ -504,13 +504,7 @@ class Ledger:
             " made_at, owed, status, code, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 request,
-                draft.digest,
-                draft.connection,
-                draft.mid,
-                draft.topic,
-                draft.fallback,
-                draft.correlation,
-                draft.response_topic_refused,
+                *_Address.of(draft),
                 replayed,
                 self._clock(),
                 owed,
