@@ -755,7 +755,7 @@ class Ledger:
     def _write_paid(self, db: sqlite3.Connection) -> None:
         """If this cannot be kept, the debts stay: to enable once more does no harm."""
         paid = []
-        while self._paid:
+        while self._paid:  # one by one: a worker may add another meanwhile
             paid.append(self._paid.pop())
         if paid:
             db.execute("DELETE FROM debts WHERE device IN (SELECT value FROM json_each(?))", (json.dumps(paid),))
@@ -824,7 +824,8 @@ class Ledger:
         So what is still asked is written anew onto pages that were wiped whole.
         """
         if self._paid:
-            self._write(self._write_paid, urgent=False, single=True)
+            with contextlib.suppress(LedgerUnavailable):  # see `_write_paid`
+                self._write(self._write_paid, urgent=False, single=True)
         if not self._secrets_freed:
             return
         parked_freed = self._parked_freed

@@ -725,3 +725,17 @@ def test_members_that_all_refuse_at_once_answer_at_once(ledger):
     (answer,) = ledger.owed(10)
     assert [each.get("code") for each in json.loads(answer.body)["results"]] == ["busy", None]
     assert ledger.unfinished() == []
+
+
+def test_a_disk_that_takes_nothing_when_a_debt_is_paid_stops_nobody(ledger):
+    finish(ledger, [], owed_by="p")
+    ledger.paid("p")
+    ledger._db.execute("PRAGMA query_only = ON")
+
+    ledger.scrub()
+
+    ledger._db.execute("PRAGMA query_only = OFF")
+    assert ledger.debts() == set(debts_on_disk(ledger)) == {"p"}
+    ledger.paid("p")
+    ledger.scrub()
+    assert debts_on_disk(ledger) == []
