@@ -30,7 +30,7 @@ from zkbridge.intake import Intake
 from zkbridge.ledger import Answer, Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.listener import Listener
 from zkbridge.metrics import Metrics
-from zkbridge.mqtt import Mqtt, ProtocolName
+from zkbridge.mqtt import Mqtt
 from zkbridge.outbox import Outbox
 from zkbridge.standing import Books, Standing, Terminal
 from zkbridge.upkeep import Upkeep

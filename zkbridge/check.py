@@ -12,7 +12,7 @@ import click
 from zkbridge import config as configuration
 from zkbridge.config import Config, ConfigError, Device
 from zkbridge.contract.errors import BridgeError
-from zkbridge.mqtt import try_out
+from zkbridge.dial import try_out
 from zkbridge.options import config_option
 from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.session import reach

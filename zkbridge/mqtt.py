@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -31,15 +31,14 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from zkbridge.config import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
+from zkbridge.dial import CONNECT_TIMEOUT_S, ProtocolName, tls_context
 from zkbridge.freshness import Freshness
 from zkbridge.hearing import PROBE, Hearing
 
 log = logging.getLogger(__name__)
 
-ProtocolName = Literal["5", "3.1.1"]
 #: How long the broker keeps our session, and so our commands, while we are away (seconds; MQTT 5 only).
 SESSION_EXPIRY_S = 7 * 86400
-CONNECT_TIMEOUT_S = 5.0
 CONNACK_TIMEOUT_S = 10.0
 #: How long a broker may take to take our leave.
 GOODBYE_S = 1.0
@@ -300,7 +299,7 @@ class Mqtt:
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls is not None:
-            client.tls_set_context(_tls_context(settings))
+            client.tls_set_context(tls_context(settings))
         client.will_set(self._will.topic, self._will.payload, qos=1, retain=True, properties=_will_properties(protocol))
         return client
 
@@ -644,45 +643,6 @@ class Mqtt:
             self._idle.notify_all()
 
 
-def try_out(settings: Settings) -> tuple[str | None, str]:
-    """Connect once, as a stranger without a session, and leave: what is wrong (None: nothing), and what was found."""
-    protocols: tuple[ProtocolName, ...] = ("5", "3.1.1") if settings.protocol == "auto" else (settings.protocol,)
-    problem = ""
-    for protocol in protocols:
-        try:
-            reason = _greet(settings, protocol)
-        except (OSError, ValueError) as error:
-            return str(error.strerror if isinstance(error, OSError) and error.strerror else error), ""
-        if reason == "":
-            return None, f"MQTT {protocol}"
-        problem = reason or "the broker hung up without an answer"
-    return problem, ""
-
-
-def _greet(settings: Settings, protocol: ProtocolName) -> str | None:
-    """`""` if the broker accepts us, its reason if it refuses us, None if it says nothing."""
-    answers: list[ReasonCode] = []
-    client = paho.Client(
-        CallbackAPIVersion.VERSION2,
-        protocol=MQTTProtocolVersion.MQTTv5 if protocol == "5" else MQTTProtocolVersion.MQTTv311,
-        reconnect_on_failure=False,
-    )
-    client.connect_timeout = CONNECT_TIMEOUT_S
-    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(reason)
-    if settings.username is not None:
-        client.username_pw_set(settings.username, settings.password)
-    if settings.tls is not None:
-        client.tls_set_context(_tls_context(settings))
-    client.connect(settings.host, settings.port)
-    deadline = time.monotonic() + CONNECT_TIMEOUT_S
-    while not answers and time.monotonic() < deadline and client.loop(timeout=0.2) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-        pass
-    client.disconnect()
-    if not answers:
-        return None
-    return str(answers[0]) if answers[0].is_failure else ""
-
-
 def _in_packets(filters: Iterable[str], largest: int | None) -> Iterator[tuple[str, ...]]:
     """Topic filters in as many packets as the broker's limit asks for (SUBSCRIBE: MQTT 5 section 3.8, in bytes)."""
     some: list[str] = []
@@ -708,14 +668,6 @@ def _send_at_once(client: paho.Client) -> None:
 def _buffered(sock: Any) -> bool:
     """Whether TLS holds bytes that poll cannot see."""
     return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-
-
-def _tls_context(settings: Settings) -> ssl.SSLContext:
-    tls = settings.tls
-    context = ssl.create_default_context(cafile=str(tls.ca_file) if tls and tls.ca_file else None)
-    if tls and tls.cert_file:
-        context.load_cert_chain(str(tls.cert_file), str(tls.key_file) if tls.key_file else None)
-    return context
 
 
 def _empty(packet_type: int) -> Properties:

@@ -13,7 +13,8 @@ from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.config import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
-from zkbridge.mqtt import Mqtt, try_out
+from zkbridge.dial import try_out
+from zkbridge.mqtt import Mqtt
 from zkbridge.mqtt_mux import Mux
 
 COMMAND = "zk/principal/users/create"
