@@ -22,6 +22,7 @@ from zkbridge.contract.groups import together
 from zkbridge.contract.messages import Message, Publication, Reply, encode, failed, parse_object
 from zkbridge.contract.topics import BRIDGE, Topics
 from zkbridge.crew import Crew, Turns
+from zkbridge.dial import ProtocolName
 from zkbridge.events import Answered, Tell, everybody
 from zkbridge.freshness import Freshness
 from zkbridge.hearing import Hearing
