@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.processes import cpu_of, cpu_s, resident_bytes, threads, wakeups, watch_fsyncs, written_bytes
 from benchmarks.stage import Terminals, bridge, devices
 from tests.support.waiting import wait_until
-from zkbridge.config import Config
+from zkbridge.config.models import Config
 
 TERMINALS = 10
 #: Requests far enough apart that nothing is shared, and as many at once.

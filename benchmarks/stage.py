@@ -21,7 +21,7 @@ from tests.support import processes
 from tests.support.daemon import Daemon
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge.config import Retry
+from zkbridge.config.models import Retry
 
 HOST = processes.LOCALHOST
 #: Room for every table that is measured, and for what is added to it.

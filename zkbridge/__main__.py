@@ -1,5 +1,5 @@
 """`python -m zkbridge`."""
 
-from zkbridge.cli import main
+from zkbridge.cli.main import main
 
 main()

@@ -10,9 +10,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.support.npm import installed
-from zkbridge.asyncapi import Site, document, example_failures, example_request
+from zkbridge.asyncapi.document import Site, document, example_failures, example_request
 from zkbridge.commands import commands
-from zkbridge.config import Config
+from zkbridge.config.models import Config
 from zkbridge.contract.errors import BridgeError, InvalidField, MissingFields
 from zkbridge.contract.messages import encode, parse_object
 from zkbridge.contract.topics import Topics

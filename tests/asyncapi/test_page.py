@@ -2,8 +2,8 @@
 
 from html.parser import HTMLParser
 
-from zkbridge.asyncapi import Site, document, example_failures
-from zkbridge.asyncapi_page import page
+from zkbridge.asyncapi.document import Site, document, example_failures
+from zkbridge.asyncapi.page import page
 
 VOID = {"meta", "br"}
 

@@ -6,9 +6,9 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.running import running
 from tests.support.waiting import wait_until
-from zkbridge.asyncapi import Site, camel, document, example_failures, example_request, example_success
+from zkbridge.asyncapi.document import Site, camel, document, example_failures, example_request, example_success
 from zkbridge.commands import commands
-from zkbridge.config import Config
+from zkbridge.config.models import Config
 
 COMMANDS = commands()
 CREATE = "zk/principal/users/create"

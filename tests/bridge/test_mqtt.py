@@ -11,11 +11,11 @@ from tests.support.certificates import make_certificates
 from tests.support.mosquitto import Mosquitto
 from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
-from zkbridge.config import Mqtt as Settings
+from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
-from zkbridge.dial import try_out
-from zkbridge.mqtt import Mqtt
-from zkbridge.mqtt_mux import Mux
+from zkbridge.demo.mux import Mux
+from zkbridge.mqtt.client import Mqtt
+from zkbridge.mqtt.dial import try_out
 
 COMMAND = "zk/principal/users/create"
 

@@ -14,7 +14,7 @@ from tests.support import processes
 from tests.support.mosquitto import Mosquitto
 from tests.support.npm import installed
 from tests.support.waiting import wait_until
-from zkbridge.embedded_broker import EmbeddedBroker
+from zkbridge.demo.broker import EmbeddedBroker
 
 AEDES = Path(__file__).with_name("aedes")
 RABBITMQ_LIBRARIES = Path("/usr/lib/rabbitmq/lib")

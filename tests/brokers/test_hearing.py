@@ -7,7 +7,7 @@ from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge.hearing import AGAIN_S, ECHO_S, HANG_UPS, PATIENCE_S, PROBE, Hearing
+from zkbridge.mqtt.subscription_check import AGAIN_S, ECHO_S, HANG_UPS, PATIENCE_S, PROBE, Hearing
 from zkbridge.simulator import Simulator, TerminalConfig
 
 CREATE, STATE, INFO = "zk/+/users/create", "zk/bridge/state", "zk/bridge/info"

@@ -22,10 +22,10 @@ from tests.support.certificates import make_certificates
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge import ask
-from zkbridge.ask import subcommands
-from zkbridge.asyncapi import example_request, request_fields
-from zkbridge.cli import main
+from zkbridge.asyncapi.document import example_request, request_fields
+from zkbridge.cli import ask
+from zkbridge.cli.ask import subcommands
+from zkbridge.cli.main import main
 from zkbridge.commands import commands
 
 ROOT = Path(__file__).parents[2]

@@ -18,9 +18,9 @@ import pytest
 from tests.support import processes
 from tests.support.caller import Caller
 from tests.support.waiting import wait_until
+from zkbridge.cli.traffic import MOST, Sightings
 from zkbridge.contract.messages import encode
 from zkbridge.contract.topics import Topics
-from zkbridge.sightings import MOST, Sightings
 
 ROOT = Path(__file__).parents[2]
 SECRETS = ("98765432", "7771234", "Juana la Secreta")

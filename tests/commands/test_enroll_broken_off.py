@@ -13,10 +13,10 @@ from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.fake_broker import FakeBroker
 from tests.support.waiting import wait_until
-from zkbridge import config as configuration
-from zkbridge import worker
-from zkbridge.bridge import Bridge
+from zkbridge.bridge.bridge import Bridge
+from zkbridge.config import models as configuration
 from zkbridge.simulator import Command, Simulator, TerminalConfig
+from zkbridge.worker import worker
 
 ENROL = "zk/p/users/enroll-finger"
 CANCEL = f"{ENROL}/cancel"

@@ -7,8 +7,8 @@ import pytest
 
 from tests.commands.conftest import said
 from zkbridge.simulator import Command
-from zkbridge.simulator.records import Punch
-from zkbridge.simulator.wire import encode_time
+from zkbridge.simulator.wire.frames import encode_time
+from zkbridge.simulator.wire.records import Punch
 
 USER = {"user_id": "700", "name": "Ana"}
 

@@ -10,9 +10,9 @@ from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.waiting import wait_until
 from zkbridge.commands.users_update import Update
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.simulator import Command, Simulator, TerminalConfig
-from zkbridge.terminal.users import decode
+from zkbridge.terminal.records.users import decode
 
 DEVICE = Device(id="p", host="h")
 #: Where each field stands in a record of this size; of the permission byte (2) an update may touch the role only.

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tests.project.tree import ROOT
-from zkbridge import config as configuration
-from zkbridge.config import Config
+from zkbridge.config import models as configuration
+from zkbridge.config.models import Config
 
 PAGE = ROOT / "docs" / "configuration.md"
 SHOWN = ROOT / "config.yaml"

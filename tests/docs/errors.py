@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from tests.project.tree import ROOT
-from zkbridge.asyncapi import Site, _error_classes, example_failures
+from zkbridge.asyncapi.document import Site, _error_classes, example_failures
 from zkbridge.commands import commands
 from zkbridge.contract.errors import BridgeError
 

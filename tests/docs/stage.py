@@ -15,7 +15,7 @@ import click
 
 from tests.support.mosquitto import program
 from tests.support.running import Running, running
-from zkbridge.cli import main
+from zkbridge.cli.main import main
 
 #: They go on until somebody ends them: only their words are looked at.
 ENDLESS = ("run", "watch", "simulate", "demo")

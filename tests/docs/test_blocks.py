@@ -27,10 +27,10 @@ from ruamel.yaml import YAML
 from tests.docs.configuration import sections
 from tests.docs.pages import ROOT, Block, blocks, pages, prose
 from tests.docs.stage import CALLERS, Stage, ends, lines, parse
-from zkbridge import config as configuration
-from zkbridge.asyncapi import document
+from zkbridge.asyncapi.document import document
 from zkbridge.commands import commands
-from zkbridge.config import Config, load, parse_yaml
+from zkbridge.config import models as configuration
+from zkbridge.config.models import Config, load, parse_yaml
 from zkbridge.contract.errors import BridgeError
 
 EVERY = [(page, block) for page in pages() for block in blocks(page)]

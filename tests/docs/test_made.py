@@ -5,8 +5,8 @@ import pytest
 from tests.docs import configuration, errors
 from tests.docs.write import MADE
 from tests.project.tree import ROOT
-from zkbridge.asyncapi import Site, example_failures
-from zkbridge.config import parse_yaml
+from zkbridge.asyncapi.document import Site, example_failures
+from zkbridge.config.models import parse_yaml
 
 
 @pytest.mark.parametrize("module", MADE, ids=lambda module: module.PAGE.name)

@@ -15,8 +15,8 @@ from tests.support import processes
 from tests.support.caller import Caller
 from tests.support.mosquitto import program
 from tests.support.waiting import wait_until
-from zkbridge import embedded_broker
-from zkbridge.embedded_broker import BrokerUnavailable, EmbeddedBroker
+from zkbridge.demo import broker as embedded_broker
+from zkbridge.demo.broker import BrokerUnavailable, EmbeddedBroker
 
 
 @pytest.fixture(scope="module", params=["iotcore", "mosquitto"])
@@ -150,7 +150,7 @@ def test_stopping_leaves_no_process_and_no_open_port(kind):
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
 def test_the_broker_dies_with_a_process_that_is_killed(kind):
     script = (
-        "import signal, sys; from zkbridge.embedded_broker import EmbeddedBroker\n"
+        "import signal, sys; from zkbridge.demo.broker import EmbeddedBroker\n"
         "broker = EmbeddedBroker(prefer=sys.argv[1]); broker.start(); print(broker.port, flush=True); signal.pause()\n"
     )
     with subprocess.Popen([sys.executable, "-c", script, kind], stdout=subprocess.PIPE, text=True) as parent:
@@ -165,7 +165,7 @@ def test_the_broker_dies_with_a_process_that_is_killed(kind):
 
 def test_ctrl_c_at_the_terminal_does_not_reach_the_broker():
     with EmbeddedBroker() as embedded:
-        (child,) = (pid for pid, command in processes.descendants().items() if "zkbridge.embedded_broker" in command)
+        (child,) = (pid for pid, command in processes.descendants().items() if "zkbridge.demo.broker" in command)
         assert os.getpgid(child) != os.getpgid(0)
         assert embedded.port
 

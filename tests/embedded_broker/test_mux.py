@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.waiting import wait_until
-from zkbridge import mqtt_mux
-from zkbridge.mqtt_mux import Mux, NotMqtt, protocol_level
+from zkbridge.demo import mux as mqtt_mux
+from zkbridge.demo.mux import Mux, NotMqtt, protocol_level
 
 CONNECT_4 = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02me"
 CONNECT_5 = b"\x10\x0f\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x02me"

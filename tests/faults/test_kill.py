@@ -15,8 +15,8 @@ from tests.support.daemon import Daemon
 from tests.support.fake_broker import FakeBroker
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator
-from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.locks import hold
+from zkbridge.terminal.protocol.deadline import Deadline
 
 KILLED = -9
 WRITE = next(frame for frame in FRAMES if frame.name == "write")
@@ -36,7 +36,7 @@ KILLS = [
 ]
 
 STEPS = [
-    Break(f"zkbridge.ledger:Ledger.{step}", "kill", when=when, nth=nth)
+    Break(f"zkbridge.ledger.ledger:Ledger.{step}", "kill", when=when, nth=nth)
     # What is remembered first is the broker's, and what is scrubbed first is what an earlier run left.
     for step, nth in (("keep", 1), ("running", 1), ("remember", 2), ("finish", 1), ("sent", 1), ("scrub", 2))
     for when in ("before", "after")
@@ -87,7 +87,7 @@ def test_a_kill_at_any_step_of_the_ledger_ends_with_one_success_and_one_user(tmp
         assert site.daemon.wait() == KILLED
         site.make_daemon().start()
 
-        unconfirmed = (step.when, step.at) == ("before", "zkbridge.ledger:Ledger.sent")
+        unconfirmed = (step.when, step.at) == ("before", "zkbridge.ledger.ledger:Ledger.sent")
         _assert_created_once(site, caller, request, most=2 if unconfirmed else 1)
 
 

@@ -13,9 +13,9 @@ import pytest
 from tests.faults.frames import FRAMES
 from tests.faults.site import Break, Site, new_site
 from tests.support.waiting import wait_until
-from zkbridge import config as configuration
-from zkbridge.bridge import Bridge
-from zkbridge.schema import MIGRATIONS
+from zkbridge.bridge.bridge import Bridge
+from zkbridge.config import models as configuration
+from zkbridge.ledger.schema import MIGRATIONS
 
 WRITE, ENABLE = FRAMES[8], FRAMES[11]
 #: Bytes that any file of the daemon may have: its log has room, a request in the ledger has none.

@@ -13,39 +13,39 @@ from tests.support.fake_broker import FakeBroker
 from tests.support.waiting import wait_until
 
 PARTS = [
-    "zkbridge.mqtt:Mqtt._connect",
-    "zkbridge.mqtt:Mqtt._serve",
-    "zkbridge.mqtt:Mqtt._read",
-    "zkbridge.mqtt:Mqtt._convert",
-    "zkbridge.mqtt:Mqtt._keep",
-    "zkbridge.mqtt:Mqtt._send",
-    "zkbridge.mqtt:Mqtt._on_connect",
-    "zkbridge.mqtt:Mqtt._on_subscribe",
-    "zkbridge.mqtt:Mqtt._on_publish",
-    "zkbridge.bridge:Bridge.retained",
-    "zkbridge.bridge:Bridge.connected",
-    "zkbridge.bridge:Bridge.confirmed",
-    "zkbridge.bridge:Bridge.overheard",
-    "zkbridge.bridge:Bridge._note_answers",
-    "zkbridge.bridge:Bridge._note_availability",
-    "zkbridge.intake:Intake.receive",
-    "zkbridge.intake:Intake._judge",
-    "zkbridge.outbox:Outbox._wait",
-    "zkbridge.outbox:Outbox._settle",
-    "zkbridge.outbox:Outbox._send",
-    "zkbridge.worker:Worker._has_work",
-    "zkbridge.worker:Worker._serve",
-    "zkbridge.worker:Worker._session",
-    "zkbridge.worker:Worker._plan",
-    "zkbridge.worker:Worker._ask",
-    "zkbridge.worker:Worker._confirm",
-    "zkbridge.worker:Worker._finish_answered",
-    "zkbridge.ledger:Ledger.keep",
-    "zkbridge.ledger:Ledger.running",
-    "zkbridge.ledger:Ledger.finish",
-    "zkbridge.ledger:Ledger.sent",
-    "zkbridge.ledger:Ledger.scrub",
-    "zkbridge.upkeep:Upkeep._do",
+    "zkbridge.mqtt.client:Mqtt._connect",
+    "zkbridge.mqtt.client:Mqtt._serve",
+    "zkbridge.mqtt.client:Mqtt._read",
+    "zkbridge.mqtt.client:Mqtt._convert",
+    "zkbridge.mqtt.client:Mqtt._keep",
+    "zkbridge.mqtt.client:Mqtt._send",
+    "zkbridge.mqtt.client:Mqtt._on_connect",
+    "zkbridge.mqtt.client:Mqtt._on_subscribe",
+    "zkbridge.mqtt.client:Mqtt._on_publish",
+    "zkbridge.bridge.bridge:Bridge.retained",
+    "zkbridge.bridge.bridge:Bridge.connected",
+    "zkbridge.bridge.bridge:Bridge.confirmed",
+    "zkbridge.bridge.bridge:Bridge.overheard",
+    "zkbridge.bridge.bridge:Bridge._note_answers",
+    "zkbridge.bridge.bridge:Bridge._note_availability",
+    "zkbridge.intake.intake:Intake.receive",
+    "zkbridge.intake.intake:Intake._judge",
+    "zkbridge.outbox.replies:Outbox._wait",
+    "zkbridge.outbox.replies:Outbox._settle",
+    "zkbridge.outbox.replies:Outbox._send",
+    "zkbridge.worker.worker:Worker._has_work",
+    "zkbridge.worker.worker:Worker._serve",
+    "zkbridge.worker.worker:Worker._session",
+    "zkbridge.worker.worker:Worker._plan",
+    "zkbridge.worker.worker:Worker._ask",
+    "zkbridge.worker.worker:Worker._confirm",
+    "zkbridge.worker.worker:Worker._finish_answered",
+    "zkbridge.ledger.ledger:Ledger.keep",
+    "zkbridge.ledger.ledger:Ledger.running",
+    "zkbridge.ledger.ledger:Ledger.finish",
+    "zkbridge.ledger.ledger:Ledger.sent",
+    "zkbridge.ledger.ledger:Ledger.scrub",
+    "zkbridge.runtime.scheduler:Upkeep._do",
 ]
 #: The watchdog's interval, in microseconds: quick enough for a test.
 WATCHDOG = {"WATCHDOG_USEC": "400000"}
@@ -162,17 +162,17 @@ def test_systemd_hears_of_the_start_of_life_and_of_the_stop(tmp_path, shared_bro
 
 HANGING = {
     "a worker past its deadline": [
-        Break("zkbridge.worker:GRACE_S", "set", value=0.5),
+        Break("zkbridge.worker.worker:GRACE_S", "set", value=0.5),
         Break("zkbridge.terminal.session:Session.users", "hang"),
     ],
     "the network thread": [
-        Break("zkbridge.mqtt:SLACK_S", "set", value=0.5),
-        Break("zkbridge.mqtt:Mqtt._keep", "hang"),
+        Break("zkbridge.mqtt.client:SLACK_S", "set", value=0.5),
+        Break("zkbridge.mqtt.client:Mqtt._keep", "hang"),
     ],
     "the upkeep": [
-        Break("zkbridge.upkeep:HUNG_AFTER_S", "set", value=0.5),
-        Break("zkbridge.bridge:SCRUB_AFTER_S", "set", value=0.1),
-        Break("zkbridge.ledger:Ledger.scrub", "hang", nth=2),
+        Break("zkbridge.runtime.scheduler:HUNG_AFTER_S", "set", value=0.5),
+        Break("zkbridge.bridge.bridge:SCRUB_AFTER_S", "set", value=0.1),
+        Break("zkbridge.ledger.ledger:Ledger.scrub", "hang", nth=2),
     ],
 }
 
@@ -197,8 +197,8 @@ def test_systemd_hears_nothing_more_when_a_part_hangs(tmp_path, shared_broker, s
 
 def test_a_broker_that_confirms_nothing_any_more_is_left_for_a_new_connection(tmp_path):
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
-        pulse = Break("zkbridge.bridge:PULSE_S", "set", value=0.2)
-        site.make_daemon(pulse, Break("zkbridge.bridge:DEAF_AFTER_S", "set", value=1.0)).start()
+        pulse = Break("zkbridge.bridge.bridge:PULSE_S", "set", value=0.2)
+        site.make_daemon(pulse, Break("zkbridge.bridge.bridge:DEAF_AFTER_S", "set", value=1.0)).start()
         broker.confirms = False
 
         broker.wait_for_client(2)

@@ -12,9 +12,9 @@ import pytest
 
 from tests.project.tree import ROOT
 from zkbridge.commands import commands
-from zkbridge.config import Config, parse_yaml
+from zkbridge.config.models import Config, parse_yaml
 from zkbridge.contract.topics import Topics
-from zkbridge.discovery import NAMES, Discovery, escaped
+from zkbridge.homeassistant.discovery import NAMES, Discovery, escaped
 
 KEYS = json.loads(Path(__file__).with_name("keys.json").read_text())
 DOCS = (ROOT / "docs" / "home-assistant.md").read_text()

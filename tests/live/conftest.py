@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.waiting import wait_until
-from zkbridge import listener as listening
+from zkbridge.attendance import listener as listening
+from zkbridge.attendance.listener import Listener
 from zkbridge.commands import commands
-from zkbridge.config import Config
+from zkbridge.config.models import Config
 from zkbridge.contract.messages import Message
-from zkbridge.intake import Intake
-from zkbridge.ledger import Ledger
-from zkbridge.listener import Listener
+from zkbridge.intake.intake import Intake
+from zkbridge.ledger.ledger import Ledger
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
-from zkbridge.simulator.codes import command_number
-from zkbridge.worker import Worker
+from zkbridge.simulator.wire.codes import command_number
+from zkbridge.worker.worker import Worker
 
 
 class House:

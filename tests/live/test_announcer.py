@@ -3,10 +3,11 @@
 import pytest
 
 from tests.support.waiting import wait_until
-from zkbridge import announcer, delivery
-from zkbridge.announcer import WINDOW, Announcer
 from zkbridge.contract.topics import Topics
-from zkbridge.ledger import Ledger, LedgerUnavailable, Place
+from zkbridge.ledger.ledger import Ledger, LedgerUnavailable, Place
+from zkbridge.outbox import delivery
+from zkbridge.outbox import punches as announcer
+from zkbridge.outbox.punches import WINDOW, Announcer
 
 
 class Bench:

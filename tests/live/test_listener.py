@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.support.waiting import wait_until
-from zkbridge import listener as listening
-from zkbridge.ledger import LedgerUnavailable
-from zkbridge.simulator.records import Punch
-from zkbridge.simulator.wire import encode_time
-from zkbridge.terminal.deadline import Deadline
+from zkbridge.attendance import listener as listening
+from zkbridge.ledger.ledger import LedgerUnavailable
+from zkbridge.simulator.wire.frames import encode_time
+from zkbridge.simulator.wire.records import Punch
 from zkbridge.terminal.line import FRESH_S
 from zkbridge.terminal.locks import hold
+from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import reach
 
 NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone

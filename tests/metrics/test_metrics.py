@@ -18,7 +18,7 @@ from tests.support.promql import questions, selectors
 from tests.support.running import running
 from tests.support.scrape import scrape
 from tests.support.waiting import wait_until
-from zkbridge.config import Metrics as Settings
+from zkbridge.config.models import Metrics as Settings
 from zkbridge.metrics import MetricsUnavailable
 from zkbridge.metrics.server import MetricsServer
 from zkbridge.simulator import Simulator, TerminalConfig

@@ -6,10 +6,10 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.support.scrape import Scrape
-from zkbridge.events import Answered, Failed, Known, SessionEnded
 from zkbridge.metrics.catalogue import EVENTS, STATES
 from zkbridge.metrics.recorder import Recorder
-from zkbridge.standing import Books, Standing, Terminal
+from zkbridge.telemetry.events import Answered, Failed, Known, SessionEnded
+from zkbridge.telemetry.snapshot import Books, Standing, Terminal
 
 BOOKS = Books(size=4096, unfinished=3, oldest_unfinished_s=7.5, owed=2, oldest_owed_s=90)
 TERMINALS = (

@@ -14,11 +14,11 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.daemon import QUICK, client_id, device
 from tests.support.waiting import wait_until
-from zkbridge import config as configuration
-from zkbridge.bridge import Bridge
+from zkbridge.bridge.bridge import Bridge
+from zkbridge.config import models as configuration
 from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
-from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.locks import hold
+from zkbridge.terminal.protocol.deadline import Deadline
 
 REPLY = "zk/principal/users/create/reply"
 #: Seconds of a session that no machine is too slow for.
@@ -91,7 +91,7 @@ class Case:
 @pytest.fixture(autouse=True)
 def _unscrubbed(monkeypatch):
     """The log is emptied a second after an answer, which on a slow machine is while the next request is counted."""
-    monkeypatch.setattr("zkbridge.bridge.SCRUB_AFTER_S", 3600.0)
+    monkeypatch.setattr("zkbridge.bridge.bridge.SCRUB_AFTER_S", 3600.0)
 
 
 @contextmanager

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
-DAEMON = "import zkbridge.cli, zkbridge.config, zkbridge.logs, zkbridge.bridge, zkbridge.notify, zkbridge.ledger"
+DAEMON = (
+    "import zkbridge.cli.main, zkbridge.config.models, zkbridge.runtime.logs, "
+    "zkbridge.bridge.bridge, zkbridge.runtime.systemd, zkbridge.ledger.ledger"
+)
 
 
 def loaded(statement: str) -> set[str]:
@@ -19,16 +22,23 @@ def loaded(statement: str) -> set[str]:
 
 
 def test_help_and_version_wait_for_nothing_but_click():
-    modules = loaded("import zkbridge.cli")
+    modules = loaded("import zkbridge.cli.main")
 
-    heavy = {"pydantic", "paho", "zk", "tenacity", "ruamel", "sqlite3", "asyncio", "rich", "zkbridge.bridge"}
+    heavy = {"pydantic", "paho", "zk", "tenacity", "ruamel", "sqlite3", "asyncio", "rich", "zkbridge.bridge.bridge"}
     assert not heavy & modules
 
 
 def test_the_daemon_loads_no_simulator_no_demonstration_and_no_screen():
     modules = loaded(DAEMON)
 
-    assert "zkbridge.bridge" in modules
-    unwanted = {"zkbridge.simulator", "zkbridge.demo", "zkbridge.check", "zkbridge.caller", "iotcore", "rich"}
+    assert "zkbridge.bridge.bridge" in modules
+    unwanted = {
+        "zkbridge.simulator",
+        "zkbridge.demo.command",
+        "zkbridge.cli.check",
+        "zkbridge.client.caller",
+        "iotcore",
+        "rich",
+    }
     unwanted |= {"prometheus_client", "wsgiref", "http.server"}
     assert not unwanted & modules

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.waiting import wait_until
 from zkbridge.contract.messages import Reply
-from zkbridge.ledger import Draft, Finish, Ledger, Request
+from zkbridge.ledger.ledger import Draft, Finish, Ledger, Request
 
 FULL, NORMAL = 2, 1
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon, device
-from zkbridge import affinity
+from zkbridge.runtime import affinity
 from zkbridge.simulator import Simulator, TerminalConfig
 
 

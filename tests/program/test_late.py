@@ -8,14 +8,15 @@ import pytest
 
 def run(program: str, *, before: str = "") -> str:
     """What a fresh Python prints that has put off what is not needed, and then runs this."""
-    program = f"import sys\n{before}\nfrom zkbridge.late import put_off\nput_off()\n{program}"
+    program = f"import sys\n{before}\nfrom zkbridge.runtime.lazy_imports import put_off\nput_off()\n{program}"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_the_daemon_s_packages_load_neither_mail_nor_archives():
     program = (
         "import os; os.environ['PYDANTIC_DISABLE_PLUGINS'] = '1'\n"
-        "from zkbridge.bridge import Bridge; from zkbridge.vetting import vet; from zkbridge.commands import commands\n"
+        "from zkbridge.bridge.bridge import Bridge; from zkbridge.bridge.vetting import vet\n"
+        "from zkbridge.commands import commands\n"
         "commands()\n"
         "print([name for name in ('email', 'http.client', 'zipfile', 'csv') if name in sys.modules])"
     )

@@ -44,7 +44,7 @@ def test_the_wheel_holds_the_simulators_profiles(wheel):
 def test_the_wheel_has_the_command_and_the_licence(wheel):
     (entry_points,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
 
-    assert "zkbridge = zkbridge.cli:main" in wheel.read(entry_points).decode()
+    assert "zkbridge = zkbridge.cli.main:main" in wheel.read(entry_points).decode()
     assert any(name.endswith("/LICENSE") for name in wheel.namelist())
 
 

@@ -16,8 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.simulator.raw import RawClient, user_72
-from zkbridge.simulator import TerminalConfig, profile, switches
-from zkbridge.simulator.cli import simulate
+from zkbridge.simulator import TerminalConfig
+from zkbridge.simulator.console.cli import simulate
+from zkbridge.simulator.device import profile, switches
 
 COMMAND = [sys.executable, "-W", "error", "-m", "zkbridge.simulator"]
 READY = re.compile(r"(\w+) terminal ready on ([\d.]+):(\d+) \((.*)\)")

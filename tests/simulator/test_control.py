@@ -8,9 +8,10 @@ import pytest
 
 from tests.simulator.raw import RawClient
 from tests.support.waiting import wait_until
-from zkbridge.simulator import TerminalConfig, operations
-from zkbridge.simulator.control import Control
-from zkbridge.simulator.operations import OperationFailed
+from zkbridge.simulator import TerminalConfig
+from zkbridge.simulator.console.control import Control
+from zkbridge.simulator.device import operations
+from zkbridge.simulator.device.operations import OperationFailed
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from zkbridge.simulator import SimulatedTerminal, faults, operations, profile, switches
+from zkbridge.simulator import SimulatedTerminal
+from zkbridge.simulator.device import operations, profile, switches
+from zkbridge.simulator.network import faults
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 

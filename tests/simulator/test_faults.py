@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulator.raw import RawClient, summed, user_72
 from tests.support.waiting import wait_until
-from zkbridge.simulator.faults import ACTIONS
+from zkbridge.simulator.network.faults import ACTIONS
 
 QUIET_S = 0.15
 ENDINGS = [("close", "closed"), ("reset", "reset")]

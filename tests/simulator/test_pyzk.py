@@ -16,7 +16,7 @@ from zk.user import User
 
 from tests.simulator.pyzk_client import pyzk
 from tests.support.waiting import wait_until
-from zkbridge.simulator import profile
+from zkbridge.simulator.device import profile
 
 KEY = 1234
 ADMIN = 14

@@ -9,8 +9,9 @@ import pytest
 
 from tests.simulator.raw import TOP, RawClient, packed, scrambled, user_72
 from tests.support.waiting import wait_until
-from zkbridge.simulator import Punch, Switches, wire
-from zkbridge.simulator import switches as table
+from zkbridge.simulator import Punch, Switches
+from zkbridge.simulator.device import switches as table
+from zkbridge.simulator.wire import frames as wire
 
 SHOWN: set[str] = set()
 QUIET_S = 0.1

@@ -4,7 +4,7 @@ import pytest
 
 from tests.simulator.raw import user_72
 from zkbridge.simulator import Punch
-from zkbridge.simulator.wire import buffer_checksum
+from zkbridge.simulator.wire.frames import buffer_checksum
 
 TRANSPORTS = pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 NOON = (((26 * 12 + 4) * 31) + 9) * 86400 + 12 * 3600  # 2026-05-10 12:00

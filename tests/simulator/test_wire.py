@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.simulator.raw import TOP, packed, scrambled, summed
-from zkbridge.simulator import wire
+from zkbridge.simulator.wire import frames as wire
 
 CHECKSUMS = {
     "CONNECT": "e8 03 17 fc 00 00 00 00",

@@ -1,7 +1,7 @@
 """What a simulated terminal was asked."""
 
 from zkbridge.simulator import SimulatedTerminal
-from zkbridge.simulator.codes import command_name
+from zkbridge.simulator.wire.codes import command_name
 
 
 def asked(terminal: SimulatedTerminal, *, since: int = 0) -> list[str]:

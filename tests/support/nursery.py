@@ -26,7 +26,7 @@ from tests.support import processes
 
 #: What a running daemon imports, sooner or later.
 PRELOADED = (
-    *("zkbridge.bridge", "zkbridge.cli", "zkbridge.notify", "zkbridge.reload"),
+    *("zkbridge.bridge.bridge", "zkbridge.cli.main", "zkbridge.runtime.systemd", "zkbridge.bridge.reload_signal"),
     *("zkbridge.metrics.recorder", "zkbridge.metrics.server", "ruamel.yaml", "importlib.metadata"),
 )
 _PR_SET_PDEATHSIG = 1
@@ -152,7 +152,7 @@ def _main() -> None:
     arguments = _serve(socket.socket(fileno=int(sys.argv[1])))
     if arguments is not None:
         sys.argv[1:] = arguments
-        importlib.import_module("zkbridge.cli").main(prog_name="zkbridge")
+        importlib.import_module("zkbridge.cli.main").main(prog_name="zkbridge")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
-from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Known, Session, open_session
 
 PATIENCE_S = 10

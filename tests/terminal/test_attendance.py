@@ -8,11 +8,11 @@ import pytest
 
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
-from zkbridge.simulator.codes import command_name
-from zkbridge.terminal.client import GivenUp
-from zkbridge.terminal.deadline import Deadline
-from zkbridge.terminal.waker import Waker
-from zkbridge.terminal.wire import Frame
+from zkbridge.simulator.wire.codes import command_name
+from zkbridge.terminal.protocol.client import GivenUp
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.waker import Waker
+from zkbridge.terminal.protocol.wire import Frame
 
 NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
 PROFILES = [("tft", "tcp"), ("tft", "udp"), ("face", "tcp"), ("f19", "tcp"), ("bw", "udp"), ("ma300", "udp")]

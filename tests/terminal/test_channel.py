@@ -10,11 +10,11 @@ import pytest
 
 from tests.terminal.files import open_files
 from zkbridge.contract.errors import DeviceTimeout
-from zkbridge.terminal import channel, wire
-from zkbridge.terminal.channel import TcpChannel, UdpChannel, connect
-from zkbridge.terminal.deadline import Deadline
-from zkbridge.terminal.failures import failure
-from zkbridge.terminal.wire import Frame, Garbled
+from zkbridge.terminal.protocol import channel, wire
+from zkbridge.terminal.protocol.channel import TcpChannel, UdpChannel, connect
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.failures import failure
+from zkbridge.terminal.protocol.wire import Frame, Garbled
 
 FRAMES = [Frame(2000, 7, 1, b""), Frame(1501, 7, 2, bytes(range(256)) * 9), Frame(500, 1, 0, b"x" * 32)]
 STREAM = b"".join(wire.with_top(wire.pack(frame)) for frame in FRAMES)

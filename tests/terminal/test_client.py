@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 import pytest
 from zk import ZK
 
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import ConnectionFailure, DeviceTimeout, DeviceUnreachable
-from zkbridge.terminal import wire
-from zkbridge.terminal.client import Client, check_pyzk
-from zkbridge.terminal.codes import Command
-from zkbridge.terminal.deadline import Deadline
-from zkbridge.terminal.wire import Frame
+from zkbridge.terminal.protocol import wire
+from zkbridge.terminal.protocol.client import Client, check_pyzk
+from zkbridge.terminal.protocol.codes import Command
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.wire import Frame
 
 SESSION = 0x1F2E
 

@@ -9,11 +9,11 @@ from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from tests.terminal.files import assert_none_left, open_files
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
-from zkbridge.simulator.codes import command_name
+from zkbridge.simulator.wire.codes import command_name
 from zkbridge.terminal import conversation
-from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.records.users import UserFields
 from zkbridge.terminal.session import enable
-from zkbridge.terminal.users import UserFields
 
 
 def lengths(terminal, command):

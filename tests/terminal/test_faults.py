@@ -7,12 +7,12 @@ import pytest
 
 from tests.support.waiting import wait_until
 from tests.terminal.files import assert_none_left, open_files
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import BridgeError, ConnectionFailure, DeviceRejected, DeviceTimeout, DeviceUnreachable
-from zkbridge.terminal.client import Client
-from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.protocol.client import Client
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.records.users import UserFields
 from zkbridge.terminal.session import Known, reach
-from zkbridge.terminal.users import UserFields
 
 JUAN = UserFields("9123", "Juan")
 TIMEOUT_S = 0.4

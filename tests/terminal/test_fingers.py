@@ -9,11 +9,11 @@ import pytest
 from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
-from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.fingers import Down, Ended, Ready, Sample
-from zkbridge.terminal.tables import Unreadable
-from zkbridge.terminal.templates import Finger, parse_templates
-from zkbridge.terminal.waker import Waker
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.tables import Unreadable
+from zkbridge.terminal.protocol.waker import Waker
+from zkbridge.terminal.records.templates import Finger, parse_templates
 
 GOOD = [Ready(), *[Down(), Sample(good=True)] * 3]
 KINDS = [("tft", "tcp"), ("tft", "udp"), ("bw", "udp"), ("face", "tcp")]

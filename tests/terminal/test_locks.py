@@ -16,15 +16,15 @@ import pytest
 from tests.support.waiting import wait_until
 from tests.terminal.files import open_files
 from zkbridge.contract.errors import DeviceTimeout, DeviceUnreachable
-from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.locks import folder, hold
+from zkbridge.terminal.protocol.deadline import Deadline
 
 ADDRESS = "10.0.0.5:4370"
 #: Takes the lock, says so, and keeps it until its input ends.
 HOLDER = """
 import sys
 from pathlib import Path
-from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.locks import hold
 with hold(sys.argv[1], lock_dir=Path(sys.argv[2]), deadline=Deadline.after(20)):
     print("held", flush=True)

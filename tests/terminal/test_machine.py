@@ -7,7 +7,7 @@ import pytest
 from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable
-from zkbridge.terminal.sizes import Sizes
+from zkbridge.terminal.protocol.sizes import Sizes
 
 WHEN = datetime(2026, 2, 28, 23, 59, 50)  # noqa: DTZ001 - a terminal's clock has no zone
 

@@ -5,12 +5,12 @@ import pytest
 from tests.support.frames import asked
 from tests.terminal.test_client import SESSION, Scripted, client_of
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected
-from zkbridge.simulator.records import Punch
-from zkbridge.terminal import client
-from zkbridge.terminal.codes import Command
+from zkbridge.simulator.wire.records import Punch
 from zkbridge.terminal.conversation import Pieces
+from zkbridge.terminal.protocol import client
+from zkbridge.terminal.protocol.codes import Command
+from zkbridge.terminal.protocol.wire import Frame
 from zkbridge.terminal.session import Known
-from zkbridge.terminal.wire import Frame
 
 #: A table of three pieces, and of one.
 LARGE, SMALL = 2000, 500

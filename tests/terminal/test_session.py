@@ -4,9 +4,9 @@ import pytest
 
 from tests.support.frames import asked
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceFull, DeviceRejected, InvalidField
-from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.records.users import UserFields
 from zkbridge.terminal.session import Known, reach
-from zkbridge.terminal.users import UserFields
 
 JUAN = UserFields("123", "Juan Perez", "1234", 14, 12345)
 KNOWN = Known(record_size=72, user_id_width=9)

@@ -3,7 +3,7 @@
 import pytest
 
 from zkbridge.contract.errors import ConnectionFailure, TerminalError
-from zkbridge.simulator.codes import command_name
+from zkbridge.simulator.wire.codes import command_name
 from zkbridge.terminal.session import Known
 
 KNOWN = Known(record_size=72, user_id_width=9)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkbridge.contract.errors import DeviceFull, InvalidField
-from zkbridge.terminal.users import (
+from zkbridge.terminal.records.users import (
     SIZES,
     UserFields,
     UserTable,

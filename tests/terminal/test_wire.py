@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zkbridge.terminal.wire import (
+from zkbridge.terminal.protocol.wire import (
     MAX_PACKET,
     Frame,
     Garbled,

@@ -15,10 +15,10 @@ from random import Random
 from typing import Any
 
 from tests.torture.world import BUDGET_S, TIMEOUT_S, World
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import TerminalError
 from zkbridge.simulator import SimulatedTerminal
-from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Known, open_session
 
 #: The frames of a session, and how often each is chosen.

@@ -15,9 +15,9 @@ from typing import Any
 from tests.support.caller import Caller
 from tests.support.mosquitto import Mosquitto
 from tests.torture.world import BROKER_MEMORY_S, Keeper
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.simulator import SimulatedTerminal
-from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import reach
 
 #: Seconds without any news after which what has not come by then never will.

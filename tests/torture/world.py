@@ -21,7 +21,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.torture.history import Delivery, Held, LedgerEnd, Span, TerminalEnd, User
 from tests.torture.plan import PASSWORD_MARK, Place
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
-from zkbridge.simulator.journal import Exchange
+from zkbridge.simulator.device.journal import Exchange
 
 BUDGET_S = 2.0
 TIMEOUT_S = 2.0

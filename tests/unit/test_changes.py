@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from zkbridge.changes import compare
-from zkbridge.config import Config
+from zkbridge.config.changes import compare
+from zkbridge.config.models import Config
 
 
 def config(devices, **more):

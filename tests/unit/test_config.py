@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zkbridge.config import Config, ConfigError, load, parse_yaml, remarks, state_dir
+from zkbridge.config.models import Config, ConfigError, load, parse_yaml, remarks, state_dir
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = "devices: {principal: {host: 192.168.1.201}}\n"

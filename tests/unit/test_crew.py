@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.support.waiting import wait_until
-from zkbridge.crew import ALL_PAUSES_S, PAUSE_S, Crew, Turns
+from zkbridge.runtime.thread_pool import ALL_PAUSES_S, PAUSE_S, Crew, Turns
 
 
 def hands(name="resting"):
@@ -88,7 +88,7 @@ def test_a_job_that_fails_has_ended_all_the_same(crew, monkeypatch):
 class TestTurns:
     def test_one_at_a_time_and_with_time_for_others_in_between(self, monkeypatch):
         pauses = []
-        monkeypatch.setattr("zkbridge.crew.time.sleep", pauses.append)
+        monkeypatch.setattr("zkbridge.runtime.thread_pool.time.sleep", pauses.append)
         turns = Turns()
         came: list[str] = []
 
@@ -113,7 +113,7 @@ class TestTurns:
 
     def test_however_many_wait_it_does_not_take_for_ever(self, monkeypatch):
         pauses = []
-        monkeypatch.setattr("zkbridge.crew.time.sleep", pauses.append)
+        monkeypatch.setattr("zkbridge.runtime.thread_pool.time.sleep", pauses.append)
         turns = Turns()
 
         for present in range(1000, 0, -1):

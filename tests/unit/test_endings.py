@@ -6,11 +6,11 @@ from collections import deque
 import pytest
 
 from zkbridge.commands import commands
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.contract.messages import failed, succeeded
-from zkbridge.endings import Endings
-from zkbridge.ledger import Request
-from zkbridge.task import Task
+from zkbridge.ledger.ledger import Request
+from zkbridge.worker.cancellation import Endings
+from zkbridge.worker.task import Task
 
 COMMANDS = commands()
 ENROLL, CANCEL = "users/enroll-finger", "users/enroll-finger/cancel"

@@ -2,7 +2,7 @@
 
 import logging
 
-from zkbridge.events import Answered, Known, everybody, nobody
+from zkbridge.telemetry.events import Answered, Known, everybody, nobody
 
 EVENT = Answered("principal", "ping", "pong", 0.1)
 

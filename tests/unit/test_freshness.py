@@ -2,7 +2,7 @@
 
 import pytest
 
-from zkbridge.freshness import LEAST_S, MOST_S, PROMPT_S, Freshness
+from zkbridge.mqtt.delivery_delay import LEAST_S, MOST_S, PROMPT_S, Freshness
 
 TOPIC = "zk/bridge/door/unlock"
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from zkbridge.config import Config
-from zkbridge.events import Counted, Created
-from zkbridge.homeassistant import TAKEN_S, HomeAssistant, Hooks
+from zkbridge.config.models import Config
+from zkbridge.homeassistant.publisher import TAKEN_S, HomeAssistant, Hooks
+from zkbridge.telemetry.events import Counted, Created
 
 CONFIG = "homeassistant/device/zkbridge_zk/{}/config"
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from zkbridge.commands import commands
-from zkbridge.config import Config
+from zkbridge.config.models import Config
 from zkbridge.contract.messages import Message
-from zkbridge.intake import Intake
-from zkbridge.ledger import Ledger
+from zkbridge.intake.intake import Intake
+from zkbridge.ledger.ledger import Ledger
 
 CONFIG = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}})
 

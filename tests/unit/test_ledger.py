@@ -12,7 +12,7 @@ import pytest
 from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed
-from zkbridge.ledger import (
+from zkbridge.ledger.ledger import (
     Draft,
     Finish,
     Ledger,
@@ -25,7 +25,7 @@ from zkbridge.ledger import (
     State,
     Verdict,
 )
-from zkbridge.schema import MIGRATIONS
+from zkbridge.ledger.schema import MIGRATIONS
 
 SECRET = b'{"user_id":"1","password":"geheim77","card":4455667788}'
 CREATED = Reply(200, "created", b'{"success":true}')
@@ -539,7 +539,7 @@ def test_a_scrub_that_cannot_write_is_made_up_for_later(ledger):
 
 
 def test_very_much_that_waits_is_not_written_anew_each_time(ledger, monkeypatch):
-    monkeypatch.setattr("zkbridge.ledger.REWRITTEN_AT_MOST", 3)
+    monkeypatch.setattr("zkbridge.ledger.ledger.REWRITTEN_AT_MOST", 3)
     kept = keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(5)))
     finish(ledger, [Finish(kept[0].request, CREATED)])
     ledger.scrub()

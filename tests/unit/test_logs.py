@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zkbridge.config import Log
+from zkbridge.config.models import Log
 from zkbridge.contract.errors import DeviceTimeout
-from zkbridge.ledger import LedgerUnavailable
-from zkbridge.logs import FIELDS, JsonFormatter, TextFormatter, explain, set_up
+from zkbridge.ledger.ledger import LedgerUnavailable
+from zkbridge.runtime.logs import FIELDS, JsonFormatter, TextFormatter, explain, set_up
 
 SECRET = "hunter2"
 #: A slow machine is no fault of a formatter.
@@ -19,7 +19,7 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def record(message, *args, exc_info=None):
-    return logging.LogRecord("zkbridge.worker", logging.INFO, __file__, 1, message, args, exc_info)
+    return logging.LogRecord("zkbridge.worker.worker", logging.INFO, __file__, 1, message, args, exc_info)
 
 
 def as_json(*args, **more):

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.waiting import wait_until
-from zkbridge import outbox
 from zkbridge.contract.messages import Publication, Reply
-from zkbridge.ledger import Draft, Finish, Ledger
-from zkbridge.outbox import WAIT_AFTER, WINDOW, Outbox
+from zkbridge.ledger.ledger import Draft, Finish, Ledger
+from zkbridge.outbox import replies as outbox
+from zkbridge.outbox.replies import WAIT_AFTER, WINDOW, Outbox
 
 DRAFT = Draft(digest=b"d", topic="zk/replies/me", fallback="zk/p/users/create/reply", correlation=b"c")
 

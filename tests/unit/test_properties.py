@@ -1,7 +1,7 @@
 """What MQTT 5 says of a reply beside its payload."""
 
 from zkbridge.contract.messages import Publication
-from zkbridge.mqtt import _properties
+from zkbridge.mqtt.client import _properties
 
 
 def told(**reply) -> dict:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from zkbridge.config import Retry
+from zkbridge.config.models import Retry
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceRejected, DeviceTimeout, DeviceUnreachable
-from zkbridge.retry import Interrupted, again
+from zkbridge.worker.retry import Interrupted, again
 
 
 class Run:

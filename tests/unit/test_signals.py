@@ -10,7 +10,7 @@ import pytest
 #: comes just before it begins to wait.
 WAITER = """
 import os, signal, sys, threading, time
-from zkbridge.signals import when_signalled
+from zkbridge.runtime.signals import when_signalled
 
 number = signal.Signals(int(sys.argv[1]))
 when_signalled({number: lambda: os._exit(7)})
@@ -37,7 +37,7 @@ def test_a_signal_that_does_not_wake_the_main_thread_is_heard(number):
 def test_several_signals_are_each_heard():
     heard = """
 import os, signal, threading
-from zkbridge.signals import when_signalled
+from zkbridge.runtime.signals import when_signalled
 
 told = []
 done = threading.Event()

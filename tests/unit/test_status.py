@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from zkbridge.events import Answered, Counted, Created, Trouble
-from zkbridge.status import Status, Statuses
+from zkbridge.homeassistant.status import Status, Statuses
+from zkbridge.telemetry.events import Answered, Counted, Created, Trouble
 
 AWAY = Trouble("principal", "device_timeout", "Connection timeout to device 192.0.2.1:4370", visit=True)
 ASKED = Trouble("principal", AWAY.code, AWAY.error)

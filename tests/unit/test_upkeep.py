@@ -3,8 +3,8 @@
 import threading
 
 from tests.support.waiting import wait_until
-from zkbridge import upkeep
-from zkbridge.upkeep import Upkeep
+from zkbridge.runtime import scheduler as upkeep
+from zkbridge.runtime.scheduler import Upkeep
 
 
 def test_jobs_run_when_they_are_due_and_again_when_they_say():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from zkbridge.config import Config, ConfigError
-from zkbridge.vetting import vet
+from zkbridge.bridge.vetting import vet
+from zkbridge.config.models import Config, ConfigError
 
 
 def config(**more):

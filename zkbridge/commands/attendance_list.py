@@ -8,9 +8,9 @@ from typing import Any
 from zkbridge.commands.fields import LocalTime, UserId
 from zkbridge.commands.paging import Part, part_of
 from zkbridge.commands.registry import Context, command
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import FieldFault
-from zkbridge.terminal.punches import Punch
+from zkbridge.terminal.records.punches import Punch
 from zkbridge.terminal.session import Session
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 
 
 def wall_clock(device: Device) -> datetime:

@@ -6,7 +6,7 @@ from typing import Any
 
 from zkbridge.commands.fields import DoorSeconds
 from zkbridge.commands.registry import Change, Context, Params, command
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import Forbidden
 from zkbridge.terminal.session import Session
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from zkbridge.commands.fields import UserId
 from zkbridge.commands.registry import Params
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import FieldFault, UserNotFound
+from zkbridge.terminal.records.users import User, UserFields, surely_unfit
 from zkbridge.terminal.session import Session
-from zkbridge.terminal.users import User, UserFields, surely_unfit
 
 
 class OneUser(Params):

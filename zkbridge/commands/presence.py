@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from zkbridge.contract.errors import BridgeError
-from zkbridge.terminal.waker import Waker
+from zkbridge.terminal.protocol.waker import Waker
 
 
 class Tell(Protocol):

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zkbridge.commands.fields import CatchUp, Instant, RequestId, faults_of
 from zkbridge.commands.presence import Presence
-from zkbridge.config import Device, Policy
+from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import BridgeError, FieldFault, InvalidField, MissingFields
+from zkbridge.terminal.records.users import UserTable
 from zkbridge.terminal.session import Session
-from zkbridge.terminal.users import UserTable
 
 P = TypeVar("P", bound="Params")
 

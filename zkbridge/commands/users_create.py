@@ -8,10 +8,10 @@ from pydantic import Field
 
 from zkbridge.commands.fields import ADMINISTRATOR, USER, Card, Name, Password, Privilege, UserId
 from zkbridge.commands.registry import Change, Context, Lasting, command
-from zkbridge.config import Device, Policy
+from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden, UserExists
+from zkbridge.terminal.records.users import UserFields, UserTable, same, surely_unfit
 from zkbridge.terminal.session import Session
-from zkbridge.terminal.users import UserFields, UserTable, same, surely_unfit
 
 
 class Create(Lasting):

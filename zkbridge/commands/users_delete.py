@@ -7,8 +7,8 @@ from typing import Any
 from zkbridge.commands.known_user import OneUser
 from zkbridge.commands.registry import Change, Context, Lasting, command
 from zkbridge.contract.errors import UserNotFound
+from zkbridge.terminal.records.users import UserTable
 from zkbridge.terminal.session import Session
-from zkbridge.terminal.users import UserTable
 
 
 class Delete(OneUser, Lasting):

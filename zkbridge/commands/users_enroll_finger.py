@@ -22,9 +22,9 @@ from zkbridge.contract.errors import (
     FingerExists,
 )
 from zkbridge.terminal.fingers import Ended, Outcome, Ready, Sample
+from zkbridge.terminal.records.templates import Finger, mark
+from zkbridge.terminal.records.users import User
 from zkbridge.terminal.session import Session
-from zkbridge.terminal.templates import Finger, mark
-from zkbridge.terminal.users import User
 
 #: Good samples that make a finger (zk-protocol `realtime.md`).
 NEEDED = 3

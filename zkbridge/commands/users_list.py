@@ -7,8 +7,8 @@ from typing import Any
 from zkbridge.commands.fields import Name, UserId
 from zkbridge.commands.paging import Part, part_of
 from zkbridge.commands.registry import Context, command
+from zkbridge.terminal.records.users import User
 from zkbridge.terminal.session import Session
-from zkbridge.terminal.users import User
 
 
 class List(Part):

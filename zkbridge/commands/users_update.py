@@ -9,10 +9,10 @@ from pydantic import Field
 from zkbridge.commands.fields import ADMINISTRATOR, Card, Name, Password, Privilege
 from zkbridge.commands.known_user import OneUser, find
 from zkbridge.commands.registry import Change, Context, Lasting, command
-from zkbridge.config import Device, Policy
+from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden
+from zkbridge.terminal.records.users import SIZES, User, UserFields, UserTable, fit, rewrite, surely_unfit
 from zkbridge.terminal.session import Session
-from zkbridge.terminal.users import SIZES, User, UserFields, UserTable, fit, rewrite, surely_unfit
 
 #: The bits of the permission byte that say what somebody is; bit 0 keeps a user out, and is not asked for here.
 #: Source: adrobinoga/zk-protocol `data-user.md`.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
 
-from zkbridge.config import Metrics as Settings
-from zkbridge.events import Event
-from zkbridge.standing import Standing
+from zkbridge.config.models import Metrics as Settings
+from zkbridge.telemetry.events import Event
+from zkbridge.telemetry.snapshot import Standing
 
 if TYPE_CHECKING:
     from zkbridge.metrics.server import MetricsServer

@@ -16,10 +16,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from zkbridge.events import Answered, Event, Failed, Known, SessionEnded
 from zkbridge.metrics import catalogue
 from zkbridge.metrics.catalogue import UNKNOWN_DEVICE, Metric
-from zkbridge.standing import Books, Standing, Terminal
+from zkbridge.telemetry.events import Answered, Event, Failed, Known, SessionEnded
+from zkbridge.telemetry.snapshot import Books, Standing, Terminal
 
 
 class Recorder:

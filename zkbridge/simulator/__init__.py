@@ -1,13 +1,13 @@
 """A ZKTeco terminal on the wire, TCP and UDP, made from published facts alone."""
 
-from zkbridge.simulator.codes import Code, Command, Event
-from zkbridge.simulator.faults import Fault
+from zkbridge.simulator.device.journal import Exchange
+from zkbridge.simulator.device.rules import Refused
+from zkbridge.simulator.device.switches import Switches
 from zkbridge.simulator.handle import SimulatedTerminal
-from zkbridge.simulator.journal import Exchange
-from zkbridge.simulator.records import Punch, Template, UserView
-from zkbridge.simulator.rules import Refused
+from zkbridge.simulator.network.faults import Fault
 from zkbridge.simulator.simulator import Simulator, TerminalConfig
-from zkbridge.simulator.switches import Switches
+from zkbridge.simulator.wire.codes import Code, Command, Event
+from zkbridge.simulator.wire.records import Punch, Template, UserView
 
 __all__ = [
     "Code",

@@ -1,6 +1,6 @@
 """`python -m zkbridge.simulator` is `zkbridge simulate`."""
 
-from zkbridge.simulator.cli import simulate
+from zkbridge.simulator.console.cli import simulate
 
 if __name__ == "__main__":
     simulate()

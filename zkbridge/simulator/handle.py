@@ -8,19 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zkbridge.simulator import person, records, store
-from zkbridge.simulator.records import Punch, Template, UserView
-from zkbridge.simulator.rules import Refused
+from zkbridge.simulator.device import person, store
+from zkbridge.simulator.device.rules import Refused
+from zkbridge.simulator.wire import records
+from zkbridge.simulator.wire.records import Punch, Template, UserView
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Coroutine, Iterator, Sequence
     from datetime import datetime
 
-    from zkbridge.simulator.faults import Faults
-    from zkbridge.simulator.journal import Exchange
-    from zkbridge.simulator.machine import Machine
-    from zkbridge.simulator.switches import Switches
+    from zkbridge.simulator.device.journal import Exchange
+    from zkbridge.simulator.device.switches import Switches
+    from zkbridge.simulator.network.faults import Faults
+    from zkbridge.simulator.network.machine import Machine
 
 _Result = TypeVar("_Result")
 

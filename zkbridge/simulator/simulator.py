@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from zkbridge.simulator import profile as profiles
+from zkbridge.simulator.device import profile as profiles
+from zkbridge.simulator.device.store import Store
+from zkbridge.simulator.device.switches import Switches
+from zkbridge.simulator.device.terminal import Terminal
 from zkbridge.simulator.handle import SimulatedTerminal
-from zkbridge.simulator.machine import Machine
-from zkbridge.simulator.store import Store
-from zkbridge.simulator.switches import Switches
-from zkbridge.simulator.terminal import Terminal
+from zkbridge.simulator.network.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping

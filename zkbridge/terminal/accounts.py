@@ -7,12 +7,12 @@ import struct
 from contextlib import suppress
 
 from zkbridge.contract.errors import ConnectionFailure, DeviceFull, InvalidField, TerminalError
-from zkbridge.terminal.codes import Code, Command
 from zkbridge.terminal.conversation import Pieces
 from zkbridge.terminal.machine import Machine
-from zkbridge.terminal.sizes import Sizes
-from zkbridge.terminal.tables import Unreadable, records_of
-from zkbridge.terminal.users import (
+from zkbridge.terminal.protocol.codes import Code, Command
+from zkbridge.terminal.protocol.sizes import Sizes
+from zkbridge.terminal.protocol.tables import Unreadable, records_of
+from zkbridge.terminal.records.users import (
     WIDEST_USER_ID,
     RecordSize,
     UserFields,

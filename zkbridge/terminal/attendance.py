@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from zk.exception import ZKErrorResponse
 
 from zkbridge.terminal.accounts import Accounts
-from zkbridge.terminal.codes import Command, Event
-from zkbridge.terminal.deadline import Deadline
-from zkbridge.terminal.punches import Punch, in_order, parse_event, parse_log
-from zkbridge.terminal.tables import Unreadable, records_of
-from zkbridge.terminal.waker import Waker
+from zkbridge.terminal.protocol.codes import Command, Event
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.tables import Unreadable, records_of
+from zkbridge.terminal.protocol.waker import Waker
+from zkbridge.terminal.records.punches import Punch, in_order, parse_event, parse_log
 
 #: Before the records stands how long they are.
 _LENGTH_BYTES = 4

@@ -16,15 +16,15 @@ from typing import NamedTuple, Self, TypeVar
 
 from zk.exception import ZKErrorResponse
 
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
-from zkbridge.terminal.client import Client
-from zkbridge.terminal.codes import Code, Command
-from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.line import Line
 from zkbridge.terminal.locks import hold
-from zkbridge.terminal.users import RecordSize
-from zkbridge.terminal.wire import Frame
+from zkbridge.terminal.protocol.client import Client
+from zkbridge.terminal.protocol.codes import Code, Command
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.wire import Frame
+from zkbridge.terminal.records.users import RecordSize
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from zk.exception import ZKErrorResponse
 
 from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable, TerminalError
 from zkbridge.terminal.accounts import Accounts
-from zkbridge.terminal.codes import Code, Command, Event
-from zkbridge.terminal.deadline import Deadline
-from zkbridge.terminal.tables import Unreadable, records_of
-from zkbridge.terminal.templates import Finger, parse_templates, upload_of
-from zkbridge.terminal.users import User, is_number_id
-from zkbridge.terminal.waker import Waker
-from zkbridge.terminal.wire import Frame
+from zkbridge.terminal.protocol.codes import Code, Command, Event
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.tables import Unreadable, records_of
+from zkbridge.terminal.protocol.waker import Waker
+from zkbridge.terminal.protocol.wire import Frame
+from zkbridge.terminal.records.templates import Finger, parse_templates, upload_of
+from zkbridge.terminal.records.users import User, is_number_id
 
 #: The table of templates among those that can be read whole.
 _TEMPLATES = 2

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import TerminalError
-from zkbridge.terminal.client import Client
-from zkbridge.terminal.codes import Code, Command
-from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.locks import Held, hold
+from zkbridge.terminal.protocol.client import Client
+from zkbridge.terminal.protocol.codes import Code, Command
+from zkbridge.terminal.protocol.deadline import Deadline
 
 #: A connection that was heard from within so many seconds is not tried before it is used.
 FRESH_S = 1.0

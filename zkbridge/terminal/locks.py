@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from zkbridge.contract.errors import DeviceTimeout, DeviceUnreachable
-from zkbridge.terminal.deadline import Deadline
+from zkbridge.terminal.protocol.deadline import Deadline
 
 #: Seconds between looks at a lock that another process holds: the system has no way to wait for one with an end.
 _LOOK_AGAIN_S = 0.02

@@ -7,10 +7,10 @@ import struct
 from datetime import datetime
 from typing import NamedTuple
 
-from zkbridge.terminal import wire
-from zkbridge.terminal.codes import Code, Command
 from zkbridge.terminal.conversation import Conversation
-from zkbridge.terminal.sizes import Sizes
+from zkbridge.terminal.protocol import wire
+from zkbridge.terminal.protocol.codes import Code, Command
+from zkbridge.terminal.protocol.sizes import Sizes
 
 log = logging.getLogger(__name__)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from zkbridge.config import Device
+from zkbridge.config.models import Device
 from zkbridge.terminal.attendance import Attendance
 from zkbridge.terminal.conversation import Known
-from zkbridge.terminal.deadline import Deadline
 from zkbridge.terminal.fingers import Fingers
 from zkbridge.terminal.line import Line
 from zkbridge.terminal.machine import Info
-from zkbridge.terminal.sizes import Sizes
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.sizes import Sizes
 
 __all__ = ["Info", "Known", "Session", "Sizes", "enable", "open_session", "reach"]
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import struct
 
-from zkbridge.simulator import records
-from zkbridge.simulator.codes import Code, Command
+from zkbridge.simulator.device.rules import Refused
+from zkbridge.simulator.device.terminal import Terminal
 from zkbridge.simulator.requests.table import Answer, Part, Request, command, need, ok
-from zkbridge.simulator.rules import Refused
-from zkbridge.simulator.terminal import Terminal
+from zkbridge.simulator.wire import records
+from zkbridge.simulator.wire.codes import Code, Command
 
 _BUFFER_REQUEST = struct.Struct("<bHii")
 _PIECE_REQUEST = struct.Struct("<ii")

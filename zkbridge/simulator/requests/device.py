@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import struct
 
-from zkbridge.simulator import wire
-from zkbridge.simulator.codes import VOICES, Command
+from zkbridge.simulator.device.rules import Refused
 from zkbridge.simulator.requests.table import Answer, Request, code, command, need, ok
-from zkbridge.simulator.rules import Refused
+from zkbridge.simulator.wire import frames as wire
+from zkbridge.simulator.wire.codes import VOICES, Command
 
 _SIZES = struct.Struct("<23i")
 _STATE_WAITING, _STATE_ENROLLING, _STATE_BUSY = 0, 1, 4

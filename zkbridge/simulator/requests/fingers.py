@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import struct
 
-from zkbridge.simulator import wire
-from zkbridge.simulator.codes import Command
-from zkbridge.simulator.records import Template
+from zkbridge.simulator.device.rules import Refused
+from zkbridge.simulator.network.session import Session
 from zkbridge.simulator.requests.data import bulk, read_users
 from zkbridge.simulator.requests.table import Answer, Request, command, need, ok
-from zkbridge.simulator.rules import Refused
-from zkbridge.simulator.session import Session
+from zkbridge.simulator.wire import frames as wire
+from zkbridge.simulator.wire.codes import Command
+from zkbridge.simulator.wire.records import Template
 
 _UPLOAD_HEAD = struct.Struct("<III")
 _UPLOAD_ENTRY = struct.Struct("<BHBI")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkbridge.simulator import wire
-from zkbridge.simulator.codes import Code, Command
+from zkbridge.simulator.device.rules import Refused
 from zkbridge.simulator.requests.table import Answer, Part, Request, code, command, ok
-from zkbridge.simulator.rules import Refused
+from zkbridge.simulator.wire import frames as wire
+from zkbridge.simulator.wire.codes import Code, Command
 
 if TYPE_CHECKING:
-    from zkbridge.simulator.session import Session
+    from zkbridge.simulator.network.session import Session
 
 
 @command(Command.CONNECT)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from zkbridge.simulator.codes import Code, Command
-from zkbridge.simulator.rules import Refused
+from zkbridge.simulator.device.rules import Refused
+from zkbridge.simulator.wire.codes import Code, Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkbridge.simulator.link import Link
-    from zkbridge.simulator.session import Session
-    from zkbridge.simulator.terminal import Terminal
+    from zkbridge.simulator.device.terminal import Terminal
+    from zkbridge.simulator.network.link import Link
+    from zkbridge.simulator.network.session import Session
 
 
 @dataclass(frozen=True, slots=True)

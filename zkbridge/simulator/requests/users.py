@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import struct
 
-from zkbridge.simulator import records
-from zkbridge.simulator.codes import Command
+from zkbridge.simulator.device.rules import Refused
 from zkbridge.simulator.requests.table import Answer, Request, command, need, ok
-from zkbridge.simulator.rules import Refused
+from zkbridge.simulator.wire import records
+from zkbridge.simulator.wire.codes import Command
 
 _VERIFY_BYTES = 24
 _CLEARED_BY = {

@@ -1,0 +1,1 @@
+"""Live punches and the attendance log, each punch published once."""

@@ -1,0 +1,281 @@
+"""The commands of the contract on the command line: ask the running bridge over MQTT, print its answer."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from zkbridge.asyncapi.document import Json, request_fields, summary
+from zkbridge.client.caller import Caller, NoAnswer
+from zkbridge.commands import Command, commands
+from zkbridge.config import models as configuration
+from zkbridge.config.models import Config, Mqtt
+from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.texts import shown
+
+#: Exit codes; usage is click's own 2.
+DONE, REFUSED, WRONG_CONFIGURATION, FAILED, NO_ANSWER = 0, 1, 2, 3, 4
+#: The status of a device that is away and will be caught up.
+WAITING_STATUS = 202
+#: Longer than the bridge itself may take for a request that nobody is ahead of.
+WAIT_S = 90.0
+_KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT}
+_FIELD = "field_"
+_EPILOG = """\b
+Exit codes: 0 done, 1 refused (4xx), 2 wrong usage or configuration,
+3 the terminal or the bridge failed (5xx), 4 no answer.
+Of a group's answer, the worst of its devices'."""
+
+
+def subcommands() -> dict[str, click.Command]:
+    """What the program offers for the registry: `users/create` is `users create`, `ping` is `ping`."""
+    found: dict[str, click.Command] = {}
+    for name, command in commands().items():
+        first, _, rest = name.partition("/")
+        if not rest:
+            found[first] = _subcommand(first, command)
+            continue
+        group = found.setdefault(first, click.Group(first, help=f"Ask the running bridge: {first}."))
+        if isinstance(group, click.Group):
+            group.add_command(_subcommand(rest.replace("/", "-"), command))
+    return found
+
+
+def settings_of(context: click.Context, path: Path, broker: str | None) -> Mqtt:
+    """The broker as configured, or as given; without a configuration everything else is as by default.
+
+    Ends the program with 2 if the file is wrong, or missing where nothing else names the broker.
+    """
+    by_default = context.get_parameter_source("path") is ParameterSource.DEFAULT
+    needless = broker is not None and by_default and not path.exists()
+    settings = Mqtt() if needless else _load(path).mqtt
+    if broker is None:
+        return settings
+    host, _, port = broker.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise click.BadParameter(f"{broker!r} is not HOST:PORT", param_hint="--broker")
+    return settings.model_copy(update={"host": host, "port": int(port)})
+
+
+def connection_options() -> list[click.Parameter]:
+    """The options that say where the broker is, as `path` and `broker`."""
+    return [
+        click.Option(
+            ["--config", "path"],
+            type=click.Path(path_type=Path),
+            default=Path("config.yaml"),
+            envvar="ZKBRIDGE_CONFIG",
+            show_default=True,
+            help="Where broker, login, TLS and base topic are told.",
+        ),
+        click.Option(["--broker"], metavar="HOST:PORT", help="Another broker than the configuration's."),
+    ]
+
+
+def _load(path: Path) -> Config:
+    try:
+        return configuration.load(path)
+    except configuration.ConfigError as error:
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+        sys.exit(WRONG_CONFIGURATION)
+
+
+# -- from a parameter model to options -----------------------------------------------------------------------------
+
+
+def _subcommand(name: str, command: Command) -> click.Command:
+    fields = request_fields(command)
+    made = click.Command(
+        name,
+        params=[click.Argument(["device"], shell_complete=_complete_device)],
+        callback=partial(_run, command, _secrets(fields)),
+        help=summary(command),
+        epilog=_EPILOG,
+    )
+    for field, schema in fields.items():
+        made.params += _options(field, schema, required=command.params.model_fields[field].is_required())
+    made.params += [*connection_options(), *_own_options(command)]
+    return made
+
+
+def _own_options(command: Command) -> list[click.Parameter]:
+    said = f"Seconds to wait for the answer.  [default: {WAIT_S:g}{', and the timeout' * command.attended}]"
+    return [
+        click.Option(["--wait"], type=float, help=said),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the reply as it came, for machines."),
+    ]
+
+
+def _secrets(fields: Json) -> list[str]:
+    return [field for field, schema in fields.items() if schema.get("format") == "password"]
+
+
+def _options(field: str, schema: Json, *, required: bool) -> Iterable[click.Option]:
+    name, said = field.replace("_", "-"), schema.get("description")
+    if schema.get("format") == "password":
+        # Everybody on the machine can read a command line, and the shell keeps it in its history.
+        yield click.Option(
+            [f"--{name}-file", f"{field}_file"],
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help=f"{said} Read from this file.",
+        )
+        yield click.Option([f"--{name}-stdin", f"{field}_stdin"], is_flag=True, help="Read or typed; never shown.")
+        return
+    kinds = schema.get("type", "string")
+    # The first type is the field's own, others are forgiven.
+    kind = kinds if isinstance(kinds, str) else kinds[0]
+    names = [f"--{name}", _FIELD + field]
+    more: Json = {"required": required, "help": said}
+    if kind == "boolean":
+        yield click.Option(names, is_flag=True, default=None, **more)
+    else:
+        yield click.Option(names, type=_KINDS.get(kind, click.STRING), **more)
+
+
+def _complete_device(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    path = context.params.get("path") or Path("config.yaml")
+    try:
+        config = configuration.load(Path(path))
+        return [each for each in (*config.devices, *config.groups) if each.startswith(incomplete)]
+    except configuration.ConfigError:
+        return []
+
+
+# -- asking --------------------------------------------------------------------------------------------------------
+
+
+def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
+    settings = settings_of(click.get_current_context(), given["path"], given["broker"])
+    body = {key.removeprefix(_FIELD): value for key, value in given.items() if key.startswith(_FIELD)}
+    body |= {field: _secret(field, given[f"{field}_file"], typed=given[f"{field}_stdin"]) for field in hidden}
+    body = {field: value for field, value in body.items() if value is not None}
+    # With an id of its own a request can be asked again without being carried out again.
+    body.setdefault("request_id", f"cli-{secrets.token_hex(6)}")
+    try:
+        with Caller(settings) as caller:
+            answer = caller.ask(
+                given["device"],
+                command.name,
+                body,
+                timeout=_patience(command, body, given["wait"]),
+                progress=_tell_step if command.attended else None,
+            )
+    except (NoAnswer, KeyboardInterrupt) as error:
+        # Who gives up waiting knows as little of what became of the request.
+        why = str(error) or "no answer so far"
+        click.echo(f"{why}.\nTo ask again without doing it twice: --request-id {body['request_id']}", err=True)
+        sys.exit(NO_ANSWER)
+    if given["as_json"]:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        _tell(answer)
+    sys.exit(_exit_code(answer))
+
+
+def _patience(command: Command, body: Json, told: float | None) -> float:
+    """Seconds to wait for the answer; a person at the terminal has time of their own."""
+    if told is not None:
+        return told
+    try:
+        return WAIT_S + command.parse(body, strict=False).lasts_s()
+    except BridgeError:
+        return WAIT_S
+
+
+def _secret(field: str, path: Path | None, *, typed: bool) -> str | None:
+    if path is not None and typed:
+        raise click.UsageError(f"--{field}-file and --{field}-stdin exclude each other")
+    if path is not None:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    if not typed:
+        return None
+    if sys.stdin.isatty():
+        hidden: str = click.prompt(field, hide_input=True, err=True)
+        return hidden
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _exit_code(answer: Json) -> int:
+    """Of a group's answer the worst of its devices'; what waits for a device is as good as done."""
+    if answer.get("success"):
+        return DONE
+    status = answer.get("status")
+    if not isinstance(status, int) or status >= 500:
+        return FAILED
+    results = _results(answer)
+    return max(map(_exit_code, results)) if results else DONE if status == WAITING_STATUS else REFUSED
+
+
+def _results(answer: Json) -> list[Json]:
+    results = answer.get("results")
+    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+
+
+def _tell_step(step: Json) -> None:
+    """On standard error, for the answer alone is the output."""
+    click.echo(_plain(step.get("message")), err=True)
+
+
+def _tell(answer: Json) -> None:
+    """For people: one sentence, and what comes with it; what another said is never trusted to be printable."""
+    if not answer.get("success"):
+        click.secho(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
+        _tell_results(_results(answer))
+        return
+    if "message" in answer:
+        click.secho(_plain(answer["message"]), fg="green")
+    data = answer.get("data")
+    if isinstance(data, dict):
+        width = max(map(len, data), default=0)
+        for key, value in data.items():
+            click.echo(f"  {key:{width}}  {_plain(value)}")
+    elif isinstance(data, list):
+        _tell_rows([row for row in data if isinstance(row, dict)])
+    for key in ("total", "next_offset"):
+        if key in answer:
+            click.echo(f"{key}: {_plain(answer[key])}")
+    _tell_results(_results(answer))
+
+
+def _tell_results(results: list[Json]) -> None:
+    """Each device of a group in a line, and the rows of a list below it."""
+    _tell_rows(
+        [
+            {
+                "device_id": each.get("device_id", ""),
+                "status": each.get("status"),
+                "code": each.get("code", ""),
+                "": each.get("message") or each.get("error") or "",
+            }
+            for each in results
+        ]
+    )
+    for each in results:
+        data = each.get("data")
+        rows = [row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)]
+        if rows and "message" not in each:  # with a sentence it says what the sentence says
+            click.echo()
+            _tell_rows(rows)
+        if "next_offset" in each:
+            click.echo(f"{_plain(each.get('device_id'))} next_offset: {_plain(each['next_offset'])}")
+
+
+def _tell_rows(rows: list[Json]) -> None:
+    heads = list(rows[0]) if rows else []
+    cells = [heads] + [[_plain(row.get(head)) for head in heads] for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    for line in cells if rows else ():
+        click.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def _plain(value: object) -> str:
+    return shown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 500)

@@ -1,0 +1,87 @@
+"""`zkbridge check`: whether the configuration is right, and whether what it names can be reached."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from zkbridge.bridge.vetting import vet
+from zkbridge.cli.options import config_option
+from zkbridge.config import models as configuration
+from zkbridge.config.models import Config, ConfigError, Device
+from zkbridge.contract.errors import BridgeError
+from zkbridge.mqtt.dial import try_out
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.session import reach
+
+#: Terminals that are dialled at once.
+AT_ONCE = 32
+UNREACHABLE, WRONG = 1, 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table."""
+
+    what: str
+    where: str
+    ok: bool
+    detail: str
+
+
+@click.command()
+@config_option
+@click.option("--connect", is_flag=True, help="Also dial the broker and every device, and print a table.")
+def check(path: Path, connect: bool) -> None:
+    """Check the configuration; exit 0 if all is well, 1 if something cannot be reached, 2 if the file is wrong."""
+    try:
+        config = vet(configuration.load(path))
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+        sys.exit(WRONG)
+    click.echo(f"{path}: right; {len(config.devices)} devices, broker {config.mqtt.host}:{config.mqtt.port}")
+    for remark in configuration.remarks(config):
+        click.echo(f"look twice: {remark}")
+    for group, members in config.groups.items():
+        click.echo(f"group {group}: {', '.join(members)}")
+    if connect:
+        findings = dial(config)
+        click.echo(table(findings))
+        sys.exit(0 if all(finding.ok for finding in findings) else UNREACHABLE)
+
+
+def dial(config: Config) -> list[Finding]:
+    """The broker and every device, in the order of the file."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        broker = pool.submit(_dial_broker, config)
+        devices = pool.map(lambda device: _dial_device(device, config), config.devices.values())
+        return [broker.result(), *devices]
+
+
+def table(findings: list[Finding]) -> str:
+    """Findings as aligned lines."""
+    rows = [("", "what", "where", "")] + [
+        ("ok" if finding.ok else "FAILED", finding.what, finding.where, finding.detail) for finding in findings
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join("  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows)
+
+
+def _dial_broker(config: Config) -> Finding:
+    problem, detail = try_out(config.mqtt)
+    return Finding("broker", f"{config.mqtt.host}:{config.mqtt.port}", problem is None, problem or detail)
+
+
+def _dial_device(device: Device, config: Config) -> Finding:
+    where = f"{device.host}:{device.port}/{device.transport}"
+    deadline = Deadline.after(min(device.timeout, config.retry.deadline))
+    try:
+        info = reach(device, deadline=deadline, lock_dir=config.lock_dir)
+    except BridgeError as error:
+        return Finding(device.id, where, ok=False, detail=error.sentence(config.language))
+    return Finding(device.id, where, ok=True, detail=str(info))

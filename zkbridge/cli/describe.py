@@ -1,0 +1,65 @@
+"""`zkbridge asyncapi`: print the contract for machines, or as a page for people."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from zkbridge.asyncapi.document import Json, Site, document
+from zkbridge.asyncapi.page import page
+from zkbridge.config import models as configuration
+
+WRONG_CONFIGURATION = 2
+#: Wide enough to leave most sentences on one line.
+_WIDTH = 120
+
+
+@click.command("asyncapi")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["yaml", "json", "html"]),
+    default="yaml",
+    show_default=True,
+    help="html is a page for people, complete in itself.",
+)
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Describe the bridge that this configuration makes: its base topic, devices, language and commands.",
+)
+def asyncapi(form: str, path: Path | None) -> None:
+    """Print the contract as an AsyncAPI 3 document: every topic, payload, reply, error and example."""
+    site = Site()
+    if path is not None:
+        try:
+            site = Site.of(configuration.load(path))
+        except configuration.ConfigError as error:
+            for fault in error.faults:
+                click.echo(str(fault), err=True)
+            sys.exit(WRONG_CONFIGURATION)
+    made = document(site)
+    if form == "html":
+        click.echo(page(made), nl=False)
+    elif form == "json":
+        click.echo(json.dumps(made, ensure_ascii=False, indent=2))
+    else:
+        click.echo(_yaml(made), nl=False)
+
+
+def _yaml(made: Json) -> str:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and only one of the formats needs it
+    from ruamel.yaml.scalarstring import LiteralScalarString  # noqa: PLC0415 - as above
+
+    yaml = YAML()
+    yaml.width = _WIDTH
+    yaml.sequence_indent, yaml.sequence_dash_offset = 4, 2
+    info = made["info"] | {"description": LiteralScalarString(made["info"]["description"])}
+    text = io.StringIO()
+    yaml.dump(made | {"info": info}, text)
+    return text.getvalue()

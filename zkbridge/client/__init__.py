@@ -1,0 +1,1 @@
+"""The other side of the bridge: publish a request and wait for its answer."""

@@ -1,0 +1,96 @@
+"""The other side of the bridge: ask over MQTT, and wait for the one answer."""
+
+from __future__ import annotations
+
+import json
+import queue
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from zkbridge.client.connection import Guest, NoAnswer
+from zkbridge.config.models import Mqtt
+from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.messages import Message, encode, parse_object
+
+__all__ = ["Caller", "NoAnswer"]
+
+
+class Caller(Guest):
+    """Asks one thing after the other."""
+
+    def __init__(self, settings: Mqtt) -> None:
+        super().__init__(settings)
+        self._inbox = f"{settings.base_topic}/replies/{secrets.token_hex(8)}"
+        self._news: queue.Queue[Message | NoAnswer] = queue.Queue()
+        self._bridge_offline = False
+
+    def ask(
+        self,
+        device: str,
+        command: str,
+        body: dict[str, Any],
+        *,
+        timeout: float = 90,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Publish a request and return its answer; a `request_id` is made up if the body has none. Raises NoAnswer.
+
+        `progress` hears what the command tells meanwhile; it is not listened for without.
+        """
+        deadline = time.monotonic() + timeout
+        token = secrets.token_bytes(8)
+        body = {"request_id": f"call-{token.hex()}"} | body
+        inbox = [self._inbox] if self.protocol == "5" else []
+        steps = [] if progress is None else [self.topics.progress(device, command)]
+        self.listen([self.topics.reply(device, command), *inbox, *steps, self.topics.state])
+        self.publish(self.topics.command(device, command), encode(body), response_topic=self._inbox, correlation=token)
+        while True:
+            answer = self._next(deadline, timeout)
+            if answer.topic in steps:
+                step = _read(answer.payload)
+                if progress is not None and step.get("request_id") == body["request_id"]:
+                    progress(step)
+            elif self._is_ours(answer, token, body["request_id"]):
+                content: dict[str, Any] = json.loads(answer.payload)
+                return content
+
+    def heard(self, message: Message) -> None:
+        """An answer, or the bridge's state."""
+        if message.topic == self.topics.state:
+            self._bridge_offline = _says_offline(message.payload)
+        else:
+            self._news.put(message)
+
+    def taken(self, problem: str | None) -> None:
+        """There is nothing to wait for if nobody got the request."""
+        if problem is not None:
+            self._news.put(NoAnswer(problem))
+
+    def _next(self, deadline: float, timeout: float) -> Message:
+        try:
+            news = self._news.get(timeout=max(0, deadline - time.monotonic()))
+        except queue.Empty:
+            why = "the bridge is offline" if self._bridge_offline else "is the bridge running?"
+            raise NoAnswer(f"no answer within {timeout:g} s; {why}") from None
+        if isinstance(news, NoAnswer):
+            raise news
+        return news
+
+    def _is_ours(self, answer: Message, token: bytes, request_id: object) -> bool:
+        if self.protocol == "5":
+            return answer.correlation_data == token
+        return bool(_read(answer.payload).get("request_id") == request_id)
+
+
+def _says_offline(payload: bytes) -> bool:
+    return bool(_read(payload).get("state") == "offline")
+
+
+def _read(payload: bytes) -> dict[str, Any]:
+    """What a message says; nothing if it is no object."""
+    try:
+        return parse_object(payload)
+    except BridgeError:
+        return {}

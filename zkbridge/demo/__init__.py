@@ -1,0 +1,1 @@
+"""The main job shown in one process, with a broker to carry along."""

@@ -1,0 +1,137 @@
+"""`zkbridge demo`: broker, simulated terminal and bridge in one process, and a user created before your eyes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zkbridge.bridge.bridge import Bridge
+from zkbridge.client.caller import Caller, NoAnswer
+from zkbridge.config.models import Config, Mqtt
+from zkbridge.demo.broker import BrokerUnavailable, EmbeddedBroker
+from zkbridge.runtime.signals import when_asked_to_stop
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+
+USUAL_PORT = 1883
+#: How long the bridge may take to find its broker.
+ONLINE_S = 15.0
+USER = {"user_id": "123", "name": "Juan Perez", "password": "1234", "privilege": 0, "card": 12345}
+#: What is shown: a line of explanation, the device, the request.
+SHOW: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("One message creates one user:", "principal", USER),
+    ("The same user once more is refused:", "principal", USER),
+    ("A device that nobody registered is answered too:", "bodega", USER),
+)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End after the show.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The broker's port  [default: 1883 if free, else any]")
+@click.option("--broker", metavar="HOST:PORT", help="Use a broker that runs already, instead of one of our own.")
+@click.option(
+    "--broker-kind",
+    type=click.Choice(["iotcore", "mosquitto"]),
+    default="iotcore",
+    show_default=True,
+    help="Which broker to embed; the other one stands in if it is missing.",
+)
+@click.option("--verbose", is_flag=True, help="Show the bridge's log as well.")
+def demo(once: bool, port: int | None, broker: str | None, broker_kind: str, verbose: bool) -> None:
+    """Create a user before your eyes: embedded broker, simulated terminal and bridge in one process."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="  %(levelname)-7s %(message)s")
+    end = threading.Event()
+    when_asked_to_stop(end.set)
+    try:
+        with contextlib.ExitStack() as parts:
+            address = _broker(parts, broker, port, broker_kind)
+            terminal = parts.enter_context(Simulator()).add(TerminalConfig(profile="tft", host="127.0.0.1", port=0))
+            _start_bridge(parts, address, terminal)
+            _show(address, terminal)
+            if not once:
+                _invite(address)
+                end.wait()
+    except (BrokerUnavailable, NoAnswer) as error:
+        click.echo(f"The demo cannot go on: {error}", err=True)
+        sys.exit(1)
+
+
+def _broker(parts: contextlib.ExitStack, given: str | None, port: int | None, kind: Any) -> tuple[str, int]:
+    if given is not None:
+        host, _, number = given.rpartition(":")
+        if not host or not number.isdecimal():
+            raise click.BadParameter(f"{given!r} is not HOST:PORT", param_hint="--broker")
+        return host, int(number)
+    wanted = port if port is not None else USUAL_PORT if _is_free(USUAL_PORT) else 0
+    broker = parts.enter_context(EmbeddedBroker("127.0.0.1", wanted, prefer=kind))
+    return "127.0.0.1", broker.port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+def _start_bridge(parts: contextlib.ExitStack, address: tuple[str, int], terminal: SimulatedTerminal) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="zkbridge-demo-"))
+    parts.callback(shutil.rmtree, folder, ignore_errors=True)
+    host, port = address
+    config = Config.model_validate(
+        {
+            "mqtt": {"host": host, "port": port, "client_id": f"zkbridge-demo-{port}"},
+            "devices": {"principal": {"host": "127.0.0.1", "port": terminal.port}},
+            "state_dir": folder,
+        }
+    )
+    bridge = Bridge(config)
+    bridge.start()
+    parts.callback(bridge.stop)
+    if not bridge.online.wait(ONLINE_S):
+        raise NoAnswer(f"the broker {host}:{port} cannot be reached, or does not accept the bridge")
+    click.echo(f"Broker on {host}:{port}, terminal 'principal' on 127.0.0.1:{terminal.port}, bridge between them.")
+
+
+def _show(address: tuple[str, int], terminal: SimulatedTerminal) -> None:
+    host, port = address
+    with Caller(Mqtt(host=host, port=port)) as caller:
+        for line, device, request in SHOW:
+            click.secho(f"\n{line}", bold=True)
+            click.echo(f"  → zk/{device}/users/create\n    {json.dumps(request, ensure_ascii=False)}")
+            answer = caller.ask(device, "users/create", request, timeout=30)
+            click.echo(f"  ← zk/{device}/users/create/reply")
+            click.secho(f"    {json.dumps(answer, ensure_ascii=False)}", fg="green" if answer["success"] else "yellow")
+    click.secho("\nThe terminal's own user table:", bold=True)
+    click.echo(_table(terminal))
+
+
+def _table(terminal: SimulatedTerminal) -> str:
+    rows = [("uid", "user_id", "name", "password", "privilege", "card", "group")] + [
+        (str(u.uid), u.user_id, u.name, u.password, str(u.privilege), str(u.card), str(u.group))
+        for u in terminal.users()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _invite(address: tuple[str, int]) -> None:
+    host, port = address
+    request = '{"user_id":"124","name":"Ana Ruiz","password":"4321","card":67890}'
+    click.secho("\nNow you, from another window (Ctrl-C ends the demo):", bold=True)
+    click.echo(f"  mosquitto_sub -h {host} -p {port} -V 5 -v -t 'zk/#'")
+    click.echo(f"  mosquitto_pub -h {host} -p {port} -V 5 -q 1 -t zk/principal/users/create -m '{request}'")
+    click.echo(
+        f"  mosquitto_rr  -h {host} -p {port} -V 5 -t zk/principal/users/create -e zk/replies/me \\\n"
+        f"    -m '{request.replace('124', '125')}'"
+    )

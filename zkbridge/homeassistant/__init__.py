@@ -1,0 +1,1 @@
+"""What Home Assistant is told of the bridge and its terminals."""

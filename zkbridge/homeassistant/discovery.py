@@ -1,0 +1,243 @@
+"""What Home Assistant is told of the bridge and its terminals: one discovery message for each device.
+
+Source: Home Assistant's documentation of its MQTT integration, "MQTT discovery", device discovery payloads.
+Home Assistant drops a key that it does not know without a word, so the tests hold every key to its own schemas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import zkbridge
+from zkbridge.config.models import Config, Device
+from zkbridge.contract.errors import codes
+from zkbridge.contract.messages import Publication, encode
+from zkbridge.contract.texts import Language
+from zkbridge.contract.topics import BRIDGE, Topics
+
+Json = dict[str, Any]
+
+#: Spanish and English, as everywhere. Home Assistant makes its entity ids from these.
+NAMES: dict[str, tuple[str, str]] = {
+    "connection": ("Conexión", "Connection"),
+    "users": ("Usuarios", "Users"),
+    "users_free": ("Lugares libres", "Users free"),
+    "last_error": ("Último error", "Last error"),
+    "last_user": ("Último usuario creado", "Last user created"),
+    "check": ("Comprobar conexión", "Check connection"),
+    "unlock": ("Abrir puerta", "Unlock door"),
+    "punch": ("Fichaje", "Punch"),
+    "waiting": ("Solicitudes en espera", "Requests waiting"),
+}
+#: What a press of the button asks for: the first that the policy allows.
+CHECKS = ("info", "ping")
+_LAST_ERROR = "{{ value_json.last_error.code if value_json.last_error else None }}"
+_LAST_USER = "{{ value_json.last_user.user_id if value_json.last_user else None }}"
+#: What was there once is taken away by its platform alone; left out, Home Assistant 2025.4 would keep it.
+_TAKEN_AWAY: dict[str, Json] = {platform: {"platform": platform} for platform in ("button", "event")}
+#: What `punch` of a punch's message means; whatever else a terminal may say is `other`.
+_PUNCHES = {0: "check_in", 1: "check_out", 2: "break_out", 3: "break_in", 4: "overtime_in", 5: "overtime_out"}
+#: Home Assistant dates an event itself, and to now: what is told late is none, which it understands by `{}`.
+_PUNCH = (
+    "{% if value_json.late is defined %}{}{% else %}{{ {"
+    f"'event_type': {_PUNCHES}.get(value_json.punch, 'other'), "
+    "'user_id': value_json.user_id, 'name': value_json.name, 'timestamp': value_json.timestamp, "
+    "'status': value_json.status} | tojson }}{% endif %}"
+)
+_STATE = "{{ value_json.state }}"
+
+
+class Discovery:
+    """The messages for one configuration, and where they go."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._topics = Topics(config.mqtt.base_topic)
+        self._language: Language = config.language
+        self._node = f"{config.homeassistant.prefix}/device/zkbridge_{escaped(config.mqtt.base_topic)}"
+
+    def topic(self, device: str) -> str:
+        """Where a device, or `bridge`, is announced."""
+        return f"{self._node}/{device}/config"
+
+    def messages(self) -> list[Publication]:
+        """One for the bridge, and, since they refer to it, after it one for each terminal."""
+        announced = {BRIDGE: self._bridge()} | {id_: self._terminal(each) for id_, each in self._config.devices.items()}
+        return [Publication(self.topic(id_), encode(body), retain=True) for id_, body in announced.items()]
+
+    # -- the two kinds of devices ----------------------------------------------------------------------------------
+
+    def _bridge(self) -> Json:
+        base = self._config.mqtt.base_topic
+        about = {
+            "identifiers": [self._id(BRIDGE)],
+            "name": "zkbridge" if base == "zk" else f"zkbridge {base}",
+            "manufacturer": "zkbridge",
+            "model": "MQTT bridge",
+            "sw_version": zkbridge.__version__,
+        }
+        components = {
+            "connection": self._connection(self._topics.state),
+            "waiting": {
+                "platform": "sensor",
+                "state_topic": self._topics.health,
+                "value_template": "{{ value_json.waiting }}",
+                "state_class": "measurement",
+                "entity_category": "diagnostic",
+                "icon": "mdi:tray-full",
+                **self._available(),
+            },
+        }
+        return self._message(BRIDGE, about, components)
+
+    def _terminal(self, device: Device) -> Json:
+        about = {
+            "identifiers": [self._id(device.id)],
+            "name": device.id,
+            "manufacturer": "ZKTeco",
+            "via_device": self._id(BRIDGE),
+        }
+        return self._message(device.id, about, dict(self._components(device)))
+
+    def _components(self, device: Device) -> Iterator[tuple[str, Json]]:
+        """What the bridge knows of a terminal stays in sight while that is away: only its counts and its door do not.
+
+        The last error would else vanish just when there is one, and the button with which to look again.
+        """
+        status = self._topics.status(device.id)
+        reason = {"json_attributes_topic": self._topics.availability(device.id)}
+        reason["json_attributes_template"] = "{{ {'reason': value_json.reason | default(None)} | tojson }}"
+        yield "connection", {**self._connection(self._topics.availability(device.id)), **reason, **self._available()}
+        for key, icon in (("users", "mdi:account-group"), ("users_free", "mdi:account-plus")):
+            yield (
+                key,
+                {
+                    "platform": "sensor",
+                    "state_topic": status,
+                    "value_template": f"{{{{ value_json.{key} }}}}",
+                    "state_class": "measurement",
+                    "icon": icon,
+                    **self._available(device),
+                },
+            )
+        yield (
+            "last_error",
+            {
+                "platform": "sensor",
+                "state_topic": status,
+                "value_template": _LAST_ERROR,
+                "device_class": "enum",
+                "options": codes(at_least=500),
+                "json_attributes_topic": status,
+                "json_attributes_template": "{{ (value_json.last_error or {}) | tojson }}",
+                "entity_category": "diagnostic",
+                "icon": "mdi:alert-circle-outline",
+                **self._available(),
+            },
+        )
+        yield (
+            "last_user",
+            {
+                "platform": "sensor",
+                "state_topic": status,
+                "value_template": _LAST_USER,
+                "json_attributes_topic": status,
+                "json_attributes_template": "{{ {'at': (value_json.last_user or {}).get('at')} | tojson }}",
+                "icon": "mdi:account-check",
+                **self._available(),
+            },
+        )
+        if device.attendance == "live":
+            yield (
+                "punch",
+                {
+                    "platform": "event",
+                    "state_topic": self._topics.punches(device.id),
+                    "value_template": _PUNCH,
+                    "event_types": [*_PUNCHES.values(), "other"],
+                    "icon": "mdi:badge-account-horizontal",
+                    **self._available(device),
+                },
+            )
+        else:
+            yield "punch", _TAKEN_AWAY["event"]
+        if check := next(filter(self._allows, CHECKS), None):
+            more = {"entity_category": "diagnostic", "icon": "mdi:lan-check", **self._available()}
+            yield "check", self._button(device, check, **more)
+        else:
+            yield "check", _TAKEN_AWAY["button"]
+        if device.door.enabled and self._allows("door/unlock"):
+            yield "unlock", self._button(device, "door/unlock", icon="mdi:door-open", **self._available(device))
+        else:
+            yield "unlock", _TAKEN_AWAY["button"]
+
+    # -- parts of them ---------------------------------------------------------------------------------------------
+
+    def _message(self, id_: str, about: Json, components: Json) -> Json:
+        named = {
+            key: {
+                "platform": each["platform"],
+                "unique_id": f"{self._id(id_)}/{key}",
+                "name": self._name(key),
+                **each,
+                "qos": 1,  # Home Assistant 2025.4 takes it here alone, and asks at QoS 0 where it is not said
+            }
+            if each is not _TAKEN_AWAY.get(each["platform"])
+            else each
+            for key, each in components.items()
+        }
+        return {"device": about, "origin": _origin(), "components": named}
+
+    def _connection(self, topic: str) -> Json:
+        return {
+            "platform": "binary_sensor",
+            "device_class": "connectivity",
+            "state_topic": topic,
+            "value_template": _STATE,
+            "payload_on": "online",
+            "payload_off": "offline",
+            "entity_category": "diagnostic",
+        }
+
+    def _button(self, device: Device, command: str, **more: Any) -> Json:
+        asked = {"command_topic": self._topics.command(device.id, command), "payload_press": "{}"}
+        return {"platform": "button", **asked, **more}
+
+    def _available(self, device: Device | None = None) -> Json:
+        """While the bridge runs; with a device, only while that answers too."""
+        topics = [self._topics.state, *([self._topics.availability(device.id)] if device else [])]
+        places = [{"topic": topic, "value_template": _STATE} for topic in topics]
+        return {"availability": places, "availability_mode": "all"}
+
+    def _allows(self, command: str) -> bool:
+        allowed = self._config.policy.commands
+        return allowed is None or command in allowed
+
+    def _id(self, device: str) -> str:
+        """The same for ever, and nobody else's: a base topic has no end that could be a device's beginning."""
+        return f"zkbridge/{self._topics.base}/{device}"
+
+    def _name(self, key: str) -> str:
+        spanish, english = NAMES[key]
+        return english if self._language == "en" else spanish
+
+
+def escaped(base_topic: str) -> str:
+    """A base topic as one level of a discovery topic, which has letters, digits, _ and - only; never two as one."""
+    return re.sub("[_/]", lambda sign: "__" if sign[0] == "_" else "_-", base_topic)
+
+
+def _origin() -> Json:
+    """Who speaks; where help is to be had, if the package says so."""
+    from importlib import metadata  # noqa: PLC0415 - slow to import, and only discovery needs it
+
+    origin = {"name": "zkbridge", "sw_version": zkbridge.__version__}
+    try:
+        urls = metadata.metadata("zkbridge").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:  # run from its folder
+        return origin
+    known = {label.strip().lower(): url.strip() for label, _, url in (each.partition(",") for each in urls)}
+    found = next((known[each] for each in ("support", "issues", "homepage") if each in known), None)
+    return origin if found is None else origin | {"support_url": found}

@@ -1,0 +1,1 @@
+"""The broker's side of the daemon: connection, subscriptions, acknowledgements, retained state."""

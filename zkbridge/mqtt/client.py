@@ -1,0 +1,703 @@
+"""The broker's side: connection, subscriptions, acknowledgements, last will and retained state.
+
+One thread owns the client and drives paho's own loop functions. So no callback meets another thread's lock, an
+acknowledgement can never fall into another connection, what arrives together is kept together, and a fault ends one
+connection instead of leaving a daemon that looks alive and is deaf. Every connection gets a client of its own:
+the outbox, not paho's memory, knows which replies are owed.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Protocol
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from zkbridge.config.models import Mqtt as Settings
+from zkbridge.contract.messages import Message, Publication
+from zkbridge.mqtt.delivery_delay import Freshness
+from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName, tls_context
+from zkbridge.mqtt.subscription_check import PROBE, Hearing
+
+log = logging.getLogger(__name__)
+
+#: How long the broker keeps our session, and so our commands, while we are away (seconds; MQTT 5 only).
+SESSION_EXPIRY_S = 7 * 86400
+CONNACK_TIMEOUT_S = 10.0
+#: How long a broker may take to take our leave.
+GOODBYE_S = 1.0
+#: How much later than announced the thread may show itself: connecting, and a slow disk, take their time.
+SLACK_S = 60.0
+#: Messages kept with one commit.
+BATCH = 200
+#: Pause before the first, and at most before any, new connection (seconds; random between half and all of it).
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
+#: A connection that ends within this time after CONNACK was perhaps taken over by another client.
+SHORT_LIFE_S = 10.0
+#: Brokers that do not know MQTT 5 may just hang up; so does one that restarts. Twice in a row counts.
+SILENT_REFUSALS = 2
+#: A broker that says no receive maximum still gets no more than this at once.
+MAX_IN_FLIGHT = 20
+#: Type, remaining length, packet identifier and no properties.
+_SUBSCRIBE_HEADER = 8
+_UNSUPPORTED_VERSION = 0x84
+_PROTOCOL_ERROR = 0x82
+_TAKEN_OVER = 0x8E
+
+
+class Hooks(Protocol):
+    """What the broker's side needs of the rest of the daemon; every method is called from its one thread."""
+
+    def receive(self, messages: Iterable[Message]) -> None:
+        """Keep messages; they are acknowledged when this returns, and not if it raises."""
+
+    def next_connection(self) -> int:
+        """A number for a new connection."""
+
+    def retained(self) -> Iterable[Publication]:
+        """Everything retained, published again on every connect."""
+
+    def connected(self, protocol: ProtocolName, largest: int | None) -> None:
+        """The session stands; `largest` is the biggest packet the broker takes, if it says."""
+
+    def disconnected(self) -> None:
+        """The session is gone, and nothing under way was confirmed."""
+
+    def confirmed(self, token: int, refusal: str | None) -> None:
+        """The broker took, or refused, what was published under a token."""
+
+    def overheard(self, topic: str, payload: bytes) -> None:
+        """A message on a watched topic."""
+
+    def recall(self, name: str) -> str | None:
+        """A fact remembered about the broker."""
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a fact about the broker."""
+
+
+class _Gone(Exception):
+    """This connection is over; the message says why."""
+
+
+@dataclass
+class _Life:
+    """One connection, from the attempt to its end."""
+
+    client: paho.Client
+    protocol: ProtocolName
+    number: int
+    began: float
+    accepted_at: float | None = None
+    largest: int | None = None
+    resumed: bool = False
+    asked_for: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    refused_filters: list[str] = field(default_factory=list)
+    ready: bool = False
+    refused: str | None = None
+    version_refused: bool = False
+    taken_over: bool = False
+    unreadable: bool = False
+    down: str | None = None
+
+
+class Mqtt:
+    """The one connection to the broker. `start`, then `publish` from any thread; `stop` says what is to be last said.
+
+    `filters` are the commands' subscriptions, `watched` topics go to `Hooks.overheard` instead of `Hooks.receive`;
+    `hearing` knows how to try them, `freshness` how long what arrives may have waited.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        hooks: Hooks,
+        *,
+        filters: Iterable[str],
+        watched: Iterable[str],
+        will: Publication,
+        died: Callable[[BaseException], None],
+        hearing: Hearing | None = None,
+        freshness: Freshness | None = None,
+    ) -> None:
+        self._settings = settings
+        self._hooks = hooks
+        self._filters = tuple(filters)
+        self._watched = frozenset(watched)
+        self._will = will
+        self._died = died
+        self._hearing = hearing or Hearing({})
+        self._freshness = freshness or Freshness("", lambda: None)
+        self._out: deque[tuple[int | None, Publication]] = deque()
+        self._arrived: list[paho.MQTTMessage] = []
+        self._tokens: dict[int, tuple[int | None, str]] = {}
+        self._stop = threading.Event()
+        self._drop = threading.Event()
+        self._listens_anew = threading.Event()
+        self._idle = threading.Condition()
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self._woken.setblocking(False)
+        self._life: _Life | None = None
+        self._window = MAX_IN_FLIGHT
+        self._silent_refusals = 0
+        self._short_lives = 0
+        self._unreadable_lives = 0
+        self._failures = 0
+        self._told_refusals: set[str] = set()
+        self._last_sign = self._next_move = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    # -- for other threads ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect, and stay connected until `stop`."""
+        self._thread.start()
+
+    def publish(self, token: int | None, publication: Publication) -> None:
+        """Send at QoS 1 if connected; what is not confirmed by the end of the connection is dropped.
+
+        A token is given back to `Hooks.confirmed`.
+        """
+        if self.is_connected:
+            self._out.append((token, publication))
+            self._wake()
+
+    def listen_to(self, filters: Iterable[str]) -> None:
+        """Subscribe to these commands, and to no others, from now on; this connection stays."""
+        self._filters = tuple(filters)
+        self._listens_anew.set()
+        self._wake()
+
+    def reconnect(self) -> None:
+        """End this connection and make a new one: it shows no sign of life."""
+        self._drop.set()
+        self._wake()
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the broker may hold what was published while we were away; so it may as long as it has not said."""
+        life = self._life
+        return life is None or life.accepted_at is None or life.resumed
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker has accepted us and our subscriptions, as far as we know."""
+        life = self._life
+        return life is not None and life.ready
+
+    @property
+    def deaf_to(self) -> list[str]:
+        """The subscriptions that the broker granted and does not serve."""
+        return self._hearing.deaf_to
+
+    def is_moving(self) -> bool:
+        """Whether the thread has shown itself lately, or is in a pause that it announced."""
+        return time.monotonic() < self._next_move + SLACK_S
+
+    def silent_for(self) -> float:
+        """Seconds since the broker last confirmed something, or since there was no connection."""
+        return time.monotonic() - self._last_sign if self.is_connected else 0.0
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything published is confirmed; whether that was reached."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self.is_connected or not (self._out or self._tokens), timeout)
+
+    def stop(self, timeout: float) -> None:
+        """Disconnect and end the thread."""
+        self._stop.set()
+        self._wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        if not self._thread.is_alive():
+            self._waker.close()
+            self._woken.close()
+
+    def _wake(self) -> None:
+        try:
+            self._waker.send(b"\0")
+        except BlockingIOError:
+            pass  # it has been woken often enough
+        except OSError:
+            pass  # it has stopped
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._live_once()
+                if not self._stop.is_set():
+                    self._pause()
+        except BaseException as error:  # the last line of a thread: whoever watches must hear of it
+            log.critical("the broker's side died", exc_info=True)
+            self._died(error)
+
+    def _live_once(self) -> None:
+        """One connection from its attempt to its end; whatever goes wrong in it ends it and nothing else."""
+        protocol = self._choose_protocol()
+        life: _Life | None = None
+        try:
+            life = self._connect(protocol)
+            self._serve(life)
+        except _Gone as end:
+            self._explain(life, str(end))
+        except OSError as error:
+            self._explain(life, f"{error.strerror or error}")
+        except Exception:  # a callback's fault, or paho's
+            self._failures += 1
+            log.exception("the connection to the broker ended by a fault")
+        finally:
+            self._bury(life)
+
+    def _connect(self, protocol: ProtocolName) -> _Life:
+        number = self._hooks.next_connection()
+        client = self._client(protocol)
+        life = _Life(client, protocol, number, time.monotonic())
+        self._bind(life)
+        settings = self._settings
+        if protocol == "5":
+            properties = _empty(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+            client.connect(settings.host, settings.port, settings.keepalive, clean_start=False, properties=properties)
+        else:
+            client.connect(settings.host, settings.port, settings.keepalive)
+        _send_at_once(client)
+        self._life = life
+        return life
+
+    def _client(self, protocol: ProtocolName) -> paho.Client:
+        settings = self._settings
+        five = protocol == "5"
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.client_id,
+            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
+            clean_session=None if five else False,
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(0)  # no limit of paho's: it cannot follow the broker's, see `_send_waiting`
+        if settings.username is not None:
+            client.username_pw_set(settings.username, settings.password)
+        if settings.tls is not None:
+            client.tls_set_context(tls_context(settings))
+        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True, properties=_will_properties(protocol))
+        return client
+
+    def _bind(self, life: _Life) -> None:
+        def on_connect(
+            _client: paho.Client,
+            _data: Any,
+            flags: paho.ConnectFlags,
+            reason: ReasonCode,
+            properties: Properties | None,
+        ) -> None:
+            self._on_connect(life, session=flags.session_present, reason=reason, properties=properties)
+
+        def on_disconnect(
+            _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Any
+        ) -> None:
+            life.down = life.down or str(reason)
+            theirs = flags.is_disconnect_packet_from_server
+            life.taken_over = theirs and reason.value == _TAKEN_OVER
+            life.unreadable = not theirs and reason.value == _PROTOCOL_ERROR
+
+        def on_publish(_client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+            self._on_publish(mid, reason)
+
+        def on_subscribe(_client: paho.Client, _data: Any, mid: int, reasons: list[ReasonCode], _props: Any) -> None:
+            self._on_subscribe(life, mid, reasons)
+
+        life.client.on_connect = on_connect
+        life.client.on_disconnect = on_disconnect
+        life.client.on_publish = on_publish
+        life.client.on_subscribe = on_subscribe
+        life.client.on_message = lambda _client, _data, message: self._arrived.append(message)
+        # Registering this makes paho leave all writing to the loop below.
+        life.client.on_socket_register_write = lambda _client, _data, _sock: None
+
+    def _serve(self, life: _Life) -> None:
+        poller = select.poll()
+        poller.register(self._woken, select.POLLIN)
+        sock = life.client.socket()
+        if sock is None:
+            raise _Gone("no socket")
+        poller.register(sock, select.POLLIN)
+        woken, heard = self._woken.fileno(), sock.fileno()
+        while not self._stop.is_set():
+            self._check(life)
+            self._next_move = time.monotonic() + self._settings.keepalive
+            wanted = select.POLLIN | (select.POLLOUT if life.client.want_write() else 0)
+            poller.modify(sock, wanted)
+            events = dict(poller.poll(self._poll_ms(life)))
+            if woken in events:
+                self._drain_wakes()
+            if events.get(heard, 0) & ~select.POLLOUT:
+                self._read(life, sock)
+            if life.ready:
+                self._listen_anew(life)
+                self._say_probes([*self._hearing.look(), *self._freshness.look()])
+            self._send_waiting(life)
+            if life.client.want_write():
+                life.client.loop_write()
+            life.client.loop_misc()
+        self._say_goodbye(life)
+
+    def _poll_ms(self, life: _Life) -> float:
+        if not life.ready:
+            return max(0.0, life.began + CONNACK_TIMEOUT_S - time.monotonic()) * 1000
+        return min(self._settings.keepalive / 4, self._hearing.wait_s(), self._freshness.wait_s()) * 1000
+
+    def _check(self, life: _Life) -> None:
+        if self._drop.is_set():
+            self._drop.clear()
+            raise _Gone("dropped: it showed no sign of life")
+        if life.refused is not None:
+            raise _Gone(f"refused: {life.refused}")
+        if life.down is not None or life.client.socket() is None:
+            raise _Gone(life.down or "closed")
+        if not life.ready and time.monotonic() > life.began + CONNACK_TIMEOUT_S:
+            raise _Gone("no CONNACK" if life.accepted_at is None else "no SUBACK")
+
+    def _drain_wakes(self) -> None:
+        try:
+            while self._woken.recv(4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def _read(self, life: _Life, sock: Any) -> None:
+        """Read what is there, up to a batch; keep it with one commit; then acknowledge it, in order."""
+        probe = select.poll()
+        probe.register(sock, select.POLLIN)
+        while True:
+            failed = life.client.loop_read()
+            more = not failed and len(self._arrived) < BATCH and life.client.socket() is not None
+            if not more or not (_buffered(sock) or probe.poll(0)):
+                break
+        arrived, self._arrived = self._arrived, []
+        if not arrived:
+            return
+        waited_s = self._freshness.waited_s()  # before this batch is looked at: an echo in it proves nothing of it
+        read = (self._convert(raw, life.number, waited_s) for raw in arrived)
+        messages = [message for message in read if message is not None]
+        own = [self._is_own(message) for message in messages]
+        commands = [
+            message
+            for message, is_own in zip(messages, own, strict=True)
+            if not is_own and message.topic not in self._watched
+        ]
+        if commands:
+            self._keep(commands)
+        for message in messages:  # after the commands: what our own word stands behind must be judged before it
+            if message.topic in self._watched:
+                self._hooks.overheard(message.topic, message.payload)
+        for raw in arrived:
+            if raw.qos:
+                life.client.ack(raw.mid, raw.qos)
+
+    def _keep(self, commands: list[Message]) -> None:
+        try:
+            self._hooks.receive(commands)
+        except Exception as error:
+            lost = sum(1 for message in commands if message.qos == 0)
+            log.error(  # noqa: TRY400 - the cause is told in one line, again and again while a disk is full
+                "%d messages could not be kept (%s); they are not acknowledged, the broker will bring them again%s",
+                len(commands),
+                error,
+                f", but not the {lost} that came at QoS 0" if lost else "",
+            )
+            raise _Gone("what it brought could not be kept") from error
+
+    def _is_own(self, message: Message) -> bool:
+        own = self._hearing.take(message.topic, message.payload)
+        if own:
+            self._freshness.take(message.topic)
+        return own
+
+    def _convert(self, raw: paho.MQTTMessage, connection: int, waited_s: float) -> Message | None:
+        try:
+            topic = raw.topic
+        except UnicodeDecodeError:
+            log.warning("a message with a topic that is not UTF-8 is set aside")
+            return None
+        properties = raw.properties
+        return Message(
+            topic=topic,
+            payload=bytes(raw.payload),
+            qos=raw.qos,
+            retain=raw.retain,
+            dup=raw.dup,
+            mid=raw.mid,
+            connection=connection,
+            response_topic=getattr(properties, "ResponseTopic", None),
+            correlation_data=getattr(properties, "CorrelationData", None),
+            expires_in_s=getattr(properties, "MessageExpiryInterval", None),
+            waited_s=waited_s,
+        )
+
+    def _send_waiting(self, life: _Life) -> None:
+        """Never more under way than the broker takes: paho ignores its Receive Maximum."""
+        if not life.ready:
+            return
+        while self._out and len(self._tokens) < self._window:
+            token, publication = self._out.popleft()
+            self._send(life, token, publication)
+
+    def _send(self, life: _Life, token: int | None, publication: Publication) -> None:
+        if life.largest is not None and publication.packet_size > life.largest:  # the broker would hang up
+            refusal = f"a packet of {publication.packet_size} bytes, it takes {life.largest}"
+            self._judge(token, publication.topic, refusal)
+            return
+        try:
+            info = life.client.publish(
+                publication.topic,
+                publication.payload,
+                qos=1,
+                retain=publication.retain,
+                properties=_properties(publication) if life.protocol == "5" else None,
+            )
+        except ValueError as error:  # MQTT itself cannot carry it
+            if token is not None:
+                self._hooks.confirmed(token, str(error))
+            return
+        self._tokens[info.mid] = (token, publication.topic)
+
+    def _say_probes(self, topics: Iterable[str]) -> None:
+        self._out.extend((None, Publication(topic, PROBE)) for topic in topics)
+
+    def _say_goodbye(self, life: _Life) -> None:
+        """A clean end: the will is not sent, the session stays."""
+        sock = life.client.socket()
+        if sock is None:
+            return
+        life.client.disconnect()
+        poller = select.poll()
+        poller.register(sock, select.POLLOUT)
+        while life.client.want_write() and life.client.socket() is not None and poller.poll(GOODBYE_S * 1000):
+            life.client.loop_write()
+
+    # -- what paho tells -----------------------------------------------------------------------------------------
+
+    def _on_connect(self, life: _Life, *, session: bool, reason: ReasonCode, properties: Properties | None) -> None:
+        if reason.is_failure:
+            life.refused = str(reason)
+            life.version_refused = reason.value == _UNSUPPORTED_VERSION or str(reason) == "Unsupported protocol version"
+            return
+        life.accepted_at = self._last_sign = time.monotonic()
+        self._note_protocol(life.protocol)
+        self._failures = self._silent_refusals = 0
+        self._told_refusals.clear()
+        self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
+        life.largest = getattr(properties, "MaximumPacketSize", None)
+        life.resumed = session
+        self._subscribe(life)
+
+    def _subscribe(self, life: _Life) -> None:
+        wanted = [*self._filters, *sorted(self._watched)]
+        before = (self._hooks.recall("filters") or "").split()
+        gone = [known for known in before if known not in wanted]
+        for some in _in_packets(gone, life.largest):
+            life.client.unsubscribe(list(some))
+        # Retain as published, so that a retained command is seen as one; retain handling 2: none on subscribing.
+        options = SubscribeOptions(qos=1, noLocal=False, retainAsPublished=True, retainHandling=2)
+        for some in _in_packets(wanted, life.largest):
+            if life.protocol == "5":
+                _, mid = life.client.subscribe([(wish, options) for wish in some])
+            else:
+                _, mid = life.client.subscribe([(wish, 1) for wish in some])
+            if mid is not None:
+                life.asked_for[mid] = some
+        if before != wanted:
+            self._hooks.remember("filters", " ".join(wanted))
+
+    def _listen_anew(self, life: _Life) -> None:
+        if self._listens_anew.is_set():
+            self._listens_anew.clear()
+            self._subscribe(life)
+
+    def _on_subscribe(self, life: _Life, mid: int, reasons: list[ReasonCode]) -> None:
+        """Only now can anybody be heard: whoever sees `online` may rely on that."""
+        for wish, reason in zip(life.asked_for.pop(mid, ()), reasons, strict=False):
+            if reason.is_failure:
+                log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
+                life.refused_filters.append(wish)
+        if life.ready or life.asked_for:
+            return  # it was what a reload wants to hear, or there is more to come
+        where = (self._settings.host, self._settings.port, life.protocol, "resumed" if life.resumed else "new")
+        log.info("connected to %s:%d by MQTT %s, %s session", *where)
+        life.ready = True
+        self._hooks.connected(life.protocol, life.largest)
+        self._out.extend((None, publication) for publication in self._hooks.retained())
+        self._say_probes(self._hearing.begin(refused=life.refused_filters))
+        self._freshness.begin()
+
+    def _on_publish(self, mid: int, reason: ReasonCode) -> None:
+        self._last_sign = time.monotonic()
+        token, topic = self._tokens.pop(mid, (None, ""))
+        self._judge(token, topic, str(reason) if reason.is_failure else None)
+
+    def _judge(self, token: int | None, topic: str, refusal: str | None) -> None:
+        """Tell whoever must know that the broker has taken something, or why it does not."""
+        if token is not None:
+            self._hooks.confirmed(token, refusal)
+        elif self._hearing.confirmed(topic, refusal):
+            pass  # it says itself what there is to say
+        elif refusal is not None and topic not in self._told_refusals:
+            self._told_refusals.add(topic)
+            log.error("the broker refuses what is published on %s (%s)", topic, refusal)
+        if not self._tokens and not self._out:
+            with self._idle:
+                self._idle.notify_all()
+
+    # -- between connections -------------------------------------------------------------------------------------
+
+    def _choose_protocol(self) -> ProtocolName:
+        if self._settings.protocol != "auto":
+            return self._settings.protocol
+        if self._hooks.recall(self._protocol_fact()) == "3.1.1":
+            return "3.1.1"
+        return "3.1.1" if self._silent_refusals >= SILENT_REFUSALS else "5"
+
+    def _protocol_fact(self) -> str:
+        return f"protocol {self._settings.host}:{self._settings.port}"
+
+    def _note_protocol(self, protocol: ProtocolName) -> None:
+        if self._settings.protocol == "auto" and protocol == "3.1.1" and self._silent_refusals >= SILENT_REFUSALS:
+            log.warning("the broker does not speak MQTT 5; 3.1.1 from now on (mqtt.protocol: 5 tries again)")
+            self._hooks.remember(self._protocol_fact(), "3.1.1")
+
+    def _explain(self, life: _Life | None, reason: str) -> None:
+        """Say why there is no connection, and draw conclusions."""
+        where = f"{self._settings.host}:{self._settings.port}"
+        if life is None or life.accepted_at is None:
+            self._failures += 1
+            self._judge_version(life)
+            log.warning("no connection to the broker %s: %s", where, reason)
+            return
+        lived = time.monotonic() - life.accepted_at
+        # Mosquitto answers a reply over its message_size_limit by a code that paho 2.2 does not know: no other client's
+        # doing, and over as soon as the outbox has found out which reply it was.
+        self._unreadable_lives = self._unreadable_lives + 1 if life.unreadable else 0
+        short = life.taken_over or (lived < SHORT_LIFE_S and not life.unreadable)
+        self._short_lives = self._short_lives + 1 if short else 0
+        self._failures = 0
+        log.warning("lost the connection to the broker %s: %s", where, reason)
+        if life.taken_over or self._short_lives >= 3:
+            log.error(
+                "the broker %s hangs up again and again: is another client using the client id %r? Waiting longer",
+                where,
+                self._settings.client_id,
+            )
+
+    def _judge_version(self, life: _Life | None) -> None:
+        """Whether MQTT 5 is what the broker refuses: it says so, or hangs up without a word, twice."""
+        if life is None or life.protocol != "5":
+            self._silent_refusals = 0 if life is not None else self._silent_refusals
+        elif life.version_refused:
+            self._silent_refusals = SILENT_REFUSALS
+        elif life.refused is None:
+            self._silent_refusals += 1
+
+    def _pause(self) -> None:
+        taken = max(0, self._short_lives - 2)
+        doubled = FIRST_PAUSE_S * 2 ** min(self._failures + 3 * taken + min(self._unreadable_lives, 4), 12)
+        seconds = min(doubled, LONGEST_PAUSE_S * (5 if taken else 1))
+        self._next_move = time.monotonic() + seconds
+        self._stop.wait(seconds * random.uniform(0.5, 1))  # noqa: S311 - only to keep many bridges from one beat
+
+    def _bury(self, life: _Life | None) -> None:
+        was_online = life is not None and life.ready
+        self._life = None
+        self._arrived.clear()
+        self._tokens.clear()
+        if life is not None:
+            sock = life.client.socket()
+            if sock is not None:
+                sock.close()  # without a word: whatever is under way on it is void
+        if was_online:
+            self._out.clear()
+            self._hearing.end()
+            self._freshness.end()
+            self._hooks.disconnected()
+        with self._idle:
+            self._idle.notify_all()
+
+
+def _in_packets(filters: Iterable[str], largest: int | None) -> Iterator[tuple[str, ...]]:
+    """Topic filters in as many packets as the broker's limit asks for (SUBSCRIBE: MQTT 5 section 3.8, in bytes)."""
+    some: list[str] = []
+    size = 0
+    for wish in filters:
+        own = len(wish.encode()) + 3  # its length, and its options
+        if some and largest is not None and _SUBSCRIBE_HEADER + size + own > largest:
+            yield tuple(some)
+            some, size = [], 0
+        some.append(wish)
+        size += own
+    if some:
+        yield tuple(some)
+
+
+def _send_at_once(client: paho.Client) -> None:
+    """A reply must not wait until the broker's kernel confirms what went before it, 40 ms later; paho leaves it so."""
+    sock = client.socket()
+    if isinstance(sock, socket.socket):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _buffered(sock: Any) -> bool:
+    """Whether TLS holds bytes that poll cannot see."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+
+def _empty(packet_type: int) -> Properties:
+    return Properties(packet_type)  # type: ignore[no-untyped-call] # paho leaves this constructor untyped
+
+
+def _will_properties(protocol: ProtocolName) -> Properties | None:
+    if protocol != "5":
+        return None
+    properties = _empty(PacketTypes.WILLMESSAGE)
+    properties.ContentType = "application/json"
+    properties.PayloadFormatIndicator = 1
+    return properties
+
+
+def _properties(publication: Publication) -> Properties:
+    """A reply's properties: paho builds its tables of them anew for each, so those that are alike are made once."""
+    alike = _alike(publication.status, publication.code)
+    if publication.correlation_data is None:
+        return alike
+    properties = copy(alike)
+    properties.CorrelationData = publication.correlation_data
+    return properties
+
+
+@lru_cache(maxsize=256)
+def _alike(status: int | None, code: str | None) -> Properties:
+    properties = _empty(PacketTypes.PUBLISH)
+    properties.ContentType = "application/json"
+    properties.PayloadFormatIndicator = 1
+    if status is not None:
+        properties.UserProperty = [("status", str(status)), ("code", code or "")]
+    return properties

@@ -1,0 +1,1 @@
+"""What any daemon needs: threads, a scheduler, signals, systemd, logs."""

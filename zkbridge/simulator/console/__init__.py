@@ -1,0 +1,1 @@
+"""The simulator's command line, live screen and control channel."""

@@ -1,0 +1,1 @@
+"""What a terminal holds and how it decides: its store, profile, rules and switches."""

@@ -1,0 +1,1 @@
+"""Frames, command codes and record layouts of the protocol on port 4370."""

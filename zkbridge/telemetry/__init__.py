@@ -1,0 +1,1 @@
+"""What happens in the daemon and how it stands, as values."""

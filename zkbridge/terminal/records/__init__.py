@@ -1,0 +1,1 @@
+"""Users, templates and punches as the terminal's bytes."""

@@ -1,0 +1,1 @@
+"""One terminal's requests in order, sharing sessions."""
