@@ -9,9 +9,9 @@ import pytest
 from tests.simulator.raw import RawClient
 from tests.support.waiting import wait_until
 from zkbridge.simulator import TerminalConfig
+from zkbridge.simulator.console import operations
 from zkbridge.simulator.console.control import Control
-from zkbridge.simulator.device import operations
-from zkbridge.simulator.device.operations import OperationFailed
+from zkbridge.simulator.console.operations import OperationFailed
 
 
 @pytest.fixture

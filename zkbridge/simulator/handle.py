@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from zkbridge.simulator.device.journal import Exchange
     from zkbridge.simulator.device.switches import Switches
+    from zkbridge.simulator.machine import Machine
     from zkbridge.simulator.network.faults import Faults
-    from zkbridge.simulator.network.machine import Machine
 
 _Result = TypeVar("_Result")
 

@@ -14,7 +14,7 @@ from zkbridge.simulator.device.store import Store
 from zkbridge.simulator.device.switches import Switches
 from zkbridge.simulator.device.terminal import Terminal
 from zkbridge.simulator.handle import SimulatedTerminal
-from zkbridge.simulator.network.machine import Machine
+from zkbridge.simulator.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping

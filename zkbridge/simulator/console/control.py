@@ -11,7 +11,7 @@ import socketserver
 import threading
 from typing import TYPE_CHECKING, Any
 
-from zkbridge.simulator.device import operations
+from zkbridge.simulator.console import operations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

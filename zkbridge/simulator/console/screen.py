@@ -15,7 +15,7 @@ from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from zkbridge.simulator.device import operations
+from zkbridge.simulator.console import operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -18,10 +18,8 @@ from zkbridge.simulator.wire.codes import VOICES, Event
 from zkbridge.simulator.wire.records import Punch, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
-
-    from zkbridge.simulator.network.link import Link
 
 _GOOD_SAMPLE = 100
 _SAMPLES = 3
@@ -40,9 +38,6 @@ class Stage(Protocol):
     """What an enrolment needs of the machine."""
 
     terminal: Terminal
-
-    async def send_event(self, link: Link, event: Event, data: bytes = b"") -> None:
-        """Let an event leave on a connection."""
 
     async def until_enabled(self) -> None:
         """Wait while people are kept off."""
@@ -87,11 +82,16 @@ def make_template(uid: int, finger: int, size: int) -> bytes:
 
 
 class Enrolment:
-    """One enrolment under way: waits for what the person does, and tells the client step by step."""
+    """One enrolment under way: waits for what the person does, and tells the client step by step.
 
-    def __init__(self, stage: Stage, link: Link, uid: int, finger: int, flag: int) -> None:
+    `tell` sends an event to the client that asked; it returns once that client has acknowledged it, or has had time to.
+    """
+
+    def __init__(
+        self, stage: Stage, tell: Callable[[Event, bytes], Awaitable[None]], uid: int, finger: int, flag: int
+    ) -> None:
         self._stage = stage
-        self._link = link
+        self._tell = tell
         self._uid, self._finger, self._flag = uid, finger, flag
         self._script: asyncio.Future[tuple[tuple[int, ...], int]] = asyncio.get_running_loop().create_future()
 
@@ -134,7 +134,7 @@ class Enrolment:
         pace = self._stage.terminal.switches.enrolment_pace
         for score in samples:
             await asyncio.sleep(pace)
-            await self._tell(Event.FINGER)
+            await self._tell(Event.FINGER, b"")
             await self._tell(Event.FINGER_SCORE, bytes((score,)))
 
     def _store(self) -> bytes:
@@ -146,16 +146,6 @@ class Enrolment:
             pin = records.user_pin(terminal.users[self._uid]).encode()
         terminal.say(f"finger {self._finger} of uid {self._uid} enrolled")
         return struct.pack("<H9sB", len(template), pin, self._finger)
-
-    async def _tell(self, event: Event, data: bytes = b"") -> None:
-        """One event, and the client's ACK before the next: pyzk never splits two that arrive together."""
-        self._link.acknowledged.clear()
-        await self._stage.send_event(self._link, event, data)
-        try:
-            async with asyncio.timeout(self._stage.terminal.switches.ack_wait):
-                await self._link.acknowledged.wait()
-        except TimeoutError:
-            return
 
 
 def read_script(script: str | Sequence[int]) -> tuple[tuple[int, ...], int]:

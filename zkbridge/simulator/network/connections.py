@@ -10,7 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from zkbridge.simulator.network import delivery
+from zkbridge.simulator.network.exchange import Piece
 from zkbridge.simulator.network.link import Link, TcpLink, UdpLink
 from zkbridge.simulator.network.session import Session
 from zkbridge.simulator.wire import frames as wire
@@ -108,7 +108,7 @@ class Connections:
     async def _hear(self, link: Link, frames: list[wire.Frame]) -> None:
         link.heard = time.monotonic()
         if self._switches.foreign_protocol:
-            await link.send([delivery.Piece(_FOREIGN)])
+            await link.send([Piece(_FOREIGN)])
             return
         requests = [frame for frame in frames if frame.command != Code.OK]
         self.round_trips += bool(requests)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zkbridge.simulator.network import faults
+from zkbridge.simulator.network.exchange import Piece
 from zkbridge.simulator.wire import frames as wire
 from zkbridge.simulator.wire.codes import Command
 
 if TYPE_CHECKING:
     from zkbridge.simulator.device.switches import Switches
+    from zkbridge.simulator.network.exchange import Answer
     from zkbridge.simulator.network.faults import Fault
-    from zkbridge.simulator.requests import Answer
 
 _TRICKLE = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Bytes that leave together, a segment or a datagram, `pause` seconds after what left before or later."""
-
-    data: bytes
-    pause: float = 0.0
 
 
 def frames(answer: Answer, *, session: int, reply_id: int, udp: bool) -> list[bytes]:

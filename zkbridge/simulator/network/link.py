@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zkbridge.simulator.network.delivery import Piece
+    from zkbridge.simulator.network.exchange import Piece
     from zkbridge.simulator.network.session import Session
 
 

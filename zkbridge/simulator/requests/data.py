@@ -9,7 +9,8 @@ import struct
 
 from zkbridge.simulator.device.rules import Refused
 from zkbridge.simulator.device.terminal import Terminal
-from zkbridge.simulator.requests.table import Answer, Part, Request, command, need, ok
+from zkbridge.simulator.network.exchange import Answer, Part
+from zkbridge.simulator.requests.table import Request, command, need, ok
 from zkbridge.simulator.wire import records
 from zkbridge.simulator.wire.codes import Code, Command
 

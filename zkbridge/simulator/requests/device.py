@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 
 from zkbridge.simulator.device.rules import Refused
-from zkbridge.simulator.requests.table import Answer, Request, code, command, need, ok
+from zkbridge.simulator.network.exchange import Answer
+from zkbridge.simulator.requests.table import Request, code, command, need, ok
 from zkbridge.simulator.wire import frames as wire
 from zkbridge.simulator.wire.codes import VOICES, Command
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import struct
 
 from zkbridge.simulator.device.rules import Refused
+from zkbridge.simulator.network.exchange import Answer
 from zkbridge.simulator.network.session import Session
 from zkbridge.simulator.requests.data import bulk, read_users
-from zkbridge.simulator.requests.table import Answer, Request, command, need, ok
+from zkbridge.simulator.requests.table import Request, command, need, ok
 from zkbridge.simulator.wire import frames as wire
 from zkbridge.simulator.wire.codes import Command
 from zkbridge.simulator.wire.records import Template

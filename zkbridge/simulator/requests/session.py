@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zkbridge.simulator.device.rules import Refused
-from zkbridge.simulator.requests.table import Answer, Part, Request, code, command, ok
+from zkbridge.simulator.network.exchange import Answer, Part
+from zkbridge.simulator.requests.table import Request, code, command, ok
 from zkbridge.simulator.wire import frames as wire
 from zkbridge.simulator.wire.codes import Code, Command
 

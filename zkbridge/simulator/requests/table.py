@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from zkbridge.simulator.device.rules import Refused
+from zkbridge.simulator.network.exchange import Answer, Part
 from zkbridge.simulator.wire.codes import Code, Command
 
 if TYPE_CHECKING:
@@ -14,25 +15,6 @@ if TYPE_CHECKING:
     from zkbridge.simulator.device.terminal import Terminal
     from zkbridge.simulator.network.link import Link
     from zkbridge.simulator.network.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One frame of an answer; `session` replaces the session id in its header."""
-
-    code: int
-    data: bytes = b""
-    session: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """All frames that answer one request; `prepare_s` is work before them, `then` what follows them."""
-
-    parts: tuple[Part, ...]
-    bulk: bool = False
-    prepare_s: float = 0.0
-    then: Callable[[], None] | None = None
 
 
 class Host(Protocol):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 
 from zkbridge.simulator.device.rules import Refused
-from zkbridge.simulator.requests.table import Answer, Request, command, need, ok
+from zkbridge.simulator.network.exchange import Answer
+from zkbridge.simulator.requests.table import Request, command, need, ok
 from zkbridge.simulator.wire import records
 from zkbridge.simulator.wire.codes import Command
 

@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zkbridge.simulator import requests
 from zkbridge.simulator.network import delivery
-from zkbridge.simulator.requests.table import Answer, Part, Request
+from zkbridge.simulator.network.exchange import Answer, Part, Piece
+from zkbridge.simulator.requests.table import Host, Request
 from zkbridge.simulator.wire import frames as wire
 from zkbridge.simulator.wire import records
 from zkbridge.simulator.wire.codes import Code, Event, command_name
 from zkbridge.simulator.wire.records import Punch
 
 if TYPE_CHECKING:
-    from zkbridge.simulator.network.faults import Fault
+    from zkbridge.simulator.device.journal import Journal
+    from zkbridge.simulator.device.terminal import Terminal
+    from zkbridge.simulator.network.faults import Fault, Faults
     from zkbridge.simulator.network.link import Link
-    from zkbridge.simulator.network.machine import Machine
     from zkbridge.simulator.network.session import Session
 
 #: Before the effect, these leave none, and what is left of an answer is that of an ACK.
 _NO_EFFECT = {"close", "reset", "silence", "half", "garbage", "refuse", "power_off"}
 
 
+class Owner(Host, Protocol):
+    """What serving a request needs of the machine beyond what a command may ask of it."""
+
+    terminal: Terminal
+    journal: Journal
+    faults: Faults
+    handle: Any
+    hands: asyncio.Lock
+    at_work: bool
+
+    async def send_event(self, link: Link, event: Event, data: bytes = b"") -> None:
+        """Let one event leave on a connection."""
+
+    async def power_off(self, how: str = "reset") -> None:
+        """Cut the power."""
+
+
 class Service:
     """Serves the requests of one machine."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Owner) -> None:
         self._machine = machine
         self._switches = machine.terminal.switches
 
@@ -122,13 +141,13 @@ class Service:
 
     def _limited(
         self,
-        pieces: list[delivery.Piece],
+        pieces: list[Piece],
         whole: list[bytes],
         answer: Answer,
         session: Session | None,
         *,
         udp: bool,
-    ) -> tuple[list[delivery.Piece], str]:
+    ) -> tuple[list[Piece], str]:
         """What is left of bulk data when a switch ends it after so many bytes, and how it ends."""
         switches = self._switches
         limits = {"stall": switches.stall_after, "close": switches.fin_after, "reset": switches.reset_after}

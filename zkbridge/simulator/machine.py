@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zkbridge.simulator.device.journal import Journal
@@ -14,7 +15,7 @@ from zkbridge.simulator.network import delivery
 from zkbridge.simulator.network.connections import Connections
 from zkbridge.simulator.network.faults import Faults
 from zkbridge.simulator.network.server import Address, Listener
-from zkbridge.simulator.network.service import Service
+from zkbridge.simulator.service import Service
 from zkbridge.simulator.wire import frames as wire
 from zkbridge.simulator.wire import records
 from zkbridge.simulator.wire.codes import Command, Event
@@ -156,6 +157,14 @@ class Machine:
         self.journal.note("out", frame, link.number)
         await link.send(delivery.event_pieces(whole, self._switches, udp=link.udp))
 
+    async def send_acknowledged(self, link: Link, event: Event, data: bytes) -> None:
+        """One event, and the client's ACK before the next: pyzk never splits two that arrive together."""
+        link.acknowledged.clear()
+        await self.send_event(link, event, data)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._switches.ack_wait):
+                await link.acknowledged.wait()
+
     def announce(self, punch: Punch) -> None:
         """Tell every session that registered for it of a punch."""
         self._tell_all(Event.VERIFY, punch.uid.to_bytes(4, "little") + b"\x01")
@@ -175,7 +184,7 @@ class Machine:
     def start_enrolment(self, link: Link, uid: int, finger: int, flag: int) -> None:
         """Ask the person for a finger."""
         self.terminal.enrolling = True
-        self._enrolment = Enrolment(self, link, uid, finger, flag)
+        self._enrolment = Enrolment(self, partial(self.send_acknowledged, link), uid, finger, flag)
         script = self._next_script or self._switches.enrolment
         self._next_script = None
         if script != "wait":
