@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from zkbridge.simulator import SimulatedTerminal
-from zkbridge.simulator.device import operations, profile, switches
+from zkbridge.simulator.console import operations
+from zkbridge.simulator.device import profile, switches
 from zkbridge.simulator.network import faults
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
