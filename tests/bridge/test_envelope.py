@@ -69,12 +69,16 @@ def test_correlation_data_comes_back_byte_for_byte_even_for_rubbish(caller):
         assert answer.correlation_data == token
         assert answer.content_type == "application/json"
         assert answer.payload_format == 1
-        assert dict(answer.user_properties) == {"status": str(answer.json["status"]), "code": answer.json["code"]}
+        assert dict(answer.user_properties) == {
+            "status": str(answer.json["status"]),
+            "code": answer.json["code"],
+            "command": "users/create",
+        }
         assert (answer.qos, answer.retain) == (1, False)
 
 
 def test_an_allowed_response_topic_replaces_the_default(caller):
-    for topic in ("zk/replies/a/b", "zk/principal/mine"):
+    for topic in ("zk/replies/a/b", "zk/principal/replies/a"):
         caller.publish(COMMAND, b"{}", response_topic=topic)
         assert "response_topic_refused" not in caller.wait_for(topic).json
     assert not [m for m in caller.messages if m.topic == REPLY]

@@ -43,7 +43,8 @@ def test_a_reply_is_sent_up_to_the_last_byte_that_the_broker_takes(tmp_path, bro
         caller.subscribe(f"{topic}/reply")
         caller.publish(topic, {})
         reply = caller.wait_for(f"{topic}/reply")
-        fixed = Publication(reply.topic, reply.payload, correlation_data=b"", status=400, code=reply.json["code"])
+        told = {"status": 400, "code": reply.json["code"], "command": "users/delete"}
+        fixed = Publication(reply.topic, reply.payload, correlation_data=b"", **told)
         room = LARGEST - fixed.packet_size
 
         caller.publish(topic, {}, correlation_data=b"c" * room)

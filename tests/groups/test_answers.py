@@ -80,7 +80,7 @@ def test_where_one_member_refuses_the_answer_is_neither_a_success_nor_a_failure(
         "status": 409,
         "code": "user_exists",
     }
-    assert dict(message.user_properties) == {"status": "207", "code": "partial"}
+    assert dict(message.user_properties) == {"status": "207", "code": "partial", "command": "users/create"}
 
 
 def test_where_all_refuse_for_the_same_reason_the_sentence_says_which(shared):
@@ -407,9 +407,9 @@ def test_a_bridge_among_others_listens_to_its_own_groups(make):
 
 
 def test_a_response_topic_below_the_group_is_allowed(shared):
-    body = json.dumps(user(30))
-    shared.caller.publish("zk/planta/users/create", body, response_topic="zk/planta/mine", correlation_data=b"\0\1")
-    message = shared.caller.wait_for("zk/planta/mine", timeout=PATIENCE_S)
+    body, where = json.dumps(user(30)), "zk/planta/replies/mine"
+    shared.caller.publish("zk/planta/users/create", body, response_topic=where, correlation_data=b"\0\1")
+    message = shared.caller.wait_for(where, timeout=PATIENCE_S)
 
     assert (message.json["code"], message.correlation_data) == ("created", b"\0\1")
 

@@ -62,8 +62,8 @@ def test_what_a_reload_subscribes_to_is_refused_from_then_on(desk):
 
 def test_no_caller_can_fill_the_memory_with_topics(desk):
     for number in range(600):
-        desk.intake._may_reply_to(f"zk/replies/{number}", "p")
-        desk.intake._may_reply_to(f"zk/replies/{number}".ljust(10_000, "x"), "p")
+        desk.intake._addressing.allows(f"zk/replies/{number}", "p")
+        desk.intake._addressing.allows(f"zk/replies/{number}".ljust(10_000, "x"), "p")
 
-    assert desk.intake._remembered.cache_info().currsize <= 256
-    assert desk.intake._remembered.cache_info().misses == 600
+    assert desk.intake._addressing._remembered.cache_info().currsize <= 256
+    assert desk.intake._addressing._remembered.cache_info().misses == 600

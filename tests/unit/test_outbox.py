@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.waiting import wait_until
 from zkbridge.contract.messages import Publication, Reply
+from zkbridge.contract.topics import Topics
 from zkbridge.ledger.ledger import Draft, Finish, Ledger
 from zkbridge.outbox import replies as outbox
 from zkbridge.outbox.replies import WAIT_AFTER, WINDOW, Outbox
@@ -20,7 +21,8 @@ class Bench:
         self.ledger = Ledger(folder)
         self.published: list[tuple[int, Publication]] = []
         self.deaths: list[BaseException] = []
-        self.outbox = Outbox(self.ledger, lambda *sent: self.published.append(sent), died=self.deaths.append)
+        said = self.published.append
+        self.outbox = Outbox(self.ledger, lambda *sent: said(sent), topics=Topics(), died=self.deaths.append)
         self.outbox.start()
 
     def owe(self, count=1, body=b"{}"):
@@ -70,7 +72,8 @@ def test_an_answer_is_owed_until_it_is_confirmed(bench):
     bench.owe()
 
     ((token, publication),) = bench.wait_for(1)
-    assert publication == Publication("zk/replies/me", b"{}", correlation_data=b"c", status=409, code="user_exists")
+    said = {"status": 409, "code": "user_exists", "command": "users/create"}
+    assert publication == Publication("zk/replies/me", b"{}", correlation_data=b"c", **said)
     assert bench.owed() == [token]
     bench.outbox.confirmed(token, None)
 

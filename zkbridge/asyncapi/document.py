@@ -484,6 +484,7 @@ def _messages(site: Site) -> Json:
         messages[success] = _reply_message(
             success, f"{name}: success", [example_success(command, site)], status=200, code=command.code
         )
+        messages[success]["headers"]["properties"]["command"]["const"] = name
         if name in answers.PROGRESS:
             progress = camel(name, "progress")
             messages[progress] = {
@@ -523,19 +524,23 @@ _BYTES = {"type": "string", "description": "Any bytes; they come back as they we
 
 
 def _asked(site: Site) -> Json:
-    where = {"type": "string", "description": f"Below {site.topics.base}/replies/, or below the device's own topic."}
+    where = {
+        "type": "string",
+        "description": f"Below {site.topics.base}/replies/ or {site.topics.base}/<device>/replies/.",
+    }
     return {"correlationData": _BYTES, "responseTopic": where, "bindingVersion": _MQTT}
 
 
 def _reply_message(name: str, title: str, examples: list[Json], *, status: int, code: str) -> Json:
-    properties = {"status": {"type": "string", "const": str(status)}, "code": {"type": "string", "const": code}}
+    properties: Json = {"status": {"type": "string", "const": str(status)}, "code": {"type": "string", "const": code}}
+    command = {"type": "string", "description": "The command that is answered, for example users/create."}
     return {
         "name": name,
         "title": title,
         "headers": {
             "type": "object",
             "description": "User properties, MQTT 5 only.",
-            "properties": properties,
+            "properties": {**properties, "command": command},
             "required": list(properties),
         },
         "payload": {"$ref": _SCHEMAS + name},

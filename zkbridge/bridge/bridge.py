@@ -105,7 +105,7 @@ class Bridge:
             hearing=Hearing(self._echoes(), spoken=[self._topics.state, self._topics.info]),
             freshness=Freshness(self._topics.command(BRIDGE, "door/unlock"), lambda: self._door_age_s),
         )
-        self._outbox = Outbox(self._ledger, self._mqtt.publish, died=self.fail)
+        self._outbox = Outbox(self._ledger, self._mqtt.publish, topics=self._topics, died=self.fail)
         # Tokens below zero are punches, those above are answers: both are given back to `confirmed`.
         self._announcer = Announcer(
             self._ledger,

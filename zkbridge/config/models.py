@@ -179,7 +179,10 @@ class Mqtt(Model):
     unknown_devices: Literal["answer", "ignore"] = "answer"
     max_payload: int = Field(default=65536, ge=256, le=268_435_455)
     max_reply: int = Field(default=262_144, ge=1024, le=268_435_455)
-    response_topics: tuple[Annotated[str, AfterValidator(_filter)], ...] = ("{base}/replies/#", "{base}/{device}/#")
+    response_topics: tuple[Annotated[str, AfterValidator(_filter)], ...] = (
+        "{base}/replies/#",
+        "{base}/{device}/replies/#",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -13,8 +13,8 @@ from zkbridge.contract.texts import Language
 # and the field's own rule should be what the caller hears about.
 _MAX_DIGITS = 40
 # A PUBLISH packet beside topic, payload, correlation data and code: headers, lengths, content type and payload format;
-# and the user properties `status` and `code`.
-_HEADER, _STATUS = 33, 23
+# the user properties `status` and `code`; and that of `command`.
+_HEADER, _STATUS, _COMMAND = 33, 23, 12
 
 
 class Message(NamedTuple):
@@ -37,7 +37,7 @@ class Message(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """One message on its way out. The status and code of an answer become user properties."""
+    """One message on its way out. An answer's status, code and command become user properties."""
 
     topic: str
     payload: bytes
@@ -45,6 +45,7 @@ class Publication(NamedTuple):
     correlation_data: bytes | None = None
     status: int | None = None
     code: str | None = None
+    command: str | None = None
 
     @property
     def packet_size(self) -> int:
@@ -52,6 +53,8 @@ class Publication(NamedTuple):
         size = _HEADER + len(self.topic.encode()) + len(self.payload)
         if self.correlation_data is not None:
             size += 3 + len(self.correlation_data)
+        if self.command is not None:
+            size += _COMMAND + len(self.command)
         return size if self.status is None else size + _STATUS + len(self.code or "")
 
 

@@ -30,6 +30,11 @@ class Topics(NamedTuple):
         """The default topic of a command's reply."""
         return f"{self.command(device, command)}/reply"
 
+    def replied_command(self, reply_topic: str) -> str | None:
+        """The command that a default reply topic belongs to, None for any other topic."""
+        parsed = self.parse(reply_topic)
+        return parsed[1].removesuffix("/reply") if parsed and parsed[1].endswith("/reply") else None
+
     def progress(self, device: str, command: str) -> str:
         """The topic that tells how far a command has come, for those that take a person's time."""
         return f"{self.command(device, command)}/progress"

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any
 
 from zkbridge.commands import Command, Params
@@ -30,7 +29,8 @@ from zkbridge.contract.errors import (
 )
 from zkbridge.contract.messages import Message, Reply, failed, parse_object
 from zkbridge.contract.texts import shown
-from zkbridge.contract.topics import BRIDGE, Topics, is_publishable, matches
+from zkbridge.contract.topics import Topics, is_publishable
+from zkbridge.intake.addressing import Addressing
 from zkbridge.ledger.ledger import Draft, Kept, Ledger, Part, Request, Verdict
 from zkbridge.telemetry.events import Answered, Known, Tell, nobody
 
@@ -40,8 +40,6 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S = (1, 60)
 #: Requests that a healthy terminal takes a second, roughly: only to make `retry_after_s` reasonable.
 REQUESTS_PER_SECOND = 20
-#: Callers have their replies sent to the same few topics again and again; of long ones none is remembered.
-_REMEMBERED_TOPICS, _REMEMBERED_LENGTH = 256, 256
 
 
 class Intake:
@@ -71,7 +69,7 @@ class Intake:
         self._ledger = ledger
         self._commands = commands
         self._topics = Topics(config.mqtt.base_topic)
-        self._subscribed = tuple(subscribed)
+        self._addressing = Addressing(config, commands, subscribed)
         self._waiting = waiting
         self._submit = submit
         self._answered = answered
@@ -79,13 +77,11 @@ class Intake:
         self._tells_retained = tells_retained
         self._tell = tell
         self._stopping = threading.Event()
-        self._remembered = lru_cache(maxsize=_REMEMBERED_TOPICS)(self._is_allowed)
 
     def reload(self, config: Config, *, subscribed: Iterable[str]) -> None:
         """Judge by another configuration from now on; not while `receive` runs."""
         self._config = config
-        self._subscribed = tuple(subscribed)
-        self._remembered.cache_clear()
+        self._addressing = Addressing(config, self._commands, subscribed)
 
     def stop(self) -> None:
         """From now on new requests are answered busy."""
@@ -141,7 +137,7 @@ class Intake:
         """Where the answer goes, and what tells this message from others."""
         fallback = self._topics.reply(device, command)
         wanted = message.response_topic
-        allowed = wanted is not None and self._may_reply_to(wanted, device)
+        allowed = wanted is not None and self._addressing.allows(wanted, device)
         topic = wanted if wanted is not None and allowed else fallback
         if not is_publishable(topic):
             return None
@@ -159,27 +155,6 @@ class Intake:
             device=device,
             command=command,
         )
-
-    def _may_reply_to(self, topic: str, device: str) -> bool:
-        is_allowed = self._remembered if len(topic) <= _REMEMBERED_LENGTH else self._is_allowed
-        return is_allowed(topic, device)
-
-    def _is_allowed(self, topic: str, device: str) -> bool:
-        """The bridge lends nobody its rights: not to give commands, nor to speak of its own state."""
-        if not is_publishable(topic):
-            return False
-        told = (self._topics.availability("+"), self._topics.punches("+"), self._topics.status("+"))
-        own = (*self._subscribed, *told, f"{self._topics.base}/{BRIDGE}/#")
-        if any(matches(pattern, topic) for pattern in own):
-            return False
-        commands = (self._topics.command("+", name) for name in self._commands)
-        if any(matches(pattern, topic) for pattern in commands):
-            return False
-        base = self._topics.base
-        allowed = (
-            pattern.replace("{base}", base).replace("{device}", device) for pattern in self._config.mqtt.response_topics
-        )
-        return any(matches(pattern, topic) for pattern in allowed)
 
     def _judge(self, message: Message, device: str, command_name: str, address: Draft) -> Draft:
         """A request's draft. Raises what the caller is told instead, in the contract's order of checks."""

@@ -685,7 +685,7 @@ def _will_properties(protocol: ProtocolName) -> Properties | None:
 
 def _properties(publication: Publication) -> Properties:
     """A reply's properties: paho builds its tables of them anew for each, so those that are alike are made once."""
-    alike = _alike(publication.status, publication.code)
+    alike = _alike(publication.status, publication.code, publication.command)
     if publication.correlation_data is None:
         return alike
     properties = copy(alike)
@@ -694,10 +694,11 @@ def _properties(publication: Publication) -> Properties:
 
 
 @lru_cache(maxsize=256)
-def _alike(status: int | None, code: str | None) -> Properties:
+def _alike(status: int | None, code: str | None, command: str | None) -> Properties:
     properties = _empty(PacketTypes.PUBLISH)
     properties.ContentType = "application/json"
     properties.PayloadFormatIndicator = 1
     if status is not None:
-        properties.UserProperty = [("status", str(status)), ("code", code or "")]
+        told = [("status", str(status)), ("code", code or "")]
+        properties.UserProperty = [*told, ("command", command)] if command else told
     return properties

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from zkbridge.contract.messages import Publication
+from zkbridge.contract.topics import Topics
 from zkbridge.ledger.ledger import Answer, Ledger
 from zkbridge.outbox.delivery import LOOK_EVERY_S, Delivery
 
@@ -31,11 +32,17 @@ class Outbox(Delivery):
     """
 
     def __init__(
-        self, ledger: Ledger, publish: Callable[[int, Publication], None], *, died: Callable[[BaseException], None]
+        self,
+        ledger: Ledger,
+        publish: Callable[[int, Publication], None],
+        *,
+        topics: Topics,
+        died: Callable[[BaseException], None],
     ) -> None:
         super().__init__("outbox", "replies", died=died)
         self._ledger = ledger
         self._publish = publish
+        self._topics = topics
         self._under_way: dict[int, Answer] = {}
         self._confirmed: list[int] = []
         self._refused: list[tuple[int, str]] = []
@@ -55,7 +62,7 @@ class Outbox(Delivery):
                 self._change.notify_all()
         self._ledger.release(answers)
         for answer in wanted:
-            self._publish(answer.id, _publication(answer))
+            self._publish(answer.id, self._publication(answer))
 
     def online(self, largest: int | None) -> None:
         """The broker is there, and takes packets up to `largest` bytes (None: it did not say)."""
@@ -154,7 +161,7 @@ class Outbox(Delivery):
             waiting = (answer.id for answer in answers if answer.id not in self._not_before)
             self._more = any(number not in self._under_way for number in waiting)
         for answer in wanted:
-            self._publish(answer.id, _publication(answer))
+            self._publish(answer.id, self._publication(answer))
         with self._change:
             self._change.notify_all()
 
@@ -171,14 +178,18 @@ class Outbox(Delivery):
         return free[:1]
 
     def _is_too_large(self, answer: Answer) -> bool:
-        if self._largest is None or (size := _publication(answer).packet_size) <= self._largest:
+        if self._largest is None or (size := self._publication(answer).packet_size) <= self._largest:
             return False
         log.error("answer=%d has %d bytes, the broker takes %d: kept, not sent", answer.id, size, self._largest)
         self._not_before[answer.id] = time.monotonic() + REFUSED_WAIT_S
         return True
 
-
-def _publication(answer: Answer) -> Publication:
-    return Publication(
-        answer.topic, answer.body, correlation_data=answer.correlation, status=answer.status, code=answer.code
-    )
+    def _publication(self, answer: Answer) -> Publication:
+        return Publication(
+            answer.topic,
+            answer.body,
+            correlation_data=answer.correlation,
+            status=answer.status,
+            code=answer.code,
+            command=self._topics.replied_command(answer.fallback),
+        )
