@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import TEXTS, Language, say
 
 Effect = Literal["none", "unknown"]
@@ -317,8 +317,3 @@ def codes(*, at_least: int = 0) -> list[str]:
         return own.union(*map(below, kind.__subclasses__()))
 
     return sorted(below(BridgeError))
-
-
-def moment(timestamp: float) -> str:
-    """A moment in seconds since 1970, as replies tell it."""
-    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")

@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from zkbridge.contract.errors import AllFailed, Effect, Partial, moment
+from zkbridge.contract.errors import AllFailed, Effect, Partial
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
+from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import Language, say
 
 #: The code of a member that is away and shall be caught up.

@@ -1,0 +1,50 @@
+"""A bridge that the cases of this folder share: none of them may stop it or spoil it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.daemon import Daemon, device
+from zkbridge.simulator import Simulator, TerminalConfig
+
+BASE = "field"
+
+
+@dataclass(frozen=True)
+class FieldSite:
+    """The devices are `p` and `q`, the group is `both`; `ask` publishes at QoS 1 and returns the reply's body."""
+
+    daemon: Daemon
+    caller: Caller
+
+    def ask(self, topic: str, payload: bytes | dict, *, timeout: float = 20, **properties) -> dict:
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.caller.publish(f"{BASE}/{topic}", body, **properties)
+        where = properties.get("response_topic") or f"{BASE}/{topic}/reply"
+        return self.caller.wait_for(where, timeout=timeout).json
+
+    @property
+    def connections(self) -> int:
+        """How often the bridge has connected to the broker."""
+        return self.daemon.log.count(" connected to ")
+
+
+@pytest.fixture(scope="session")
+def field_site(tmp_path_factory, shared_broker) -> Iterator[FieldSite]:
+    """The daemon lives as long as the tests of one worker process."""
+    with Simulator() as simulator:
+        terminals = {name: device(simulator.add(TerminalConfig(profile="tft"))) for name in ("p", "q")}
+        daemon = Daemon(
+            tmp_path_factory.mktemp("field") / "d",
+            shared_broker.port,
+            terminals,
+            groups={"both": ["p", "q"]},
+            mqtt={"base_topic": BASE},
+            language="en",
+        )
+        with daemon, Caller(shared_broker.port) as caller:
+            caller.subscribe(f"{BASE}/#", no_local=True)
+            yield FieldSite(daemon, caller)
