@@ -10,7 +10,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.support.npm import installed
-from zkbridge.asyncapi.document import Site, document, example_failures, example_request
+from zkbridge.asyncapi.document import document
+from zkbridge.asyncapi.examples import example_failures, example_request
+from zkbridge.asyncapi.site import Site
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import BridgeError, InvalidField, MissingFields

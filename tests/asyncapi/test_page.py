@@ -2,8 +2,10 @@
 
 from html.parser import HTMLParser
 
-from zkbridge.asyncapi.document import Site, document, example_failures
+from zkbridge.asyncapi.document import document
+from zkbridge.asyncapi.examples import example_failures
 from zkbridge.asyncapi.page import page
+from zkbridge.asyncapi.site import Site
 
 VOID = {"meta", "br"}
 

@@ -6,7 +6,10 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.running import running
 from tests.support.waiting import wait_until
-from zkbridge.asyncapi.document import Site, camel, document, example_failures, example_request, example_success
+from zkbridge.asyncapi.document import document
+from zkbridge.asyncapi.examples import example_failures, example_request, example_success
+from zkbridge.asyncapi.parts import camel
+from zkbridge.asyncapi.site import Site
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
 

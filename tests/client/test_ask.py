@@ -22,7 +22,8 @@ from tests.support.certificates import make_certificates
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge.asyncapi.document import example_request, request_fields
+from zkbridge.asyncapi.examples import example_request
+from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.cli import ask
 from zkbridge.cli.ask import subcommands
 from zkbridge.cli.main import main

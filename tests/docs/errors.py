@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 from tests.project.tree import ROOT
-from zkbridge.asyncapi.document import Site, _error_classes, example_failures
+from zkbridge.asyncapi.examples import error_classes, example_failures
+from zkbridge.asyncapi.site import Site
 from zkbridge.commands import commands
 from zkbridge.contract.errors import BridgeError
 
@@ -21,7 +22,7 @@ def page() -> str:
     """The page with the facts as they are now, and the advice as it stands."""
     now = PAGE.read_text()
     written = advice(now)
-    kinds = {kind.code: kind for kind in _error_classes()}
+    kinds = {kind.code: kind for kind in error_classes()}
     spanish, english = example_failures(Site()), example_failures(Site(language="en"))
     rows = [f"| {each[0]['status']} | [`{code}`](#{code}) | {meaning(kinds[code])} |" for code, each in spanish.items()]
     table = "\n".join(["| status | code | meaning |", "|---|---|---|", *rows])

@@ -5,7 +5,8 @@ import pytest
 from tests.docs import configuration, errors
 from tests.docs.write import MADE
 from tests.project.tree import ROOT
-from zkbridge.asyncapi.document import Site, example_failures
+from zkbridge.asyncapi.examples import example_failures
+from zkbridge.asyncapi.site import Site
 from zkbridge.config.models import parse_yaml
 
 

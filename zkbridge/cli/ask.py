@@ -13,7 +13,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from zkbridge.asyncapi.document import Json, request_fields, summary
+from zkbridge.asyncapi.page import Json
+from zkbridge.asyncapi.schemas import request_fields
+from zkbridge.asyncapi.site import summary
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
 from zkbridge.config import models as configuration

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
-from zkbridge.asyncapi.document import Json, Site, document
-from zkbridge.asyncapi.page import page
+from zkbridge.asyncapi.document import document
+from zkbridge.asyncapi.page import Json, page
+from zkbridge.asyncapi.site import Site
 from zkbridge.config import models as configuration
 
 WRONG_CONFIGURATION = 2

@@ -1,0 +1,295 @@
+"""Requests, replies and errors as the bridge itself makes them, for the document and for the pages."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+import zkbridge
+from zkbridge.asyncapi.parts import OF_GROUPS, REQUEST_ID, SHARED, UNREAD, Json
+from zkbridge.asyncapi.site import Site
+from zkbridge.commands import Command, Lasting
+from zkbridge.contract import answers
+from zkbridge.contract.errors import (
+    BridgeError,
+    Busy,
+    DeviceTimeout,
+    Expired,
+    FieldFault,
+    Internal,
+    InvalidField,
+    MissingFields,
+    OutcomeUnknown,
+    TerminalError,
+    UserExists,
+)
+from zkbridge.contract.groups import Said, together, waiting
+from zkbridge.contract.messages import Reply, failed, succeeded
+from zkbridge.contract.texts import TEXTS, say
+
+#: What fills the sentences of the examples.
+_FACTS: dict[str, object] = {
+    "device": "bodega",
+    "user_id": "123",
+    "request_id": REQUEST_ID,
+    "size": 70_000,
+    "limit": 65_536,
+    "command": "users/create",
+    "host": "192.168.1.205",
+    "port": 4370,
+    "detail": "Network is down",
+    "operation": "set_user",
+    "answer": 2001,
+    "retry_after_s": 10,
+    "waiting": 1000,
+    "finger_index": 6,
+}
+
+#: Errors of some commands only; all others can be the answer to any command.
+_ONLY: dict[str, str] = {
+    "user_exists": "users/create",
+    "device_full": "users/create|users/enroll-finger",
+    "user_not_found": "users/(update|delete|fingers|enroll-finger)",
+    "finger_.*": "users/enroll-finger",
+    "enroll_(?!not_found).*": "users/enroll-finger",
+    "enroll_not_found": "users/enroll-finger/cancel",
+}
+
+
+def example_request(command: Command) -> Json:
+    """A request with every field of the command, as its models show it."""
+    properties = command.params.model_json_schema()["properties"]
+    own = {name: _example(schema) for name, schema in properties.items() if name not in SHARED}
+    return {**own, "request_id": REQUEST_ID}
+
+
+def example_success(command: Command, site: Site) -> Json:
+    """What the bridge answers to the example when all is well, made as the bridge makes it."""
+    body: Json = {}
+    model = answers.DATA.get(command.name)
+    data: Any = None
+    if model is not None:
+        data = [sample(model[0])] if isinstance(model, list) else sample(model)
+    for name in answers.COUNTS.get(command.name, {}):
+        if name != "next_offset":
+            body[name] = len(data) if isinstance(data, list) else 0
+    if command.name in TEXTS:
+        facts = data if isinstance(data, dict) else {}
+        body = {"message": say(command.name, site.language, **facts), **body}
+    if data is not None:
+        body["data"] = data
+    return _read(succeeded(body, code=command.code, request_id=REQUEST_ID))
+
+
+def example_progress(command: Command, site: Site) -> list[Json]:
+    """What an attended command tells, step by step, to the example."""
+    steps = answers.STEPS.get(command.name, {})
+    return [
+        {
+            "message": say(f"{command.name}.{step}", site.language, **facts),
+            "step": step,
+            **facts,
+            "device_id": "principal",
+            "request_id": REQUEST_ID,
+        }
+        for step, facts in steps.items()
+    ]
+
+
+def example_failures(site: Site, *, command: Command | None = None) -> dict[str, list[Json]]:
+    """Every error by its code, each with an example of each of its sentences; of one command, or of all."""
+    found: dict[str, list[Json]] = {}
+    for kind in error_classes():
+        if command is not None and not _can_answer(command, kind):
+            continue
+        if kind.code in OF_GROUPS:
+            found[kind.code] = list(_group_failures(kind.code, site)) if site.groups else []
+            continue
+        for error in _samples(kind, site):
+            request_id = None if kind.code in UNREAD else REQUEST_ID
+            example = _read(failed(error, site.language, request_id=request_id))
+            if example not in found.setdefault(kind.code, []):
+                found[kind.code].append(example)
+    found = {code: examples for code, examples in found.items() if examples}
+    return dict(sorted(found.items(), key=lambda pair: (pair[1][0]["status"], pair[0])))
+
+
+def _said(site: Site, group: str) -> list[Said]:
+    """What the group's devices say when each has done what users/create asks."""
+    command = site.offered.get("users/create") or next(iter(site.offered.values()))
+    return [
+        Said(device, succeeded(_without_id(example_success(command, site), device), code=command.code, request_id=None))
+        for device in site.groups[group]
+    ]
+
+
+def _without_id(example: Json, device: str) -> Json:
+    body = {key: value for key, value in example.items() if key in ("message", "data", "total")}
+    return body | ({"data": {**body["data"], "device_id": device}} if isinstance(body.get("data"), dict) else {})
+
+
+def example_together(site: Site) -> Json:
+    """What a group answers when all is well."""
+    group = next(iter(site.groups))
+    return _read(together(group, _said(site, group), request_id=REQUEST_ID, language=site.language))
+
+
+def _group_failures(code: str, site: Site) -> Iterator[Json]:
+    """What a group answers when not all is well, made as the bridge makes it."""
+    group = next(iter(site.groups))
+    said = _said(site, group)
+    timeout = DeviceTimeout(host=_FACTS["host"], port=_FACTS["port"])
+    away = failed(timeout, site.language)
+    until = waiting(
+        said[-1].device,
+        until=1_893_484_800,
+        effect="none",
+        why=timeout.sentence(site.language),
+        language=site.language,
+    )
+    exists = failed(UserExists(user_id="123"), site.language)
+    kinds = {
+        "partial": [[*said[:-1], Said(said[-1].device, reply)] for reply in (away, until)],
+        "all_failed": [[Said(each.device, reply) for each in said] for reply in (exists,)]
+        + [[*(Said(each.device, exists) for each in said[:-1]), Said(said[-1].device, away)]],
+    }
+    for each in kinds[code]:
+        yield _read(together(group, each, request_id=REQUEST_ID, language=site.language))
+
+
+_PUNCH: Json = {
+    "user_id": "123",
+    "name": "Juan Perez",
+    "timestamp": "2030-01-31T08:00:00",
+    "status": 1,
+    "punch": 0,
+    "device_id": "principal",
+    "id": "principal/2030-01-31T08:00:00/123/1/0/0",
+}
+
+STATE_EXAMPLES: dict[str, list[Json]] = {
+    "availability": [
+        {"state": "online"},
+        {"state": "offline", "reason": "Connection timeout to device 192.168.1.205:4370"},
+    ],
+    "attendanceEvent": [_PUNCH, {**_PUNCH, "late": True}],
+    "status": [
+        {
+            "users": 37,
+            "users_capacity": 3000,
+            "users_free": 2963,
+            "last_error": {
+                "code": "device_timeout",
+                "error": "Connection timeout to device 192.168.1.205:4370",
+                "at": "2030-01-31T13:00:00+00:00",
+            },
+            "last_user": {"user_id": "123", "at": "2030-01-31T13:00:00+00:00"},
+        },
+        dict.fromkeys(answers.Status.model_fields),
+    ],
+    "bridgeState": [{"state": "online", "instance": "9f86d081"}, {"state": "offline", "instance": "9f86d081"}],
+    "bridgeInfo": [],
+    "bridgeHealth": [],
+}
+
+
+def info_example(site: Site) -> Json:
+    """What `<base>/bridge/info` holds, for the site."""
+    return {
+        "version": zkbridge.__version__,
+        "protocol": "5",
+        "devices": list(site.devices),
+        "groups": site.groups,
+        "commands": list(site.offered),
+        "instance": "9f86d081",
+    }
+
+
+def error_classes() -> list[type[BridgeError]]:
+    """One class for each code: what inherits its code only sorts others."""
+
+    def below(kind: type[BridgeError]) -> Iterator[type[BridgeError]]:
+        for each in kind.__subclasses__():
+            yield each
+            yield from below(each)
+
+    return [kind for kind in below(BridgeError) if "code" in vars(kind) or kind is Internal]
+
+
+def _samples(kind: type[BridgeError], site: Site) -> Iterator[BridgeError]:
+    """An error for each sentence that it has."""
+    if kind is MissingFields:
+        yield from _missing(site)
+    elif kind is InvalidField:
+        wrong = FieldFault("privilege", "privilege"), FieldFault("nombre", "unknown_like", {"like": "name"})
+        yield InvalidField(*wrong)
+    elif kind is Internal:
+        yield Internal("5f3a9c01")
+    elif kind is Expired:
+        yield Expired.at(1_893_484_800)
+    else:
+        for key in TEXTS:
+            code, _, reason = key.partition(".")
+            if code == kind.code:
+                yield _sample_error(kind, reason, key, site)
+
+
+def _missing(site: Site) -> Iterator[BridgeError]:
+    """As each command says it itself."""
+    for command in site.offered.values():
+        try:
+            command.parse({}, strict=True)
+        except MissingFields as error:
+            yield error
+
+
+def _sample_error(kind: type[BridgeError], reason: str, key: str, site: Site) -> BridgeError:
+    named = [name for _, name, _, _ in string.Formatter().parse(TEXTS[key][0]) if name]
+    facts: Json = {name: _FACTS[name] for name in named}
+    if key == "forbidden.group":
+        facts |= {"command": "door/unlock", "device": "planta"}
+    if kind is Busy:
+        return Busy(reason, **{**facts, "retry_after_s": 10})
+    if kind.code == "device_not_found":
+        return kind(reason, more={"disponibles": [*site.devices, *(site.groups if site.known else ())]}, **facts)
+    return kind(reason, **facts)
+
+
+def _can_answer(command: Command, kind: type[BridgeError]) -> bool:
+    code = kind.code
+    if kind is MissingFields:
+        return any(each.is_required() for each in command.params.model_fields.values())
+    if command.ends is not None and issubclass(kind, (TerminalError, OutcomeUnknown)):
+        return False
+    if kind is OutcomeUnknown:
+        return not command.repeatable or issubclass(command.params, Lasting)
+    if code in OF_GROUPS:
+        return command.for_groups
+    return all(re.fullmatch(who, command.name) for what, who in _ONLY.items() if re.fullmatch(what, code))
+
+
+def sample(model: type[BaseModel]) -> Json:
+    """A value of the model, made from the examples of its fields."""
+    properties: Json = {}
+    for name, place in model.model_fields.items():
+        inner = place.annotation
+        nested = isinstance(inner, type) and issubclass(inner, BaseModel)
+        properties[name] = sample(inner) if nested else (place.examples or [place.get_default()])[0]  # type: ignore[arg-type] # `nested` says that it is a model
+    return properties
+
+
+def _example(schema: Json) -> Any:
+    for place in (schema, *schema.get("anyOf", ())):
+        if "examples" in place:
+            return place["examples"][0]
+    return schema.get("default")
+
+
+def _read(reply: Reply) -> Json:
+    body: Json = json.loads(reply.body)
+    return body
