@@ -3,9 +3,10 @@
 import sys
 
 from tests.docs import configuration, errors, life
+from tests.project import structure
 
 #: Each has a PAGE, and tells by `page()` what should stand there.
-MADE = (configuration, errors, life)
+MADE = (configuration, errors, life, structure)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from tests.support.running import running
 from tests.support.scrape import scrape
 from tests.support.waiting import wait_until
 from zkbridge.config.models import Metrics as Settings
-from zkbridge.metrics import MetricsUnavailable
+from zkbridge.metrics.errors import MetricsUnavailable
 from zkbridge.metrics.server import MetricsServer
 from zkbridge.simulator import Simulator, TerminalConfig
 

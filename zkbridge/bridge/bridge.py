@@ -24,7 +24,7 @@ from zkbridge.contract.topics import BRIDGE, Topics
 from zkbridge.homeassistant.publisher import HomeAssistant, Hooks
 from zkbridge.intake.intake import Intake
 from zkbridge.ledger.ledger import Answer, Finish, Ledger, LedgerUnavailable, Request
-from zkbridge.metrics import Metrics
+from zkbridge.metrics.metrics import Metrics
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.mqtt.delivery_delay import Freshness
 from zkbridge.mqtt.dial import ProtocolName

@@ -131,7 +131,7 @@ def _serve(config: Config, path: Path) -> int:
 
 def _started(bridge: Bridge) -> bool:
     """Whether the bridge is at work; if not, why is said."""
-    from zkbridge.metrics import MetricsUnavailable  # noqa: PLC0415 - as above
+    from zkbridge.metrics.errors import MetricsUnavailable  # noqa: PLC0415 - as above
 
     try:
         bridge.start()

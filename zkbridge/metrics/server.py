@@ -15,7 +15,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from zkbridge.config.models import Metrics as Settings
-from zkbridge.metrics import MetricsUnavailable
+from zkbridge.metrics.errors import MetricsUnavailable
 
 log = logging.getLogger(__name__)
 

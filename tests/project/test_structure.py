@@ -1,0 +1,82 @@
+"""The limits of the structure hold: rooms, floors, arrows, circles; the size of files, classes, constructors."""
+
+import pytest
+
+from tests.project.structure import PAGE, class_sizes, maintainability, page, sources, structure
+from tests.project.tree import ROOT
+
+MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILITY = 320, 25, 12, 8, 20
+
+#: Files over the limit of lines, with the lines that they may have. They may shrink and never grow.
+LONG_FILES = {
+    "zkbridge/ledger/ledger.py": 1320,
+    "zkbridge/worker/worker.py": 1068,
+    "zkbridge/mqtt/client.py": 810,
+    "zkbridge/bridge/bridge.py": 726,
+    "zkbridge/config/models.py": 653,
+    "zkbridge/attendance/listener.py": 621,
+    "zkbridge/terminal/protocol/client.py": 524,
+    "zkbridge/terminal/records/users.py": 473,
+    "zkbridge/simulator/device/terminal.py": 400,
+    "zkbridge/simulator/device/switches.py": 386,
+    "zkbridge/simulator/handle.py": 378,
+    "zkbridge/terminal/conversation.py": 369,
+    "zkbridge/contract/errors.py": 367,
+    "zkbridge/intake/intake.py": 360,
+    "zkbridge/commands/fields.py": 359,
+}
+#: Classes over a limit, each with what it may have: (methods, attributes, constructor parameters).
+LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
+    "zkbridge/attendance/listener.py:Listener": (46, 29, 9),
+    "zkbridge/bridge/bridge.py:Bridge": (59, 37, 8),
+    "zkbridge/homeassistant/publisher.py:HomeAssistant": (25, 18, 8),
+    "zkbridge/intake/intake.py:Intake": (25, 17, 14),
+    "zkbridge/ledger/ledger.py:Ledger": (62, 26, 8),
+    "zkbridge/mqtt/client.py:Mqtt": (49, 32, 12),
+    "zkbridge/mqtt/subscription_check.py:Hearing": (25, 18, 8),
+    "zkbridge/outbox/replies.py:Outbox": (25, 17, 8),
+    "zkbridge/simulator/device/terminal.py:Terminal": (42, 21, 8),
+    "zkbridge/simulator/handle.py:SimulatedTerminal": (52, 12, 8),
+    "zkbridge/simulator/machine.py:Machine": (35, 22, 9),
+    "zkbridge/simulator/simulator.py:TerminalConfig": (25, 12, 12),
+    "zkbridge/terminal/accounts.py:Accounts": (32, 12, 8),
+    "zkbridge/terminal/conversation.py:Conversation": (29, 21, 12),
+    "zkbridge/terminal/protocol/client.py:Client": (42, 25, 8),
+    "zkbridge/terminal/records/users.py:UserTable": (25, 18, 10),
+    "zkbridge/worker/worker.py:Worker": (76, 36, 19),
+}
+#: Files below the limit of maintainability.
+HARD_FILES: dict[str, float] = {
+    "zkbridge/attendance/listener.py": 0.0,
+    "zkbridge/bridge/bridge.py": 0.0,
+    "zkbridge/config/models.py": 0.0,
+    "zkbridge/ledger/ledger.py": 0.0,
+    "zkbridge/mqtt/client.py": 0.0,
+    "zkbridge/worker/worker.py": 0.0,
+}
+
+
+def test_imports_between_rooms_stay_within_their_limits():
+    now = structure()
+
+    assert now.circles == ()
+    assert len(now.rooms) <= 25
+    assert max(now.floors.values()) <= 9
+    assert len(now.arrows) <= 80
+
+
+def test_architecture_shows_the_figures_of_today():
+    assert PAGE.read_text() == page(), "bring it up to date: .venv/bin/python -m tests.docs.write"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_keeps_its_limits(path):
+    name = str(path.relative_to(ROOT))
+
+    assert len(path.read_text().splitlines()) <= LONG_FILES.get(name, MOST_LINES)
+    assert maintainability(path) >= HARD_FILES.get(name, LEAST_MAINTAINABILITY)
+    for size in class_sizes(path):
+        methods, attributes, parameters = LARGE_CLASSES.get(size.name, (MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS))
+        assert size.methods <= methods, size
+        assert size.attributes <= attributes, size
+        assert size.parameters <= parameters, size

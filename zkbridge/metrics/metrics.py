@@ -1,0 +1,42 @@
+"""Figures for Prometheus: what was done, and how the bridge stands. What they need is loaded when they are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import TYPE_CHECKING
+
+from zkbridge.config.models import Metrics as Settings
+from zkbridge.telemetry.events import Event
+from zkbridge.telemetry.snapshot import Standing
+
+if TYPE_CHECKING:
+    from zkbridge.metrics.server import MetricsServer
+
+
+class Metrics:
+    """Counts what it is told, and answers on the configured address from `start` to `stop`."""
+
+    def __init__(
+        self, settings: Settings, standing: Callable[[], Standing], *, devices: Callable[[], Container[str]]
+    ) -> None:
+        from zkbridge.metrics.recorder import Recorder  # noqa: PLC0415 - time and memory, for the few who want it
+
+        self._settings = settings
+        self._recorder = Recorder(standing, devices)
+        self._server: MetricsServer | None = None
+
+    def tell(self, event: Event) -> None:
+        """Count what has happened; any thread may call this."""
+        self._recorder.tell(event)
+
+    def start(self) -> None:
+        """Listen from now on. Raises MetricsUnavailable."""
+        from zkbridge.metrics.server import MetricsServer  # noqa: PLC0415 - as above
+
+        self._server = MetricsServer(self._settings, self._recorder.registry)
+        self._server.start()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.stop()
