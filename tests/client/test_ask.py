@@ -77,14 +77,18 @@ def test_a_refusal_is_said_and_exits_1(bridge):
     nowhere = create("101", device="bodega", config=bridge.config)
 
     assert (again.returncode, again.stdout, again.stderr) == (1, "", "user_id '101' ya existe. (user_exists)\n")
-    assert (nowhere.returncode, nowhere.stderr) == (1, "Dispositivo 'bodega' no encontrado. (device_not_found)\n")
+    assert nowhere.returncode == 1
+    assert nowhere.stderr == (
+        "Dispositivo 'bodega' no encontrado. (device_not_found)\n"
+        "disponibles: principal, entrada, apagada, planta, rota\n"
+    )
 
 
 def test_a_terminal_that_is_away_exits_3(bridge):
     done = create("102", device="apagada", config=bridge.config)
 
     assert done.returncode == 3
-    assert re.fullmatch(r"Connection refused by device .*\(device_unreachable\)\n", done.stderr)
+    assert re.fullmatch(r"Connection refused by device .*\(device_unreachable\)\neffect: none\n", done.stderr)
 
 
 def test_a_group_is_told_in_a_line_for_each_device(bridge):
@@ -374,6 +378,16 @@ def test_rows_are_a_table_and_facts_are_lines(bridge):
     assert total == "total: 1"
     assert pong.stdout.splitlines()[0] == "Conexion exitosa con 'principal'."
     assert re.search(r"^  latency_ms +[\d.]+$", pong.stdout, re.MULTILINE)
+
+
+def test_a_user_without_fingers_and_an_empty_list_are_said(bridge):
+    create("118", config=bridge.config)
+
+    fingers = zk("users", "fingers", "principal", "--user-id", 118, config=bridge.config)
+    nobody = zk("users", "list", "principal", "--user-id", 999, config=bridge.config)
+
+    assert (fingers.returncode, fingers.stdout) == (0, "none\ntotal_fingers: 0\n")
+    assert (nobody.returncode, nobody.stdout) == (0, "none\ntotal: 0\n")
 
 
 def test_the_steps_of_an_enrolment_are_said_while_it_goes_on(bridge):

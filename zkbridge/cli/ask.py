@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from zkbridge.asyncapi.page import Json
 from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.asyncapi.site import summary
+from zkbridge.cli.pages import ask_whole
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
 from zkbridge.config import models as configuration
@@ -31,6 +32,13 @@ WAITING_STATUS = 202
 WAIT_S = 90.0
 _KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT}
 _FIELD = "field_"
+#: What is told of an answer in its own way, or is only for programs; `errors` is what the sentence says.
+_TOLD = frozenset(
+    {
+        *("success", "message", "error", "status", "code", "request_id", "replayed", "response_topic_refused"),
+        *("data", "results", "errors", "retryable"),
+    }
+)
 _EPILOG = """\b
 Exit codes: 0 done, 1 refused (4xx), 2 wrong usage or configuration,
 3 the terminal or the bridge failed (5xx), 4 no answer.
@@ -164,12 +172,12 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     body.setdefault("request_id", f"cli-{secrets.token_hex(6)}")
     try:
         with Caller(settings) as caller:
-            answer = caller.ask(
+            patience = _patience(command, body, given["wait"])
+            steps = _tell_step if command.attended else None
+            answer = ask_whole(
+                lambda device, asked: caller.ask(device, command.name, asked, timeout=patience, progress=steps),
                 given["device"],
-                command.name,
                 body,
-                timeout=_patience(command, body, given["wait"]),
-                progress=_tell_step if command.attended else None,
             )
     except (NoAnswer, KeyboardInterrupt) as error:
         # Who gives up waiting knows as little of what became of the request.
@@ -231,6 +239,7 @@ def _tell(answer: Json) -> None:
     """For people: one sentence, and what comes with it; what another said is never trusted to be printable."""
     if not answer.get("success"):
         click.secho(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
+        _tell_more(answer, err=True)
         _tell_results(_results(answer))
         return
     if "message" in answer:
@@ -242,10 +251,18 @@ def _tell(answer: Json) -> None:
             click.echo(f"  {key:{width}}  {_plain(value)}")
     elif isinstance(data, list):
         _tell_rows([row for row in data if isinstance(row, dict)])
-    for key in ("total", "next_offset"):
-        if key in answer:
-            click.echo(f"{key}: {_plain(answer[key])}")
+        if not data:
+            click.echo("none")
+    _tell_more(answer, err=False)
     _tell_results(_results(answer))
+
+
+def _tell_more(answer: Json, *, err: bool) -> None:
+    """What an answer has beside its sentence and its data, in a line each."""
+    for key, value in answer.items():
+        if key not in _TOLD and value is not None:
+            many = isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value)
+            click.echo(f"{_plain(key)}: {', '.join(map(_plain, value)) if many else _plain(value)}", err=err)
 
 
 def _tell_results(results: list[Json]) -> None:

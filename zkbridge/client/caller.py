@@ -79,8 +79,9 @@ class Caller(Guest):
         return news
 
     def _is_ours(self, answer: Message, token: bytes, request_id: object) -> bool:
-        if self.protocol == "5":
+        if answer.correlation_data is not None:
             return answer.correlation_data == token
+        # The bridge, or the broker, speaks 3.1.1: Response Topic and Correlation Data did not reach the bridge.
         return bool(_read(answer.payload).get("request_id") == request_id)
 
 

@@ -1,0 +1,51 @@
+"""A list whole: the bridge cuts a long one at `mqtt.max_reply`, and says in `next_offset` where it goes on."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+Json = dict[str, Any]
+#: Asks a device something (its id, the body) and returns the answer.
+Ask = Callable[[str, Json], Json]
+
+
+def ask_whole(ask: Ask, device: str, body: Json) -> Json:
+    """The answer to a request, lists with all their rows, up to the body's `limit`; of a group each device's list.
+
+    An answer that is no success while a list is followed is returned instead: half a list must not pass for a whole.
+    """
+    answer = ask(device, body)
+    results = answer.get("results")
+    lists = [(device, answer)]
+    if isinstance(results, list):
+        lists = [(str(each.get("device_id")), each) for each in results if isinstance(each, dict)]
+    for member, part in lists:
+        failure = _fill(ask, member, body, part)
+        if failure is not None:
+            return failure
+    return answer
+
+
+def _fill(ask: Ask, device: str, body: Json, answer: Json) -> Json | None:
+    """Add the rows that follow to an answer; the failure if there is one."""
+    rows, limit = answer.get("data"), body.get("limit")
+    while isinstance(rows, list) and (offset := _next(answer)) is not None:
+        left = {} if limit is None else {"limit": limit - len(rows)}
+        if left.get("limit", 1) <= 0:
+            return None
+        more = ask(device, body | {"offset": offset, "request_id": f"cli-{secrets.token_hex(6)}"} | left)
+        if not more.get("success"):
+            return more
+        rows += more["data"] if isinstance(more.get("data"), list) else []
+        del answer["next_offset"]
+        following = _next(more)
+        if following is not None and following > offset:
+            answer["next_offset"] = following
+    return None
+
+
+def _next(answer: Json) -> int | None:
+    offset = answer.get("next_offset")
+    return offset if isinstance(offset, int) else None
