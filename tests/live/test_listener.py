@@ -481,8 +481,114 @@ def test_a_log_that_cannot_be_read_does_not_end_the_listening(start, house, capl
     assert home.users == ["2"]
 
 
+def with_history(terminal, count):
+    for number in range(count):
+        terminal.add_punch(Punch(1, "1", 1, 0, encode_time(NINE + timedelta(minutes=number))))
+
+
 @pytest.mark.usefixtures("quick")
-def test_a_count_that_lies_costs_one_reading_of_the_log(start, house):
+@pytest.mark.parametrize("shown", [0, 1, 250, 500])
+def test_a_log_that_reads_shorter_than_the_count_does_not_move_the_place(start, house, caplog, shown):
+    terminal = start()
+    with_history(terminal, 500)
+    home = house(terminal)
+    terminal.switches.attendance_shown = shown
+    with_history(terminal, 1)
+    wait_until(lambda: "are no records of 501" in caplog.text)
+
+    assert home.ledger.place("p").count == 500
+    terminal.switches.attendance_shown = -1
+    home.wait_for(1)
+    wait_until(lambda: home.ledger.place("p").count == 501)
+    assert len(home.events) == 1
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("shown", [0, 250])
+def test_a_log_that_stays_short_is_read_again_later(start, house, monkeypatch, caplog, shown):
+    monkeypatch.setattr(listening, "READ_AGAIN_S", 0.5)
+    terminal = start()
+    with_history(terminal, 500)
+    home = house(terminal)
+    terminal.switches.attendance_shown = shown
+    with_history(terminal, 1)
+    wait_until(lambda: "what happened while nobody listened is not told" in caplog.text)
+    place = home.ledger.place("p").count
+    terminal.switches.attendance_shown = -1
+
+    assert (place, lates(home.wait_for(1))) == (500, [True])
+    terminal.punch("2", when=NINE + timedelta(days=3))
+    home.wait_for(2)
+    assert home.users == ["1", "2"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_count_of_0_is_a_cleared_log_only_if_the_next_connection_says_so_too(terminal, house, monkeypatch, caplog):
+    monkeypatch.setattr(listening, "FIRST_PAUSE_S", 1.0)
+    with_history(terminal, 300)
+    home = house(terminal)
+    terminal.switches.sizes_words = {"8": 0}
+    wait_until(lambda: "it reads as 0 punches where 300 were told" in caplog.text)
+    terminal.switches.sizes_words = {}
+    home.listens()
+    terminal.punch("2", when=NINE + timedelta(days=3))
+
+    home.wait_for(1)
+    assert home.users == ["2"]
+    assert home.ledger.place("p").count == 301
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_terminal_that_does_not_count_must_read_short_several_times_before_its_log_was_cleared(start, house, caplog):
+    terminal = start(sizes_length=16)
+    with_history(terminal, 300)
+    home = house(terminal)
+    terminal.switches.attendance_shown = 250
+    home.stop()
+    home.start()
+    wait_until(lambda: "it reads as 250 punches where 300 were told" in caplog.text)
+
+    terminal.switches.attendance_shown = -1
+    home.listens()
+    assert home.ledger.place("p").count == 300
+    terminal.punch("2", when=NINE + timedelta(days=3))
+    home.wait_for(1)
+    assert home.users == ["2"]
+    clear(terminal)
+    home.stop()
+    home.start()
+    wait_until(lambda: home.ledger.place("p").count == 0)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_empty_record_is_no_event_and_keeps_its_place(start, house):
+    terminal = start()
+    home = house(terminal)
+    terminal.add_punch(Punch(0, "", 0, 0, 0))
+    wait_until(lambda: home.ledger.place("p").count == 1)
+    terminal.add_punch(Punch(1, "1", 1, 0, encode_time(NINE)))
+
+    home.wait_for(1)
+    wait_until(lambda: home.ledger.place("p").count == 2)
+    assert home.users == ["1"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_punch_that_is_heard_while_the_log_cannot_be_read_is_told(start, house, caplog):
+    terminal = start()
+    with_history(terminal, 300)
+    home = house(terminal)
+    terminal.switches.attendance_shown = 250
+    with_history(terminal, 1)
+    wait_until(lambda: "what happened while nobody listened is not told" in caplog.text)
+    terminal.punch("2", when=NINE + timedelta(days=3))
+
+    home.wait_for(1)
+    assert home.users == ["2"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_count_that_disagrees_with_the_log_is_asked_of_the_log_a_few_times_only(start, house):
     terminal = start()
     home = house(terminal)
     terminal.punch("1", when=NINE)

@@ -685,6 +685,18 @@ def test_a_full_log_refuses_a_punch_or_forgets_the_oldest(terminal, raw):
     assert raw(terminal).sizes()[16] == 2
 
 
+@shows("attendance_shown")
+def test_a_log_reads_shorter_than_it_is_counted(terminal, raw):
+    for user_id in ("1", "2", "3"):
+        terminal.add_user(user_id)
+        terminal.punch(user_id)
+    terminal.switches.attendance_shown = 2
+
+    client = raw(terminal)
+    assert client.sizes()[8] == 3
+    assert len(client.read_table(13)) == 4 + 2 * 40
+
+
 @shows("finger_capacity")
 def test_templates_have_their_capacity(terminal, raw):
     terminal.add_user("1001")

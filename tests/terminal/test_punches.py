@@ -1,7 +1,7 @@
 """Punches in every layout that is known of."""
 
 import struct
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -20,26 +20,45 @@ def stamps(count):
     return [0x2368B36B + 60 * number for number in range(count)]
 
 
-LAYOUTS = {
-    "40": lambda uid, when: struct.pack("<H24sBIB8s", uid, b"%d" % (1000 + uid), 1, when, 0, b"\0\0\0\0\xff\0\0\0"),
-    "49": lambda uid, when: LAYOUTS["40"](uid, when) + b"\xff255\0\0\0\0\0",
-    "16": lambda uid, when: struct.pack("<IIBBHI", 1000 + uid, when, 1, 0, 0, 0),
-    "8": lambda uid, when: struct.pack("<HBIB", uid, 1, when, 0),
-    "8b": lambda uid, when: struct.pack("<HBBI", uid, 1, 0, when),
-}
+LAYOUTS = ["40", "49", "16", "8", "8b"]
+#: 31 February, as a terminal's clock can count it.
+NO_DATE = (31 + 30) * 86400
+
+
+def exactly(count):
+    return range(count, count + 1)
+
+
+def record(layout, uid, when, *, status=1, state=0):
+    """A punch of user 1000 + uid in one of the layouts."""
+    if layout in ("40", "49"):
+        rest = b"\0\0\0\0\xff\0\0\0" + (b"\xff255\0\0\0\0\0" if layout == "49" else b"")
+        return struct.pack("<H24sBIB", uid, b"%d" % (1000 + uid), status, when, state) + rest
+    if layout == "16":
+        return struct.pack("<IIBBHI", 1000 + uid, when, status, state, 0, 0)
+    return (
+        struct.pack("<HBIB", uid, status, when, state)
+        if layout == "8"
+        else struct.pack("<HBBI", uid, status, state, when)
+    )
 
 
 def test_a_captured_record_is_read():
-    assert parse_log(CAPTURED, 1) == [Punch(13, "999111333", WHEN, 1, 0)]
+    assert parse_log(CAPTURED, exactly(1)) == [Punch(13, "999111333", WHEN, 1, 0)]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("count", [1, 2, 5, 40, 200, 245])
-@pytest.mark.parametrize("told", ["right", "one less", "nothing"])
-def test_every_layout_is_known_by_its_looks(layout, count, told):
-    records = b"".join(LAYOUTS[layout](1 + number % 60, when) for number, when in enumerate(stamps(count)))
+@pytest.mark.parametrize("told", ["the count", "a count before and one after", "no count"])
+def test_every_layout_is_known(layout, count, told):
+    records = b"".join(record(layout, 1 + number % 60, when) for number, when in enumerate(stamps(count)))
+    counts = {
+        "the count": range(count, count + 1),
+        "a count before and one after": range(count - 1, count + 2),
+        "no count": None,
+    }
 
-    punches = parse_log(records, {"right": count, "one less": count - 1, "nothing": None}[told])
+    punches = parse_log(records, counts[told])
 
     assert [(punch.uid, punch.user_id) for punch in punches] == [
         {
@@ -59,17 +78,90 @@ def test_every_layout_is_known_by_its_looks(layout, count, told):
 def test_a_record_without_a_date_is_kept():
     records = CAPTURED * 3 + CAPTURED[:27] + struct.pack("<I", (31 + 30) * 86400) + CAPTURED[31:]
 
-    assert [punch.timestamp for punch in parse_log(records, 4)] == [WHEN, WHEN, WHEN, None]
+    assert [punch.timestamp for punch in parse_log(records, exactly(4))] == [WHEN, WHEN, WHEN, None]
 
 
 def test_an_empty_log_is_empty():
-    assert parse_log(b"", 0) == []
+    assert parse_log(b"", exactly(0)) == []
 
 
 @pytest.mark.parametrize("records", [bytes(22), b"\xff" * 40, b"\xff" * 22 * 3])
 def test_records_of_no_known_layout_are_not_read(records):
     """An AK3750 has 22 bytes a record (fananimi/pyzk#41)."""
     assert parse_log(records, None) is None
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 20, 500])
+@pytest.mark.parametrize("state", [0, 5, 15, 25, 101, 104, 200, 250, 255])
+def test_a_punch_of_any_state_is_read_in_the_size_that_the_count_gives(layout, count, state):
+    """Keys may be given any value from 0 to 250 (the manual of the P160)."""
+    records = b"".join(record(layout, 1 + number, when, state=state) for number, when in enumerate(stamps(count)))
+
+    punches = parse_log(records, exactly(count))
+
+    if punches is None:  # the two layouts of 8 bytes, where few records say too little
+        assert layout.startswith("8")
+        assert state not in (0, 5, 255)
+        assert count < 8
+    else:
+        assert [(punch.timestamp, punch.status, punch.punch) for punch in punches] == [
+            (WHEN + timedelta(minutes=number), 1, state) for number in range(count)
+        ]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("empty", "real"), [(200, 300), (1, 1), (3, 1), (500, 2), (1, 500)])
+def test_empty_records_are_read_as_such_and_change_nothing(layout, empty, real):
+    size = len(record(layout, 1, 0))
+    records = bytes(size * empty) + b"".join(
+        record(layout, 1 + number, when) for number, when in enumerate(stamps(real))
+    )
+
+    punches = parse_log(records, exactly(empty + real))
+
+    assert [punch.is_empty for punch in punches] == [True] * empty + [False] * real
+    assert [punch.timestamp for punch in punches[empty:]] == [WHEN + timedelta(minutes=n) for n in range(real)]
+
+
+@pytest.mark.parametrize("layout", ["40", "49", "16"])
+@pytest.mark.parametrize("count", [1, 2, 6, 7, 100])
+def test_records_without_a_date_are_as_many_as_the_terminal_counts(layout, count):
+    records = b"".join(record(layout, 1 + number, NO_DATE) for number in range(count))
+
+    punches = parse_log(records, exactly(count))
+
+    assert [punch.user_id for punch in punches] == [str(1001 + number) for number in range(count)]
+    assert {punch.timestamp for punch in punches} == {None}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("count", [1, 2, 6, 100])
+@pytest.mark.parametrize("state", [0, 15, 250])
+def test_without_a_count_no_row_is_invented(layout, count, state):
+    records = b"".join(record(layout, 1 + number, when, state=state) for number, when in enumerate(stamps(count)))
+
+    punches = parse_log(records, None)
+
+    assert punches is None or [punch.timestamp for punch in punches] == [
+        WHEN + timedelta(minutes=number) for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shown", [0, 1, 100, 200, 250, 408, 499])
+def test_a_part_of_a_log_is_not_read_as_the_whole(layout, shown):
+    """A part of one layout may be as long as the whole in another: 200 of 500 records of 40 bytes, or 250 of 16."""
+    records = b"".join(record(layout, 1 + number, when) for number, when in enumerate(stamps(shown)))
+
+    assert parse_log(records, exactly(500)) is None
+
+
+def test_records_that_two_layouts_of_one_size_read_as_well_are_not_read():
+    """Neither has a date, and they say different things."""
+    records = bytes.fromhex("0700 01 7cae02c1c6")
+
+    assert parse_log(records, exactly(1)) is None
 
 
 def test_punches_that_changed_places_are_out_of_order():

@@ -48,8 +48,9 @@ STEP_S = 120.0
 SHORT_LOG = 200
 #: So often reading the log makes way for a request; then the request waits.
 MAKES_WAY = 3
-#: So often a log that the terminal refuses is asked for.
+#: So often a log that the terminal does not show, or not whole, is asked for; and then again after so many seconds.
 REFUSALS = 5
+READ_AGAIN_S = 600.0
 #: Events taken at once, and punches from the log that are kept with one commit.
 BATCH = 200
 #: After so many events without an end the log is read instead.
@@ -105,7 +106,9 @@ class Listener:
         self._table_read = float("-inf")
         # Of the terminal; None is not known yet, or not as it stands on disk.
         self._bookmark: Bookmark | None = None
+        # The terminal's count less the place, where its log cannot be read.
         self._off_by = 0
+        self._read_again_at = 0.0
 
     # -- for other threads -----------------------------------------------------------------------------------------
 
@@ -270,6 +273,8 @@ class Listener:
         """The next event, or a look at the terminal when it has been quiet."""
         heard = session.hear(LOOK_S, waker)
         now = time.monotonic()
+        if self._off_by and now >= self._read_again_at:
+            self._off_by = 0
         if heard is not None:
             self._take(session, waker, heard)
         elif not waker.woken and now - self._checked >= QUIET_S:
@@ -366,6 +371,9 @@ class Listener:
         """Tell what stands in the log and was not told; what nobody heard when it happened is `late`."""
         read = self._read_new(session, waker)
         if read is None:
+            fresh = [punch for punch in heard if not self._book.knows(punch)]
+            self._tell(session, [(punch, False) for punch in fresh], count=self._book.place.count + len(fresh))
+            self._off_by -= len(fresh)
             return
         new, total = read
         live = Counter(map(_key, heard))
@@ -386,7 +394,7 @@ class Listener:
         unrecorded = [punch for punch in heard if not self._book.knows(punch)]
         if unrecorded:
             self._tell(session, [(punch, False) for punch in unrecorded], count=self._book.place.count)
-        self._compare_counts(session, total, grown=bool(new))
+        self._off_by = 0
 
     def _read_new(self, session: Session, waker: Waker) -> tuple[Sequence[Punch], int] | None:
         """What in the log was not told, and how many records it has; None where the terminal will not show it.
@@ -408,28 +416,42 @@ class Listener:
                 return tail[COMPARED:], first + len(tail)
         try:
             records = session.attendance(give_up=give_up)
+            self._must_not_shrink(session, len(records))
         except DeviceRejected as refusal:
             self._bear(session, refusal)
             return None
         self._made_way = self._refusals = 0
         return self._book.new_in(records), len(records)
 
+    def _must_not_shrink(self, session: Session, read: int) -> None:
+        """Raise DeviceRejected (`log`) for a log that is shorter than it was told and may not have been cleared.
+
+        It was cleared if the terminal, asked once more, counts as much, and once again on the next connection: a busy
+        one may show less just then. Where it does not count, all of several readings must say so.
+        """
+        told = self._book.place.count
+        if read >= told:
+            return
+        count = self._sizes(session).records
+        if count == read and self._refusals:
+            return
+        if count is None and self._refusals + 1 >= REFUSALS:
+            return
+        detail = f"it reads as {read} punches where {told} were told"
+        raise DeviceRejected("log", host=self._device.host, port=self._device.port, detail=detail)
+
     def _bear(self, session: Session, refusal: DeviceRejected) -> None:
-        """A terminal that will not show its log, again and again, is heard from now on. Raises it until then."""
+        """Go on with live punches where a terminal does not show its log, again and again. Raises it until then.
+
+        The place stays: the log is read again later, and told from there.
+        """
         self._refusals += 1
         if self._refusals < REFUSALS:
             raise refusal
         count = self._sizes(session).records
         log.error("%s: what happened while nobody listened is not told", refusal)
-        self._move_to(self._book.place.count if count is None else count)
-
-    def _compare_counts(self, session: Session, read: int, *, grown: bool) -> None:
-        """A terminal that counts other than its log has been found out when the log read twice has nothing new."""
-        count = self._sizes(session).records
-        if count is None or count == read or grown:
-            self._off_by = 0 if count == read else self._off_by
-        else:
-            self._off_by = count - read
+        self._off_by = 0 if count is None else count - self._book.place.count
+        self._read_again_at = time.monotonic() + READ_AGAIN_S
 
     # -- what is kept ------------------------------------------------------------------------------------------------
 
@@ -446,7 +468,8 @@ class Listener:
         for punch, late in rows:
             trace = self._book.trace(punch)
             traces.append(trace)
-            bodies.append(encode(self._body(session, punch, trace.ordinal, late=late)))
+            if not punch.is_empty:
+                bodies.append(encode(self._body(session, punch, trace.ordinal, late=late)))
         if bodies or count != self._book.place.count:
             self._move_to(count, bodies, traces)
         if bodies:

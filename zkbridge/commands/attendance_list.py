@@ -35,7 +35,9 @@ class List(Part):
         return since, until if "T" in self.until else datetime.combine(until, time.max)
 
     def wants(self, punch: Punch) -> bool:
-        """Whether a punch is one of those asked for; one without a date is in no span."""
+        """Whether a punch is one of those asked for; one without a date is in no span, an empty record is none."""
+        if punch.is_empty:
+            return False
         if self.user_id is not None and punch.user_id != self.user_id:
             return False
         if self.since is None and self.until is None:

@@ -11,7 +11,7 @@ from zkbridge.terminal.protocol.codes import Command, Event
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import Unreadable, records_of
 from zkbridge.terminal.protocol.waker import Waker
-from zkbridge.terminal.records.punches import Punch, in_order, parse_event, parse_log
+from zkbridge.terminal.records.punches import Punch, in_order, is_record_size, parse_event, parse_log
 
 #: Before the records stands how long they are.
 _LENGTH_BYTES = 4
@@ -23,7 +23,9 @@ class Attendance(Accounts):
     """Punches. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
     def attendance(self, *, give_up: Callable[[], bool] = lambda: False) -> list[Punch]:
-        """The whole attendance log, oldest first. Raises DeviceRejected (`log`) when it cannot be read.
+        """The whole attendance log, oldest first, its empty records among them.
+
+        Raises DeviceRejected (`log`) when it cannot be read, or is not as long as the terminal counts.
 
         `give_up` is asked now and then; GivenUp is raised when it says so.
         """
@@ -49,14 +51,15 @@ class Attendance(Accounts):
 
         def start_at(size: int) -> int:
             step, rest = divmod(size - _LENGTH_BYTES, count)
-            return 0 if rest else _LENGTH_BYTES + step * number
+            return 0 if rest or not is_record_size(step) else _LENGTH_BYTES + step * number
 
         try:
             data, size = self._client.read_with_buffer(Command.ATTLOG_RRQ, give_up=give_up, start_at=start_at)
         except ZKErrorResponse:
             return None
-        punches = None if len(data) == size else parse_log(data, count - number)
-        return None if punches is None or len(punches) != count - number else self._named(punches)
+        left = count - number
+        punches = None if len(data) == size else parse_log(data, range(left, left + 1))
+        return None if punches is None else self._named(punches)
 
     def listen(self) -> None:
         """Have the terminal tell each punch. Raises DeviceRejected where it will not."""
@@ -80,14 +83,26 @@ class Attendance(Accounts):
 
     def _read_log(self, count: int | None, give_up: Callable[[], bool]) -> list[Punch]:
         records = records_of(self._read("log", Command.ATTLOG_RRQ, give_up=give_up), count)
-        punches = parse_log(records, count)
-        if punches is None:
-            raise Unreadable(f"{len(records)} bytes are no records of {'punches' if count is None else count}")
+        punches = self._punches_in(records, count)
         if self.device.transport == "udp" and not in_order(punches):
             # Datagrams may have changed places: a second reading in others must begin like the first.
             again = records_of(self._read("log", Command.ATTLOG_RRQ, shifted=True, give_up=give_up), count)
             if not again.startswith(records):
                 raise Unreadable("it reads differently each time")
+        return punches
+
+    def _punches_in(self, records: bytes, before: int | None) -> list[Punch]:
+        """The punches in a log that was read, given the count before. Raises Unreadable where length and count differ.
+
+        People do not wait until a log is read: what they added meanwhile may stand in it, or only in the count after.
+        """
+        counts = None if before is None else range(before, before + 1)
+        punches = parse_log(records, counts)
+        if punches is None and before is not None and (after := self.sizes().records) is not None:
+            counts = range(before, after + 1)
+            punches = parse_log(records, counts)
+        if punches is None:
+            raise Unreadable(f"{len(records)} bytes are no records of {'punches' if before is None else before}")
         return punches
 
     def _named(self, punches: Iterable[Punch], *, live: bool = False) -> list[Punch]:

@@ -182,6 +182,12 @@ class Switches:
         source="#56, #92, #99, #211 (8b), #166, #174, #236 (49)",
         choices=("8", "8b", "16", "40", "49"),
     )
+    attendance_shown: int = _switch(
+        -1,
+        "attendance records that a read shows, the oldest, though the sizes count all; -1: all",
+        source="vodvud/php_zklib#14 (empty while busy)",
+        above=-1,
+    )
     record_capacity: int = _switch(100_000, "attendance records that fit", source="#111 (capture)")
     log_full: str = _switch(
         "refuse",

@@ -114,6 +114,7 @@ def _data_set(terminal: Terminal, inner: int, fct: int) -> tuple[int, bytes]:
         rows = [records.template_entry(*key, template) for key, template in terminal.templates.items()]
     elif inner == Command.ATTLOG_RRQ:
         rows = [records.attendance_record(punch, switches.attendance) for punch in terminal.attendance]
+        rows = rows if switches.attendance_shown < 0 else rows[: switches.attendance_shown]
     elif inner == Command.OPLOG_RRQ:
         rows = list(terminal.operations)
     elif fct in _EMPTY_FCTS:

@@ -58,6 +58,10 @@ class Punch:
     time: int
 
 
+#: A line of the attendance log that was never filled in.
+_NO_PUNCH = Punch(0, "", 0, 0, 0)
+
+
 def pack_user(
     record: int,
     *,
@@ -156,8 +160,9 @@ def template_entry(uid: int, finger: int, template: Template) -> bytes:
 
 
 def attendance_record(punch: Punch, layout: str) -> bytes:
-    """A punch in one of the layouts of the attendance log, named by their sizes."""
-    return _ATTENDANCE[layout](punch)
+    """A punch in one of the layouts of the attendance log, named by their sizes; all zeros for one without anything."""
+    record = _ATTENDANCE[layout](punch)
+    return bytes(len(record)) if punch == _NO_PUNCH else record
 
 
 def attendance_event(punch: Punch, size: str) -> bytes:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from zkbridge.terminal.protocol.wire import decode_time, moment
+
+#: What a record whose time is 0 says.
+_NO_TIME = decode_time(0)
 
 
 class Punch(NamedTuple):
@@ -27,6 +30,15 @@ class Punch(NamedTuple):
     timestamp: datetime | None
     status: int
     punch: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is a record without anything in it: a place in the log, but no punch.
+
+        Some logs hold them (zeros where a record was written over or never finished).
+        """
+        nothing = not self.uid and self.user_id in (None, "", "0") and not self.status and not self.punch
+        return nothing and self.timestamp == _NO_TIME
 
 
 def _text(data: bytes) -> str:
@@ -53,46 +65,112 @@ def _read_8b(record: bytes) -> Punch:
     return Punch(uid, None, decode_time(when), status, punch)
 
 
-#: Every layout with its size; where two have one size, the records themselves must tell.
-_LAYOUTS: tuple[tuple[int, Callable[[bytes], Punch]], ...] = (
-    (40, _read_40),
-    (49, _read_40),  # the same, and nine bytes whose meaning nobody knows
-    (16, _read_16),
-    (8, _read_8),
-    (8, _read_8b),
-)
-#: What most punches are; a record read in the wrong layout has part of its time there.
+Read = Callable[[bytes], Punch]
+
+#: Every size that a record has, with the layouts of that size; where there are two, the records themselves must tell.
+_LAYOUTS: dict[int, tuple[Read, ...]] = {
+    40: (_read_40,),
+    49: (_read_40,),  # the same, and nine bytes whose meaning nobody knows
+    16: (_read_16,),
+    8: (_read_8, _read_8b),
+}
+#: What most punches are, and when: what decides between two layouts of one size, and nothing else. Terminals whose
+#: keys can be given any value record states from 0 to 250 (the manual of the P160).
 _USUAL_PUNCHES = {0, 1, 2, 3, 4, 5, 255}
-#: Terminals count years to 2133, but none is that late.
-_LAST_YEAR = 2099
+#: Terminals count years from 2000, where a clock begins that was never set, to 2133.
+_USUAL_YEARS = range(2005, 2045)
 #: Work codes have at most eight digits.
 _MAX_WORK_CODE = 99_999_999
-#: So many records are looked at to find the layout.
+#: So many records, spread over the log, are looked at.
 _SAMPLE = 200
+#: From so many records on it says something how many different states they have.
+_SEVERAL = 8
+#: The share of records that make sense in a size above which it may be the right one, and the share from which on
+#: another size speaks against the one that the count gives. Measured: a right size has 1.0, a wrong one half.
+_MOST, _NEARLY_ALL = 0.7, 0.9
 
 
-def parse_log(records: bytes, count: int | None) -> list[Punch] | None:
-    """The punches of an attendance log, oldest first; None where the records have no layout that we know.
+def parse_log(records: bytes, counts: range | None) -> list[Punch] | None:
+    """The punches of an attendance log, oldest first; None where the records cannot be told apart for certain.
 
-    `count` is how many the terminal counts, which may have changed since the log was read.
+    `counts` are the numbers of punches that the terminal may have held while it was read, None where it does not
+    count. Size x count = length decides the size of a record. Content decides between layouts of one size, and where
+    there is no count; it can speak against a size that the count says, as when a part of the log only was shown.
     """
     if not records:
-        return []
-    votes = {
-        (size, read): 2 * _plausible(records, size, read) + (count is not None and count * size == len(records))
-        for size, read in _LAYOUTS
-        if not len(records) % size
-    }
-    if not votes or not max(votes.values()):
+        return [] if counts is None or 0 in counts else None
+    possible = [size for size in _LAYOUTS if not len(records) % size]
+    if counts is not None:
+        possible = [size for size in possible if len(records) // size in counts]
+    size = possible[0] if counts is not None and len(possible) == 1 else _size_by_content(records, possible)
+    if size is None or (counts is not None and _looks_like_another(records, size)):
         return None
-    size, read = max(votes, key=lambda layout: votes[layout])
-    return [read(record) for (record,) in struct.iter_unpack(f"{size}s", records)]
+    read = _layout_of(records, size)
+    return None if read is None else [read(record) for record in _records(records, size)]
 
 
-def _plausible(records: bytes, size: int, read: Callable[[bytes], Punch]) -> float:
-    """The share of records, from 0 to 1, that make sense in this layout."""
-    sample = [record for (record,) in struct.iter_unpack(f"{size}s", records[: _SAMPLE * size])]
-    return sum(_makes_sense(read(record)) and _is_clean(record) for record in sample) / len(sample)
+def is_record_size(size: int) -> bool:
+    """Whether a record of an attendance log may have so many bytes."""
+    return size in _LAYOUTS
+
+
+def _size_by_content(records: bytes, possible: list[int]) -> int | None:
+    """The one size in which most records make sense, and more than in every other."""
+    shares = {size: _sense(records, size) for size in possible}
+    best = max(shares.values(), default=0.0)
+    sizes = [size for size, share in shares.items() if share == best and share > _MOST]
+    return sizes[0] if len(sizes) == 1 else None
+
+
+def _looks_like_another(records: bytes, size: int) -> bool:
+    """Whether the records make little sense in this size, and nearly all of them do in another."""
+    if _sense(records, size) > _MOST:
+        return False
+    others = [other for other in _LAYOUTS if other != size and not len(records) % other]
+    return any(_sense(records, other) >= _NEARLY_ALL for other in others)
+
+
+def _sense(records: bytes, size: int) -> float:
+    """The share of records, from 0 to 1, that make sense in the better layout of this size; empty ones do not count."""
+    sample = [record for record in _sample(records, size) if any(record)]
+    if not sample:
+        return 0.0
+    return max(sum(_makes_sense(read(record), record) for record in sample) for read in _LAYOUTS[size]) / len(sample)
+
+
+def _layout_of(records: bytes, size: int) -> Read | None:
+    """The layout of these records among those of their size; None where two read them as well, and differently."""
+    layouts = _LAYOUTS[size]
+    if len(layouts) == 1:
+        return layouts[0]
+    sample = _sample(records, size)
+    read_as = [[read(record) for record in sample] for read in layouts]
+    scores = [_likeliness(punches) for punches in read_as]
+    if scores.count(max(scores)) > 1 and read_as[0] != read_as[1]:
+        return None
+    return layouts[scores.index(max(scores))]
+
+
+def _likeliness(punches: list[Punch]) -> int:
+    """How likely it is that a layout is the right one that reads records as these punches.
+
+    In a wrong layout a time has part of a state and a state part of a time: dates are none or far away, do not rise,
+    and the states are as many as the seconds.
+    """
+    dates = [punch.timestamp for punch in punches]
+    usual = sum(date is not None and date.year in _USUAL_YEARS for date in dates)
+    usual += sum(date is not None for date in dates) + sum(punch.punch in _USUAL_PUNCHES for punch in punches)
+    rising = sum(a is not None and b is not None and a <= b for a, b in itertools.pairwise(dates))
+    few = len(punches) - len({punch.punch for punch in punches}) if len(punches) >= _SEVERAL else 0
+    return usual + rising + few
+
+
+def _makes_sense(punch: Punch, record: bytes) -> bool:
+    if punch.timestamp is None or punch.timestamp.year not in _USUAL_YEARS or not _is_clean(record):
+        return False
+    if punch.user_id is None:
+        return bool(punch.uid)
+    return punch.user_id.isprintable() and punch.user_id not in ("", "0")
 
 
 def _is_clean(record: bytes) -> bool:
@@ -100,10 +178,16 @@ def _is_clean(record: bytes) -> bool:
     return len(record) != 16 or (record[10:12] == b"\0\0" and int.from_bytes(record[12:], "little") <= _MAX_WORK_CODE)
 
 
-def _makes_sense(punch: Punch) -> bool:
-    if punch.timestamp is None or punch.timestamp.year > _LAST_YEAR or punch.punch not in _USUAL_PUNCHES:
-        return False
-    return bool(punch.uid) if punch.user_id is None else punch.user_id.isprintable() and punch.user_id != ""
+def _records(records: bytes, size: int) -> Iterator[bytes]:
+    return (record for (record,) in struct.iter_unpack(f"{size}s", records))
+
+
+def _sample(records: bytes, size: int) -> list[bytes]:
+    """Records from the whole log; the step is no multiple of 2 or 5, as sizes in bytes of other layouts are."""
+    step = max(1, -(-len(records) // size // _SAMPLE))
+    while step > 1 and not (step % 2 and step % 5):
+        step += 1
+    return [records[start : start + size] for start in range(0, len(records), step * size)]
 
 
 def parse_event(data: bytes) -> list[Punch]:
