@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import pytest
 from tests.support.waiting import wait_until
 from tests.terminal.files import open_files
 from zkbridge.contract.errors import DeviceTimeout, DeviceUnreachable
-from zkbridge.terminal.locks import folder, hold
+from zkbridge.terminal.lock_files import LockUnusable, folder, open_lock
+from zkbridge.terminal.locks import hold
 from zkbridge.terminal.protocol.deadline import Deadline
 
 ADDRESS = "10.0.0.5:4370"
@@ -197,6 +199,73 @@ def test_a_link_in_the_place_of_the_lock_file_is_not_followed(locks, tmp_path):
     with pytest.raises(DeviceUnreachable) as caught, held(locks):
         pytest.fail("the link was followed")
     assert "lock file" in caught.value.sentence("en")
+
+
+def _a_fifo(path):
+    os.mkfifo(path, 0o666)
+
+
+def _a_folder(path):
+    path.mkdir()
+
+
+def _a_socket(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(path))  # a socket's path may have 108 bytes only
+
+
+@pytest.mark.parametrize("put", [_a_fifo, _a_folder, _a_socket])
+@pytest.mark.parametrize("kind", ["lock", "wanted"])
+def test_what_is_no_regular_file_is_refused_at_once_and_named(locks, put, kind):
+    locks.mkdir()
+    path = locks / f"{ADDRESS}.{kind}"
+    put(path)
+
+    with pytest.raises(LockUnusable, match=str(path)):
+        open_lock(ADDRESS, locks, kind)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a process as somebody else")
+def test_another_user_s_closed_file_or_folder_is_told_with_its_path_and_owner():
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        locks = Path(name) / "locks"
+        locks.mkdir(mode=0o1777)
+        locks.chmod(0o1777)
+        (locks / f"{ADDRESS}.lock").touch(mode=0o600)
+        closed = Path(name) / "closed"
+        closed.mkdir(mode=0o700)
+
+        said = as_another_user(lambda: _refusal(locks), lambda: _refusal(closed))
+
+    assert said == [
+        f"{locks / ADDRESS}.lock cannot be opened: Permission denied (it belongs to user root)",
+        f"{closed / ADDRESS}.lock cannot be opened: Permission denied (closed belongs to user root)",
+    ]
+
+
+def as_another_user(*calls):
+    """What each returns where the effective user is not root; the user of the file system is a thread's own."""
+    os.seteuid(65534)
+    try:
+        return [call() for call in calls]
+    finally:
+        os.seteuid(0)
+
+
+def _refusal(locks):
+    with pytest.raises(LockUnusable) as caught:
+        open_lock(ADDRESS, locks, "lock")
+    return str(caught.value)
+
+
+def test_a_folder_in_which_everybody_may_remove_the_others_files_is_refused(locks):
+    locks.mkdir()
+    locks.chmod(0o777)
+
+    with pytest.raises(DeviceUnreachable) as caught, held(locks):
+        pytest.fail("no lock in such a folder keeps anybody out")
+    assert f"{locks} lets every user remove" in caught.value.sentence("en")
 
 
 def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path):

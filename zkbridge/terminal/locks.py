@@ -6,24 +6,21 @@ Who has to wait says so, by a shared lock on a second file: who holds a terminal
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from zkbridge.contract.errors import DeviceTimeout, DeviceUnreachable
+from zkbridge.terminal.lock_files import open_lock
 from zkbridge.terminal.protocol.deadline import Deadline
 
 #: Seconds between looks at a lock that another process holds: the system has no way to wait for one with an end.
 _LOOK_AGAIN_S = 0.02
 #: Seconds after which a thread that waits for another of this process is asked whether it still wants to.
 _ASK_AGAIN_S = 0.5
-_LONGEST_NAME = 200
 
 
 class _Turn:
@@ -51,7 +48,7 @@ class Held:
         if self._turn.waiting:
             return True
         try:
-            descriptor = _open(self._address, self._lock_dir, "wanted")
+            descriptor = open_lock(self._address, self._lock_dir, "wanted")
         except OSError:
             return False  # then nobody else can have said so either
         try:
@@ -79,11 +76,10 @@ def hold(
     if not _acquired(turn, deadline, waiting):
         raise DeviceTimeout(host=host, port=port)
     try:
-        descriptor = _open(address, lock_dir, "lock")
+        descriptor = open_lock(address, lock_dir, "lock")
     except OSError as error:
         turn.lock.release()
-        detail = f"lock file: {error.strerror}"
-        raise DeviceUnreachable("failed", host=host, port=port, detail=detail) from error
+        raise DeviceUnreachable("failed", host=host, port=port, detail=f"lock file {error}") from error
     try:
         if not (_locked(descriptor) or _locked_in_time(descriptor, address, lock_dir, deadline, waiting)):
             raise DeviceTimeout(host=host, port=port)
@@ -91,17 +87,6 @@ def hold(
     finally:
         os.close(descriptor)
         turn.lock.release()
-
-
-def folder(lock_dir: Path | None) -> Path:
-    """Where lock files lie: as told, else where all users of the machine look first. Raises OSError."""
-    if lock_dir is not None:
-        return _usable(lock_dir)
-    with suppress(OSError):
-        return _usable(Path("/run/lock/zkbridge"))
-    import tempfile  # noqa: PLC0415 - with what it imports it is a hundredth of the start, and hardly ever needed
-
-    return _usable(Path(tempfile.gettempdir()) / "zkbridge-lock")
 
 
 def _turn_of(address: str) -> _Turn:
@@ -123,38 +108,6 @@ def _acquired(turn: _Turn, deadline: Deadline, waiting: Callable[[], object]) ->
             turn.waiting -= 1
 
 
-def _usable(path: Path) -> Path:
-    """The folder, made if need be so that every user can lock and none can take another's file away."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        with suppress(FileExistsError):
-            path.mkdir(parents=True)
-            path.chmod(0o1777)  # mkdir's own mode would be cut by the umask
-        found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(0, f"{path} is no folder")
-    return path
-
-
-def _open(address: str, lock_dir: Path | None, kind: str) -> int:
-    """A descriptor of one of the address's files; nothing is ever written to it. Raises OSError."""
-    path = folder(lock_dir) / f"{_file_name(address)}.{kind}"
-    while True:
-        # Never O_CREAT on a file that is there: in a sticky folder the kernel refuses that for another user's file.
-        with suppress(FileNotFoundError):
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with suppress(FileExistsError):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-            os.fchmod(descriptor, 0o666)
-            return descriptor
-
-
-def _file_name(address: str) -> str:
-    name = quote(address.lower(), safe=":")
-    return name if len(name) <= _LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest()
-
-
 def _locked(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -170,7 +123,7 @@ def _locked_in_time(
     with ExitStack() as said:
         sign = -1
         with suppress(OSError):  # without it we wait all the same
-            sign = _open(address, lock_dir, "wanted")
+            sign = open_lock(address, lock_dir, "wanted")
             said.callback(os.close, sign)
         told = False
         while not deadline.passed:
