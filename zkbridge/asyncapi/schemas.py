@@ -11,9 +11,7 @@ from zkbridge.asyncapi.parts import FLAGS, SCHEMAS, SHARED, STATES, TOGETHER, Js
 from zkbridge.asyncapi.site import Site
 from zkbridge.commands import Command
 from zkbridge.contract import answers
-from zkbridge.contract.errors import (
-    EnrolmentError,
-)
+from zkbridge.contract.errors import BridgeError, EnrolmentError, InvalidField
 from zkbridge.contract.texts import TEXTS
 
 
@@ -93,6 +91,10 @@ def _together_schema(schemas: Json) -> Json:
     return _object(properties | FLAGS, list(properties))
 
 
+#: Keys that only some replies of these errors have.
+_RARE: dict[type[BridgeError], str] = {EnrolmentError: "old_finger_lost", InvalidField: "more_errors"}
+
+
 def _failure_schema(code: str, examples: list[Json], schemas: Json) -> Json:
     kind = next(each for each in error_classes() if each.code == code)
     known = _schema(answers.Failure, schemas)["properties"]
@@ -104,7 +106,7 @@ def _failure_schema(code: str, examples: list[Json], schemas: Json) -> Json:
     }
     more = [name for name in examples[0] if name not in properties and name not in FLAGS]
     properties |= {name: known[name] for name in more}
-    rare = {"old_finger_lost": known["old_finger_lost"]} if issubclass(kind, EnrolmentError) else {}
+    rare = {name: known[name] for rarely, name in _RARE.items() if issubclass(kind, rarely)}
     return {"description": first_line(kind), **_object(properties | rare | FLAGS, list(properties))}
 
 

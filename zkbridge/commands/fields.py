@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from zkbridge.contract.errors import FieldFault
+from zkbridge.contract.errors import MAX_FAULTS, FieldFault
 from zkbridge.contract.texts import shown
 
 MAX_CARD = 0xFFFFFFFF  # the card is a u32 in both record formats
@@ -298,8 +298,11 @@ def read_request_id(body: object) -> str | None:
 
 
 def faults_of(error: ValidationError, known: Iterable[str]) -> list[FieldFault]:
-    """Every fault that pydantic found, in our words."""
-    return [_fault(dict(detail), list(known)) for detail in error.errors(include_url=False)]
+    """The faults that pydantic found, in our words.
+
+    No more than a reply tells: to look for the name that was meant takes a while for each.
+    """
+    return [_fault(dict(detail), list(known)) for detail in error.errors(include_url=False)[:MAX_FAULTS]]
 
 
 def _fault(detail: dict[str, Any], known: list[str]) -> FieldFault:

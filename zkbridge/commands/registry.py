@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from zkbridge.commands.fields import CatchUp, Instant, RequestId, faults_of
 from zkbridge.commands.presence import Presence
 from zkbridge.config.models import Device, Policy
-from zkbridge.contract.errors import BridgeError, FieldFault, InvalidField, MissingFields
+from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.terminal.records.users import UserTable
 from zkbridge.terminal.session import Session
 
@@ -152,16 +152,19 @@ class Command(NamedTuple):
         return tuple(name for name, field in self.params.model_fields.items() if field.is_required())
 
     def parse(self, body: dict[str, Any], *, strict: bool) -> Params:
-        """The payload's fields. Raises MissingFields or InvalidField (with every fault)."""
-        given = {name: value for name, value in body.items() if value is not None}
-        if not strict:
-            given = {name: value for name, value in given.items() if name in self.params.model_fields}
+        """The payload's fields. Raises MissingFields or InvalidField (with every fault that a reply tells)."""
+        fields = self.params.model_fields
+        given = {name: value for name, value in body.items() if value is not None and name in fields}
+        unknown = [name for name, value in body.items() if value is not None and name not in fields] if strict else []
+        given |= {name: body[name] for name in unknown[:MAX_FAULTS]}
         try:
             return self._built().model_validate(given)
         except ValidationError as error:
             if any(detail["type"] == "missing" for detail in error.errors(include_url=False)):
                 raise MissingFields(*self.required) from None
-            raise InvalidField(*faults_of(error, self.params.model_fields)) from None
+            more = error.error_count() + len(unknown[MAX_FAULTS:])
+            faults = faults_of(error, fields)
+            raise InvalidField(*faults, more=more - len(faults)) from None
 
     def load(self, stored: bytes) -> Params:
         """The parameters that the ledger kept."""

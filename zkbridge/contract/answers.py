@@ -176,7 +176,8 @@ class Result(BaseModel):
 class Failure(_Body):
     """Every key that an error may carry beside `success`, `error`, `status` and `code`."""
 
-    errors: list[Fault] = Field(description="Every field that is wrong.")
+    errors: list[Fault] = Field(description="The fields that are wrong, 20 at most.")
+    more_errors: int = Field(description="Only if there are more than 20: how many are wrong beside those.")
     disponibles: list[str] = Field(description="The devices there are, in the order of the configuration.")
     retryable: bool = Field(description="Whether the same request may succeed later.")
     effect: Literal["none", "unknown"] = Field(description="Whether the terminal may have changed.")

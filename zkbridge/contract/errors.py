@@ -10,6 +10,8 @@ from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import TEXTS, Language, say
 
 Effect = Literal["none", "unknown"]
+#: A reply tells no more wrong fields than this: a message of 64 KiB has room for thousands.
+MAX_FAULTS = 20
 
 
 class BridgeError(Exception):
@@ -80,21 +82,29 @@ class FieldFault(NamedTuple):
 
 
 class InvalidField(BridgeError):
-    """One or more fields break a rule; all of them are told at once."""
+    """One or more fields break a rule; all of them are told at once, 20 at most.
+
+    `more` is how many others are wrong that are not among `faults`.
+    """
 
     status, code = 400, "invalid_field"
 
-    def __init__(self, *faults: FieldFault) -> None:
+    def __init__(self, *faults: FieldFault, more: int = 0) -> None:
         super().__init__()
-        self.faults = faults
+        self.faults = faults[:MAX_FAULTS]
+        self.more_errors = more + len(faults) - len(self.faults)
 
     def sentence(self, language: Language) -> str:
         """Each field with its rule."""
-        return "; ".join(fault.sentence(language) for fault in self.faults)
+        sentences = [fault.sentence(language) for fault in self.faults]
+        if self.more_errors:
+            sentences.append(say("more_errors", language, count=self.more_errors))
+        return "; ".join(sentences)
 
     def details(self, language: Language) -> dict[str, Any]:
-        """`errors`: a list of field and message."""
-        return {"errors": [{"field": fault.name, "message": fault.message(language)} for fault in self.faults]}
+        """`errors`: a list of field and message; `more_errors`, where some are left out."""
+        errors = [{"field": fault.name, "message": fault.message(language)} for fault in self.faults]
+        return {"errors": errors} | ({"more_errors": self.more_errors} if self.more_errors else {})
 
 
 class DeviceNotFound(BridgeError):

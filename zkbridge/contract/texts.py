@@ -32,6 +32,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "missing_fields": ("{fields} son requeridos.", "{fields} are required."),
     "missing_fields.one": ("{fields} es requerido.", "{fields} is required."),
     "and": (" y ", " and "),
+    "more_errors": ("y {count} más", "and {count} more"),
     "device_not_found": ("Dispositivo '{device}' no encontrado.", "Device '{device}' not found."),
     "user_exists": ("user_id '{user_id}' ya existe.", "user_id '{user_id}' already exists."),
     "user_not_found": ("Usuario '{user_id}' no encontrado.", "User '{user_id}' not found."),
