@@ -14,6 +14,8 @@ from zkbridge.terminal.records.users import (
     decode,
     encode,
     fit,
+    holds,
+    is_cut_off,
     record_size_of,
     rewrite,
     same,
@@ -104,7 +106,7 @@ class TestRecords:
 
         assert len(raw) == size
         assert (user.uid, user.group) == (uid, group)
-        assert same(user, fields, group)
+        assert same(user, fields, group=group, encoding=encoding)
         assert rewrite(user, fields, encoding=encoding) == raw
 
     def test_secrets_are_not_shown(self):
@@ -237,7 +239,7 @@ class TestSameness:
         return decode(encode(fields, uid=1, group=1, record_size=72, encoding="utf-8", **settings), encoding="utf-8")
 
     def test_a_user_is_the_same_field_for_field(self):
-        assert same(self.user(), JUAN, 1)
+        assert same(self.user(), JUAN, group=1, encoding="utf-8")
 
     @pytest.mark.parametrize(
         "other",
@@ -250,10 +252,10 @@ class TestSameness:
         ],
     )
     def test_one_other_field_is_another_user(self, other):
-        assert not same(self.user(), other, 1)
+        assert not same(self.user(), other, group=1, encoding="utf-8")
 
     def test_another_group_is_another_user(self):
-        assert not same(self.user(), JUAN, 2)
+        assert not same(self.user(), JUAN, group=2, encoding="utf-8")
 
     @pytest.mark.parametrize("name", ["n" * 24, "x" + "ñ" * 11 + "y", "ñ" * 12])
     def test_a_name_that_lost_its_last_byte_to_the_terminal_s_nul_is_the_same(self, name):
@@ -261,10 +263,66 @@ class TestSameness:
         cut = decode(raw[:34] + b"\0" + raw[35:], encoding="utf-8")
 
         assert cut.name != name
-        assert same(cut, JUAN._replace(name=name), 1)
+        assert same(cut, JUAN._replace(name=name), group=1, encoding="utf-8")
 
     def test_a_shorter_name_is_another_user(self):
-        assert not same(self.user(JUAN._replace(name="n" * 22)), JUAN._replace(name="n" * 24), 1)
+        assert not same(
+            self.user(JUAN._replace(name="n" * 22)), JUAN._replace(name="n" * 24), group=1, encoding="utf-8"
+        )
+
+    def test_bytes_after_a_nul_and_time_zones_do_not_count(self):
+        raw = self.user().raw
+        other = raw[:8] + b"\0xx" + raw[11:22] + b"\0junk" + raw[27:40] + b"\1" * 8 + raw[48:]
+
+        assert same(decode(other, encoding="utf-8"), JUAN, group=1, encoding="utf-8")
+
+    def test_texts_are_compared_as_the_terminal_holds_them(self):
+        """A byte that no encoding reads, and the character that stands for such a byte, are not the same."""
+        raw = self.user(JUAN._replace(name="\ufffd")).raw
+        other = raw[:11] + b"\xff".ljust(24, b"\0") + raw[35:]
+
+        assert decode(other, encoding="utf-8").name == "\ufffd"
+        assert not holds(decode(other, encoding="utf-8"), raw)
+
+    def test_a_user_whose_user_id_was_cut_off_is_known_by_the_rest(self):
+        raw = encode(JUAN._replace(user_id="1234567890"), uid=1, group=1, record_size=72, encoding="utf-8")
+        cut = decode(raw[:57] + bytes(15), encoding="utf-8")
+        elsewhere = decode(b"\2" + cut.raw[1:], encoding="utf-8")
+        renamed = decode(cut.raw[:11] + b"Eva".ljust(24, b"\0") + cut.raw[35:], encoding="utf-8")
+
+        assert is_cut_off(cut, raw)
+        assert not holds(cut, raw)
+        assert [is_cut_off(user, raw) for user in (elsewhere, renamed, decode(raw, encoding="utf-8"))] == [False] * 3
+
+
+class TestCharacters:
+    #: Python writes these as a byte or two that it reads as something else.
+    @pytest.mark.parametrize(
+        ("encoding", "name"),
+        [
+            ("shift_jis", "A\N{YEN SIGN}B"),
+            ("cp950", "\N{BULLET}"),
+            ("shift_jis", "\N{OVERLINE}"),
+            ("cp932", "A\N{WAVE DASH}B"),
+        ],
+    )
+    @pytest.mark.parametrize("field", ["name", "password", "user_id"])
+    def test_a_character_that_would_come_back_as_another_is_refused(self, encoding, name, field):
+        fields = JUAN._replace(**{field: name})
+
+        assert name.encode(encoding, "replace").decode(encoding, "replace") != name
+        assert [
+            (fault.name, fault.rule) for fault in surely_unfit(fields, encoding=encoding, name_overflow="refuse")
+        ] == [(field, "encoding")]
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "shift_jis", "cp950", "euc_kr"])
+    def test_every_character_that_is_taken_is_read_back(self, encoding):
+        for number in [*range(0x20, 0xD800, 5), *range(0xE000, 0x10000, 5), 0xA5, 0x203E, 0x2022]:
+            fields = UserFields("1", chr(number))
+            if surely_unfit(fields, encoding=encoding, name_overflow="refuse"):
+                continue
+            raw = encode(fields, uid=1, group=1, record_size=72, encoding=encoding)
+            assert decode(raw, encoding=encoding).name == chr(number)
 
 
 class TestTables:
@@ -295,6 +353,17 @@ class TestTables:
 
     def test_of_two_users_with_one_user_id_the_first_counts(self):
         assert table((5, "1"), (6, "1")).by_user_id("1").uid == 5
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("searched", [0, 20], ids=["searched for", "looked up"])
+    def test_all_users_with_one_user_id_are_found(self, size, searched):
+        users = table((5, "1"), (6, "11"), (7, "1"), (8, "2"), (9, "1"), size=size)
+        for _ in range(searched):
+            users.by_user_id("9")
+
+        assert [user.uid for user in users.all_by_user_id("1")] == [5, 7, 9]
+        assert [user.uid for user in users.all_by_user_id("2")] == [8]
+        assert users.all_by_user_id("3") == users.all_by_user_id("") == []
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("lookups_before", [0, 20], ids=["searched for", "looked up"])

@@ -49,7 +49,7 @@ def create(session: Session, params: Create, context: Context) -> dict[str, Any]
     fields = session.fit(params.fields())
     known = table.by_user_id(fields.user_id)
     if known is not None:
-        if context.asked_before and same(known, fields, group=context.device.group):
+        if context.asked_before and _is_there(table, fields, context.device):
             return _body(fields, context)
         raise UserExists(user_id=fields.user_id)
     uid = _choose_uid(table, context)
@@ -59,10 +59,15 @@ def create(session: Session, params: Create, context: Context) -> dict[str, Any]
         return _body(session.fit(params.fields()), context)  # an empty terminal shows its record size only now
 
     def kept(table: UserTable) -> bool:
-        user = table.by_user_id(fields.user_id)
-        return user is not None and same(user, session.fit(params.fields()), group=context.device.group)
+        return _is_there(table, session.fit(params.fields()), context.device)
 
     return Change(intent={"uid": uid}, apply=apply, grows=1, kept=kept)
+
+
+def _is_there(table: UserTable, fields: UserFields, device: Device) -> bool:
+    """Whether the table holds just this user."""
+    users = table.all_by_user_id(fields.user_id)
+    return any(same(user, fields, group=device.group, encoding=device.encoding) for user in users)
 
 
 def _choose_uid(table: UserTable, context: Context) -> int:

@@ -146,19 +146,66 @@ def decode(raw: bytes, *, encoding: str) -> User:
     )
 
 
-def same(user: User, fields: UserFields, group: int) -> bool:
+def same(user: User, fields: UserFields, *, group: int, encoding: str) -> bool:
     """Whether a terminal that was sent these fields (as `fit` returned them) would hold just this user."""
-    held = UserFields(user.user_id, user.name, user.password, user.privilege, user.card)
-    if user.group != group:
+    size = next(size for size in SIZES if size == len(user.raw))
+    return holds(user, encode(fields, uid=user.uid, group=group, record_size=size, encoding=encoding))
+
+
+def holds(user: User, written: bytes) -> bool:
+    """Whether a terminal that was sent this record would hold just this user.
+
+    Texts are compared as bytes: two that differ may be read as the same, and one that is the same as another. What
+    follows a NUL, and the time zones, which a terminal sets, do not count.
+    """
+    return _is_kept(_held(user.raw), _held(written))
+
+
+def is_cut_off(user: User, written: bytes) -> bool:
+    """Whether a terminal that was sent this record has kept it, but only the first bytes of its user_id."""
+    held, meant = _held(user.raw), _held(written)
+    if (
+        not isinstance(held.pin, bytes)
+        or not isinstance(meant.pin, bytes)
+        or user.uid != int.from_bytes(written[:2], "little")
+    ):
         return False
-    return held == fields or (_is_cut(user, fields.name) and held._replace(name=fields.name) == fields)
+    is_part = 0 < len(held.pin) < len(meant.pin) and meant.pin.startswith(held.pin)
+    return is_part and _is_kept(held._replace(pin=meant.pin), meant)
+
+
+def user_id_bytes(raw: bytes) -> int:
+    """How many bytes of a record are its user_id."""
+    pin = _held(raw).pin
+    return len(pin) if isinstance(pin, bytes) else 0
+
+
+class _Held(NamedTuple):
+    """What a record says, its texts as bytes."""
+
+    privilege: int
+    password: bytes
+    name: bytes
+    card: int
+    group: int
+    pin: bytes | int
+
+
+def _is_kept(held: _Held, meant: _Held) -> bool:
+    return held == meant or (_lost_its_end(held.name, meant.name) and held._replace(name=meant.name) == meant)
+
+
+def _held(raw: bytes) -> _Held:
+    _uid, privilege, password, name, card, group, _zones, pin = _LAYOUTS[len(raw)].fields.unpack(raw)
+    pin = _up_to_nul(pin) if isinstance(pin, bytes) else pin
+    return _Held(privilege, _up_to_nul(password), _up_to_nul(name), card, group, pin)
 
 
 class UserTable:
     """A terminal's users, and the uids that are free.
 
-    `guessed` says that the record size is not known: the table is empty. Of users with one user_id or one uid, the
-    first counts.
+    `guessed` says that the record size is not known: the table is empty. Of users with one uid, the first counts;
+    several may have one user_id, where a script has chosen their uids.
     """
 
     def __init__(
@@ -191,18 +238,20 @@ class UserTable:
         return (self._user(at) for at in range(len(self)))
 
     def by_user_id(self, user_id: str) -> User | None:
-        """The user with this user_id; nobody is found by an empty one."""
-        if not user_id:
-            return None
-        if self.record_size == 28:
-            key: bytes | int = int(user_id) if is_number_id(user_id) else -1
-        else:
-            try:
-                key = user_id.encode(self._encoding)
-            except UnicodeEncodeError:
-                return None
-        at = self._at_user_id.place(key)
+        """The first user with this user_id; nobody is found by an empty one."""
+        key = self._key(user_id)
+        at = None if key is None else self._at_user_id.place(key)
         return None if at is None else self._user(at)
+
+    def all_by_user_id(self, user_id: str) -> list[User]:
+        """Every user with this user_id, in the order of the table."""
+        key = self._key(user_id)
+        at = None if key is None else self._at_user_id.place(key)
+        found = []
+        while key is not None and at is not None:
+            found.append(self._user(at))
+            at = self._find_user_id(key, at + 1)
+        return found
 
     def by_uid(self, uid: int) -> User | None:
         """The user with this uid."""
@@ -237,6 +286,17 @@ class UserTable:
         """Whether two readings found the same bytes."""
         return self._records == other._records and self.record_size == other.record_size
 
+    def _key(self, user_id: str) -> bytes | int | None:
+        """The user_id as records hold it; None where none can."""
+        if not user_id:
+            return None
+        if self.record_size == 28:
+            return int(user_id) if is_number_id(user_id) else None
+        try:
+            return user_id.encode(self._encoding)
+        except UnicodeEncodeError:
+            return None
+
     def _user(self, at: int) -> User:
         start = at * self.record_size
         return decode(self._records[start : start + self.record_size], encoding=self._encoding)
@@ -248,14 +308,15 @@ class UserTable:
     def _find_uid(self, uid: int) -> int | None:
         return self._uids.index(uid) if uid in self._uids else None
 
-    def _find_user_id(self, key: bytes | int) -> int | None:
+    def _find_user_id(self, key: bytes | int, start: int = 0) -> int | None:
+        """The place of the first record with this user_id from `start` on."""
         if isinstance(key, int):
             numbers = _words(self._records, "I")[6::7]
-            return numbers.index(key) if key in numbers else None
+            return numbers.index(key, start) if key in numbers[start:] else None
         if b"\0" in key or len(key) > WIDEST_USER_ID:
             return None  # no record says so
         wanted = key.ljust(min(len(key) + 1, WIDEST_USER_ID), b"\0")
-        at = self._records.find(wanted)
+        at = self._records.find(wanted, start * self.record_size)
         while at >= 0 and at % self.record_size != _PIN_AT:
             at = self._records.find(wanted, at + 1)
         return None if at < 0 else at // self.record_size
@@ -363,9 +424,13 @@ def _measure(
 
 def _text_faults(name: str, text: str, limit: int, encoding: str) -> list[FieldFault]:
     try:
-        size = len(text.encode(encoding))
+        data = text.encode(encoding)
     except UnicodeEncodeError:
         return [FieldFault(name, "encoding", {"encoding": encoding})]
+    if data.decode(encoding, errors="replace") != text:
+        # Some encodings write two characters as one: `\u301c` and `\uff5e`, or the yen sign and the backslash.
+        return [FieldFault(name, "encoding", {"encoding": encoding})]
+    size = len(data)
     if size <= limit:
         return []
     return [FieldFault(name, "bytes", {"size": size, "encoding": encoding, "limit": limit})]
@@ -401,11 +466,13 @@ def _cut(name: str, limit: int, encoding: str) -> str:
 
 
 def _text(data: bytes, encoding: str) -> str:
-    return data.split(b"\0", 1)[0].decode(encoding, errors="replace")
+    return _up_to_nul(data).decode(encoding, errors="replace")
 
 
-def _is_cut(user: User, name: str) -> bool:
-    """Whether the terminal has kept a name of 24 bytes but for its last, perhaps in the middle of a character."""
-    held = user.raw[_LAYOUTS[len(user.raw)].name].split(b"\0", 1)[0]
-    whole = user.name.rstrip("\N{REPLACEMENT CHARACTER}")
-    return len(user.raw) == 72 and len(held) == _NAME_BYTES_BEFORE_NUL and name.startswith(whole) and name != whole
+def _up_to_nul(data: bytes) -> bytes:
+    return data.split(b"\0", 1)[0]
+
+
+def _lost_its_end(held: bytes, meant: bytes) -> bool:
+    """Whether a terminal has kept a name of 24 bytes but for its last, perhaps in the middle of a character."""
+    return len(held) == _NAME_BYTES_BEFORE_NUL and held != meant and meant.startswith(held)
