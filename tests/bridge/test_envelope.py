@@ -99,7 +99,7 @@ def test_an_allowed_response_topic_replaces_the_default(caller):
         "zk/replies/",
         "zkreplies/x",
         "zk",
-        "zk/replies/" + "x" * 3000,
+        "zk/replies/" + "x" * 501,
     ],
 )  # fmt: skip - a list of topics reads best as one
 def test_a_hostile_response_topic_is_not_used(caller, topic):

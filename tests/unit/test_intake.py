@@ -42,7 +42,7 @@ def desk(tmp_path):
     desk.ledger.close()
 
 
-@pytest.mark.parametrize("length", [20, 2000])
+@pytest.mark.parametrize("length", [20, 490])
 def test_a_topic_is_judged_the_same_again_and_again(desk, length):
     good, bad = "zk/replies/" + "a" * length, "other/" + "a" * length
 
@@ -67,3 +67,29 @@ def test_no_caller_can_fill_the_memory_with_topics(desk):
 
     assert desk.intake._addressing._remembered.cache_info().currsize <= 256
     assert desk.intake._addressing._remembered.cache_info().misses == 600
+
+
+@pytest.mark.parametrize(
+    ("topic", "correlation", "refused"),
+    [
+        ("zk/replies/" + "a" * 501, b"c" * 1024, []),
+        ("zk/replies/" + "a" * 502, b"c" * 1024, ["response_topic"]),
+        ("zk/replies/" + "ñ" * 251, None, ["response_topic"]),
+        ("other/" + "a" * 60_000, None, ["response_topic"]),
+        ("zk/replies/a", b"c" * 1025, ["correlation_data"]),
+        ("zk/replies/" + "a" * 502, b"c" * 1025, ["response_topic", "correlation_data"]),
+        (None, b"", []),
+    ],
+)
+def test_what_is_kept_of_an_address_is_bounded_in_bytes_and_longer_ones_are_refused(desk, topic, correlation, refused):
+    desk.intake.receive(
+        [Message("zk/p/users/create", b"[]", response_topic=topic, correlation_data=correlation)],
+    )
+    answer = desk.ledger.owed(10)[-1]
+    body = json.loads(answer.body)
+
+    assert [fault["field"] for fault in body.get("errors", [])] == refused
+    assert body["code"] == ("invalid_field" if refused else "body_required")
+    kept = topic is not None and "response_topic" not in refused
+    assert answer.topic == (topic if kept else "zk/p/users/create/reply")
+    assert answer.correlation == (None if "correlation_data" in refused else correlation)

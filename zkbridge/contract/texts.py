@@ -197,6 +197,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "field.control": ("no puede tener caracteres de control", "must not contain control characters"),
     "field.unprintable": ("solo puede tener caracteres imprimibles", "may only contain printable characters"),
     "field.too_many": ("admite como máximo {limit} caracteres", "at most {limit} characters"),
+    "field.too_many_bytes": (
+        "ocupa {size} bytes; el máximo es {limit}",
+        "takes {size} bytes; the limit is {limit}",
+    ),
     "field.privilege": (
         "debe ser 0 (usuario) o 14 (administrador)",
         "must be 0 (user) or 14 (administrator)",

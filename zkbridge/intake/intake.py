@@ -30,7 +30,7 @@ from zkbridge.contract.errors import (
 from zkbridge.contract.messages import Message, Reply, failed, parse_object
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics, is_publishable
-from zkbridge.intake.addressing import Addressing
+from zkbridge.intake.addressing import Addressing, kept_correlation, oversized
 from zkbridge.ledger.ledger import Draft, Kept, Ledger, Part, Request, Verdict
 from zkbridge.telemetry.events import Answered, Known, Tell, nobody
 
@@ -150,7 +150,7 @@ class Intake:
             dup=message.dup,
             redeliverable=message.qos > 0,
             retained=message.retain,
-            correlation=message.correlation_data,
+            correlation=kept_correlation(message),
             response_topic_refused=wanted is not None and not allowed,
             device=device,
             command=command,
@@ -160,6 +160,8 @@ class Intake:
         """A request's draft. Raises what the caller is told instead, in the contract's order of checks."""
         if len(message.payload) > self._config.mqtt.max_payload:
             raise PayloadTooLarge(size=len(message.payload), limit=self._config.mqtt.max_payload)
+        if faults := oversized(message):
+            raise InvalidField(*faults)
         if message.retain:
             log.warning("a retained command on %s is not executed; clear it", shown(message.topic))
             raise RetainedRefused
