@@ -420,7 +420,7 @@ def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys):
     rows = [{"user_id": "1", "name": "\x1b[2Jx"}, {"user_id": "23456", "name": "Ana"}]
     ask._tell({"success": True, "total": 2, "data": rows})
 
-    assert capsys.readouterr().out == "user_id  name\n1        \ufffd[2Jx\n23456    Ana\ntotal: 2\n"
+    assert capsys.readouterr().out == "user_id  name\n1        \\u001b[2Jx\n23456    Ana\ntotal: 2\n"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_whatever_stands_in_a_line_it_is_one_line(device, other, number):
     assert (said["request"], said["device"]) == (number, device)
     text = as_text("kept request=%d device=%s and %s", number, device, other)
     assert text.splitlines() == [text]
-    assert not [sign for sign in text if ord(sign) < 0x20 or 0x7F <= ord(sign) < 0xA0]
+    assert text.isprintable()
 
 
 @PATIENT

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from zkbridge.asyncapi.page import Json
 from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.asyncapi.site import summary
+from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
@@ -95,7 +96,7 @@ def _load(path: Path) -> Config:
         return configuration.load(path)
     except configuration.ConfigError as error:
         for fault in error.faults:
-            click.echo(str(fault), err=True)
+            say(str(fault), err=True)
         sys.exit(WRONG_CONFIGURATION)
 
 
@@ -182,10 +183,10 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     except (NoAnswer, KeyboardInterrupt) as error:
         # Who gives up waiting knows as little of what became of the request.
         why = str(error) or "no answer so far"
-        click.echo(f"{why}.\nTo ask again without doing it twice: --request-id {body['request_id']}", err=True)
+        say(f"{why}.", f"To ask again without doing it twice: --request-id {body['request_id']}", err=True)
         sys.exit(NO_ANSWER)
     if given["as_json"]:
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        say(json.dumps(answer, ensure_ascii=False))
     else:
         _tell(answer)
     sys.exit(_exit_code(answer))
@@ -232,27 +233,27 @@ def _results(answer: Json) -> list[Json]:
 
 def _tell_step(step: Json) -> None:
     """On standard error, for the answer alone is the output."""
-    click.echo(_plain(step.get("message")), err=True)
+    say(_plain(step.get("message")), err=True)
 
 
 def _tell(answer: Json) -> None:
     """For people: one sentence, and what comes with it; what another said is never trusted to be printable."""
     if not answer.get("success"):
-        click.secho(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
+        say(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
         _tell_more(answer, err=True)
         _tell_results(_results(answer))
         return
     if "message" in answer:
-        click.secho(_plain(answer["message"]), fg="green")
+        say(_plain(answer["message"]), fg="green")
     data = answer.get("data")
     if isinstance(data, dict):
         width = max(map(len, data), default=0)
         for key, value in data.items():
-            click.echo(f"  {key:{width}}  {_plain(value)}")
+            say(f"  {key:{width}}  {_plain(value)}")
     elif isinstance(data, list):
         _tell_rows([row for row in data if isinstance(row, dict)])
         if not data:
-            click.echo("none")
+            say("none")
     _tell_more(answer, err=False)
     _tell_results(_results(answer))
 
@@ -262,7 +263,7 @@ def _tell_more(answer: Json, *, err: bool) -> None:
     for key, value in answer.items():
         if key not in _TOLD and value is not None:
             many = isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value)
-            click.echo(f"{_plain(key)}: {', '.join(map(_plain, value)) if many else _plain(value)}", err=err)
+            say(f"{_plain(key)}: {', '.join(map(_plain, value)) if many else _plain(value)}", err=err)
 
 
 def _tell_results(results: list[Json]) -> None:
@@ -282,10 +283,10 @@ def _tell_results(results: list[Json]) -> None:
         data = each.get("data")
         rows = [row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)]
         if rows and "message" not in each:  # with a sentence it says what the sentence says
-            click.echo()
+            say()
             _tell_rows(rows)
         if "next_offset" in each:
-            click.echo(f"{_plain(each.get('device_id'))} next_offset: {_plain(each['next_offset'])}")
+            say(f"{_plain(each.get('device_id'))} next_offset: {_plain(each['next_offset'])}")
 
 
 def _tell_rows(rows: list[Json]) -> None:
@@ -293,7 +294,7 @@ def _tell_rows(rows: list[Json]) -> None:
     cells = [heads] + [[_plain(row.get(head)) for head in heads] for row in rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
     for line in cells if rows else ():
-        click.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+        say("  ".join(map(str.ljust, line, widths)).rstrip())
 
 
 def _plain(value: object) -> str:

@@ -11,9 +11,11 @@ import click
 
 from zkbridge.bridge.vetting import vet
 from zkbridge.cli.options import config_option
+from zkbridge.cli.output import say
 from zkbridge.config import models as configuration
 from zkbridge.config.models import Config, ConfigError, Device
 from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.texts import shown
 from zkbridge.mqtt.dial import try_out
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import reach
@@ -42,16 +44,16 @@ def check(path: Path, connect: bool) -> None:
         config = vet(configuration.load(path))
     except ConfigError as error:
         for fault in error.faults:
-            click.echo(str(fault), err=True)
+            say(str(fault), err=True)
         sys.exit(WRONG)
-    click.echo(f"{path}: right; {len(config.devices)} devices, broker {config.mqtt.host}:{config.mqtt.port}")
+    say(f"{path}: right; {len(config.devices)} devices, broker {config.mqtt.host}:{config.mqtt.port}")
     for remark in configuration.remarks(config):
-        click.echo(f"look twice: {remark}")
+        say(f"look twice: {remark}")
     for group, members in config.groups.items():
-        click.echo(f"group {group}: {', '.join(members)}")
+        say(f"group {group}: {', '.join(members)}")
     if connect:
         findings = dial(config)
-        click.echo(table(findings))
+        say(*table(findings))
         sys.exit(0 if all(finding.ok for finding in findings) else UNREACHABLE)
 
 
@@ -63,13 +65,14 @@ def dial(config: Config) -> list[Finding]:
         return [broker.result(), *devices]
 
 
-def table(findings: list[Finding]) -> str:
-    """Findings as aligned lines."""
+def table(findings: list[Finding]) -> list[str]:
+    """Findings as aligned lines; what a terminal or a broker says of itself cannot make a line of its own."""
     rows = [("", "what", "where", "")] + [
-        ("ok" if finding.ok else "FAILED", finding.what, finding.where, finding.detail) for finding in findings
+        ("ok" if finding.ok else "FAILED", shown(finding.what), shown(finding.where), shown(finding.detail, 500))
+        for finding in findings
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join("  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows)
+    return ["  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
 
 
 def _dial_broker(config: Config) -> Finding:

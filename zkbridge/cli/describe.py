@@ -12,6 +12,7 @@ import click
 from zkbridge.asyncapi.document import document
 from zkbridge.asyncapi.page import Json, page
 from zkbridge.asyncapi.site import Site
+from zkbridge.cli.output import say
 from zkbridge.config import models as configuration
 
 WRONG_CONFIGURATION = 2
@@ -42,7 +43,7 @@ def asyncapi(form: str, path: Path | None) -> None:
             site = Site.of(configuration.load(path))
         except configuration.ConfigError as error:
             for fault in error.faults:
-                click.echo(str(fault), err=True)
+                say(str(fault), err=True)
             sys.exit(WRONG_CONFIGURATION)
     made = document(site)
     if form == "html":

@@ -17,6 +17,7 @@ import click
 
 import zkbridge
 from zkbridge.cli.options import config_option
+from zkbridge.cli.output import say
 from zkbridge.runtime.affinity import share_the_interpreter
 from zkbridge.runtime.lazy_imports import put_off
 from zkbridge.runtime.signals import when_signalled
@@ -89,7 +90,7 @@ def run(path: Path) -> None:
         config = vet(configuration.load(path))
     except configuration.ConfigError as error:
         for fault in error.faults:
-            click.echo(str(fault), err=True)
+            say(str(fault), err=True)
         sys.exit(WRONG_CONFIGURATION)
     set_up(config.log)
     for remark in configuration.remarks(config):
@@ -107,7 +108,7 @@ def _serve(config: Config, path: Path) -> int:
     try:
         bridge = Bridge(config)
     except (LedgerInUse, LedgerTooNew, LedgerUnavailable) as error:
-        click.echo(f"the state directory cannot be used: {error}", err=True)
+        say(f"the state directory cannot be used: {error}", err=True)
         return FAILED
 
     notifier = Notifier()
@@ -136,7 +137,7 @@ def _started(bridge: Bridge) -> bool:
     try:
         bridge.start()
     except MetricsUnavailable as error:
-        click.echo(str(error), err=True)
+        say(str(error), err=True)
         bridge.stop()
         return False
     return True
@@ -163,7 +164,7 @@ def _abandon(bridge: Bridge) -> NoReturn:
     from zkbridge.runtime.logs import explain  # noqa: PLC0415 - as above
 
     for name, places in explain(bridge.failure):
-        click.echo(f"a part of the bridge failed: {name} at {', '.join(places[-1:])}", err=True)
+        say(f"a part of the bridge failed: {name} at {', '.join(places[-1:])}", err=True)
     sys.stderr.flush()
     os._exit(FAILED)  # threads of a broken bridge must not hold up the restart
 

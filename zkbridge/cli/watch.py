@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zkbridge.cli.ask import NO_ANSWER, connection_options, settings_of
+from zkbridge.cli.output import say
 from zkbridge.cli.traffic import Asked, Sightings
 from zkbridge.client.connection import Guest, NoAnswer
 from zkbridge.commands import commands
@@ -61,7 +62,7 @@ def _watch(path: Path, broker: str | None, plain: bool) -> None:
             else:
                 _screen(watcher, sightings)
     except NoAnswer as error:
-        click.echo(f"{error}.", err=True)
+        say(f"{error}.", err=True)
         sys.exit(NO_ANSWER)
     except KeyboardInterrupt:
         pass
@@ -98,7 +99,7 @@ def _lines(watcher: Watcher, sightings: Sightings) -> None:
     while True:
         line = _take(watcher.news.get(), sightings)
         if line is not None:
-            click.echo(f"{_clock(time.time())} {line}")
+            say(f"{_clock(time.time())} {line}")
             sys.stdout.flush()
 
 

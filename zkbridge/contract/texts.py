@@ -259,7 +259,19 @@ def say(key: str, language: Language, **facts: object) -> str:
     return (english if language == "en" else spanish).format_map(facts)
 
 
-def shown(text: str, limit: int = 64) -> str:
-    """A stranger's text made fit for a sentence or a log line: printable, encodable and short."""
-    safe = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text[: limit + 1])
-    return safe if len(safe) <= limit else f"{safe[:limit]}…"
+def shown(text: str, limit: int | None = 64) -> str:
+    r"""Text of others made fit for people: every such text goes through here on its way to a screen, log or sentence.
+
+    What has no sign of its own (controls, line ends, marks that turn the direction, half pairs) becomes its JSON
+    escape, `\u001b`, and what is longer than `limit` characters is cut. Nothing is left that drives a screen.
+    """
+    cut = text if limit is None or len(text) <= limit else f"{text[:limit]}…"
+    return cut if cut.isprintable() else "".join(sign if sign.isprintable() else _escaped(sign) for sign in cut)
+
+
+def _escaped(sign: str) -> str:
+    """As JSON writes it: beyond 16 bits two escapes (RFC 8259, section 7)."""
+    code = ord(sign)
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    return f"\\u{0xD800 + (code - 0x10000 >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

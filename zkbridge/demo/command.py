@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from zkbridge.bridge.bridge import Bridge
+from zkbridge.cli.output import say
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.config.models import Config, Mqtt
 from zkbridge.demo.broker import BrokerUnavailable, EmbeddedBroker
@@ -61,7 +62,7 @@ def demo(once: bool, port: int | None, broker: str | None, broker_kind: str, ver
                 _invite(address)
                 end.wait()
     except (BrokerUnavailable, NoAnswer) as error:
-        click.echo(f"The demo cannot go on: {error}", err=True)
+        say(f"The demo cannot go on: {error}", err=True)
         sys.exit(1)
 
 
@@ -100,38 +101,38 @@ def _start_bridge(parts: contextlib.ExitStack, address: tuple[str, int], termina
     parts.callback(bridge.stop)
     if not bridge.online.wait(ONLINE_S):
         raise NoAnswer(f"the broker {host}:{port} cannot be reached, or does not accept the bridge")
-    click.echo(f"Broker on {host}:{port}, terminal 'principal' on 127.0.0.1:{terminal.port}, bridge between them.")
+    say(f"Broker on {host}:{port}, terminal 'principal' on 127.0.0.1:{terminal.port}, bridge between them.")
 
 
 def _show(address: tuple[str, int], terminal: SimulatedTerminal) -> None:
     host, port = address
     with Caller(Mqtt(host=host, port=port)) as caller:
         for line, device, request in SHOW:
-            click.secho(f"\n{line}", bold=True)
-            click.echo(f"  → zk/{device}/users/create\n    {json.dumps(request, ensure_ascii=False)}")
+            say("", line, bold=True)
+            say(f"  → zk/{device}/users/create", f"    {json.dumps(request, ensure_ascii=False)}")
             answer = caller.ask(device, "users/create", request, timeout=30)
-            click.echo(f"  ← zk/{device}/users/create/reply")
-            click.secho(f"    {json.dumps(answer, ensure_ascii=False)}", fg="green" if answer["success"] else "yellow")
-    click.secho("\nThe terminal's own user table:", bold=True)
-    click.echo(_table(terminal))
+            say(f"  ← zk/{device}/users/create/reply")
+            say(f"    {json.dumps(answer, ensure_ascii=False)}", fg="green" if answer["success"] else "yellow")
+    say("", "The terminal's own user table:", bold=True)
+    say(*_table(terminal))
 
 
-def _table(terminal: SimulatedTerminal) -> str:
+def _table(terminal: SimulatedTerminal) -> list[str]:
     rows = [("uid", "user_id", "name", "password", "privilege", "card", "group")] + [
         (str(u.uid), u.user_id, u.name, u.password, str(u.privilege), str(u.card), str(u.group))
         for u in terminal.users()
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _invite(address: tuple[str, int]) -> None:
     host, port = address
     request = '{"user_id":"124","name":"Ana Ruiz","password":"4321","card":67890}'
-    click.secho("\nNow you, from another window (Ctrl-C ends the demo):", bold=True)
-    click.echo(f"  mosquitto_sub -h {host} -p {port} -V 5 -v -t 'zk/#'")
-    click.echo(f"  mosquitto_pub -h {host} -p {port} -V 5 -q 1 -t zk/principal/users/create -m '{request}'")
-    click.echo(
-        f"  mosquitto_rr  -h {host} -p {port} -V 5 -t zk/principal/users/create -e zk/replies/me \\\n"
-        f"    -m '{request.replace('124', '125')}'"
+    say("", "Now you, from another window (Ctrl-C ends the demo):", bold=True)
+    say(f"  mosquitto_sub -h {host} -p {port} -V 5 -v -t 'zk/#'")
+    say(f"  mosquitto_pub -h {host} -p {port} -V 5 -q 1 -t zk/principal/users/create -m '{request}'")
+    say(
+        f"  mosquitto_rr  -h {host} -p {port} -V 5 -t zk/principal/users/create -e zk/replies/me \\",
+        f"    -m '{request.replace('124', '125')}'",
     )

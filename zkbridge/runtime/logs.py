@@ -22,14 +22,13 @@ from types import TracebackType
 from typing import Any
 
 from zkbridge.config.models import Log
+from zkbridge.contract.texts import shown
 
 #: What may stand in a field of its own.
 FIELDS = frozenset({"device", "command", "request", "request_id", "status", "code", "seconds", "error_id", "answer"})
 #: How many exceptions that led to one another are told.
 MOST_CAUSES = 5
 _PLACE = re.compile(r"(?:\b(\w+)=)?%[-#0 +]*\d*(?:\.\d+)?([a-zA-Z%])")
-#: What ends a line, or moves a screen's cursor.
-_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -43,7 +42,7 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name for it
         """The line, without a break that somebody else has put into it."""
-        return super().formatMessage(record).translate(_CONTROLS)
+        return shown(super().formatMessage(record), None)
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - as above
         """What was raised, and where."""
@@ -64,7 +63,7 @@ class JsonFormatter(logging.Formatter):
         } | dict(_fields(record))
         if record.exc_info:
             entry["error"] = [{"type": name, "at": places} for name, places in explain(record.exc_info[1])]
-        return json.dumps(entry, ensure_ascii=False).translate(_CONTROLS)
+        return shown(json.dumps(entry, ensure_ascii=False), None)
 
 
 def set_up(settings: Log) -> None:

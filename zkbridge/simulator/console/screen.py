@@ -68,6 +68,11 @@ def live(terminals: Sequence[SimulatedTerminal], stop: threading.Event) -> None:
                     typed += key
 
 
+def printable(text: str) -> str:
+    """What a client has written, with nothing left in it that drives a screen or ends a line."""
+    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
+
+
 def render(terminal: SimulatedTerminal, rows: int = 10) -> RenderableType:
     """One terminal as a panel: display, state, and the last users of its table; no password, no card."""
     from rich.console import Group  # noqa: PLC0415  as above
@@ -78,7 +83,8 @@ def render(terminal: SimulatedTerminal, rows: int = 10) -> RenderableType:
     users = terminal.users()
     table = Table("uid", "user_id", "name", "privilege", "group", box=None, expand=True)
     for user in users[-rows:]:
-        table.add_row(str(user.uid), user.user_id, Text(user.name), str(user.privilege), str(user.group))
+        who = (Text(printable(user.user_id)), Text(printable(user.name)))
+        table.add_row(str(user.uid), *who, str(user.privilege), str(user.group))
     state = Text.assemble(
         (f" {terminal.display} ", "reverse"),
         f"  door {'open' if terminal.door_open else 'closed'}",
@@ -118,17 +124,17 @@ def _type(
         try:
             result = operations.perform(terminals, operations.parse_line(line))
         except operations.OperationFailed as error:
-            write(str(error))
+            write(printable(str(error)))
         else:
             write(_readable_result(result))
 
 
 def _readable_result(result: Any) -> str:
-    return "done" if result is None else json.dumps(result, ensure_ascii=False)
+    return "done" if result is None else printable(json.dumps(result, ensure_ascii=False))
 
 
 def _stamped(terminal: SimulatedTerminal, write: Callable[[str], None]) -> Callable[[str], None]:
-    return lambda text: write(f"{datetime.now():%H:%M:%S} {terminal.port} {text}")  # noqa: DTZ005  wall clock
+    return lambda text: write(f"{datetime.now():%H:%M:%S} {terminal.port} {printable(text)}")  # noqa: DTZ005  wall clock
 
 
 def _typed() -> str:

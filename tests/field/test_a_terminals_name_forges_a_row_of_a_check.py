@@ -1,0 +1,55 @@
+"""A terminal whose name held escapes and a line end wrote a row of its own into the table of `check --connect`.
+
+Source: attack on 7bb949d, 2026-11
+"""
+
+import ast
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from tests.project.tree import ROOT
+from zkbridge.cli.main import main
+from zkbridge.simulator import Simulator, TerminalConfig
+
+FORGED = "K40\n\x1b[1A\x1b[2Kok      entrada  127.0.0.1:4370/tcp\u202e\x9b2J"
+
+
+@pytest.fixture(scope="module")
+def terminal():
+    with Simulator() as simulator:
+        terminal = simulator.add(TerminalConfig(profile="tft"))
+        terminal.machine.terminal._tables.options |= {"~DeviceName": FORGED, "~SerialNumber": "1\r2"}
+        yield terminal
+
+
+def test_what_a_terminal_calls_itself_stays_in_its_cell(terminal, shared_broker, tmp_path):
+    devices = {"principal": {"host": terminal.host, "port": terminal.port, "timeout": 3, "encoding": "latin-1"}}
+    mqtt = {"host": "127.0.0.1", "port": shared_broker.port}
+    config = {"mqtt": mqtt, "devices": devices, "lock_dir": str(tmp_path)}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+
+    done = CliRunner().invoke(main, ["check", "--connect", "--config", str(tmp_path / "config.yaml")], color=True)
+
+    lines = done.output.split("\n")
+    assert [line.split()[:2] for line in lines if line.startswith(("ok", "FAILED"))] == [
+        ["ok", "broker"],
+        ["ok", "principal"],
+    ]
+    assert [line for line in lines if not line.isprintable()] == []
+    assert "K40\\u000a\\u001b[1A" in done.output
+
+
+def test_people_are_shown_nothing_but_by_the_one_function():
+    """`say` prints what passed through `shown`; only the documents of `zkbridge asyncapi` are printed as they are."""
+    printers = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
+    found = [
+        f"{path.name}: {ast.unparse(node.args[0]).partition('(')[0]}"
+        for path in [*(ROOT / "zkbridge/cli").glob("*.py"), *(ROOT / "zkbridge/demo").glob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in printers
+    ]
+
+    documents = ["describe.py: _yaml", "describe.py: json.dumps", "describe.py: page"]
+    assert sorted(found) == [*documents, "output.py: click.style"]
