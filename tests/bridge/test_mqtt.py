@@ -221,7 +221,7 @@ def test_auto_tries_mqtt_5_first(broker, rest):
     mqtt.stop(5)
 
     assert rest.connections[0][0] == "5"
-    assert not any("protocol" in name for name in rest.facts)
+    assert rest.facts[f"protocol 127.0.0.1:{broker.port}"] == "5"
 
 
 def test_a_broker_that_comes_late_is_waited_for(tmp_path, rest, caplog):
@@ -295,7 +295,7 @@ def test_trying_out_tells_what_is_wrong(tmp_path):
 
 
 @pytest.mark.parametrize("manners", ["says so", "hangs up"])
-def test_auto_falls_back_once_and_remembers(broker, rest, manners, caplog):
+def test_auto_falls_back_and_asks_for_mqtt_5_at_each_start(broker, rest, manners, caplog):
     """A broker of MQTT 3.1.1 only, with the two ways in which such brokers refuse MQTT 5."""
     backends = {4: broker.port} if manners == "says so" else {4: broker.port, 5: closed_port()}
     with Mux("127.0.0.1", 0, backends=backends) as old:
@@ -304,25 +304,15 @@ def test_auto_falls_back_once_and_remembers(broker, rest, manners, caplog):
             mqtt.start()
             wait_until(lambda wanted=lives: len(rest.connections) == wanted, timeout=20)
             mqtt.stop(5)
-
-    assert [protocol for protocol, _ in rest.connections] == ["3.1.1", "3.1.1"]
-    assert rest.facts[f"protocol 127.0.0.1:{old.port}"] == "3.1.1"
-    assert caplog.text.count("the broker does not speak MQTT 5; 3.1.1 from now on") == 1
-
-
-def test_a_broker_that_restarts_is_not_taken_for_an_old_one(broker, rest):
-    """It hangs up once before CONNACK; MQTT 5 is tried again, and stays."""
-    backends = {4: broker.port, 5: closed_port()}
-    with Mux("127.0.0.1", 0, backends=backends) as restarting:
-        mqtt = side(restarting, rest)
-        mqtt.start()
-        wait_until(lambda: mqtt._silent_refusals == 1)
         backends[5] = broker.port
-        wait_until(lambda: rest.connections, timeout=20)
+        mqtt = side(old, rest)
+        mqtt.start()
+        wait_until(lambda: len(rest.connections) == 3, timeout=20)
         mqtt.stop(5)
 
-    assert rest.connections[0][0] == "5"
-    assert not any(name.startswith("protocol") for name in rest.facts)
+    assert [protocol for protocol, _ in rest.connections] == ["3.1.1", "3.1.1", "5"]
+    words = "does not speak MQTT 5" if manners == "says so" else "closes connections by MQTT 5 without an answer"
+    assert caplog.text.count(words) == 2
 
 
 def test_what_the_broker_cannot_take_is_refused_and_not_waited_for(tmp_path, rest):

@@ -308,8 +308,8 @@ class Bridge:
         return self._ledger.recall("mqtt", name)
 
     def remember(self, name: str, value: str) -> None:
-        """Keep a fact about the broker."""
-        self._ledger.remember("mqtt", name, value)
+        """Keep a fact about the broker, if the disk takes it."""
+        self._keep_fact("mqtt", name, value)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -31,8 +31,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
+from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.delivery_delay import Freshness
 from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName, tls_context
+from zkbridge.mqtt.protocol_choice import Failure, ProtocolChoice
 from zkbridge.mqtt.subscription_check import PROBE, Hearing
 
 log = logging.getLogger(__name__)
@@ -50,15 +52,15 @@ BATCH = 200
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 #: A connection that ends within this time after CONNACK was perhaps taken over by another client.
 SHORT_LIFE_S = 10.0
-#: Brokers that do not know MQTT 5 may just hang up; so does one that restarts. Twice in a row counts.
-SILENT_REFUSALS = 2
-#: A broker that says no receive maximum still gets no more than this at once.
-MAX_IN_FLIGHT = 20
-#: Type, remaining length, packet identifier and no properties.
-_SUBSCRIBE_HEADER = 8
 _UNSUPPORTED_VERSION = 0x84
 _PROTOCOL_ERROR = 0x82
 _TAKEN_OVER = 0x8E
+_RETAIN_NOT_SUPPORTED = 0x9A
+_QOS_NOT_SUPPORTED = 0x9B
+_CLOSED_IN_SILENCE = (
+    "it closed the connection without an answer to CONNECT (no broker behind this port, or one that expects TLS?)"
+)
+_QOS_0_ONLY = "it takes messages at QoS 0 only, and the bridge must know that its answers have arrived (QoS 1)"
 
 
 class Hooks(Protocol):
@@ -104,14 +106,16 @@ class _Life:
     protocol: ProtocolName
     number: int
     began: float
+    limits: BrokerLimits
     accepted_at: float | None = None
-    largest: int | None = None
     resumed: bool = False
     asked_for: dict[int, tuple[str, ...]] = field(default_factory=dict)
     refused_filters: list[str] = field(default_factory=list)
     ready: bool = False
     refused: str | None = None
     version_refused: bool = False
+    asks_again: bool = False
+    overdue: bool = False
     taken_over: bool = False
     unreadable: bool = False
     down: str | None = None
@@ -155,8 +159,8 @@ class Mqtt:
         self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._life: _Life | None = None
-        self._window = MAX_IN_FLIGHT
-        self._silent_refusals = 0
+        self._retains = True
+        self._choice = self._make_choice()
         self._short_lives = 0
         self._unreadable_lives = 0
         self._failures = 0
@@ -244,7 +248,7 @@ class Mqtt:
         try:
             while not self._stop.is_set():
                 self._live_once()
-                if not self._stop.is_set():
+                if not self._stop.is_set() and not self._choice.asks_at_once:
                     self._pause()
         except BaseException as error:  # the last line of a thread: whoever watches must hear of it
             log.critical("the broker's side died", exc_info=True)
@@ -252,17 +256,18 @@ class Mqtt:
 
     def _live_once(self) -> None:
         """One connection from its attempt to its end; whatever goes wrong in it ends it and nothing else."""
-        protocol = self._choose_protocol()
+        protocol = self._choice.next
         life: _Life | None = None
         try:
             life = self._connect(protocol)
             self._serve(life)
         except _Gone as end:
-            self._explain(life, str(end))
+            self._explain(protocol, life, str(end))
         except OSError as error:
-            self._explain(life, f"{error.strerror or error}")
+            self._explain(protocol, life, f"{error.strerror or error}")
         except Exception:  # a callback's fault, or paho's
             self._failures += 1
+            self._note_end(protocol, life)
             log.exception("the connection to the broker ended by a fault")
         finally:
             self._bury(life)
@@ -270,7 +275,7 @@ class Mqtt:
     def _connect(self, protocol: ProtocolName) -> _Life:
         number = self._hooks.next_connection()
         client = self._client(protocol)
-        life = _Life(client, protocol, number, time.monotonic())
+        life = _Life(client, protocol, number, time.monotonic(), BrokerLimits(self._settings.keepalive))
         self._bind(life)
         settings = self._settings
         if protocol == "5":
@@ -300,7 +305,8 @@ class Mqtt:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls is not None:
             client.tls_set_context(tls_context(settings))
-        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True, properties=_will_properties(protocol))
+        properties = _will_properties(protocol)
+        client.will_set(self._will.topic, self._will.payload, qos=1, retain=self._retains, properties=properties)
         return client
 
     def _bind(self, life: _Life) -> None:
@@ -345,7 +351,7 @@ class Mqtt:
         woken, heard = self._woken.fileno(), sock.fileno()
         while not self._stop.is_set():
             self._check(life)
-            self._next_move = time.monotonic() + self._settings.keepalive
+            self._next_move = time.monotonic() + life.limits.keepalive_s
             wanted = select.POLLIN | (select.POLLOUT if life.client.want_write() else 0)
             poller.modify(sock, wanted)
             events = dict(poller.poll(self._poll_ms(life)))
@@ -365,17 +371,24 @@ class Mqtt:
     def _poll_ms(self, life: _Life) -> float:
         if not life.ready:
             return max(0.0, life.began + CONNACK_TIMEOUT_S - time.monotonic()) * 1000
-        return min(self._settings.keepalive / 4, self._hearing.wait_s(), self._freshness.wait_s()) * 1000
+        return min(life.limits.keepalive_s / 4, self._hearing.wait_s(), self._freshness.wait_s()) * 1000
 
     def _check(self, life: _Life) -> None:
         if self._drop.is_set():
             self._drop.clear()
             raise _Gone("dropped: it showed no sign of life")
+        if life.asks_again:
+            self._say_goodbye(life)
+            raise _Gone("MQTT 5 is asked for once more")
+        if life.ready and self._choice.is_due:
+            self._say_goodbye(life)
+            raise _Gone("MQTT 5 is tried again")
         if life.refused is not None:
             raise _Gone(f"refused: {life.refused}")
         if life.down is not None or life.client.socket() is None:
             raise _Gone(life.down or "closed")
         if not life.ready and time.monotonic() > life.began + CONNACK_TIMEOUT_S:
+            life.overdue = True
             raise _Gone("no CONNACK" if life.accepted_at is None else "no SUBACK")
 
     def _drain_wakes(self) -> None:
@@ -459,21 +472,22 @@ class Mqtt:
         """Never more under way than the broker takes: paho ignores its Receive Maximum."""
         if not life.ready:
             return
-        while self._out and len(self._tokens) < self._window:
+        while self._out and len(self._tokens) < life.limits.in_flight:
             token, publication = self._out.popleft()
             self._send(life, token, publication)
 
     def _send(self, life: _Life, token: int | None, publication: Publication) -> None:
-        if life.largest is not None and publication.packet_size > life.largest:  # the broker would hang up
-            refusal = f"a packet of {publication.packet_size} bytes, it takes {life.largest}"
+        if (refusal := life.limits.refusal(publication)) is not None:
             self._judge(token, publication.topic, refusal)
             return
+        if publication.retain and not publication.payload and not life.limits.retain:
+            return  # there is nothing to clear
         try:
             info = life.client.publish(
                 publication.topic,
                 publication.payload,
                 qos=1,
-                retain=publication.retain,
+                retain=publication.retain and life.limits.retain,
                 properties=_properties(publication) if life.protocol == "5" else None,
             )
         except ValueError as error:  # MQTT itself cannot carry it
@@ -502,13 +516,21 @@ class Mqtt:
         if reason.is_failure:
             life.refused = str(reason)
             life.version_refused = reason.value == _UNSUPPORTED_VERSION or str(reason) == "Unsupported protocol version"
+            self._retains = self._retains and reason.value != _RETAIN_NOT_SUPPORTED
+            if reason.value == _QOS_NOT_SUPPORTED:
+                life.refused = _QOS_0_ONLY
+            return
+        settings = self._settings
+        life.limits = BrokerLimits.of(properties, keepalive_s=settings.keepalive, session_expiry_s=SESSION_EXPIRY_S)
+        if life.limits.max_qos == 0:
+            life.refused = _QOS_0_ONLY
+            return
+        if not self._choice.accepted(life.protocol):
+            life.asks_again = True
             return
         life.accepted_at = self._last_sign = time.monotonic()
-        self._note_protocol(life.protocol)
-        self._failures = self._silent_refusals = 0
+        self._failures = 0
         self._told_refusals.clear()
-        self._window = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
-        life.largest = getattr(properties, "MaximumPacketSize", None)
         life.resumed = session
         self._subscribe(life)
 
@@ -516,11 +538,11 @@ class Mqtt:
         wanted = [*self._filters, *sorted(self._watched)]
         before = (self._hooks.recall("filters") or "").split()
         gone = [known for known in before if known not in wanted]
-        for some in _in_packets(gone, life.largest):
+        for some in life.limits.packets(gone):
             life.client.unsubscribe(list(some))
         # Retain as published, so that a retained command is seen as one; retain handling 2: none on subscribing.
         options = SubscribeOptions(qos=1, noLocal=False, retainAsPublished=True, retainHandling=2)
-        for some in _in_packets(wanted, life.largest):
+        for some in life.limits.packets(wanted):
             if life.protocol == "5":
                 _, mid = life.client.subscribe([(wish, options) for wish in some])
             else:
@@ -545,8 +567,11 @@ class Mqtt:
             return  # it was what a reload wants to hear, or there is more to come
         where = (self._settings.host, self._settings.port, life.protocol, "resumed" if life.resumed else "new")
         log.info("connected to %s:%d by MQTT %s, %s session", *where)
+        for sentence in life.limits.shortcomings(session_expiry_s=SESSION_EXPIRY_S, filters=self._filters):
+            log.warning(sentence)
+        self._note_protocol(life.protocol)
         life.ready = True
-        self._hooks.connected(life.protocol, life.largest)
+        self._hooks.connected(life.protocol, life.limits.largest_packet)
         self._out.extend((None, publication) for publication in self._hooks.retained())
         self._say_probes(self._hearing.begin(refused=life.refused_filters))
         self._freshness.begin()
@@ -571,27 +596,41 @@ class Mqtt:
 
     # -- between connections -------------------------------------------------------------------------------------
 
-    def _choose_protocol(self) -> ProtocolName:
-        if self._settings.protocol != "auto":
-            return self._settings.protocol
-        if self._hooks.recall(self._protocol_fact()) == "3.1.1":
-            return "3.1.1"
-        return "3.1.1" if self._silent_refusals >= SILENT_REFUSALS else "5"
+    def _make_choice(self) -> ProtocolChoice:
+        worked = self._hooks.recall(self._protocol_fact) == "5"
+        return ProtocolChoice(self._settings.protocol, five_has_worked=worked)
 
+    @property
     def _protocol_fact(self) -> str:
         return f"protocol {self._settings.host}:{self._settings.port}"
 
     def _note_protocol(self, protocol: ProtocolName) -> None:
-        if self._settings.protocol == "auto" and protocol == "3.1.1" and self._silent_refusals >= SILENT_REFUSALS:
-            log.warning("the broker does not speak MQTT 5; 3.1.1 from now on (mqtt.protocol: 5 tries again)")
-            self._hooks.remember(self._protocol_fact(), "3.1.1")
+        """Keep that MQTT 5 works with this broker; say why it is not spoken, where it might be."""
+        if self._settings.protocol != "auto":
+            return
+        if protocol == "5" and self._hooks.recall(self._protocol_fact) != "5":
+            self._hooks.remember(self._protocol_fact, "5")
+        if (why := self._choice.fallback) is not None:
+            log.warning(why)
 
-    def _explain(self, life: _Life | None, reason: str) -> None:
+    def _note_end(self, protocol: ProtocolName, life: _Life | None) -> None:
+        """Let the choice of the protocol learn from how a connection ended."""
+        if life is not None and (life.accepted_at is not None or life.asks_again):
+            if not life.asks_again:
+                self._choice.ended()
+            return
+        self._choice.failed(protocol, _failure(life))
+
+    def _explain(self, protocol: ProtocolName, life: _Life | None, reason: str) -> None:
         """Say why there is no connection, and draw conclusions."""
         where = f"{self._settings.host}:{self._settings.port}"
+        self._note_end(protocol, life)
+        if life is not None and life.asks_again:
+            return
         if life is None or life.accepted_at is None:
             self._failures += 1
-            self._judge_version(life)
+            if _failure(life) is Failure.SILENT:
+                reason = _CLOSED_IN_SILENCE
             log.warning("no connection to the broker %s: %s", where, reason)
             return
         lived = time.monotonic() - life.accepted_at
@@ -608,15 +647,6 @@ class Mqtt:
                 where,
                 self._settings.client_id,
             )
-
-    def _judge_version(self, life: _Life | None) -> None:
-        """Whether MQTT 5 is what the broker refuses: it says so, or hangs up without a word, twice."""
-        if life is None or life.protocol != "5":
-            self._silent_refusals = 0 if life is not None else self._silent_refusals
-        elif life.version_refused:
-            self._silent_refusals = SILENT_REFUSALS
-        elif life.refused is None:
-            self._silent_refusals += 1
 
     def _pause(self) -> None:
         taken = max(0, self._short_lives - 2)
@@ -643,19 +673,13 @@ class Mqtt:
             self._idle.notify_all()
 
 
-def _in_packets(filters: Iterable[str], largest: int | None) -> Iterator[tuple[str, ...]]:
-    """Topic filters in as many packets as the broker's limit asks for (SUBSCRIBE: MQTT 5 section 3.8, in bytes)."""
-    some: list[str] = []
-    size = 0
-    for wish in filters:
-        own = len(wish.encode()) + 3  # its length, and its options
-        if some and largest is not None and _SUBSCRIBE_HEADER + size + own > largest:
-            yield tuple(some)
-            some, size = [], 0
-        some.append(wish)
-        size += own
-    if some:
-        yield tuple(some)
+def _failure(life: _Life | None) -> Failure:
+    """How an attempt failed that the broker did not accept."""
+    if life is None or life.overdue:
+        return Failure.UNREACHABLE
+    if life.version_refused:
+        return Failure.VERSION_REFUSED
+    return Failure.SILENT if life.refused is None else Failure.REFUSED
 
 
 def _send_at_once(client: paho.Client) -> None:
