@@ -11,7 +11,7 @@ from zkbridge.asyncapi.parts import FLAGS, SCHEMAS, SHARED, STATES, TOGETHER, Js
 from zkbridge.asyncapi.site import Site
 from zkbridge.commands import Command
 from zkbridge.contract import answers
-from zkbridge.contract.errors import BridgeError, EnrolmentError, InvalidField
+from zkbridge.contract.errors import BridgeError, EnrolmentError, InvalidField, MissingFields
 from zkbridge.contract.texts import TEXTS
 
 
@@ -92,7 +92,11 @@ def _together_schema(schemas: Json) -> Json:
 
 
 #: Keys that only some replies of these errors have.
-_RARE: dict[type[BridgeError], str] = {EnrolmentError: "old_finger_lost", InvalidField: "more_errors"}
+_RARE: dict[type[BridgeError], tuple[str, ...]] = {
+    EnrolmentError: ("old_finger_lost",),
+    InvalidField: ("more_errors",),
+    MissingFields: ("errors", "more_errors"),
+}
 
 
 def _failure_schema(code: str, examples: list[Json], schemas: Json) -> Json:
@@ -106,7 +110,7 @@ def _failure_schema(code: str, examples: list[Json], schemas: Json) -> Json:
     }
     more = [name for name in examples[0] if name not in properties and name not in FLAGS]
     properties |= {name: known[name] for name in more}
-    rare = {name: known[name] for rarely, name in _RARE.items() if issubclass(kind, rarely)}
+    rare = {name: known[name] for rarely, names in _RARE.items() if issubclass(kind, rarely) for name in names}
     return {"description": first_line(kind), **_object(properties | rare | FLAGS, list(properties))}
 
 

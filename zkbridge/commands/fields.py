@@ -312,4 +312,4 @@ def _fault(detail: dict[str, Any], known: list[str]) -> FieldFault:
     if detail["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, known, n=1)
         return FieldFault(name, "unknown_like", {"like": near[0]}) if near else FieldFault(name, "unknown")
-    return FieldFault(name, "text")
+    return FieldFault(name, "required" if detail["type"] == "missing" else "text")

@@ -160,11 +160,21 @@ class Command(NamedTuple):
         try:
             return self._built().model_validate(given)
         except ValidationError as error:
-            if any(detail["type"] == "missing" for detail in error.errors(include_url=False)):
-                raise MissingFields(*self.required) from None
             more = error.error_count() + len(unknown[MAX_FAULTS:])
-            faults = faults_of(error, fields)
-            raise InvalidField(*faults, more=more - len(faults)) from None
+            raise self._refusal(faults_of(error, fields), more, given) from None
+
+    def _refusal(self, faults: list[FieldFault], count: int, given: dict[str, Any]) -> BridgeError:
+        """What is required and blank is as good as absent. `count` is of all faults, those that are not here too."""
+        faults = [
+            FieldFault(f.name, "empty") if f.name in self.required and _is_blank(given.get(f.name)) else f
+            for f in faults
+        ]
+        more = count - len(faults)
+        lacks = [fault for fault in faults if fault.name in self.required and fault.rule in ("required", "empty")]
+        if not lacks:
+            return InvalidField(*faults, more=more)
+        only_absent = all(fault.rule == "required" for fault in faults)
+        return MissingFields(*self.required, faults=() if only_absent else faults, more=more)
 
     def load(self, stored: bytes) -> Params:
         """The parameters that the ledger kept."""
@@ -209,6 +219,10 @@ def ending(
         return answer
 
     return declare
+
+
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def _declare(made: Command) -> None:

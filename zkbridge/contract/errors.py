@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -48,21 +48,6 @@ class BodyRequired(BridgeError):
     status, code = 400, "body_required"
 
 
-class MissingFields(BridgeError):
-    """A required field is absent; `names` are all that the command requires."""
-
-    status, code = 400, "missing_fields"
-
-    def __init__(self, *names: str) -> None:
-        super().__init__()
-        self.names = names
-
-    def sentence(self, language: Language) -> str:
-        """Every field that the command requires."""
-        several = "" if len(self.names) > 1 else ".one"
-        return say(f"missing_fields{several}", language, fields=say("and", language).join(self.names))
-
-
 class FieldFault(NamedTuple):
     """One field and the rule it breaks (a key of the texts below `field.`)."""
 
@@ -79,6 +64,30 @@ class FieldFault(NamedTuple):
         if (whole := f"whole.{self.rule}") in TEXTS:
             return say(whole, language, field=self.name, **self.facts)
         return f"{self.name}: {self.message(language)}"
+
+
+class MissingFields(BridgeError):
+    """A required field is absent or blank; `names` are all that the command requires.
+
+    `faults` name each field where more is to be said than that some are absent; `more` is as for InvalidField.
+    """
+
+    status, code = 400, "missing_fields"
+
+    def __init__(self, *names: str, faults: Sequence[FieldFault] = (), more: int = 0) -> None:
+        super().__init__()
+        self.names = names
+        self.faults = faults
+        self.more_errors = more
+
+    def sentence(self, language: Language) -> str:
+        """Every field that the command requires."""
+        several = "" if len(self.names) > 1 else ".one"
+        return say(f"missing_fields{several}", language, fields=say("and", language).join(self.names))
+
+    def details(self, language: Language) -> dict[str, Any]:
+        """`errors`, where there are any beside what is absent."""
+        return _errors(self.faults, self.more_errors, language) if self.faults else {}
 
 
 class InvalidField(BridgeError):
@@ -103,8 +112,12 @@ class InvalidField(BridgeError):
 
     def details(self, language: Language) -> dict[str, Any]:
         """`errors`: a list of field and message; `more_errors`, where some are left out."""
-        errors = [{"field": fault.name, "message": fault.message(language)} for fault in self.faults]
-        return {"errors": errors} | ({"more_errors": self.more_errors} if self.more_errors else {})
+        return _errors(self.faults, self.more_errors, language)
+
+
+def _errors(faults: Sequence[FieldFault], more: int, language: Language) -> dict[str, Any]:
+    errors = [{"field": fault.name, "message": fault.message(language)} for fault in faults]
+    return {"errors": errors} | ({"more_errors": more} if more else {})
 
 
 class DeviceNotFound(BridgeError):
