@@ -8,17 +8,21 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
-from zkbridge.simulator import Simulator, TerminalConfig
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 BASE = "field"
 
 
 @dataclass(frozen=True)
 class FieldSite:
-    """The devices are `p` and `q`, the group is `both`; `ask` publishes at QoS 1 and returns the reply's body."""
+    """The devices are `p` and `q`, the group is `both`; `ask` publishes at QoS 1 and returns the reply's body.
+
+    `arab`, `west` and `letters` are `q` by another name: with code page 1256, with 1252, and with any user_id.
+    """
 
     daemon: Daemon
     caller: Caller
+    terminals: dict[str, SimulatedTerminal]
 
     def ask(self, topic: str, payload: bytes | dict, *, timeout: float = 20, **properties) -> dict:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
@@ -36,15 +40,30 @@ class FieldSite:
 def field_site(tmp_path_factory, shared_broker) -> Iterator[FieldSite]:
     """The daemon lives as long as the tests of one worker process."""
     with Simulator() as simulator:
-        terminals = {name: device(simulator.add(TerminalConfig(profile="tft"))) for name in ("p", "q")}
+        terminals = {name: simulator.add(TerminalConfig(profile="tft")) for name in ("p", "q")}
+        devices = {
+            **{name: device(terminal) for name, terminal in terminals.items()},
+            "arab": device(terminals["q"], encoding="cp1256"),
+            "west": device(terminals["q"], encoding="cp1252"),
+            "letters": device(terminals["q"], user_id_charset="any"),
+        }
         daemon = Daemon(
             tmp_path_factory.mktemp("field") / "d",
             shared_broker.port,
-            terminals,
+            devices,
             groups={"both": ["p", "q"]},
             mqtt={"base_topic": BASE},
             language="en",
         )
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe(f"{BASE}/#", no_local=True)
-            yield FieldSite(daemon, caller)
+            yield FieldSite(daemon, caller, terminals)
+
+
+@pytest.fixture
+def any_user(field_site) -> Iterator[SimulatedTerminal]:
+    """The terminal of `p`, which takes whatever user_id another program writes."""
+    terminal = field_site.terminals["p"]
+    terminal.switches.user_id_rule = "accept"
+    yield terminal
+    terminal.switches.user_id_rule = "reject"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime, time
 from typing import Any
 
-from zkbridge.commands.fields import LocalTime, UserId
+from zkbridge.commands.fields import LocalTime
 from zkbridge.commands.paging import Part, part_of
 from zkbridge.commands.registry import Context, command
+from zkbridge.commands.text_fields import UserId
 from zkbridge.config.models import Device
+from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import FieldFault
 from zkbridge.terminal.records.punches import Punch
 from zkbridge.terminal.session import Session
@@ -38,7 +40,7 @@ class List(Part):
         """Whether a punch is one of those asked for; one without a date is in no span, an empty record is none."""
         if punch.is_empty:
             return False
-        if self.user_id is not None and punch.user_id != self.user_id:
+        if self.user_id is not None and punch.user_id not in (self.user_id, id_spelling(self.user_id)):
             return False
         if self.since is None and self.until is None:
             return True

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zkbridge.commands.fields import CatchUp, Instant, RequestId, faults_of
+from zkbridge.commands.fields import CatchUp, Instant, RequestId
 from zkbridge.commands.presence import Presence
+from zkbridge.commands.rules import faults_of
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.terminal.records.users import UserTable

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
-from zkbridge.commands.fields import ADMINISTRATOR, USER, Card, Name, Password, Privilege, UserId
+from zkbridge.commands.fields import ADMINISTRATOR, USER, Card, Privilege
 from zkbridge.commands.registry import Change, Context, Lasting, command
+from zkbridge.commands.text_fields import Name, NewUserId, Password
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden, UserExists
 from zkbridge.terminal.records.users import UserFields, UserTable, same, surely_unfit
@@ -17,7 +18,7 @@ from zkbridge.terminal.session import Session
 class Create(Lasting):
     """A new user; password and card never leave for a log or a reply."""
 
-    user_id: UserId
+    user_id: NewUserId
     name: Name
     password: Password = Field(default="", repr=False)
     privilege: Privilege = USER
@@ -33,7 +34,7 @@ class Create(Lasting):
         return UserFields(self.user_id, self.name, self.password, self.privilege, self.card)
 
     def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
-        """What fits no terminal with this device's encoding."""
+        """What fits no terminal with this device's encoding, and what its keypad cannot type."""
         return surely_unfit(self.fields(), encoding=device.encoding, name_overflow=device.name_overflow)
 
     def check_policy(self, policy: Policy) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from zkbridge.commands.known_user import OneUser
 from zkbridge.commands.registry import Change, Context, Lasting, command
+from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.terminal.records.users import UserTable
 from zkbridge.terminal.session import Session
@@ -18,8 +19,11 @@ class Delete(OneUser, Lasting):
 @command("users/delete", params=Delete, code="deleted", disables=True, repeatable=True)
 def delete(session: Session, params: Delete, context: Context) -> dict[str, Any] | Change:
     """Plan the end of the user, or answer if an earlier attempt of this request has brought it about already."""
-    body = {"data": {"user_id": params.user_id, "device_id": context.device.id}}
-    user = session.users().by_user_id(params.user_id)
+    table = session.users()
+    # An earlier attempt meant one user: with that one gone, another spelling must not find somebody else.
+    user_id = context.tried[-1].get("user_id", params.user_id) if context.tried else _spelled(table, params.user_id)
+    body = {"data": {"user_id": user_id, "device_id": context.device.id}}
+    user = table.by_user_id(user_id)
     if user is None and context.asked_before:
         return body
     if user is None:
@@ -31,6 +35,11 @@ def delete(session: Session, params: Delete, context: Context) -> dict[str, Any]
         return body
 
     def kept(table: UserTable) -> bool:
-        return table.by_user_id(params.user_id) is None
+        return table.by_user_id(user_id) is None
 
-    return Change(intent={"uid": uid}, apply=apply, grows=-1, kept=kept, lost="not_deleted")
+    return Change(intent={"uid": uid, "user_id": user_id}, apply=apply, grows=-1, kept=kept, lost="not_deleted")
+
+
+def _spelled(table: UserTable, user_id: str) -> str:
+    """The user_id as the terminal has it, see `held`."""
+    return user_id if table.by_user_id(user_id) is not None else id_spelling(user_id)

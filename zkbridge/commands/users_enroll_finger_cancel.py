@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from zkbridge.commands.fields import FingerIndex, UserId
+from zkbridge.commands.fields import FingerIndex
 from zkbridge.commands.registry import Context, Params, ending
+from zkbridge.commands.text_fields import UserId
 from zkbridge.commands.users_enroll_finger import Enroll
+from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import EnrollCancelled, EnrollNotFound
 
 
@@ -20,7 +22,7 @@ class Cancel(Params):
         """Whether it is the one that is meant."""
         return (
             isinstance(other, Enroll)
-            and self.user_id in (None, other.user_id)
+            and (self.user_id is None or id_spelling(self.user_id) == other.key)
             and self.finger_index in (None, other.finger_index)
         )
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from zkbridge.commands.fields import Name, UserId
 from zkbridge.commands.paging import Part, part_of
 from zkbridge.commands.registry import Context, command
+from zkbridge.commands.text_fields import PartOfName, UserId
+from zkbridge.contract.characters import for_search, id_spelling
 from zkbridge.terminal.records.users import User
 from zkbridge.terminal.session import Session
 
 
 class List(Part):
-    """All users, or those with this user_id, or whose name contains a text, whatever the case."""
+    """All users, or those with this user_id, or whose name contains a text, whatever its case and spelling."""
 
     user_id: UserId | None = None
-    name: Name | None = None
+    name: PartOfName | None = None
 
     def wants(self, user: User) -> bool:
         """Whether a user is one of those asked for."""
-        if self.user_id is not None and user.user_id != self.user_id:
+        if self.user_id is not None and user.user_id not in (self.user_id, id_spelling(self.user_id)):
             return False
-        return self.name is None or self.name.casefold() in user.name.casefold()
+        return self.name is None or for_search(self.name) in for_search(user.name)
 
 
 @command("users/list", params=List, code="ok", disables=False, repeatable=True)

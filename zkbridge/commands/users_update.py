@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import Field
 
-from zkbridge.commands.fields import ADMINISTRATOR, Card, Name, Password, Privilege
+from zkbridge.commands.fields import ADMINISTRATOR, Card, Privilege
 from zkbridge.commands.known_user import OneUser, find
 from zkbridge.commands.registry import Change, Context, Lasting, command
+from zkbridge.commands.text_fields import Name, Password
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden
 from zkbridge.terminal.records.users import SIZES, User, UserFields, UserTable, fit, rewrite, surely_unfit
@@ -35,7 +36,7 @@ class Update(OneUser, Lasting):
         return UserFields(_FITTING, self.name or "", self.password or "")
 
     def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
-        """What fits no terminal with this device's encoding, or nothing to change at all."""
+        """What fits no terminal with this device's encoding, what its keypad cannot type, or nothing to change."""
         faults = super().surely_wrong(device)
         faults += surely_unfit(self.texts(), encoding=device.encoding, name_overflow=device.name_overflow)
         if all(getattr(self, name) is None for name in _CHANGEABLE):
@@ -47,15 +48,19 @@ class Update(OneUser, Lasting):
         if self.privilege == ADMINISTRATOR and not policy.administrators:
             raise Forbidden("administrators")
 
-    def applied_to(self, user: User, device: Device) -> bytes:
-        """The user's record with what is named put in. Raises InvalidField."""
-        texts = fit(
+    def fitted(self, user: User, device: Device) -> UserFields:
+        """The new texts as the terminal will hold them. Raises InvalidField."""
+        return fit(
             self.texts(),
             record_size=next(size for size in SIZES if size == len(user.raw)),
             encoding=device.encoding,
             user_id_width=len(_FITTING),
             name_overflow=device.name_overflow,
         )
+
+    def applied_to(self, user: User, device: Device) -> bytes:
+        """The user's record with what is named put in. Raises InvalidField."""
+        texts = self.fitted(user, device)
         fields = UserFields(
             user.user_id,
             user.name if self.name is None else texts.name,
@@ -71,7 +76,7 @@ def update(session: Session, params: Update, context: Context) -> dict[str, Any]
     """Plan the record that the user shall have, or answer if the terminal holds it already."""
     user = find(session, params.user_id)
     wanted = params.applied_to(user, context.device)
-    body = {"data": {"user_id": params.user_id, "device_id": context.device.id}}
+    body = {"data": {"user_id": user.user_id, **_other_name(params, user, context), "device_id": context.device.id}}
     if wanted == user.raw:
         return body
 
@@ -84,3 +89,9 @@ def update(session: Session, params: Update, context: Context) -> dict[str, Any]
         return now is not None and params.applied_to(now, context.device) == now.raw
 
     return Change(intent={"uid": user.uid}, apply=apply, kept=kept, lost="not_changed")
+
+
+def _other_name(params: Update, user: User, context: Context) -> dict[str, str]:
+    """The name, where the terminal holds it cut or spelled otherwise."""
+    name = params.fitted(user, context.device).name
+    return {"name": name} if params.name is not None and name != params.name else {}

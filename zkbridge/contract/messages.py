@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, NoReturn
 from zkbridge.contract.errors import BodyRequired, BridgeError
 from zkbridge.contract.texts import Language
 
-# Longer integers than any field takes are cut here: Python refuses to read more than 4,300 digits,
-# and the field's own rule should be what the caller hears about.
-_MAX_DIGITS = 40
+# No text of a field takes as many digits, and no number is as large, so what is cut here is refused by the field's own
+# rule. Python may be told to read no more than this (`-X int_max_str_digits`), and never reads more than 4,300.
+_MAX_DIGITS = 640
 # A PUBLISH packet beside topic, payload, correlation data and code: headers, lengths, content type and payload format;
 # the user properties `status` and `code`; and that of `command`.
 _HEADER, _STATUS, _COMMAND = 33, 23, 12

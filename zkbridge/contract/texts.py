@@ -195,6 +195,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "field.string": ("debe ser texto", "must be a string"),
     "field.empty": ("no puede estar vacío", "must not be empty"),
     "field.control": ("no puede tener caracteres de control", "must not contain control characters"),
+    "field.unseen": (
+        "tiene un carácter que no se ve o que un terminal no puede mostrar ({point}, posición {place})",
+        "has a character that is invisible or that a terminal cannot show ({point}, position {place})",
+    ),
+    "field.keypad": (
+        "solo puede tener cifras, como un teclado numérico (user_id_charset: any de este dispositivo admite más)",
+        "may only have digits, as on a numeric keypad (user_id_charset: any of this device allows more)",
+    ),
     "field.unprintable": ("solo puede tener caracteres imprimibles", "may only contain printable characters"),
     "field.too_many": ("admite como máximo {limit} caracteres", "at most {limit} characters"),
     "field.too_many_bytes": (

@@ -1,0 +1,80 @@
+"""How a user of the terminal is found by an id that is spelled in an odd way."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from zkbridge.commands import Context, commands
+from zkbridge.commands.known_user import held
+from zkbridge.config.models import Device
+from zkbridge.contract.errors import UserNotFound
+from zkbridge.terminal.records.users import UserFields, UserTable, encode
+
+DEVICE = Device(id="p", host="127.0.0.1")
+
+
+def session_with(*user_ids):
+    records = b"".join(
+        encode(UserFields(user_id, "Ana"), uid=uid, group=1, record_size=72, encoding="utf-8")
+        for uid, user_id in enumerate(user_ids, 1)
+    )
+    table = UserTable(records, record_size=72, encoding="utf-8")
+    return SimpleNamespace(users=lambda: table)
+
+
+def delete(user_id, session, **context):
+    command = commands()["users/delete"]
+    return command.run(session, command.parse({"user_id": user_id}, strict=True), Context(DEVICE, **context))
+
+
+@pytest.mark.parametrize(
+    ("user_id", "there", "found"),
+    [
+        ("١٢٣", ["123"], "123"),
+        ("١٢٣", ["123", "١٢٣"], "١٢٣"),
+        ("123", ["١٢٣"], None),
+        ("e\u0301", ["é"], "é"),
+        ("\u200b1", ["1"], None),
+        ("\u200b1", ["1", "\u200b1"], "\u200b1"),
+    ],
+)
+def test_the_very_id_comes_first_and_the_spelling_of_a_new_one_after_it(user_id, there, found):
+    user = held(session_with(*there).users(), user_id)
+
+    assert (user and user.user_id) == found
+
+
+def test_a_delete_that_is_settled_after_a_lost_answer_deletes_nobody_else():
+    first = delete("١٢٣", session_with("123", "١٢٣"))
+
+    assert first.intent == {"uid": 2, "user_id": "١٢٣"}
+    body = delete("١٢٣", session_with("123"), asked_before=True, tried=(first.intent,))
+    assert body == {"data": {"user_id": "١٢٣", "device_id": "p"}}
+
+
+def test_a_delete_by_another_spelling_is_settled_by_the_user_that_it_meant():
+    first = delete("١٢٣", session_with("123"))
+
+    assert first.intent == {"uid": 1, "user_id": "123"}
+    body = delete("١٢٣", session_with("5"), asked_before=True, tried=(first.intent,))
+    assert body == {"data": {"user_id": "123", "device_id": "p"}}
+
+
+def test_an_id_that_looks_like_one_on_the_terminal_deletes_nobody():
+    with pytest.raises(UserNotFound):
+        delete("\u200b123", session_with("123"))
+
+
+def test_requests_for_one_user_in_two_spellings_share_no_session():
+    create = commands()["users/create"].parse({"user_id": "١٢", "name": "a"}, strict=True)
+    update = commands()["users/update"].parse({"user_id": "12", "card": 1}, strict=True)
+    other = commands()["users/delete"].parse({"user_id": "۱۲"}, strict=True)
+
+    assert create.key == update.key == other.key == "12"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_an_id_that_fits_in_one_of_its_spellings_is_no_fault(encoding):
+    params = commands()["users/delete"].parse({"user_id": "١٢"}, strict=True)
+
+    assert params.surely_wrong(Device(id="p", host="h", encoding=encoding)) == ()
