@@ -55,7 +55,7 @@ def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
         terminals["llena"].fill_users(2)
         terminals["terca"].fill_users(1)  # an empty one would be tried in the other record size
         devices = {name: device(terminal, timeout=1) for name, terminal in terminals.items()}
-        devices["vieja"]["transport"] = "udp"
+        devices["vieja"] |= {"transport": "udp", "user_id_charset": "any"}
         devices["apagada"] = {"host": "127.0.0.1", "port": closed, "timeout": 1}
         devices["perdida"] = {"host": "no-such-host.invalid", "timeout": 1}
         daemon = Daemon(

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from zkbridge.commands.fields import ADMINISTRATOR, USER, Card, Privilege
+from zkbridge.commands.keypad import with_keypad
 from zkbridge.commands.registry import Change, Context, Lasting, command
 from zkbridge.commands.text_fields import Name, NewUserId, Password
 from zkbridge.config.models import Device, Policy
@@ -35,7 +36,8 @@ class Create(Lasting):
 
     def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
         """What fits no terminal with this device's encoding, and what its keypad cannot type."""
-        return surely_unfit(self.fields(), encoding=device.encoding, name_overflow=device.name_overflow)
+        faults = surely_unfit(self.fields(), encoding=device.encoding, name_overflow=device.name_overflow)
+        return with_keypad(faults, device, user_id=self.user_id, password=self.password)
 
     def check_policy(self, policy: Policy) -> None:
         """Raise Forbidden for an administrator where those may not come over MQTT."""

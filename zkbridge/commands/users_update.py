@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from zkbridge.commands.fields import ADMINISTRATOR, Card, Privilege
+from zkbridge.commands.keypad import with_keypad
 from zkbridge.commands.known_user import OneUser, find
 from zkbridge.commands.registry import Change, Context, Lasting, command
 from zkbridge.commands.text_fields import Name, Password
@@ -39,6 +40,7 @@ class Update(OneUser, Lasting):
         """What fits no terminal with this device's encoding, what its keypad cannot type, or nothing to change."""
         faults = super().surely_wrong(device)
         faults += surely_unfit(self.texts(), encoding=device.encoding, name_overflow=device.name_overflow)
+        faults = with_keypad(faults, device, password=self.password or "")
         if all(getattr(self, name) is None for name in _CHANGEABLE):
             faults += (FieldFault("name", "any_of", {"names": ", ".join(_CHANGEABLE)}),)
         return faults

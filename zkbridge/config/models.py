@@ -214,6 +214,7 @@ class Device(Model):
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
     group: int = Field(default=1, ge=0, le=255)
     record: Literal["auto", 72, 28] = "auto"
+    user_id_charset: Literal["digits", "any"] = "digits"
     user_id_width: Literal["auto"] | Annotated[int, Field(ge=1, le=24)] = "auto"
     name_overflow: Literal["refuse", "truncate"] = "refuse"
     timezone: Annotated[str, AfterValidator(_timezone)] | None = None
