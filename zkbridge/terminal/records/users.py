@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Literal, NamedTuple, TypeVar
 
+from zkbridge.contract.characters import for_encoding
 from zkbridge.contract.errors import DeviceFull, FieldFault, InvalidField
 from zkbridge.contract.texts import shown
 
@@ -416,7 +417,8 @@ def _measure(
         faults += _number_faults(fields.user_id)
     else:
         faults += _text_faults("user_id", fields.user_id, width, encoding)
-    name = _cut(fields.name, layout.name_bytes, encoding) if name_overflow == "truncate" else fields.name
+    name = for_encoding(fields.name, encoding)
+    name = _cut(name, layout.name_bytes, encoding) if name_overflow == "truncate" else name
     faults += _text_faults("name", name, layout.name_bytes, encoding)
     faults += _text_faults("password", fields.password, layout.password_bytes, encoding)
     return fields._replace(name=name), faults
