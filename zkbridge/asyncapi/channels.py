@@ -32,7 +32,7 @@ def all_channels(site: Site) -> Json:
             "parameters": {"device": _device(site, command)},
             "tags": [{"name": "command"}],
         }
-        if (model := answers.PROGRESS.get(name)) is not None:
+        if (model := command.answer.progress) is not None:
             channels[camel(name, "progress")] = {
                 "address": topics.progress("{device}", name),
                 "title": f"{name}: the progress",
@@ -94,7 +94,7 @@ def all_operations(site: Site) -> Json:
                 "messages": [{"$ref": f"{reply}/messages/{message}"} for message in _replies(command, site)],
             },
         }
-        if (told := answers.PROGRESS.get(name)) is not None:
+        if (told := command.answer.progress) is not None:
             progress = camel(name, "progress")
             operations[camel("publish", progress)] = {
                 "action": "send",

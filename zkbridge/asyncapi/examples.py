@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import string
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 import zkbridge
 from zkbridge.asyncapi.parts import OF_GROUPS, REQUEST_ID, SHARED, UNREAD, Json
 from zkbridge.asyncapi.site import Site
-from zkbridge.commands import Command, Lasting
+from zkbridge.commands import Command, Lasting, commands
 from zkbridge.contract import answers
 from zkbridge.contract.errors import (
     BridgeError,
@@ -50,16 +49,6 @@ _FACTS: dict[str, object] = {
     "finger_index": 6,
 }
 
-#: Errors of some commands only; all others can be the answer to any command.
-_ONLY: dict[str, str] = {
-    "user_exists": "users/create",
-    "device_full": "users/create|users/enroll-finger",
-    "user_not_found": "users/(update|delete|fingers|enroll-finger)",
-    "finger_.*": "users/enroll-finger",
-    "enroll_(?!not_found).*": "users/enroll-finger",
-    "enroll_not_found": "users/enroll-finger/cancel",
-}
-
 
 def example_request(command: Command) -> Json:
     """A request with every field of the command, as its models show it."""
@@ -70,34 +59,26 @@ def example_request(command: Command) -> Json:
 
 def example_success(command: Command, site: Site) -> Json:
     """What the bridge answers to the example when all is well, made as the bridge makes it."""
-    body: Json = {}
-    model = answers.DATA.get(command.name)
-    data: Any = None
-    if model is not None:
-        data = [sample(model[0])] if isinstance(model, list) else sample(model)
-    for name in answers.COUNTS.get(command.name, {}):
-        if name != "next_offset":
-            body[name] = len(data) if isinstance(data, list) else 0
-    if command.name in TEXTS:
-        facts = data if isinstance(data, dict) else {}
-        body = {"message": say(command.name, site.language, **facts), **body}
-    if data is not None:
-        body["data"] = data
+    answer = command.answer
+    one = sample(answer.data)
+    body: Json = {name: 1 for name in answer.counts if name != "next_offset"}
+    if answer.says is not None:
+        body = {"message": say(command.name, site.language, **one), **body}
+    body["data"] = [one] if answer.rows else one
     return _read(succeeded(body, code=command.code, request_id=REQUEST_ID))
 
 
 def example_progress(command: Command, site: Site) -> list[Json]:
     """What an attended command tells, step by step, to the example."""
-    steps = answers.STEPS.get(command.name, {})
     return [
         {
-            "message": say(f"{command.name}.{step}", site.language, **facts),
-            "step": step,
-            **facts,
+            "message": say(f"{command.name}.{name}", site.language, **step.facts),
+            "step": name,
+            **step.facts,
             "device_id": "principal",
             "request_id": REQUEST_ID,
         }
-        for step, facts in steps.items()
+        for name, step in command.answer.steps.items()
     ]
 
 
@@ -270,17 +251,25 @@ def _can_answer(command: Command, kind: type[BridgeError]) -> bool:
         return not command.repeatable or issubclass(command.params, Lasting)
     if code in OF_GROUPS:
         return command.for_groups
-    return all(re.fullmatch(who, command.name) for what, who in _ONLY.items() if re.fullmatch(what, code))
+    return kind in command.errors or kind not in _declared()
 
 
-def sample(model: type[BaseModel]) -> Json:
-    """A value of the model, made from the examples of its fields."""
-    properties: Json = {}
-    for name, place in model.model_fields.items():
-        inner = place.annotation
-        nested = isinstance(inner, type) and issubclass(inner, BaseModel)
-        properties[name] = sample(inner) if nested else (place.examples or [place.get_default()])[0]  # type: ignore[arg-type] # `nested` says that it is a model
-    return properties
+def _declared() -> set[type[BridgeError]]:
+    """The errors that only those commands have which name them; all others can be the answer to any command."""
+    return {kind for each in commands().values() for kind in each.errors}
+
+
+def sample(model: type) -> Json:
+    """A value of a model or a TypedDict, made from the examples of its fields."""
+    schema = TypeAdapter(model).json_schema()
+    return {name: _sampled(place, schema.get("$defs", {})) for name, place in schema["properties"].items()}
+
+
+def _sampled(place: Json, known: Json) -> Any:
+    if "$ref" in place:
+        inner = known[place["$ref"].rpartition("/")[2]]
+        return {name: _sampled(each, known) for name, each in inner["properties"].items()}
+    return place["examples"][0] if "examples" in place else place.get("default")
 
 
 def _example(schema: Json) -> Any:

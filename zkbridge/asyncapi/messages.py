@@ -14,7 +14,6 @@ from zkbridge.asyncapi.examples import (
 )
 from zkbridge.asyncapi.parts import BODY, BYTES, CORRELATION, MQTT, SCHEMAS, STATES, TOGETHER, Json, camel, first_line
 from zkbridge.asyncapi.site import Site
-from zkbridge.contract import answers
 
 
 def all_messages(site: Site) -> Json:
@@ -34,7 +33,7 @@ def all_messages(site: Site) -> Json:
             success, f"{name}: success", [example_success(command, site)], status=200, code=command.code
         )
         messages[success]["headers"]["properties"]["command"]["const"] = name
-        if name in answers.PROGRESS:
+        if command.answer.progress is not None:
             progress = camel(name, "progress")
             messages[progress] = {
                 "name": progress,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from zkbridge.asyncapi.examples import error_classes, example_failures, example_success
 from zkbridge.asyncapi.parts import FLAGS, SCHEMAS, SHARED, STATES, TOGETHER, Json, camel, first_line
 from zkbridge.asyncapi.site import Site
 from zkbridge.commands import Command
 from zkbridge.contract import answers
-from zkbridge.contract.errors import BridgeError, EnrolmentError, InvalidField, MissingFields
-from zkbridge.contract.texts import TEXTS
 
 
 def request_fields(command: Command) -> Json:
@@ -27,8 +25,8 @@ def all_schemas(site: Site) -> Json:
     for name, command in site.offered.items():
         schemas[camel(name, "request")] = _request_schema(command, schemas)
         schemas[camel(name, "success")] = _success_schema(command, site, schemas)
-        if (model := answers.PROGRESS.get(name)) is not None:
-            schemas[camel(name, "progress")] = _schema(model, schemas)
+        if command.answer.progress is not None:
+            schemas[camel(name, "progress")] = _schema(command.answer.progress, schemas)
     if site.groups:
         schemas[TOGETHER] = _together_schema(schemas)
     for code, examples in example_failures(site).items():
@@ -65,15 +63,13 @@ def _or_null(schema: Json) -> Json:
 
 def _success_schema(command: Command, site: Site, schemas: Json) -> Json:
     properties: Json = {"success": {"const": True}}
-    if command.name in TEXTS:
+    answer = command.answer
+    if answer.says is not None:
         properties["message"] = {"type": "string", "description": "One sentence for people."}
-    for name, meaning in answers.COUNTS.get(command.name, {}).items():
+    for name, meaning in answer.counts.items():
         properties[name] = {"type": "integer", "minimum": 0, "description": meaning}
-    model = answers.DATA.get(command.name)
-    if isinstance(model, list):
-        properties["data"] = {"type": "array", "items": _schema(model[0], schemas)}
-    elif model is not None:
-        properties["data"] = _schema(model, schemas)
+    one = _schema(answer.data, schemas)
+    properties["data"] = {"type": "array", "items": one} if answer.rows else one
     properties |= {"status": {"const": 200}, "code": {"const": command.code}}
     required = [name for name in properties if name in example_success(command, site)]
     return _object(properties | FLAGS, required)
@@ -91,14 +87,6 @@ def _together_schema(schemas: Json) -> Json:
     return _object(properties | FLAGS, list(properties))
 
 
-#: Keys that only some replies of these errors have.
-_RARE: dict[type[BridgeError], tuple[str, ...]] = {
-    EnrolmentError: ("old_finger_lost",),
-    InvalidField: ("more_errors",),
-    MissingFields: ("errors", "more_errors"),
-}
-
-
 def _failure_schema(code: str, examples: list[Json], schemas: Json) -> Json:
     kind = next(each for each in error_classes() if each.code == code)
     known = _schema(answers.Failure, schemas)["properties"]
@@ -110,7 +98,7 @@ def _failure_schema(code: str, examples: list[Json], schemas: Json) -> Json:
     }
     more = [name for name in examples[0] if name not in properties and name not in FLAGS]
     properties |= {name: known[name] for name in more}
-    rare = {name: known[name] for rarely, names in _RARE.items() if issubclass(kind, rarely) for name in names}
+    rare = {name: known[name] for name in kind.rare}
     return {"description": first_line(kind), **_object(properties | rare | FLAGS, list(properties))}
 
 
@@ -118,11 +106,12 @@ def _object(properties: Json, required: list[str]) -> Json:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def _schema(model: type[BaseModel], schemas: Json) -> Json:
-    """A model's schema; what it refers to is put beside it, for a document has one place for schemas."""
-    schema = model.model_json_schema(ref_template=SCHEMAS + "{model}")
-    schemas.update({name: _untitled(each) for name, each in schema.pop("$defs", {}).items()})
-    return _untitled(schema)
+def _schema(model: type, schemas: Json) -> Json:
+    """The schema of a model or a TypedDict; what it refers to is put beside it, where a document has all schemas."""
+    schema = TypeAdapter(model).json_schema(ref_template=SCHEMAS + "{model}")
+    closed = {} if issubclass(model, BaseModel) else {"additionalProperties": False}  # a TypedDict cannot say so
+    schemas.update({name: _untitled(closed | each) for name, each in schema.pop("$defs", {}).items()})
+    return _untitled(closed | schema)
 
 
 def _untitled(schema: Json) -> Json:

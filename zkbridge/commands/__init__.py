@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from zkbridge.commands.registry import Change, Command, Context, Lasting, Params, registered
+from zkbridge.commands.registry import Answer, Change, Command, Context, Lasting, Params, Step, registered
 
-__all__ = ["Change", "Command", "Context", "Lasting", "Params", "commands"]
+__all__ = ["Answer", "Change", "Command", "Context", "Lasting", "Params", "Step", "commands"]
 
 
 def commands() -> dict[str, Command]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Any
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
 
 from zkbridge.commands.fields import LocalTime
-from zkbridge.commands.paging import Part, part_of
-from zkbridge.commands.registry import Context, command
+from zkbridge.commands.paging import COUNTS, Part, part_of
+from zkbridge.commands.registry import Answer, Context, command
 from zkbridge.commands.text_fields import UserId
 from zkbridge.config.models import Device
+from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import FieldFault
 from zkbridge.terminal.records.punches import Punch
@@ -48,11 +51,30 @@ class List(Part):
         return punch.timestamp is not None and since <= punch.timestamp <= until
 
 
-@command("attendance/list", params=List, code="ok", disables=False, repeatable=True)
+class Row(TypedDict):
+    """One punch of the terminal's log."""
+
+    user_id: Annotated[str, like("123")]
+    timestamp: Annotated[
+        str | None, like("2030-01-31T08:00:00", "The terminal's local time; null where the log holds no date.")
+    ]
+    status: Annotated[int, like(1)]
+    punch: Annotated[int, like(0)]
+    device_id: Annotated[str, like("principal")]
+
+
+@command(
+    "attendance/list",
+    params=List,
+    code="ok",
+    answer=Answer(Row, rows=True, counts=COUNTS),
+    disables=False,
+    repeatable=True,
+)
 def list_punches(session: Session, params: List, context: Context) -> dict[str, Any]:
     """Tell the punches as the terminal's log has them, oldest first."""
 
-    def row(punch: Punch) -> dict[str, Any]:
+    def row(punch: Punch) -> Row:
         return {
             "user_id": punch.user_id or "",
             "timestamp": None if punch.timestamp is None else punch.timestamp.isoformat(),

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from typing_extensions import TypedDict
+
 from zkbridge.config.models import Device
+from zkbridge.contract.answers import like
+
+
+class Clock(TypedDict):
+    """What a terminal's clock shows."""
+
+    device_time: Annotated[str | None, like("2030-01-31T08:00:00")]
+    device_id: Annotated[str, like("principal")]
 
 
 def wall_clock(device: Device) -> datetime:

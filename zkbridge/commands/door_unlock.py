@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
 
 from zkbridge.commands.fields import DoorSeconds
-from zkbridge.commands.registry import Change, Context, Params, command
+from zkbridge.commands.registry import Answer, Change, Context, Params, command
 from zkbridge.config.models import Device
+from zkbridge.contract.answers import like
 from zkbridge.contract.errors import Forbidden
 from zkbridge.terminal.session import Session
 
@@ -26,7 +29,20 @@ class Unlock(Params):
         return device.door.max_age
 
 
-@command("door/unlock", params=Unlock, code="unlocked", disables=False, repeatable=False)
+class Opened(TypedDict):
+    """Which door."""
+
+    device_id: Annotated[str, like("principal")]
+
+
+@command(
+    "door/unlock",
+    params=Unlock,
+    code="unlocked",
+    answer=Answer(Opened, says=("Puerta abierta.", "Door opened.")),
+    disables=False,
+    repeatable=False,
+)
 def unlock(session: Session, params: Unlock, context: Context) -> Change:
     """Plan to open the door. Raises Forbidden."""
     params.check_device(context.device)  # the configuration may have changed while the request waited

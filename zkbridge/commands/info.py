@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
 
 from zkbridge.commands.clock import shown_time, wall_clock
-from zkbridge.commands.registry import Context, Params, command
+from zkbridge.commands.registry import Answer, Context, Params, command
+from zkbridge.contract.answers import like
 from zkbridge.terminal.session import Session
 
 
@@ -13,7 +16,30 @@ class Info(Params):
     """Nothing to say."""
 
 
-@command("info", params=Info, code="ok", disables=False, repeatable=True)
+class Usage(TypedDict):
+    """How many there are, and may be."""
+
+    count: Annotated[int | None, like(37)]
+    capacity: Annotated[int | None, like(3000)]
+
+
+class Machine(TypedDict):
+    """What the terminal says of itself; null is what it would not say."""
+
+    serialnumber: Annotated[str | None, like("DGD9190019050335743")]
+    device_name: Annotated[str | None, like("K40/ID")]
+    platform: Annotated[str | None, like("ZLM60_TFT")]
+    firmware_version: Annotated[str | None, like("Ver 6.60 Apr 28 2017")]
+    mac: Annotated[str | None, like("00:17:61:c8:ec:17")]
+    users: Usage
+    fingers: Usage
+    records: Usage
+    device_time: Annotated[str | None, like("2030-01-31T08:00:00")]
+    clock_drift_s: Annotated[float | None, like(1.5)]
+    device_id: Annotated[str, like("principal")]
+
+
+@command("info", params=Info, code="ok", answer=Answer(Machine), disables=False, repeatable=True)
 def info(session: Session, _params: Info, context: Context) -> dict[str, Any]:
     """Tell what the terminal says; null is what it would not say. `clock_drift_s` is positive where it is fast."""
     told = session.info()
@@ -22,7 +48,7 @@ def info(session: Session, _params: Info, context: Context) -> dict[str, Any]:
     device_time = session.time()
     between = before + (wall_clock(context.device) - before) / 2
     drift = None if device_time is None else round((device_time - between).total_seconds(), 1)
-    data = {
+    data: Machine = {
         "device_id": context.device.id,
         "serialnumber": told.serial_number or None,
         "device_name": told.device_name or None,

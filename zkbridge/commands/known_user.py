@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from typing_extensions import TypedDict
+
 from zkbridge.commands.registry import Params
 from zkbridge.commands.text_fields import UserId
 from zkbridge.config.models import Device
+from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import FieldFault, UserNotFound
 from zkbridge.terminal.records.users import User, UserFields, UserTable, surely_unfit
@@ -28,6 +33,13 @@ class OneUser(Params):
     def _unfit(self, user_id: str, device: Device) -> tuple[FieldFault, ...]:
         fields = UserFields(user_id, "")
         return surely_unfit(fields, encoding=device.encoding, name_overflow=device.name_overflow)
+
+
+class KnownUser(TypedDict):
+    """Whose record it was."""
+
+    user_id: Annotated[str, like("123")]
+    device_id: Annotated[str, like("principal")]
 
 
 def find(session: Session, user_id: str) -> User:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from zkbridge.commands.fields import Limit, Offset
@@ -10,6 +10,9 @@ from zkbridge.commands.registry import Context, Params
 from zkbridge.contract.messages import encode
 
 T = TypeVar("T")
+
+#: The keys of a list beside `data`.
+COUNTS = {"total": "Rows in all.", "next_offset": "Where the next part begins, if this is not all."}
 
 
 class Part(Params):
@@ -19,13 +22,13 @@ class Part(Params):
     limit: Limit | None = None
 
 
-def part_of(rows: Sequence[T], params: Part, context: Context, row: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+def part_of(rows: Sequence[T], params: Part, context: Context, row: Callable[[T], Mapping[str, Any]]) -> dict[str, Any]:
     """A reply's body: `total`, as many rows as were asked for and fit, and `next_offset` if there are more.
 
     One row is told in any case, so that whoever follows `next_offset` comes to the end.
     """
     end = len(rows) if params.limit is None else min(len(rows), params.offset + params.limit)
-    told: list[dict[str, Any]] = []
+    told: list[Mapping[str, Any]] = []
     room = context.room
     for each in rows[params.offset : end]:
         made = row(each)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
 
 from zkbridge.commands.clock import shown_time
-from zkbridge.commands.registry import Context, Params, command
+from zkbridge.commands.registry import Answer, Context, Params, command
+from zkbridge.contract.answers import like
 from zkbridge.terminal.session import Session
 
 
@@ -14,12 +17,26 @@ class Ping(Params):
     """Nothing to say."""
 
 
-@command("ping", params=Ping, code="ok", disables=False, repeatable=True)
+class Pong(TypedDict):
+    """When it answered, and how fast."""
+
+    device_time: Annotated[str | None, like("2030-01-31T08:00:00")]
+    latency_ms: Annotated[float, like(12.5)]
+    device_id: Annotated[str, like("principal")]
+
+
+@command(
+    "ping",
+    params=Ping,
+    code="ok",
+    answer=Answer(Pong, says=("Conexion exitosa con '{device_id}'.", "Connection to '{device_id}' successful.")),
+    disables=False,
+    repeatable=True,
+)
 def ping(session: Session, _params: Ping, context: Context) -> dict[str, Any]:
     """Ask for the time; `latency_ms` is how long that one answer took."""
     began = time.perf_counter()
     device_time = session.time()
     latency_ms = round((time.perf_counter() - began) * 1000, 1)
-    return {
-        "data": {"device_id": context.device.id, "device_time": shown_time(device_time), "latency_ms": latency_ms},
-    }
+    data: Pong = {"device_id": context.device.id, "device_time": shown_time(device_time), "latency_ms": latency_ms}
+    return {"data": data}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +15,7 @@ from zkbridge.commands.presence import Presence
 from zkbridge.commands.rules import faults_of
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
+from zkbridge.contract.texts import add_texts
 from zkbridge.terminal.records.users import UserTable
 from zkbridge.terminal.session import Session
 
@@ -124,6 +126,30 @@ class Ends(NamedTuple):
     answer: Callable[[Any, Any, Context], dict[str, Any]]
 
 
+class Step(NamedTuple):
+    """One step of an attended command's progress: its sentence (Spanish, English), and facts that fill it."""
+
+    text: tuple[str, str]
+    facts: Mapping[str, object]
+
+
+class Answer(NamedTuple):
+    """What a success holds, declared beside the command: pages, schemas and examples are made from it.
+
+    `data` is a TypedDict whose fields say by `contract.answers.like` what they may look like; with `rows` the reply has
+    a list of them. `counts` are the keys beside `data`, with what they mean. `says` is the sentence of a success
+    (Spanish, English), filled from `data`. `progress` is a TypedDict of what is published meanwhile, and
+    `steps` names each step.
+    """
+
+    data: type
+    rows: bool = False
+    counts: Mapping[str, str] = MappingProxyType({})
+    says: tuple[str, str] | None = None
+    progress: type | None = None
+    steps: Mapping[str, Step] = MappingProxyType({})
+
+
 class Command(NamedTuple):
     """One thing that can be asked. `run` answers at once with a reply's body, or plans a Change.
 
@@ -131,6 +157,8 @@ class Command(NamedTuple):
     `attended`: a person at the terminal takes part. It has a session to itself and tells its progress; once it was
     asked, `run` finds out what became of it (`Context.asked_before`) and never begins again.
     `ends`: it asks no terminal, but ends a request of another command.
+    `answer` describes its success, `errors` are those that it has beside the ones any command may have.
+    `creates_user`: its success means that the user of `data` is new on the terminal.
     """
 
     name: str
@@ -139,8 +167,11 @@ class Command(NamedTuple):
     run: Run
     disables: bool
     repeatable: bool
+    answer: Answer
+    errors: tuple[type[BridgeError], ...] = ()
     attended: bool = False
     ends: Ends | None = None
+    creates_user: bool = False
 
     @property
     def for_groups(self) -> bool:
@@ -194,30 +225,47 @@ _BUILDING = threading.Lock()
 
 
 def command(
-    name: str, *, params: type[P], code: str, disables: bool, repeatable: bool, attended: bool = False
+    name: str,
+    *,
+    params: type[P],
+    code: str,
+    answer: Answer,
+    disables: bool,
+    repeatable: bool,
+    errors: tuple[type[BridgeError], ...] = (),
+    attended: bool = False,
+    creates_user: bool = False,
 ) -> Callable[[Callable[[Session, P, Context], dict[str, Any] | Change]], Run]:
     """Declare a command; whoever writes one says whether it keeps people off, and whether twice does harm."""
 
     def declare(run: Callable[[Session, P, Context], dict[str, Any] | Change]) -> Run:
-        _declare(Command(name, code, params, run, disables, repeatable, attended=attended))
+        made = Command(name, code, params, run, disables, repeatable, answer, errors)
+        _declare(made._replace(attended=attended, creates_user=creates_user))
         return run
 
     return declare
 
 
 def ending(
-    name: str, *, of: str, error: type[BridgeError], params: type[P], code: str
+    name: str,
+    *,
+    of: str,
+    error: type[BridgeError],
+    params: type[P],
+    code: str,
+    answer: Answer,
+    errors: tuple[type[BridgeError], ...] = (),
 ) -> Callable[[Callable[[Any, P, Context], dict[str, Any]]], Callable[[Any, P, Context], dict[str, Any]]]:
     """Declare a command that ends a request of another one, which is then answered with `error`.
 
     The function makes the answer: from the parameters of the request that was ended, or None where there was none.
     """
 
-    def declare(answer: Callable[[Any, P, Context], dict[str, Any]]) -> Callable[[Any, P, Context], dict[str, Any]]:
+    def declare(make: Callable[[Any, P, Context], dict[str, Any]]) -> Callable[[Any, P, Context], dict[str, Any]]:
         # Not repeatable: brought twice by a broker it might end what has begun since.
-        ends = Ends(of, error, answer)
-        _declare(Command(name, code, params, answer, disables=False, repeatable=False, ends=ends))
-        return answer
+        made = Command(name, code, params, make, disables=False, repeatable=False, answer=answer, errors=errors)
+        _declare(made._replace(ends=Ends(of, error, make)))
+        return make
 
     return declare
 
@@ -230,6 +278,8 @@ def _declare(made: Command) -> None:
     known = _COMMANDS.get(made.name)
     if known is not None and known.run.__module__ != made.run.__module__:
         raise ValueError(f"two commands are named {made.name}: {known.run.__module__}, {made.run.__module__}")
+    says = {} if made.answer.says is None else {made.name: made.answer.says}
+    add_texts(says | {f"{made.name}.{step}": each.text for step, each in made.answer.steps.items()})
     _COMMANDS[made.name] = made
 
 

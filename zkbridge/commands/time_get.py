@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from zkbridge.commands.clock import shown_time
-from zkbridge.commands.registry import Context, Params, command
+from zkbridge.commands.clock import Clock, shown_time
+from zkbridge.commands.registry import Answer, Context, Params, command
 from zkbridge.terminal.session import Session
 
 
@@ -13,7 +13,8 @@ class Get(Params):
     """Nothing to say."""
 
 
-@command("time/get", params=Get, code="ok", disables=False, repeatable=True)
+@command("time/get", params=Get, code="ok", answer=Answer(Clock), disables=False, repeatable=True)
 def get_time(session: Session, _params: Get, context: Context) -> dict[str, Any]:
     """Tell the terminal's wall clock; null where it shows no date."""
-    return {"data": {"device_id": context.device.id, "device_time": shown_time(session.time())}}
+    data: Clock = {"device_id": context.device.id, "device_time": shown_time(session.time())}
+    return {"data": data}

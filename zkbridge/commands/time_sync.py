@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from zkbridge.commands.clock import shown_time, wall_clock
+from zkbridge.commands.clock import Clock, shown_time, wall_clock
 from zkbridge.commands.fields import LocalMoment
-from zkbridge.commands.registry import Change, Context, Params, command
+from zkbridge.commands.registry import Answer, Change, Context, Params, command
 from zkbridge.terminal.session import Session
 
 
@@ -17,12 +17,20 @@ class Sync(Params):
     time: LocalMoment | None = None
 
 
-@command("time/sync", params=Sync, code="synchronized", disables=False, repeatable=True)
+@command(
+    "time/sync",
+    params=Sync,
+    code="synchronized",
+    answer=Answer(Clock, says=("[{device_id}] Hora sincronizada.", "[{device_id}] Time synchronized.")),
+    disables=False,
+    repeatable=True,
+)
 def sync_time(session: Session, params: Sync, context: Context) -> Change:
     """Plan the new time; which it is, is known only when the terminal is told."""
 
     def apply() -> dict[str, Any]:
         session.set_time(wall_clock(context.device) if params.time is None else datetime.fromisoformat(params.time))
-        return {"data": {"device_id": context.device.id, "device_time": shown_time(session.time())}}
+        data: Clock = {"device_id": context.device.id, "device_time": shown_time(session.time())}
+        return {"data": data}
 
     return Change(intent={}, apply=apply)

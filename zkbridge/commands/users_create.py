@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from zkbridge.commands.fields import ADMINISTRATOR, USER, Card, Privilege
 from zkbridge.commands.keypad import with_keypad
-from zkbridge.commands.registry import Change, Context, Lasting, command
+from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
 from zkbridge.commands.text_fields import Name, NewUserId, Password
 from zkbridge.config.models import Device, Policy
-from zkbridge.contract.errors import FieldFault, Forbidden, UserExists
+from zkbridge.contract.answers import like
+from zkbridge.contract.errors import DeviceFull, FieldFault, Forbidden, UserExists
 from zkbridge.terminal.records.users import UserFields, UserTable, same, surely_unfit
 from zkbridge.terminal.session import Session
 
@@ -45,7 +47,24 @@ class Create(Lasting):
             raise Forbidden("administrators")
 
 
-@command("users/create", params=Create, code="created", disables=True, repeatable=True)
+class Created(TypedDict):
+    """What the terminal holds now; a name that was cut is told as it was cut."""
+
+    user_id: Annotated[str, like("123")]
+    name: Annotated[str, like("Juan Perez")]
+    device_id: Annotated[str, like("principal")]
+
+
+@command(
+    "users/create",
+    params=Create,
+    code="created",
+    answer=Answer(Created, says=("Usuario registrado.", "User registered.")),
+    errors=(UserExists, DeviceFull),
+    disables=True,
+    repeatable=True,
+    creates_user=True,
+)
 def create(session: Session, params: Create, context: Context) -> dict[str, Any] | Change:
     """Plan the user, or answer if an earlier attempt of this request has written it already."""
     table = session.users()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from zkbridge.commands.known_user import OneUser
-from zkbridge.commands.registry import Change, Context, Lasting, command
+from zkbridge.commands.known_user import KnownUser, OneUser
+from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.terminal.records.users import UserTable
@@ -16,7 +16,15 @@ class Delete(OneUser, Lasting):
     """The user who shall go."""
 
 
-@command("users/delete", params=Delete, code="deleted", disables=True, repeatable=True)
+@command(
+    "users/delete",
+    params=Delete,
+    code="deleted",
+    answer=Answer(KnownUser, says=("Usuario '{user_id}' eliminado.", "User '{user_id}' deleted.")),
+    errors=(UserNotFound,),
+    disables=True,
+    repeatable=True,
+)
 def delete(session: Session, params: Delete, context: Context) -> dict[str, Any] | Change:
     """Plan the end of the user, or answer if an earlier attempt of this request has brought it about already."""
     table = session.users()

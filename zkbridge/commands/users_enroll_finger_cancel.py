@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from typing_extensions import TypedDict
 
 from zkbridge.commands.fields import FingerIndex
-from zkbridge.commands.registry import Context, Params, ending
+from zkbridge.commands.registry import Answer, Context, Params, ending
 from zkbridge.commands.text_fields import UserId
-from zkbridge.commands.users_enroll_finger import Enroll
+from zkbridge.commands.users_enroll_finger import Enroll, EnrollCancelled
+from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
-from zkbridge.contract.errors import EnrollCancelled, EnrollNotFound
+from zkbridge.contract.errors import BridgeError
+
+
+class EnrollNotFound(BridgeError):
+    """There is no enrolment to cancel: none was asked for, or it has ended by itself."""
+
+    status, code = 404, "enroll_not_found"
+    sentences: ClassVar = {
+        "": (
+            "No hay ningún enrolamiento que cancelar en '{device}'.",
+            "There is no enrolment to cancel on '{device}'.",
+        ),
+    }
 
 
 class Cancel(Params):
@@ -27,7 +42,23 @@ class Cancel(Params):
         )
 
 
-@ending("users/enroll-finger/cancel", of="users/enroll-finger", error=EnrollCancelled, params=Cancel, code="cancelled")
+class Cancelled(TypedDict):
+    """The enrolment that was ended."""
+
+    user_id: Annotated[str, like("123")]
+    finger_index: Annotated[int, like(6, ge=0, le=9)]
+    device_id: Annotated[str, like("principal")]
+
+
+@ending(
+    "users/enroll-finger/cancel",
+    of="users/enroll-finger",
+    error=EnrollCancelled,
+    params=Cancel,
+    code="cancelled",
+    answer=Answer(Cancelled, says=("Enrolamiento cancelado.", "Enrolment cancelled.")),
+    errors=(EnrollNotFound,),
+)
 def cancel(ended: Enroll | None, _params: Cancel, context: Context) -> dict[str, Any]:
     """Tell which enrolment was ended. Raises EnrollNotFound."""
     if ended is None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
 
 from zkbridge.commands.known_user import OneUser, find
-from zkbridge.commands.registry import Context, command
+from zkbridge.commands.registry import Answer, Context, command
+from zkbridge.contract.answers import like
+from zkbridge.contract.errors import UserNotFound
 from zkbridge.terminal.session import Session
 
 
@@ -13,12 +17,29 @@ class Fingers(OneUser):
     """Whose fingers."""
 
 
-@command("users/fingers", params=Fingers, code="ok", disables=False, repeatable=True)
+class Row(TypedDict):
+    """One finger that the terminal knows."""
+
+    finger_index: Annotated[int, like(0, ge=0, le=9)]
+    finger_name: Annotated[str, like("Pulgar derecho")]
+    valid: Annotated[bool | int, like(example=True)]
+    device_id: Annotated[str, like("principal")]
+
+
+@command(
+    "users/fingers",
+    params=Fingers,
+    code="ok",
+    answer=Answer(Row, rows=True, counts={"total_fingers": "Fingers enrolled."}),
+    errors=(UserNotFound,),
+    disables=False,
+    repeatable=True,
+)
 def list_fingers(session: Session, params: Fingers, context: Context) -> dict[str, Any]:
     """Tell the fingers in the order of the terminal's index."""
     device = context.device
     found = sorted(session.fingers(find(session, params.user_id).uid), key=lambda finger: finger.index)
-    rows = [
+    rows: list[Row] = [
         {
             "finger_index": finger.index,
             "finger_name": device.finger_names[finger.index],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from zkbridge.commands.paging import Part, part_of
-from zkbridge.commands.registry import Context, command
+from typing_extensions import TypedDict
+
+from zkbridge.commands.paging import COUNTS, Part, part_of
+from zkbridge.commands.registry import Answer, Context, command
 from zkbridge.commands.text_fields import PartOfName, UserId
+from zkbridge.contract.answers import like
 from zkbridge.contract.characters import for_search, id_spelling
 from zkbridge.terminal.records.users import User
 from zkbridge.terminal.session import Session
@@ -25,11 +28,30 @@ class List(Part):
         return self.name is None or for_search(self.name) in for_search(user.name)
 
 
-@command("users/list", params=List, code="ok", disables=False, repeatable=True)
+class Row(TypedDict):
+    """One user of the terminal's table."""
+
+    uid: Annotated[int, like(1, "The terminal's own number of the user.")]
+    user_id: Annotated[str, like("123")]
+    name: Annotated[str, like("Juan Perez")]
+    privilege: Annotated[int, like(0)]
+    card: Annotated[int, like(12345)]
+    group: Annotated[str | int, like(1)]
+    device_id: Annotated[str, like("principal")]
+
+
+@command(
+    "users/list",
+    params=List,
+    code="ok",
+    answer=Answer(Row, rows=True, counts=COUNTS),
+    disables=False,
+    repeatable=True,
+)
 def list_users(session: Session, params: List, context: Context) -> dict[str, Any]:
     """Tell the users in the order of the terminal's table; never a password."""
 
-    def row(user: User) -> dict[str, Any]:
+    def row(user: User) -> Row:
         return {
             "uid": user.uid,
             "user_id": user.user_id,

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from zkbridge.commands.fields import ADMINISTRATOR, Card, Privilege
 from zkbridge.commands.keypad import with_keypad
-from zkbridge.commands.known_user import OneUser, find
-from zkbridge.commands.registry import Change, Context, Lasting, command
+from zkbridge.commands.known_user import KnownUser, OneUser, find
+from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
 from zkbridge.commands.text_fields import Name, Password
 from zkbridge.config.models import Device, Policy
-from zkbridge.contract.errors import FieldFault, Forbidden
+from zkbridge.contract.errors import FieldFault, Forbidden, UserNotFound
 from zkbridge.terminal.records.users import SIZES, User, UserFields, UserTable, fit, rewrite, surely_unfit
 from zkbridge.terminal.session import Session
 
@@ -73,7 +73,15 @@ class Update(OneUser, Lasting):
         return rewrite(user, fields, encoding=device.encoding)
 
 
-@command("users/update", params=Update, code="updated", disables=True, repeatable=True)
+@command(
+    "users/update",
+    params=Update,
+    code="updated",
+    answer=Answer(KnownUser, says=("Usuario '{user_id}' actualizado.", "User '{user_id}' updated.")),
+    errors=(UserNotFound,),
+    disables=True,
+    repeatable=True,
+)
 def update(session: Session, params: Update, context: Context) -> dict[str, Any] | Change:
     """Plan the record that the user shall have, or answer if the terminal holds it already."""
     user = find(session, params.user_id)

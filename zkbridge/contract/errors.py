@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from zkbridge.contract.moments import moment
-from zkbridge.contract.texts import TEXTS, Language, say
+from zkbridge.contract.texts import TEXTS, Language, add_texts, say
 
 Effect = Literal["none", "unknown"]
 #: A reply tells no more wrong fields than this: a message of 64 KiB has room for thousands.
@@ -18,11 +18,19 @@ class BridgeError(Exception):
     """A request's failure: `status` and `code` never change, the sentence follows the language.
 
     `facts` fill the sentence; `reason` picks one of several sentences of the same code;
-    `more` are the keys that this error adds to its reply.
+    `more` are the keys that this error adds to its reply. A class outside this file brings its `sentences` along,
+    (Spanish, English) by reason, "" being that without one; `rare` names the keys that only some of its replies have.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
+    sentences: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
+    rare: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own = vars(cls).get("sentences", {})
+        add_texts({f"{cls.code}.{reason}" if reason else cls.code: text for reason, text in own.items()})
 
     def __init__(self, reason: str = "", *, more: dict[str, Any] | None = None, **facts: object) -> None:
         super().__init__(reason, facts)
@@ -73,6 +81,7 @@ class MissingFields(BridgeError):
     """
 
     status, code = 400, "missing_fields"
+    rare: ClassVar = ("errors", "more_errors")
 
     def __init__(self, *names: str, faults: Sequence[FieldFault] = (), more: int = 0) -> None:
         super().__init__()
@@ -97,6 +106,7 @@ class InvalidField(BridgeError):
     """
 
     status, code = 400, "invalid_field"
+    rare: ClassVar = ("more_errors",)
 
     def __init__(self, *faults: FieldFault, more: int = 0) -> None:
         super().__init__()
@@ -169,71 +179,6 @@ class OutcomeUnknown(BridgeError):
     def details(self, _language: Language) -> dict[str, Any]:
         """`retryable` and `effect`."""
         return {"retryable": False, "effect": "unknown"}
-
-
-class FingerExists(BridgeError):
-    """The user has this finger enrolled already, and nobody said that it may be replaced."""
-
-    status, code = 409, "finger_exists"
-
-
-class EnrolmentError(BridgeError):
-    """An enrolment did not come to its end; root of all the ways.
-
-    `old_finger_lost` is told where a finger was to be replaced, and the terminal holds neither the old nor a new one.
-    """
-
-    def __init__(self, reason: str = "", *, old_finger_lost: bool = False) -> None:
-        super().__init__(reason)
-        self.old_finger_lost = old_finger_lost
-
-    def sentence(self, language: Language) -> str:
-        """What went wrong, and what was lost by it."""
-        return super().sentence(language) + (say("old_finger_lost", language) if self.old_finger_lost else "")
-
-    def details(self, _language: Language) -> dict[str, Any]:
-        """`old_finger_lost`, where it was."""
-        return {"old_finger_lost": True} if self.old_finger_lost else {}
-
-
-class EnrollTimeout(EnrolmentError):
-    """Nobody put the finger on the sensor, or not often enough, in the time there was."""
-
-    status, code = 408, "enroll_timeout"
-
-
-class FingerDuplicate(EnrolmentError):
-    """The terminal knows this fingerprint already, as another finger or of another user."""
-
-    status, code = 409, "finger_duplicate"
-
-
-class EnrollCancelled(EnrolmentError):
-    """Somebody cancelled the enrolment."""
-
-    status, code = 410, "enroll_cancelled"
-
-
-class EnrollFailed(EnrolmentError):
-    """The samples were not good enough for the terminal: the person may try again."""
-
-    status, code = 422, "enroll_failed"
-
-
-class EnrollInterrupted(EnrolmentError):
-    """The bridge stopped, or lost the terminal, while the person was at it; it does not begin again by itself."""
-
-    code = "enroll_interrupted"
-
-    def details(self, language: Language) -> dict[str, Any]:
-        """`retryable`: whoever asks again should know whether the person is still there."""
-        return {"retryable": True} | super().details(language)
-
-
-class EnrollNotFound(BridgeError):
-    """There is no enrolment to cancel: none was asked for, or it has ended by itself."""
-
-    status, code = 404, "enroll_not_found"
 
 
 class PayloadTooLarge(BridgeError):

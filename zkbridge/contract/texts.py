@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 Language = Literal["es", "en"]
 
 #: key: (Spanish, English). Errors stand under their code, or `code.reason` where one code has several sentences;
 #: the rules that a field can break stand under `field.`, and under `whole.` where the field's name is part of
-#: the sentence. A command that has a sentence for its success has it under
-#: its name, filled with what its reply says under `data`, and one for each step of its progress under `name.step`.
+#: the sentence. Commands add theirs (see `add_texts`): that of a success stands under the command's name, filled with
+#: what the reply says under `data`, that of each step of its progress under `name.step`.
 TEXTS: dict[str, tuple[str, str]] = {
-    "users/create": ("Usuario registrado.", "User registered."),
-    "users/update": ("Usuario '{user_id}' actualizado.", "User '{user_id}' updated."),
-    "users/delete": ("Usuario '{user_id}' eliminado.", "User '{user_id}' deleted."),
-    "users/enroll-finger": ("Huella registrada.", "Fingerprint enrolled."),
-    "users/enroll-finger.ready": (
-        "Modo enrolamiento activado. El usuario debe poner el dedo {needed} veces.",
-        "Enrolment mode on. The user must put the finger on the sensor {needed} times.",
-    ),
-    "users/enroll-finger.good_sample": ("Muestra {samples} de {needed} tomada.", "Sample {samples} of {needed} taken."),
-    "users/enroll-finger.bad_sample": (
-        "La muestra no sirvió; el usuario debe poner el dedo otra vez.",
-        "The sample was no good; the user must put the finger on the sensor again.",
-    ),
-    "users/enroll-finger/cancel": ("Enrolamiento cancelado.", "Enrolment cancelled."),
-    "ping": ("Conexion exitosa con '{device_id}'.", "Connection to '{device_id}' successful."),
-    "time/sync": ("[{device_id}] Hora sincronizada.", "[{device_id}] Time synchronized."),
-    "door/unlock": ("Puerta abierta.", "Door opened."),
     "body_required": ("Body JSON requerido.", "JSON body required."),
     "missing_fields": ("{fields} son requeridos.", "{fields} are required."),
     "missing_fields.one": ("{fields} es requerido.", "{fields} is required."),
@@ -137,39 +121,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No se sabe si el dispositivo lo ejecutó; no se repite.",
         "Whether the device did it is not known; it is not repeated.",
     ),
-    "finger_exists": (
-        "El usuario '{user_id}' ya tiene registrado el dedo {finger_index}; overwrite lo reemplaza.",
-        "User '{user_id}' has finger {finger_index} enrolled already; overwrite replaces it.",
-    ),
-    "finger_duplicate": (
-        "El dispositivo ya conoce esta huella, de otro dedo o de otro usuario.",
-        "The device knows this fingerprint already, as another finger or of another user.",
-    ),
-    "enroll_timeout": (
-        "La huella no se registró a tiempo.",
-        "The fingerprint was not enrolled in time.",
-    ),
-    "enroll_failed": (
-        "El dispositivo no pudo registrar la huella con las muestras tomadas.",
-        "The device could not enrol the fingerprint from the samples taken.",
-    ),
-    "enroll_cancelled": ("El enrolamiento se canceló.", "The enrolment was cancelled."),
-    "enroll_interrupted.stopping": (
-        "El enrolamiento se interrumpió porque el puente se detiene; hay que pedirlo de nuevo.",
-        "The enrolment was interrupted because the bridge is stopping; ask for it again.",
-    ),
-    "enroll_interrupted.connection": (
-        "El enrolamiento se interrumpió y la huella no se registró; hay que pedirlo de nuevo.",
-        "The enrolment was interrupted and the fingerprint is not enrolled; ask for it again.",
-    ),
-    "enroll_not_found": (
-        "No hay ningún enrolamiento que cancelar en '{device}'.",
-        "There is no enrolment to cancel on '{device}'.",
-    ),
-    "old_finger_lost": (
-        " La huella anterior se perdió.",
-        " The earlier fingerprint is lost.",
-    ),
     "device_full": (
         "El dispositivo {host}:{port} no tiene lugar para un usuario más.",
         "Device {host}:{port} has no room for one more user.",
@@ -259,6 +210,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "must not start with a zero on this terminal: {text} would become {number}",
     ),
 }
+
+
+def add_texts(texts: Mapping[str, tuple[str, str]]) -> None:
+    """Add sentences of a command or of an error class that is declared elsewhere.
+
+    Raises ValueError where another sentence stands under a key already.
+    """
+    for key, text in texts.items():
+        if TEXTS.setdefault(key, text) != text:
+            raise ValueError(f"two sentences for {key!r}: {TEXTS[key]} and {text}")
 
 
 def say(key: str, language: Language, **facts: object) -> str:

@@ -32,7 +32,7 @@ from zkbridge.contract.errors import (
 )
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
-from zkbridge.contract.texts import TEXTS, say
+from zkbridge.contract.texts import say
 from zkbridge.ledger.ledger import Answer, Finish, Ledger, LedgerUnavailable, Parked, Request
 from zkbridge.runtime.thread_pool import Crew, Errand, Turns
 from zkbridge.telemetry.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
@@ -717,9 +717,12 @@ class Worker:
     # -- answers -------------------------------------------------------------------------------------------------
 
     def _succeeded(self, task: Task, body: dict[str, Any]) -> Reply:
-        name, data = task.command.name, body.get("data")
-        if name in TEXTS:
-            body = {"message": say(name, self._config.language, **(data if isinstance(data, dict) else {})), **body}
+        data = body.get("data")
+        if task.command.answer.says is not None:
+            body = {
+                "message": say(task.command.name, self._config.language, **(data if isinstance(data, dict) else {})),
+                **body,
+            }
         return succeeded(body, code=task.command.code, request_id=task.request.request_id)
 
     def _tell_progress(self, task: Task, step: str, **facts: Any) -> None:
@@ -888,7 +891,7 @@ class Worker:
     def _tell_outcome(self, task: Task, reply: Reply) -> None:
         if reply.status >= Internal.status:
             self._tell(Trouble(self.device.id, reply.code, json.loads(reply.body)["error"]))
-        elif task.command.name == "users/create" and reply.success and not task.replayed:
+        elif task.command.creates_user and reply.success and not task.replayed:
             self._tell(Created(self.device.id, json.loads(reply.body)["data"]["user_id"]))
 
     def _tell_sizes(self, sizes: Sizes) -> None:
