@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,10 +93,13 @@ def protocol(request) -> str:
     return request.param
 
 
-def bridge(folder: Path, place: Path, broker: ExampleBroker, terminals, *, discovery=False, **mqtt) -> Daemon:
+def bridge(
+    folder: Path, place: Path, broker: ExampleBroker, terminals, *, discovery=False, live=False, **mqtt
+) -> Daemon:
     login = {"username": "bridge", "password_file": str(place / "bridge.password")}
     login |= {"host": "localhost", "tls": {"ca_file": str(place / "ca.crt")}}
-    devices = {name: device(terminal) for name, terminal in terminals.items()}
+    attendance = "live" if live else "off"
+    devices = {name: device(terminal, attendance=attendance) for name, terminal in terminals.items()}
     more = {"probe_interval": 300, "log": {"level": "debug"}, "homeassistant": {"discovery": discovery}}
     return Daemon(folder, broker.password_port, devices, mqtt=login | mqtt, **more)
 
@@ -201,6 +205,71 @@ def test_home_assistant_sees_the_terminals_and_has_the_rights_for_their_buttons(
     assert not any(message.retain for message in again)
     assert "refuse" not in daemon.log
     assert "deaf" not in daemon.log
+
+
+@pytest.fixture
+def operator(tmp_path, place, locked):
+    """Runs the program as the README's operator would; a function of its words."""
+    login = {"username": "operator", "password_file": str(place / "operator.password")}
+    mqtt = {"host": "localhost", "port": locked.password_port, "tls": {"ca_file": str(place / "ca.crt")}, **login}
+    path = tmp_path / "operator.yaml"
+    path.write_text(json.dumps({"mqtt": mqtt, "devices": {"principal": {"host": "192.0.2.1"}}}))
+    return lambda *words: [sys.executable, "-u", "-m", "zkbridge", *map(str, words), "--config", str(path)]
+
+
+def said(command) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_the_operator_has_the_command_line_and_sees_answers_and_punches(tmp_path, place, locked, terminals, operator):
+    log = tmp_path / "watch"
+    create = ("users", "create", "principal", "--user-id", "1", "--name", "Ana")
+    enroll = ("users", "enroll-finger", "principal", "--user-id", "1", "--finger-index", "6")
+    with bridge(tmp_path / "d", place, locked, terminals, live=True) as daemon:
+        wait_until(lambda: daemon.log.count("listened to for the first time") == 2, timeout=20)
+        watch = processes.start(operator("watch"), log=log)
+        wait_until(lambda: "bridge online" in log.read_text(), timeout=20)
+        assert "Usuario registrado." in said(operator(*create))
+        terminals["principal"].enrol([100, 100, 100])
+        enrolled = subprocess.run(operator(*enroll), check=True, capture_output=True, text=True, timeout=60)
+        terminals["principal"].punch("1")
+        wait_until(lambda: "• principal: user 1 at" in log.read_text(), timeout=20, what=log.read_text())
+        wait_until(lambda: "Huella registrada." in log.read_text(), timeout=20)
+        assert processes.stop(watch) == 0
+
+    assert enrolled.stderr.splitlines()[-1] == "Muestra 3 de 3 tomada."
+    assert "… principal users/enroll-finger 1: Muestra 3 de 3 tomada." in log.read_text()
+    assert re.search(r"← principal users/create.*: 200 Usuario registrado\.", log.read_text())
+    assert "→" not in log.read_text(), "what is asked holds passwords"
+    assert "refuse" not in daemon.log
+    assert "deaf" not in daemon.log
+
+
+def test_the_operator_may_ask_every_command_and_read_every_answer():
+    topics, may = Topics(), rights("operator")
+
+    for name, command in commands().items():
+        assert topics.command("+", name) in may["write"]
+        assert topics.reply("+", name) in may["read"]
+        assert not command.attended or topics.progress("+", name) in may["read"]
+        assert topics.command("+", name) not in may["read"], "what is asked holds passwords"
+
+
+def test_punches_reach_whoever_may_read_them(tmp_path, place, locked, terminals, protocol):
+    with (
+        bridge(tmp_path / "d", place, locked, terminals, live=True, protocol=protocol) as daemon,
+        person(place, locked, "home-assistant") as home,
+        person(place, locked, "panel") as panel,
+    ):
+        for each in (home, panel):
+            each.subscribe("zk/+/attendance/event")
+        wait_until(lambda: daemon.log.count("listened to for the first time") == 2, timeout=20)
+        terminals["entrada"].fill_users(1)
+        terminals["entrada"].punch("1")
+        assert home.wait_for("zk/entrada/attendance/event", timeout=20).json["user_id"] == "1"
+
+    assert panel.messages == []
+    assert "refuse" not in daemon.log
 
 
 def test_a_reply_goes_to_the_callers_own_topic_or_to_the_default(tmp_path, place, locked, terminals):
@@ -330,10 +399,12 @@ def test_the_list_knows_every_command_and_gives_all_rights_for_each():
         assert topics.command("bridge", name) in bridge_may["write"]
 
 
-@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL), ids=["password", "certificate"])
+@pytest.mark.parametrize(
+    "block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL), ids=["password", "certificate", "operator"]
+)
 def test_the_readmes_configurations_are_valid(block):
     values = parse_yaml(block)
     values["mqtt"].pop("password_file", None)  # of another machine
-    mqtt = Config.model_validate(values | {"devices": {"principal": {"host": "192.168.1.201"}}}).mqtt
+    mqtt = Config.model_validate({"devices": {"principal": {"host": "192.168.1.201"}}} | values).mqtt
 
     assert mqtt.port == (8884 if mqtt.tls and mqtt.tls.cert_file else 8883)

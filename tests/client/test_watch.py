@@ -19,7 +19,7 @@ from tests.support import processes
 from tests.support.caller import Caller
 from tests.support.waiting import wait_until
 from zkbridge.cli.traffic import MOST, Sightings
-from zkbridge.contract.messages import encode
+from zkbridge.contract.messages import Message, encode
 from zkbridge.contract.topics import Topics
 
 ROOT = Path(__file__).parents[2]
@@ -31,8 +31,8 @@ def sightings():
     return Sightings(Topics("zk"), ["users/create", "ping"])
 
 
-def see(sightings, topic, body, *, correlation=None, now=100.0):
-    return sightings.see(topic, encode(body), correlation=correlation, now=now)
+def see(sightings, topic, body, *, correlation=None, answers=None, now=100.0):
+    return sightings.see(Message(topic, encode(body), correlation_data=correlation, answers=answers), now=now)
 
 
 def ask_for_a_user(port, user_id, *, device="principal", request_id="w-1"):
@@ -167,6 +167,13 @@ def test_an_answer_to_what_was_asked_before_is_shown_too(sightings):
     assert see(sightings, "zk/a/users/create/reply", answer) == "← a users/create: 200 Usuario registrado."
 
 
+def test_an_answer_on_a_topic_of_its_caller_is_shown_with_the_command_that_it_answers(sightings):
+    answer = {"success": True, "message": "Bien.", "code": "ok", "status": 200, "data": {"device_id": "a"}}
+
+    assert see(sightings, "zk/replies/operator/1", answer, answers="ping") == "← a ping: 200 Bien."
+    assert see(sightings, "zk/replies/me", answer, answers="\x1b[2J") == "← a \\u001b[2J: 200 Bien."
+
+
 def test_a_punch_is_shown_without_the_name(sightings):
     punch = {"user_id": "7", "name": "Juana la Secreta", "timestamp": "2030-01-31T08:00:00", "status": 1, "punch": 0}
 
@@ -202,7 +209,7 @@ def test_the_same_state_again_is_no_news(sightings):
     ],
 )
 def test_whatever_comes_nothing_breaks_and_nothing_writes_on_the_screen(sightings, topic, payload):
-    line = sightings.see(topic, payload, correlation=None, now=1.0)
+    line = sightings.see(Message(topic, payload), now=1.0)
 
     texts = [line or "", *sightings.devices, *(asked.what for asked in sightings.asked)]
     assert all(text.isprintable() for text in texts)

@@ -2,11 +2,11 @@
 
 import sys
 
-from tests.docs import configuration, errors, life
+from tests.docs import acl, configuration, errors, life
 from tests.project import structure
 
 #: Each has a PAGE, and tells by `page()` what should stand there.
-MADE = (configuration, errors, life, structure)
+MADE = (acl, configuration, errors, life, structure)
 
 
 def main() -> None:

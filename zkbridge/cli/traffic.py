@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zkbridge.contract.errors import BridgeError
-from zkbridge.contract.messages import parse_object
+from zkbridge.contract.messages import Message, parse_object
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import BRIDGE, Topics
 
@@ -47,10 +47,11 @@ class Sightings:
         self.devices: dict[str, str | None] = {}
         self.asked: deque[Asked] = deque(maxlen=MOST)
 
-    def see(self, topic: str, payload: bytes, *, correlation: bytes | None, now: float) -> str | None:
+    def see(self, message: Message, *, now: float) -> str | None:
         """One line for people, None if the message says nothing new. `now` is in seconds, of any clock."""
+        topic, correlation = message.topic, message.correlation_data
         try:
-            body = parse_object(payload)
+            body = parse_object(message.payload)
         except BridgeError:
             body = {}
         device, command = self._topics.parse(topic) or ("", "")
@@ -63,7 +64,7 @@ class Sightings:
         if command.removesuffix("/progress") in self._commands:
             return self._see_progress(device, command.removesuffix("/progress"), body)
         if "success" in body and "code" in body:
-            return self._see_answer(device, command, body, correlation=correlation, now=now)
+            return self._see_answer(device, command, body, message, now=now)
         return None
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -101,13 +102,13 @@ class Sightings:
         who = " ".join(filter(None, (shown(device), command, _word(body, "user_id"))))
         return f"… {who}: {_word(body, 'message', 160)}"
 
-    def _see_answer(
-        self, device: str, command: str, body: dict[str, Any], *, correlation: bytes | None, now: float
-    ) -> str:
+    def _see_answer(self, device: str, command: str, body: dict[str, Any], message: Message, *, now: float) -> str:
         command = command.removesuffix("/reply")
-        asked = self._find(device, command, _word(body, "request_id"), correlation)
-        if asked is None:  # it was asked before we looked
-            asked = Asked(now, shown(device), shown(command))
+        asked = self._find(device, command, _word(body, "request_id"), message.correlation_data)
+        if asked is None:  # it was asked before we looked, or we may not read what is asked
+            data = body.get("data")
+            known = _word(data, "device_id") if isinstance(data, dict) else ""
+            asked = Asked(now, known or shown(device), shown(message.answers or command))
             self.asked.append(asked)
         else:
             asked.took_s = now - asked.at

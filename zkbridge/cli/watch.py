@@ -92,7 +92,7 @@ def _until_told() -> Iterator[None]:
 def _take(news: Message | str, sightings: Sightings) -> str | None:
     if isinstance(news, str):
         return news
-    return sightings.see(news.topic, news.payload, correlation=news.correlation_data, now=time.time())
+    return sightings.see(news, now=time.time())
 
 
 def _lines(watcher: Watcher, sightings: Sightings) -> None:

@@ -13,6 +13,7 @@ from zkbridge.client.connection import Guest, NoAnswer
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Message, encode, parse_object
+from zkbridge.contract.topics import is_device_id
 
 __all__ = ["Caller", "NoAnswer"]
 
@@ -22,7 +23,7 @@ class Caller(Guest):
 
     def __init__(self, settings: Mqtt) -> None:
         super().__init__(settings)
-        self._inbox = f"{settings.base_topic}/replies/{secrets.token_hex(8)}"
+        self._inbox = f"{settings.base_topic}/replies/{_level(settings.username)}/{secrets.token_hex(8)}"
         self._news: queue.Queue[Message | NoAnswer] = queue.Queue()
         self._bridge_offline = False
 
@@ -83,6 +84,11 @@ class Caller(Guest):
             return answer.correlation_data == token
         # The bridge, or the broker, speaks 3.1.1: Response Topic and Correlation Data did not reach the bridge.
         return bool(_read(answer.payload).get("request_id") == request_id)
+
+
+def _level(username: str | None) -> str:
+    """The level below which only this user may read, if the access list says so; a fixed one for other names."""
+    return username if username is not None and is_device_id(username) else "cli"
 
 
 def _says_offline(payload: bytes) -> bool:

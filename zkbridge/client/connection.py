@@ -164,7 +164,8 @@ class Guest:
         except UnicodeDecodeError:
             return  # some brokers let it pass; it is none of ours, and paho's thread would die of it
         correlation = getattr(raw.properties, "CorrelationData", None)
-        self.heard(Message(topic, bytes(raw.payload), correlation_data=correlation))
+        answers = dict(getattr(raw.properties, "UserProperty", ())).get("command")
+        self.heard(Message(topic, bytes(raw.payload), correlation_data=correlation, answers=answers))
 
 
 def _problem(reason: ReasonCode) -> str | None:

@@ -20,7 +20,8 @@ _HEADER, _STATUS, _COMMAND = 33, 23, 12
 class Message(NamedTuple):
     """One message as it came from the broker; `mid` is 0 at QoS 0, `connection` counts this bridge's connections.
 
-    It may have waited `waited_s` seconds unseen before it was read, but not longer.
+    It may have waited `waited_s` seconds unseen before it was read, but not longer. `answers` is the command that a
+    reply by MQTT 5 says it answers.
     """
 
     topic: str
@@ -34,6 +35,7 @@ class Message(NamedTuple):
     correlation_data: bytes | None = None
     expires_in_s: int | None = None
     waited_s: float = 0.0
+    answers: str | None = None
 
 
 class Publication(NamedTuple):
