@@ -273,21 +273,21 @@ def test_a_wrong_key_is_no_absence(make, simulator):
 
 
 def test_passwords_and_cards_stay_only_as_long_as_they_are_needed(halved):
-    halved.ask("planta", "users/create", waiting_user(1, password="geheim77", card=3456789012))
-    assert b"geheim77" in files_of(halved.daemon)
+    halved.ask("planta", "users/create", waiting_user(1, password="83920177", card=3456789012))
+    assert b"83920177" in files_of(halved.daemon)
     halved.comes_back()
     halved.reply("entrada")
 
-    wait_until(lambda: b"geheim77" not in files_of(halved.daemon), timeout=PATIENCE_S, what="the ledger to forget")
+    wait_until(lambda: b"83920177" not in files_of(halved.daemon), timeout=PATIENCE_S, what="the ledger to forget")
     assert b"3456789012" not in files_of(halved.daemon)
-    assert "geheim77" not in halved.daemon.log
+    assert "83920177" not in halved.daemon.log
 
 
 def test_what_expires_is_forgotten_too(halved):
-    halved.waits_shortly(1, password="geheim77")
+    halved.waits_shortly(1, password="83920177")
     halved.reply("entrada")
 
-    wait_until(lambda: b"geheim77" not in files_of(halved.daemon), timeout=PATIENCE_S, what="the ledger to forget")
+    wait_until(lambda: b"83920177" not in files_of(halved.daemon), timeout=PATIENCE_S, what="the ledger to forget")
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,7 @@ class World:
             self.terminals[name] = terminal
             self.persons[name] = Person(terminal, seed + number)
             self.places.append(Place(name, 28 if profile == "bw" else 72))
-            devices[name] = device(terminal, timeout=TIMEOUT_S, **settings)
+            devices[name] = device(terminal, timeout=TIMEOUT_S, user_id_charset="any", **settings)
             self._watch(name, terminal)
         # Else a broker drops what is more than a thousand for a daemon that is away, and says that all is well.
         self.broker = Mosquitto(folder / "mosquitto", persistence=True, extra=["max_queued_messages 0"])
