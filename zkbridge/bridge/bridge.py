@@ -602,6 +602,7 @@ class Bridge:
             "ledger_bytes": books and books.size,
             "reconnects": standing.reconnects,
             "deaf_to": standing.deaf_to,
+            "refused": self._mqtt.refused,
         }
         return Publication(self._topics.health, encode(body))
 

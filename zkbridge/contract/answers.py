@@ -136,3 +136,4 @@ class Health(_Body):
     ledger_bytes: int | None = like(126_976, "The ledger on disk; null while it cannot be read.")
     reconnects: int = like(0, "Connections to the broker since the start, less the first.", ge=0)
     deaf_to: list[str] = like([], "Subscriptions that the broker granted and does not serve.")
+    refused: list[str] = like([], "Topics on which the broker takes none of the bridge's own messages.")

@@ -15,7 +15,6 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, field
@@ -34,7 +33,10 @@ from zkbridge.contract.messages import Message, Publication
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.delivery_delay import Freshness
 from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName, tls_context
+from zkbridge.mqtt.paho_client import TolerantClient
 from zkbridge.mqtt.protocol_choice import Failure, ProtocolChoice
+from zkbridge.mqtt.refused_topics import RefusedTopics
+from zkbridge.mqtt.send_queue import SendQueue
 from zkbridge.mqtt.subscription_check import PROBE, Hearing
 
 log = logging.getLogger(__name__)
@@ -102,7 +104,7 @@ class _Gone(Exception):
 class _Life:
     """One connection, from the attempt to its end."""
 
-    client: paho.Client
+    client: TolerantClient
     protocol: ProtocolName
     number: int
     began: float
@@ -148,9 +150,9 @@ class Mqtt:
         self._died = died
         self._hearing = hearing or Hearing({})
         self._freshness = freshness or Freshness("", lambda: None)
-        self._out: deque[tuple[int | None, Publication]] = deque()
+        self._refused = RefusedTopics()
+        self._queue = SendQueue(self._refused)
         self._arrived: list[paho.MQTTMessage] = []
-        self._tokens: dict[int, tuple[int | None, str]] = {}
         self._stop = threading.Event()
         self._drop = threading.Event()
         self._listens_anew = threading.Event()
@@ -164,7 +166,6 @@ class Mqtt:
         self._short_lives = 0
         self._unreadable_lives = 0
         self._failures = 0
-        self._told_refusals: set[str] = set()
         self._last_sign = self._next_move = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -180,7 +181,7 @@ class Mqtt:
         A token is given back to `Hooks.confirmed`.
         """
         if self.is_connected:
-            self._out.append((token, publication))
+            self._queue.add(token, publication)
             self._wake()
 
     def listen_to(self, filters: Iterable[str]) -> None:
@@ -211,6 +212,11 @@ class Mqtt:
         """The subscriptions that the broker granted and does not serve."""
         return self._hearing.deaf_to
 
+    @property
+    def refused(self) -> list[str]:
+        """The topics on which the broker takes none of the bridge's own messages."""
+        return self._refused.topics
+
     def is_moving(self) -> bool:
         """Whether the thread has shown itself lately, or is in a pause that it announced."""
         return time.monotonic() < self._next_move + SLACK_S
@@ -222,7 +228,7 @@ class Mqtt:
     def flush(self, timeout: float) -> bool:
         """Wait until everything published is confirmed; whether that was reached."""
         with self._idle:
-            return self._idle.wait_for(lambda: not self.is_connected or not (self._out or self._tokens), timeout)
+            return self._idle.wait_for(lambda: not self.is_connected or self._queue.is_empty, timeout)
 
     def stop(self, timeout: float) -> None:
         """Disconnect and end the thread."""
@@ -288,10 +294,10 @@ class Mqtt:
         self._life = life
         return life
 
-    def _client(self, protocol: ProtocolName) -> paho.Client:
+    def _client(self, protocol: ProtocolName) -> TolerantClient:
         settings = self._settings
         five = protocol == "5"
-        client = paho.Client(
+        client = TolerantClient(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
@@ -299,6 +305,7 @@ class Mqtt:
             manual_ack=True,
             reconnect_on_failure=False,
         )
+        client.foreign_refusals = {}
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_inflight_messages_set(0)  # no limit of paho's: it cannot follow the broker's, see `_send_waiting`
         if settings.username is not None:
@@ -328,7 +335,7 @@ class Mqtt:
             life.unreadable = not theirs and reason.value == _PROTOCOL_ERROR
 
         def on_publish(_client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
-            self._on_publish(mid, reason)
+            self._on_publish(life, mid, reason)
 
         def on_subscribe(_client: paho.Client, _data: Any, mid: int, reasons: list[ReasonCode], _props: Any) -> None:
             self._on_subscribe(life, mid, reasons)
@@ -371,7 +378,8 @@ class Mqtt:
     def _poll_ms(self, life: _Life) -> float:
         if not life.ready:
             return max(0.0, life.began + CONNACK_TIMEOUT_S - time.monotonic()) * 1000
-        return min(life.limits.keepalive_s / 4, self._hearing.wait_s(), self._freshness.wait_s()) * 1000
+        waits_s = (self._hearing.wait_s(), self._freshness.wait_s(), self._refused.wait_s())
+        return min(life.limits.keepalive_s / 4, *waits_s) * 1000
 
     def _check(self, life: _Life) -> None:
         if self._drop.is_set():
@@ -472,16 +480,20 @@ class Mqtt:
         """Never more under way than the broker takes: paho ignores its Receive Maximum."""
         if not life.ready:
             return
-        while self._out and len(self._tokens) < life.limits.in_flight:
-            token, publication = self._out.popleft()
-            self._send(life, token, publication)
+        while (sending := self._queue.next(life.limits.in_flight)) is not None:
+            mid = self._send(life, *sending)
+            if mid is None:
+                self._queue.dropped()
+            else:
+                self._queue.sent(mid, sending)
 
-    def _send(self, life: _Life, token: int | None, publication: Publication) -> None:
+    def _send(self, life: _Life, token: int | None, publication: Publication) -> int | None:
+        """Send it; its packet id, or None if it cannot be sent and whoever must know that was told."""
         if (refusal := life.limits.refusal(publication)) is not None:
             self._judge(token, publication.topic, refusal)
-            return
+            return None
         if publication.retain and not publication.payload and not life.limits.retain:
-            return  # there is nothing to clear
+            return None  # there is nothing to clear
         try:
             info = life.client.publish(
                 publication.topic,
@@ -493,11 +505,11 @@ class Mqtt:
         except ValueError as error:  # MQTT itself cannot carry it
             if token is not None:
                 self._hooks.confirmed(token, str(error))
-            return
-        self._tokens[info.mid] = (token, publication.topic)
+            return None
+        return int(info.mid)
 
     def _say_probes(self, topics: Iterable[str]) -> None:
-        self._out.extend((None, Publication(topic, PROBE)) for topic in topics)
+        self._queue.extend(Publication(topic, PROBE) for topic in topics)
 
     def _say_goodbye(self, life: _Life) -> None:
         """A clean end: the will is not sent, the session stays."""
@@ -530,7 +542,7 @@ class Mqtt:
             return
         life.accepted_at = self._last_sign = time.monotonic()
         self._failures = 0
-        self._told_refusals.clear()
+        self._refused.begin()
         life.resumed = session
         self._subscribe(life)
 
@@ -572,14 +584,16 @@ class Mqtt:
         self._note_protocol(life.protocol)
         life.ready = True
         self._hooks.connected(life.protocol, life.limits.largest_packet)
-        self._out.extend((None, publication) for publication in self._hooks.retained())
+        self._queue.extend(self._hooks.retained())
         self._say_probes(self._hearing.begin(refused=life.refused_filters))
         self._freshness.begin()
 
-    def _on_publish(self, mid: int, reason: ReasonCode) -> None:
+    def _on_publish(self, life: _Life, mid: int, reason: ReasonCode) -> None:
         self._last_sign = time.monotonic()
-        token, topic = self._tokens.pop(mid, (None, ""))
-        self._judge(token, topic, str(reason) if reason.is_failure else None)
+        refusal = life.client.foreign_refusals.pop(mid, str(reason)) if reason.is_failure else None
+        sending = self._queue.confirmed(mid)
+        if sending is not None:
+            self._judge(sending.token, sending.publication.topic, refusal)
 
     def _judge(self, token: int | None, topic: str, refusal: str | None) -> None:
         """Tell whoever must know that the broker has taken something, or why it does not."""
@@ -587,10 +601,11 @@ class Mqtt:
             self._hooks.confirmed(token, refusal)
         elif self._hearing.confirmed(topic, refusal):
             pass  # it says itself what there is to say
-        elif refusal is not None and topic not in self._told_refusals:
-            self._told_refusals.add(topic)
-            log.error("the broker refuses what is published on %s (%s)", topic, refusal)
-        if not self._tokens and not self._out:
+        elif refusal is not None:
+            self._refused.refused(topic, refusal)
+        else:
+            self._refused.taken(topic)
+        if self._queue.is_empty:
             with self._idle:
                 self._idle.notify_all()
 
@@ -642,10 +657,12 @@ class Mqtt:
         self._failures = 0
         log.warning("lost the connection to the broker %s: %s", where, reason)
         if life.taken_over or self._short_lives >= 3:
+            under_way = self._queue.under_way
             log.error(
-                "the broker %s hangs up again and again: is another client using the client id %r? Waiting longer",
+                "the broker %s hangs up again and again: is another client using the client id %r?%s Waiting longer",
                 where,
                 self._settings.client_id,
+                f" Or does it not take what was under way, on {', '.join(under_way)}?" if under_way else "",
             )
 
     def _pause(self) -> None:
@@ -659,13 +676,13 @@ class Mqtt:
         was_online = life is not None and life.ready
         self._life = None
         self._arrived.clear()
-        self._tokens.clear()
+        self._queue.end(broken=was_online and life is not None and life.down is not None)
         if life is not None:
             sock = life.client.socket()
             if sock is not None:
                 sock.close()  # without a word: whatever is under way on it is void
         if was_online:
-            self._out.clear()
+            self._queue.clear()
             self._hearing.end()
             self._freshness.end()
             self._hooks.disconnected()

@@ -1,0 +1,39 @@
+"""paho's client, less its habit of ending the connection over a packet that it cannot read."""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.exception import MalformedPacket
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+_FAILURE = 0x80
+#: Codes that brokers put into a PUBACK although MQTT 5 section 3.4.2.1 does not list them there: Mosquitto 2.0 answers
+#: a payload over its `message_size_limit` with 0x95.
+_WORDS = {0x95: "Packet too large", 0x9A: "Retain not supported", 0x9B: "QoS not supported"}
+
+
+class TolerantClient(paho.Client):
+    """`foreign_refusals` holds, by packet id, why a message was refused by a code that paho does not know."""
+
+    foreign_refusals: dict[int, str]
+
+    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        try:
+            return super()._handle_pubackcomp(cmd)
+        except MalformedPacket:
+            packet = self._in_packet["packet"]
+            if cmd != "PUBACK" or len(packet) < 3 or packet[2] < _FAILURE:
+                raise
+        mid, code = struct.unpack("!HB", packet[:3])
+        with self._out_message_mutex:
+            if mid not in self._out_messages:
+                return MQTTErrorCode.MQTT_ERR_SUCCESS
+            self.foreign_refusals[mid] = _WORDS.get(code, f"reason code {code:#04x}")
+            failure = ReasonCode(PacketTypes.PUBACK, identifier=_FAILURE)
+            return self._do_on_publish(mid, failure, Properties(PacketTypes.PUBACK))  # type: ignore[no-untyped-call]
