@@ -163,9 +163,10 @@ def test_the_broker_dies_with_a_process_that_is_killed(kind):
     wait_until(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in family), what="the broker to end")
 
 
-def test_ctrl_c_at_the_terminal_does_not_reach_the_broker():
-    with EmbeddedBroker() as embedded:
-        (child,) = (pid for pid, command in processes.descendants().items() if "zkbridge.demo.broker" in command)
+@pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
+def test_ctrl_c_at_the_terminal_does_not_reach_the_broker(kind):
+    with EmbeddedBroker(prefer=kind) as embedded:
+        (child,) = (pid for pid, command in processes.descendants().items() if "zkbridge-broker-" in command)
         assert os.getpgid(child) != os.getpgid(0)
         assert embedded.port
 
@@ -173,8 +174,16 @@ def test_ctrl_c_at_the_terminal_does_not_reach_the_broker():
 def test_without_iotcore_it_is_mosquitto(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
+    with EmbeddedBroker(prefer="iotcore") as embedded:
+        assert embedded.kind == "mosquitto"
+
+
+def test_mosquitto_is_preferred_where_it_is_installed_and_iotcore_used_where_not(monkeypatch):
     with EmbeddedBroker() as embedded:
         assert embedded.kind == "mosquitto"
+    monkeypatch.setattr(embedded_broker, "_mosquitto", lambda: None)
+    with EmbeddedBroker() as embedded:
+        assert embedded.kind == "iotcore"
 
 
 def test_without_any_broker_it_says_what_to_do(monkeypatch):
@@ -188,7 +197,7 @@ def test_without_any_broker_it_says_what_to_do(monkeypatch):
 def test_an_iotcore_that_does_not_start_gives_way_to_mosquitto(monkeypatch):
     monkeypatch.setattr(embedded_broker, "ROUTER", "this is not TOML")
 
-    with EmbeddedBroker() as embedded:
+    with EmbeddedBroker(prefer="iotcore") as embedded:
         assert embedded.kind == "mosquitto"
 
 

@@ -64,11 +64,12 @@ class BrokerUnavailable(Exception):
 class EmbeddedBroker:
     """A broker on *host* and *port* (0: any free one) that speaks MQTT 3.1.1 and 5 to whoever comes, and forgets all.
 
-    It is iotcore, in a process of its own behind a `Mux`, or else Mosquitto; *prefer* names the one to try first.
-    It ends with this process, whatever ends that.
+    It is Mosquitto if that is installed, or else iotcore, in a process of its own behind a `Mux`; *prefer* names the
+    one to try first. iotcore 0.4 cuts off a client of MQTT 3.1.1 as soon as a message with MQTT 5 properties comes for
+    it, as every reply of the bridge is. The broker ends with this process, whatever ends that.
     """
 
-    def __init__(self, host: str = LOCALHOST, port: int = 0, *, prefer: Kind = "iotcore") -> None:
+    def __init__(self, host: str = LOCALHOST, port: int = 0, *, prefer: Kind = "mosquitto") -> None:
         self.host = host
         self.port = port
         self.kind: Kind | None = None

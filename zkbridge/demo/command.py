@@ -19,11 +19,17 @@ from zkbridge.bridge.bridge import Bridge
 from zkbridge.cli.output import say
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.config.models import Config, Mqtt
-from zkbridge.demo.broker import BrokerUnavailable, EmbeddedBroker
+from zkbridge.demo.broker import BrokerUnavailable, EmbeddedBroker, Kind
 from zkbridge.runtime.signals import when_asked_to_stop
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 USUAL_PORT = 1883
+BROKERS: dict[Kind, str] = {"mosquitto": "Broker Mosquitto", "iotcore": "Broker iotcore"}
+#: What a person has to know who tries the demo with a client of MQTT 3.1.1.
+IOTCORE_NOTE = (
+    "No Mosquitto is used here (apt install mosquitto). iotcore cuts off a client that speaks MQTT 3.1.1 as soon as a",
+    "message with MQTT 5 properties comes for it, and every reply of the bridge has them: use MQTT 5 (-V 5).",
+)
 #: How long the bridge may take to find its broker.
 ONLINE_S = 15.0
 USER = {"user_id": "123", "name": "Juan Perez", "password": "1234", "privilege": 0, "card": 12345}
@@ -42,7 +48,7 @@ SHOW: tuple[tuple[str, str, dict[str, Any]], ...] = (
 @click.option(
     "--broker-kind",
     type=click.Choice(["iotcore", "mosquitto"]),
-    default="iotcore",
+    default="mosquitto",
     show_default=True,
     help="Which broker to embed; the other one stands in if it is missing.",
 )
@@ -54,9 +60,12 @@ def demo(once: bool, port: int | None, broker: str | None, broker_kind: str, ver
     when_asked_to_stop(end.set)
     try:
         with contextlib.ExitStack() as parts:
-            address = _broker(parts, broker, port, broker_kind)
+            address, what = _broker(parts, broker, port, broker_kind)
             terminal = parts.enter_context(Simulator()).add(TerminalConfig(profile="tft", host="127.0.0.1", port=0))
             _start_bridge(parts, address, terminal)
+            say(f"{what} on {address[0]}:{address[1]}, terminal 'principal' on 127.0.0.1:{terminal.port}.")
+            if what == BROKERS["iotcore"]:
+                say(*IOTCORE_NOTE)
             _show(address, terminal)
             if not once:
                 _invite(address)
@@ -66,15 +75,17 @@ def demo(once: bool, port: int | None, broker: str | None, broker_kind: str, ver
         sys.exit(1)
 
 
-def _broker(parts: contextlib.ExitStack, given: str | None, port: int | None, kind: Any) -> tuple[str, int]:
+def _broker(parts: contextlib.ExitStack, given: str | None, port: int | None, kind: Any) -> tuple[tuple[str, int], str]:
+    """Where the broker is, and what it is."""
     if given is not None:
         host, _, number = given.rpartition(":")
         if not host or not number.isdecimal():
             raise click.BadParameter(f"{given!r} is not HOST:PORT", param_hint="--broker")
-        return host, int(number)
+        return (host, int(number)), "Broker"
     wanted = port if port is not None else USUAL_PORT if _is_free(USUAL_PORT) else 0
     broker = parts.enter_context(EmbeddedBroker("127.0.0.1", wanted, prefer=kind))
-    return "127.0.0.1", broker.port
+    assert broker.kind is not None
+    return ("127.0.0.1", broker.port), BROKERS[broker.kind]
 
 
 def _is_free(port: int) -> bool:
@@ -101,7 +112,6 @@ def _start_bridge(parts: contextlib.ExitStack, address: tuple[str, int], termina
     parts.callback(bridge.stop)
     if not bridge.online.wait(ONLINE_S):
         raise NoAnswer(f"the broker {host}:{port} cannot be reached, or does not accept the bridge")
-    say(f"Broker on {host}:{port}, terminal 'principal' on 127.0.0.1:{terminal.port}, bridge between them.")
 
 
 def _show(address: tuple[str, int], terminal: SimulatedTerminal) -> None:
