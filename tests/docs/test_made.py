@@ -10,9 +10,9 @@ from zkbridge.asyncapi.site import Site
 from zkbridge.config.models import parse_yaml
 
 
-@pytest.mark.parametrize("module", MADE, ids=lambda module: module.PAGE.name)
-def test_a_page_is_up_to_date(module):
-    assert module.PAGE.read_text() == module.page(), "bring it up to date: .venv/bin/python -m tests.docs.write"
+@pytest.mark.parametrize("made", MADE, ids=lambda made: made.PAGE.name)
+def test_a_page_is_up_to_date(made):
+    assert made.PAGE.read_text() == made.page(), "bring it up to date: .venv/bin/python -m tests.docs.write"
 
 
 @pytest.mark.parametrize("code", example_failures(Site()))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import program
-from zkbridge.commands import commands
 from zkbridge.simulator import Simulator, TerminalConfig
 
 ROOT = Path(__file__).parents[2]
@@ -28,15 +27,6 @@ def test_the_example_is_what_the_bridge_answers(tmp_path, broker):
 
     assert [line.rstrip("\n") for line in said] == [created, exists]
     assert json.loads(created)["success"]
-
-
-def test_the_table_of_commands_is_the_registrys():
-    rows = README.split("<!-- commands -->")[1].split("<!-- /commands -->")[0].strip().splitlines()[2:]
-
-    def yes(truth):
-        return "yes" if truth else "no"
-
-    assert rows == [f"| `{c.name}` | {yes(c.disables)} | {yes(c.repeatable)} |" for c in commands().values()]
 
 
 def test_every_promise_names_a_test_that_exists():

@@ -192,7 +192,8 @@ def info_example(site: Site) -> Json:
 
 
 def error_classes() -> list[type[BridgeError]]:
-    """One class for each code: what inherits its code only sorts others."""
+    """One class for each code, the commands' own among them: what inherits its code only sorts others."""
+    commands()
 
     def below(kind: type[BridgeError]) -> Iterator[type[BridgeError]]:
         for each in kind.__subclasses__():
