@@ -257,12 +257,21 @@ def test_two_with_one_client_id_do_not_fight_for_ever(broker, rest, caplog):
 
 
 def test_a_fault_in_a_hook_ends_the_connection_and_not_the_hearing(rest, mqtt, caplog):
-    rest.overheard = None  # calling it is a TypeError inside the loop
-    mqtt.publish(None, Publication("zk/bridge/state", b"{}"))
+    rest.confirmed = None  # calling it is a TypeError inside the loop
+    mqtt.publish(1, Publication("zk/bridge/state", b"{}"))
     wait_until(lambda: "ended by a fault" in caplog.text)
-    rest.overheard = lambda *_: None
+    rest.confirmed = lambda *_: None
 
     wait_until(lambda: len(rest.connections) >= 2, timeout=15)
+
+
+def test_a_message_on_a_watched_topic_that_makes_the_bridge_fail_ends_no_connection(rest, mqtt, caplog):
+    rest.overheard = None
+    mqtt.publish(None, Publication("zk/bridge/state", b"{}"))
+    wait_until(lambda: "on a topic of the bridge's own is ignored" in caplog.text)
+
+    assert mqtt.flush(10)
+    assert len(rest.connections) == 1
 
 
 def test_tls_and_client_certificates(tmp_path, rest):

@@ -11,7 +11,10 @@ from zkbridge.attendance.listener import Listener
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
 from zkbridge.contract.messages import Message
+from zkbridge.contract.topics import Topics
 from zkbridge.intake.intake import Intake
+from zkbridge.intake.keeper import Keeper
+from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 from zkbridge.simulator.wire.codes import command_number
@@ -98,6 +101,7 @@ class House:
             waiting=lambda _device: 0,
             submit=lambda _device, requests: self.worker.submit(requests),
             answered=lambda: None,
+            keeper=Keeper(SetAside(self.ledger.path.parent), Topics()),
         ).receive([Message(f"zk/p/{command}", json.dumps(fields).encode())])
 
     def answers(self) -> list[dict]:

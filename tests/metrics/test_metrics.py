@@ -151,6 +151,7 @@ def test_health_tells_an_operator_how_it_stands(tmp_path, broker, terminal):
         "reconnects",
         "deaf_to",
         "refused",
+        "set_aside",
     ]
     assert (said["offline"], said["devices"], said["waiting"], said["owed"]) == (["apagada"], 2, 0, 0)
     assert said["reconnects"] == 1

@@ -7,7 +7,10 @@ import pytest
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
 from zkbridge.contract.messages import Message
+from zkbridge.contract.topics import Topics
 from zkbridge.intake.intake import Intake
+from zkbridge.intake.keeper import Keeper
+from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.ledger import Ledger
 
 CONFIG = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}})
@@ -26,6 +29,7 @@ class Desk:
             waiting=lambda _device: 0,
             submit=lambda _device, _requests: None,
             answered=lambda: None,
+            keeper=Keeper(SetAside(folder), Topics()),
         )
 
     def answer_to(self, response_topic):

@@ -23,6 +23,8 @@ from zkbridge.contract.messages import Message, Publication, Reply, encode, fail
 from zkbridge.contract.topics import BRIDGE, Topics
 from zkbridge.homeassistant.publisher import HomeAssistant, Hooks
 from zkbridge.intake.intake import Intake
+from zkbridge.intake.keeper import PATIENCE_S, Keeper
+from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.ledger import Answer, Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.metrics.metrics import Metrics
 from zkbridge.mqtt.client import Mqtt
@@ -47,6 +49,8 @@ DEAF_AFTER_S = 75.0
 FORGET_FIRST_S, FORGET_S = 60.0, 3600.0
 #: Seconds after an answer until the write-ahead log is emptied of what was asked.
 SCRUB_AFTER_S = 1.0
+#: Seconds until a worker that could not begin is asked again.
+BEGIN_AGAIN_S = 1.0
 #: Seconds between looks whether the bridge ends, while a worker finishes what is in hand.
 LEAVING_S = 0.2
 #: Seconds for what is owed to reach the broker when the bridge stops.
@@ -91,6 +95,7 @@ class Bridge:
             configuration.state_dir(config),
             combine=partial(together, language=config.language, room=config.mqtt.max_reply),
         )
+        self._keeper = Keeper(SetAside(configuration.state_dir(config)), self._topics)
         self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
         self._tell = everybody(self._listeners())
         filters = self._filters()
@@ -123,8 +128,9 @@ class Bridge:
             self._commands,
             subscribed=self._own(filters),
             waiting=lambda device: self._workers[device].waiting,
-            submit=lambda device, requests: self._workers[device].submit(requests),
+            submit=self._submit,
             answered=self._note_answers,
+            keeper=self._keeper,
             settled=lambda: self._settled or not self._mqtt.resumed,
             tells_retained=lambda: self._protocol == "5",
             tell=self._tell,
@@ -208,7 +214,9 @@ class Bridge:
         overdue = [worker.device.id for worker in self._workers.values() if worker.overdue()]
         if overdue:
             log.error("overdue: %s", ", ".join(overdue))
-        return not overdue and self.failure is None and self._upkeep.is_well() and self._mqtt.is_moving()
+        if not (keeps := self._keeper.is_well()):
+            log.error("nothing could be kept for %g s", PATIENCE_S)
+        return not overdue and keeps and self.failure is None and self._upkeep.is_well() and self._mqtt.is_moving()
 
     def status(self) -> str:
         """One line for people, as systemd shows it."""
@@ -241,6 +249,7 @@ class Bridge:
                 for id_, worker in workers.items()
             ),
             books=self._books(),
+            set_aside=self._keeper.set_aside,
         )
 
     # -- what mqtt asks (see mqtt.Hooks) ---------------------------------------------------------------------------
@@ -529,6 +538,22 @@ class Bridge:
             if probe_s:
                 self._upkeep.later(("visit", id_), first + probe_s, partial(self._visit, id_, again_s=probe_s))
 
+    def _submit(self, device: str, requests: list[Request]) -> None:
+        """Hand over requests that are on disk; a worker that cannot begin, for want of a thread, is asked again."""
+        try:
+            self._workers[device].submit(requests)
+        except Exception:
+            log.exception("device=%s cannot be asked just now; its requests are on disk", device)
+            self._upkeep.later(("begin", device), BEGIN_AGAIN_S, partial(self._begin_again, device))
+
+    def _begin_again(self, device: str) -> float | None:
+        try:
+            self._visit(device)
+        except Exception as error:  # noqa: BLE001 - it was logged with the first attempt
+            log.warning("device=%s cannot be asked yet: %s", device, error)
+            return BEGIN_AGAIN_S
+        return None
+
     def _visit(self, device: str, *, again_s: float | None = None) -> float | None:
         """Have a device looked at; a device that was removed, never again."""
         worker = self._workers.get(device)
@@ -603,6 +628,7 @@ class Bridge:
             "reconnects": standing.reconnects,
             "deaf_to": standing.deaf_to,
             "refused": self._mqtt.refused,
+            "set_aside": standing.set_aside,
         }
         return Publication(self._topics.health, encode(body))
 

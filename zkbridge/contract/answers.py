@@ -137,3 +137,4 @@ class Health(_Body):
     reconnects: int = like(0, "Connections to the broker since the start, less the first.", ge=0)
     deaf_to: list[str] = like([], "Subscriptions that the broker granted and does not serve.")
     refused: list[str] = like([], "Topics on which the broker takes none of the bridge's own messages.")
+    set_aside: int = like(0, "Messages since the start that could not be read or kept.", ge=0)

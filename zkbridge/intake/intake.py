@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
 from collections import Counter
@@ -31,6 +30,7 @@ from zkbridge.contract.messages import Message, Reply, failed, parse_object
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics, is_publishable
 from zkbridge.intake.addressing import Addressing, kept_correlation, oversized
+from zkbridge.intake.keeper import Keeper, Outcome
 from zkbridge.ledger.ledger import Draft, Kept, Ledger, Part, Request, Verdict
 from zkbridge.telemetry.events import Answered, Known, Tell, nobody
 
@@ -45,8 +45,9 @@ REQUESTS_PER_SECOND = 20
 class Intake:
     """Judges messages in the contract's order and keeps them.
 
-    `waiting` tells how many requests a device has, `submit` hands new ones to its worker,
-    `answered` tells that answers are owed, `subscribed` lists the filters that the bridge itself listens to.
+    `waiting` tells how many requests a device has, `submit` hands new ones to its worker and does not
+    raise, `answered` tells that answers are owed, `subscribed` lists the filters that the bridge itself listens to.
+    `keeper` sees to it that a message that cannot be kept costs the others nothing.
     `settled` says whether what arrives now cannot have waited at the broker, `tells_retained` whether a message that
     clears a retained one would be known as such. `tell` hears what happens.
     """
@@ -61,6 +62,7 @@ class Intake:
         waiting: Callable[[str], int],
         submit: Callable[[str, list[Request]], None],
         answered: Callable[[], None],
+        keeper: Keeper,
         settled: Callable[[], bool] = lambda: True,
         tells_retained: Callable[[], bool] = lambda: True,
         tell: Tell = nobody,
@@ -73,6 +75,7 @@ class Intake:
         self._waiting = waiting
         self._submit = submit
         self._answered = answered
+        self._keeper = keeper
         self._settled = settled
         self._tells_retained = tells_retained
         self._tell = tell
@@ -88,8 +91,12 @@ class Intake:
         self._stopping.set()
 
     def receive(self, messages: Iterable[Message]) -> None:
-        """Return once every message is kept. Raises LedgerUnavailable, and then none of them is."""
-        drafts = [draft for message in messages if (draft := self._draft(message)) is not None]
+        """Return once every message is kept, or set aside. Raises LedgerUnavailable, and then at least one is not."""
+        drafts = [draft for message in messages if (draft := self._draft_or_nothing(message)) is not None]
+        for kept in self._keeper.keep(drafts, self._keep, self._internal):
+            self._hand_over(kept)
+
+    def _keep(self, drafts: list[Draft]) -> list[Kept]:
         new: Counter[str] = Counter()
 
         def admit(draft: Draft) -> Reply | None:
@@ -98,22 +105,32 @@ class Intake:
                 new[draft.device] += 1
             return refusal
 
-        kept = self._ledger.keep(drafts, admit=admit, reused=self._reused)
+        return self._ledger.keep(drafts, admit=admit, reused=self._reused)
+
+    def _hand_over(self, kept: Outcome) -> None:
+        """What is on disk is not to come again, so nothing that fails from here on may look like a failure to keep."""
         requests: dict[str, list[Request]] = {}
-        for result in kept:
+        for _, result in kept:
             for request in result.parts or filter(None, (result.request,)):
                 requests.setdefault(request.device, []).append(request)
         for device, waiting in requests.items():
             self._submit(device, waiting)
-        if any(result.verdict is Verdict.ANSWERED for result in kept):
+        if any(result.verdict is Verdict.ANSWERED for _, result in kept):
             self._answered()
-        for draft, result in zip(drafts, kept, strict=True):  # while the terminals are being called
+        for draft, result in kept:  # while the terminals are being called
             self._tell_of(draft, result)
+
+    def _draft_or_nothing(self, message: Message) -> Draft | None:
+        try:
+            return self._draft(message)
+        except Exception as error:  # noqa: BLE001 - logged where it is set aside
+            self._keeper.give_up(message.topic, self._ledger.digest(message.topic, message.payload), error)
+            return None
 
     def _draft(self, message: Message) -> Draft | None:
         parsed = self._topics.parse(message.topic)
         if parsed is None or parsed[1] not in self._commands:
-            log.warning("a message on %s is no command of ours; set aside", shown(message.topic))
+            log.warning("a message on %s is no command; it is ignored", shown(message.topic))
             return None
         known = parsed[0] in self._config.devices or parsed[0] in self._config.groups
         if self._config.mqtt.unknown_devices == "ignore" and not known:
@@ -128,9 +145,8 @@ class Intake:
             return self._judge(message, *parsed, address)
         except BridgeError as refusal:
             return self._refused(message, address, refusal)
-        except Exception:  # one odd message must not cost the others their answer
-            error_id = secrets.token_hex(4)
-            log.exception("error_id=%s a fault of the bridge's own", error_id)
+        except Exception as error:  # noqa: BLE001 - logged where it is set aside
+            error_id = self._keeper.give_up(message.topic, address.digest, error)
             return self._refused(message, address, Internal(error_id))
 
     def _address(self, message: Message, device: str, command: str) -> Draft | None:
@@ -281,6 +297,9 @@ class Intake:
         pause = min(most, max(least, waiting // REQUESTS_PER_SECOND))
         busy = Busy("queue", retry_after_s=pause, waiting=waiting, device=draft.device)
         return failed(busy, language, request_id=draft.request_id)
+
+    def _internal(self, draft: Draft, error_id: str) -> Reply:
+        return failed(Internal(error_id), self._config.language, request_id=draft.request_id)
 
     def _reused(self, draft: Draft) -> Reply:
         error = RequestIdReused(request_id=draft.request_id)

@@ -42,6 +42,8 @@ REWRITTEN_AT_MOST = 500
 PARKED_REWRITTEN_AT_MOST = 20_000
 
 _PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)"
+#: What SQLite says of a statement or its values; every other DatabaseError is the disk's fault, or the file's.
+_OF_THE_WORK = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
 _DAMAGED = ("file is not a database", "malformed", "file is encrypted")
 
 
@@ -918,10 +920,10 @@ class Ledger:
             self._db.execute("SAVEPOINT job")
         try:
             job.result = job.work(self._db)
-        except sqlite3.OperationalError:
-            raise  # the disk's fault: nobody's work can be kept
-        except Exception as error:  # noqa: BLE001 - handed to the thread whose work it is
-            job.error = error
+        except Exception as error:
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OF_THE_WORK):
+                raise  # the disk's fault, or the file's: nobody's work can be kept
+            job.error = error  # for the thread whose work it is
             if guarded:
                 self._db.execute("ROLLBACK TO job")
             elif alone and self._db.in_transaction:

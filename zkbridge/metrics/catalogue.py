@@ -64,6 +64,12 @@ CONNECTED = Metric("zkbridge_broker_connected", "gauge", (), "1 while the broker
 RECONNECTS = Metric(
     "zkbridge_broker_reconnects_total", "counter", (), "Connections to the broker since the start, less the first."
 )
+SET_ASIDE = Metric(
+    "zkbridge_set_aside_messages_total",
+    "counter",
+    (),
+    "Messages since the start that could not be read or kept; `set-aside.jsonl` in the state directory names them.",
+)
 DEAF = Metric(
     "zkbridge_broker_deaf_subscriptions",
     "gauge",
@@ -92,6 +98,7 @@ STATES = (
     BUILD,
     CONNECTED,
     RECONNECTS,
+    SET_ASIDE,
     DEAF,
     WAITING,
     QUEUE_LIMIT,

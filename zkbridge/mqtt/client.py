@@ -428,15 +428,21 @@ class Mqtt:
             if not is_own and message.topic not in self._watched
         ]
         if commands:
-            self._keep(commands)
+            self._keep(life, commands)
         for message in messages:  # after the commands: what our own word stands behind must be judged before it
             if message.topic in self._watched:
-                self._hooks.overheard(message.topic, message.payload)
+                self._overhear(message)
         for raw in arrived:
             if raw.qos:
                 life.client.ack(raw.mid, raw.qos)
 
-    def _keep(self, commands: list[Message]) -> None:
+    def _overhear(self, message: Message) -> None:
+        try:
+            self._hooks.overheard(message.topic, message.payload)
+        except Exception:  # it would come again for ever, and every command with it
+            log.exception("a message on a topic of the bridge's own is ignored")
+
+    def _keep(self, life: _Life, commands: list[Message]) -> None:
         try:
             self._hooks.receive(commands)
         except Exception as error:
@@ -447,6 +453,7 @@ class Mqtt:
                 error,
                 f", but not the {lost} that came at QoS 0" if lost else "",
             )
+            life.unreadable = True  # this end of the connection is no other client's doing
             raise _Gone("what it brought could not be kept") from error
 
     def _is_own(self, message: Message) -> bool:

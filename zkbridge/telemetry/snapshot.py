@@ -31,6 +31,7 @@ class Books(NamedTuple):
 class Standing(NamedTuple):
     """The whole bridge. `deaf_to` are subscriptions that the broker granted and does not serve.
 
+    `set_aside` counts the messages since the start that could not be read or kept.
     `books` is None while the ledger cannot be read.
     """
 
@@ -42,6 +43,7 @@ class Standing(NamedTuple):
     queue_limit: int
     terminals: tuple[Terminal, ...]
     books: Books | None
+    set_aside: int = 0
 
     @property
     def waiting(self) -> int:

@@ -1,0 +1,155 @@
+"""Whatever raises between a message's bytes and the commit ends the connection, and the broker brings it for ever.
+
+Source: attack on 7bb949d, 2026-11
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.daemon import QUICK, device
+from tests.support.waiting import wait_until
+from zkbridge.bridge.bridge import Bridge
+from zkbridge.config.models import Config
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.mqtt import client as mqtt
+from zkbridge.simulator import Simulator, TerminalConfig
+
+BASE = "unkept"
+
+
+@pytest.fixture(scope="module")
+def bridge(tmp_path_factory, shared_broker) -> Iterator[Bridge]:
+    folder = tmp_path_factory.mktemp("unkept")
+    with Simulator() as simulator:
+        config = {
+            **QUICK,
+            "mqtt": {"host": "127.0.0.1", "port": shared_broker.port, "base_topic": BASE, "client_id": BASE},
+            "devices": {name: device(simulator.add(TerminalConfig(profile="tft"))) for name in ("p", "q")},
+            "state_dir": str(folder / "state"),
+            "lock_dir": str(folder / "locks"),
+            "language": "en",
+        }
+        bridge = Bridge(Config.model_validate(config))
+        bridge.start()
+        wait_until(bridge.online.is_set, what="the bridge to be online")
+        yield bridge
+        bridge.stop()
+
+
+@pytest.fixture(scope="module")
+def caller(shared_broker) -> Iterator[Caller]:
+    with Caller(shared_broker.port) as caller:
+        caller.subscribe(f"{BASE}/#", no_local=True)
+        yield caller
+
+
+@pytest.fixture
+def spoil(monkeypatch):
+    """Have one method of the ledger, or of another class, raise for the device `q`."""
+
+    def begin(kind: type, name: str, error: Exception, *, times: int = 1000) -> None:
+        real, left = getattr(kind, name), [times]
+
+        def wrong(self, *arguments, **more):
+            if left[0] and any(getattr(each, "device", each) == "q" for each in arguments):
+                left[0] -= 1
+                raise error
+            return real(self, *arguments, **more)
+
+        monkeypatch.setattr(kind, name, wrong)
+
+    return begin
+
+
+def ask(caller, device_id, command="users/create", **body):
+    caller.publish(f"{BASE}/{device_id}/{command}", json.dumps(body))
+    return caller.wait_for(f"{BASE}/{device_id}/{command}/reply", timeout=20).json
+
+
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        ("_take_on", ValueError("year 0 is out of range")),
+        ("_take_on", MemoryError()),
+        ("_take_on", RuntimeError("can't start new thread")),
+        ("_copy_of", sqlite3.DataError("string or blob too big")),
+        ("_insert", sqlite3.IntegrityError("UNIQUE constraint failed")),
+    ],
+)
+def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(bridge, caller, spoil, method, error):
+    before, connection = bridge.standing().set_aside, bridge._connection
+    spoil(Ledger, method, error)
+    user = {"user_id": "7", "name": "a", "password": "73915", "request_id": f"{method}-{type(error).__name__}"}
+
+    answer = ask(caller, "q", **user)
+    honest = ask(caller, "p", "ping")
+
+    assert (answer["status"], answer["code"], answer["request_id"]) == (500, "internal", user["request_id"])
+    assert honest["success"]
+    assert bridge._connection == connection, "the connection has lived on"
+    assert bridge.standing().set_aside == before + 1
+    text = bridge._keeper._set_aside.path.read_text()
+    assert json.loads(text.splitlines()[-1])["error_id"] == answer["error_id"]
+    assert "73915" not in text
+
+
+def test_what_cannot_even_be_answered_is_acknowledged(bridge, caller, spoil):
+    before, connection = bridge.standing().set_aside, bridge._connection
+    spoil(Ledger, "_keep_one", ValueError())
+
+    caller.publish(f"{BASE}/q/ping", b"{}")
+    honest = ask(caller, "p", "ping")
+
+    assert honest["success"]
+    assert (bridge.standing().set_aside, bridge._connection) == (before + 1, connection)
+
+
+def test_the_next_sign_of_life_counts_it(bridge, caller):
+    bridge._pulse()
+
+    counted = bridge.standing().set_aside
+    assert counted
+    assert caller.wait_for(f"{BASE}/bridge/health", lambda each: each.json["set_aside"] == counted)
+
+
+def test_a_kept_request_is_done_once_a_thread_can_be_started(bridge, caller, monkeypatch):
+    """It is on disk: to leave it unacknowledged would have the broker bring it again."""
+    connection, real, refused = bridge._connection, threading.Thread.start, []
+
+    def start(self):
+        if type(self).__module__ == "zkbridge.runtime.thread_pool" and len(refused) < 2:
+            refused.append(self)
+            raise RuntimeError("can't start new thread")
+        return real(self)
+
+    wait_until(lambda: not bridge._crew._resting, what="every thread of an earlier session to end")
+    monkeypatch.setattr("zkbridge.bridge.bridge.BEGIN_AGAIN_S", 0.05)
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    answer = ask(caller, "p", user_id="8", name="b")
+
+    assert answer["code"] == "created"
+    assert len(refused) == 2
+    assert bridge._connection == connection
+
+
+def test_a_ledger_that_cannot_be_written_is_waited_for_and_blamed_on_nobody(bridge, caller, monkeypatch, caplog):
+    connection, real = bridge._connection, Ledger._keep_one
+
+    def full(*_arguments):
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(mqtt, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(Ledger, "_keep_one", full)
+    caller.publish(f"{BASE}/p/users/create", json.dumps({"user_id": "9", "name": "c"}))
+    wait_until(lambda: bridge._connection >= connection + 4, timeout=60, what="the broker to bring it again")
+    monkeypatch.setattr(Ledger, "_keep_one", real)
+
+    assert caller.wait_for(f"{BASE}/p/users/create/reply", timeout=60).json["code"] == "created"
+    assert "client id" not in caplog.text
+    assert bridge.is_well()
