@@ -45,7 +45,9 @@ def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
             for name, (profile, transport) in KINDS.items()
         }
         devices = {
-            name: device(terminal, transport=KINDS[name][1], timezone="America/Lima", door={"enabled": True})
+            name: device(
+                terminal, transport=KINDS[name][1], timezone="America/Lima", door={"enabled": True, "trust_clock": True}
+            )
             for name, terminal in terminals.items()
         }
         devices["shut"] = device(terminals["big-tcp"])

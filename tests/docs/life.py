@@ -87,7 +87,7 @@ def page() -> str:
         Simulator() as simulator,
     ):
         terminal = simulator.add(TerminalConfig(profile="tft"))
-        devices = {"principal": device(terminal, door={"enabled": True})}
+        devices = {"principal": device(terminal, door={"enabled": True, "trust_clock": True})}
         with Daemon(Path(folder) / "daemon", broker.port, devices), Caller(broker.port) as caller:
             caller.subscribe("zk/+/#")
             text = "\n".join([HEAD, *(_said(terminal, caller, step) for step in STEPS)])

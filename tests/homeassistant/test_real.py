@@ -61,10 +61,10 @@ def running(folder: Path) -> Iterator[Site]:
     with Simulator() as simulator, Mosquitto(folder / "broker") as broker:
         terminals = [simulator.add(TerminalConfig(profile="tft")) for _ in range(3)]
         english = {
-            "principal": device(terminals[0], door={"enabled": True}, attendance="live"),
+            "principal": device(terminals[0], door={"enabled": True, "trust_clock": True}, attendance="live"),
             "entrada": device(terminals[1]),
         }
-        spanish = {"bodega": device(terminals[2], door={"enabled": True}, attendance="live")}
+        spanish = {"bodega": device(terminals[2], door={"enabled": True, "trust_clock": True}, attendance="live")}
         with (
             Daemon(folder / "en", broker.port, english, language="en", **on) as bridge,
             Daemon(folder / "es", broker.port, spanish, mqtt={"base_topic": "planta_2/zk"}, **on),

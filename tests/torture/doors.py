@@ -133,7 +133,7 @@ class Torture:
             name = f"puerta-{number}"
             terminal = self._terminals[name] = self._add(name, profile, dict(switches))
             self._left[name] = self._random.sample(SECONDS, len(SECONDS))
-            door = {"enabled": True, "max_age": MAX_AGE_S}
+            door = {"enabled": True, "max_age": MAX_AGE_S, "trust_clock": True}
             devices[name] = device(terminal, timeout=TIMEOUT_S, door=door, **settings)
         # Else a broker drops what is more than a thousand for a daemon that is away, and says that all is well.
         self._broker = Mosquitto(folder / "mosquitto", persistence=True, extra=["max_queued_messages 0"])

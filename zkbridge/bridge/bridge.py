@@ -26,6 +26,7 @@ from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import PATIENCE_S, Keeper
 from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.ledger import Answer, Finish, Ledger, LedgerUnavailable, Request
+from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.metrics.metrics import Metrics
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.mqtt.delivery_delay import Freshness
@@ -70,8 +71,9 @@ class Bridge:
     Raises what the ledger raises when its folder cannot be used. After a part died `failure` says which.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, clock: Clock = SYSTEM) -> None:
         self._config = config
+        self._clock = clock
         self._topics = Topics(config.mqtt.base_topic)
         self._commands = commands()
         self.instance = secrets.token_hex(8)
@@ -94,6 +96,7 @@ class Bridge:
         self._ledger = Ledger(
             configuration.state_dir(config),
             combine=partial(together, language=config.language, room=config.mqtt.max_reply),
+            clock=clock.now,
         )
         self._keeper = Keeper(SetAside(configuration.state_dir(config)), self._topics)
         self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
@@ -134,6 +137,7 @@ class Bridge:
             settled=lambda: self._settled or not self._mqtt.resumed,
             tells_retained=lambda: self._protocol == "5",
             tell=self._tell,
+            clock=clock,
         )
         self._left = left
         self._waiting = [each.request for each in self._ledger.waiting()]
@@ -444,6 +448,7 @@ class Bridge:
                 giving_up=self._giving_up,
                 tell=self._tell,
                 listener=self._make_listener(device),
+                clock=self._clock,
             )
             for device in map(self._config.devices.__getitem__, devices)
         }
@@ -498,7 +503,7 @@ class Bridge:
 
     def _note_parked(self, until: float) -> None:
         """A request waits for its terminal until a moment; then it is answered."""
-        self._upkeep.later(("expiry", until), max(0.0, until - time.time()), partial(self._expire, until))
+        self._upkeep.later(("expiry", until), max(0.0, until - self._clock.now()), partial(self._expire, until))
 
     def _expire(self, until: float) -> float | None:
         try:
@@ -510,7 +515,7 @@ class Bridge:
             self._tell(Answered(each.request.device, each.request.command, each.reply.code, _age_s(each.request)))
         if ended:
             self._note_answers()
-        left = until - time.time()  # the clock may have been set back
+        left = until - self._clock.now()  # the clock may have been set back
         return max(1.0, left) if left > 0 else None
 
     def _expired(self, request: Request) -> Reply:

@@ -10,7 +10,8 @@ from zkbridge.commands.fields import DoorSeconds
 from zkbridge.commands.registry import Answer, Change, Context, Params, command
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
-from zkbridge.contract.errors import Forbidden
+from zkbridge.contract.errors import ClockUntrusted, Forbidden
+from zkbridge.machine.clock import Clock
 from zkbridge.terminal.session import Session
 
 
@@ -19,10 +20,12 @@ class Unlock(Params):
 
     seconds: DoorSeconds = 3
 
-    def check_device(self, device: Device) -> None:
-        """Raise Forbidden where nobody has allowed it."""
+    def check_device(self, device: Device, clock: Clock) -> None:
+        """Raise Forbidden where nobody has allowed it, ClockUntrusted where nobody knows how late it is."""
         if not device.door.enabled:
             raise Forbidden("door", device=device.id)
+        if not device.door.trust_clock:
+            clock.require_synchronised()
 
     def max_age_s(self, device: Device) -> float:
         """Who asked for it longer ago is not at the door any more."""
@@ -40,12 +43,13 @@ class Opened(TypedDict):
     params=Unlock,
     code="unlocked",
     answer=Answer(Opened, says=("Puerta abierta.", "Door opened.")),
+    errors=(ClockUntrusted,),
     disables=False,
     repeatable=False,
 )
 def unlock(session: Session, params: Unlock, context: Context) -> Change:
-    """Plan to open the door. Raises Forbidden."""
-    params.check_device(context.device)  # the configuration may have changed while the request waited
+    """Plan to open the door. Raises Forbidden, ClockUntrusted."""
+    params.check_device(context.device, context.clock)  # the configuration may have changed while the request waited
 
     def apply() -> dict[str, Any]:
         session.unlock(params.seconds)

@@ -16,6 +16,7 @@ from zkbridge.commands.rules import faults_of
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.contract.texts import add_texts
+from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.terminal.records.users import UserTable
 from zkbridge.terminal.session import Session
 
@@ -48,8 +49,8 @@ class Params(BaseModel):
     def check_policy(self, _policy: Policy) -> None:
         """Raise Forbidden if the policy does not allow these values."""
 
-    def check_device(self, _device: Device) -> None:
-        """Raise Forbidden if this device is not to be asked for it."""
+    def check_device(self, _device: Device, _clock: Clock) -> None:
+        """Raise Forbidden if this device is not to be asked for it, ClockUntrusted if the clock does not allow it."""
 
     def max_age_s(self, _device: Device) -> float | None:
         """The seconds after its arrival for which the request is good; None: there is no such limit."""
@@ -87,6 +88,7 @@ class Context:
     `tried`: what those attempts meant to write, oldest first, as they said in `Change.intent`.
     `room`: how many bytes the rows of a list may take in the reply.
     `presence`: the person at the terminal, for an attended command.
+    `clock`: that of the bridge's machine.
     """
 
     device: Device
@@ -94,6 +96,7 @@ class Context:
     tried: tuple[Any, ...] = ()
     room: int = 262_144
     presence: Presence = field(default_factory=Presence)
+    clock: Clock = SYSTEM
 
 
 class Change(NamedTuple):

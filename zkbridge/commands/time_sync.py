@@ -8,6 +8,7 @@ from typing import Any
 from zkbridge.commands.clock import Clock, shown_time, wall_clock
 from zkbridge.commands.fields import LocalMoment
 from zkbridge.commands.registry import Answer, Change, Context, Params, command
+from zkbridge.contract.errors import ClockUntrusted
 from zkbridge.terminal.session import Session
 
 
@@ -22,11 +23,14 @@ class Sync(Params):
     params=Sync,
     code="synchronized",
     answer=Answer(Clock, says=("[{device_id}] Hora sincronizada.", "[{device_id}] Time synchronized.")),
+    errors=(ClockUntrusted,),
     disables=False,
     repeatable=True,
 )
 def sync_time(session: Session, params: Sync, context: Context) -> Change:
-    """Plan the new time; which it is, is known only when the terminal is told."""
+    """Plan the new time; which it is, is known only when the terminal is told. Raises ClockUntrusted."""
+    if params.time is None:
+        context.clock.require_plausible()
 
     def apply() -> dict[str, Any]:
         session.set_time(wall_clock(context.device) if params.time is None else datetime.fromisoformat(params.time))

@@ -196,10 +196,11 @@ class Mqtt(Model):
 
 
 class Door(Model):
-    """Whether a device's door may be opened over MQTT, and how old a request for it may be."""
+    """Whether a device's door may be opened over MQTT, how old a request for it may be, and by which clock."""
 
     enabled: bool = False
     max_age: PositiveSeconds = 10
+    trust_clock: bool = False
 
 
 class Device(Model):

@@ -207,6 +207,15 @@ class Busy(BridgeError):
         )
 
 
+class ClockUntrusted(BridgeError):
+    """The clock of the bridge's machine cannot be relied on, and what was asked needs it. Nothing was done."""
+
+    status, code = 503, "clock_untrusted"
+
+    def __init__(self, reason: str, **facts: object) -> None:
+        super().__init__(reason, more={"retryable": True, "effect": "none"}, **facts)
+
+
 class Internal(BridgeError):
     """A fault of the bridge's own; `error_id` ties the reply to the log."""
 

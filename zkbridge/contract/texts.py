@@ -137,6 +137,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "El puente se está deteniendo; intente de nuevo en {retry_after_s} s.",
         "The bridge is stopping; try again in {retry_after_s} s.",
     ),
+    "clock_untrusted.door": (
+        "El reloj del puente no está sincronizado y la puerta no se abre (door.trust_clock).",
+        "The bridge's clock is not synchronised, and the door is not opened (door.trust_clock).",
+    ),
+    "clock_untrusted.in_the_past": (
+        "El reloj del puente dice {shown}, una fecha imposible, y el dispositivo no se pone a esa hora.",
+        "The bridge's clock says {shown}, which cannot be, and the terminal is not set to it.",
+    ),
     "internal": ("Error interno ({error_id}).", "Internal error ({error_id})."),
     "field.unknown": ("campo desconocido", "unknown field"),
     "field.unknown_like": ("campo desconocido; ¿quiso decir {like}?", "unknown field; did you mean {like}?"),

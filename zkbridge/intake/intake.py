@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -32,6 +31,7 @@ from zkbridge.contract.topics import Topics, is_publishable
 from zkbridge.intake.addressing import Addressing, kept_correlation, oversized
 from zkbridge.intake.keeper import Keeper, Outcome
 from zkbridge.ledger.ledger import Draft, Kept, Ledger, Part, Request, Verdict
+from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.telemetry.events import Answered, Known, Tell, nobody
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Intake:
         settled: Callable[[], bool] = lambda: True,
         tells_retained: Callable[[], bool] = lambda: True,
         tell: Tell = nobody,
+        clock: Clock = SYSTEM,
     ) -> None:
         self._config = config
         self._ledger = ledger
@@ -79,6 +80,7 @@ class Intake:
         self._settled = settled
         self._tells_retained = tells_retained
         self._tell = tell
+        self._clock = clock
         self._stopping = threading.Event()
 
     def reload(self, config: Config, *, subscribed: Iterable[str]) -> None:
@@ -201,7 +203,7 @@ class Intake:
             request_id=params.request_id,
             content=self._ledger.digest(content),
             params=stored,
-            expires_at=_expiry(params, message) if parts else self._expiry(params, message, device),
+            expires_at=_expiry(params, message, self._clock) if parts else self._expiry(params, message, device),
             parts=parts,
             catch_up=params.waits,
         )
@@ -237,7 +239,7 @@ class Intake:
         if params.expires_at is None:
             return [FieldFault("expires_at", "with_catch_up")]
         keep = self._config.ledger.keep
-        if params.expires_at.timestamp() > time.time() + keep:
+        if params.expires_at.timestamp() > self._clock.now() + keep:
             return [FieldFault("expires_at", "too_late", {"limit": f"{keep:g}"})]
         return []
 
@@ -255,7 +257,7 @@ class Intake:
         if faults:
             raise InvalidField(*faults)
         self._check_policy(params, command, device)
-        params.check_device(self._config.devices[device])
+        params.check_device(self._config.devices[device], self._clock)
 
     def _check_policy(self, params: Params, command: Command, device: str) -> None:
         policy = self._config.policy
@@ -268,13 +270,13 @@ class Intake:
 
         How long it waited there nobody can say, unless the caller has said until when it is good.
         """
-        told = _expiry(params, message)
+        told = _expiry(params, message, self._clock)
         max_age_s = params.max_age_s(self._config.devices[device])
         if max_age_s is None:
             return told
         if told is None and not self._settled():
-            return time.time()
-        latest = time.time() + max_age_s - message.waited_s
+            return self._clock.now()
+        latest = self._clock.now() + max_age_s - message.waited_s
         return latest if told is None else min(told, latest)
 
     def _refused(self, message: Message, address: Draft, refusal: BridgeError) -> Draft:
@@ -285,7 +287,7 @@ class Intake:
     def _refusal(self, draft: Draft, new: Counter[str]) -> Reply | None:
         """Why a new request is not taken on now, if so; a group's, where no member has room for it."""
         language = self._config.language
-        if draft.expires_at is not None and draft.expires_at <= time.time():
+        if draft.expires_at is not None and draft.expires_at <= self._clock.now():
             return failed(Expired.at(draft.expires_at), language, request_id=draft.request_id)
         if self._stopping.is_set():
             return failed(Busy("stopping", retry_after_s=10), language, request_id=draft.request_id)
@@ -320,10 +322,10 @@ class Intake:
             self._tell(Known(draft.device, draft.command))
 
 
-def _expiry(params: Params, message: Message) -> float | None:
+def _expiry(params: Params, message: Message, clock: Clock) -> float | None:
     """The earlier of the payload's `expires_at` and what is left of MQTT 5's message expiry."""
     own = params.expires_at.timestamp() if params.expires_at else None
-    left = time.time() + message.expires_in_s if message.expires_in_s is not None else None
+    left = clock.now() + message.expires_in_s if message.expires_in_s is not None else None
     return min((instant for instant in (own, left) if instant is not None), default=None)
 
 

@@ -34,6 +34,7 @@ from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import say
 from zkbridge.ledger.ledger import Answer, Finish, Ledger, LedgerUnavailable, Parked, Request
+from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.runtime.thread_pool import Crew, Errand, Turns
 from zkbridge.telemetry.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
 from zkbridge.terminal.line import Line
@@ -110,9 +111,11 @@ class Worker:
         giving_up: Turns | None = None,
         tell: Tell = nobody,
         listener: Listener | None = None,
+        clock: Clock = SYSTEM,
     ) -> None:
         self.device = device
         self._listener = listener
+        self._clock = clock
         self._config = config
         self._ledger = ledger
         self._commands = commands
@@ -380,7 +383,7 @@ class Worker:
         """What is said of a request that waits for the terminal from now on; None for one that does not."""
         until = task.request.expires_at
         may_wait = task.request.catch_up and until is not None and isinstance(failure, ConnectionFailure)
-        if not may_wait or until is None or until <= time.time() or len(self._parked) >= self._config.queue_limit:
+        if not may_wait or until is None or until <= self._clock.now() or len(self._parked) >= self._config.queue_limit:
             return None
         language = self._config.language
         why = failure.sentence(language)
@@ -570,7 +573,7 @@ class Worker:
     def _plan(self, session: Session, task: Task, visit: _Visit) -> Change | None:
         """The change to make; or None with the task's reply set, or without where it must wait for another session."""
         if not task.asked and self._is_late(task):
-            task.reply = self._failed(task, Expired.at(task.request.expires_at or time.time()))
+            task.reply = self._failed(task, Expired.at(task.request.expires_at or self._clock.now()))
             return None
         if not task.command.repeatable and (reply := self._instead_of_twice(task)) is not None:
             task.reply = reply
@@ -579,7 +582,7 @@ class Worker:
             return None
         earlier = self._earlier_reply(task)
         asked_before = task.asked or earlier is not None
-        context = Context(self.device, asked_before, task.tried, self._room(task), task.presence)
+        context = Context(self.device, asked_before, task.tried, self._room(task), task.presence, self._clock)
         try:
             outcome = task.command.run(session, task.params, context)
         except (ConnectionFailure, DeviceAuthFailed):
@@ -601,7 +604,7 @@ class Worker:
         Where an age is set, the clock on the wall does not suffice: it may be set back, and a machine without a
         clock of its own wakes up in the past. So what an earlier run has left is late, however old it looks.
         """
-        if task.request.expires_at is not None and task.request.expires_at <= time.time():
+        if task.request.expires_at is not None and task.request.expires_at <= self._clock.now():
             return True
         max_age_s = task.params.max_age_s(self.device)
         return max_age_s is not None and (task.arrived is None or time.monotonic() - task.arrived >= max_age_s)
@@ -666,7 +669,7 @@ class Worker:
 
     def _apply(self, visit: _Visit, task: Task, change: Change) -> None:
         if not task.command.repeatable and self._is_late(task):
-            task.reply = self._failed(task, Expired.at(task.request.expires_at or time.time()))
+            task.reply = self._failed(task, Expired.at(task.request.expires_at or self._clock.now()))
             return
         visit.asked += 1
         task.asked = True

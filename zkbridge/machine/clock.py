@@ -1,0 +1,123 @@
+"""What time it is, and whether this machine can know that: a Raspberry Pi has no clock that runs while it is off."""
+
+from __future__ import annotations
+
+import logging
+import struct
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from zkbridge.contract.errors import ClockUntrusted
+
+log = logging.getLogger(__name__)
+
+#: The year in which this version was made: a clock that shows less is wrong. In seconds since 1970.
+MADE_AT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+#: systemd-timesyncd puts this file there when it has set the clock (systemd-timesyncd.service(8)).
+SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
+#: What adjtimex(2) returns while no server has set the clock, or not for long.
+_TIME_ERROR = 5
+#: Room for `struct timex` (adjtimex(2)), which has 208 bytes at most; all zero asks and changes nothing.
+_TIMEX = 512
+#: The number of adjtimex among the system calls, by machine and size of a pointer. A sandbox may forbid clock_adjtime,
+#: which is what the C library's adjtimex calls, and allow this one.
+_ADJTIMEX = {("x86_64", 8): 159, ("aarch64", 8): 171, ("armv7l", 4): 124, ("i686", 4): 124}
+#: Seconds by which the clock may differ from the time that has passed before that is a jump.
+JUMP_S = 2.0
+#: Seconds for which an answer to whether the clock is synchronised is good while it stands beside a jump.
+_ASKED_FOR_S = 1.0
+
+
+class _Anchor(NamedTuple):
+    """A moment by the clock, and by the time since the machine's start, which nobody can set."""
+
+    wall: float
+    since_start: float
+
+
+class Clock:
+    """The time in seconds since 1970, through jumps of the machine's clock where it can be known which time is right.
+
+    While the clock runs as time passes, it counts. After a jump it counts if a time server stands behind it, else the
+    time that has passed since before the jump does. May be called from any thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        wall: Callable[[], float] = time.time,
+        since_start: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        synchronised: Callable[[], bool] | None = None,
+    ) -> None:
+        self._wall = wall
+        self._since_start = since_start
+        self._ask = synchronised or is_synchronised
+        self._anchor = _Anchor(wall(), since_start())
+        #: While it differs by a jump: whether a server stands behind it, and when that was asked.
+        self._verdict: tuple[bool, float] | None = None
+
+    def now(self) -> float:
+        """The time in seconds since 1970."""
+        anchor, wall, since_start = self._anchor, self._wall(), self._since_start()
+        steady = anchor.wall + since_start - anchor.since_start
+        if abs(wall - steady) > JUMP_S and not self._is_believed(wall - steady, since_start):
+            return steady
+        self._anchor, self._verdict = _Anchor(wall, since_start), None
+        return wall
+
+    def _is_believed(self, jump: float, since_start: float) -> bool:
+        """Whether a time server stands behind a jump of the clock; asked again from time to time."""
+        verdict = self._verdict
+        if verdict is not None and since_start - verdict[1] < _ASKED_FOR_S:
+            return verdict[0]
+        believed = self._ask()
+        if believed:
+            log.info("the clock was set by %+.0f s and is synchronised", jump)
+        elif verdict is None:
+            log.warning("the clock jumped by %+.0f s and is not synchronised: the time that has passed counts", jump)
+        self._verdict = believed, since_start
+        return believed
+
+    def is_synchronised(self) -> bool:
+        """Whether a time server stands behind the clock, as far as this machine says."""
+        return self._ask()
+
+    def require_synchronised(self) -> None:
+        """Raise ClockUntrusted where no time server stands behind the clock."""
+        if not self._ask():
+            raise ClockUntrusted("door")
+
+    def require_plausible(self) -> None:
+        """Raise ClockUntrusted where the clock shows a time before this version was made."""
+        if (shown := self._wall()) < MADE_AT:
+            raise ClockUntrusted("in_the_past", shown=datetime.fromtimestamp(shown, UTC).date().isoformat())
+
+
+def is_synchronised() -> bool:
+    """Whether the kernel or systemd says that a time server has set the clock."""
+    if SYNCHRONISED.exists():
+        return True
+    try:
+        state = _adjtimex()
+    except (ImportError, AttributeError, OSError, MemoryError):  # a sandbox may forbid what ctypes needs
+        return False
+    return 0 <= state != _TIME_ERROR
+
+
+def _adjtimex() -> int:
+    """The state of the clock as adjtimex(2) returns it; -1 where it may not be asked."""
+    import ctypes  # noqa: PLC0415 - only doors and jumps ask
+    import os  # noqa: PLC0415 - as above
+
+    library = ctypes.CDLL(None, use_errno=True)
+    buffer = ctypes.create_string_buffer(_TIMEX)
+    state = int(library.adjtimex(buffer))
+    number = _ADJTIMEX.get((os.uname().machine, struct.calcsize("P")))
+    return state if state >= 0 or number is None else int(library.syscall(number, buffer))
+
+
+#: This machine's.
+SYSTEM = Clock()
