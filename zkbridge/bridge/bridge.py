@@ -13,6 +13,7 @@ from typing import Any
 
 import zkbridge
 from zkbridge.attendance.listener import Listener
+from zkbridge.bridge.subscriptions import command_filters, echoes
 from zkbridge.commands import commands
 from zkbridge.config import models as configuration
 from zkbridge.config.changes import Changes, compare
@@ -110,7 +111,7 @@ class Bridge:
             watched=[self._topics.state, self._topics.health, *self._homeassistant.watched],
             will=self._state("offline"),
             died=self.fail,
-            hearing=Hearing(self._echoes(), spoken=[self._topics.state, self._topics.info]),
+            hearing=self._hearing(),
             freshness=Freshness(self._topics.command(BRIDGE, "door/unlock"), lambda: self._door_age_s),
         )
         self._outbox = Outbox(self._ledger, self._mqtt.publish, topics=self._topics, died=self.fail)
@@ -364,19 +365,16 @@ class Bridge:
         return [*filters, self._topics.state, *self._homeassistant.own]
 
     def _filters(self) -> list[str]:
-        own = [*self._config.devices, *self._config.groups]
-        devices = ["+"] if self._config.mqtt.unknown_devices == "answer" else own
-        return [self._topics.command(device, name) for device in devices for name in self._commands]
+        return command_filters(self._config, self._commands)
 
-    def _echoes(self) -> dict[str, str]:
-        """Where each filter can be tried without asking a device for anything: `bridge` is never a device.
+    def _hearing(self) -> Hearing:
+        """Tries the commands' subscriptions, and those to what the bridge says on every connection anyway.
 
-        A filter of one device has no such topic.
+        Without its own health it never knows that what waited at the broker is over, and opens no door.
         """
-        own = {self._topics.state: self._topics.state}
-        if self._config.mqtt.unknown_devices == "ignore":
-            return own
-        return own | {self._topics.command("+", name): self._topics.command(BRIDGE, name) for name in self._commands}
+        spoken = [self._topics.state, self._topics.health]
+        own = {topic: topic for topic in spoken}
+        return Hearing(own | echoes(self._config, self._commands), spoken=[*spoken, self._topics.info])
 
     def _take_over(self, config: Config, added: Iterable[str]) -> None:
         """From now on this configuration counts; a device that leaves takes nothing on."""
