@@ -9,12 +9,16 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from zkbridge.config.document import name_faults
+from zkbridge.config.document import parse_yaml as parse_yaml  # noqa: PLC0414 - for whoever loads a file
+from zkbridge.config.faults import ConfigError as ConfigError  # noqa: PLC0414 - for whoever loads a file
+from zkbridge.config.faults import Fault as Fault  # noqa: PLC0414 - as above
 from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import BASE_TOPIC, is_device_id
 
@@ -31,29 +35,25 @@ FINGER_NAMES = tuple(
 MAX_COMM_KEY = 0xFFFFFFFF
 
 
-class Fault(NamedTuple):
-    """One thing wrong with the configuration: where, and what would be right."""
-
-    path: str
-    rule: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.rule}" if self.path else self.rule
-
-
-class ConfigError(Exception):
-    """The configuration is wrong; `faults` names every fault."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = faults
-
-
 def _rule(text: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{text}", {"text": text})
 
 
+def _number_in_quotes(value: object) -> object:
+    """A number that stands in quotes, as a number; anything else as it is."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", value):
+        return float(value) if "." in value else int(value)
+    return value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool):
+        raise _rule("must be a whole number, not true or false")
+    return _number_in_quotes(value)
+
+
 def _port(value: object) -> object:
+    value = _number_in_quotes(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise _rule(f"{value} is not a port (1 to 65535)")
     return value
@@ -118,6 +118,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _duration(value: object) -> object:
+    value = _number_in_quotes(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _rule(f"{value!r} is not a number of seconds")
     return value
@@ -137,6 +138,7 @@ def _filter(text: str) -> str:
 
 
 Port = Annotated[int, BeforeValidator(_port)]
+Whole = Annotated[int, BeforeValidator(_whole)]
 Host = Annotated[str, BeforeValidator(_host)]
 DeviceId = Annotated[str, AfterValidator(_device_id)]
 Members = Annotated[tuple[str, ...], BeforeValidator(_members)]
@@ -175,10 +177,10 @@ class Mqtt(Model):
     password: str | None = Field(default=None, repr=False)
     tls: Tls | None = None
     base_topic: Annotated[str, AfterValidator(_base_topic)] = "zk"
-    keepalive: int = Field(default=30, ge=5, le=65535)
+    keepalive: Whole = Field(default=30, ge=5, le=65535)
     unknown_devices: Literal["answer", "ignore"] = "answer"
-    max_payload: int = Field(default=65536, ge=256, le=268_435_455)
-    max_reply: int = Field(default=262_144, ge=1024, le=268_435_455)
+    max_payload: Whole = Field(default=65536, ge=256, le=268_435_455)
+    max_reply: Whole = Field(default=262_144, ge=1024, le=268_435_455)
     response_topics: tuple[Annotated[str, AfterValidator(_filter)], ...] = (
         "{base}/replies/#",
         "{base}/{device}/replies/#",
@@ -209,14 +211,14 @@ class Device(Model):
     id: str
     host: Host
     port: Port = 4370
-    comm_key: int = Field(default=0, ge=0, le=MAX_COMM_KEY, repr=False)
+    comm_key: Whole = Field(default=0, ge=0, le=MAX_COMM_KEY, repr=False)
     transport: Literal["tcp", "udp"] = "tcp"
     timeout: PositiveSeconds = 10
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
-    group: int = Field(default=1, ge=0, le=255)
+    group: Whole = Field(default=1, ge=0, le=255)
     record: Literal["auto", 72, 28] = "auto"
     user_id_charset: Literal["digits", "any"] = "digits"
-    user_id_width: Literal["auto"] | Annotated[int, Field(ge=1, le=24)] = "auto"
+    user_id_width: Literal["auto"] | Annotated[Whole, Field(ge=1, le=24)] = "auto"
     name_overflow: Literal["refuse", "truncate"] = "refuse"
     timezone: Annotated[str, AfterValidator(_timezone)] | None = None
     finger_names: Annotated[tuple[str, ...], Field(min_length=10, max_length=10)] = FINGER_NAMES
@@ -227,7 +229,7 @@ class Device(Model):
 class Retry(Model):
     """When a terminal that could not be reached is asked again."""
 
-    attempts: int = Field(default=3, ge=1, le=100)
+    attempts: Whole = Field(default=3, ge=1, le=100)
     initial_delay: Seconds = 0.5
     max_delay: Seconds = 5
     deadline: PositiveSeconds = 60
@@ -244,8 +246,8 @@ class LedgerSettings(Model):
     """How long a request is remembered, and how many."""
 
     keep: PositiveSeconds = 604_800
-    max_requests: int = Field(default=200_000, ge=1000)
-    max_punches: int = Field(default=100_000, ge=100)
+    max_requests: Whole = Field(default=200_000, ge=1000)
+    max_punches: Whole = Field(default=100_000, ge=100)
 
 
 class Log(Model):
@@ -276,7 +278,7 @@ class Config(Model):
     devices: Annotated[dict[DeviceId, Device], Field(min_length=1)]
     groups: dict[DeviceId, Members] = {}
     retry: Retry = Retry()
-    queue_limit: int = Field(default=1000, ge=1, le=1_000_000)
+    queue_limit: Whole = Field(default=1000, ge=1, le=1_000_000)
     session_budget: PositiveSeconds = 2
     probe_interval: Seconds = 300
     state_dir: Path | None = None
@@ -312,13 +314,15 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     environment = os.environ if environment is None else environment
     values = _read(path)
     faults = _override(values, environment)
+    faults += name_faults(values)
     faults += _read_secrets(values, path.parent, environment)
     _place_certificates(values, path.parent, environment)
     faults += _group_faults(values)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(faults + _explain(error)) from None
+        known = {fault.path for fault in faults}
+        raise ConfigError(faults + [fault for fault in _explain(error) if fault.path not in known]) from None
     if faults:
         raise ConfigError(faults)
     return config
@@ -341,17 +345,6 @@ def remarks(config: Config) -> list[Fault]:
     return found
 
 
-def parse_yaml(text: str) -> Any:
-    """A YAML document as plain values; duplicate keys are refused. Raises ConfigError."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and only the start needs it
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ConfigError([Fault("", _yaml_fault(error))]) from None
-
-
 def state_dir(config: Config, environment: Mapping[str, str] | None = None) -> Path:
     """Where the ledger lives: as configured, else systemd's STATE_DIRECTORY, else the user's state folder."""
     environment = os.environ if environment is None else environment
@@ -365,7 +358,7 @@ def state_dir(config: Config, environment: Mapping[str, str] | None = None) -> P
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError([Fault(str(path), f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
@@ -376,17 +369,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError([Fault(str(path), "must be a mapping with keys such as mqtt and devices")])
     return values
-
-
-def _yaml_fault(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    # Of a key that stands twice ruamel quotes both values, and they may be secrets.
-    problem = re.sub(r" with value .*", "", problem, flags=re.DOTALL)
-    if "'\\t'" in problem:
-        problem += " (indent with spaces, not with tabs)"
-    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return where + " ".join(str(problem).split())
 
 
 def _override(values: dict[str, Any], environment: Mapping[str, str]) -> list[Fault]:
@@ -509,7 +491,9 @@ def _placed(name: str, folder: Path, environment: Mapping[str, str]) -> Path:
 
 
 def _secret(key: str, path: Path) -> str | int:
-    text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    text = path.read_text(encoding="utf-8-sig").rstrip("\r\n")
+    if "\0" in text:
+        raise ValueError("has NUL bytes, as UTF-16 does: save it as UTF-8 text")
     if key != "comm_key":
         return text
     if not text.strip().isdecimal():
