@@ -271,13 +271,19 @@ def test_a_variable_may_name_a_groups_devices(tmp_path):
 @pytest.mark.parametrize(
     ("groups", "fault"),
     [
-        ("[principal]", "groups: must be a mapping of ids, not a list"),
+        (
+            "[principal]",
+            "groups: must be a mapping of ids, not a list: `planta: [principal, entrada]`, without a dash before it",
+        ),
         ("{planta: }", "groups.planta: must be a list of device ids, at least one"),
         ("{planta: []}", "groups.planta: must be a list of device ids, at least one"),
         ("{planta: principal}", "groups.planta: must be a list of device ids, at least one"),
         ("{planta: {principal: 1}}", "groups.planta: must be a list of device ids, at least one"),
         ("{planta: [[principal]]}", "groups.planta.0: must be a valid string"),
-        ("{planta: [true]}", "groups.planta.0: YAML reads this id as true"),
+        (
+            "{planta: [true]}",
+            'groups.planta.0: YAML reads this id as true, which is no text: put it in quotes, such as "true"',
+        ),
         ("{planta: [entrda]}", "groups.planta.0: 'entrda' is no device (did you mean entrada?)"),
         ("{planta: [zzz]}", "groups.planta.0: 'zzz' is no device"),
         ("{planta: [principal, principal]}", "groups.planta.1: 'principal' is there twice"),
