@@ -33,6 +33,7 @@ class Rest:
         self.heard: list[tuple[str, bytes]] = []
         self.facts: dict[str, str] = {}
         self.numbers = 0
+        self.unread = []
         self.deaths: list[BaseException] = []
         self.states = [Publication("zk/bridge/state", b'{"state":"online"}', retain=True)]
 
@@ -42,6 +43,9 @@ class Rest:
         batch = list(messages)
         self.batches.append(len(batch))
         self.received += batch
+
+    def unreadable(self, packets) -> None:
+        self.unread += packets
 
     def next_connection(self) -> int:
         self.numbers += 1

@@ -32,6 +32,7 @@ from zkbridge.metrics.metrics import Metrics
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.mqtt.delivery_delay import Freshness
 from zkbridge.mqtt.dial import ProtocolName
+from zkbridge.mqtt.publish_packets import Unreadable
 from zkbridge.mqtt.subscription_check import Hearing
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
@@ -263,6 +264,11 @@ class Bridge:
         """Keep messages from the broker."""
         with self._handing_over:
             self._intake.receive(messages)
+
+    def unreadable(self, packets: Iterable[Unreadable]) -> None:
+        """Set packets aside that are no messages."""
+        for packet in packets:
+            self._keeper.give_up_unread(packet.topic, self._ledger.digest(packet.content), packet.reason)
 
     def next_connection(self) -> int:
         """The number of the next connection."""

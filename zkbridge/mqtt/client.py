@@ -35,6 +35,7 @@ from zkbridge.mqtt.delivery_delay import Freshness
 from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName, tls_context
 from zkbridge.mqtt.paho_client import TolerantClient
 from zkbridge.mqtt.protocol_choice import Failure, ProtocolChoice
+from zkbridge.mqtt.publish_packets import Unreadable, message_of
 from zkbridge.mqtt.refused_topics import RefusedTopics
 from zkbridge.mqtt.send_queue import SendQueue
 from zkbridge.mqtt.subscription_check import PROBE, Hearing
@@ -70,6 +71,9 @@ class Hooks(Protocol):
 
     def receive(self, messages: Iterable[Message]) -> None:
         """Keep messages; they are acknowledged when this returns, and not if it raises."""
+
+    def unreadable(self, packets: Iterable[Unreadable]) -> None:
+        """Note what was no message; it is acknowledged when this returns."""
 
     def next_connection(self) -> int:
         """A number for a new connection."""
@@ -152,7 +156,7 @@ class Mqtt:
         self._freshness = freshness or Freshness("", lambda: None)
         self._refused = RefusedTopics()
         self._queue = SendQueue(self._refused)
-        self._arrived: list[paho.MQTTMessage] = []
+        self._arrived: list[paho.MQTTMessage | Unreadable] = []
         self._stop = threading.Event()
         self._drop = threading.Event()
         self._listens_anew = threading.Event()
@@ -344,6 +348,7 @@ class Mqtt:
         life.client.on_disconnect = on_disconnect
         life.client.on_publish = on_publish
         life.client.on_subscribe = on_subscribe
+        life.client.on_unreadable = lambda packet: self._arrived.append(packet)  # noqa: PLW0108 - the list changes
         life.client.on_message = lambda _client, _data, message: self._arrived.append(message)
         # Registering this makes paho leave all writing to the loop below.
         life.client.on_socket_register_write = lambda _client, _data, _sock: None
@@ -419,8 +424,9 @@ class Mqtt:
         if not arrived:
             return
         waited_s = self._freshness.waited_s()  # before this batch is looked at: an echo in it proves nothing of it
-        read = (self._convert(raw, life.number, waited_s) for raw in arrived)
-        messages = [message for message in read if message is not None]
+        read = [message_of(raw, connection=life.number, waited_s=waited_s) for raw in arrived]
+        self._hooks.unreadable([each for each in read if isinstance(each, Unreadable)])
+        messages = [each for each in read if isinstance(each, Message)]
         own = [self._is_own(message) for message in messages]
         commands = [
             message
@@ -433,7 +439,7 @@ class Mqtt:
             if message.topic in self._watched:
                 self._overhear(message)
         for raw in arrived:
-            if raw.qos:
+            if raw.qos and raw.mid:
                 life.client.ack(raw.mid, raw.qos)
 
     def _overhear(self, message: Message) -> None:
@@ -461,27 +467,6 @@ class Mqtt:
         if own:
             self._freshness.take(message.topic)
         return own
-
-    def _convert(self, raw: paho.MQTTMessage, connection: int, waited_s: float) -> Message | None:
-        try:
-            topic = raw.topic
-        except UnicodeDecodeError:
-            log.warning("a message with a topic that is not UTF-8 is set aside")
-            return None
-        properties = raw.properties
-        return Message(
-            topic=topic,
-            payload=bytes(raw.payload),
-            qos=raw.qos,
-            retain=raw.retain,
-            dup=raw.dup,
-            mid=raw.mid,
-            connection=connection,
-            response_topic=getattr(properties, "ResponseTopic", None),
-            correlation_data=getattr(properties, "CorrelationData", None),
-            expires_in_s=getattr(properties, "MessageExpiryInterval", None),
-            waited_s=waited_s,
-        )
 
     def _send_waiting(self, life: _Life) -> None:
         """Never more under way than the broker takes: paho ignores its Receive Maximum."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Literal
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.exception import MalformedPacket
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+
+from zkbridge.mqtt.publish_packets import Unreadable, read
 
 _FAILURE = 0x80
 #: Codes that brokers put into a PUBACK although MQTT 5 section 3.4.2.1 does not list them there: Mosquitto 2.0 answers
@@ -18,10 +21,34 @@ _FAILURE = 0x80
 _WORDS = {0x95: "Packet too large", 0x9A: "Retain not supported", 0x9B: "QoS not supported"}
 
 
+_OVERRIDDEN = ("_handle_publish", "_handle_on_message", "_handle_pubackcomp")
+if missing := [name for name in _OVERRIDDEN if not hasattr(paho.Client, name)]:
+    raise ImportError(f"this paho-mqtt has no {', '.join(missing)}")
+
+
 class TolerantClient(paho.Client):
-    """`foreign_refusals` holds, by packet id, why a message was refused by a code that paho does not know."""
+    """Acknowledges by hand. `on_unreadable` gets each PUBLISH that cannot be read; whoever hears it acknowledges it.
+
+    `foreign_refusals` holds, by packet id, why a message was refused by a code that paho does not know.
+    """
 
     foreign_refusals: dict[int, str]
+    on_unreadable: Callable[[Unreadable], None]
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        """Override paho's own: it raises while it reads, before anything was done with the message."""
+        try:
+            return super()._handle_publish()
+        except MalformedPacket as error:
+            reason = str(error)
+        five = self._protocol == MQTTProtocolVersion.MQTTv5
+        packet = self._in_packet
+        message = read(packet["command"], bytes(packet["packet"]), five=five, reason=reason)
+        if isinstance(message, Unreadable):
+            self.on_unreadable(message)
+        else:
+            self._handle_on_message(message)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
         try:

@@ -1,0 +1,197 @@
+"""paho refuses U+FEFF in MQTT 5 properties, which is legal; the broker brings the message again, for ever.
+
+Source: attack on 7bb949d, 2026-11
+"""
+
+import json
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.daemon import Daemon, device
+from tests.support.strict_broker import PUBLISH, StrictBroker, packet, receive
+from tests.support.waiting import wait_until
+from zkbridge.simulator import Simulator, TerminalConfig
+
+MARK = "\ufeff"
+BASE = "spoilt"
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"user_properties": [(MARK, "b")]},
+        {"user_properties": [("a", "b"), ("c", f"d{MARK}")]},
+        {"content_type": f"{MARK}application/json"},
+        {"content_type": "application/json", "user_properties": [("a", MARK)] * 20, "payload_format": 1},
+    ],
+)
+def test_a_request_with_a_byte_order_mark_in_a_property_is_answered(field_site, properties):
+    answer = field_site.ask("p/ping", b"", **properties)
+
+    assert answer["success"]
+    assert field_site.connections == 1
+
+
+def test_it_is_answered_on_its_response_topic_with_its_correlation_data(field_site):
+    topic = f"field/replies/{MARK}mine"
+    field_site.caller.publish(
+        "field/p/ping", b"", response_topic=topic, correlation_data=b"\0c", user_properties=[(MARK, "")]
+    )
+
+    answer = field_site.caller.wait_for(topic, timeout=20)
+
+    assert answer.json["success"]
+    assert answer.correlation_data == b"\0c"
+    assert field_site.connections == 1
+
+
+def test_its_expiry_counts(field_site):
+    field_site.caller.publish("field/both/ping", b"", message_expiry_s=0xFFFFFFFF, content_type=MARK)
+
+    assert field_site.caller.wait_for("field/both/ping/reply", timeout=20).json["success"]
+
+
+# -- what no broker should pass on, and some may -----------------------------------------------------------------------
+
+
+class SpoilingBroker(StrictBroker):
+    """Rewrites each PUBLISH for the bridge whose payload is b"SPOIL"; `spoil` makes the new body."""
+
+    spoil: Callable[[bytes, bytes], bytes]
+
+    def _downwards(self, link) -> None:
+        while True:
+            head, body = receive(link.broker)
+            if head >> 4 == PUBLISH and body.endswith(b"SPOIL"):
+                size = int.from_bytes(body[:2])
+                body = self.spoil(body[2 : 2 + size], body[2 + size : 4 + size])
+            link.client.sendall(packet(head, body))
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    proxy: SpoilingBroker
+    daemon: Daemon
+    caller: Caller
+
+    @property
+    def set_aside(self) -> list[dict]:
+        path = self.daemon.state / "set-aside.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def connections(self) -> int:
+        return self.daemon.log.count(" connected to ")
+
+    def ask(self) -> dict:
+        self.caller.publish(f"{BASE}/p/ping", b"{}")
+        return self.caller.wait_for(f"{BASE}/p/ping/reply", timeout=20).json
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory, shared_broker) -> Iterator[Spoilt]:
+    with Simulator() as simulator, SpoilingBroker(shared_broker.port) as proxy:
+        daemon = Daemon(
+            tmp_path_factory.mktemp("spoilt") / "d",
+            proxy.port,
+            {"p": device(simulator.add(TerminalConfig(profile="tft")))},
+            mqtt={"base_topic": BASE},
+            language="en",
+        )
+        with daemon, Caller(shared_broker.port) as caller:
+            caller.subscribe(f"{BASE}/#", no_local=True)
+            yield Spoilt(proxy, daemon, caller)
+
+
+def text(value: bytes) -> bytes:
+    return struct.pack("!H", len(value)) + value
+
+
+def with_properties(region: bytes, payload: bytes = b"{}"):
+    return lambda topic, mid: text(topic) + mid + bytes((len(region),)) + region + payload
+
+
+BAD = b"\xff\xfe"
+ANSWERED = {
+    "a user property that is not UTF-8": with_properties(b"\x26" + text(BAD) + text(b"x")),
+    "a content type with NUL": with_properties(b"\x03" + text(b"a\0b")),
+    "half of a surrogate pair": with_properties(b"\x03" + text(b"\xed\xa0\x80")),
+    "a property that does not exist": with_properties(b"\x7f\x01\x02"),
+    "a property of another packet": with_properties(b"\x11\0\0\0\1"),
+    "the same property twice": with_properties(b"\x03" + text(b"a") + b"\x03" + text(b"b")),
+    "a payload format of 2": with_properties(b"\x01\x02"),
+    "a topic alias of 0": with_properties(b"\x23\0\0"),
+    "a string longer than the properties": with_properties(b"\x03\xff\xffa"),
+    "properties cut off in a number": with_properties(b"\x0b\xff"),
+}
+SET_ASIDE = {
+    "properties longer than the packet": lambda topic, mid: text(topic) + mid + b"\x7f\x03",
+    "no length of the properties": lambda topic, mid: text(topic) + mid,
+    "a length of five bytes": lambda topic, mid: text(topic) + mid + b"\xff\xff\xff\xff\x01",
+    "a topic that is not UTF-8": lambda topic, mid: text(topic + BAD) + mid + b"\0{}",
+}
+
+
+@pytest.mark.parametrize("spoil", ANSWERED.values(), ids=ANSWERED)
+def test_a_message_whose_payload_can_be_read_is_answered(spoilt, spoil):
+    before = spoilt.connections
+    spoilt.proxy.spoil = spoil
+
+    spoilt.caller.publish(f"{BASE}/p/ping", b"SPOIL")
+
+    assert spoilt.caller.wait_for(f"{BASE}/p/ping/reply", timeout=20).json["success"]
+    assert spoilt.connections == before
+
+
+def test_a_response_topic_that_is_not_utf_8_is_refused(spoilt):
+    spoilt.proxy.spoil = with_properties(b"\x09" + text(b"c") + b"\x08" + text(f"{BASE}/replies/".encode() + BAD))
+
+    spoilt.caller.publish(f"{BASE}/p/ping", b"SPOIL")
+    answer = spoilt.caller.wait_for(f"{BASE}/p/ping/reply", timeout=20)
+
+    assert answer.json["response_topic_refused"]
+    assert answer.correlation_data == b"c"
+
+
+@pytest.mark.parametrize("spoil", SET_ASIDE.values(), ids=SET_ASIDE)
+def test_what_cannot_be_read_is_acknowledged_and_set_aside_and_the_connection_lives(spoilt, spoil):
+    connections, noted = spoilt.connections, len(spoilt.set_aside)
+    spoilt.proxy.spoil = spoil
+
+    spoilt.caller.publish(f"{BASE}/p/ping", b"SPOIL")
+    wait_until(lambda: len(spoilt.set_aside) == noted + 1, what="it to be set aside")
+
+    assert spoilt.ask()["success"]
+    assert spoilt.connections == connections
+    assert spoilt.daemon.log.count(f"error_id={spoilt.set_aside[-1]['error_id']}") == 1
+    assert {"topic", "digest", "reason", "error_id", "at"} == set(spoilt.set_aside[-1])
+
+
+def test_what_was_set_aside_does_not_come_again(spoilt):
+    spoilt.proxy.spoil = SET_ASIDE["no length of the properties"]
+    for _ in range(3):
+        spoilt.caller.publish(f"{BASE}/p/ping", b"SPOIL")
+    assert spoilt.ask()["success"]
+    connections, again = spoilt.connections, []
+    spoilt.proxy.spoil = lambda topic, mid: again.append(mid) or text(topic) + mid + b"\0{}"
+
+    spoilt.proxy.cut()
+    wait_until(lambda: spoilt.connections > connections, timeout=30, what="the bridge to be back")
+
+    assert spoilt.ask()["success"]
+    assert again == []
+    assert spoilt.connections == connections + 1
+
+
+def test_one_whose_packet_identifier_cannot_be_found_ends_no_connection(spoilt):
+    connections = spoilt.connections
+    spoilt.proxy.spoil = lambda _topic, _mid: b"\xff\xffab"
+
+    spoilt.caller.publish(f"{BASE}/p/ping", b"SPOIL")
+
+    assert spoilt.ask()["success"]
+    assert spoilt.connections == connections
