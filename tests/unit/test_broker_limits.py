@@ -67,7 +67,7 @@ def test_a_publication_over_the_packet_size_is_refused_with_both_numbers():
     assert BrokerLimits(30, largest_packet=size).refusal(publication) is None
     assert BrokerLimits(30).refusal(publication) is None
     refusal = BrokerLimits(30, largest_packet=size - 1).refusal(publication)
-    assert refusal == f"a packet of {size} bytes, it takes {size - 1}"
+    assert refusal == f"Packet too large: {size} bytes, it takes {size - 1}"
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """The outbox: an answer is owed until the broker has confirmed it, and one bad answer does not hold up the rest."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.waiting import wait_until
-from zkbridge.contract.messages import Publication, Reply
+from zkbridge.contract.messages import TOO_LARGE, Publication, Reply, encode
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.ledger import Draft, Finish, Ledger
 from zkbridge.outbox import replies as outbox
 from zkbridge.outbox.replies import WAIT_AFTER, WINDOW, Outbox
+from zkbridge.outbox.short_reply import ReplyRoom
 
 DRAFT = Draft(digest=b"d", topic="zk/replies/me", fallback="zk/p/users/create/reply", correlation=b"c")
 
@@ -234,3 +236,78 @@ class TestWhatIsOfferedByWhoeverHasKeptIt:
 
         assert bench.outbox._breaks == {}
         wait_until(lambda: not bench.owed())
+
+
+LIST = encode({"success": True, "data": ["x" * 90] * 60, "status": 200, "code": "ok", "request_id": "r-1"})
+SHORT_KEYS = ["success", "error", "status", "code", "reply", "request_id"]
+
+
+def short(publication) -> dict:
+    body = json.loads(publication.payload)
+    assert list(body) == SHORT_KEYS
+    assert (publication.status, publication.code) == (500, "reply_too_large") == (body["status"], body["code"])
+    assert (body["success"], body["request_id"]) == (False, "r-1")
+    return body["reply"]
+
+
+def test_a_list_over_the_packet_size_of_connack_is_replaced_by_a_small_answer(bench):
+    bench.outbox.online(2000)
+    bench.owe(body=LIST)
+
+    ((token, publication),) = bench.wait_for(1)
+    assert short(publication) == {"success": True, "status": 200, "code": "ok"}
+    assert publication.correlation_data == b"c"
+    bench.outbox.confirmed(token, None)
+    wait_until(lambda: not bench.owed())
+
+
+def test_a_list_that_the_broker_refuses_as_too_large_is_replaced_on_the_same_topic(bench):
+    bench.outbox.online(None)
+    bench.owe(body=LIST)
+    ((token, publication),) = bench.wait_for(1)
+    assert publication.payload == LIST
+
+    bench.outbox.confirmed(token, f"{TOO_LARGE}: that is all")
+
+    _, (_, publication) = bench.wait_for(2)
+    assert short(publication)["success"]
+    assert publication.topic == DRAFT.topic
+
+
+def test_a_list_that_is_refused_for_another_reason_is_not_replaced(bench):
+    bench.outbox.online(None)
+    bench.owe(body=LIST)
+    ((token, _),) = bench.wait_for(1)
+
+    bench.outbox.confirmed(token, "Not authorized")
+
+    assert bench.wait_for(2)[1][1].payload == LIST
+
+
+@pytest.mark.parametrize(("size", "tries"), [(outbox.LARGE + 200, 3), (outbox.LARGE - 200, WAIT_AFTER)])
+def test_only_a_large_answer_that_ends_connections_alone_is_replaced(bench, size, tries):
+    body = encode({"success": True, "data": "x" * size, "status": 200, "code": "ok", "request_id": "r-1"})
+    bench.owe(body=body)
+    for number in range(tries):
+        bench.outbox.online(None)
+        assert bench.wait_for(number + 1)[number][1].payload == body
+        bench.outbox.offline()
+    bench.outbox.online(None)
+
+    if size > outbox.LARGE:
+        assert short(bench.wait_for(tries + 1)[tries][1])["success"]
+    else:
+        wait_until(lambda: bench.outbox._not_before)
+
+
+@pytest.mark.parametrize(
+    ("largest", "room"),
+    [(None, 262_144), (149_504, 147_804), (4000, 2300), (3000, 1500), (300, 150), (268_435_455, 262_144)],
+)
+def test_a_reply_is_made_for_the_packets_of_the_last_connection(largest, room):
+    reply_room = ReplyRoom(262_144)
+    reply_room.follow(largest)
+
+    assert reply_room() == room
+    reply_room.follow(None)
+    assert reply_room() == 262_144

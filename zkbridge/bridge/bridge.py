@@ -7,7 +7,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from zkbridge.config import models as configuration
 from zkbridge.config.changes import Changes, compare
 from zkbridge.config.models import Config, ConfigError, Device
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, Expired, Internal, OutcomeUnknown
-from zkbridge.contract.groups import together
+from zkbridge.contract.groups import Said, together
 from zkbridge.contract.messages import Message, Publication, Reply, encode, failed, parse_object
 from zkbridge.contract.topics import BRIDGE, Topics
 from zkbridge.homeassistant.publisher import HomeAssistant, Hooks
@@ -36,6 +36,7 @@ from zkbridge.mqtt.publish_packets import Unreadable
 from zkbridge.mqtt.subscription_check import Hearing
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
+from zkbridge.outbox.short_reply import ReplyRoom
 from zkbridge.runtime.scheduler import Upkeep
 from zkbridge.runtime.thread_pool import Crew, Turns
 from zkbridge.telemetry.events import Answered, Tell, everybody
@@ -95,9 +96,10 @@ class Bridge:
         self._protocol: ProtocolName | None = None
         self._upkeep = Upkeep(died=self.fail)
         self._metrics = self._make_metrics()
+        self._room = ReplyRoom(config.mqtt.max_reply)
         self._ledger = Ledger(
             configuration.state_dir(config),
-            combine=partial(together, language=config.language, room=config.mqtt.max_reply),
+            combine=self._combine,
             clock=clock.now,
         )
         self._keeper = Keeper(SetAside(configuration.state_dir(config)), self._topics)
@@ -115,7 +117,9 @@ class Bridge:
             hearing=self._hearing(),
             freshness=Freshness(self._topics.command(BRIDGE, "door/unlock"), lambda: self._door_age_s),
         )
-        self._outbox = Outbox(self._ledger, self._mqtt.publish, topics=self._topics, died=self.fail)
+        self._outbox = Outbox(
+            self._ledger, self._mqtt.publish, topics=self._topics, language=config.language, died=self.fail
+        )
         # Tokens below zero are punches, those above are answers: both are given back to `confirmed`.
         self._announcer = Announcer(
             self._ledger,
@@ -288,6 +292,7 @@ class Bridge:
         """Online: the info tells the protocol in use, the outbox may send."""
         self._reconnects += self._protocol is not None
         self._protocol = protocol
+        self._room.follow(largest)
         self._outbox.online(largest)
         self._announcer.online()
         self.online.set()
@@ -332,6 +337,9 @@ class Bridge:
         self._keep_fact("mqtt", name, value)
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _combine(self, group: str, said: Sequence[Said], *, request_id: str | None) -> Reply:
+        return together(group, said, request_id=request_id, language=self._config.language, room=self._room())
 
     def _listeners(self) -> list[Tell]:
         """Who wants to hear what happens in the parts."""
@@ -451,6 +459,7 @@ class Bridge:
                 crew=self._crew,
                 giving_up=self._giving_up,
                 tell=self._tell,
+                room=self._room,
                 listener=self._make_listener(device),
                 clock=self._clock,
             )

@@ -43,6 +43,14 @@ class Result(BaseModel):
     until: str = Field(default="", description="Until when the request waits for the device.")
 
 
+class TooLarge(_Body):
+    """How a request ended whose reply the broker does not take."""
+
+    success: bool = like(example=True)
+    status: int = like(200)
+    code: str = like("ok")
+
+
 class Failure(_Body):
     """Every key that an error may carry beside `success`, `error`, `status` and `code`."""
 
@@ -57,6 +65,7 @@ class Failure(_Body):
         description="Only if so: the finger that was to be replaced is gone, and there is no new one."
     )
     results: list[Result] = Field(description="What each device of the group answered, in the group's order.")
+    reply: TooLarge = Field(description="How the request ended; the reply itself is larger than the broker takes.")
 
 
 class Availability(_Body):

@@ -187,6 +187,16 @@ class PayloadTooLarge(BridgeError):
     status, code = 413, "payload_too_large"
 
 
+class ReplyTooLarge(BridgeError):
+    """The request was answered, and the broker does not take a reply of that size; `reply` says how it ended."""
+
+    status, code = 500, "reply_too_large"
+
+    def details(self, _language: Language) -> dict[str, Any]:
+        """`reply`: `success`, `status` and `code` of the reply that was too large."""
+        return self.more or {"reply": {"success": True, "status": 200, "code": "ok"}}
+
+
 class Forbidden(BridgeError):
     """The policy forbids what was asked."""
 

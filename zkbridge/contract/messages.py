@@ -12,6 +12,8 @@ from zkbridge.contract.texts import Language
 # No text of a field takes as many digits, and no number is as large, so what is cut here is refused by the field's own
 # rule. Python may be told to read no more than this (`-X int_max_str_digits`), and never reads more than 4,300.
 _MAX_DIGITS = 640
+#: Why a broker refused a message that it would take if it were smaller: the words of MQTT 5's reason code 0x95.
+TOO_LARGE = "Packet too large"
 # A PUBLISH packet beside topic, payload, correlation data and code: headers, lengths, content type and payload format;
 # the user properties `status` and `code`; and that of `command`.
 _HEADER, _STATUS, _COMMAND = 33, 23, 12

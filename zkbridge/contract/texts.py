@@ -36,6 +36,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "El mensaje tiene {size} bytes; el máximo es {limit}.",
         "The message has {size} bytes; the limit is {limit}.",
     ),
+    "reply_too_large": (
+        "La respuesta tiene {size} bytes, más de lo que el broker acepta; pida menos filas de una vez (limit).",
+        "The reply has {size} bytes, more than the broker takes; ask for fewer rows at a time (limit).",
+    ),
     "forbidden.administrators": (
         "Crear administradores (privilege 14) por MQTT no está permitido.",
         "Creating administrators (privilege 14) over MQTT is not allowed.",

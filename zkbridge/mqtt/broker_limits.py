@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from paho.mqtt.properties import Properties
 
-from zkbridge.contract.messages import Publication
+from zkbridge.contract.messages import TOO_LARGE, Publication
 
 #: A broker that says no Receive Maximum still gets no more messages than this at once.
 MAX_IN_FLIGHT = 20
@@ -70,7 +70,7 @@ class BrokerLimits:
     def refusal(self, publication: Publication) -> str | None:
         """Why the broker would end the connection if it got this; None if it takes it."""
         if self._is_over(publication.packet_size):
-            return f"a packet of {publication.packet_size} bytes, it takes {self.largest_packet}"
+            return f"{TOO_LARGE}: {publication.packet_size} bytes, it takes {self.largest_packet}"
         return None
 
     def shortcomings(self, *, session_expiry_s: int, filters: Iterable[str]) -> list[str]:

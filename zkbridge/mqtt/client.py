@@ -654,7 +654,9 @@ class Mqtt:
                 "the broker %s hangs up again and again: is another client using the client id %r?%s Waiting longer",
                 where,
                 self._settings.client_id,
-                f" Or does it not take what was under way, on {', '.join(under_way)}?" if under_way else "",
+                f" Or does it not take what was under way, on {', '.join(under_way)}?"
+                if 0 < len(under_way) < 4
+                else "",
             )
 
     def _pause(self) -> None:

@@ -13,12 +13,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from zkbridge.contract.messages import TOO_LARGE
 from zkbridge.mqtt.publish_packets import Unreadable, read
 
 _FAILURE = 0x80
 #: Codes that brokers put into a PUBACK although MQTT 5 section 3.4.2.1 does not list them there: Mosquitto 2.0 answers
 #: a payload over its `message_size_limit` with 0x95.
-_WORDS = {0x95: "Packet too large", 0x9A: "Retain not supported", 0x9B: "QoS not supported"}
+_WORDS = {0x95: TOO_LARGE, 0x9A: "Retain not supported", 0x9B: "QoS not supported"}
 
 
 _OVERRIDDEN = ("_handle_publish", "_handle_on_message", "_handle_pubackcomp")

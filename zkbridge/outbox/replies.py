@@ -6,10 +6,12 @@ import logging
 import time
 from collections.abc import Callable
 
-from zkbridge.contract.messages import Publication
+from zkbridge.contract.messages import TOO_LARGE, Publication
+from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.ledger import Answer, Ledger
 from zkbridge.outbox.delivery import LOOK_EVERY_S, Delivery
+from zkbridge.outbox.short_reply import shortened
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +24,8 @@ WAIT_AFTER = 5
 FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 3600.0
 #: An answer that the broker refuses is tried again with the next connection, or after this many seconds.
 REFUSED_WAIT_S = 600.0
+#: An answer of more bytes than this that goes alone and ends connections all the same may be too large for the broker.
+LARGE = 4096
 
 
 class Outbox(Delivery):
@@ -37,17 +41,20 @@ class Outbox(Delivery):
         publish: Callable[[int, Publication], None],
         *,
         topics: Topics,
+        language: Language = "es",
         died: Callable[[BaseException], None],
     ) -> None:
         super().__init__("outbox", "replies", died=died)
         self._ledger = ledger
         self._publish = publish
         self._topics = topics
+        self._language = language
         self._under_way: dict[int, Answer] = {}
         self._confirmed: list[int] = []
         self._refused: list[tuple[int, str]] = []
         self._not_before: dict[int, float] = {}
         self._breaks: dict[int, int] = {}
+        self._too_large: set[int] = set()
         self._largest: int | None = None
         self._more = False  # whether answers were left that have to wait for what is under way
 
@@ -97,6 +104,10 @@ class Outbox(Delivery):
 
     def _count_break(self, answer: int) -> None:
         breaks = self._breaks[answer] = self._breaks.get(answer, 0) + 1
+        size = len(self._under_way[answer].body)
+        if breaks > SUSPECT_AFTER and size > LARGE and answer not in self._too_large:
+            self._note_too_large(answer, size)
+            return
         if breaks < WAIT_AFTER:
             return
         pause = min(FIRST_WAIT_S * 2 ** min(breaks - WAIT_AFTER, 10), LONGEST_WAIT_S)
@@ -129,12 +140,16 @@ class Outbox(Delivery):
             for answer in [*confirmed, *(number for number, _ in refused)]:
                 self._under_way.pop(answer, None)
                 self._breaks.pop(answer, None)
+            self._too_large.difference_update(confirmed)
             self._look = self._look or bool(refused) or (bool(confirmed) and self._more)
             del self._confirmed[: len(confirmed)], self._refused[: len(refused)]
             self._change.notify_all()
 
     def _handle_refusal(self, number: int, reason: str) -> None:
         answer = self._under_way.get(number)
+        if answer is not None and reason.startswith(TOO_LARGE) and number not in self._too_large:
+            self._note_too_large(number, len(answer.body))
+            return
         if answer is not None and answer.topic != answer.fallback:
             log.warning("answer=%d refused on %s (%s); sent to %s", number, answer.topic, reason, answer.fallback)
             self._ledger.redirect(number)
@@ -171,18 +186,37 @@ class Outbox(Delivery):
         for number in [number for number, due in self._not_before.items() if due <= now]:
             del self._not_before[number]
         free = [a for a in answers if a.id not in self._under_way and a.id not in self._not_before]
-        free = [answer for answer in free if not self._is_too_large(answer)]
+        free = [answer for each in free if (answer := self._fitting(each)) is not None]
         harmless = [answer for answer in free if self._breaks.get(answer.id, 0) < SUSPECT_AFTER]
         if harmless or self._under_way:
             return harmless[: self._room]
         return free[:1]
 
-    def _is_too_large(self, answer: Answer) -> bool:
-        if self._largest is None or (size := self._publication(answer).packet_size) <= self._largest:
-            return False
-        log.error("answer=%d has %d bytes, the broker takes %d: kept, not sent", answer.id, size, self._largest)
+    def _fitting(self, answer: Answer) -> Answer | None:
+        """The answer, or a small one in its place where the broker takes none of that size; None if it must wait."""
+        is_known = answer.id in self._too_large
+        if self._largest is None and not is_known:
+            return answer
+        size = self._publication(answer).packet_size
+        if self._takes(size) and not is_known:
+            return answer
+        short = shortened(answer, self._language)
+        if short is not None and self._takes(self._publication(short).packet_size):
+            if not is_known:
+                self._note_too_large(answer.id, size)
+            return short
+        if self._takes(size):
+            return answer
+        log.error("answer=%d has %d bytes, the broker takes %s: kept, not sent", answer.id, size, self._largest)
         self._not_before[answer.id] = time.monotonic() + REFUSED_WAIT_S
-        return True
+        return None
+
+    def _note_too_large(self, answer: int, size: int) -> None:
+        self._too_large.add(answer)
+        log.error("answer=%d has %d bytes, more than the broker takes: reply_too_large is sent instead", answer, size)
+
+    def _takes(self, size: int) -> bool:
+        return self._largest is None or size <= self._largest
 
     def _publication(self, answer: Answer) -> Publication:
         return Publication(

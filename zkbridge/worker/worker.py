@@ -89,7 +89,7 @@ class Worker:
     terminal is to be visited soon because it may have been left disabled, or is waited for (and for how many
     conversations that was so), `parks` with the moment until which a request waits for it, in seconds since 1970,
     `progress` with device, command and what an attended command tells, `died` with what no request could be blamed
-    for, `tell` with what happens.
+    for, `tell` with what happens. `room` says how large a reply's body may be just now, in bytes.
     With a `listener` the thread stays, and has it listen whenever nothing else is to be done.
     """
 
@@ -110,6 +110,7 @@ class Worker:
         crew: Crew | None = None,
         giving_up: Turns | None = None,
         tell: Tell = nobody,
+        room: Callable[[], int] | None = None,
         listener: Listener | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
@@ -126,6 +127,7 @@ class Worker:
         self._progress = progress
         self._died = died
         self._tell = tell
+        self._reply_room = room or (lambda: config.mqtt.max_reply)
         self._parks = parks
         self._owes_enable = owes_enable
         self._crew = crew or Crew()
@@ -621,7 +623,7 @@ class Worker:
         """What a reply may have of rows, next to its other keys."""
         envelope = ENVELOPE_BYTES + len(encode(task.request.request_id))
         shares = task.request.shares
-        return (self._config.mqtt.max_reply - envelope) // shares - (envelope if shares > 1 else 0)
+        return (self._reply_room() - envelope) // shares - (envelope if shares > 1 else 0)
 
     def _reply_of(self, request: int) -> Reply | None:
         """The stored reply of a request; None also where the disk does not say."""
