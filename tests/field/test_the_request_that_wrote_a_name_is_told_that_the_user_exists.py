@@ -11,10 +11,9 @@ NAMES = {
     "cp932": "A\N{WAVE DASH}B",
     "cp950": "A\N{BULLET}B",
     "shift_jis": "A\N{YEN SIGN}B",
-    "euc_kr": "A\N{HANGUL FILLER}B",
 }
 #: Characters near those, that are written and read as themselves.
-NEIGHBOURS = {"cp932": "A\N{FULLWIDTH TILDE}B", "cp950": "李小明", "shift_jis": "山田A\\B", "euc_kr": "김철수"}
+NEIGHBOURS = {"cp932": "A\N{FULLWIDTH TILDE}B", "cp950": "李小明", "shift_jis": "山田A\\B"}
 
 
 @pytest.fixture(scope="module")

@@ -685,6 +685,16 @@ def test_a_full_log_refuses_a_punch_or_forgets_the_oldest(terminal, raw):
     assert raw(terminal).sizes()[16] == 2
 
 
+@shows("tells_user_id_width", "user_id_kept")
+def test_a_terminal_keeps_fewer_bytes_of_a_user_id_than_it_is_sent_and_says_nothing(terminal, raw):
+    terminal.switches.update({"tells_user_id_width": False, "user_id_kept": 9, "user_id_rule": "accept"})
+    client = raw(terminal)
+
+    assert client.ask(11, b"~PIN2Width\0").code == 2001
+    assert client.ask(8, user_72(5, "7")[:48] + b"1234567890".ljust(24, b"\0")).code == 2000
+    assert [user.user_id for user in terminal.users()] == ["123456789"]
+
+
 @shows("attendance_shown")
 def test_a_log_reads_shorter_than_it_is_counted(terminal, raw):
     for user_id in ("1", "2", "3"):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from zkbridge.commands import Context, commands
-from zkbridge.commands.known_user import held
+from zkbridge.commands.known_user import spelled
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.terminal.records.users import UserFields, UserTable, encode
@@ -39,7 +39,8 @@ def delete(user_id, session, **context):
     ],
 )
 def test_the_very_id_comes_first_and_the_spelling_of_a_new_one_after_it(user_id, there, found):
-    user = held(session_with(*there).users(), user_id)
+    table = session_with(*there).users()
+    user = table.by_user_id(spelled(table, user_id))
 
     assert (user and user.user_id) == found
 
@@ -47,7 +48,7 @@ def test_the_very_id_comes_first_and_the_spelling_of_a_new_one_after_it(user_id,
 def test_a_delete_that_is_settled_after_a_lost_answer_deletes_nobody_else():
     first = delete("١٢٣", session_with("123", "١٢٣"))
 
-    assert first.intent == {"uid": 2, "user_id": "١٢٣"}
+    assert first.intent == {"uids": [2], "user_id": "١٢٣"}
     body = delete("١٢٣", session_with("123"), asked_before=True, tried=(first.intent,))
     assert body == {"data": {"user_id": "١٢٣", "device_id": "p"}}
 
@@ -55,7 +56,7 @@ def test_a_delete_that_is_settled_after_a_lost_answer_deletes_nobody_else():
 def test_a_delete_by_another_spelling_is_settled_by_the_user_that_it_meant():
     first = delete("١٢٣", session_with("123"))
 
-    assert first.intent == {"uid": 1, "user_id": "123"}
+    assert first.intent == {"uids": [1], "user_id": "123"}
     body = delete("١٢٣", session_with("5"), asked_before=True, tried=(first.intent,))
     assert body == {"data": {"user_id": "123", "device_id": "p"}}
 

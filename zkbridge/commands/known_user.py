@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -39,17 +39,29 @@ class KnownUser(TypedDict):
     """Whose record it was."""
 
     user_id: Annotated[str, like("123")]
+    records: NotRequired[Annotated[int, like(2, "How many records hold this user_id, only where they are several.")]]
     device_id: Annotated[str, like("principal")]
 
 
 def find(session: Session, user_id: str) -> User:
-    """The user as the terminal holds it. Raises UserNotFound."""
-    user = held(session.users(), user_id)
-    if user is None:
+    """The user as the terminal holds it, the first of several with this user_id. Raises UserNotFound."""
+    return find_all(session, user_id)[0]
+
+
+def find_all(session: Session, user_id: str) -> list[User]:
+    """Every record with this user_id: scripts that choose their own uid leave several. Raises UserNotFound."""
+    table = session.users()
+    users = table.all_by_user_id(spelled(table, user_id))
+    if not users:
         raise UserNotFound(user_id=user_id)
-    return user
+    return users
 
 
-def held(table: UserTable, user_id: str) -> User | None:
-    """The user with this very user_id; where there is none, the one that `users/create` makes of it."""
-    return table.by_user_id(user_id) or table.by_user_id(id_spelling(user_id))
+def spelled(table: UserTable, user_id: str) -> str:
+    """The user_id as it is, if a user has it; else as `users/create` spells it."""
+    return user_id if table.by_user_id(user_id) is not None else id_spelling(user_id)
+
+
+def how_many(records: int) -> dict[str, int]:
+    """What an answer says of the number of a user's records: nothing where it is one."""
+    return {"records": records} if records > 1 else {}

@@ -104,14 +104,18 @@ class Change(NamedTuple):
 
     `intent` is kept on disk before `apply` asks the terminal; it must hold no secret.
     `apply` asks the terminal and returns the reply's body.
-    `grows` is by how many users the terminal's count must change; `kept` looks for the change in its table, and
-    `lost` is the reason that DeviceRejected gets if it is not there.
+    `grows` is by how many users the terminal's count must change. Only where `counts` says so does that suffice;
+    elsewhere the table is read, and `kept` looks for the change in it. If it is not there, `amiss` may find out more,
+    and put the terminal right, and returns the error to answer with; `lost` is the reason that DeviceRejected gets
+    where it returns None.
     """
 
     intent: Any
     apply: Callable[[], dict[str, Any]]
     grows: int = 0
+    counts: Callable[[], bool] = lambda: False
     kept: Callable[[UserTable], bool] = lambda _table: True
+    amiss: Callable[[UserTable], BridgeError | None] = lambda _table: None
     lost: str = "not_kept"
 
 

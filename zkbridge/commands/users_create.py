@@ -13,8 +13,8 @@ from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
 from zkbridge.commands.text_fields import Name, NewUserId, Password
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.answers import like
-from zkbridge.contract.errors import DeviceFull, FieldFault, Forbidden, UserExists
-from zkbridge.terminal.records.users import UserFields, UserTable, same, surely_unfit
+from zkbridge.contract.errors import DeviceFull, FieldFault, Forbidden, InvalidField, UserExists
+from zkbridge.terminal.records.users import UserFields, UserTable, holds, is_cut_off, same, surely_unfit
 from zkbridge.terminal.session import Session
 
 
@@ -74,16 +74,26 @@ def create(session: Session, params: Create, context: Context) -> dict[str, Any]
         if context.asked_before and _is_there(table, fields, context.device):
             return _body(fields, context)
         raise UserExists(user_id=fields.user_id)
-    uid = _choose_uid(table, context)
+    uid = _choose_uid(session, fields, context)
+    written: list[bytes] = []
 
     def apply() -> dict[str, Any]:
-        session.add_user(params.fields(), uid)
+        written.append(session.add_user(params.fields(), uid))
         return _body(session.fit(params.fields()), context)  # an empty terminal shows its record size only now
 
     def kept(table: UserTable) -> bool:
-        return _is_there(table, session.fit(params.fields()), context.device)
+        there = any(holds(user, raw) for user in table.all_by_user_id(fields.user_id) for raw in written)
+        return there and session.keeps_user_id(fields.user_id)  # which remembers it
 
-    return Change(intent={"uid": uid}, apply=apply, grows=1, kept=kept)
+    def counts() -> bool:
+        return session.keeps_user_id(fields.user_id)
+
+    def amiss(table: UserTable) -> InvalidField | None:
+        user = table.by_uid(uid)
+        cut = user is not None and any(is_cut_off(user, raw) for raw in written)
+        return session.take_back(user, params.fields()) if user is not None and cut else None
+
+    return Change(intent={"uid": uid}, apply=apply, grows=1, counts=counts, kept=kept, amiss=amiss)
 
 
 def _is_there(table: UserTable, fields: UserFields, device: Device) -> bool:
@@ -92,13 +102,16 @@ def _is_there(table: UserTable, fields: UserFields, device: Device) -> bool:
     return any(same(user, fields, group=device.group, encoding=device.encoding) for user in users)
 
 
-def _choose_uid(table: UserTable, context: Context) -> int:
-    """The uid of the last attempt if it is still free: should that write arrive late, it meets itself."""
+def _choose_uid(session: Session, fields: UserFields, context: Context) -> int:
+    """The uid of the last attempt if it is still free: should that write arrive late, it meets itself.
+
+    It is as good as free where the terminal has kept that write with a part of its user_id only.
+    """
+    table = session.users()
     uid: int = context.tried[-1]["uid"] if context.tried else 0
-    if uid and table.by_uid(uid) is None:
-        table.reserve(uid)
-        return uid
-    uid = table.next_uid()
+    there = table.by_uid(uid) if uid else None
+    if not uid or (there is not None and not is_cut_off(there, session.record_of(fields, uid))):
+        uid = table.next_uid()
     table.reserve(uid)
     return uid
 

@@ -1,12 +1,11 @@
-"""users/delete: take a user off the terminal; the templates go with the user."""
+"""users/delete: take a user off the terminal, with every record of that user_id; the templates go with them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from zkbridge.commands.known_user import KnownUser, OneUser
+from zkbridge.commands.known_user import KnownUser, OneUser, how_many, spelled
 from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
-from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.terminal.records.users import UserTable
 from zkbridge.terminal.session import Session
@@ -29,25 +28,29 @@ def delete(session: Session, params: Delete, context: Context) -> dict[str, Any]
     """Plan the end of the user, or answer if an earlier attempt of this request has brought it about already."""
     table = session.users()
     # An earlier attempt meant one user: with that one gone, another spelling must not find somebody else.
-    user_id = context.tried[-1].get("user_id", params.user_id) if context.tried else _spelled(table, params.user_id)
-    body = {"data": {"user_id": user_id, "device_id": context.device.id}}
-    user = table.by_user_id(user_id)
-    if user is None and context.asked_before:
+    user_id = context.tried[-1].get("user_id", params.user_id) if context.tried else spelled(table, params.user_id)
+    users = table.all_by_user_id(user_id)
+    uids = list(dict.fromkeys(user.uid for user in users))
+    gone = {uid for tried in context.tried for uid in _uids_of(tried) if table.by_uid(uid) is None}
+    records = how_many(len(gone.union(uids)))
+    body = {"data": {"user_id": user_id, **records, "device_id": context.device.id}}
+    if not users and context.asked_before:
         return body
-    if user is None:
+    if not users:
         raise UserNotFound(user_id=params.user_id)
-    uid = user.uid
 
     def apply() -> dict[str, Any]:
-        session.delete_user(uid)
+        session.delete_users(uids)
         return body
 
     def kept(table: UserTable) -> bool:
         return table.by_user_id(user_id) is None
 
-    return Change(intent={"uid": uid, "user_id": user_id}, apply=apply, grows=-1, kept=kept, lost="not_deleted")
+    intent = {"uids": uids, "user_id": user_id}
+    return Change(intent=intent, apply=apply, grows=-len(users), kept=kept, lost="not_deleted")
 
 
-def _spelled(table: UserTable, user_id: str) -> str:
-    """The user_id as the terminal has it, see `held`."""
-    return user_id if table.by_user_id(user_id) is not None else id_spelling(user_id)
+def _uids_of(intent: dict[str, Any]) -> list[int]:
+    """What an attempt meant to delete; earlier versions noted one uid."""
+    uids: list[int] = intent["uids"] if "uids" in intent else [intent["uid"]]
+    return uids

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.known_user import OneUser, find
+from zkbridge.commands.known_user import OneUser, find_all
 from zkbridge.commands.registry import Answer, Context, command
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import UserNotFound
@@ -38,7 +38,8 @@ class Row(TypedDict):
 def list_fingers(session: Session, params: Fingers, context: Context) -> dict[str, Any]:
     """Tell the fingers in the order of the terminal's index."""
     device = context.device
-    found = sorted(session.fingers(find(session, params.user_id).uid), key=lambda finger: finger.index)
+    uids = {user.uid for user in find_all(session, params.user_id)}
+    found = sorted((finger for uid in uids for finger in session.fingers(uid)), key=lambda finger: finger.index)
     rows: list[Row] = [
         {
             "finger_index": finger.index,

@@ -8,12 +8,12 @@ from pydantic import Field
 
 from zkbridge.commands.fields import ADMINISTRATOR, Card, Privilege
 from zkbridge.commands.keypad import with_keypad
-from zkbridge.commands.known_user import KnownUser, OneUser, find
+from zkbridge.commands.known_user import KnownUser, OneUser, find_all, how_many
 from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
 from zkbridge.commands.text_fields import Name, Password
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden, UserNotFound
-from zkbridge.terminal.records.users import SIZES, User, UserFields, UserTable, fit, rewrite, surely_unfit
+from zkbridge.terminal.records.users import SIZES, User, UserFields, UserTable, fit, holds, rewrite, surely_unfit
 from zkbridge.terminal.session import Session
 
 #: The bits of the permission byte that say what somebody is; bit 0 keeps a user out, and is not asked for here.
@@ -83,22 +83,25 @@ class Update(OneUser, Lasting):
     repeatable=True,
 )
 def update(session: Session, params: Update, context: Context) -> dict[str, Any] | Change:
-    """Plan the record that the user shall have, or answer if the terminal holds it already."""
-    user = find(session, params.user_id)
-    wanted = params.applied_to(user, context.device)
-    body = {"data": {"user_id": user.user_id, **_other_name(params, user, context), "device_id": context.device.id}}
-    if wanted == user.raw:
+    """Plan the record that the user shall have, or each of several; or answer if the terminal holds it already."""
+    users = find_all(session, params.user_id)
+    user_id = users[0].user_id
+    more = {**_other_name(params, users[0], context), **how_many(len(users))}
+    body = {"data": {"user_id": user_id, **more, "device_id": context.device.id}}
+    changed = [raw for user in users if (raw := params.applied_to(user, context.device)) != user.raw]
+    if not changed:
         return body
 
     def apply() -> dict[str, Any]:
-        session.change_user(wanted)
+        for raw in changed:
+            session.change_user(raw)
         return body
 
     def kept(table: UserTable) -> bool:
-        now = table.by_uid(user.uid)
-        return now is not None and params.applied_to(now, context.device) == now.raw
+        now = table.all_by_user_id(user_id)
+        return len(now) == len(users) and all(holds(user, params.applied_to(user, context.device)) for user in now)
 
-    return Change(intent={"uid": user.uid}, apply=apply, kept=kept, lost="not_changed")
+    return Change(intent={"uids": [user.uid for user in users]}, apply=apply, kept=kept, lost="not_changed")
 
 
 def _other_name(params: Update, user: User, context: Context) -> dict[str, str]:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 
-from zkbridge.contract.errors import ConnectionFailure, DeviceFull, InvalidField, TerminalError
+from zkbridge.contract.errors import ConnectionFailure, DeviceFull, DeviceRejected, InvalidField, TerminalError
 from zkbridge.terminal.conversation import Pieces
 from zkbridge.terminal.machine import Machine
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.sizes import Sizes
 from zkbridge.terminal.protocol.tables import Unreadable, records_of
 from zkbridge.terminal.records.users import (
+    SIZES,
     WIDEST_USER_ID,
     RecordSize,
+    User,
     UserFields,
     UserTable,
     encode,
     fit,
     in_order,
     record_size_of,
+    user_id_bytes,
 )
 
 log = logging.getLogger(__name__)
@@ -118,20 +122,24 @@ class Accounts(Machine):
         """The user as this terminal will hold it. Raises InvalidField with every fault."""
         return self._fit(fields, self.users().record_size)
 
-    def add_user(self, fields: UserFields, uid: int) -> None:
-        """Write a new user; `refresh` once after the last. Raises InvalidField, DeviceFull, DeviceRejected."""
+    def add_user(self, fields: UserFields, uid: int) -> bytes:
+        """Write a new user, and return the record; `refresh` once after the last.
+
+        Raises InvalidField, DeviceFull, DeviceRejected.
+        """
         self._must_be_proven()
         table = self.users()
-        if self._write(self._encode(fields, uid, table.record_size)):
-            size = table.record_size
-        elif table.guessed and not self._sizes.is_full(added=self._added):
-            size = self._add_in_other_size(fields, uid, table)
-        else:
-            raise self._refused()
+        raw = self._encode(fields, uid, table.record_size)
+        if not self._write(raw):
+            if not table.guessed or self._sizes.is_full(added=self._added):
+                raise self._refused()
+            raw = self._add_in_other_size(fields, uid, table)
         if table.guessed:
+            size = next(size for size in SIZES if size == len(raw))
             table.settle(size)
             self.known = self.known._replace(record_size=size)
         self._added += 1
+        return raw
 
     def change_user(self, raw: bytes) -> None:
         """Write a user's record, of the uid that stands in it, bit for bit."""
@@ -144,6 +152,50 @@ class Accounts(Machine):
         self._must_be_proven()
         if self._change(Command.DELETE_USER, struct.pack("<H", uid)).command != Code.OK:
             raise self._client.rejected("DELETE_USER")
+
+    def delete_users(self, uids: Sequence[int]) -> None:
+        """Delete several. Raises what `delete_user` raises where all are refused: of some, the table must tell."""
+        refusals = []
+        for uid in uids:
+            try:
+                self.delete_user(uid)
+            except DeviceRejected as refusal:
+                refusals.append(refusal)
+        if refusals and len(refusals) == len(uids):
+            raise refusals[0]
+
+    def record_of(self, fields: UserFields, uid: int) -> bytes:
+        """The record that `add_user` writes. Raises InvalidField."""
+        return self._encode(fields, uid, self.users().record_size)
+
+    def keeps_user_id(self, user_id: str) -> bool:
+        """Whether the terminal is known to keep a user_id of this length whole.
+
+        Some keep fewer bytes than they say or than their records have; a user_id in a table shows how many.
+        """
+        table, size = self.users(), len(user_id.encode(self.device.encoding))
+        if table.record_size != 72 or size <= self.known.kept_user_id_bytes:
+            return True
+        widest = table.widest_user_id()
+        if widest > self.known.kept_user_id_bytes:
+            self.known = self.known._replace(kept_user_id_bytes=widest)
+        return size <= widest
+
+    def take_back(self, user: User, fields: UserFields) -> InvalidField | None:
+        """Delete a user whose user_id was cut when it was written, and remember how many bytes are kept.
+
+        Returns what is wrong with the fields for this terminal, None where the user could not be deleted.
+        """
+        self.known = self.known._replace(cut_user_id_bytes=user_id_bytes(user.raw))
+        try:
+            self.delete_user(user.uid)
+            self.refresh()
+            self.fit(fields)
+        except InvalidField as fault:
+            return fault
+        except DeviceRejected:
+            log.warning("device=%s has cut a user_id and does not delete uid %d", self.device.id, user.uid)
+        return None
 
     def _must_be_proven(self) -> None:
         if not self.is_proven:
@@ -202,8 +254,12 @@ class Accounts(Machine):
         )
 
     def _read_raw(self) -> bytes:
-        """The table as it comes, its pieces asked for together where the terminal takes that."""
-        together = self.known.pieces in (Pieces.TOGETHER, Pieces.RETRIED)
+        """The table as it comes, its pieces asked for together where the terminal takes that.
+
+        Whether it does is tried with the first reading of a session: what was written meanwhile is not to wait for it.
+        """
+        tried = (Pieces.TOGETHER, Pieces.RETRIED) if self._table is None else (Pieces.TOGETHER,)
+        together = self.known.pieces in tried
         try:
             raw = self._read("table", Command.USERTEMP_RRQ, _USERS, together=together)
         except ConnectionFailure:
@@ -241,9 +297,12 @@ class Accounts(Machine):
         )
 
     def _user_id_width(self) -> int:
-        """Bytes of a user_id: as configured, as remembered, or as the terminal says; 24 where it will not say."""
-        if self.device.user_id_width != "auto":
-            return self.device.user_id_width
+        """Bytes of a user_id: as configured or as the terminal says, but no more than it was seen to keep."""
+        width = self._told_width() if self.device.user_id_width == "auto" else self.device.user_id_width
+        return min(width, self.known.cut_user_id_bytes or width)
+
+    def _told_width(self) -> int:
+        """Bytes of a user_id as remembered, or as the terminal says; 24 where it will not say."""
         if self.known.user_id_width is None:
             told = self.option("~PIN2Width") or ""
             widths = {str(width): width for width in range(1, WIDEST_USER_ID + 1)}
@@ -257,7 +316,7 @@ class Accounts(Machine):
     def _write(self, raw: bytes) -> bool:
         return self._change(Command.USER_WRQ, raw).command == Code.OK
 
-    def _add_in_other_size(self, fields: UserFields, uid: int, table: UserTable) -> RecordSize:
+    def _add_in_other_size(self, fields: UserFields, uid: int, table: UserTable) -> bytes:
         """An empty terminal does not tell its record size, but it refuses the wrong one (fananimi/pyzk#128)."""
         refused = self._client.rejected("USER_WRQ")
         size: RecordSize = 28 if table.record_size == 72 else 72
@@ -269,7 +328,7 @@ class Accounts(Machine):
             raise refused from None  # it has used the other size before: that was not the reason
         if not self._write(raw):
             raise refused
-        return size
+        return raw
 
     def _refused(self) -> TerminalError:
         if self._sizes.is_full(added=self._added):

@@ -63,6 +63,8 @@ class Known(NamedTuple):
     user_id_width: int | None = None
     timed_disable: bool = True
     pieces: Pieces = Pieces.TOGETHER
+    kept_user_id_bytes: int = 0  #: of the longest user_id that was seen in its table
+    cut_user_id_bytes: int | None = None  #: what it kept of a longer one
 
     @classmethod
     def parse(cls, text: str) -> Known:

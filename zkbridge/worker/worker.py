@@ -693,31 +693,33 @@ class Worker:
                 task.reply = self._succeeded(task, body)  # it is no user: there is no table to look it up in
 
     def _confirm(self, session: Session, visit: _Visit) -> None:
-        """Refresh, and compare the terminal's own count; where it differs, its table has the last word."""
+        """Refresh, and see what became of the changes: the table has the last word.
+
+        The terminal's own count suffices where it grew by users whom it is known to keep as they are written.
+        """
         if not visit.written:
             return
         session.refresh()
-        grown = [change.grows for _, change, _ in visit.written]
-        growth = sum(grown)
-        count = session.count()
-        table = None
-        if min(grown) < 0 < max(grown):
-            table = session.users(again=True)  # one that was not added would hide one that was not deleted
-        elif visit.count_before is None or count != visit.count_before + growth:
-            log.warning(
-                "device=%s counts %s users where %s were expected; reading its table",
-                self.device.id,
-                "no" if count is None else count,
-                (visit.count_before or 0) + growth,
-            )
-            table = session.users(again=True)
+        table = None if self._is_proven_by_count(session, visit) else session.users(again=True)
         for task, change, body in visit.written:
             if table is None or change.kept(table):
                 task.reply = self._succeeded(task, body)
             else:
-                lost = DeviceRejected(change.lost, host=self.device.host, port=self.device.port)
-                lost.effect = "unknown"  # it said yes; some show it after a restart only (kamshory/ZKLibrary#131)
-                task.reply = self._failed(task, lost)
+                task.reply = self._failed(task, change.amiss(table) or self._lost(change))
+
+    def _is_proven_by_count(self, session: Session, visit: _Visit) -> bool:
+        if visit.count_before is None or not all(change.counts() for _, change, _ in visit.written):
+            return False
+        count, expected = session.count(), visit.count_before + sum(change.grows for _, change, _ in visit.written)
+        if count != expected:
+            told = "no" if count is None else count
+            log.warning("device=%s counts %s users, not %d; reading its table", self.device.id, told, expected)
+        return count == expected
+
+    def _lost(self, change: Change) -> DeviceRejected:
+        lost = DeviceRejected(change.lost, host=self.device.host, port=self.device.port)
+        lost.effect = "unknown"  # it said yes; some show it after a restart only (kamshory/ZKLibrary#131)
+        return lost
 
     # -- answers -------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LETTERS_OPTION = "~IsABCPinEnable"
 _NAME_BYTES = 24
+_LONG_RECORD = 72
 
 
 class Refused(Exception):
@@ -55,6 +56,8 @@ def accept_user(
         raise Refused(VOICES[5])
     if switches.name_bytes < _NAME_BYTES:
         raw = records.with_short_name(raw, switches.name_bytes)
+    if record == _LONG_RECORD:
+        raw = records.with_short_pin(raw, switches.user_id_kept)
     return _with_known_card(raw, switches)
 
 

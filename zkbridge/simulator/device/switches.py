@@ -140,6 +140,10 @@ class Switches:
         choices=("accept", "reject"),
     )
     user_id_width: int = _switch(9, "bytes of a user_id, ~PIN2Width", source="zk-protocol other.md")
+    tells_user_id_width: bool = _switch(True, "~PIN2Width is an option that it knows", source="zk-protocol terminal.md")
+    user_id_kept: int = _switch(
+        24, "bytes of a user_id that are kept, whatever ~PIN2Width says", source="zk-protocol data-user.md (9 of 24)"
+    )
     user_id_rule: str = _switch(
         "reject",
         "a user_id wider than that, or with letters while ~IsABCPinEnable is not 1: `reject` with 2001 or `accept`",

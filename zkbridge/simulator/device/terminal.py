@@ -269,7 +269,7 @@ class Terminal:
     def option(self, name: str) -> str | None:
         """An option as a client reads it; the width of user ids follows its switch."""
         if name == _WIDTH_OPTION:
-            return str(self.switches.user_id_width)
+            return str(self.switches.user_id_width) if self.switches.tells_user_id_width else None
         return self._tables.options.get(name)
 
     def set_option(self, name: str, value: str | None) -> None:

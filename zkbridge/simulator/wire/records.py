@@ -146,6 +146,11 @@ def with_short_name(raw: bytes, kept: int) -> bytes:
     return raw[:start] + raw[start:end][:kept].ljust(end - start, b"\0") + raw[end:]
 
 
+def with_short_pin(raw: bytes, kept: int) -> bytes:
+    """A record of 72 bytes with no more than this many bytes of its user id."""
+    return raw[:48] + raw[48:][:kept].ljust(24, b"\0")
+
+
 def with_junk(raw: bytes) -> bytes:
     """The record with rubbish after the NUL of password and name, as real tables have it."""
     start = 3 + _PASSWORD_BYTES[len(raw)]

@@ -254,6 +254,10 @@ class UserTable:
             at = self._find_user_id(key, at + 1)
         return found
 
+    def widest_user_id(self) -> int:
+        """The bytes of the longest user_id, 0 where records hold a number or the table is empty."""
+        return max((len(pin) for pin in self._user_ids() if isinstance(pin, bytes)), default=0)
+
     def by_uid(self, uid: int) -> User | None:
         """The user with this uid."""
         at = self._at_uid.place(uid)
