@@ -1,8 +1,13 @@
 """Whatever is wrong with a field of a command is told by its name, and nothing is done."""
 
+from typing import Any, get_args
+
 import pytest
+from pydantic import BeforeValidator
+from pydantic.fields import FieldInfo
 
 from tests.commands.conftest import said
+from zkbridge.asyncapi.examples import example_request
 from zkbridge.commands import commands
 from zkbridge.simulator import Command
 
@@ -10,49 +15,53 @@ ODD_ID = [True, 1.5, [], {}, "a\x00b", "x" * 25]
 ODD_COUNT = [-1, True, 1.5, "x", "", [], {}, 2**32]
 ODD_TIME = ["", "yesterday", "2026-02-30", 20260101, True, [], "2026-01-01T00:00:00Z", "2026-01-01T00:00:00+01:00"]
 
-#: What each command needs for a request that is right, and those that need nothing.
-NEED = {
-    "users/create": {"user_id": "700", "name": "Ana"},
-    "users/update": {"user_id": "700", "card": 1},
-    "users/delete": {"user_id": "700"},
-    "users/fingers": {"user_id": "700"},
-    "users/enroll-finger": {"user_id": "700", "finger_index": 3},
+#: Values that no field of a kind takes, by the function that reads the kind.
+ODD_BY_READER = {
+    "_new_user_id": ODD_ID,
+    "_known_user_id": [True, 1.5, [], {}, "a\x00b"],
+    "_name": [True, [], {}, "a\n"],
+    "_written_name": [True, [], {}],
+    "_password": [True, 1.5, [], "1\x00"],
+    "_privilege": [1, 13, "x", "", True, -14, []],
+    "_card": [-1, 2**32, "x", True, 1.5, {}],
+    "_offset": ODD_COUNT,
+    "_limit": [0, *ODD_COUNT],
+    "_door_seconds": [0, 61, True, "x", []],
+    "_enrolment_seconds": [0, 301, -1, "x", "", True, 1.5, [], {}],
+    "_finger_index": [-1, 10, "x", True, 1.5, [], {}, "10"],
+    "_boolean": ["true", "", 1, 0, [], {}],
+    "_local_time": ODD_TIME,
+    "_local_moment": [*ODD_TIME, "2026-01-01", "1999-12-31T23:59:59", "2100-01-01T00:00:00"],
+    "_request_id": [1, "", "\n", "x" * 129],
+    "_instant": ["", "soon", 5, "2026-01-01T00:00:00"],
 }
-NEEDLESS = (
-    "attendance/list",
-    "door/unlock",
-    "info",
-    "ping",
-    "time/get",
-    "time/sync",
-    "users/enroll-finger/cancel",
-    "users/list",
-)
+
+
+def reader(field: FieldInfo) -> str:
+    """The name of the function that reads a field; one that may be absent has it a level deeper."""
+    inner = [each for each in get_args(field.annotation) if each is not type(None)]
+    metadata = field.metadata or getattr(inner[0], "__metadata__", ())
+    return next(each.func.__name__ for each in metadata if isinstance(each, BeforeValidator))
+
+
+FIELDS = [
+    (name, field, reader(info)) for name, c in commands().items() for field, info in c.params.model_fields.items()
+]
 
 CASES = [
-    *[(command, "user_id", odd) for command in NEED for odd in ODD_ID],
-    *[("users/enroll-finger", "finger_index", odd) for odd in [-1, 10, "x", True, 1.5, [], {}, "10"]],
-    *[("users/enroll-finger", "overwrite", odd) for odd in ["true", "", 1, 0, [], {}]],
-    *[("users/enroll-finger", "timeout", odd) for odd in [0, 301, -1, "x", "", True, 1.5, [], {}]],
-    *[("users/enroll-finger/cancel", "user_id", odd) for odd in ["", True, [], "a\x00b"]],
-    *[("users/enroll-finger/cancel", "finger_index", odd) for odd in [-1, 10, "x", True, [], {}]],
-    *[("users/update", "name", odd) for odd in [True, [], {}, " ", "", "a\n", "ñ" * 13]],
-    *[("users/update", "password", odd) for odd in [True, 1.5, [], "1\x00", "123456789"]],
-    *[("users/update", "privilege", odd) for odd in [1, 13, "x", "", True, -14, []]],
-    *[("users/update", "card", odd) for odd in [-1, 2**32, "x", True, 1.5, {}]],
-    *[("users/list", "user_id", odd) for odd in ["", True, []]],
-    *[("users/list", "name", odd) for odd in ["", True, []]],
-    *[
-        (command, field, odd)
-        for command in ("users/list", "attendance/list")
-        for field in ("offset", "limit")
-        for odd in ODD_COUNT
-    ],
-    *[("attendance/list", field, odd) for field in ("since", "until") for odd in ODD_TIME],
-    *[("time/sync", "time", odd) for odd in [*ODD_TIME, "2026-01-01", "1999-12-31T23:59:59", "2100-01-01T00:00:00"]],
-    *[("users/list", "limit", 0), ("attendance/list", "user_id", {})],
-    *[(command, "nonsense", 1) for command in (*NEED, *NEEDLESS)],
+    *[(command, field, odd) for command, field, read in FIELDS for odd in ODD_BY_READER.get(read, [])],
+    *[("users/update", "name", odd) for odd in [" ", "", "ñ" * 13]],
+    *[("users/update", "password", "123456789"), ("users/list", "user_id", ""), ("users/list", "name", "")],
+    *[(command, "nonsense", 1) for command in commands()],
 ]  # fmt: skip - a table
+
+
+def request_for(command: str) -> dict[str, Any]:
+    """A request that is right: every field of the command, for user 700."""
+    if not commands()[command].required:
+        return {}
+    example = example_request(commands()[command])
+    return {name: value for name, value in example.items() if name != "request_id"} | {"user_id": "700"}
 
 
 @pytest.mark.parametrize(("command", "field", "odd"), CASES)
@@ -60,7 +69,7 @@ def test_an_odd_field_is_refused_by_name(site, command, field, odd):
     terminal = site.terminals["big-tcp"]
     before = terminal.counts[Command.CONNECT]
 
-    answer = site.ask("big-tcp", command, {**NEED.get(command, {}), field: odd})
+    answer = site.ask("big-tcp", command, {**request_for(command), field: odd})
 
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
     assert field in {fault["field"] for fault in answer["errors"]}
@@ -81,8 +90,8 @@ def test_an_end_before_the_beginning_is_refused(site):
     assert [fault["field"] for fault in answer["errors"]] == ["until"]
 
 
-def test_the_cases_know_every_command():
-    assert {*NEED, *NEEDLESS} == set(commands())
+def test_every_kind_of_field_has_odd_values():
+    assert {read for _, _, read in FIELDS} == set(ODD_BY_READER)
 
 
 def test_the_sentence_about_a_finger_is_that_of_the_rest_service(site):
@@ -98,13 +107,15 @@ def test_the_sentence_about_a_finger_is_that_of_the_rest_service(site):
     }
 
 
-REQUIRED = {command: commands()[command].required for command in NEED}
+REQUIRED = {name: command.required for name, command in commands().items() if command.required}
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\u00a0\u3000", "\t\n"])
-@pytest.mark.parametrize(("command", "field"), [(command, field) for command in NEED for field in REQUIRED[command]])
+@pytest.mark.parametrize(
+    ("command", "field"), [(command, field) for command in REQUIRED for field in REQUIRED[command]]
+)
 def test_a_blank_required_field_is_answered_as_a_missing_one(site, command, field, blank):
-    answer = site.ask("big-tcp", command, {**NEED[command], field: blank})
+    answer = site.ask("big-tcp", command, {**request_for(command), field: blank})
 
     names = REQUIRED[command]
     spanish = f"{' y '.join(names)} {'son requeridos' if len(names) > 1 else 'es requerido'}."
@@ -125,6 +136,6 @@ def test_errors_beside_missing_fields_name_every_fault(site):
     assert {fault["field"] for fault in answer["errors"]} == {"user_id", "name", "card", "nombre"}
 
 
-@pytest.mark.parametrize("command", NEED)
+@pytest.mark.parametrize("command", REQUIRED)
 def test_an_empty_payload_is_no_request_where_a_field_is_required(site, command):
     assert site.ask("big-tcp", command)["code"] == "body_required"
