@@ -86,12 +86,28 @@ def test_after_a_kill_it_is_not_begun_again_and_the_answer_says_so(daemon, calle
         daemon.start()
 
         assert answer(caller) == not_enrolled()
-        caller.publish(ENROL, BODY)
-        assert answer(caller) == {**not_enrolled(), "replayed": True}
 
     assert terminal.counts[Command.STARTENROLL] == 1
     assert not terminal.machine.terminal.enrolling
     assert terminal.counts[Command.DISABLE] == 0
+
+
+@one_kind
+def test_a_caller_who_asks_again_after_an_interruption_has_it_begun(daemon, caller, terminal):
+    with daemon:
+        begin(caller)
+        daemon.kill()
+        daemon.start()
+        assert answer(caller) == not_enrolled()
+        caller.publish("zk/p/ping", {})  # what the broker brings again comes before it
+        caller.wait_for("zk/p/ping/reply")
+
+        begin(caller)
+        caller.publish(CANCEL, {})
+
+        assert answer(caller)["code"] == "enroll_cancelled"
+
+    assert terminal.counts[Command.STARTENROLL] == 2
 
 
 @one_kind

@@ -106,6 +106,25 @@ def test_a_row_that_is_wrong_costs_the_others_nothing_and_is_done_once_it_is_rig
     assert rows[1]["code"] == "request_id_reused"
 
 
+def test_people_who_could_not_be_created_are_created_by_another_run_once_the_terminal_is_on(site, tmp_path):
+    path, impatient = tmp_path / "off.csv", tmp_path / "impatient.py"
+    path.write_text(people(3, first=9001))
+    hurried = SCRIPT.read_text().replace("TRIES, PAUSE = 5, 15", "TRIES, PAUSE = 2, 0.1")
+    assert hurried != SCRIPT.read_text()
+    impatient.write_text(hurried)
+    site.principal.power_off()
+    first = run([impatient, *command(site, path)[1:]])
+    site.principal.power_on()
+
+    code, rows, said = imported(site, path)
+
+    assert (first.returncode, first.stdout.count(",open,")) == (1, 3), first.stderr
+    assert (code, results(rows)) == (0, ["created"] * 3), said
+    ids = [user.user_id for user in site.principal.users()]
+    assert [ids.count(number) for number in ("9001", "9002", "9003")] == [1, 1, 1]
+    assert results(imported(site, path)[1]) == ["earlier"] * 3
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -8,6 +8,8 @@ TITLE = "Which test holds which promise"
 
 KILL, BROKER, MACHINE = "tests/faults/test_kill.py", "tests/faults/test_broker.py", "tests/faults/test_machine.py"
 MATRIX, LOAD = "tests/faults/test_matrix.py", "tests/faults/test_load.py"
+CARDS = "tests/field/test_card_numbers_of_a_list_stay_on_disk_for_a_week.py"
+OFF = "tests/field/test_a_terminal_that_was_off_fails_the_same_request_for_a_week.py"
 
 #: A promise in a few words, and the tests that fail when it is broken.
 PROMISES = {
@@ -38,6 +40,14 @@ PROMISES = {
     ),
     "A request that was turned away has not used its `request_id` up": (
         f"{LOAD}::test_a_burst_over_the_limit_is_answered_to_the_last_request_in_bounded_memory",
+    ),
+    "A failure that wrote nothing has not used its `request_id` up; an unknown effect is settled first": (
+        f"{OFF}::test_the_same_request_is_carried_out_once_the_terminal_is_on",
+        f"{OFF}::test_a_user_of_whom_nobody_knew_is_found_and_not_refused",
+        "tests/unit/test_repeats.py::test_a_message_that_the_broker_may_have_brought_again_is_no_new_request",
+    ),
+    "What was only read is forgotten once the broker has it": (
+        f"{CARDS}::test_the_rows_are_gone_from_the_disk_soon_after_they_were_sent",
     ),
     "After a crash at any instant: one answer, one user, success and never 409": (
         f"{KILL}::test_a_kill_at_any_frame_ends_with_one_success_and_one_user",

@@ -70,6 +70,24 @@ def test_a_terminal_that_is_off_is_worth_another_try(site):
     assert "Connection refused by device" in page.text
 
 
+def test_the_same_form_is_carried_out_once_the_terminal_is_on(site):
+    form = site.fill(user_id="16", name="Ana")
+    site.terminal.power_off()
+    try:
+        first = site.send(form)
+    finally:
+        site.terminal.power_on()
+
+    second, third = site.send(form), site.send(form)
+
+    assert (first.status, "again" in first.ids) == (500, True)
+    assert [("created" in page.ids, "nothing was done twice" in page.text) for page in (second, third)] == [
+        (True, False),
+        (True, True),
+    ]
+    assert [user.user_id for user in site.terminal.users()].count("16") == 1
+
+
 def test_a_form_that_names_no_terminal_goes_nowhere(site):
     page = site.send(site.fill(user_id="12", name="Ana", device="+/x"))
 

@@ -100,6 +100,7 @@ class _Ear(Caller):
 class _Job:
     message: Message
     again: bool
+    repeats: bool
 
 
 class Customer:
@@ -128,10 +129,10 @@ class Customer:
         self._thread.join()
         self._ear.close()
 
-    def ask(self, message: Message, *, again: bool = False) -> None:
+    def ask(self, message: Message, *, again: bool = False, repeats: bool = False) -> None:
         """Publish this when its turn comes."""
         self._post.expect(message)
-        self._jobs.put(_Job(message, again))
+        self._jobs.put(_Job(message, again, repeats))
 
     def drain(self) -> None:
         """Return when the broker has confirmed all that was to be published."""
@@ -160,7 +161,7 @@ class Customer:
             self.unconfirmed += 1
             confirmed_at = None
         broke = connected and len(self._ear.disconnections) != breaks
-        ask = Ask(at, self.name, message.correlation, confirmed_at, resent=broke, again=job.again)
+        ask = Ask(at, self.name, message.correlation, confirmed_at, resent=broke, again=job.again, repeats=job.repeats)
         self._post.sent(message.inquiry, ask)
 
 
@@ -195,10 +196,10 @@ class Crowd:
         for customer in self._all:
             customer.drain()
 
-    def ask(self, message: Message, *, again: bool = False) -> None:
+    def ask(self, message: Message, *, again: bool = False, repeats: bool = False) -> None:
         """Have somebody publish a message; one with correlation data always the same caller."""
         who = self._three if message.correlation is None else self._five
-        who[message.caller % len(who)].ask(message, again=again)
+        who[message.caller % len(who)].ask(message, again=again, repeats=repeats)
 
 
 def silent(wish: Wish) -> bool:

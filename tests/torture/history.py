@@ -54,7 +54,8 @@ class Ask:
     """One message to the bridge; `confirmed_at` is the broker's PUBACK (None: it was late, or is not known).
 
     `resent` says that the connection broke before the broker's PUBACK: the client's library sent it again, and the
-    broker may pass on both. `again` marks a message that was sent because no answer had come.
+    broker may pass on both. `again` marks a message that was sent because no answer had come, `repeats` one that was
+    sent when nothing went wrong any more, because the last answer was a failure to be settled by asking again.
     """
 
     at: float
@@ -63,6 +64,7 @@ class Ask:
     confirmed_at: float | None = None
     resent: bool = False
     again: bool = False
+    repeats: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,12 @@ class Answer:
     @property
     def status(self) -> int:
         return int(self.body["status"])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the same request, sent again, is to be carried out again, or to be settled."""
+        body = self.body
+        return self.status >= 500 and bool(body.get("retryable", body.get("effect") == "unknown"))
 
     @property
     def plain(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ The promises are those of `docs/contract.md`; a finding's kind is what the run c
 | the ledger holds no unfinished request and no owed answer at the end | 5: as above | lost |
 | no user_id is on a terminal twice | 5: the terminal holds the user exactly once | doubled |
 | success: that user is on the terminal, with exactly these fields and the device's group | 5: one honest answer | wrong |
-| all answers of one request_id are the same bytes but for `replayed`; `busy`, `expired` and `request_id_reused` are given without using the request_id up | 5: executed once, every later copy gets the stored reply | wrong |
+| all final answers of one request_id are the same bytes but for `replayed`; `busy`, `expired` and `request_id_reused` are given without using the request_id up, and each failure to be settled by asking again takes a message of its own | 5: executed once, every later copy gets the stored reply | wrong |
+| who asks again after such a failure, when all is well, does not hear it from memory | 5: a failure that wrote nothing does not use its `request_id` up | wrong |
 | 409 `user_exists` is only said of a user who is there, and not to the request that wrote him; excuses: an earlier answer with `effect: unknown`; a request without a request_id that reached the bridge twice because the broker was killed, or because the caller's own library sent it twice | 5: success, never 409 | wrong |
 | told that nothing was done (`effect: none`, or a refusal): the user was not there when all was quiet | 3: `effect` is `none` when nothing was written for sure | wrong |
 | of requests that fight for one user_id or one request_id exactly one wins, and its fields are what the terminal holds | 5, 6: duplicate check, one at a time; 5: `request_id_reused` | wrong |
@@ -180,9 +181,22 @@ def _judge_copies(wish: Wish) -> Iterator[Finding]:
     for inquiry in wish.inquiries:
         if inquiry.request_id is None:
             continue
-        different = {answer.stored for answer in inquiry.answers if answer.code not in NOT_STORED}
-        if len(different) > 1:
-            sentence = f"{_name(inquiry)} got {len(different)} different answers"
+        stored = [answer for answer in inquiry.answers if answer.code not in NOT_STORED]
+        final = {answer.stored for answer in stored if not answer.is_open}
+        different = {answer.stored for answer in stored}
+        chances = sum(1 + ask.resent for ask in inquiry.asks)
+        if len(final) > 1 or len(different) > max(1, chances):
+            sentence = f"{_name(inquiry)} got {len(different)} different answers, {len(final)} of them final"
+            yield Finding("wrong", sentence, wish.number, wish.device)
+        yield from _judge_repeats(wish, inquiry)
+
+
+def _judge_repeats(wish: Wish, inquiry: Inquiry) -> Iterator[Finding]:
+    """Who asked again after a failure that another attempt would settle has one, and not the old answer."""
+    for ask in inquiry.asks:
+        first = next((answer for answer in inquiry.answers if answer.at > ask.at), None)
+        if ask.repeats and first is not None and first.is_open and first.body.get("replayed"):
+            sentence = f"{_name(inquiry)} was sent again after a failure, and heard it from memory"
             yield Finding("wrong", sentence, wish.number, wish.device)
 
 

@@ -220,6 +220,11 @@ class Plan:
         wish.inquiries.append(inquiry)
         return inquiry
 
+    def repeated(self, wish: Wish, inquiry: Inquiry) -> Message:
+        """The message of an inquiry once more, as it was."""
+        first = next((message for message in self.messages if message.inquiry is inquiry), None)
+        return first or Message(0.0, wish, inquiry, request(wish.user, inquiry.request_id), caller=wish.number)
+
     def next_inquiry(self, wish: Wish) -> Inquiry:
         """One more request_id for a wish."""
         inquiry = Inquiry(f"t{self._tag}-{wish.number}-{len(wish.inquiries)}")

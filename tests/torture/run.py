@@ -12,7 +12,7 @@ from random import Random
 
 from tests.torture.breakage import Breakage
 from tests.torture.callers import Crowd, Post, silent
-from tests.torture.history import GOOD, History, Kind, Wish
+from tests.torture.history import GOOD, History, Inquiry, Kind, Wish
 from tests.torture.oracle import Finding, judge
 from tests.torture.plan import TROUBLE, Message, Plan, request, secrets
 from tests.torture.world import World
@@ -69,6 +69,7 @@ class Run:
         self._random = Random(seed)
         self._world = World(folder, seed=seed, terminals=terminals)
         self._history = History()
+        self._repeated: set[str | None] = set()
         self._post = Post(self._history)
         self._crowd = Crowd(self._world.broker.port, self._post)
 
@@ -107,6 +108,7 @@ class Run:
                 self._crowd.ask(waiting.pop())
             breakage.tick()
             self._world.look()
+            self._repeat_one_that_failed(plan)
             if time.time() - told > 15:
                 told = time.time()
                 self._tell(
@@ -114,6 +116,14 @@ class Run:
                     f"{self._world.keeper.kills} kills, {self._world.broker_kills} of the broker"
                 )
             time.sleep(TICK_S)
+
+    def _repeat_one_that_failed(self, plan: Plan) -> None:
+        """The same message, once, while everything breaks."""
+        wish = self._random.choice(plan.wishes)
+        inquiry = _to_repeat(wish)
+        if wish.kind in GOOD and inquiry is not None and inquiry.request_id not in self._repeated:
+            self._repeated.add(inquiry.request_id)
+            self._crowd.ask(plan.repeated(wish, inquiry))
 
     def _leave_disabled(self, plan: Plan) -> None:
         """Kill the daemon when all it still has to do is to let people in; nobody asks these terminals again."""
@@ -148,7 +158,11 @@ class Run:
             failed = [wish for wish in plan.wishes if _worth_another_try(wish)]
             if not failed:
                 break
-            self._ask_all(self._next_try(plan, wish) for wish in failed)
+            repeats = {id(wish): inquiry for wish in failed if (inquiry := _to_repeat(wish)) is not None}
+            self._ask_all(
+                (plan.repeated(wish, repeats[id(wish)]) for wish in failed if id(wish) in repeats), repeats=True
+            )
+            self._ask_all(self._next_try(plan, wish) for wish in failed if id(wish) not in repeats)
         self._clear_retained(plan)
         self._until_quiet()
 
@@ -202,24 +216,27 @@ class Run:
             self._post.asking_alone(message.wish.device, None)
 
     def _next_try(self, plan: Plan, wish: Wish) -> Message:
-        """Under a new request_id, for an old one keeps its answer; `busy` has not used it up."""
+        """Under a new request_id, for an old one keeps its final answer; `busy` has not used it up."""
         if wish.codes == {"busy"}:
-            return next(message for message in plan.messages if message.inquiry is wish.inquiries[0])
+            return plan.repeated(wish, wish.inquiries[0])
         inquiry = plan.next_inquiry(wish)
         return Message(0.0, wish, inquiry, request(wish.user, inquiry.request_id), caller=wish.number)
 
-    def _ask_all(self, messages: Iterable[Message], *, again: bool = False) -> None:
+    def _ask_all(self, messages: Iterable[Message], *, again: bool = False, repeats: bool = False) -> None:
         """Ask, and wait for as many answers more as were asked for."""
-        asked = [(message.inquiry, len(message.inquiry.answers)) for message in self._each(messages, again=again)]
+        asked = [
+            (message.inquiry, len(message.inquiry.answers))
+            for message in self._each(messages, again=again, repeats=repeats)
+        ]
         self._wait(
             lambda: all(len(inquiry.answers) > before for inquiry, before in asked), "the answers", within=ANSWER_S
         )
 
-    def _each(self, messages: Iterable[Message], *, again: bool) -> list[Message]:
+    def _each(self, messages: Iterable[Message], *, again: bool, repeats: bool) -> list[Message]:
         """Never more at once than the devices' queues take."""
         wanted = list(messages)
         for message in wanted:
-            self._crowd.ask(replace(message), again=again)
+            self._crowd.ask(replace(message), again=again, repeats=repeats)
         return wanted
 
     def _clear_retained(self, plan: Plan) -> None:
@@ -274,6 +291,14 @@ def _until(condition: Callable[[], bool], within: float) -> bool:
             return False
         time.sleep(TICK_S)
     return True
+
+
+def _to_repeat(wish: Wish) -> Inquiry | None:
+    """The inquiry to be sent again as it was: the last, if it has a request_id and its answer leaves it open."""
+    inquiry = wish.inquiries[-1] if wish.inquiries else None
+    if inquiry is None or inquiry.request_id is None or not inquiry.answers or not inquiry.answers[-1].is_open:
+        return None
+    return inquiry
 
 
 def _worth_another_try(wish: Wish) -> bool:

@@ -38,8 +38,8 @@ def exists(at: float = 2.0) -> Answer:
     return answer(at, success=False, error="user_id '1' ya existe.", status=409, code="user_exists")
 
 
-def timed_out(effect: str, at: float = 2.0) -> Answer:
-    return answer(at, success=False, status=500, code="device_timeout", retryable=True, effect=effect)
+def timed_out(effect: str, at: float = 2.0, **more) -> Answer:
+    return answer(at, success=False, status=500, code="device_timeout", retryable=True, effect=effect, **more)
 
 
 def refused(code: str, status: int, at: float = 2.0) -> Answer:
@@ -99,6 +99,25 @@ HONEST = {
             asked(timed_out("none")),
             asked(created(9), request_id="r-2", asks=(Ask(8, "c"),)),
             there_when_quiet=False,
+        )
+    ),
+    "no effect, then done under the same request_id": history(
+        wish(
+            asked(timed_out("none"), timed_out("none", 3), created(9), asks=(Ask(1, "c"), Ask(8, "c", repeats=True))),
+            there_when_quiet=False,
+        )
+    ),
+    "an unknown effect that was settled under the same request_id": history(
+        wish(asked(timed_out("unknown"), created(9), asks=(Ask(1, "c"), Ask(8, "c", repeats=True))))
+    ),
+    "a failure that came again before it was done": history(
+        wish(
+            asked(
+                timed_out("unknown"),
+                timed_out("none", 5),
+                created(9),
+                asks=(Ask(1, "c"), Ask(4, "c", repeats=True), Ask(8, "c", repeats=True)),
+            )
         )
     ),
     "a message without a request_id that the broker brought twice": history(
@@ -197,6 +216,37 @@ BROKEN = {
     ),
     "two different answers to one request_id": (
         history(wish(asked(created(), timed_out("none", 5)), there_when_quiet=True)),
+        ["wrong"],
+    ),
+    "a failure without effect replayed to a second request": (
+        history(
+            wish(
+                asked(
+                    timed_out("none"),
+                    timed_out("none", 9, replayed=True),
+                    created(12),
+                    asks=(Ask(1, "c"), Ask(8, "c", repeats=True), Ask(11, "c", repeats=True)),
+                ),
+                there_when_quiet=False,
+            ),
+        ),
+        ["wrong"],
+    ),
+    "a failure of unknown effect replayed to a second request": (
+        history(
+            wish(
+                asked(
+                    timed_out("unknown"),
+                    timed_out("unknown", 9, replayed=True),
+                    created(12),
+                    asks=(Ask(1, "c"), Ask(8, "c", repeats=True), Ask(11, "c", repeats=True)),
+                ),
+            ),
+        ),
+        ["wrong"],
+    ),
+    "two successes under one request_id": (
+        history(wish(asked(created(), created(9, again=1), asks=(Ask(1, "c"), Ask(8, "c"))))),
         ["wrong"],
     ),
     "a 409 for the request that wrote the user": (history(wish(asked(exists()))), ["wrong"]),

@@ -101,6 +101,7 @@ class Bridge:
             configuration.state_dir(config),
             combine=self._combine,
             clock=clock.now,
+            readings=[command.name for command in self._commands.values() if command.reads],
         )
         self._keeper = Keeper(SetAside(configuration.state_dir(config)), self._topics)
         self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
@@ -310,6 +311,7 @@ class Bridge:
             self._announcer.confirmed(-token, refusal)
         else:
             self._outbox.confirmed(token, refusal)
+            self._upkeep.later("scrub", SCRUB_AFTER_S, self._ledger.scrub)  # what was read need not stay
 
     def overheard(self, topic: str, payload: bytes) -> None:
         """Our own words.

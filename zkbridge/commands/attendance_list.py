@@ -70,6 +70,7 @@ class Row(TypedDict):
     answer=Answer(Row, rows=True, counts=COUNTS),
     disables=False,
     repeatable=True,
+    reads=True,
 )
 def list_punches(session: Session, params: List, context: Context) -> dict[str, Any]:
     """Tell the punches as the terminal's log has them, oldest first."""

@@ -39,7 +39,7 @@ class Machine(TypedDict):
     device_id: Annotated[str, like("principal")]
 
 
-@command("info", params=Info, code="ok", answer=Answer(Machine), disables=False, repeatable=True)
+@command("info", params=Info, code="ok", answer=Answer(Machine), disables=False, repeatable=True, reads=True)
 def info(session: Session, _params: Info, context: Context) -> dict[str, Any]:
     """Tell what the terminal says; null is what it would not say. `clock_drift_s` is positive where it is fast."""
     told = session.info()

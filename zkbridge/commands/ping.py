@@ -32,6 +32,7 @@ class Pong(TypedDict):
     answer=Answer(Pong, says=("Conexion exitosa con '{device_id}'.", "Connection to '{device_id}' successful.")),
     disables=False,
     repeatable=True,
+    reads=True,
 )
 def ping(session: Session, _params: Ping, context: Context) -> dict[str, Any]:
     """Ask for the time; `latency_ms` is how long that one answer took."""

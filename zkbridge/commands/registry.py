@@ -166,6 +166,7 @@ class Command(NamedTuple):
     `ends`: it asks no terminal, but ends a request of another command.
     `answer` describes its success, `errors` are those that it has beside the ones any command may have.
     `creates_user`: its success means that the user of `data` is new on the terminal.
+    `reads`: it changes nothing, so that its answer can be made again.
     """
 
     name: str
@@ -179,6 +180,7 @@ class Command(NamedTuple):
     attended: bool = False
     ends: Ends | None = None
     creates_user: bool = False
+    reads: bool = False
 
     @property
     def for_groups(self) -> bool:
@@ -242,12 +244,13 @@ def command(
     errors: tuple[type[BridgeError], ...] = (),
     attended: bool = False,
     creates_user: bool = False,
+    reads: bool = False,
 ) -> Callable[[Callable[[Session, P, Context], dict[str, Any] | Change]], Run]:
     """Declare a command; whoever writes one says whether it keeps people off, and whether twice does harm."""
 
     def declare(run: Callable[[Session, P, Context], dict[str, Any] | Change]) -> Run:
         made = Command(name, code, params, run, disables, repeatable, answer, errors)
-        _declare(made._replace(attended=attended, creates_user=creates_user))
+        _declare(made._replace(attended=attended, creates_user=creates_user, reads=reads))
         return run
 
     return declare

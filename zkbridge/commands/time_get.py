@@ -13,7 +13,7 @@ class Get(Params):
     """Nothing to say."""
 
 
-@command("time/get", params=Get, code="ok", answer=Answer(Clock), disables=False, repeatable=True)
+@command("time/get", params=Get, code="ok", answer=Answer(Clock), disables=False, repeatable=True, reads=True)
 def get_time(session: Session, _params: Get, context: Context) -> dict[str, Any]:
     """Tell the terminal's wall clock; null where it shows no date."""
     data: Clock = {"device_id": context.device.id, "device_time": shown_time(session.time())}

@@ -34,6 +34,7 @@ class Row(TypedDict):
     errors=(UserNotFound,),
     disables=False,
     repeatable=True,
+    reads=True,
 )
 def list_fingers(session: Session, params: Fingers, context: Context) -> dict[str, Any]:
     """Tell the fingers in the order of the terminal's index."""

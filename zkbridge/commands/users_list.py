@@ -47,6 +47,7 @@ class Row(TypedDict):
     answer=Answer(Row, rows=True, counts=COUNTS),
     disables=False,
     repeatable=True,
+    reads=True,
 )
 def list_users(session: Session, params: List, context: Context) -> dict[str, Any]:
     """Tell the users in the order of the terminal's table; never a password."""

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
-from zkbridge.contract.errors import BodyRequired, BridgeError
+from zkbridge.contract.errors import BodyRequired, BridgeError, Effect
 from zkbridge.contract.texts import Language
 
 # No text of a field takes as many digits, and no number is as large, so what is cut here is refused by the field's own
@@ -17,6 +17,8 @@ TOO_LARGE = "Packet too large"
 # A PUBLISH packet beside topic, payload, correlation data and code: headers, lengths, content type and payload format;
 # the user properties `status` and `code`; and that of `command`.
 _HEADER, _STATUS, _COMMAND = 33, 23, 12
+#: No reply of a lower status says `retryable` or `effect`.
+_FAILED = 500
 
 
 class Message(NamedTuple):
@@ -73,6 +75,19 @@ class Reply(NamedTuple):
     def success(self) -> bool:
         """Whether the request was carried out: not in part (207), nor later (202)."""
         return self.status == 200
+
+    @property
+    def open_effect(self) -> Effect | None:
+        """The effect of a failure after which the same request is carried out anew; None after every other end.
+
+        Such a failure says `retryable: true`, or `effect: unknown` and nothing of `retryable`: another look at the
+        terminal settles it. One that is retryable and says nothing of its effect has had none.
+        """
+        if self.status < _FAILED:
+            return None
+        body = json.loads(self.body)
+        effect: Effect = "unknown" if body.get("effect") == "unknown" else "none"
+        return effect if body.get("retryable", effect == "unknown") else None
 
 
 def encode(value: object) -> bytes:

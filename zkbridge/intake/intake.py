@@ -197,9 +197,10 @@ class Intake:
             parts = self._parts(params, command, device)
             content = stored + b"+catch_up" if params.waits else stored
         # A broker brings again what it is not sure of before it brings what is new.
-        redeliverable = address.redeliverable and (command.repeatable or not self._settled())
+        settled = self._settled()
         return address._replace(
-            redeliverable=redeliverable,
+            redeliverable=address.redeliverable and (command.repeatable or not settled),
+            settled=settled,
             request_id=params.request_id,
             content=self._ledger.digest(content),
             params=stored,

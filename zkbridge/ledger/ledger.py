@@ -29,7 +29,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from zkbridge.contract.groups import Said, together
 from zkbridge.contract.messages import Reply, flagged
-from zkbridge.ledger.schema import ARRIVE, END, MIGRATIONS, TRIGGERS
+from zkbridge.ledger import repeats
+from zkbridge.ledger.schema import ARRIVE, END, FORGET_READ, MIGRATIONS, TRIGGERS
 from zkbridge.telemetry.snapshot import Books
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Draft(NamedTuple):
     mid: int = 0
     dup: bool = False
     redeliverable: bool = False  #: came at QoS 1, so that the broker may bring it again
+    settled: bool = True  #: came when nothing could be left of what the broker brings again on a new connection
     retained: bool = False
     correlation: bytes | None = None
     response_topic_refused: bool = False
@@ -276,14 +278,23 @@ class _Job:
 class Ledger:
     """The file `ledger.db` in the state directory, mode 0600, for one daemon at a time.
 
+    `readings` are the commands that only read: their answers are forgotten once the broker has confirmed them.
     Raises LedgerInUse, LedgerTooNew, LedgerUnavailable; a damaged file is kept aside and a new one begun.
     """
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time, combine: Combine = together) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        combine: Combine = together,
+        readings: Iterable[str] = (),
+    ) -> None:
         self.path = folder / "ledger.db"
         self._folder = folder
         self._clock = clock
         self._combine = combine
+        self._readings = tuple(readings)
         self._jobs: list[_Job] = []
         self._jobs_lock = threading.Lock()
         self._lock = threading.RLock()
@@ -350,17 +361,61 @@ class Ledger:
             return Kept(Verdict.KNOWN)
         if draft.reply is not None:
             return self._answer(db, draft, draft.reply)
-        if (copy := self._copy_of(db, draft)) is not None:
+        copy = self._copy_of(db, draft)
+        if copy is not None and not _begins_anew(db, draft, copy):
             return self._join(db, draft, copy, reused)
         if (refusal := admit(draft)) is not None:
             return self._answer(db, draft, refusal)
-        return self._take_on(db, draft, admit)
+        return self._take_on(db, draft, copy, admit)
 
-    def _take_on(self, db: sqlite3.Connection, draft: Draft, admit: Callable[[Draft], Reply | None]) -> Kept:
-        suspect = self._suspect_of(db, draft)
+    def _take_on(
+        self,
+        db: sqlite3.Connection,
+        draft: Draft,
+        copy: sqlite3.Row | None,
+        admit: Callable[[Draft], Reply | None],
+    ) -> Kept:
+        if copy is not None:
+            with repeats.all_or_nothing(db):
+                return self._take_on_again(db, draft, copy, admit)
+        suspect = _suspect_of(db, draft)
         if draft.parts:
             return self._split(db, draft, suspect, admit)
         return Kept(Verdict.NEW, self._insert(db, draft, _Address.of(draft), suspect_of=suspect))
+
+    def _take_on_again(
+        self, db: sqlite3.Connection, draft: Draft, row: sqlite3.Row, admit: Callable[[Draft], Reply | None]
+    ) -> Kept:
+        """A request of its own, which has the request_id from now on: what was answered stays answered."""
+        repeats.free_request_id(db, row["id"])
+        if draft.parts:
+            earlier = repeats.parts_of(db, row["id"], [part.device for part in draft.parts])
+            if not earlier or row["reply"] == repeats.FORGOTTEN:
+                return self._split(db, draft, None, admit)
+            return self._split_again(db, draft, earlier, admit)
+        request = self._insert(db, draft, _Address.of(draft), suspect_of=None)
+        return Kept(Verdict.NEW, _carry_on(db, request, row["tried"]))
+
+    def _split_again(
+        self,
+        db: sqlite3.Connection,
+        draft: Draft,
+        earlier: list[repeats.Part],
+        admit: Callable[[Draft], Reply | None],
+    ) -> Kept:
+        """A group's request anew: what failed and may be carried out again is asked, the rest is as it was."""
+        whole = self._insert(db, draft, _Address.of(draft), suspect_of=None, state=State.SPLIT)
+        wanted = {part.device: part for part in draft.parts}
+        parts = []
+        for place, old in enumerate(earlier):
+            if not old.anew:
+                repeats.move(db, old.id, whole.id, place)
+                continue
+            request = self._insert_part(db, draft, wanted[old.device], whole, admit)
+            repeats.move(db, request.id, whole.id, place)
+            if request.state is not State.DONE:
+                parts.append(_carry_on(db, request, old.tried)._replace(shares=len(earlier)))
+        return self._begun(db, draft, whole, parts)
 
     def _first_sight(self, db: sqlite3.Connection, draft: Draft) -> bool:
         """A retained message comes again on every connect; it is answered once per topic and content."""
@@ -392,7 +447,7 @@ class Ledger:
 
     def _join(self, db: sqlite3.Connection, draft: Draft, row: sqlite3.Row, reused: Callable[[Draft], Reply]) -> Kept:
         """A copy of a request: it waits for the same answer, or gets the stored one."""
-        if row["content"] is not None and not hmac.compare_digest(row["content"], draft.content):
+        if _is_other(draft, row):
             return self._answer(db, draft, reused(draft))
         self._insert_answer(db, draft, request=row["id"], replayed=True, owed=row["reply"] is not None)
         if row["reply"] is None:
@@ -449,6 +504,7 @@ class Ledger:
             draft.params,
             now,
             draft.expires_at,
+            state,
             suspect_of=suspect_of,
             parent=parent,
             catch_up=draft.catch_up,
@@ -461,34 +517,38 @@ class Ledger:
         whole = self._insert(db, draft, _Address.of(draft), suspect_of=suspect, state=State.SPLIT)
         parts = []
         for part in draft.parts:
-            own = draft._replace(device=part.device, parts=())
-            reply = part.reply or admit(own)
-            state = State.ACCEPTED if reply is None else State.DONE
             earlier = _part_of(db, suspect, part.device)
-            # It answers for itself if the group has answered before it; no message of its own stands behind that.
-            late = reply is None and draft.catch_up
-            address = _Address(b"", 0, 0, part.topic, part.topic, draft.correlation) if late else None
-            request = self._insert(db, own, address, suspect_of=earlier, parent=whole.id, state=state, reply=reply)
-            if reply is None:
+            request = self._insert_part(db, draft, part, whole, admit, suspect_of=earlier)
+            if request.state is not State.DONE:
                 parts.append(request._replace(shares=len(draft.parts)))
+        return self._begun(db, draft, whole, parts)
+
+    def _insert_part(
+        self,
+        db: sqlite3.Connection,
+        draft: Draft,
+        part: Part,
+        whole: Request,
+        admit: Callable[[Draft], Reply | None],
+        *,
+        suspect_of: int | None = None,
+    ) -> Request:
+        """One member's part of a group's request; done at once if the member cannot take it on."""
+        own = draft._replace(device=part.device, parts=())
+        reply = part.reply or admit(own)
+        state = State.ACCEPTED if reply is None else State.DONE
+        # It answers for itself if the group has answered before it; no message of its own stands behind that.
+        late = reply is None and draft.catch_up
+        address = _Address(b"", 0, 0, part.topic, part.topic, draft.correlation) if late else None
+        return self._insert(db, own, address, suspect_of=suspect_of, parent=whole.id, state=state, reply=reply)
+
+    def _begun(self, db: sqlite3.Connection, draft: Draft, whole: Request, parts: list[Request]) -> Kept:
+        """What became of a group's request of which these parts are to be worked on."""
         if parts:
             return Kept(Verdict.NEW, request=whole, parts=tuple(parts))
-        (ended,) = self._complete(db, [whole.id])
-        return Kept(Verdict.ANSWERED, reply=ended.reply, request_id=draft.request_id)
-
-    def _suspect_of(self, db: sqlite3.Connection, draft: Draft) -> int | None:
-        """The latest request of an earlier connection that this message may be a broker's replay of.
-
-        RabbitMQ redelivers under new packet ids, aedes without DUP, and a Mosquitto that was killed replays what it
-        had not yet noted as acknowledged. Content alone cannot tell that from a caller who asks twice: the terminal
-        settles it (see `worker`).
-        """
-        if not draft.redeliverable:
-            return None
-        row = db.execute(
-            "SELECT max(request) FROM answers WHERE digest = ? AND connection < ?", (draft.digest, draft.connection)
-        ).fetchone()
-        return None if row[0] is None else int(row[0])
+        for ended in self._complete(db, [whole.id]):
+            return Kept(Verdict.ANSWERED, reply=ended.reply, request_id=draft.request_id)
+        return Kept(Verdict.UNDER_WAY, request_id=draft.request_id)  # one that has waited is being caught up
 
     def _insert_answer(
         self,
@@ -565,12 +625,23 @@ class Ledger:
 
     def _finish_one(self, db: sqlite3.Connection, finish: Finish, now: float, owed_by: str | None) -> int | None:
         """The group's request that this one is a part of, if it is."""
-        reply, replayed, parent = finish.reply, finish.replayed, finish.request.parent
+        reply, replayed = finish.reply, finish.replayed
+        parent = None if finish.request.parent is None else _parent_of(db, finish.request.id)
         # A part's reply is told within another one, or later: what belongs to its delivery is told with it.
         body = reply.body if parent is None else flagged(reply.body, replayed=replayed)
         db.execute(
             END,
-            (finish.request.id, parent, reply.status, reply.code, body, now, replayed and parent is None, owed_by),
+            (
+                finish.request.id,
+                parent,
+                reply.status,
+                reply.code,
+                body,
+                now,
+                replayed and parent is None,
+                owed_by,
+                reply.open_effect == "unknown",
+            ),
         )
         return parent
 
@@ -588,7 +659,9 @@ class Ledger:
             is_new = whole["state"] == State.SPLIT
             parts = db.execute(
                 "SELECT r.device, r.status, r.code, coalesce(r.reply, p.reply) AS reply, r.reply IS NOT NULL AS ended,"
-                " r.state FROM requests r LEFT JOIN parked p ON p.request = r.id WHERE r.parent = ? ORDER BY r.id",
+                " r.state, r.id < r.parent AND r.done_at < g.accepted_at AS replayed"
+                " FROM requests r JOIN requests g ON g.id = r.parent LEFT JOIN parked p ON p.request = r.id"
+                " WHERE r.parent = ? ORDER BY coalesce(r.place, r.id)",
                 (group,),
             ).fetchall()
             if is_new and not all(part["ended"] or part["state"] == State.WAITING for part in parts):
@@ -690,6 +763,7 @@ class Ledger:
             self._write_paid(db)
 
         self._write(work, urgent=False)
+        self._secrets_freed = self._secrets_freed or bool(self._readings)  # what was read may be in the write-ahead log
 
     def redirect(self, answer: int) -> None:
         """Send this answer to its fallback topic: the broker refuses the one that the caller asked for."""
@@ -803,9 +877,11 @@ class Ledger:
                 " AND m.reply IS NULL)"
             )
             over = max(0, db.execute("SELECT count(*) FROM requests").fetchone()[0] - most)
+            # A part is as old as its group's request, which may be younger than it: see `_split_again`.
+            since = "coalesce((SELECT g.accepted_at FROM requests g WHERE g.id = requests.parent), accepted_at)"
             dropped = db.execute(
-                f"DELETE FROM requests WHERE state IN ('done', 'sent') AND {ended} AND (accepted_at < ? OR id IN"  # noqa: S608 - a constant
-                " (SELECT id FROM requests ORDER BY id LIMIT ?))",
+                f"DELETE FROM requests WHERE state IN ('done', 'sent') AND {ended} AND ({since} < ?"  # noqa: S608 - a constant
+                " OR coalesce(parent, id) IN (SELECT id FROM requests ORDER BY id LIMIT ?))",
                 (line, over),
             ).rowcount
             spare = max(0, db.execute("SELECT count(*) FROM answers WHERE request IS NULL").fetchone()[0] - most)
@@ -815,6 +891,7 @@ class Ledger:
                 (line, spare),
             ).rowcount
             db.execute("DELETE FROM retained WHERE seen_at < ?", (line,))
+            db.execute(FORGET_READ)  # of versions that remembered it
             return dropped
 
         return self._write(work)
@@ -979,6 +1056,7 @@ class Ledger:
             _check(db)
             _migrate(db, self.path)
             db.executescript(TRIGGERS)
+            db.executemany("INSERT INTO readings VALUES (?)", [(command,) for command in self._readings])
         except BaseException:
             db.close()
             raise
@@ -1103,7 +1181,8 @@ def _request(row: sqlite3.Row) -> Request:
 def _said(row: sqlite3.Row) -> Said:
     """What a member's part of the group's reply is: its own reply, or why it waits."""
     if row["ended"]:
-        return Said(row["device"], Reply(row["status"], row["code"], row["reply"]))
+        body = flagged(row["reply"], replayed=bool(row["replayed"]))
+        return Said(row["device"], Reply(row["status"], row["code"], body))
     body = json.loads(row["reply"])
     return Said(row["device"], Reply(body["status"], body["code"], row["reply"]))
 
@@ -1117,6 +1196,46 @@ def _parent_of(db: sqlite3.Connection, request: int) -> int | None:
     """The group's request that this one is a part of, if it is."""
     row = db.execute("SELECT parent FROM requests WHERE id = ?", (request,)).fetchone()
     return None if row is None or row[0] is None else int(row[0])
+
+
+def _begins_anew(db: sqlite3.Connection, draft: Draft, row: sqlite3.Row) -> bool:
+    """Whether a caller has sent again what failed and can be carried out anew.
+
+    The broker may only have brought the first message again: by its flag, or where it may still do so on this
+    connection. That message has its answer.
+    """
+    if _is_other(draft, row) or not repeats.begins_anew(db, row, [part.device for part in draft.parts]):
+        return False
+    if row["reply"] == repeats.FORGOTTEN:
+        return True
+    may_come_again = bool(draft.mid) and (draft.dup or not draft.settled)
+    return not (may_come_again and repeats.may_be_redelivery(db, draft.digest, draft.connection))
+
+
+def _carry_on(db: sqlite3.Connection, request: Request, tried: str) -> Request:
+    if not repeats.carry_on(db, request.id, tried):
+        return request
+    return request._replace(state=State.RUNNING, tried=tuple(json.loads(tried)))
+
+
+def _suspect_of(db: sqlite3.Connection, draft: Draft) -> int | None:
+    """The latest request of an earlier connection that this message may be a broker's replay of.
+
+    RabbitMQ redelivers under new packet ids, aedes without DUP, and a Mosquitto that was killed replays what it
+    had not yet noted as acknowledged. Content alone cannot tell that from a caller who asks twice: the terminal
+    settles it (see `worker`).
+    """
+    if not draft.redeliverable:
+        return None
+    row = db.execute(
+        "SELECT max(request) FROM answers WHERE digest = ? AND connection < ?", (draft.digest, draft.connection)
+    ).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def _is_other(draft: Draft, row: sqlite3.Row) -> bool:
+    """Whether the same request_id asks for something else; what was asked may not be known any more."""
+    return row["content"] is not None and not hmac.compare_digest(row["content"], draft.content)
 
 
 def _park(db: sqlite3.Connection, parked: Parked) -> int | None:

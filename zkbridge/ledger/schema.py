@@ -80,6 +80,8 @@ MIGRATIONS = (
     CREATE INDEX requests_waiting ON requests (device) WHERE state = 'waiting';
     CREATE TABLE parked (request INTEGER PRIMARY KEY, subject TEXT NOT NULL, params BLOB NOT NULL, reply BLOB NOT NULL);
     """,
+    # A group's request that is carried out anew has parts older than itself: their order is no longer that of the ids.
+    "ALTER TABLE requests ADD COLUMN place INTEGER;",
 )
 
 #: For one connection: what is written for a request that comes, and for one that ends, as one statement each. Every
@@ -104,25 +106,42 @@ TRIGGERS = """
     END;
 
     CREATE TEMP VIEW endings AS
-    SELECT r.id AS request, r.parent, r.status, r.code, r.reply, r.done_at, a.replayed, d.device AS owed_by
+    SELECT r.id AS request, r.parent, r.status, r.code, r.reply, r.done_at, a.replayed, d.device AS owed_by,
+           0 AS keeps_tried
     FROM requests r LEFT JOIN answers a ON a.request = r.id LEFT JOIN debts d ON d.device = r.device;
 
     CREATE TEMP TRIGGER ending INSTEAD OF INSERT ON endings BEGIN
-        UPDATE requests SET state = 'done', tried = '[]', status = NEW.status, code = NEW.code, reply = NEW.reply,
-                            done_at = NEW.done_at
+        UPDATE requests SET state = 'done', tried = iif(NEW.keeps_tried, tried, '[]'), status = NEW.status,
+                            code = NEW.code, reply = NEW.reply, done_at = NEW.done_at
         WHERE id = NEW.request AND reply IS NULL;
         DELETE FROM asked WHERE request = NEW.request;
         DELETE FROM parked WHERE request = NEW.request;
-        -- A group's answer that is still to come will say it.
-        DELETE FROM answers WHERE request = NEW.request
+        -- A group's answer that is still to come will say it; unless an earlier one has said that it waits.
+        DELETE FROM answers WHERE request = NEW.request AND NEW.request > NEW.parent
         AND EXISTS (SELECT 1 FROM requests WHERE id = NEW.parent AND state = 'split');
         UPDATE answers SET owed = 1, replayed = max(replayed, NEW.replayed)
         WHERE request = NEW.request AND sent_at IS NULL;
         INSERT OR IGNORE INTO debts SELECT NEW.owed_by, NEW.done_at WHERE NEW.owed_by IS NOT NULL;
+    END;
+
+    CREATE TEMP TABLE readings (command TEXT PRIMARY KEY) WITHOUT ROWID;
+
+    -- An answer that only tells what was read is not remembered once the broker has confirmed each copy of it.
+    CREATE TEMP TRIGGER confirmation AFTER UPDATE OF sent_at ON answers BEGIN
+        UPDATE requests SET reply = x''
+        WHERE (id = NEW.request OR parent = NEW.request) AND reply IS NOT NULL
+        AND command IN (SELECT command FROM readings)
+        AND NOT EXISTS (SELECT 1 FROM answers WHERE request = NEW.request AND sent_at IS NULL);
     END;
 """
 
 #: A request, what is asked while it is `accepted`, and, with a topic, where it is to be answered.
 ARRIVE = "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #: Its answer is owed, what is asked is forgotten, and whether its device may still be disabled is kept with that.
-END = "INSERT INTO endings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+END = "INSERT INTO endings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: Answers that only tell what was read, and that the broker has confirmed.
+FORGET_READ = (
+    "UPDATE requests SET reply = x'' WHERE state IN ('done', 'sent') AND reply != x''"
+    " AND command IN (SELECT command FROM readings) AND NOT EXISTS"
+    " (SELECT 1 FROM answers WHERE request = coalesce(requests.parent, requests.id) AND sent_at IS NULL)"
+)
