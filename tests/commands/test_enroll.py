@@ -341,7 +341,7 @@ def test_a_finger_enrolled_at_the_keypad_in_the_meantime_is_there_already(termin
 def test_a_terminal_that_will_not_begin_keeps_the_old_finger(terminal, enrol):
     terminal.add_template("700", 6, OLD)
     before = terminal.templates()
-    terminal.faults.add("STARTENROLL", "before", "refuse")
+    terminal.faults.add("STARTENROLL", "before", "refuse", count=2)
 
     answer = enrol(overwrite=True)
 

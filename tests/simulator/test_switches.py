@@ -816,6 +816,25 @@ def test_a_stored_finger_is_refused_or_replaced(terminal, raw):
     assert terminal.templates()[1, 3].data != b"old"
 
 
+@shows("enrol_form")
+def test_an_enrolment_is_asked_for_by_text_or_by_number(terminal, raw):
+    terminal.switches.update({"enrolment": "wait", "enrol_form": "text"})
+    terminal.add_user("5")
+    terminal.add_user("53")
+    client = raw(terminal)
+    number, text = (5).to_bytes(4, "little") + b"\3", finger("5")
+
+    assert [client.ask(61, form).code for form in (number, text)] == [2001, 2000]
+    client.ask(62)
+    terminal.switches.enrol_form = "number"
+    assert [client.ask(61, form).code for form in (text, number)] == [2001, 2000]
+    client.ask(62)
+    terminal.switches.enrol_form = "first"
+    assert client.ask(61, text).code == 2000
+    wait_until(lambda: terminal.machine._enrolment is not None)
+    assert terminal.machine._enrolment._uid == 2  # "5" is 53 as a number
+
+
 @shows("enrol_cancel")
 def test_cancelling_is_silent_or_told(terminal, raw):
     terminal.add_user("1001")

@@ -10,6 +10,7 @@ from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
 from zkbridge.terminal.fingers import Down, Ended, Ready, Sample
+from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import Unreadable
 from zkbridge.terminal.protocol.waker import Waker
@@ -256,6 +257,68 @@ class TestEnrolling:
             user = session.users().by_user_id("A5")
             assert list(session.enrol(user, 3, timeout=20, waker=waker))[-1] == Ended("stored")
 
+    @pytest.mark.parametrize(
+        "kind", [("tft", "tcp", 26), ("tft", "udp", 26), ("bw", "udp", 5), ("bw", "tcp", 5)], ids=str
+    )
+    def test_the_form_follows_the_records_not_the_transport(self, start, talk, waker, kind):
+        profile, transport, size = kind
+        terminal = start(profile=profile, transport="both")
+        terminal.add_user("5", "Ana")
+
+        with talk(terminal, transport=transport, disable_for=None) as session:
+            steps = list(session.enrol(session.users().by_user_id("5"), 3, timeout=20, waker=waker))
+
+        assert steps[-1] == Ended("stored")
+        assert enrolments(terminal) == [size]
+
+    @pytest.mark.parametrize(
+        "kind", [("tft", "number", [26, 5]), ("bw", "text", [5, 26]), ("bw", "first", [5])], ids=str
+    )
+    def test_a_form_that_is_refused_is_followed_by_the_other(self, start, talk, waker, kind):
+        profile, form, sizes = kind
+        terminal = start(profile=profile, transport="both", enrol_form=form)
+        terminal.add_user("5", "Ana")
+
+        with talk(terminal, disable_for=None) as session:
+            steps = list(session.enrol(session.users().by_user_id("5"), 3, timeout=20, waker=waker))
+
+        assert steps[-1] == Ended("stored")
+        assert enrolments(terminal) == sizes
+
+    def test_both_forms_refused_is_a_refusal(self, start, enrol):
+        terminal = start()
+        terminal.add_user("5", "Ana")
+        terminal.faults.add("STARTENROLL", "before", "refuse", count=2)
+
+        with pytest.raises(DeviceRejected, match="STARTENROLL"):
+            enrol(terminal)
+        assert len(enrolments(terminal)) == 2
+        assert not terminal.machine.terminal.enrolling
+
+    def test_a_lost_answer_is_followed_by_no_second_form(self, start, talk, waker):
+        terminal = start(enrolment="wait")
+        terminal.add_user("5", "Ana")
+        terminal.faults.add("STARTENROLL", "after", "silence")
+
+        with talk(terminal, disable_for=None, timeout=0.3) as session:
+            enrolment = session.enrol(session.users().by_user_id("5"), 3, timeout=0.5, waker=waker)
+            with pytest.raises(ConnectionFailure):
+                list(enrolment)
+        assert len(enrolments(terminal)) == 1
+
+    @pytest.mark.parametrize("kind", [("bw", "5", "53"), ("tft", "53", "5")], ids=str)
+    def test_a_form_that_could_be_taken_for_another_user_is_not_tried(self, start, talk, waker, kind):
+        """`5` as text is 53 to a terminal that reads a number, and 53 as a number is `5` to one that reads text."""
+        profile, user_id, other = kind
+        terminal = start(profile=profile, transport="both")
+        terminal.add_user(user_id, "Ana")
+        terminal.add_user(other, "Eva")
+        terminal.faults.add("STARTENROLL", "before", "refuse")
+
+        with talk(terminal, disable_for=None) as session, pytest.raises(DeviceRejected, match="STARTENROLL"):
+            list(session.enrol(session.users().by_user_id(user_id), 3, timeout=20, waker=waker))
+        assert len(enrolments(terminal)) == 1
+
     @pytest.mark.parametrize("how", ["reset", "close", "silent"])
     def test_a_connection_lost_in_the_middle_is_told(self, start, talk, waker, how):
         terminal = start(enrolment="wait")
@@ -288,6 +351,11 @@ class TestEnrolling:
             steps = list(session.enrol(session.users().by_user_id("5"), 3, timeout=20, waker=waker))
 
         assert steps[-1] == Ended("stored")
+
+
+def enrolments(terminal):
+    """The bytes of each request for an enrolment."""
+    return [each.length for each in terminal.log if each.direction == "in" and each.command == Command.STARTENROLL]
 
 
 def _forget_fingers(device):

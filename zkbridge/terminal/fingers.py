@@ -35,6 +35,7 @@ _GOOD_SAMPLE = 100
 #: Results in the event that ends an enrolment, as pyzk 0.9 reads them; every other is a failure.
 _DUPLICATE, _TIMEOUT = 5, 6
 _VALID = 1
+_LONG_RECORD = 72
 
 Outcome = Literal["stored", "duplicate", "timeout", "failed", "cancelled"]
 
@@ -176,12 +177,41 @@ class Fingers(Accounts):
         self._set_aside([event for event in self._client.events if event.session not in _OF_ENROLMENTS])
         self._client.cancel_capture()
         self._client.request(Command.EVENT, struct.pack("<I", _ALL_EVENTS))  # refused or not, it is worth a try
-        if self.device.transport == "udp" and is_number_id(user.user_id):  # pyzk chooses the form by the transport
-            self._command(Command.STARTENROLL, struct.pack("<IB", int(user.user_id), index))
-        else:
-            pin = user.user_id.encode(self.device.encoding, errors="replace")
-            self._command(Command.STARTENROLL, struct.pack("<24sBB", pin, index, _VALID))
+        self._start_enrolment(user, index)
         self._client.request(Command.STARTVERIFY)
+
+    def _start_enrolment(self, user: User, index: int) -> None:
+        """Ask for the finger in the form that goes with the terminal's records; where it is refused, in the other.
+
+        Terminals with 72-byte records take the user_id as text, those with 28-byte records as a number (zk-protocol
+        `realtime.md`; pyzk chooses by the transport, which says nothing of it). A refusal begins nothing.
+        """
+        forms = self._forms_of_enrolment(user, index)
+        if len(user.raw) != _LONG_RECORD:
+            forms.reverse()
+        for form, is_last in zip(forms, [False] * (len(forms) - 1) + [True], strict=True):
+            answer = self._client.request(Command.STARTENROLL, form)
+            if answer.command == Code.OK:
+                return
+            if is_last or answer.command == Code.UNAUTH:
+                raise self._client.rejected("STARTENROLL")
+            self._client.cancel_capture()
+
+    def _forms_of_enrolment(self, user: User, index: int) -> list[bytes]:
+        """The user as text, and as a number if it is one.
+
+        One form alone is left where the terminal could take the other for somebody else's.
+        """
+        pin = user.user_id.encode(self.device.encoding, errors="replace")
+        as_text = struct.pack("<24sBB", pin, index, _VALID)
+        if not is_number_id(user.user_id):
+            return [as_text]
+        as_number = struct.pack("<IB", int(user.user_id), index)
+        if len(user.raw) == _LONG_RECORD:
+            mistaken = as_number.split(b"\0", 1)[0].decode(self.device.encoding, errors="replace")
+            return [as_text] if self.users().by_user_id(mistaken) else [as_text, as_number]
+        mistaken = str(int.from_bytes(as_text[:4], "little"))
+        return [as_number] if self.users().by_user_id(mistaken) else [as_text, as_number]
 
     def _events_of_enrolment(self, until: Deadline, waker: Waker) -> Iterator[Frame]:
         """Events, each acknowledged: a terminal sends the next only then. Ends when the time is over.

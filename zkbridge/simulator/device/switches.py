@@ -233,6 +233,13 @@ class Switches:
         source="[?]; zk-protocol deletes the old template first",
         choices=("refuse", "replace"),
     )
+    enrol_form: str = _switch(
+        "any",
+        "forms of STARTENROLL that are taken: `any`, `text` of 26 bytes, `number` of 5, or `first`: a number, whatever "
+        "comes after it",
+        source="zk-protocol realtime.md (26), pyzk 0.9 (5 over UDP); [?] which firmware refuses",
+        choices=("any", "text", "number", "first"),
+    )
     enrol_cancel: str = _switch(
         "silent",
         "CANCELCAPTURE ends an enrolment in silence or by an event with result 4",

@@ -25,6 +25,8 @@ _UPLOAD_MARK = 2
 _FINGER_BASE = 0x10
 _USERS_BYTE = 5
 _MAX_UPLOAD = 1 << 24
+#: Bytes of a request for an enrolment that has the user id as text.
+_ENROL_TEXT = 26
 
 
 @command(Command.GET_USERTEMP)
@@ -126,7 +128,10 @@ def delete_by_user_id(request: Request) -> Answer:
 def enrol(request: Request) -> Answer:
     """TCP: user id as text, finger, flag; UDP: user id as a number, finger."""
     data = request.data
-    if len(data) >= 26:
+    form = request.terminal.switches.enrol_form
+    if form in ("text", "number") and (form == "text") != (len(data) >= _ENROL_TEXT):
+        raise Refused("another form of the request")
+    if len(data) >= _ENROL_TEXT and form != "first":
         user_id, finger, flag = _pin(data[:24]), data[24], data[25]
     else:
         user_id = str(int.from_bytes(need(data, 5)[:4], "little"))
