@@ -37,7 +37,7 @@ def test_a_bridge_that_hears_its_commands_answers_no_probe_and_complains_of_noth
 ):
     with Caller(broker.port) as caller:
         caller.subscribe("zk/#")
-        caller.publish(INFO, b"{}", retain=True)  # of an earlier run
+        caller.publish(INFO, b'{"instance":"0"}', retain=True)  # of an earlier run
         with Daemon(
             tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": protocol}
         ) as daemon:
@@ -122,7 +122,10 @@ def test_the_bridges_own_words_are_no_commands_and_a_callers_are(hearing):
     hearing.begin()
 
     assert hearing.take(CREATE_PROBE, PROBE)
-    assert hearing.take(INFO, b"{}")
+    assert hearing.take(INFO, b'{"version":"1","instance":"9f86d081"}')
+    assert not hearing.take(INFO, b"{}")
+    assert not hearing.take(INFO, b"")
+    assert not hearing.take(INFO, b'{"instance":1}')
     assert not hearing.take(CREATE_PROBE, b'{"user_id":"1"}')
     assert not hearing.take("zk/principal/users/create", PROBE)
 

@@ -10,6 +10,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from zkbridge.contract.errors import BodyRequired
+from zkbridge.contract.messages import parse_object
+
 log = logging.getLogger(__name__)
 
 #: What the bridge says to itself; whoever else hears it has nothing to do.
@@ -90,7 +93,7 @@ class Hearing:
         if topic in self._told:
             log.info("commands on %s are heard again", self._filters[topic])
             self._told -= {topic}
-        return topic in self._spoken or (topic in self._probes and payload == PROBE)
+        return (topic in self._probes and payload == PROBE) or (topic in self._spoken and _is_report(payload))
 
     def confirmed(self, topic: str, refusal: str | None) -> bool:
         """The broker took or refused a publication; whether it was a probe."""
@@ -150,3 +153,11 @@ class Hearing:
                 ", ".join(sorted(self._refused)),
                 reason or "in part",
             )
+
+
+def _is_report(payload: bytes) -> bool:
+    """Whether a bridge says this of itself: its state, info and health name its instance, and no command does."""
+    try:
+        return isinstance(parse_object(payload).get("instance"), str)
+    except BodyRequired:
+        return False
