@@ -36,7 +36,8 @@ def _bridge() -> Iterator[str]:
     yield from _each("write", (TOPICS.command(BRIDGE, name) for name in commands()))
     yield from ("", "# State: the bridge's own, which it also hears, and its terminals'; punches, where they are live.")
     yield from _each("readwrite", (TOPICS.state, TOPICS.health))
-    yield from _each("write", (TOPICS.info, TOPICS.availability("+"), TOPICS.punches("+")))
+    yield from _each("write", (TOPICS.info, TOPICS.availability("+")))
+    yield from _each("readwrite", (TOPICS.punches("+"),))
     yield from ("", "# With homeassistant.discovery alone: what Home Assistant is told, of this base topic.")
     yield from _each("write", (TOPICS.status("+"), f"homeassistant/device/zkbridge_{TOPICS.base}/+/config"))
     yield "topic read homeassistant/status"

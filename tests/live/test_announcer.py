@@ -156,3 +156,86 @@ def test_a_fault_of_our_own_is_told(tmp_path, monkeypatch):
     wait_until(lambda: bench.deaths)
     assert isinstance(bench.deaths.pop(), ZeroDivisionError)
     bench.close()
+
+
+def topic(device: str) -> str:
+    return f"zk/{device}/attendance/event"
+
+
+def test_a_refusal_holds_up_the_punches_of_its_device_only_and_names_its_topic(bench, caplog):
+    caplog.set_level("INFO")
+    bench.announcer.online()
+    bench.keep(b"1", device="closed")
+    bench.wait_for(1)
+    bench.announcer.confirmed(bench.published[0][0], "Not authorized")
+    for number in range(2 * WINDOW):
+        bench.keep(b"c%d" % number, device="closed")
+    bench.keep(b"2", b"3", device="open")
+
+    bench.wait_for(3)
+    bench.confirm(*(token for token, _ in bench.published[1:]))
+    wait_until(lambda: bench.ledger.untold() == 2 * WINDOW + 1)
+
+    assert bench.bodies() == [b"1", b"2", b"3"]
+    assert bench.announcer.refused == [topic("closed")]
+    assert f"the broker refuses punches on {topic('closed')} (Not authorized)" in caplog.text
+
+
+def test_a_punch_that_is_taken_again_is_told_once(bench, caplog, monkeypatch):
+    monkeypatch.setattr(announcer, "REFUSED_WAIT_S", 0.05)
+    caplog.set_level("INFO")
+    bench.announcer.online()
+    bench.keep(b"1", b"2")
+    for tries in (1, 2, 3):
+        bench.wait_for(2 * tries)
+        bench.announcer.confirmed(bench.published[-2][0], "Not authorized")
+    bench.wait_for(8)
+    bench.confirm(*(token for token, _ in bench.published[-2:]))
+    wait_until(lambda: bench.ledger.untold() == 0)
+
+    assert caplog.text.count("the broker refuses punches on") == 1
+    assert caplog.text.count(f"punches on {topic('p')} are taken again") == 1
+    assert bench.announcer.refused == []
+
+
+@pytest.fixture
+def old(bench, monkeypatch):
+    """A broker of MQTT 3.1.1, which brings punches back."""
+    monkeypatch.setattr(announcer, "ECHO_S", 0.2)
+    monkeypatch.setattr(announcer, "REFUSED_WAIT_S", 0.05)
+    bench.announcer._comes_back = lambda: True
+    bench.announcer.online()
+    return bench
+
+
+def test_a_punch_that_is_confirmed_and_does_not_come_back_is_kept_and_sent_again(old, caplog):
+    caplog.set_level("INFO")
+    old.keep(b"1", b"2")
+    old.wait_for(2)
+    old.confirm(*(token for token, _ in old.published))
+    old.wait_for(4)
+    assert old.ledger.untold() == 2
+    assert "does not bring them back" in caplog.text
+
+    for body in (b"1", b"2"):
+        old.announcer.echoed(topic("p"), body)
+    wait_until(lambda: old.ledger.untold() == 0)
+    assert old.bodies() == [b"1", b"2", b"1", b"2"]
+    assert "are taken again" in caplog.text
+
+
+@pytest.mark.parametrize("first", ["echo", "confirmation"])
+def test_a_punch_that_comes_back_is_forgotten_whichever_is_first(old, first):
+    old.keep(b"1", device="q")
+    old.wait_for(1)
+    token = old.published[0][0]
+    if first == "confirmation":
+        old.confirm(token)
+    old.announcer.echoed(topic("p"), b"1")
+    old.announcer.echoed(topic("q"), b"another")
+    assert old.ledger.untold() == 1
+    old.announcer.echoed(topic("q"), b"1")
+    old.confirm(token)
+
+    wait_until(lambda: old.ledger.untold() == 0)
+    assert old.announcer.refused == []

@@ -113,6 +113,7 @@ class Bridge:
             self,
             filters=filters,
             watched=[self._topics.state, self._topics.health, *self._homeassistant.watched],
+            echoed=self._echoed(),
             will=self._state("offline"),
             died=self.fail,
             hearing=self._hearing(),
@@ -127,6 +128,7 @@ class Bridge:
             self._topics,
             lambda punch, publication: self._mqtt.publish(-punch, publication),
             died=self.fail,
+            comes_back=lambda: self._mqtt.brings_back,
         )
         left = self._ledger.unfinished()
         self._crew = Crew()
@@ -320,6 +322,7 @@ class Bridge:
         behind whatever waited at the broker.
         """
         self._homeassistant.overheard(topic, payload)
+        self._announcer.echoed(topic, payload)
         try:
             state = parse_object(payload)
         except BridgeError:
@@ -380,6 +383,13 @@ class Bridge:
         """The filters of the topics on which no caller may have the bridge speak."""
         return [*filters, self._topics.state, *self._homeassistant.own]
 
+    def _echoed(self) -> list[str]:
+        """Where punches are published, for a broker that cannot tell that it refuses them."""
+        live = [device for device, settings in self._config.devices.items() if settings.attendance != "off"]
+        if live and self._config.mqtt.unknown_devices == "answer":
+            return [self._topics.punches("+")]
+        return [self._topics.punches(device) for device in live]
+
     def _filters(self) -> list[str]:
         return command_filters(self._config, self._commands)
 
@@ -394,7 +404,7 @@ class Bridge:
 
     def _take_over(self, config: Config, added: Iterable[str]) -> None:
         """From now on this configuration counts; a device that leaves takes nothing on."""
-        before = self._filters()
+        before = self._filters(), self._echoed()
         with self._handing_over:
             self._config = config
             self._door_age_s = _door_age_s(config)
@@ -402,8 +412,8 @@ class Bridge:
             filters = self._filters()
             self._intake.reload(config, subscribed=self._own(filters))
         self._homeassistant.reload(config)
-        if filters != before:
-            self._mqtt.listen_to(filters)
+        if (filters, self._echoed()) != before:
+            self._mqtt.listen_to(filters, echoed=self._echoed())
         self._mqtt.publish(None, self._info())
         self._schedule_visits(added)
 
@@ -647,7 +657,7 @@ class Bridge:
             "ledger_bytes": books and books.size,
             "reconnects": standing.reconnects,
             "deaf_to": standing.deaf_to,
-            "refused": self._mqtt.refused,
+            "refused": [*self._mqtt.refused, *self._announcer.refused],
             "set_aside": standing.set_aside,
         }
         return Publication(self._topics.health, encode(body))

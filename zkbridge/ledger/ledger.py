@@ -22,7 +22,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -802,9 +802,11 @@ class Ledger:
 
         self._write(work)
 
-    def to_tell(self, limit: int, *, after: int = 0) -> list[Telling]:
-        """Punches that the broker has not confirmed, oldest first."""
-        rows = self._read("SELECT id, device, body FROM punches WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+    def to_tell(self, limit: int, *, after: int = 0, less: Collection[str] = ()) -> list[Telling]:
+        """Punches that the broker has not confirmed, oldest first, less those of some devices."""
+        others = f"AND device NOT IN ({', '.join('?' * len(less))})" if less else ""
+        query = f"SELECT id, device, body FROM punches WHERE id > ? {others} ORDER BY id LIMIT ?"  # noqa: S608 - only ?
+        rows = self._read(query, after, *less, limit)
         return [Telling(*row) for row in rows]
 
     def told(self, punches: Iterable[int]) -> None:

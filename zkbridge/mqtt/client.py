@@ -131,6 +131,8 @@ class Mqtt:
     """The one connection to the broker. `start`, then `publish` from any thread; `stop` says what is to be last said.
 
     `filters` are the commands' subscriptions, `watched` topics go to `Hooks.overheard` instead of `Hooks.receive`;
+    `echoed` are filters of what the bridge itself publishes: over MQTT 3.1.1, where a PUBACK tells no refusal, it
+    subscribes to them, and what comes goes to `Hooks.overheard` too.
     `hearing` knows how to try them, `freshness` how long what arrives may have waited.
     """
 
@@ -141,6 +143,7 @@ class Mqtt:
         *,
         filters: Iterable[str],
         watched: Iterable[str],
+        echoed: Iterable[str] = (),
         will: Publication,
         died: Callable[[BaseException], None],
         hearing: Hearing | None = None,
@@ -150,6 +153,7 @@ class Mqtt:
         self._hooks = hooks
         self._filters = tuple(filters)
         self._watched = frozenset(watched)
+        self._echoed = tuple(echoed)
         self._will = will
         self._died = died
         self._hearing = hearing or Hearing({})
@@ -188,9 +192,9 @@ class Mqtt:
             self._queue.add(token, publication)
             self._wake()
 
-    def listen_to(self, filters: Iterable[str]) -> None:
+    def listen_to(self, filters: Iterable[str], *, echoed: Iterable[str] = ()) -> None:
         """Subscribe to these commands, and to no others, from now on; this connection stays."""
-        self._filters = tuple(filters)
+        self._filters, self._echoed = tuple(filters), tuple(echoed)
         self._listens_anew.set()
         self._wake()
 
@@ -215,6 +219,14 @@ class Mqtt:
     def deaf_to(self) -> list[str]:
         """The subscriptions that the broker granted and does not serve."""
         return self._hearing.deaf_to
+
+    @property
+    def brings_back(self) -> bool:
+        """Whether the broker is to bring back what the bridge publishes on the `echoed` topics."""
+        life = self._life
+        if life is None or not life.ready or life.protocol == "5" or not self._echoed:
+            return False
+        return not any(each in life.refused_filters for each in self._echoed)
 
     @property
     def refused(self) -> list[str]:
@@ -431,12 +443,12 @@ class Mqtt:
         commands = [
             message
             for message, is_own in zip(messages, own, strict=True)
-            if not is_own and message.topic not in self._watched
+            if not is_own and not self._is_watched(message.topic)
         ]
         if commands:
             self._keep(life, commands)
         for message in messages:  # after the commands: what our own word stands behind must be judged before it
-            if message.topic in self._watched:
+            if self._is_watched(message.topic):
                 self._overhear(message)
         for raw in arrived:
             if raw.qos and raw.mid:
@@ -461,6 +473,9 @@ class Mqtt:
             )
             life.unreadable = True  # this end of the connection is no other client's doing
             raise _Gone("what it brought could not be kept") from error
+
+    def _is_watched(self, topic: str) -> bool:
+        return topic in self._watched or any(paho.topic_matches_sub(each, topic) for each in self._echoed)
 
     def _is_own(self, message: Message) -> bool:
         own = self._hearing.take(message.topic, message.payload)
@@ -539,7 +554,8 @@ class Mqtt:
         self._subscribe(life)
 
     def _subscribe(self, life: _Life) -> None:
-        wanted = [*self._filters, *sorted(self._watched)]
+        echoed = self._echoed if life.protocol == "3.1.1" else ()
+        wanted = [*self._filters, *sorted(self._watched), *echoed]
         before = (self._hooks.recall("filters") or "").split()
         gone = [known for known in before if known not in wanted]
         for some in life.limits.packets(gone):
@@ -564,7 +580,10 @@ class Mqtt:
     def _on_subscribe(self, life: _Life, mid: int, reasons: list[ReasonCode]) -> None:
         """Only now can anybody be heard: whoever sees `online` may rely on that."""
         for wish, reason in zip(life.asked_for.pop(mid, ()), reasons, strict=False):
-            if reason.is_failure:
+            if reason.is_failure and wish in self._echoed:
+                log.warning("the broker refuses the subscription to %s: a punch that it refuses goes unnoticed", wish)
+                life.refused_filters.append(wish)
+            elif reason.is_failure:
                 log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
                 life.refused_filters.append(wish)
         if life.ready or life.asked_for:

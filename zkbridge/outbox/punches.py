@@ -15,15 +15,22 @@ log = logging.getLogger(__name__)
 
 #: Punches under way at once: few, so that no answer waits long behind them.
 WINDOW = 40
-#: After the broker has refused one, seconds until all that is not confirmed is sent again, in order.
+#: After the broker has refused one, seconds until all of its device that are not confirmed are sent again, in order.
 REFUSED_WAIT_S = 60.0
+#: How long after its confirmation a punch may take to come back, where only that proves that it was taken (seconds).
+ECHO_S = 5.0
+_NO_ECHO = (
+    "it confirms them and does not bring them back; does its access list let this user publish and read there? "
+    "MQTT 3.1.1 does not tell a refusal"
+)
 
 
 class Announcer(Delivery):
     """Publishes every punch that is kept. `publish(id, publication)` hands one over without waiting.
 
-    `confirmed`, `online` and `offline` are called by whoever talks to the broker, `wake` by whoever kept a punch.
-    What the broker confirms is forgotten.
+    `confirmed`, `echoed`, `online` and `offline` are called by whoever talks to the broker, `wake` by whoever kept a
+    punch. `comes_back` says whether this connection brings punches back: then one that does not was not taken.
+    What the broker confirms is forgotten; what it refuses holds up the later punches of that device only.
     """
 
     def __init__(
@@ -33,20 +40,29 @@ class Announcer(Delivery):
         publish: Callable[[int, Publication], None],
         *,
         died: Callable[[BaseException], None],
+        comes_back: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__("announcer", "punches", died=died)
         self._ledger = ledger
         self._topics = topics
         self._publish = publish
+        self._comes_back = comes_back
         self._last = 0
-        self._under_way: set[int] = set()
+        self._under_way: dict[int, Telling] = {}
         self._confirmed: list[int] = []
-        self._not_before = 0.0
+        self._unechoed: dict[int, float] = {}
+        self._blocked: dict[str, float] = {}
+        self._refused: set[str] = set()
+
+    @property
+    def refused(self) -> list[str]:
+        """The topics on which the broker took no punch when it last was offered one; callable from any thread."""
+        return sorted(self._topics.punches(device) for device in tuple(self._refused))
 
     def online(self) -> None:
         """The broker is there."""
         with self._change:
-            self._online, self._not_before = True, 0.0
+            self._online = True
             self._begin_again()
 
     def offline(self) -> None:
@@ -58,59 +74,109 @@ class Announcer(Delivery):
     def confirmed(self, punch: int, refusal: str | None) -> None:
         """The broker has taken a punch, or refused it with a reason."""
         with self._change:
-            if punch not in self._under_way:
+            telling = self._under_way.get(punch)
+            if telling is None or punch in self._confirmed:
                 return
-            if refusal is None:
-                self._confirmed.append(punch)
-                self._change.notify_all()
-                return
-            # A later one must not pass it: everything begins again with the oldest.
-            log.error("the broker refuses punches (%s); they are kept, and sent again later", refusal)
-            self._not_before = time.monotonic() + REFUSED_WAIT_S
-            self._begin_again()
+            if refusal is not None:
+                self._block(telling.device, refusal)
+            elif self._comes_back():
+                self._unechoed.setdefault(punch, time.monotonic() + ECHO_S)
+            else:
+                self._take(telling)
+            self._change.notify_all()
+
+    def echoed(self, topic: str, payload: bytes) -> None:
+        """The broker has brought back what was published: it has taken it, whatever else it says."""
+        with self._change:
+            for punch, telling in self._under_way.items():
+                is_it = telling.body == payload and self._topics.punches(telling.device) == topic
+                if is_it and punch not in self._confirmed:
+                    self._take(telling)
+                    self._change.notify_all()
+                    return
+
+    def _take(self, telling: Telling) -> None:
+        self._unechoed.pop(telling.id, None)
+        self._confirmed.append(telling.id)
+        if telling.device in self._refused:
+            self._refused.discard(telling.device)
+            log.info("punches on %s are taken again", self._topics.punches(telling.device))
+
+    def _block(self, device: str, why: str) -> None:
+        """A later one of the device must not pass it: all of it begins again with the oldest, in a while."""
+        if device not in self._refused:
+            topic = self._topics.punches(device)
+            log.error("the broker refuses punches on %s (%s); they are kept, and sent again every minute", topic, why)
+        self._refused.add(device)
+        self._blocked[device] = time.monotonic() + REFUSED_WAIT_S
+        for punch in [number for number, each in self._under_way.items() if each.device == device]:
+            if punch not in self._confirmed:
+                del self._under_way[punch]
+                self._unechoed.pop(punch, None)
+        self._last, self._look = 0, True
 
     def _begin_again(self) -> None:
         self._under_way.clear()
+        self._unechoed.clear()
+        self._blocked.clear()
         self._last, self._look = 0, True
         self._change.notify_all()
 
     def _is_idle(self) -> bool:
-        return not self._may_send() or not (self._look or self._under_way or self._confirmed)
-
-    def _may_send(self) -> bool:
-        return self._online and time.monotonic() >= self._not_before
+        return not self._online or not (self._look or self._under_way or self._confirmed)
 
     def _has_work(self) -> bool:
-        ready = self._may_send() and self._look and len(self._under_way) < WINDOW
-        return bool(self._confirmed or ready)
+        ready = self._online and self._look and len(self._under_way) < WINDOW
+        return bool(self._confirmed or ready or self._next_due() <= time.monotonic())
+
+    def _next_due(self) -> float:
+        """When an echo is late, or a device's punches are to be tried again; may be infinite."""
+        return min((*self._unechoed.values(), *self._blocked.values()), default=float("inf"))
+
+    def _next_look(self) -> float:
+        return min(super()._next_look(), max(0.0, self._next_due() - time.monotonic()))
 
     def _settle(self) -> None:
-        """Forget what the broker took."""
+        """Forget what the broker took; look after what is due."""
         with self._change:
+            self._note_due(time.monotonic())
             confirmed = list(self._confirmed)
         if not confirmed:
             return
         self._ledger.told(confirmed)
         with self._change:
-            self._under_way.difference_update(confirmed)
+            for punch in confirmed:
+                self._under_way.pop(punch, None)
             del self._confirmed[: len(confirmed)]
             self._look = True
             self._change.notify_all()
 
+    def _note_due(self, now: float) -> None:
+        late = [self._under_way[punch].device for punch, due in self._unechoed.items() if due <= now]
+        for device in dict.fromkeys(late):
+            self._block(device, _NO_ECHO)
+        for device in [device for device, due in self._blocked.items() if due <= now]:
+            del self._blocked[device]
+            self._last, self._look = 0, True
+
     def _send(self) -> None:
         with self._change:
             room = WINDOW - len(self._under_way)
-            if not (self._may_send() and self._look and room > 0):
+            if not (self._online and self._look and room > 0):
                 return
             self._look = False
-            after = self._last
-        punches = self._ledger.to_tell(room, after=after)
+            after, blocked = self._last, tuple(self._blocked)
+            limit = room + len(self._under_way)  # after a new beginning those under way are among them
+        punches = self._ledger.to_tell(limit, after=after, less=blocked)
         with self._change:
-            if not self._online or self._last != after:
-                return  # the connection has gone meanwhile
-            self._look = self._look or len(punches) == room
-            self._under_way.update(punch.id for punch in punches)
-            self._last = punches[-1].id if punches else after
+            if not self._online or self._last != after or tuple(self._blocked) != blocked:
+                self._look = True
+                return  # the connection has gone meanwhile, or a device was refused
+            fresh = [punch for punch in punches if punch.id not in self._under_way]
+            self._look = self._look or len(punches) == limit or len(fresh) > room
+            punches = fresh[:room]
+            self._under_way.update({punch.id: punch for punch in punches})
+            self._last = max([after, *(punch.id for punch in punches)])
         for punch in punches:
             self._publish(punch.id, self._publication(punch))
         with self._change:
