@@ -63,6 +63,10 @@ _QOS_NOT_SUPPORTED = 0x9B
 _CLOSED_IN_SILENCE = (
     "it closed the connection without an answer to CONNECT (no broker behind this port, or one that expects TLS?)"
 )
+_WHILE_SUBSCRIBING = (
+    " while the bridge made subscriptions, {} of them unanswered; some brokers take no more than 50 on a connection, "
+    "or close it at a topic that is not allowed"
+)
 _QOS_0_ONLY = "it takes messages at QoS 0 only, and the bridge must know that its answers have arrived (QoS 1)"
 
 
@@ -659,6 +663,8 @@ class Mqtt:
                 reason = _CLOSED_IN_SILENCE
             log.warning("no connection to the broker %s: %s", where, reason)
             return
+        if not life.ready:
+            reason += _WHILE_SUBSCRIBING.format(sum(map(len, life.asked_for.values())))
         lived = time.monotonic() - life.accepted_at
         # Mosquitto answers a reply over its message_size_limit by a code that paho 2.2 does not know: no other client's
         # doing, and over as soon as the outbox has found out which reply it was.

@@ -12,6 +12,9 @@ from zkbridge.ledger.ledger import Answer
 #: The most that a PUBLISH holds beside a reply's body, in bytes: fixed parts and user properties (about 150), a
 #: Response Topic (512) and Correlation Data (1024) as large as the bridge accepts them.
 _BESIDE = 1_700
+#: A broker may take less of payload than its packet size suggests: AWS IoT Core announces 149,504 bytes and takes a
+#: payload of 131,072.
+_SHARE_OF_PAYLOAD = 7 / 8
 
 
 def shortened(answer: Answer, language: Language) -> Answer | None:
@@ -44,5 +47,8 @@ class ReplyRoom:
 
     def follow(self, largest_packet: int | None) -> None:
         """A connection to a broker that takes packets up to so many bytes (None: it did not say)."""
-        room = self._max_reply if largest_packet is None else max(largest_packet - _BESIDE, largest_packet // 2)
-        self._room = min(self._max_reply, room)
+        if largest_packet is None:
+            self._room = self._max_reply
+            return
+        room = min(largest_packet - _BESIDE, int(largest_packet * _SHARE_OF_PAYLOAD))
+        self._room = min(self._max_reply, max(room, largest_packet // 2))
