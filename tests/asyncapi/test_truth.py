@@ -95,7 +95,7 @@ def test_a_bad_request_and_an_unknown_device_are_the_very_examples(ask, site):
     wrong = {"user_id": "123", "name": "x", "privilege": 3, "nombre": "x", "request_id": "r-1"}
     whole = example_request(COMMANDS["users/create"])
 
-    assert ask(CREATE, b"nonsense").json == failures["body_required"][0]
+    assert ask(CREATE, b"").json == failures["body_required"][0]
     assert ask(CREATE, {"request_id": "r-1"}).json in failures["missing_fields"]
     assert ask(CREATE, wrong).json == failures["invalid_field"][0]
     assert ask("zk/bodega/users/create", whole).json == failures["device_not_found"][0]

@@ -54,6 +54,7 @@ class TooLarge(_Body):
 class Failure(_Body):
     """Every key that an error may carry beside `success`, `error`, `status` and `code`."""
 
+    detail: str = Field(description="Why the payload could not be read, and where.")
     errors: list[Fault] = Field(description="The fields that are wrong, 20 at most.")
     more_errors: int = Field(description="Only if there are more than 20: how many are wrong beside those.")
     disponibles: list[str] = Field(description="The devices there are, in the order of the configuration.")

@@ -51,9 +51,19 @@ class BridgeError(Exception):
 
 
 class BodyRequired(BridgeError):
-    """The payload is not a JSON object."""
+    """The payload is not a JSON object; `why` says what is wrong with it (a key of the texts below `detail.`)."""
 
     status, code = 400, "body_required"
+    rare: ClassVar = ("detail",)
+
+    def __init__(self, why: str = "", **facts: object) -> None:
+        super().__init__()
+        self.why = why
+        self.facts = facts
+
+    def details(self, language: Language) -> dict[str, Any]:
+        """`detail`, unless there is no payload at all."""
+        return {"detail": say(f"detail.{self.why}", language, **self.facts)} if self.why else {}
 
 
 class FieldFault(NamedTuple):

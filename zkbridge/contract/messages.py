@@ -6,8 +6,9 @@ import json
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
-from zkbridge.contract.errors import BodyRequired, BridgeError, Effect
+from zkbridge.contract.errors import BridgeError, Effect
 from zkbridge.contract.texts import Language
+from zkbridge.contract.unreadable import NotJson, no_object, unreadable
 
 # No text of a field takes as many digits, and no number is as large, so what is cut here is refused by the field's own
 # rule. Python may be told to read no more than this (`-X int_max_str_digits`), and never reads more than 4,300.
@@ -122,7 +123,7 @@ def flagged(body: bytes, *, replayed: bool = False, response_topic_refused: bool
 def parse_object(payload: bytes) -> dict[str, Any]:
     """The JSON object in a payload: no duplicate keys, no NaN, no Infinity, numbers with a fraction as Decimal.
 
-    Raises BodyRequired for anything else, however odd the bytes.
+    Raises BodyRequired, which says why, for anything else, however odd the bytes.
     """
     try:
         value = json.loads(
@@ -132,10 +133,10 @@ def parse_object(payload: bytes) -> dict[str, Any]:
             parse_int=_integer,
             parse_float=Decimal,
         )
-    except (ValueError, RecursionError, ArithmeticError):
-        raise BodyRequired from None
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        raise unreadable(payload, error) from None
     if not isinstance(value, dict):
-        raise BodyRequired
+        raise no_object(value)
     return value
 
 
@@ -144,14 +145,16 @@ def _echo(request_id: str | None) -> dict[str, str]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("duplicate key")
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            raise NotJson("twice", key)
+        content[key] = value
     return content
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+    raise NotJson("constant", name)
 
 
 def _integer(text: str) -> int:

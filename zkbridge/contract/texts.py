@@ -13,6 +13,26 @@ Language = Literal["es", "en"]
 #: what the reply says under `data`, that of each step of its progress under `name.step`.
 TEXTS: dict[str, tuple[str, str]] = {
     "body_required": ("Body JSON requerido.", "JSON body required."),
+    "detail.utf16": ("es UTF-16; envíe UTF-8", "it is UTF-16; send UTF-8"),
+    "detail.bom": (
+        "empieza con una marca de orden de bytes (EF BB BF); envíe UTF-8 sin ella",
+        "it begins with a byte order mark (EF BB BF); send UTF-8 without one",
+    ),
+    "detail.utf8": ("no es UTF-8 en el byte {place}", "it is not UTF-8 at byte {place}"),
+    "detail.nul": ("tiene un byte NUL en el byte {place}", "it has a NUL byte at byte {place}"),
+    "detail.json": (
+        "no es JSON en la línea {line}, columna {column}",
+        "it is not JSON at line {line}, column {column}",
+    ),
+    "detail.twice": ("tiene la clave '{text}' dos veces", "it has the key '{text}' twice"),
+    "detail.constant": ("{text} no es JSON", "{text} is not JSON"),
+    "detail.deep": ("tiene demasiados niveles", "it has too many levels"),
+    "detail.number": ("un número es demasiado grande", "a number is too large"),
+    "detail.list": ("es una lista, no un objeto", "it is a list, not an object"),
+    "detail.text": ("es un texto, no un objeto", "it is a string, not an object"),
+    "detail.truth": ("es true o false, no un objeto", "it is true or false, not an object"),
+    "detail.null": ("es null, no un objeto", "it is null, not an object"),
+    "detail.figure": ("es un número, no un objeto", "it is a number, not an object"),
     "missing_fields": ("{fields} son requeridos.", "{fields} are required."),
     "missing_fields.one": ("{fields} es requerido.", "{fields} is required."),
     "and": (" y ", " and "),
