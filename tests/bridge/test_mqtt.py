@@ -15,7 +15,7 @@ from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
 from zkbridge.demo.mux import Mux
 from zkbridge.mqtt.client import Mqtt
-from zkbridge.mqtt.dial import try_out
+from zkbridge.mqtt.dial import Plan, Trial, try_out
 
 COMMAND = "zk/principal/users/create"
 
@@ -287,24 +287,27 @@ def test_tls_and_client_certificates(tmp_path, rest):
             "key_file": certificates.client_key,
         }
         settings = Settings(host="localhost", port=broker.port, tls=tls)
-        assert try_out(settings) == (None, "MQTT 5")
+        assert try_out(settings, Plan()) == Trial("5")
         mqtt = side(broker, rest, host="localhost", tls=tls)
         mqtt.start()
         wait_until(lambda: rest.connections)
         mqtt.publish(1, Publication("zk/bridge/state", b"x" * 100_000))
         wait_until(lambda: rest.heard and rest.confirmations)
         mqtt.stop(5)
-        problem, _ = try_out(Settings(host="localhost", port=broker.port, tls={"ca_file": certificates.ca}))
-        assert problem is not None
+        (problem,) = try_out(
+            Settings(host="localhost", port=broker.port, tls={"ca_file": certificates.ca}), Plan()
+        ).problems
+        assert problem.startswith("it wants a client certificate (mqtt.tls.cert_file, key_file)")
 
 
 def test_trying_out_tells_what_is_wrong(tmp_path):
     with Mosquitto(tmp_path / "locked", users={"bridge": "right"}) as broker:
         good = Settings(host="127.0.0.1", port=broker.port, username="bridge", password="right")
-        assert try_out(good) == (None, "MQTT 5")
-        assert try_out(good.model_copy(update={"password": "wrong"}))[0] == "Not authorized"
-    assert try_out(good)[0] == "Connection refused"
-    assert try_out(good.model_copy(update={"host": "no-such-host.invalid"}))[0]
+        assert try_out(good, Plan()) == Trial("5")
+        (problem,) = try_out(good.model_copy(update={"password": "wrong"}), Plan()).problems
+        assert problem.startswith("refused: Not authorized: it does not let this user in")
+    assert try_out(good, Plan()).problems == ("Connection refused",)
+    assert len(try_out(good.model_copy(update={"host": "no-such-host.invalid"}), Plan()).problems) == 1
 
 
 @pytest.mark.parametrize("manners", ["says so", "hangs up"])

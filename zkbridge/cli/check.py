@@ -9,20 +9,25 @@ from pathlib import Path
 
 import click
 
+from zkbridge.bridge.subscriptions import command_filters, echoes
 from zkbridge.bridge.vetting import vet
 from zkbridge.cli.options import config_option
 from zkbridge.cli.output import say
+from zkbridge.commands import commands
 from zkbridge.config import models as configuration
 from zkbridge.config.models import Config, ConfigError, Device
 from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.texts import shown
-from zkbridge.mqtt.dial import try_out
+from zkbridge.contract.topics import Topics
+from zkbridge.mqtt.dial import Plan, try_out
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import reach
 
 #: Terminals that are dialled at once.
 AT_ONCE = 32
 UNREACHABLE, WRONG = 1, 2
+DOOR = "door/unlock"
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,15 @@ def table(findings: list[Finding]) -> list[str]:
 
 
 def _dial_broker(config: Config) -> Finding:
-    problem, detail = try_out(config.mqtt)
-    return Finding("broker", f"{config.mqtt.host}:{config.mqtt.port}", problem is None, problem or detail)
+    """What a run asks of the broker, but for the door's echo: the age of a door request is told by that one."""
+    names, topics = commands(), Topics(config.mqtt.base_topic)
+    tried = {wish: topic for wish, topic in echoes(config, names).items() if wish != topics.command("+", DOOR)}
+    will = Publication(topics.state, encode({"state": "offline", "instance": "check"}))
+    trial = try_out(config.mqtt, Plan(tuple(command_filters(config, names)), tried, will))
+    where = f"{config.mqtt.host}:{config.mqtt.port}"
+    if trial.problems:
+        return Finding("broker", where, ok=False, detail="; ".join(trial.problems))
+    return Finding("broker", where, ok=True, detail="; ".join([f"MQTT {trial.protocol}", *trial.notes]))
 
 
 def _dial_device(device: Device, config: Config) -> Finding:

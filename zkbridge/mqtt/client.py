@@ -32,10 +32,12 @@ from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.delivery_delay import Freshness
-from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName, tls_context
+from zkbridge.mqtt.diagnosis import Diagnosis, tls_context
+from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName
 from zkbridge.mqtt.paho_client import TolerantClient
 from zkbridge.mqtt.protocol_choice import Failure, ProtocolChoice
 from zkbridge.mqtt.publish_packets import Unreadable, message_of
+from zkbridge.mqtt.reasons import QOS_0_ONLY, RETAIN_NOT_SUPPORTED, ending, refusal, refuses_version
 from zkbridge.mqtt.refused_topics import RefusedTopics
 from zkbridge.mqtt.send_queue import SendQueue
 from zkbridge.mqtt.subscription_check import PROBE, Hearing
@@ -55,19 +57,12 @@ BATCH = 200
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 #: A connection that ends within this time after CONNACK was perhaps taken over by another client.
 SHORT_LIFE_S = 10.0
-_UNSUPPORTED_VERSION = 0x84
 _PROTOCOL_ERROR = 0x82
 _TAKEN_OVER = 0x8E
-_RETAIN_NOT_SUPPORTED = 0x9A
-_QOS_NOT_SUPPORTED = 0x9B
-_CLOSED_IN_SILENCE = (
-    "it closed the connection without an answer to CONNECT (no broker behind this port, or one that expects TLS?)"
-)
 _WHILE_SUBSCRIBING = (
     " while the bridge made subscriptions, {} of them unanswered; some brokers take no more than 50 on a connection, "
     "or close it at a topic that is not allowed"
 )
-_QOS_0_ONLY = "it takes messages at QoS 0 only, and the bridge must know that its answers have arrived (QoS 1)"
 
 
 class Hooks(Protocol):
@@ -175,6 +170,7 @@ class Mqtt:
         self._life: _Life | None = None
         self._retains = True
         self._choice = self._make_choice()
+        self._diagnosis = Diagnosis(settings)
         self._short_lives = 0
         self._unreadable_lives = 0
         self._failures = 0
@@ -290,7 +286,7 @@ class Mqtt:
         except _Gone as end:
             self._explain(protocol, life, str(end))
         except OSError as error:
-            self._explain(protocol, life, f"{error.strerror or error}")
+            self._explain(protocol, life, self._diagnosis.of_error(error))
         except Exception:  # a callback's fault, or paho's
             self._failures += 1
             self._note_end(protocol, life)
@@ -349,8 +345,8 @@ class Mqtt:
         def on_disconnect(
             _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Any
         ) -> None:
-            life.down = life.down or str(reason)
             theirs = flags.is_disconnect_packet_from_server
+            life.down = life.down or ending(reason, from_broker=theirs)
             life.taken_over = theirs and reason.value == _TAKEN_OVER
             life.unreadable = not theirs and reason.value == _PROTOCOL_ERROR
 
@@ -413,7 +409,7 @@ class Mqtt:
             self._say_goodbye(life)
             raise _Gone("MQTT 5 is tried again")
         if life.refused is not None:
-            raise _Gone(f"refused: {life.refused}")
+            raise _Gone(life.refused)
         if life.down is not None or life.client.socket() is None:
             raise _Gone(life.down or "closed")
         if not life.ready and time.monotonic() > life.began + CONNACK_TIMEOUT_S:
@@ -537,16 +533,14 @@ class Mqtt:
 
     def _on_connect(self, life: _Life, *, session: bool, reason: ReasonCode, properties: Properties | None) -> None:
         if reason.is_failure:
-            life.refused = str(reason)
-            life.version_refused = reason.value == _UNSUPPORTED_VERSION or str(reason) == "Unsupported protocol version"
-            self._retains = self._retains and reason.value != _RETAIN_NOT_SUPPORTED
-            if reason.value == _QOS_NOT_SUPPORTED:
-                life.refused = _QOS_0_ONLY
+            life.refused = refusal(reason, client_id=self._settings.client_id)
+            life.version_refused = refuses_version(reason)
+            self._retains = self._retains and reason.value != RETAIN_NOT_SUPPORTED
             return
         settings = self._settings
         life.limits = BrokerLimits.of(properties, keepalive_s=settings.keepalive, session_expiry_s=SESSION_EXPIRY_S)
         if life.limits.max_qos == 0:
-            life.refused = _QOS_0_ONLY
+            life.refused = f"refused: {QOS_0_ONLY}"
             return
         if not self._choice.accepted(life.protocol):
             life.asks_again = True
@@ -660,7 +654,7 @@ class Mqtt:
         if life is None or life.accepted_at is None:
             self._failures += 1
             if _failure(life) is Failure.SILENT:
-                reason = _CLOSED_IN_SILENCE
+                reason = self._diagnosis.of_silence()
             log.warning("no connection to the broker %s: %s", where, reason)
             return
         if not life.ready:

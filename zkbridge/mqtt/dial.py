@@ -1,65 +1,249 @@
-"""Whether the broker lets us in: one connection, made and ended at once."""
+"""Whether the bridge could work with the broker: one connection that does what a run does, and leaves no trace."""
 
 from __future__ import annotations
 
-import ssl
 import time
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from zkbridge.config.models import Mqtt as Settings
+from zkbridge.contract.messages import Publication
+from zkbridge.mqtt.broker_limits import BrokerLimits
+from zkbridge.mqtt.diagnosis import Diagnosis, tls_context
+from zkbridge.mqtt.reasons import (
+    NO_RETAIN,
+    QOS_0_ONLY,
+    RETAIN_NOT_SUPPORTED,
+    refusal,
+    refuses_version,
+)
+from zkbridge.mqtt.subscription_check import PROBE
 
 ProtocolName = Literal["5", "3.1.1"]
-#: How long a connection to the broker, and then its CONNACK, is waited for (seconds).
+#: How long a connection to the broker, and then each of its answers, is waited for (seconds).
 CONNECT_TIMEOUT_S = 5.0
+#: How long an echo may take after the broker has confirmed all of them (seconds).
+ECHO_S = 2.0
+#: Topics that are named; of more only the number.
+_NAMED = 3
 
 
-def try_out(settings: Settings) -> tuple[str | None, str]:
-    """Connect once, as a stranger without a session, and leave: what is wrong (None: nothing), and what was found."""
+class Will(Enum):
+    """What last will a connection is made with, from what the bridge needs to nothing."""
+
+    RETAINED = "at QoS 1, retained"
+    NOT_RETAINED = "at QoS 1"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the bridge will ask of the broker: filters, topics on which they are tried, and its last will."""
+
+    filters: tuple[str, ...] = ()
+    echoes: Mapping[str, str] = field(default_factory=dict)
+    will: Publication | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of it: no problem means that a run works; `notes` are what it does without."""
+
+    protocol: str
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def try_out(settings: Settings, plan: Plan) -> Trial:
+    """Connect as the bridge does, by another client id; subscribe, and try what is subscribed to."""
     protocols: tuple[ProtocolName, ...] = ("5", "3.1.1") if settings.protocol == "auto" else (settings.protocol,)
-    problem = ""
+    diagnosis = Diagnosis(settings)
+    visit: _Visit | None = None
+    if (problem := diagnosis.of_handshake()) is not None:
+        return Trial(protocols[0], (problem,))
     for protocol in protocols:
         try:
-            reason = _greet(settings, protocol)
+            visit = _visit(settings, protocol, plan)
         except (OSError, ValueError) as error:
-            return str(error.strerror if isinstance(error, OSError) and error.strerror else error), ""
-        if reason == "":
-            return None, f"MQTT {protocol}"
-        problem = reason or "the broker hung up without an answer"
-    return problem, ""
+            return Trial(protocol, (diagnosis.of_error(error),))
+        if visit.accepted or not visit.is_another_version_worth_it:
+            break
+    assert visit is not None
+    if not visit.accepted and visit.refused is None:
+        return Trial(visit.protocol, (_of_will(settings, visit.protocol, plan) or diagnosis.of_silence(),))
+    return Trial(visit.protocol, tuple(visit.problems()), tuple(visit.notes()))
 
 
-def _greet(settings: Settings, protocol: ProtocolName) -> str | None:
-    """`""` if the broker accepts us, its reason if it refuses us, None if it says nothing."""
-    answers: list[ReasonCode] = []
-    client = paho.Client(
-        CallbackAPIVersion.VERSION2,
-        protocol=MQTTProtocolVersion.MQTTv5 if protocol == "5" else MQTTProtocolVersion.MQTTv311,
-        reconnect_on_failure=False,
-    )
-    client.connect_timeout = CONNECT_TIMEOUT_S
-    client.on_connect = lambda _client, _data, _flags, reason, _properties: answers.append(reason)
-    if settings.username is not None:
-        client.username_pw_set(settings.username, settings.password)
-    if settings.tls is not None:
-        client.tls_set_context(tls_context(settings))
-    client.connect(settings.host, settings.port)
-    deadline = time.monotonic() + CONNECT_TIMEOUT_S
-    while not answers and time.monotonic() < deadline and client.loop(timeout=0.2) == MQTTErrorCode.MQTT_ERR_SUCCESS:
-        pass
-    client.disconnect()
-    if not answers:
-        return None
-    return str(answers[0]) if answers[0].is_failure else ""
+def _visit(settings: Settings, protocol: ProtocolName, plan: Plan) -> _Visit:
+    visit = _Visit(settings, protocol, plan, Will.RETAINED)
+    visit.run()
+    if visit.refused is not None and visit.refused.value == RETAIN_NOT_SUPPORTED:  # as a run does
+        visit = _Visit(settings, protocol, plan, Will.NOT_RETAINED)
+        visit.run()
+    return visit
 
 
-def tls_context(settings: Settings) -> ssl.SSLContext:
-    """The settings below `mqtt.tls` for the ssl module. Raises OSError for a file that is missing or no certificate."""
-    tls = settings.tls
-    context = ssl.create_default_context(cafile=str(tls.ca_file) if tls and tls.ca_file else None)
-    if tls and tls.cert_file:
-        context.load_cert_chain(str(tls.cert_file), str(tls.key_file) if tls.key_file else None)
-    return context
+def _of_will(settings: Settings, protocol: ProtocolName, plan: Plan) -> str | None:
+    """Whether it is the last will that a broker closes the connection for, without a word; None if it is not."""
+    for will, why in ((Will.NOT_RETAINED, NO_RETAIN), (Will.NONE, QOS_0_ONLY)):
+        visit = _Visit(settings, protocol, plan, will)
+        visit.greet()
+        visit.leave()
+        if visit.accepted:
+            return f"{why} (found out by MQTT {protocol}: it closes the connection without a word)"
+        if visit.refused is not None:
+            return None
+    return None
+
+
+class _Visit:
+    """One connection; `run` makes it, and what came of it is read afterwards. Raises what connecting raises."""
+
+    def __init__(self, settings: Settings, protocol: ProtocolName, plan: Plan, will: Will) -> None:
+        self.protocol: ProtocolName = protocol
+        self.accepted = False
+        self.refused: ReasonCode | None = None
+        self._settings = settings
+        self._plan = plan
+        self._limits = BrokerLimits(settings.keepalive)
+        self._asked: dict[int, tuple[str, ...]] = {}
+        self._granted: dict[str, ReasonCode] = {}
+        self._sent: dict[int, str] = {}
+        self._answered: dict[str, ReasonCode] = {}
+        self._heard: set[str] = set()
+        self._client = self._make(will)
+
+    @property
+    def _client_id(self) -> str:
+        """Not the bridge's own: the broker would end the connection of a bridge that runs."""
+        return f"{self._settings.client_id}-check"
+
+    @property
+    def is_another_version_worth_it(self) -> bool:
+        """Whether the broker may speak an older version only: it says so, or nothing at all."""
+        return self.refused is None or refuses_version(self.refused)
+
+    def run(self) -> None:
+        """Connect, subscribe, try the subscriptions, leave."""
+        self.greet()
+        if self.accepted and self._limits.max_qos > 0:
+            self._subscribe()
+            self._probe()
+        self.leave()
+
+    def greet(self) -> None:
+        """Connect and wait for CONNACK."""
+        self._client.connect(self._settings.host, self._settings.port, self._settings.keepalive)
+        self._until(lambda: self.accepted or self.refused is not None, CONNECT_TIMEOUT_S)
+
+    def leave(self) -> None:
+        """A clean end: no will, no session stays."""
+        self._client.disconnect()
+        self._client.loop(timeout=0)
+
+    def problems(self) -> list[str]:
+        """A sentence for each thing that a run cannot do without."""
+        if self.refused is not None:
+            return [refusal(self.refused, client_id=self._client_id)]
+        if self._limits.max_qos == 0:
+            return [QOS_0_ONLY]
+        found = [*self._of_subscriptions(), *self._of_echoes()]
+        return [f"{each}; does its access list allow the base topic {self._settings.base_topic!r}?" for each in found]
+
+    def notes(self) -> list[str]:
+        """What a run does without."""
+        return self._limits.shortcomings(session_expiry_s=0, filters=self._plan.filters)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _of_subscriptions(self) -> list[str]:
+        missing = [wish for wish in self._plan.filters if wish not in self._granted]
+        if missing:
+            return [f"it does not answer the subscription to {_named(missing)}"]
+        refused = [wish for wish, reason in self._granted.items() if reason.is_failure]
+        poor = [wish for wish, reason in self._granted.items() if reason.value == 0]
+        told = [f"it refuses the subscription to {_named(refused)} ({self._granted[refused[0]]})"] if refused else []
+        return told + ([f"it grants QoS 0 only for {_named(poor)}"] if poor else [])
+
+    def _of_echoes(self) -> list[str]:
+        refused = [topic for topic, reason in self._answered.items() if reason.is_failure]
+        if refused:
+            return [f"it refuses what is published on {_named(refused)} ({self._answered[refused[0]]})"]
+        tried = [topic for wish, topic in self._plan.echoes.items() if self._is_granted(wish)]
+        unheard = [topic for topic in tried if topic not in self._heard]
+        if unheard and len(self._answered) < len(self._sent):
+            return [f"it closes the connection when something is published on {_named(unheard)}"]
+        return [f"what is published on {_named(unheard)} does not come back"] if unheard else []
+
+    def _is_granted(self, wish: str) -> bool:
+        reason = self._granted.get(wish)
+        return reason is not None and not reason.is_failure
+
+    def _make(self, will: Will) -> paho.Client:
+        five = self.protocol == "5"
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        if self._settings.username is not None:
+            client.username_pw_set(self._settings.username, self._settings.password)
+        if self._settings.tls is not None:
+            client.tls_set_context(tls_context(self._settings))
+        if self._plan.will is not None and will is not Will.NONE:
+            # It is never sent: the connection is left in order, and where it breaks a bridge that runs corrects it.
+            client.will_set(self._plan.will.topic, self._plan.will.payload, qos=1, retain=will is Will.RETAINED)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
+        client.on_message = lambda _client, _data, raw: self._heard.add(raw.topic)
+        return client
+
+    def _subscribe(self) -> None:
+        for some in self._limits.packets(self._plan.filters):
+            _, mid = self._client.subscribe([(wish, 1) for wish in some])
+            if mid is not None:
+                self._asked[mid] = some
+        self._until(lambda: not self._asked, CONNECT_TIMEOUT_S)
+
+    def _probe(self) -> None:
+        wanted = {topic for wish, topic in self._plan.echoes.items() if self._is_granted(wish)}
+        for topic in sorted(wanted):
+            self._sent[self._client.publish(topic, PROBE, qos=1).mid] = topic
+        self._until(lambda: len(self._answered) == len(self._sent), CONNECT_TIMEOUT_S)
+        taken = {topic for topic, reason in self._answered.items() if not reason.is_failure}
+        self._until(lambda: taken <= self._heard, ECHO_S)
+
+    def _until(self, done: Callable[[], bool], timeout_s: float) -> None:
+        """Let paho work until something has come about, the connection is gone, or time is up."""
+        deadline = time.monotonic() + timeout_s
+        while not done() and time.monotonic() < deadline:
+            if self._client.loop(timeout=0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return
+
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, props: Properties | None) -> None:
+        if reason.is_failure:
+            self.refused = reason
+            return
+        self.accepted = True
+        self._limits = BrokerLimits.of(props, keepalive_s=self._settings.keepalive, session_expiry_s=0)
+
+    def _on_subscribe(self, _client: Any, _data: Any, mid: int, reasons: list[ReasonCode], _props: Any) -> None:
+        self._granted.update(zip(self._asked.pop(mid, ()), reasons, strict=False))
+
+    def _on_publish(self, _client: Any, _data: Any, mid: int, reason: ReasonCode, _props: Any) -> None:
+        self._answered[self._sent.get(mid, "")] = reason
+
+
+def _named(topics: list[str]) -> str:
+    more = len(topics) - _NAMED
+    return ", ".join(topics[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,174 @@
+"""`check --connect` said ok where `run` could not work, and `run` said "Unspecified error".
+
+Source: attack on 7bb949d, 2026-11
+"""
+
+import json
+from contextlib import ExitStack
+
+import pytest
+from click.testing import CliRunner
+
+from tests.support.caller import Caller
+from tests.support.certificates import make_certificates
+from tests.support.daemon import Daemon
+from tests.support.mosquitto import Mosquitto
+from tests.support.processes import closed_port
+from tests.support.strict_broker import Limits, StrictBroker
+from tests.support.waiting import wait_until
+from zkbridge.cli.main import main
+
+PLAIN = "the port speaks MQTT without TLS and mqtt.tls is set"
+TLS = "the port expects TLS and mqtt.tls is not set"
+QOS_0 = "it takes messages at QoS 0 only"
+NO_RETAIN = "the broker keeps no retained messages"
+ACL = "user bridge\ntopic readwrite ours/#\n"
+REFUSED = "it refuses what is published on zk/bridge/attendance/list, zk/bridge/info, zk/bridge/ping and 9 more"
+UNHEARD = "what is published on zk/bridge/attendance/list, zk/bridge/info, zk/bridge/ping and 9 more does not come back"
+FORBIDDEN = "does its access list allow the base topic 'zk'?"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory, certificates):
+    """A Mosquitto for each way in which one can be set up."""
+    folder = tmp_path_factory.mktemp("brokers")
+    kinds = {
+        "plain": {},
+        "tls": {"tls": certificates},
+        "client certificates": {"tls": certificates, "client_certificates": True},
+        "no retain": {"extra": ["retain_available false"]},
+        "qos 0": {"extra": ["max_qos 0"]},
+        "acl": {"users": {"bridge": "x"}, "acl": ACL},
+        "anonymous": {"users": {"other": "x"}},
+    }
+    with ExitStack() as running:
+        yield {
+            kind: running.enter_context(Mosquitto(folder / kind.replace(" ", "-"), **more))
+            for kind, more in kinds.items()
+        }
+
+
+def check(folder, port, **mqtt):
+    """The row of the broker: its first word, and what follows the address."""
+    config = {"mqtt": {"host": "localhost", "port": port} | mqtt, "devices": {}, "lock_dir": str(folder)}
+    config["devices"] = {"p": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
+    (folder / "config.yaml").write_text(json.dumps(config))
+    done = CliRunner().invoke(main, ["check", "--connect", "--config", str(folder / "config.yaml")])
+    (row,) = [line for line in done.output.splitlines() if " broker " in f" {line} " and f":{port} " in line]
+    return row.split()[0], row.partition(f":{port}")[2].strip()
+
+
+def cases(certificates):
+    tls = {"ca_file": str(certificates.ca)}
+    both = {"cert_file": str(certificates.client_cert), "key_file": str(certificates.client_key)}
+    login = {"username": "bridge", "password": "x"}
+    old = {"protocol": "3.1.1"}
+    return {
+        "all is well": ("plain", {}, "ok", "MQTT 5"),
+        "all is well by 3.1.1": ("plain", old, "ok", "MQTT 3.1.1"),
+        "all is well by TLS": ("tls", {"tls": tls}, "ok", "MQTT 5"),
+        "all is well with a certificate": ("client certificates", {"tls": tls | both}, "ok", "MQTT 5"),
+        "another base topic that is allowed": ("acl", login | {"base_topic": "ours"}, "ok", "MQTT 5"),
+        "its own devices only": ("plain", {"unknown_devices": "ignore"}, "ok", "MQTT 5"),
+        "plain TCP to a TLS port": ("tls", {}, "FAILED", TLS),
+        "plain TCP to a TLS port by 3.1.1": ("tls", old, "FAILED", TLS),
+        "TLS to a plain port": ("plain", {"tls": tls}, "FAILED", PLAIN),
+        "no client certificate": ("client certificates", {"tls": tls}, "FAILED", "it wants a client certificate"),
+        "another authority": ("tls", {"tls": {}}, "FAILED", "its certificate is not accepted: "),
+        "no retained messages": ("no retain", {}, "ok", NO_RETAIN),
+        "no retained messages by 3.1.1": ("no retain", old, "FAILED", "it keeps no retained messages, so it refuses"),
+        "QoS 0 only": ("qos 0", {}, "FAILED", QOS_0),
+        "QoS 0 only by 3.1.1": ("qos 0", old, "FAILED", QOS_0),
+        "a base topic that is not allowed": ("acl", login, "FAILED", f"{REFUSED} (Not authorized); {FORBIDDEN}"),
+        "a base topic that is not allowed by 3.1.1": ("acl", login | old, "FAILED", f"{UNHEARD}; {FORBIDDEN}"),
+        "no login": ("anonymous", {}, "FAILED", "refused: Not authorized: it does not let this user in"),
+        "no login by 3.1.1": ("anonymous", old, "FAILED", "refused: Not authorized: it does not let this user in"),
+    }
+
+
+CASES = [
+    "all is well",
+    "all is well by 3.1.1",
+    "all is well by TLS",
+    "all is well with a certificate",
+    "another base topic that is allowed",
+    "its own devices only",
+    "plain TCP to a TLS port",
+    "plain TCP to a TLS port by 3.1.1",
+    "TLS to a plain port",
+    "no client certificate",
+    "another authority",
+    "no retained messages",
+    "no retained messages by 3.1.1",
+    "QoS 0 only",
+    "QoS 0 only by 3.1.1",
+    "a base topic that is not allowed",
+    "a base topic that is not allowed by 3.1.1",
+    "no login",
+    "no login by 3.1.1",
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_check_has_a_sentence_for_each_case(brokers, certificates, tmp_path, case):
+    kind, mqtt, verdict, said = cases(certificates)[case]
+
+    found, detail = check(tmp_path, brokers[kind].port, **mqtt)
+
+    assert found == verdict, detail
+    assert said in detail
+
+
+def test_a_check_leaves_nothing_at_the_broker_and_nobody_is_declared_dead(brokers, tmp_path):
+    port = brokers["plain"].port
+    with Caller(port) as caller:
+        caller.subscribe("zk/#")
+        assert check(tmp_path, port)[0] == "ok"
+        caller.publish("zk/done")
+        caller.wait_for("zk/done")
+
+    assert {message.payload for message in caller.messages} == {b'{"probe":true}', b""}
+    assert not [message for message in caller.messages if message.retain]
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("plain TCP to a TLS port", TLS),
+        ("TLS to a plain port", PLAIN),
+        ("no client certificate", "it wants a client certificate"),
+        ("another authority", "its certificate is not accepted: "),
+        ("no login", "refused: Not authorized: it does not let this user in"),
+        ("QoS 0 only", QOS_0),
+    ],
+)
+def test_run_says_the_same_sentence(brokers, certificates, tmp_path, case, said):
+    kind, mqtt, _, _ = cases(certificates)[case]
+    devices = {"p": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
+    daemon = Daemon(tmp_path / "d", brokers[kind].port, devices, mqtt={"host": "localhost", **mqtt})
+    daemon.start(online=False)
+    wait_until(
+        lambda: "no connection to the broker" in daemon.log and said in daemon.log, what=f"{said}:\n{daemon.log}"
+    )
+    assert daemon.stop() == 0
+
+    assert "Unspecified error" not in daemon.log
+
+
+def test_a_broker_that_just_closes_is_not_called_an_unspecified_error(tmp_path):
+    """A proxy that accepts, and has no broker behind it."""
+    with StrictBroker(closed_port(), Limits("none")) as proxy:
+        found, detail = check(tmp_path, proxy.port)
+        daemon = Daemon(tmp_path / "d", proxy.port, {"p": {"host": "127.0.0.1", "port": closed_port()}})
+        daemon.start(online=False)
+        wait_until(lambda: "it closed the connection without an answer to CONNECT" in daemon.log)
+        assert daemon.stop() == 0
+
+    assert found == "FAILED"
+    assert detail.startswith("it closed the connection without an answer to CONNECT")
+    assert "Unspecified error" not in daemon.log
