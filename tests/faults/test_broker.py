@@ -218,6 +218,30 @@ def test_a_message_under_another_packet_id_hears_the_stored_reply(tmp_path, agai
         site.check(request)
 
 
+@pytest.mark.parametrize(("again", "duplicate"), [("connection", False), ("daemon", True)])
+def test_a_failure_is_not_carried_out_by_a_redelivery_but_when_its_caller_asks_again(tmp_path, again, duplicate):
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        site.daemon.start(online=False)
+        broker.wait_for_client()
+        request = site.user(request_id="r-1")
+        payload = json.dumps(request).encode()
+        site.terminal.power_off()
+        broker.deliver(site.topic(), payload, mid=7)
+        (first,) = _answers(broker, site, 1)
+        broker.session = True  # so that it may bring messages again
+
+        site.terminal.power_on()
+        _come_again(broker, site, again)
+        broker.deliver(site.topic(), payload, mid=8, duplicate=duplicate)
+        assert _answers(broker, site, 2)[1] == {**first, "replayed": True}
+        broker.deliver(site.topic(), payload, mid=9)
+        third = _answers(broker, site, 3)[2]
+
+        assert (first["retryable"], first["effect"]) == (True, "none")
+        assert (third["code"], "replayed" in third) == ("created", False)
+        site.check(request)
+
+
 def test_a_message_that_only_shares_its_packet_id_is_a_request_of_its_own(tmp_path):
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)

@@ -324,6 +324,8 @@ def test_the_parts_of_a_repeated_group_are_forgotten_with_it_and_not_before(tmp_
     assert [each["device_id"] for each in json.loads(answer.body)["results"]] == ["p", "q", "s"]
     confirm(ledger)
 
+    ledger.forget(keep_s=1000, most=3)  # of six: the failures of before, and nothing of what is remembered whole
+    assert [row[0] for row in ledger._read("SELECT state FROM requests WHERE parent IS NOT NULL")] == ["done"] * 3
     ledger.forget(keep_s=1000, most=0)
     assert ledger._read("SELECT count(*) FROM requests")[0][0] == 0
     ledger.close()
