@@ -7,10 +7,32 @@ import pytest
 from zkbridge.commands import Context, commands
 from zkbridge.commands.known_user import spelled
 from zkbridge.config.models import Device
-from zkbridge.contract.errors import UserNotFound
+from zkbridge.contract.errors import DeviceRejected, UserNotFound
 from zkbridge.terminal.records.users import UserFields, UserTable, encode
 
 DEVICE = Device(id="p", host="127.0.0.1")
+
+
+def session_with_uids(*users):
+    records = b"".join(
+        encode(UserFields(user_id, "Ana"), uid=uid, group=1, record_size=72, encoding="utf-8") for uid, user_id in users
+    )
+    table = UserTable(records, record_size=72, encoding="utf-8")
+    return SimpleNamespace(users=lambda: table)
+
+
+@pytest.mark.parametrize("command", ["users/delete", "users/update"])
+def test_a_record_whose_uid_somebody_else_has_too_is_neither_deleted_nor_changed(command):
+    asked = commands()[command]
+    fields = {"user_id": "7"} | ({"name": "Eva"} if command == "users/update" else {})
+
+    with pytest.raises(DeviceRejected) as caught:
+        asked.run(session_with_uids((3, "7"), (3, "8")), asked.parse(fields, strict=True), Context(DEVICE))
+    assert "several users have the uid 3; none of them" in caught.value.sentence("en")
+
+
+def test_a_record_that_is_there_twice_is_deleted_once():
+    assert delete("7", session_with_uids((3, "7"), (3, "7"), (4, "8"))).intent["uids"] == [3]
 
 
 def session_with(*user_ids):

@@ -47,6 +47,7 @@ _FACTS: dict[str, object] = {
     "retry_after_s": 10,
     "waiting": 1000,
     "finger_index": 6,
+    "uid": 12,
     "shown": "1970-01-01",
 }
 

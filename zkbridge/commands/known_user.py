@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, NotRequired
 
 from typing_extensions import TypedDict
@@ -11,7 +12,7 @@ from zkbridge.commands.text_fields import UserId
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
-from zkbridge.contract.errors import FieldFault, UserNotFound
+from zkbridge.contract.errors import DeviceRejected, FieldFault, UserNotFound
 from zkbridge.terminal.records.users import User, UserFields, UserTable, surely_unfit
 from zkbridge.terminal.session import Session
 
@@ -60,6 +61,13 @@ def find_all(session: Session, user_id: str) -> list[User]:
 def spelled(table: UserTable, user_id: str) -> str:
     """The user_id as it is, if a user has it; else as `users/create` spells it."""
     return user_id if table.by_user_id(user_id) is not None else id_spelling(user_id)
+
+
+def must_be_alone(table: UserTable, users: Iterable[User], device: Device) -> None:
+    """Raise DeviceRejected where a uid belongs to somebody else too: terminals write and delete by uid."""
+    for uid in {user.uid for user in users}:
+        if len(table.owners(uid)) > 1:
+            raise DeviceRejected("shared_uid", host=device.host, port=device.port, uid=uid)
 
 
 def how_many(records: int) -> dict[str, int]:

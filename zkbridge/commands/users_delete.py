@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zkbridge.commands.known_user import KnownUser, OneUser, how_many, spelled
+from zkbridge.commands.known_user import KnownUser, OneUser, how_many, must_be_alone, spelled
 from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.terminal.records.users import UserTable
@@ -38,6 +38,7 @@ def delete(session: Session, params: Delete, context: Context) -> dict[str, Any]
         return body
     if not users:
         raise UserNotFound(user_id=params.user_id)
+    must_be_alone(table, users, context.device)
 
     def apply() -> dict[str, Any]:
         session.delete_users(uids)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from zkbridge.commands.fields import ADMINISTRATOR, Card, Privilege
 from zkbridge.commands.keypad import with_keypad
-from zkbridge.commands.known_user import KnownUser, OneUser, find_all, how_many
+from zkbridge.commands.known_user import KnownUser, OneUser, find_all, how_many, must_be_alone
 from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
 from zkbridge.commands.text_fields import Name, Password
 from zkbridge.config.models import Device, Policy
@@ -91,6 +91,7 @@ def update(session: Session, params: Update, context: Context) -> dict[str, Any]
     changed = [raw for user in users if (raw := params.applied_to(user, context.device)) != user.raw]
     if not changed:
         return body
+    must_be_alone(session.users(), users, context.device)
 
     def apply() -> dict[str, Any]:
         for raw in changed:

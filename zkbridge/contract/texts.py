@@ -137,6 +137,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "El dispositivo {host}:{port} aceptó eliminar el usuario pero todavía lo tiene.",
         "Device {host}:{port} accepted to delete the user but still holds it.",
     ),
+    "device_rejected.shared_uid": (
+        "En la tabla del dispositivo {host}:{port} varios usuarios tienen el uid {uid}; no se cambia ninguno.",
+        "In the table of device {host}:{port} several users have the uid {uid}; none of them is changed.",
+    ),
     "device_rejected.not_changed": (
         "El dispositivo {host}:{port} aceptó el cambio pero no lo guardó.",
         "Device {host}:{port} accepted the change but did not keep it.",

@@ -263,6 +263,10 @@ class UserTable:
         at = self._at_uid.place(uid)
         return None if at is None else self._user(at)
 
+    def owners(self, uid: int) -> set[str]:
+        """The user_ids of every record with this uid: more than one where a table is damaged."""
+        return {self._user(at).user_id for at, each in enumerate(self._uids) if each == uid}
+
     def reserve(self, uid: int) -> None:
         """Do not offer this uid any more: somebody means to use it."""
         self._reserved.add(uid)
