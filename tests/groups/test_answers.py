@@ -10,12 +10,13 @@ import pytest
 from tests.groups.plant import PATIENCE_S, in_s, user, users_of
 from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
-from zkbridge.commands import commands
+from zkbridge.asyncapi.examples import example_request
+from zkbridge.commands import Lasting, commands
 from zkbridge.simulator import Command
 
 COMMANDS = commands()
 FOR_GROUPS = [name for name, each in COMMANDS.items() if each.for_groups]
-LASTING = ["users/create", "users/update", "users/delete"]
+LASTING = [name for name, each in COMMANDS.items() if issubclass(each.params, Lasting)]
 
 
 def test_a_user_is_created_on_every_member_and_each_answer_is_told(shared):
@@ -137,10 +138,11 @@ def test_an_offline_member_costs_the_other_nothing(plant):
 def test_every_command_that_may_be_repeated_can_be_asked_of_a_group(shared, name):
     number = 100 + FOR_GROUPS.index(name)
     shared.ask("planta", "users/create", user(number))
-    required = {"user_id": str(number)} if "user_id" in COMMANDS[name].params.model_fields else {}
-    more = {"users/create": {"user_id": str(number + 100), "name": "New"}, "users/update": {"name": "Changed"}}
+    example = example_request(COMMANDS[name]) if COMMANDS[name].required else {}
+    if "user_id" in COMMANDS[name].params.model_fields:
+        example["user_id"] = str(number + 100 * COMMANDS[name].creates_user)
 
-    answer = shared.ask("planta", name, {**required, **more.get(name, {}), "request_id": name})
+    answer = shared.ask("planta", name, {**example, "request_id": name})
 
     assert (answer["status"], answer["code"]) == (200, COMMANDS[name].code), answer
     assert [each["device_id"] for each in answer["results"]] == ["principal", "entrada"]
@@ -214,8 +216,8 @@ def test_catch_up_is_for_groups_only(shared, name):
 
 @pytest.mark.parametrize("name", [name for name in FOR_GROUPS if name not in LASTING])
 def test_what_is_worth_nothing_later_has_no_catch_up(shared, name):
-    body = {"user_id": "1"} if "user_id" in COMMANDS[name].required else {}
-    answer = shared.ask("planta", name, {**body, "catch_up": True, "expires_at": in_s(60)})
+    example = example_request(COMMANDS[name]) if COMMANDS[name].required else {}
+    answer = shared.ask("planta", name, {**example, "catch_up": True, "expires_at": in_s(60)})
 
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
     assert [each["field"] for each in answer["errors"]] == ["catch_up"]
