@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Any
 
 import click
@@ -15,4 +17,23 @@ def say(*lines: str, err: bool = False, **style: Any) -> None:
     JSON stays the same JSON: what cannot be printed becomes JSON's own escape. `style` is that of `click.style`.
     """
     text = "\n".join(shown(line, None) for line in lines)
+    stream = sys.stderr if err else sys.stdout
+    text = _encodable(text, getattr(stream, "encoding", None) or "utf-8")
     click.echo(click.style(text, **style) if style else text, err=err)
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """The text for a shell that is not UTF-8: what it lacks is escaped as in JSON."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return "".join(sign if _has(sign, encoding) else json.dumps(sign)[1:-1] for sign in text)
+    return text
+
+
+def _has(sign: str, encoding: str) -> bool:
+    try:
+        sign.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
