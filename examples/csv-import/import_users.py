@@ -11,7 +11,9 @@ It needs Python 3.10 and paho-mqtt (`pip install paho-mqtt`), and speaks MQTT 3.
 from __future__ import annotations
 
 import argparse
+import codecs
 import csv
+import io
 import json
 import queue
 import re
@@ -25,6 +27,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 #: The columns of the file; the last three may be missing, and their cells may be empty.
 COLUMNS = ("user_id", "name", "password", "privilege", "card")
+NUMBERS = ("user_id", "password", "privilege", "card")
+#: What a spreadsheet makes of a number with many digits.
+SCIENTIFIC = re.compile(r"[0-9]+([.,][0-9]+)?[Ee]\+?[0-9]+")
+#: What a file that is not UTF-8 may be; the person who knows the names says which.
+CODE_PAGES = ("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1256", "cp850", "mac-roman")
 #: So many requests are under way at once: the bridge does them in one go, and other callers still get their turn.
 AT_ONCE = 20
 #: Seconds without an answer after which a request is sent again. It is the same one, so nothing is done twice.
@@ -42,22 +49,69 @@ def refuse(sentence: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def read(path: Path) -> list[Row]:
-    """The rows of a CSV file as spreadsheets save it: comma or semicolon, UTF-8 or Windows."""
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("cp1252")
-    head = text.partition("\n")[0]
-    reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=head.count))
+def read(path: Path, encoding: str | None = None, *, take_marks: bool = False) -> list[Row]:
+    """The rows of a CSV file as spreadsheets save it; what could be meant in two ways is asked back, never guessed."""
+    text = _decoded(path, encoding)
+    first, _, rest = text.partition("\n")
+    told = re.fullmatch(r"sep=(.)\r?", first)  # Excel's own way to name the separator
+    text, head = (rest, rest.partition("\n")[0]) if told else (text, first)
+    delimiter = told[1] if told else max(",;\t", key=head.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     columns = set(reader.fieldnames or ())
     if not {"user_id", "name"} <= columns <= set(COLUMNS):
         refuse(f"{path}: its first line must name the columns: user_id, name and any of {', '.join(COLUMNS[2:])}")
     rows = [{column: (row.get(column) or "").strip() for column in COLUMNS} for row in reader]
     rows = [row for row in rows if any(row.values())]
+    if take_marks:
+        rows = [{column: _without_mark(column, cell) for column, cell in row.items()} for row in rows]
+    _ask_back(rows, path)
     _check([row["user_id"] for row in rows], path)
     return rows
+
+
+def _decoded(path: Path, encoding: str | None) -> str:
+    data = path.read_bytes()
+    if encoding is None and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"  # Excel's "Unicode text", which says so itself
+    try:
+        return data.decode(encoding or "utf-8-sig")
+    except LookupError:
+        refuse(f"There is no encoding {encoding}")
+    except UnicodeError:
+        if encoding is not None:
+            refuse(f"{path}: is not {encoding}")
+    line = next(line for line in data.splitlines() if not line.isascii())[:60]
+    readings = "".join(f"\n  --encoding {name:8} {line.decode(name, 'replace')!r}" for name in CODE_PAGES)
+    refuse(f"{path}: is not UTF-8. Which of these is right? Run it again with it:{readings}")
+
+
+def _without_mark(column: str, cell: str) -> str:
+    """`'0010` and `="0010"` are how a spreadsheet is made to keep the zeros; a name may begin with an apostrophe."""
+    if formula := re.fullmatch(r'="([^"]*)"', cell):
+        return formula[1]
+    return cell[1:] if column in NUMBERS and cell.startswith("'") else cell
+
+
+def _ask_back(rows: list[Row], path: Path) -> None:
+    """End with a question if a cell is a spreadsheet's way to say something else, or has been spoilt by one."""
+    cells = [(number, column, cell) for number, row in enumerate(rows, 1) for column, cell in row.items()]
+    broken = [(n, c) for n, c, cell in cells if len(cell.splitlines()) > 1]
+    marked = [(n, c) for n, c, cell in cells if _without_mark(c, cell) != cell]
+    spoilt = [
+        (n, c) for n, c, cell in cells if c in NUMBERS and re.fullmatch(r"[0-9]+([.,][0-9]+)?[Ee]\+?[0-9]+", cell)
+    ]
+    for found, sentence in (
+        (broken, "has a line break: take it out"),
+        (
+            marked,
+            "has a spreadsheet's mark for text ('0010 or =\"0010\"): if 0010 is meant, add --take-marks",
+        ),
+        (spoilt, "has lost digits (1.2E+10): format the column as text, and type it again"),
+    ):
+        if found:
+            number, column = found[0]
+            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+            refuse(f"{path}: {column} of person {number}{more} {sentence}")
 
 
 def _check(numbers: list[str], path: Path) -> None:
@@ -166,10 +220,12 @@ def main() -> int:
     parser.add_argument("--username")
     parser.add_argument("--password-file", type=Path)
     parser.add_argument("--ca-file", type=Path, help="use TLS, and trust this authority")
+    parser.add_argument("--encoding", help="of the file, if it is not UTF-8, such as cp1252")
+    parser.add_argument("--take-marks", action="store_true", help='take \'0010 and ="0010" as 0010')
     arguments = parser.parse_args()
     if arguments.username and not arguments.password_file:
         parser.error("--username needs --password-file")
-    rows = read(arguments.file)
+    rows = read(arguments.file, arguments.encoding, take_marks=arguments.take_marks)
     importer, answers = Importer(arguments), dict[str, Answer]()
     try:
         importer.run(rows, answers)

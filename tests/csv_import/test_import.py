@@ -126,19 +126,23 @@ def test_people_who_could_not_be_created_are_created_by_another_run_once_the_ter
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "more"),
     [
-        "\ufeffuser_id;name;card\r\n81;Ñandú;5\r\n;;\r\n".encode(),
-        "user_id,name\n81,Ñandú\n".encode("cp1252"),
-        "user_id\tname\n 81 \tÑandú\n".encode(),
+        ("\ufeffuser_id;name;card\r\n81;Ñandú;5\r\n;;\r\n".encode(), ()),
+        ("user_id,name\n81,Ñandú\n".encode("cp1252"), ("--encoding", "cp1252")),
+        ("user_id\tname\n 81 \tÑandú\n".encode(), ()),
+        ("user_id\tname\r\n81\tÑandú\r\n".encode("utf-16"), ()),
+        ("sep=;\r\nuser_id;name\r\n81;Ñandú\r\n".encode(), ()),
+        ('user_id,name\n\'81,"=""Ñandú"""\n'.encode(), ("--take-marks",)),
+        ('user_id,name\n81,"Ñandú"\n'.encode(), ()),
     ],
-    ids=["semicolons and a mark", "Windows", "tabs"],
+    ids=["semicolons and a mark", "Windows", "tabs", "UTF-16", "sep", "marks", "quotes"],
 )
-def test_what_spreadsheets_save_is_read(site, tmp_path, data, request):
+def test_what_spreadsheets_save_is_read(site, tmp_path, data, more, request):
     path = tmp_path / f"{abs(hash(request.node.name))}.csv"
     path.write_bytes(data)
 
-    _, rows, _ = imported(site, path)
+    _, rows, _ = imported(site, path, *more)
 
     assert [row["user_id"] for row in rows] == ["81"]
     assert rows[0]["code"] in ("created", "user_exists")
@@ -152,6 +156,11 @@ def test_what_spreadsheets_save_is_read(site, tmp_path, data, request):
         ("user_id,name,phone\n1,Ana,2\n", "must name the columns"),
         ("user_id,name\n1,Ana\n1,Eva\n", "more than once: ['1']"),
         ("user_id,name\n,Ana\n", "no user_id"),
+        ("user_id,name\n'0010,Ana\n", "user_id of person 1 has a spreadsheet's mark for text"),
+        ('user_id,name\n"=""0010""",Ana\n2,Eva\n', "--take-marks"),
+        ("user_id,name,password\n1,Ana,'0012\n2,Eva,'0013\n", "password of person 1, and 1 more has"),
+        ('user_id,name\n1,"Ana\nMaría"\n', "name of person 1 has a line break"),
+        ("user_id,name,card\n1,Ana,1.2E+10\n", "card of person 1 has lost digits"),
     ],
 )
 def test_a_wrong_file_is_refused_before_anything_is_asked(site, tmp_path, text, sentence):
@@ -162,6 +171,30 @@ def test_a_wrong_file_is_refused_before_anything_is_asked(site, tmp_path, text, 
 
     assert (code, rows) == (2, [])
     assert sentence in said
+
+
+def test_a_file_in_a_code_page_is_asked_about_and_never_guessed(site, tmp_path):
+    path = tmp_path / "cyrillic.csv"
+    path.write_bytes("user_id,name\n82,Ольга\n".encode("cp1251"))
+
+    code, rows, said = imported(site, path)
+
+    assert (code, rows) == (2, [])
+    assert re.search(r"--encoding cp1251 +'82,Ольга'", said)
+    assert re.search(r"--encoding cp1252 +'82,Îëüãà'", said)
+    assert imported(site, path, "--encoding", "klingon")[0] == 2
+    assert imported(site, path, "--encoding", "ascii")[0] == 2
+    code, rows, _ = imported(site, path, "--encoding", "cp1251")
+    assert (code, results(rows)) == (0, ["created"])
+    assert "Ольга" in {user.name for user in site.principal.users()}
+
+
+def test_a_name_may_begin_with_an_apostrophe(site, tmp_path):
+    path = tmp_path / "dutch.csv"
+    path.write_text("user_id,name\n83,'t Hooft\n")
+
+    assert imported(site, path)[0] == 0
+    assert "'t Hooft" in {user.name for user in site.principal.users()}
 
 
 def test_a_broker_that_is_not_there_is_said(tmp_path):
