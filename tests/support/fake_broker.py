@@ -40,6 +40,7 @@ class FakeBroker:
         self._slow_s = slow_s
         self.published: list[Published] = []
         self.acknowledged: list[list[int]] = []
+        #: The filters of each connection, once the client publishes after them.
         self.subscribed: list[list[str]] = []
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -98,6 +99,7 @@ class FakeBroker:
 
     def _serve(self, client: socket.socket) -> None:
         acknowledged: list[int] = []
+        filters: list[str] = []
         while True:
             kind, flags, body = _receive(client)
             time.sleep(self._slow_s)
@@ -109,12 +111,15 @@ class FakeBroker:
                     return
                 self.acknowledged.append(acknowledged)
             elif kind == SUBSCRIBE:
-                filters = _filters(body[2:])
-                self._send(SUBACK, 0, body[:2] + b"\1" * len(filters))
-                self.subscribed.append(filters)
+                asked = _filters(body[2:])
+                self._send(SUBACK, 0, body[:2] + b"\1" * len(asked))
+                filters += asked
             elif kind == UNSUBSCRIBE:
                 self._send(UNSUBACK, 0, body[:2])
             elif kind == PUBLISH:
+                if filters:  # several packets may have brought them; the bridge publishes when all are granted
+                    self.subscribed.append(filters)
+                    filters = []
                 self._take(flags, body)
             elif kind == PUBACK:
                 acknowledged.append(int.from_bytes(body[:2]))
