@@ -201,6 +201,7 @@ def test_a_ledger_of_an_older_version_is_lifted_with_what_is_in_it(tmp_path, sha
                 DROP TABLE parked;
                 DROP INDEX requests_by_parent;
                 DROP INDEX requests_waiting;
+                ALTER TABLE requests DROP COLUMN place;
                 ALTER TABLE requests DROP COLUMN parent;
                 ALTER TABLE requests DROP COLUMN catch_up;
                 DROP TABLE traces;

@@ -6,10 +6,10 @@
 | and not later than the device's `max_age` after that publication of it that the bridge took on, nor after its `expires_at` | late |
 | what reaches the bridge as retained opens nothing (over MQTT 3.1.1 only what is standing does), and no opening is nobody's | untrue |
 | success: it opened; anything but success and `effect: unknown`: it did not | untrue |
-| all answers to one request are the same but for `replayed`; `busy` and `expired` leave a request_id unused, so that a later copy may hear something else | untrue |
+| all answers to one request are the same but for `replayed`; `busy`, `expired` and what is retryable without effect leave a request_id unused, so that a later copy may hear something else | untrue |
 | every publication is answered | unanswered |
 
-When it was late. A copy is one publication; `busy` and `expired` do not use a request_id up, so the age counts from
+When it was late. A copy is one publication; `busy`, `expired` and a failure without effect do not use a request_id up, so the age counts from
 the copy that the answer without `replayed` belongs to; where copies cannot be told apart, from the first, unless one
 was turned away or may have been lost: then from the last copy before the opening. With an `expires_at` that alone
 counts: such a request may have waited at the broker, as the contract has it. `TOLERANCE_S` is for what passes after
@@ -65,6 +65,8 @@ class Answer:
     @property
     def final(self) -> bool:
         """Whether it is what every later copy is told too."""
+        if self.body.get("retryable") and self.body.get("effect") == "none":
+            return False  # the next copy is carried out
         return self.replayed or self.body["code"] not in TURNED_AWAY
 
     @property
