@@ -219,3 +219,13 @@ def test_a_refused_try_leaves_nothing_to_wait_for(hearing, clock, caplog):
 
     assert "deaf" not in caplog.text
     assert f"refuses what is published on {CREATE_PROBE} (Not authorized)" in caplog.text
+
+
+def test_a_broker_that_hung_up_at_another_message_is_tried_again(hearing):
+    for _ in range(HANG_UPS):
+        hearing.begin()
+        hearing.end()
+    hearing.begin()
+    hearing.end(innocent=True)
+
+    assert hearing.begin() == [CREATE_PROBE]

@@ -23,6 +23,7 @@ def test_mqtt_5_is_spoken_however_often_the_proxy_closed_before(tmp_path, shared
             proxy.behind = shared_broker.port
             wait_until(lambda: " connected to " in daemon.log, timeout=30)
             assert "by MQTT 5," in daemon.log
+            assert "it closed the connection without an answer to CONNECT" in daemon.log
             with Caller(shared_broker.port) as caller:
                 topic = f"{base}/replies/me"
                 caller.subscribe(topic)

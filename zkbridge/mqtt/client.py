@@ -689,14 +689,14 @@ class Mqtt:
         was_online = life is not None and life.ready
         self._life = None
         self._arrived.clear()
-        self._queue.end(broken=was_online and life is not None and life.down is not None)
+        found = self._queue.end(broken=was_online and life is not None and life.down is not None)
         if life is not None:
             sock = life.client.socket()
             if sock is not None:
                 sock.close()  # without a word: whatever is under way on it is void
         if was_online:
             self._queue.clear()
-            self._hearing.end()
+            self._hearing.end(innocent=found)
             self._freshness.end()
             self._hooks.disconnected()
         with self._idle:

@@ -84,13 +84,18 @@ class SendQueue:
         self._alone = self._alone and bool(self._under_way)
         return sending
 
-    def end(self, *, broken: bool) -> None:
-        """The connection is over: nothing under way was confirmed. `broken` if it was the broker that ended it."""
+    def end(self, *, broken: bool) -> bool:
+        """The connection is over: nothing under way was confirmed. `broken` if it was the broker that ended it.
+
+        Returns whether it is known now which message the broker ended it for.
+        """
+        found = broken and self._alone and bool(self._under_way)
         if broken:
             own = [sending.publication for sending in self._under_way.values() if not _is_cared_for(sending)]
             self._refused.broke(own, alone=self._alone)
         self._under_way.clear()
         self._alone = False
+        return found
 
     def clear(self) -> None:
         """Forget what waits: the next connection says all of it again."""

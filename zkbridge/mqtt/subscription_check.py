@@ -108,10 +108,13 @@ class Hearing:
             self._tell_refusals(refusal)
         return True
 
-    def end(self) -> None:
-        """The connection is over."""
+    def end(self, *, innocent: bool = False) -> None:
+        """The connection is over; `innocent` if it is known that the broker ended it for another message."""
         self._listening = False
         self._next = float("inf")
+        if innocent:
+            self._unconfirmed.clear()
+            self._hang_ups = 0
         if not self._unconfirmed:
             return
         self._unconfirmed.clear()
