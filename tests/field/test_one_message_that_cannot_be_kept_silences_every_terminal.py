@@ -127,7 +127,7 @@ def test_a_kept_request_is_done_once_a_thread_can_be_started(bridge, caller, mon
             raise RuntimeError("can't start new thread")
         return real(self)
 
-    wait_until(lambda: not bridge._crew._resting, what="every thread of an earlier session to end")
+    wait_until(lambda: not bridge._pool._idle, what="every thread of an earlier session to end")
     monkeypatch.setattr("zkbridge.bridge.bridge.BEGIN_AGAIN_S", 0.05)
     monkeypatch.setattr(threading.Thread, "start", start)
 

@@ -55,7 +55,7 @@ class Site:
     def rest(self) -> None:
         """Wait until nobody is busy any more."""
         wait_until(lambda: self.terminal.sessions_open == 0)
-        wait_until(lambda: all(worker._errand is None for worker in self.bridge._workers.values()))
+        wait_until(lambda: all(worker._job is None for worker in self.bridge._workers.values()))
         wait_until(lambda: not self.bridge._ledger.owed(1) and not self.bridge._ledger.debts())
 
     @contextmanager
@@ -256,11 +256,11 @@ def test_the_socket_to_the_broker_sends_at_once(tmp_path, shared_broker):
 def test_a_terminal_that_is_given_up_awaits_its_turn_and_nobody_else_does(tmp_path, shared_broker):
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
         here.create("70000")
-        with here.bridge._giving_up:  # as if another terminal were just being given up
+        with here.bridge._failure_gate:  # as if another terminal were just being given up
             here.create("70001")
             here.terminal.power_off()
             here.ask("70002")
-            wait_until(lambda: here.bridge._giving_up._present == 2)
+            wait_until(lambda: here.bridge._failure_gate._present == 2)
             assert here.bridge._ledger.unfinished()
         reply = here.caller.wait_for(REPLY, timeout=60).json
 

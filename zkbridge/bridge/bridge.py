@@ -38,7 +38,7 @@ from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
 from zkbridge.runtime.scheduler import Upkeep
-from zkbridge.runtime.thread_pool import Crew, Turns
+from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
 from zkbridge.telemetry.events import Answered, Tell, everybody
 from zkbridge.telemetry.snapshot import Books, Standing, Terminal
 from zkbridge.worker.worker import Worker
@@ -131,8 +131,8 @@ class Bridge:
             comes_back=lambda: self._mqtt.brings_back,
         )
         left = self._ledger.unfinished()
-        self._crew = Crew()
-        self._giving_up = Turns()
+        self._pool = ThreadPool()
+        self._failure_gate = PacedLock()
         self._workers = self._make_workers(config.devices, left)
         self._intake = Intake(
             config,
@@ -468,8 +468,8 @@ class Bridge:
                 died=self.fail,
                 parks=self._note_parked,
                 owes_enable=device.id in owing,
-                crew=self._crew,
-                giving_up=self._giving_up,
+                pool=self._pool,
+                failure_gate=self._failure_gate,
                 tell=self._tell,
                 room=self._room,
                 listener=self._make_listener(device),

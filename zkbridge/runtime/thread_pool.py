@@ -1,4 +1,4 @@
-"""Threads that go from one job to the next, and whose turn it is where they must not all come at once."""
+"""Threads that are used again for the next job, and a lock for jobs that must not all run at once."""
 
 from __future__ import annotations
 
@@ -8,96 +8,96 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-#: Seconds that a thread waits for another job before it ends: at rest there are none.
-REST_S = 1.0
-#: Seconds between two turns of what is not urgent, at most, and so many in all, roughly, however many wait.
+#: Seconds that an idle thread waits for another job before it ends: a daemon without work has no such threads.
+IDLE_S = 1.0
+#: Seconds between two holders of a PacedLock, at most; and roughly the most in all, however many wait.
 PAUSE_S, ALL_PAUSES_S = 0.02, 2.0
 
 
-class Errand:
-    """One job that a thread does. `join` waits for its end."""
+class Job:
+    """A function that a thread of the pool calls once. `join` waits until it has returned."""
 
-    def __init__(self, job: Callable[[], None], name: str) -> None:
+    def __init__(self, function: Callable[[], None], name: str) -> None:
         self.name = name
-        self._job = job
-        self._under_way = threading.Lock()
-        self._under_way.acquire()
+        self._function = function
+        self._running = threading.Lock()
+        self._running.acquire()
 
     def run(self) -> None:
-        """Do the job."""
+        """Call the function."""
         try:
-            self._job()
+            self._function()
         finally:
-            self._under_way.release()
+            self._running.release()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the end, so many seconds at most; whether it has come."""
-        ended = self._under_way.acquire(timeout=timeout)
+        """Wait for its end, at most `timeout` seconds; return whether it has ended."""
+        ended = self._running.acquire(timeout=timeout)
         if ended:
-            self._under_way.release()
+            self._running.release()
         return ended
 
 
-class Crew:
-    """Any number of threads; `start` gives a job to one that rests, or to a new one, without waiting for it.
+class ThreadPool:
+    """Any number of threads; `start` gives a job to an idle one, or to a new one, without waiting for it.
 
-    A job must raise nothing. While it is done the thread has its name. The threads keep no program alive.
+    A job must raise nothing. While it runs the thread has its name. The threads keep no program alive.
     """
 
-    def __init__(self, *, rest_s: float = REST_S) -> None:
-        self._rest_s = rest_s
+    def __init__(self, *, idle_s: float = IDLE_S) -> None:
+        self._idle_s = idle_s
         self._lock = threading.Lock()
-        self._resting: list[_Hand] = []
+        self._idle: list[PoolThread] = []
 
-    def start(self, job: Callable[[], None], *, name: str) -> Errand:
-        """Have a job done."""
-        errand = Errand(job, name)
+    def start(self, function: Callable[[], None], *, name: str) -> Job:
+        """Have a function called by a thread. Raises RuntimeError where the system starts no more threads."""
+        job = Job(function, name)
         with self._lock:
-            hand = self._resting.pop() if self._resting else None  # the last to rest: the others may end
-        if hand is None:
-            hand = _Hand(self)
-            hand.errands.put(errand)
-            hand.start()
+            thread = self._idle.pop() if self._idle else None  # the one that became idle last: the others may end
+        if thread is None:
+            thread = PoolThread(self)
+            thread.jobs.put(job)
+            thread.start()
         else:
-            hand.errands.put(errand)
-        return errand
+            thread.jobs.put(job)
+        return job
 
-    def next_for(self, hand: _Hand) -> Errand | None:
-        """What a thread is to do next, as soon as there is something; None if it is to end."""
+    def next_job(self, thread: PoolThread) -> Job | None:
+        """Wait for the thread's next job; None where it is to end."""
         with self._lock:
-            self._resting.append(hand)
+            self._idle.append(thread)
         try:
-            return hand.errands.get(timeout=self._rest_s)
+            return thread.jobs.get(timeout=self._idle_s)
         except queue.Empty:
             with self._lock:
-                if hand in self._resting:
-                    self._resting.remove(hand)
+                if thread in self._idle:
+                    self._idle.remove(thread)
                     return None
-            return hand.errands.get()  # it was chosen at this very moment
+            return thread.jobs.get()  # `start` chose this thread just as its wait ended
 
 
-class _Hand(threading.Thread):
-    """One thread."""
+class PoolThread(threading.Thread):
+    """One thread of a pool: it runs its jobs one after the other, and ends after an idle time."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, pool: ThreadPool) -> None:
         super().__init__(daemon=True)
-        self.errands: queue.SimpleQueue[Errand] = queue.SimpleQueue()
-        self._crew = crew
+        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._pool = pool
 
     def run(self) -> None:
-        """One errand after the other."""
-        errand: Errand | None = self.errands.get()
-        while errand is not None:
-            self.name = errand.name
-            errand.run()
-            self.name = "resting"
-            errand = self._crew.next_for(self)
+        """Run one job after the other."""
+        job: Job | None = self.jobs.get()
+        while job is not None:
+            self.name = job.name
+            job.run()
+            self.name = "idle"
+            job = self._pool.next_job(self)
 
 
-class Turns:
-    """A `with` for what many threads may be about to do at the same moment and nobody is in a hurry for.
+class PacedLock:
+    """A lock with a pause after each holder while others wait: in the pause the machine is free for other threads.
 
-    One at a time, and with a pause after each, in which the machine is free for everybody else.
+    For work that is not urgent and that many threads may begin at the same moment.
     """
 
     def __init__(self) -> None:

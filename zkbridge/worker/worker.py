@@ -35,7 +35,7 @@ from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import say
 from zkbridge.ledger.ledger import Answer, Finish, Ledger, LedgerUnavailable, Parked, Request
 from zkbridge.machine.clock import SYSTEM, Clock
-from zkbridge.runtime.thread_pool import Crew, Errand, Turns
+from zkbridge.runtime.thread_pool import Job, PacedLock, ThreadPool
 from zkbridge.telemetry.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
 from zkbridge.terminal.line import Line
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -82,7 +82,7 @@ class _Visit:
 
 
 class Worker:
-    """The requests of one device. `submit` hands over; a thread of the `crew` runs while there is something to do.
+    """The requests of one device. `submit` hands over; a thread of the `pool` runs while there is something to do.
 
     `answered` is called with the answers that are owed after replies were kept, and with none when there is something
     else for the ledger to write soon, `available` with None (the device answers) or a reason, `owing` when the
@@ -107,8 +107,8 @@ class Worker:
         died: Callable[[BaseException], None],
         parks: Callable[[float], None] = lambda _until: None,
         owes_enable: bool = False,
-        crew: Crew | None = None,
-        giving_up: Turns | None = None,
+        pool: ThreadPool | None = None,
+        failure_gate: PacedLock | None = None,
         tell: Tell = nobody,
         room: Callable[[], int] | None = None,
         listener: Listener | None = None,
@@ -130,8 +130,8 @@ class Worker:
         self._reply_room = room or (lambda: config.mqtt.max_reply)
         self._parks = parks
         self._owes_enable = owes_enable
-        self._crew = crew or Crew()
-        self._giving_up = giving_up or Turns()
+        self._pool = pool or ThreadPool()
+        self._failure_gate = failure_gate or PacedLock()
         self._queue: deque[Request] = deque()
         self._arrived: dict[int, float] = {}
         self._in_hand: list[Task] = []
@@ -146,7 +146,7 @@ class Worker:
         )
         self._visit_wanted = False
         self._lock = threading.RLock()
-        self._errand: Errand | None = None
+        self._job: Job | None = None
         self._stop = threading.Event()
         self._known = self._recall()
         #: What waits for the terminal, and what it is about: as far as is known here, for the ledger may let it expire.
@@ -176,7 +176,7 @@ class Worker:
     def visit(self) -> None:
         """Find out whether the terminal answers, and enable it if that is owed, unless it is being talked to."""
         with self._lock:
-            self._visit_wanted = self._errand is None or self._listener is not None
+            self._visit_wanted = self._job is None or self._listener is not None
             self._wake()
 
     @property
@@ -216,12 +216,12 @@ class Worker:
 
     def join(self, timeout: float) -> bool:
         """Wait until its thread is at rest; whether that was reached."""
-        errand = self._errand
-        return errand is None or errand.join(timeout)
+        job = self._job
+        return job is None or job.join(timeout)
 
     def _wake(self) -> None:
-        if self._errand is None and not self._stop.is_set() and (self._queue or self._visit_wanted or self._aside):
-            self._errand = self._crew.start(self._run, name=f"terminal {self.device.id}")
+        if self._job is None and not self._stop.is_set() and (self._queue or self._visit_wanted or self._aside):
+            self._job = self._pool.start(self._run, name=f"terminal {self.device.id}")
         elif self._listener is not None:
             self._listener.interrupt()
 
@@ -246,7 +246,7 @@ class Worker:
         with self._lock:
             if not self._stop.is_set() and (self._is_wanted() or self._listener is not None):
                 return True
-            self._errand = None
+            self._job = None
             return False
 
     def _is_wanted(self) -> bool:
@@ -808,7 +808,7 @@ class Worker:
             self._take(len(self._queue))  # but nobody shares the end of a person's time
         if not self._in_hand:
             self._tell(Trouble(self.device.id, failure.code, failure.sentence(self._config.language), visit=True))
-        with self._giving_up:  # terminals that have died together are given up together, and others are alive
+        with self._failure_gate:  # terminals that have died together are given up together, and others are alive
             self._fail([task for task in self._in_hand if not task.asked], failure)
             self._finish_answered()
         self._settle(deadline)
