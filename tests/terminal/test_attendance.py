@@ -126,7 +126,7 @@ class TestLog:
         terminal.punch("5")
 
         with talk(terminal) as session:
-            monkeypatch.setattr(session, "_read", lambda *_args, **_kind: b"\x16\0\0\0" + bytes(22))
+            monkeypatch.setattr(session, "_view", lambda *_args, **_kind: memoryview(b"\x16\0\0\0" + bytes(22)))
             with pytest.raises(DeviceRejected, match="22 bytes are no records of 1"):
                 session.attendance()
 

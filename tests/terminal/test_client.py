@@ -11,11 +11,12 @@ import pytest
 from zk import ZK
 
 from zkbridge.config.models import Device
-from zkbridge.contract.errors import ConnectionFailure, DeviceTimeout, DeviceUnreachable
+from zkbridge.contract.errors import ConnectionFailure, DeviceTimeout, DeviceUnreachable, TerminalError
 from zkbridge.terminal.protocol import wire
 from zkbridge.terminal.protocol.client import Client, check_pyzk
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.tables import Unreadable
 from zkbridge.terminal.protocol.wire import Frame
 
 SESSION = 0x1F2E
@@ -337,9 +338,10 @@ class TestTables:
 
     @pytest.mark.parametrize("content", [b"abcde", b"abcdefg", b""])
     def test_a_piece_of_another_size_ends_the_conversation(self, content):
-        with pytest.raises(DeviceUnreachable) as caught:
+        with pytest.raises(TerminalError) as caught:
             self.read([self.prepared(6)], [self.prepare(6), self.data(content), ok()])
-        assert caught.value.reason == "garbled"
+        assert caught.value.ends_session
+        assert caught.value.reason == ("too_much" if len(content) > 6 else "garbled")
 
     def test_a_piece_that_announces_another_size_ends_the_conversation(self):
         with pytest.raises(DeviceUnreachable):
@@ -354,7 +356,7 @@ class TestTables:
             self.read([self.prepared(6)], [Frame(1500, SESSION, None, b"")])
 
     def test_an_absurd_size_is_not_believed(self):
-        with pytest.raises(DeviceUnreachable):
+        with pytest.raises(Unreadable, match="4294967295 bytes are announced"):
             self.read([self.prepared(0xFFFFFFFF)])
 
 

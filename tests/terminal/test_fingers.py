@@ -108,7 +108,7 @@ class TestReading:
 
     def test_a_table_that_makes_no_sense_is_told(self, terminal, talk, monkeypatch):
         with talk(terminal) as session:
-            monkeypatch.setattr(session, "_read", lambda *_: b"\x03\0\0\0abc")
+            monkeypatch.setattr(session, "_read", lambda *_args, **_kind: b"\x03\0\0\0abc")
             with pytest.raises(DeviceRejected, match="3 bytes are left over"):
                 session.templates()
 

@@ -9,6 +9,7 @@ from zkbridge.simulator.wire.records import Punch
 from zkbridge.terminal.conversation import Pieces
 from zkbridge.terminal.protocol import client
 from zkbridge.terminal.protocol.codes import Command
+from zkbridge.terminal.protocol.tables import MAX_USERS_BYTES
 from zkbridge.terminal.protocol.wire import Frame
 from zkbridge.terminal.session import Known
 
@@ -227,10 +228,10 @@ def test_every_piece_must_answer_its_own_request(answers, whole):
     with Scripted(PREPARED, pieces_of(*answers), []) as terminal, client_of(terminal, timeout=0.3) as talking:
         if whole is None:
             with pytest.raises(ConnectionFailure):
-                talking.read_with_buffer(Command.USERTEMP_RRQ, 5, together=True)
+                talking.read_table(Command.USERTEMP_RRQ, 5, together=True, most=MAX_USERS_BYTES)
             assert talking.took_together is False
         else:
-            assert talking.read_with_buffer(Command.USERTEMP_RRQ, 5, together=True) == (whole, SIZE)
+            assert talking.read_table(Command.USERTEMP_RRQ, 5, together=True, most=MAX_USERS_BYTES) == (whole, SIZE)
             assert talking.took_together is True
 
 

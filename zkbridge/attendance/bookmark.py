@@ -18,6 +18,9 @@ REMEMBERED = 1000
 #: So many of them must stand in the log, one after the other, for a place to be the one that we know.
 COMPARED = 64
 
+#: So many marks of a log are kept while it is searched; each place needs those of the few before it.
+_MARKS_KEPT = 4096
+
 Digest = Callable[..., bytes]
 
 
@@ -106,6 +109,8 @@ class Bookmark:
             length = min(end, len(told))
             for back in range(1, length + 1):
                 at = end - back
+                if len(marks) > _MARKS_KEPT:
+                    marks.clear()
                 if at not in marks:
                     marks[at] = mark(log[at])
                 if marks[at] != told[-back]:

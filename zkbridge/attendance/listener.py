@@ -65,6 +65,9 @@ DISK_PAUSE_S = 5.0
 HUNGRY_S = 5.0
 
 
+_Key = tuple[str, str | None, int, int]
+
+
 class Listener:
     """Keeps each punch of a device to be told, once and in order. `line` is what it shares with the requests.
 
@@ -340,7 +343,7 @@ class Listener:
 
         `missing` is None where the terminal's count says nothing.
         """
-        seen: dict[tuple[str, str | None, int, int], Punch] = {}
+        seen: dict[_Key, Punch] = {}
         for punch in punches:
             if not self._book.knows(punch):
                 seen.setdefault(_key(punch), punch)
@@ -377,17 +380,16 @@ class Listener:
             return
         new, total = read
         live = Counter(map(_key, heard))
-        rows = []
-        for punch in new:
-            is_live = live[_key(punch)] > 0
-            live[_key(punch)] -= is_live
-            rows.append((punch, not is_live))
-        if missed := sum(late for _, late in rows):
+        if missed := len(new) - (_common(live, new) if live else 0):
             log.info("device=%s has %d punches in its log that nobody heard", self._device.id, missed)
-        for at in range(0, len(rows), BATCH):
-            part = rows[at : at + BATCH]
+        for at in range(0, len(new), BATCH):
+            part = []
+            for punch in new[at : at + BATCH]:
+                is_live = live[_key(punch)] > 0
+                live[_key(punch)] -= is_live
+                part.append((punch, not is_live))
             self._watch()
-            self._tell(session, part, count=total - len(rows) + at + len(part))
+            self._tell(session, part, count=total - len(new) + at + len(part))
             if self._has_no_room():
                 return  # the rest stands in the log, and is read again once there is room
         self._move_to(total)
@@ -547,8 +549,14 @@ class Listener:
         self._heeds[what] += 1
 
 
-def _key(punch: Punch) -> tuple[str, str | None, int, int]:
+def _key(punch: Punch) -> _Key:
     return moment_of(punch), punch.user_id, punch.status, punch.punch
+
+
+def _common(heard: Counter[_Key], punches: Iterable[Punch]) -> int:
+    """How many of the punches are among those that were heard, each of which counts once."""
+    found = Counter(key for key in map(_key, punches) if key in heard)
+    return (found & heard).total()
 
 
 def _acknowledge(session: Session, events: int) -> None:

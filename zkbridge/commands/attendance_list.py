@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.chosen import Chosen
 from zkbridge.commands.fields import LocalTime
 from zkbridge.commands.paging import COUNTS, Part, part_of
 from zkbridge.commands.registry import Answer, Context, command
@@ -84,4 +85,4 @@ def list_punches(session: Session, params: List, context: Context) -> dict[str, 
             "device_id": context.device.id,
         }
 
-    return part_of([punch for punch in session.attendance() if params.wants(punch)], params, context, row)
+    return part_of(Chosen(session.attendance(), params.wants), params, context, row)

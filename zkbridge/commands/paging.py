@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from zkbridge.commands.chosen import Rows
 from zkbridge.commands.fields import Limit, Offset
 from zkbridge.commands.registry import Context, Params
 from zkbridge.contract.messages import encode
@@ -22,7 +23,7 @@ class Part(Params):
     limit: Limit | None = None
 
 
-def part_of(rows: Sequence[T], params: Part, context: Context, row: Callable[[T], Mapping[str, Any]]) -> dict[str, Any]:
+def part_of(rows: Rows[T], params: Part, context: Context, row: Callable[[T], Mapping[str, Any]]) -> dict[str, Any]:
     """A reply's body: `total`, as many rows as were asked for and fit, and `next_offset` if there are more.
 
     One row is told in any case, so that whoever follows `next_offset` comes to the end.
@@ -30,8 +31,8 @@ def part_of(rows: Sequence[T], params: Part, context: Context, row: Callable[[T]
     end = len(rows) if params.limit is None else min(len(rows), params.offset + params.limit)
     told: list[Mapping[str, Any]] = []
     room = context.room
-    for each in rows[params.offset : end]:
-        made = row(each)
+    for at in range(params.offset, end):
+        made = row(rows[at])
         room -= len(encode(made)) + 1
         if told and room < 0:
             break

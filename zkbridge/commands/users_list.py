@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.chosen import Chosen
 from zkbridge.commands.paging import COUNTS, Part, part_of
 from zkbridge.commands.registry import Answer, Context, command
 from zkbridge.commands.text_fields import PartOfName, UserId
@@ -20,6 +21,11 @@ class List(Part):
 
     user_id: UserId | None = None
     name: PartOfName | None = None
+
+    @property
+    def wants_all(self) -> bool:
+        """Whether nothing says which: then no record is looked at but those that are told."""
+        return self.user_id is None and self.name is None
 
     def wants(self, user: User) -> bool:
         """Whether a user is one of those asked for."""
@@ -63,4 +69,5 @@ def list_users(session: Session, params: List, context: Context) -> dict[str, An
             "device_id": context.device.id,
         }
 
-    return part_of([user for user in session.users() if params.wants(user)], params, context, row)
+    table = session.users()
+    return part_of(table if params.wants_all else Chosen(table, params.wants), params, context, row)

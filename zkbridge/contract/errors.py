@@ -259,9 +259,11 @@ class TerminalError(BridgeError):
     """The terminal did not do what it was asked; root of all that can go wrong with a terminal.
 
     `effect` says whether anything can have been written: the worker knows, and sets it before the reply is made.
+    `ends_session` says that the conversation is over with it: the terminal may have done what it was asked last.
     """
 
     effect: Effect = "none"
+    ends_session: bool = False
 
     def details(self, _language: Language) -> dict[str, Any]:
         """`effect`, where an earlier attempt of the request may have written what the terminal now refuses to show."""
@@ -270,6 +272,8 @@ class TerminalError(BridgeError):
 
 class ConnectionFailure(TerminalError):
     """The conversation with the terminal broke: it may be tried again on a new connection."""
+
+    ends_session = True
 
     def details(self, _language: Language) -> dict[str, Any]:
         """`retryable` and `effect`."""
@@ -292,6 +296,7 @@ class DeviceAuthFailed(TerminalError):
     """The terminal refused the communication key. Facts: host, port."""
 
     code = "device_auth_failed"
+    ends_session = True
 
 
 class DeviceRejected(TerminalError):

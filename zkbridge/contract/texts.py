@@ -129,6 +129,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Las huellas del dispositivo {host}:{port} no se pudieron leer: {detail}.",
         "The fingerprints of device {host}:{port} could not be read: {detail}.",
     ),
+    "device_rejected.too_much": (
+        "El dispositivo {host}:{port} envió más de lo que un terminal puede enviar: {detail}.",
+        "Device {host}:{port} sent more than a terminal can send: {detail}.",
+    ),
     "device_rejected.not_kept": (
         "El dispositivo {host}:{port} aceptó el usuario pero no lo guardó.",
         "Device {host}:{port} accepted the user but did not keep it.",

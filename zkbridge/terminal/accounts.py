@@ -12,7 +12,7 @@ from zkbridge.terminal.conversation import Pieces
 from zkbridge.terminal.machine import Machine
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.sizes import Sizes
-from zkbridge.terminal.protocol.tables import Unreadable, records_of
+from zkbridge.terminal.protocol.tables import MAX_USERS, Unreadable, records_of
 from zkbridge.terminal.records.users import (
     SIZES,
     WIDEST_USER_ID,
@@ -66,7 +66,7 @@ class Accounts(Machine):
         if self._client.is_freeing:
             with suppress(Unreadable):
                 records = records_of(raw, None)
-        if not records or len(records) % size:
+        if not records or len(records) % size or len(records) > MAX_USERS * size:
             self._table = self._read_users(raw)
             return
         self._ahead = records
@@ -160,6 +160,8 @@ class Accounts(Machine):
             try:
                 self.delete_user(uid)
             except DeviceRejected as refusal:
+                if refusal.ends_session:
+                    raise
                 refusals.append(refusal)
         if refusals and len(refusals) == len(uids):
             raise refusals[0]
@@ -193,9 +195,14 @@ class Accounts(Machine):
             self.fit(fields)
         except InvalidField as fault:
             return fault
-        except DeviceRejected:
+        except DeviceRejected as refusal:
+            if refusal.ends_session:
+                raise
             log.warning("device=%s has cut a user_id and does not delete uid %d", self.device.id, user.uid)
         return None
+
+    def _forget(self) -> None:
+        self._table = self._ahead = None
 
     def _must_be_proven(self) -> None:
         if not self.is_proven:
@@ -285,6 +292,8 @@ class Accounts(Machine):
         if size is None:
             users = "users" if count is None else f"{count} users"
             raise Unreadable(f"{len(records)} bytes are no records of {users}")
+        if len(records) > MAX_USERS * size:
+            raise Unreadable(f"it has {len(records) // size} users, and a terminal holds at most {MAX_USERS}")
         return size
 
     def _fit(self, fields: UserFields, size: RecordSize) -> UserFields:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from zk.exception import ZKErrorResponse
 
 from zkbridge.terminal.accounts import Accounts
 from zkbridge.terminal.protocol.codes import Command, Event
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.protocol.tables import Unreadable, records_of
+from zkbridge.terminal.protocol.tables import MAX_LOG_BYTES, Unreadable, records_of
 from zkbridge.terminal.protocol.waker import Waker
+from zkbridge.terminal.records.decoded import Decoded
 from zkbridge.terminal.records.punches import Punch, in_order, is_record_size, parse_event, parse_log
+from zkbridge.terminal.records.users import UserTable
 
 #: Before the records stands how long they are.
 _LENGTH_BYTES = 4
@@ -22,7 +24,7 @@ _READINGS = 3
 class Attendance(Accounts):
     """Punches. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
-    def attendance(self, *, give_up: Callable[[], bool] = lambda: False) -> list[Punch]:
+    def attendance(self, *, give_up: Callable[[], bool] = lambda: False) -> Sequence[Punch]:
         """The whole attendance log, oldest first, its empty records among them.
 
         Raises DeviceRejected (`log`) when it cannot be read, or is not as long as the terminal counts.
@@ -40,7 +42,7 @@ class Attendance(Accounts):
                 detail = str(error)
         raise self._unreadable("log", detail)
 
-    def attendance_from(self, number: int, *, give_up: Callable[[], bool] = lambda: False) -> list[Punch] | None:
+    def attendance_from(self, number: int, *, give_up: Callable[[], bool] = lambda: False) -> Sequence[Punch] | None:
         """The log from a record on, counted from 0; None where only the whole log can be read.
 
         Over datagrams nothing but the whole shows whether they came in order.
@@ -54,8 +56,10 @@ class Attendance(Accounts):
             return 0 if rest or not is_record_size(step) else _LENGTH_BYTES + step * number
 
         try:
-            data, size = self._client.read_with_buffer(Command.ATTLOG_RRQ, give_up=give_up, start_at=start_at)
-        except ZKErrorResponse:
+            data, size = self._client.read_table(
+                Command.ATTLOG_RRQ, give_up=give_up, start_at=start_at, most=MAX_LOG_BYTES
+            )
+        except (ZKErrorResponse, Unreadable):
             return None
         left = count - number
         punches = None if len(data) == size else parse_log(data, range(left, left + 1))
@@ -75,23 +79,23 @@ class Attendance(Accounts):
         event = self._client.event(Deadline.after(seconds), waker)
         if event is None:
             return None
-        return self._named(parse_event(event.data), live=True) if event.session == Event.PUNCH else []
+        return self._named_live(parse_event(event.data)) if event.session == Event.PUNCH else []
 
     def acknowledge(self) -> None:
         """Tell the terminal that an event has arrived."""
         self._client.acknowledge()
 
-    def _read_log(self, count: int | None, give_up: Callable[[], bool]) -> list[Punch]:
-        records = records_of(self._read("log", Command.ATTLOG_RRQ, give_up=give_up), count)
+    def _read_log(self, count: int | None, give_up: Callable[[], bool]) -> Sequence[Punch]:
+        records = records_of(self._log_as_sent(give_up), count)
         punches = self._punches_in(records, count)
         if self.device.transport == "udp" and not in_order(punches):
             # Datagrams may have changed places: a second reading in others must begin like the first.
-            again = records_of(self._read("log", Command.ATTLOG_RRQ, shifted=True, give_up=give_up), count)
-            if not again.startswith(records):
+            again = records_of(self._log_as_sent(give_up, shifted=True), count)
+            if again[: len(records)] != records:
                 raise Unreadable("it reads differently each time")
         return punches
 
-    def _punches_in(self, records: bytes, before: int | None) -> list[Punch]:
+    def _punches_in(self, records: memoryview, before: int | None) -> Sequence[Punch]:
         """The punches in a log that was read, given the count before. Raises Unreadable where length and count differ.
 
         People do not wait until a log is read: what they added meanwhile may stand in it, or only in the count after.
@@ -105,17 +109,33 @@ class Attendance(Accounts):
             raise Unreadable(f"{len(records)} bytes are no records of {'punches' if before is None else before}")
         return punches
 
-    def _named(self, punches: Iterable[Punch], *, live: bool = False) -> list[Punch]:
-        """Punches with the user_id of the user who has the uid now, where the record itself has none."""
-        return [
-            punch
-            if punch.user_id is not None or punch.uid is None
-            else punch._replace(user_id=self._user_id(punch.uid, live=live))
-            for punch in punches
-        ]
+    def _log_as_sent(self, give_up: Callable[[], bool], *, shifted: bool = False) -> memoryview:
+        """The bytes of the log. Over datagrams two readings may be compared, so each may have half of what one may."""
+        most = MAX_LOG_BYTES // (2 if self.device.transport == "udp" else 1)
+        return self._view("log", Command.ATTLOG_RRQ, shifted=shifted, give_up=give_up, most=most)
 
-    def _user_id(self, uid: int, *, live: bool) -> str:
-        user = self.users().by_uid(uid)
-        if user is None and live:  # who is at the terminal now is in its table, though perhaps not in ours yet
-            user = self.users(again=True).by_uid(uid)
-        return str(uid) if user is None else user.user_id
+    def _named(self, punches: Sequence[Punch]) -> Sequence[Punch]:
+        """Punches with the user_id of the user who has the uid now, where the record itself has none."""
+        if not punches or punches[0].user_id is not None:  # the records of one log are all alike
+            return punches
+        table = self.users()
+        if isinstance(punches, Decoded):
+            return punches.mapped(lambda punch: _named_by(table, punch))
+        return [_named_by(table, punch) for punch in punches]
+
+    def _named_live(self, punches: Sequence[Punch]) -> list[Punch]:
+        """The same for punches that happen now: who is at the terminal is in its table, though perhaps not in ours."""
+        unnamed = [punch.uid for punch in punches if punch.user_id is None and punch.uid is not None]
+        if not unnamed:
+            return list(punches)
+        table = self.users()
+        if any(table.by_uid(uid) is None for uid in unnamed):
+            table = self.users(again=True)
+        return [_named_by(table, punch) for punch in punches]
+
+
+def _named_by(table: UserTable, punch: Punch) -> Punch:
+    if punch.user_id is not None or punch.uid is None:
+        return punch
+    user = table.by_uid(punch.uid)
+    return punch._replace(user_id=str(punch.uid) if user is None else user.user_id)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from traceback import clear_frames
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
@@ -23,6 +24,7 @@ from zkbridge.terminal.locks import hold
 from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.tables import MAX_USERS_BYTES, Unreadable
 from zkbridge.terminal.protocol.wire import Frame
 from zkbridge.terminal.records.users import RecordSize
 
@@ -134,6 +136,12 @@ class Conversation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end.close()
+        if error is not None:
+            self._forget()
+            forget_values(error)
+
+    def _forget(self) -> None:
+        """Drop what was read: whoever keeps the error keeps this conversation."""
 
     def _call(self, begun: ExitStack) -> None:
         address = f"{self.device.host}:{self.device.port}"
@@ -305,18 +313,46 @@ class Conversation:
         shifted: bool = False,
         together: bool = False,
         give_up: Callable[[], bool] = lambda: False,
+        most: int = MAX_USERS_BYTES,
     ) -> bytes:
         """A whole table, with its length before it. Raises DeviceRejected for this reason where it is refused."""
+        return bytes(self._view(reason, command, table, shifted=shifted, together=together, give_up=give_up, most=most))
+
+    def _view(
+        self,
+        reason: str,
+        command: Command,
+        table: int = 0,
+        *,
+        most: int,
+        shifted: bool = False,
+        together: bool = False,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> memoryview:
+        """As `_read`, without a copy: for a table that may be large. `most` is what a terminal can hold of it."""
         try:
-            data, _size = self._client.read_with_buffer(
-                command, table, shifted=shifted, together=together, give_up=give_up
+            data, _size = self._client.read_table(
+                command, table, shifted=shifted, together=together, give_up=give_up, most=most
             )
         except ZKErrorResponse:
             raise self._unreadable(reason, f"answer {self._client.answer}") from None
+        except Unreadable as error:
+            raise self._unreadable(reason, str(error)) from None
         return data
 
     def _unreadable(self, reason: str, detail: str) -> DeviceRejected:
         return DeviceRejected(reason, host=self.device.host, port=self.device.port, detail=detail)
+
+
+def forget_values(error: BaseException) -> None:
+    """Drop the values of the functions that have ended with this error, and with those that led to it.
+
+    They hold all that was received, for as long as anybody keeps the error: until a retry succeeds, for instance.
+    """
+    led_to: BaseException | None = error
+    while led_to is not None:
+        clear_frames(led_to.__traceback__)
+        led_to = led_to.__cause__ or led_to.__context__
 
 
 def _now() -> float:

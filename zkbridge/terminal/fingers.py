@@ -13,7 +13,7 @@ from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable, Terminal
 from zkbridge.terminal.accounts import Accounts
 from zkbridge.terminal.protocol.codes import Code, Command, Event
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.protocol.tables import Unreadable, records_of
+from zkbridge.terminal.protocol.tables import MAX_TEMPLATES_BYTES, Unreadable, records_of
 from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.protocol.wire import Frame
 from zkbridge.terminal.records.templates import Finger, parse_templates, upload_of
@@ -78,7 +78,7 @@ class Fingers(Accounts):
 
     def templates(self) -> list[Finger]:
         """Every finger on the terminal. Raises DeviceRejected (`templates`) when they cannot be read."""
-        raw = self._read("templates", Command.DB_RRQ, _TEMPLATES)
+        raw = self._read("templates", Command.DB_RRQ, _TEMPLATES, most=MAX_TEMPLATES_BYTES)
         try:
             return parse_templates(records_of(raw, None))
         except Unreadable as error:
@@ -92,7 +92,9 @@ class Fingers(Accounts):
         """One finger, from the table of all, for only there stands its flag; as a valid one where it is not shown."""
         try:
             return next((each for each in self.templates() if (each.uid, each.index) == (uid, index)), None)
-        except DeviceRejected:
+        except DeviceRejected as refusal:
+            if refusal.ends_session:
+                raise
             template = self.template(uid, index)
             return None if template is None else Finger(uid, index, _VALID, template)
 
@@ -250,7 +252,9 @@ class Fingers(Accounts):
         """
         try:
             template = self.template(user.uid, index)
-        except DeviceRejected:
+        except DeviceRejected as refusal:
+            if refusal.ends_session:
+                raise
             if self._client.answer == Code.UNAUTH:  # it was restarted, and knows this session no more
                 self._client.hang_up()
                 raise DeviceUnreachable("reset", host=self.device.host, port=self.device.port) from None

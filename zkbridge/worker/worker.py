@@ -590,6 +590,8 @@ class Worker:
         except (ConnectionFailure, DeviceAuthFailed):
             raise
         except BridgeError as refusal:
+            if task.asked and isinstance(refusal, TerminalError) and refusal.ends_session:
+                raise  # what an earlier attempt has written is settled by reading
             task.reply = self._failed(task, refusal)
             return None
         if not isinstance(outcome, Change):
@@ -679,11 +681,11 @@ class Worker:
         try:
             with self._waiting_for_a_person(task.params.lasts_s()):
                 body = change.apply()
-        except (ConnectionFailure, DeviceAuthFailed):
-            if not task.command.repeatable and not task.command.attended:
-                task.reply = self._failed(task, OutcomeUnknown())
-            raise
         except BridgeError as refusal:
+            if isinstance(refusal, TerminalError) and refusal.ends_session:
+                if not task.command.repeatable and not task.command.attended:
+                    task.reply = self._failed(task, OutcomeUnknown())
+                raise
             task.asked = False
             task.reply = self._failed(task, refusal)
         else:

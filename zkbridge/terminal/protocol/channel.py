@@ -20,6 +20,8 @@ from zkbridge.terminal.protocol.wire import Frame
 
 #: Bytes asked of the system where no more is wanted: a thousand waiting threads must not hold a large buffer each.
 _READ = 2048
+#: And at most so many: the system is told how much room to make, whatever has arrived.
+_MOST_READ = 64 * 1024
 #: The longest datagram there is; a shorter buffer would cut one in silence.
 _DATAGRAM = 65535
 #: A dead connection that nobody talks on is noticed in about 30 seconds: idle, between probes, how many.
@@ -36,8 +38,8 @@ class Channel(Protocol):
     def send(self, *frames: Frame, until: Deadline) -> None:
         """Hand frames to the system, all of them; in a stream they go together."""
 
-    def receive(self, until: Deadline) -> Frame:
-        """The next frame, whole."""
+    def receive(self, until: Deadline, most: int = wire.MAX_PACKET) -> Frame:
+        """The next frame, whole. Raises TooMuch when it is longer than `most` bytes."""
 
     def fileno(self) -> int:
         """The socket's number, to wait on."""
@@ -104,10 +106,10 @@ class TcpChannel(_Waiting):
         """Send the frames, each with its top."""
         self._send(b"".join([wire.with_top(wire.pack(frame)) for frame in frames]), until)
 
-    def receive(self, until: Deadline) -> Frame:
+    def receive(self, until: Deadline, most: int = wire.MAX_PACKET) -> Frame:
         """The next frame; a peer that trickles runs out of time."""
         self._fill(wire.TOP_BYTES, until)
-        end = wire.TOP_BYTES + wire.packet_length(self._pending[: wire.TOP_BYTES])
+        end = wire.TOP_BYTES + wire.packet_length(self._pending[: wire.TOP_BYTES], most)
         self._fill(end, until)
         packet = bytes(memoryview(self._pending)[wire.TOP_BYTES : end])
         del self._pending[:end]
@@ -126,7 +128,7 @@ class TcpChannel(_Waiting):
 
     def _fill(self, size: int, until: Deadline) -> None:
         while len(self._pending) < size:
-            received = self._receive(max(_READ, size - len(self._pending)), until)
+            received = self._receive(min(max(_READ, size - len(self._pending)), _MOST_READ), until)
             if not received:
                 raise EOFError
             self._pending += received
@@ -140,8 +142,9 @@ class UdpChannel(_Waiting):
         for frame in frames:
             self._send(wire.pack(frame), until)
 
-    def receive(self, until: Deadline) -> Frame:
+    def receive(self, until: Deadline, most: int = wire.MAX_PACKET) -> Frame:
         """The next datagram's frame."""
+        del most  # no datagram is longer than a piece
         return wire.unpack(self._receive(_DATAGRAM, until))
 
     def holds_frame(self) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 import struct
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,14 +20,16 @@ from zk import ZK
 from zk.exception import ZKErrorResponse
 
 from zkbridge.config.models import Device
-from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, DeviceRejected
+from zkbridge.contract.errors import DeviceAuthFailed, DeviceRejected, TerminalError
 from zkbridge.terminal.protocol import wire
 from zkbridge.terminal.protocol.channel import Channel, connect
 from zkbridge.terminal.protocol.codes import GOOD, Code, Command
 from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.event_queue import EventQueue
 from zkbridge.terminal.protocol.failures import BREAKS, failure
+from zkbridge.terminal.protocol.tables import MAX_LOG_BYTES, Unreadable
 from zkbridge.terminal.protocol.waker import Waker, wait_readable
-from zkbridge.terminal.protocol.wire import Frame, Garbled
+from zkbridge.terminal.protocol.wire import Frame, Garbled, TooMuch
 
 #: What is replaced of pyzk's private methods, and must be there for it to use ours.
 _REPLACED = ("_ZK__create_socket", "_ZK__send_command", "_ZK__ack_ok", "_ZK__recieve_chunk")
@@ -37,12 +39,14 @@ _TCP_PIECE, _UDP_PIECE = 0xFFC0, 16 * 1024
 _TOGETHER = 60
 #: How often a piece is asked for again when datagrams were lost.
 _PIECE_TRIES = 3
-#: A table larger than this is not believed.
-_MAX_TABLE = 64 * 1024 * 1024
+#: The longest event: those that are known have at most 52 bytes, and a terminal may put several punches together.
+_MAX_EVENT = 4096
+#: A template has a length of 16 bits, and some commands read a byte more.
+_MAX_DATA = 64 * 1024
+#: So many frames that are no answer are skipped while one is waited for; a terminal that sends more never stops.
+_MAX_SKIPPED = 10_000
 #: Frames of bulk data, in whose session field a K40 put a size (js_zklib#53).
 _BULK = frozenset({Command.PREPARE_DATA, Command.DATA})
-#: Events that wait for somebody to take them; older ones are in the attendance log as well.
-_MAX_EVENTS = 10_000
 
 
 def check_pyzk(pyzk: type) -> None:
@@ -63,11 +67,12 @@ class GivenUp(Exception):
 class Client(ZK):
     """A connection to one terminal. Each answer is whole within the device's timeout and before `deadline`.
 
-    Raises ConnectionFailure when the conversation breaks: the connection is then gone, and whatever is asked next
-    fails the same way. Methods of pyzk raise ZKErrorResponse when the terminal answers no; `answer` is its number.
-    `events` holds what the terminal told unasked, oldest first. `took_together` says what became of the pieces of the
-    last table: None if they were asked for one by one, else whether all of them came. `is_freeing`: the terminal has
-    not yet said that it has freed its copy of a table.
+    Raises ConnectionFailure when the conversation breaks, DeviceRejected (`too_much`) when the terminal sends more than
+    it was asked for or can hold: the connection is then gone, and whatever is asked next fails too. Methods of pyzk
+    raise ZKErrorResponse when the terminal answers no; `answer` is its number. `events` holds what the terminal told
+    unasked, oldest first. `took_together` says what became of the pieces of the last table: None if they were asked
+    for one by one, else whether all of them came. `is_freeing`: the terminal has not yet said that it has freed its
+    copy of a table.
     """
 
     def __init__(self, device: Device, deadline: Deadline) -> None:
@@ -90,9 +95,9 @@ class Client(ZK):
         self._ZK__sock = None  # and no method of pyzk is to read a socket past the channel
         self.deadline = deadline
         self.heard_at = 0.0  # on the monotonic clock
-        self.events: deque[Frame] = deque(maxlen=_MAX_EVENTS)
+        self.events = EventQueue()
         self._channel: Channel | None = None
-        self._broken: Exception | None = None
+        self._broken: Callable[[], TerminalError] | None = None
         self.took_together: bool | None = None
         self._asked = 0
         self._current = 0
@@ -124,7 +129,7 @@ class Client(ZK):
         """Say goodbye if there is somebody to say it to, and close in any case."""
         try:
             if self.usable:
-                with suppress(ConnectionFailure):
+                with suppress(TerminalError):
                     self.request(Command.EXIT)
         finally:
             self._close()
@@ -137,12 +142,12 @@ class Client(ZK):
                 self._ask(self._channel, Command.EXIT, b"", Deadline.after(1))
         self._close(reset=True)
 
-    def request(self, command: int, data: bytes = b"") -> Frame:
-        """Ask, and return the first frame of the answer, whatever it says."""
+    def request(self, command: int, data: bytes = b"", *, most: int = wire.MAX_PIECE) -> Frame:
+        """Ask, and return the first frame of the answer, whatever it says; it has at most so many bytes."""
         with self._conversation() as channel:
             until = self._until()
             self._ask(channel, command, data, until)
-            answer = self._next(channel, until, own=command != Command.CONNECT)
+            answer = self._next(channel, until, own=command != Command.CONNECT, most=most)
         self._remember(answer)
         return answer
 
@@ -158,7 +163,12 @@ class Client(ZK):
         self._remember(answer)
         return answer
 
-    def read_with_buffer(
+    def read_with_buffer(self, command: int, fct: int = 0, ext: int = 0) -> tuple[bytes, int]:
+        """A whole table and its length, as pyzk's own methods ask for it."""
+        table, size = self.read_table(command, fct, ext, most=MAX_LOG_BYTES)
+        return bytes(table), size
+
+    def read_table(
         self,
         command: int,
         fct: int = 0,
@@ -168,8 +178,11 @@ class Client(ZK):
         together: bool = False,
         give_up: Callable[[], bool] = lambda: False,
         start_at: Callable[[int], int] = lambda _size: 0,
-    ) -> tuple[bytes, int]:
-        """A whole table, as one answer or in pieces, and its length; b"" where there is nothing to read.
+        most: int,
+    ) -> tuple[memoryview, int]:
+        """A whole table, as one answer or in pieces, and its length; nothing where there is nothing to read.
+
+        Raises Unreadable where the terminal announces more than `most` bytes; the connection is as good as before.
 
         Whoever has it need not wait until the terminal has freed its copy: whatever is asked next does.
 
@@ -183,29 +196,34 @@ class Client(ZK):
         refuses.
         """
         self.took_together = None
-        answer = self.request(Command.PREPARE_BUFFER, struct.pack("<bhii", 1, command, fct, ext))
+        asked = struct.pack("<bhii", 1, command, fct, ext)
+        answer = self.request(Command.PREPARE_BUFFER, asked, most=min(most + wire.HEADER_BYTES, wire.MAX_PACKET))
         if answer.command == Command.DATA:
-            return answer.data, len(answer.data)
+            return memoryview(answer.data), len(answer.data)
         if answer.command != Code.OK:
             raise ZKErrorResponse(f"no table, answer {answer.command}")
         if len(answer.data) < 5:
-            return b"", 0
+            return memoryview(b""), 0
         (size,) = struct.unpack_from("<I", answer.data, 1)
-        if size > _MAX_TABLE:
-            with self._conversation():
-                raise Garbled(f"a table of {size} bytes")
+        if size > most:
+            self._free()
+            raise Unreadable(f"{size} bytes are announced, and a terminal holds at most {most}")
         cuts = [(start, end - start) for start, end in self._cuts(start_at(size), size, shifted=shifted)]
-        pieces = self._pieces_together(cuts) if together and len(cuts) > 1 and not self._udp else None
-        if pieces is None:
-            pieces = []
+        table = self._pieces_together(cuts) if together and len(cuts) > 1 and not self._udp else None
+        if table is None:
+            table = bytearray()
             for start, length in cuts:
                 if give_up():
                     self.request(Command.FREE_DATA)
                     raise GivenUp
-                pieces.append(self._piece(start, length))
-        self.ask(Command.FREE_DATA)  # the table is here: what the terminal says to this does not matter
+                table += self._piece(start, length)
+        self._free()
+        return memoryview(table), size
+
+    def _free(self) -> None:
+        """Have the terminal free its copy of a table; what it says to that does not matter."""
+        self.ask(Command.FREE_DATA)
         self.is_freeing = True
-        return b"".join(pieces), size
 
     def read_data(self, command: int, data: bytes) -> bytes:
         """Data that is asked for directly, in as many frames as it takes. Raises ZKErrorResponse when refused."""
@@ -217,10 +235,10 @@ class Client(ZK):
             with self._conversation() as channel:
                 if not channel.holds_frame() and not wait_readable(channel.fileno(), until, waker):
                     return None
-                frame = channel.receive(Deadline.after(self._device.timeout))
+                frame = channel.receive(Deadline.after(self._device.timeout), wire.MAX_PIECE)
                 self.heard_at = time.monotonic()
                 if frame.command == Command.EVENT:
-                    self.events.append(frame)
+                    self._hear(frame)
                 elif not wire.is_earlier(frame.reply_id, self._asked % wire.REPLY_IDS, self._asked + 1):
                     raise Garbled(f"an answer to request {frame.reply_id}, which was not asked")
         return self.events.popleft()
@@ -251,32 +269,32 @@ class Client(ZK):
         starts = [start, *range(start + first, size, step)] if first else range(start, size, step)
         return itertools.pairwise([*starts, size])
 
-    def _pieces_together(self, cuts: list[tuple[int, int]]) -> list[bytes] | None:
+    def _pieces_together(self, cuts: list[tuple[int, int]]) -> bytearray | None:
         """All pieces, asked for without waiting for the first; None where one was refused or is of another size.
 
         So node-zklib, zklib-js and zkteco-js do it, so terminals know it; every answer carries the id of its request.
         After a refusal the conversation can go on: what still comes is late then, and skipped.
         """
         self.took_together = False
-        received = []
+        received = bytearray()
         for start in range(0, len(cuts), _TOGETHER):
             batch = cuts[start : start + _TOGETHER]
             with self._conversation() as channel:
                 first = self._send(channel, [(Command.READ_BUFFER, _piece_of(*cut)) for cut in batch], self._until())
             for number, (_start, size) in enumerate(batch, first):
                 self._current = number
-                piece = self._take_piece()
+                piece = self._take_piece(size)
                 if piece is None or len(piece) != size:
                     return None
-                received.append(piece)
+                received += piece
         self.took_together = True
         return received
 
-    def _take_piece(self) -> bytes | None:
+    def _take_piece(self, size: int) -> bytes | None:
         with self._conversation() as channel:
             head = self._next(channel, self._until())
         with suppress(ZKErrorResponse):
-            return self._bulk(head)
+            return self._bulk(head, size)
         return None
 
     def _piece(self, start: int, size: int) -> bytes:
@@ -285,24 +303,24 @@ class Client(ZK):
     def _whole(self, command: int, data: bytes, size: int | None) -> bytes:
         """Data of this size, or of any. Lost datagrams are asked for again: late ones carry an earlier reply id."""
         for _ in range(_PIECE_TRIES if self._udp else 1):
-            received = self._bulk(self.request(command, data))
+            received = self._bulk(self.request(command, data), _MAX_DATA if size is None else size)
             if received is not None and size in (None, len(received)):
                 return received
         with self._conversation():
             raise Garbled(f"data that is not of {size} bytes" if size is not None else "data that is not whole")
 
-    def _bulk(self, head: Frame) -> bytes | None:
+    def _bulk(self, head: Frame, most: int = _MAX_DATA) -> bytes | None:
         """The data that an answer announces or is; None where datagrams are missing. Raises ZKErrorResponse."""
         if head.command == Command.DATA:
             return head.data
         if head.command != Command.PREPARE_DATA:
             raise ZKErrorResponse(f"no data, answer {head.command}")
         with self._conversation() as channel:
-            return self._collect(channel, head, self._until())
+            return self._collect(channel, head, self._until(), most)
 
-    def _collect(self, channel: Channel, head: Frame, until: Deadline) -> bytes | None:
+    def _collect(self, channel: Channel, head: Frame, until: Deadline, most: int) -> bytes | None:
         """The DATA frames that PREPARE_DATA announced, in any number, up to the ACK_OK that closes them."""
-        size = _announced(head)
+        size = _announced(head, most)
         pieces: set[bytes] = set()
         data = bytearray()
         # A datagram with the closing ACK may be lost, and nothing with it; in a stream it is there, and is taken out.
@@ -312,8 +330,8 @@ class Client(ZK):
                 break
             if self._udp and frame == head:
                 continue  # the announcement's datagram twice
-            if frame.command != Command.DATA:
-                raise Garbled(f"{frame.command} among data")
+            if frame.command != Command.DATA or not frame.data:
+                raise Garbled(f"{frame.command} with {len(frame.data)} bytes among data")
             if self._udp:
                 if frame.data in pieces:
                     continue  # the same datagram twice: no two parts of a table are alike
@@ -321,12 +339,10 @@ class Client(ZK):
             data += frame.data
             self._datagram = max(self._datagram, len(frame.data))
             if len(data) > size:
-                raise Garbled("more data than announced")
-        if len(data) == size:
-            return bytes(data)
-        if self._udp:
-            return None
-        raise Garbled("less data than announced")
+                raise TooMuch(f"{len(data)} bytes of data where {size} were announced")
+        if len(data) < size and not self._udp:
+            raise Garbled("less data than announced")
+        return bytes(data) if len(data) == size else None
 
     def _ask(self, channel: Channel, command: int, data: bytes, until: Deadline) -> None:
         self._current = self._send(channel, [(command, data)], until)
@@ -348,23 +364,29 @@ class Client(ZK):
         channel.send(*frames, until=until)
         return first
 
-    def _next(self, channel: Channel, until: Deadline, *, own: bool = False) -> Frame:
+    def _hear(self, event: Frame) -> None:
+        if len(event.data) > _MAX_EVENT:
+            raise TooMuch(f"an event of {len(event.data)} bytes")
+        self.events.append(event)
+
+    def _next(self, channel: Channel, until: Deadline, *, own: bool = False, most: int = wire.MAX_PIECE) -> Frame:
         """The next frame of the answer to the last request; events are set aside, late answers skipped.
 
         `own` skips answers of another session too. In a stream there are none, and some terminals put a size or a
         state in that field (js_zklib#53, pyzatt); but a datagram may be left from an earlier use of this port.
         """
         reply_id = self._current % wire.REPLY_IDS
-        while True:
-            frame = channel.receive(until)
+        for _ in range(_MAX_SKIPPED):
+            frame = channel.receive(until, most)
             self.heard_at = time.monotonic()
             if frame.command == Command.EVENT:
-                self.events.append(frame)
+                self._hear(frame)
             elif frame.reply_id == reply_id:
                 if not (own and self._is_stray(frame)):
                     return frame
             elif not wire.is_earlier(frame.reply_id, reply_id, self._current + 1):
                 raise Garbled(f"an answer to request {frame.reply_id}, which was not asked")
+        raise TooMuch(f"{_MAX_SKIPPED} frames, and no answer among them")
 
     def _is_stray(self, frame: Frame) -> bool:
         return self._udp and frame.command not in _BULK and frame.session != self._ZK__session_id
@@ -373,21 +395,27 @@ class Client(ZK):
         return self.deadline.within(self._device.timeout)
 
     def _conversation(self) -> _Talking:
-        """The open channel, in a `with`; whatever breaks the conversation ends it for good."""
+        """The open channel, in a `with`; whatever breaks the conversation ends it for good.
+
+        What is asked afterwards fails in the same way; as garbled after TooMuch, for it may succeed elsewhere.
+        """
         if self._broken is not None:
-            raise self._failure(self._broken)
+            raise self._broken()
         if self._channel is None:
             raise self._failure(EOFError())
         if self.deadline.passed:
             raise self._failure(TimeoutError())  # nothing was asked: the connection is as good as before
         return _Talking(self._channel, self._break)
 
-    def _break(self, error: Exception) -> ConnectionFailure:
-        self._broken = error
+    def _break(self, error: Exception) -> TerminalError:
+        found = self._failure(error)
+        later = self._failure(Garbled()) if isinstance(error, TooMuch) else found
+        # An error of its own each time: the traceback of one that was raised holds all that was received.
+        self._broken = partial(_renewed, type(later), later.reason, later.facts)
         self.hang_up()
-        return self._failure(error)
+        return found
 
-    def _failure(self, error: Exception) -> ConnectionFailure:
+    def _failure(self, error: Exception) -> TerminalError:
         return failure(error, self._device.host, self._device.port)
 
     def _remember(self, answer: Frame) -> None:
@@ -432,7 +460,7 @@ class _Talking:
 
     __slots__ = ("_broken", "_channel")
 
-    def __init__(self, channel: Channel, broken: Callable[[Exception], ConnectionFailure]) -> None:
+    def __init__(self, channel: Channel, broken: Callable[[Exception], TerminalError]) -> None:
         self._channel = channel
         self._broken = broken
 
@@ -446,11 +474,18 @@ class _Talking:
             raise self._broken(error) from error
 
 
+def _renewed(kind: type[TerminalError], reason: str, facts: dict[str, Any]) -> TerminalError:
+    return kind(reason, **facts)
+
+
 def _piece_of(start: int, size: int) -> bytes:
     return struct.pack("<ii", start, size)
 
 
-def _announced(head: Frame) -> int:
+def _announced(head: Frame, most: int) -> int:
     if len(head.data) < 4:
         raise Garbled("a size is missing")
-    return int.from_bytes(head.data[:4], "little")
+    size = int.from_bytes(head.data[:4], "little")
+    if size > most:
+        raise TooMuch(f"{size} bytes where {most} were asked for")
+    return size

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 
-from zkbridge.contract.errors import ConnectionFailure, DeviceTimeout, DeviceUnreachable
-from zkbridge.terminal.protocol.wire import Garbled
+from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
+from zkbridge.terminal.protocol.wire import Garbled, TooMuch
 
 #: Each kind of error with its reason; the first that fits counts.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
@@ -23,10 +23,14 @@ _UNKNOWN_HOST = frozenset({socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL,
 BREAKS = (OSError, EOFError, Garbled, UnicodeError)
 
 
-def failure(error: Exception, host: str, port: int) -> ConnectionFailure:
-    """The contract's error for one that broke a conversation."""
+def failure(error: Exception, host: str, port: int) -> TerminalError:
+    """The contract's error for one that broke a conversation: of the connection, or DeviceRejected for TooMuch."""
     if isinstance(error, TimeoutError):
         return DeviceTimeout(host=host, port=port)
+    if isinstance(error, TooMuch):
+        rejected = DeviceRejected("too_much", host=host, port=port, detail=str(error))
+        rejected.ends_session = True
+        return rejected
     if isinstance(error, socket.gaierror):
         reason = "unknown_host" if error.errno in _UNKNOWN_HOST else "failed"
     elif isinstance(error, OSError) and error.errno in _NO_ROUTE:

@@ -13,8 +13,10 @@ from typing import NamedTuple
 MAGIC = b"\x50\x50\x82\x7d"
 TOP_BYTES = 8
 HEADER_BYTES = 8
-#: The longest frame that is believed: a table of 65535 users in one piece has 4.7 MB, a long attendance log more.
-MAX_PACKET = 16 * 1024 * 1024
+#: The longest frame that is believed: a table that comes as one answer. Terminals send at most about 1 KB so.
+MAX_PACKET = 2 * 1024 * 1024
+#: The longest frame of any other kind: a piece of a table, with its header.
+MAX_PIECE = 64 * 1024 + HEADER_BYTES
 #: Reply ids run from 0 to 65534 and begin again.
 REPLY_IDS = 0xFFFF
 
@@ -25,6 +27,10 @@ _WORD_SUM = 0xFFFF
 
 class Garbled(Exception):
     """What arrived is not what the protocol allows; the stream cannot be trusted any more."""
+
+
+class TooMuch(Garbled):
+    """The terminal sends more than it was asked for, or more than a terminal can hold."""
 
 
 class Frame(NamedTuple):
@@ -61,13 +67,18 @@ def with_top(packet: bytes) -> bytes:
     return _TOP.pack(MAGIC, len(packet)) + packet
 
 
-def packet_length(top: bytes | bytearray) -> int:
-    """How many bytes follow these first 8 of a TCP frame. Raises Garbled when they are no such thing."""
+def packet_length(top: bytes | bytearray, most: int = MAX_PACKET) -> int:
+    """How many bytes follow these first 8 of a TCP frame.
+
+    Raises Garbled when they are no such thing, TooMuch when the frame is longer than `most`.
+    """
     magic, length = _TOP.unpack(top)
     if magic != MAGIC:
         raise Garbled("bytes that begin no frame")
-    if not HEADER_BYTES <= length <= MAX_PACKET:
+    if length < HEADER_BYTES:
         raise Garbled(f"a frame of {length} bytes")
+    if length > most:
+        raise TooMuch(f"a frame of {length} bytes")
     return int(length)
 
 

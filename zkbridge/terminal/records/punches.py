@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from zkbridge.terminal.protocol.wire import decode_time, moment
+from zkbridge.terminal.records.decoded import Decoded
 
 #: What a record whose time is 0 says.
 _NO_TIME = decode_time(0)
@@ -65,6 +66,7 @@ def _read_8b(record: bytes) -> Punch:
     return Punch(uid, None, decode_time(when), status, punch)
 
 
+Records = bytes | memoryview
 Read = Callable[[bytes], Punch]
 
 #: Every size that a record has, with the layouts of that size; where there are two, the records themselves must tell.
@@ -90,7 +92,7 @@ _SEVERAL = 8
 _MOST, _NEARLY_ALL = 0.7, 0.9
 
 
-def parse_log(records: bytes, counts: range | None) -> list[Punch] | None:
+def parse_log(records: Records, counts: range | None) -> Sequence[Punch] | None:
     """The punches of an attendance log, oldest first; None where the records cannot be told apart for certain.
 
     `counts` are the numbers of punches that the terminal may have held while it was read, None where it does not
@@ -106,7 +108,7 @@ def parse_log(records: bytes, counts: range | None) -> list[Punch] | None:
     if size is None or (counts is not None and _looks_like_another(records, size)):
         return None
     read = _layout_of(records, size)
-    return None if read is None else [read(record) for record in _records(records, size)]
+    return None if read is None else Decoded(records, size, read)
 
 
 def is_record_size(size: int) -> bool:
@@ -114,7 +116,7 @@ def is_record_size(size: int) -> bool:
     return size in _LAYOUTS
 
 
-def _size_by_content(records: bytes, possible: list[int]) -> int | None:
+def _size_by_content(records: Records, possible: list[int]) -> int | None:
     """The one size in which most records make sense, and more than in every other."""
     shares = {size: _sense(records, size) for size in possible}
     best = max(shares.values(), default=0.0)
@@ -122,7 +124,7 @@ def _size_by_content(records: bytes, possible: list[int]) -> int | None:
     return sizes[0] if len(sizes) == 1 else None
 
 
-def _looks_like_another(records: bytes, size: int) -> bool:
+def _looks_like_another(records: Records, size: int) -> bool:
     """Whether the records make little sense in this size, and nearly all of them do in another."""
     if _sense(records, size) > _MOST:
         return False
@@ -130,7 +132,7 @@ def _looks_like_another(records: bytes, size: int) -> bool:
     return any(_sense(records, other) >= _NEARLY_ALL for other in others)
 
 
-def _sense(records: bytes, size: int) -> float:
+def _sense(records: Records, size: int) -> float:
     """The share of records, from 0 to 1, that make sense in the better layout of this size; empty ones do not count."""
     sample = [record for record in _sample(records, size) if any(record)]
     if not sample:
@@ -138,7 +140,7 @@ def _sense(records: bytes, size: int) -> float:
     return max(sum(_makes_sense(read(record), record) for record in sample) for read in _LAYOUTS[size]) / len(sample)
 
 
-def _layout_of(records: bytes, size: int) -> Read | None:
+def _layout_of(records: Records, size: int) -> Read | None:
     """The layout of these records among those of their size; None where two read them as well, and differently."""
     layouts = _LAYOUTS[size]
     if len(layouts) == 1:
@@ -178,16 +180,12 @@ def _is_clean(record: bytes) -> bool:
     return len(record) != 16 or (record[10:12] == b"\0\0" and int.from_bytes(record[12:], "little") <= _MAX_WORK_CODE)
 
 
-def _records(records: bytes, size: int) -> Iterator[bytes]:
-    return (record for (record,) in struct.iter_unpack(f"{size}s", records))
-
-
-def _sample(records: bytes, size: int) -> list[bytes]:
+def _sample(records: Records, size: int) -> list[bytes]:
     """Records from the whole log; the step is no multiple of 2 or 5, as sizes in bytes of other layouts are."""
     step = max(1, -(-len(records) // size // _SAMPLE))
     while step > 1 and not (step % 2 and step % 5):
         step += 1
-    return [records[start : start + size] for start in range(0, len(records), step * size)]
+    return [bytes(records[start : start + size]) for start in range(0, len(records), step * size)]
 
 
 def parse_event(data: bytes) -> list[Punch]:
@@ -219,7 +217,11 @@ def _time(data: bytes) -> datetime | None:
     return moment((2000 + year, month, day, hour, minute, second))
 
 
-def in_order(punches: list[Punch]) -> bool:
+def in_order(punches: Sequence[Punch]) -> bool:
     """Whether the times only rise: then no part of the log has changed places with another."""
-    times = [punch.timestamp for punch in punches if punch.timestamp is not None]
-    return len(times) == len(punches) and all(time <= later for time, later in itertools.pairwise(times))
+    latest = datetime.min  # noqa: DTZ901 - a terminal's wall clock has no zone
+    for punch in punches:
+        if punch.timestamp is None or punch.timestamp < latest:
+            return False
+        latest = punch.timestamp
+    return True

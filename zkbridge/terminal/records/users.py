@@ -8,15 +8,18 @@ from __future__ import annotations
 import itertools
 import struct
 import sys
+import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, ParamSpec, TypeVar
 
 from zkbridge.contract.characters import for_encoding
 from zkbridge.contract.errors import DeviceFull, FieldFault, InvalidField
 from zkbridge.contract.texts import shown
 
 Key = TypeVar("Key")
+T = TypeVar("T")
+P = ParamSpec("P")
 
 RecordSize = Literal[72, 28]
 NameOverflow = Literal["refuse", "truncate"]
@@ -225,8 +228,9 @@ class UserTable:
         self._encoding = encoding
         self._host, self._port = host, port
         self._uids = _uids(records, record_size)
-        self._at_uid = _Index(self._find_uid, lambda: self._uids)
-        self._at_user_id = _Index(self._find_user_id, self._user_ids)
+        uids = self._uids
+        self._at_uid = _Index(_weakly(self._find_uid), lambda: uids)
+        self._at_user_id = _Index(_weakly(self._find_user_id), _weakly(self._user_ids))
         self._reserved: set[int] = set()
         self._taken: set[int] | None = None
         self._highest = max(self._uids, default=0)
@@ -234,6 +238,9 @@ class UserTable:
 
     def __len__(self) -> int:
         return len(self._records) // self.record_size
+
+    def __getitem__(self, at: int) -> User:
+        return self._user(range(len(self))[at])
 
     def __iter__(self) -> Iterator[User]:
         return (self._user(at) for at in range(len(self)))
@@ -329,6 +336,19 @@ class UserTable:
         while at >= 0 and at % self.record_size != _PIN_AT:
             at = self._records.find(wanted, at + 1)
         return None if at < 0 else at // self.record_size
+
+
+def _weakly(method: Callable[P, T]) -> Callable[P, T]:
+    """A method of an object that is not kept in memory by it: a table and its indexes would keep each other."""
+    held = weakref.WeakMethod(method)
+
+    def call(*args: P.args, **keywords: P.kwargs) -> T:
+        found = held()
+        if found is None:
+            raise ReferenceError("the table is gone")
+        return found(*args, **keywords)
+
+    return call
 
 
 class _Index(Generic[Key]):
