@@ -8,18 +8,14 @@ from __future__ import annotations
 import itertools
 import struct
 import sys
-import weakref
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, Literal, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 from zkbridge.contract.characters import for_encoding
 from zkbridge.contract.errors import DeviceFull, FieldFault, InvalidField
 from zkbridge.contract.texts import shown
-
-Key = TypeVar("Key")
-T = TypeVar("T")
-P = ParamSpec("P")
+from zkbridge.terminal.records.index import Index, weakly
 
 RecordSize = Literal[72, 28]
 NameOverflow = Literal["refuse", "truncate"]
@@ -33,8 +29,6 @@ WIDEST_USER_ID = 24
 _NAME_BYTES_BEFORE_NUL = 23
 #: Records whose texts are looked at, spread over the table: enough for a majority, and no dearer in a large table.
 _SAMPLE = 256
-#: How many users are searched for, through the whole table each time, before an index of it is worth its making.
-_SEARCHES = 8
 #: Where a 72-byte record has its user_id.
 _PIN_AT = 48
 #: Permissions use the low four bits: disabled, and three for the role.
@@ -229,8 +223,8 @@ class UserTable:
         self._host, self._port = host, port
         self._uids = _uids(records, record_size)
         uids = self._uids
-        self._at_uid = _Index(_weakly(self._find_uid), lambda: uids)
-        self._at_user_id = _Index(_weakly(self._find_user_id), _weakly(self._user_ids))
+        self._at_uid = Index(weakly(self._find_uid), lambda: uids)
+        self._at_user_id = Index(weakly(self._find_user_id), weakly(self._user_ids))
         self._reserved: set[int] = set()
         self._taken: set[int] | None = None
         self._highest = max(self._uids, default=0)
@@ -336,44 +330,6 @@ class UserTable:
         while at >= 0 and at % self.record_size != _PIN_AT:
             at = self._records.find(wanted, at + 1)
         return None if at < 0 else at // self.record_size
-
-
-def _weakly(method: Callable[P, T]) -> Callable[P, T]:
-    """A method of an object that is not kept in memory by it: a table and its indexes would keep each other."""
-    held = weakref.WeakMethod(method)
-
-    def call(*args: P.args, **keywords: P.kwargs) -> T:
-        found = held()
-        if found is None:
-            raise ReferenceError("the table is gone")
-        return found(*args, **keywords)
-
-    return call
-
-
-class _Index(Generic[Key]):
-    """Where a key stands first, None where it does not. `search` looks through the table, `keys` are all of them.
-
-    A session mostly asks for one user, and finding one takes a hundredth of what indexing a large table takes.
-    """
-
-    def __init__(self, search: Callable[[Key], int | None], keys: Callable[[], Iterable[Key]]) -> None:
-        self._search = search
-        self._keys = keys
-        self._searches = 0
-        self._places: dict[Key, int] | None = None
-
-    def place(self, key: Key) -> int | None:
-        """The place of the first record with this key."""
-        if self._places is not None:
-            return self._places.get(key)
-        if self._searches < _SEARCHES:
-            self._searches += 1
-            return self._search(key)
-        keys = list(self._keys())
-        keys.reverse()  # the last to be put into a dictionary stays
-        self._places = dict(zip(keys, range(len(keys) - 1, -1, -1), strict=True))
-        return self._places.get(key)
 
 
 def record_size_of(records: bytes, *, count: int | None, known: RecordSize | None, encoding: str) -> RecordSize | None:
