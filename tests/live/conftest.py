@@ -49,21 +49,35 @@ class House:
             self.config,
             self.ledger,
             told=lambda: None,
-            available=lambda _device, reason: self.states.append(reason),
+            available=self.note_availability,
         )
         self.worker = Worker(
             device,
             self.config,
             self.ledger,
             commands(),
-            answered=self.ledger.release,  # nobody sends them here
-            available=lambda _device, reason: self.states.append(reason),
-            owing=lambda _device, _tries: None,
-            progress=lambda _device, _command, _body: None,
-            died=self.deaths.append,
+            hooks=self,
             listener=self.listener,
         )
-        self.worker.visit()
+        self.worker.probe()
+
+    def note_answers(self, answers) -> None:
+        self.ledger.release(answers)  # nothing sends them here
+
+    def note_availability(self, _device: str, reason: str | None) -> None:
+        self.states.append(reason)
+
+    def note_waiting(self, _until: float) -> None:
+        pass
+
+    def probe_soon(self, _device: str, _attempt: int) -> None:
+        pass
+
+    def publish_progress(self, _device: str, _command: str, _body: dict) -> None:
+        pass
+
+    def fail(self, error: BaseException) -> None:
+        self.deaths.append(error)
 
     def stop(self) -> None:
         self.worker.stop()

@@ -41,6 +41,7 @@ from zkbridge.runtime.scheduler import Upkeep
 from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
 from zkbridge.telemetry.events import Answered, Tell, everybody
 from zkbridge.telemetry.snapshot import Books, Standing, Terminal
+from zkbridge.worker.surroundings import Shared
 from zkbridge.worker.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ class Bridge:
             subscribed=self._own(filters),
             waiting=lambda device: self._workers[device].waiting,
             submit=self._submit,
-            answered=self._note_answers,
+            answered=self.note_answers,
             keeper=self._keeper,
             settled=lambda: self._settled or not self._mqtt.resumed,
             tells_retained=lambda: self._protocol == "5",
@@ -257,7 +258,7 @@ class Bridge:
                     waiting=worker.waiting,
                     online=None if not states.get(id_) else states[id_] == _ONLINE,
                     seen_at=seen.get(id_),
-                    owes_enable=worker.owes_enable,
+                    owes_enable=worker.pending_enable,
                 )
                 for id_, worker in workers.items()
             ),
@@ -431,7 +432,7 @@ class Bridge:
         """New workers for devices that changed, none for those that were removed; nobody's request is forgotten."""
         gone = (*changes.removed, *changes.changed)
         for device in changes.removed:
-            if self._workers[device].owes_enable:
+            if self._workers[device].pending_enable:
                 log.warning("device=%s is removed, but may still be disabled until it enables itself", device)
         with self._handing_over:
             left = [request for request in self._ledger.unfinished() if request.device in gone]
@@ -441,7 +442,7 @@ class Bridge:
             for device in changes.removed:
                 for each in self._ledger.waiting(device):
                     self._give_up(each.request)
-        self._note_answers()
+        self.note_answers()
         for device in changes.removed:
             self._forget_availability(device)
         self._schedule_visits(changes.changed)
@@ -454,26 +455,18 @@ class Bridge:
 
     def _make_workers(self, devices: Iterable[str], left: Iterable[Request]) -> dict[str, Worker]:
         """A worker for each; what earlier ones left tells which terminals may still be disabled."""
-        owing = self._ledger.debts() | {request.device for request in left if self._may_have_disabled(request)}
+        pending = self._ledger.debts() | {request.device for request in left if self._may_have_disabled(request)}
+        shared = Shared(self._pool, self._failure_gate, self._tell, self._room, self._clock)
         return {
             device.id: Worker(
                 device,
                 self._config,
                 self._ledger,
                 self._commands,
-                answered=self._note_answers,
-                available=self._note_availability,
-                owing=self._note_debt,
-                progress=self._tell_progress,
-                died=self.fail,
-                parks=self._note_parked,
-                owes_enable=device.id in owing,
-                pool=self._pool,
-                failure_gate=self._failure_gate,
-                tell=self._tell,
-                room=self._room,
+                hooks=self,
+                shared=shared,
+                pending_enable=device.id in pending,
                 listener=self._make_listener(device),
-                clock=self._clock,
             )
             for device in map(self._config.devices.__getitem__, devices)
         }
@@ -486,9 +479,7 @@ class Bridge:
     def _make_listener(self, device: Device) -> Listener | None:
         if device.attendance == "off":
             return None
-        return Listener(
-            device, self._config, self._ledger, told=self._announcer.wake, available=self._note_availability
-        )
+        return Listener(device, self._config, self._ledger, told=self._announcer.wake, available=self.note_availability)
 
     def _resume(self, left: list[Request]) -> None:
         """Hand what a crash or a stop left to its workers, oldest first."""
@@ -510,7 +501,7 @@ class Bridge:
             error = DeviceNotFound(device=request.device, more={"disponibles": known})
         reply = failed(error, self._config.language, request_id=request.request_id)
         finished = self._ledger.finish([Finish(request, reply)])
-        self._note_answers(finished.answers)
+        self.note_answers(finished.answers)
         self._tell(Answered(request.device, request.command, reply.code, _age_s(request)))
         for each in finished.groups:
             self._tell(Answered(each.request.device, each.request.command, each.reply.code, _age_s(each.request)))
@@ -522,11 +513,11 @@ class Bridge:
         """Go on waiting for terminals that were away already; what was to be done on one that is gone is given up."""
         for request in waiting:
             if request.device in self._workers and request.command in self._commands:
-                self._note_parked(request.expires_at or 0.0)
+                self.note_waiting(request.expires_at or 0.0)
             else:
                 self._give_up(request)
 
-    def _note_parked(self, until: float) -> None:
+    def note_waiting(self, until: float) -> None:
         """A request waits for its terminal until a moment; then it is answered."""
         self._upkeep.later(("expiry", until), max(0.0, until - self._clock.now()), partial(self._expire, until))
 
@@ -539,7 +530,7 @@ class Bridge:
         for each in ended:
             self._tell(Answered(each.request.device, each.request.command, each.reply.code, _age_s(each.request)))
         if ended:
-            self._note_answers()
+            self.note_answers()
         left = until - self._clock.now()  # the clock may have been set back
         return max(1.0, left) if left > 0 else None
 
@@ -561,8 +552,8 @@ class Bridge:
         probe_s = self._config.probe_interval
         for worker in workers:
             id_ = worker.device.id
-            wanted = worker.owes_enable or worker.is_waited_for
-            first = 0.0 if worker.owes_enable else random.uniform(0, spread)  # noqa: S311 - only spreads the load
+            wanted = worker.pending_enable or worker.is_waited_for
+            first = 0.0 if worker.pending_enable else random.uniform(0, spread)  # noqa: S311 - only spreads the load
             if probe_s or wanted or worker.listens:
                 self._upkeep.later(("first visit", id_), first, partial(self._visit, id_))
             if probe_s:
@@ -589,7 +580,7 @@ class Bridge:
         worker = self._workers.get(device)
         if worker is None:
             return None
-        worker.visit()
+        worker.probe()
         return again_s
 
     def _forget(self) -> float:
@@ -612,7 +603,7 @@ class Bridge:
             self._mqtt.publish(None, self._health())
         return PULSE_S
 
-    def _note_answers(self, answers: list[Answer] | None = None) -> None:
+    def note_answers(self, answers: list[Answer] | None = None) -> None:
         """These are owed (None: whatever the ledger says); soon after, it writes what it has put off, and wipes."""
         if answers is None:
             self._outbox.wake()
@@ -620,15 +611,17 @@ class Bridge:
             self._outbox.offer(answers)
         self._upkeep.later("scrub", SCRUB_AFTER_S, self._ledger.scrub)
 
-    def _tell_progress(self, device: str, command: str, body: dict[str, Any]) -> None:
+    def publish_progress(self, device: str, command: str, body: dict[str, Any]) -> None:
         """It is of use only now: what the broker does not take at once is not kept for it."""
         self._mqtt.publish(None, Publication(self._topics.progress(device, command), encode(body)))
 
-    def _note_debt(self, device: str, tries: int) -> None:
-        pause = min(DEBT_FIRST_S * 2 ** min(tries - 1, 10), DEBT_MOST_S)
+    def probe_soon(self, device: str, attempt: int) -> None:
+        """Look at a terminal again that may be disabled, or that requests wait for; see `WorkerHooks`."""
+        pause = min(DEBT_FIRST_S * 2 ** min(attempt - 1, 10), DEBT_MOST_S)
         self._upkeep.later(("debt", device), pause, partial(self._visit, device))
 
-    def _note_availability(self, device: str, reason: str | None) -> None:
+    def note_availability(self, device: str, reason: str | None) -> None:
+        """Publish that a device answers (None), or why it does not, where that is new."""
         body = _ONLINE if reason is None else encode({"state": "offline", "reason": reason})
         with self._states_lock:
             if reason is None:

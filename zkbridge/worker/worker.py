@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,15 +33,15 @@ from zkbridge.contract.errors import (
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import say
-from zkbridge.ledger.ledger import Answer, Finish, Ledger, LedgerUnavailable, Parked, Request
-from zkbridge.machine.clock import SYSTEM, Clock
-from zkbridge.runtime.thread_pool import Job, PacedLock, ThreadPool
-from zkbridge.telemetry.events import Answered, Counted, Created, Failed, SessionEnded, Tell, Trouble, nobody
+from zkbridge.ledger.ledger import Finish, Ledger, LedgerUnavailable, Parked, Request
+from zkbridge.runtime.thread_pool import Job
+from zkbridge.telemetry.events import Answered, Counted, Created, Failed, SessionEnded, Trouble
 from zkbridge.terminal.line import Line
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Known, Session, Sizes, enable, open_session, reach
 from zkbridge.worker.cancellation import Endings
 from zkbridge.worker.retry import Interrupted, again
+from zkbridge.worker.surroundings import Shared, WorkerHooks
 from zkbridge.worker.task import Task
 
 log = logging.getLogger(__name__)
@@ -82,15 +82,10 @@ class _Visit:
 
 
 class Worker:
-    """The requests of one device. `submit` hands over; a thread of the `pool` runs while there is something to do.
+    """The requests of one device. `submit` hands them over; a pool's thread runs while there is something to do.
 
-    `answered` is called with the answers that are owed after replies were kept, and with none when there is something
-    else for the ledger to write soon, `available` with None (the device answers) or a reason, `owing` when the
-    terminal is to be visited soon because it may have been left disabled, or is waited for (and for how many
-    conversations that was so), `parks` with the moment until which a request waits for it, in seconds since 1970,
-    `progress` with device, command and what an attended command tells, `died` with what no request could be blamed
-    for, `tell` with what happens. `room` says how large a reply's body may be just now, in bytes.
-    With a `listener` the thread stays, and has it listen whenever nothing else is to be done.
+    `pending_enable`: an earlier run may have left the terminal disabled. With a `listener` the thread stays, and
+    listens for punches whenever nothing else is to be done.
     """
 
     def __init__(
@@ -100,38 +95,25 @@ class Worker:
         ledger: Ledger,
         commands: dict[str, Command],
         *,
-        answered: Callable[[list[Answer]], None],
-        available: Callable[[str, str | None], None],
-        owing: Callable[[str, int], None],
-        progress: Callable[[str, str, dict[str, Any]], None],
-        died: Callable[[BaseException], None],
-        parks: Callable[[float], None] = lambda _until: None,
-        owes_enable: bool = False,
-        pool: ThreadPool | None = None,
-        failure_gate: PacedLock | None = None,
-        tell: Tell = nobody,
-        room: Callable[[], int] | None = None,
+        hooks: WorkerHooks,
+        shared: Shared | None = None,
+        pending_enable: bool = False,
         listener: Listener | None = None,
-        clock: Clock = SYSTEM,
     ) -> None:
+        shared = shared or Shared()
         self.device = device
         self._listener = listener
-        self._clock = clock
+        self._clock = shared.clock
         self._config = config
         self._ledger = ledger
         self._commands = commands
-        self._answered = answered
-        self._available = available
-        self._owing = owing
-        self._owing_for = 0
-        self._progress = progress
-        self._died = died
-        self._tell = tell
-        self._reply_room = room or (lambda: config.mqtt.max_reply)
-        self._parks = parks
-        self._owes_enable = owes_enable
-        self._pool = pool or ThreadPool()
-        self._failure_gate = failure_gate or PacedLock()
+        self._hooks = hooks
+        self._failed_probes = 0
+        self._tell = shared.events
+        self._reply_room = shared.reply_room or (lambda: config.mqtt.max_reply)
+        self._pending_enable = pending_enable
+        self._pool = shared.pool
+        self._failure_gate = shared.failure_gate
         self._queue: deque[Request] = deque()
         self._arrived: dict[int, float] = {}
         self._in_hand: list[Task] = []
@@ -144,7 +126,7 @@ class Worker:
             make=self._task,
             reply_of=self._reply_of,
         )
-        self._visit_wanted = False
+        self._probe_wanted = False
         self._lock = threading.RLock()
         self._job: Job | None = None
         self._stop = threading.Event()
@@ -173,10 +155,10 @@ class Worker:
         with suppress(LedgerUnavailable):  # the thread tries again
             self._answer_aside()
 
-    def visit(self) -> None:
+    def probe(self) -> None:
         """Find out whether the terminal answers, and enable it if that is owed, unless it is being talked to."""
         with self._lock:
-            self._visit_wanted = self._job is None or self._listener is not None
+            self._probe_wanted = self._job is None or self._listener is not None
             self._wake()
 
     @property
@@ -185,9 +167,9 @@ class Worker:
         return len(self._queue) + len(self._in_hand)
 
     @property
-    def owes_enable(self) -> bool:
+    def pending_enable(self) -> bool:
         """Whether the terminal may still be disabled by us."""
-        return self._owes_enable
+        return self._pending_enable
 
     @property
     def is_waited_for(self) -> bool:
@@ -220,7 +202,7 @@ class Worker:
         return job is None or job.join(timeout)
 
     def _wake(self) -> None:
-        if self._job is None and not self._stop.is_set() and (self._queue or self._visit_wanted or self._aside):
+        if self._job is None and not self._stop.is_set() and (self._queue or self._probe_wanted or self._aside):
             self._job = self._pool.start(self._run, name=f"terminal {self.device.id}")
         elif self._listener is not None:
             self._listener.interrupt()
@@ -240,7 +222,7 @@ class Worker:
                 self._listener.close()
         except BaseException as error:  # the last line of a thread: whoever watches must hear of it
             log.critical("device=%s its worker died", self.device.id, exc_info=True)
-            self._died(error)
+            self._hooks.fail(error)
 
     def _has_work(self) -> bool:
         with self._lock:
@@ -251,7 +233,7 @@ class Worker:
 
     def _is_wanted(self) -> bool:
         """Whether anything is to be done, or the thread is to end."""
-        waiting = self._queue or self._in_hand or self._visit_wanted or self._aside
+        waiting = self._queue or self._in_hand or self._probe_wanted or self._aside
         return self._stop.is_set() or bool(waiting) or self._may_catch_up()
 
     def _serve(self) -> None:
@@ -262,7 +244,7 @@ class Worker:
                 return
         with self._lock:
             idle = not self._queue and not self._in_hand
-            visiting, self._visit_wanted = self._visit_wanted and idle, False
+            visiting, self._probe_wanted = self._probe_wanted and idle, False
             catching_up = idle and not visiting and self._may_catch_up()
         self._due = Deadline.after(self._config.retry.deadline)
         try:
@@ -277,12 +259,12 @@ class Worker:
             self._blame_ourselves(fault)
         finally:
             self._due = None
-        visit_soon = self._owes_enable or self.is_waited_for
-        if not visit_soon or (self._reached and not self._owes_enable):
-            self._owing_for = 0  # a terminal that is there will soon have done what waits for it
+        visit_soon = self._pending_enable or self.is_waited_for
+        if not visit_soon or (self._reached and not self._pending_enable):
+            self._failed_probes = 0  # a terminal that is there will soon have done what waits for it
         if visit_soon:
-            self._owing_for += 1
-            self._owing(self.device.id, self._owing_for)
+            self._failed_probes += 1
+            self._hooks.probe_soon(self.device.id, self._failed_probes)
 
     def _go(self, *, visiting: bool, catching_up: bool) -> None:
         try:
@@ -331,7 +313,7 @@ class Worker:
     def _call_on(self, deadline: Deadline) -> None:
         """A visit without a request: pay what is owed, or only see whether somebody is there."""
         line = self._line
-        if self._owes_enable:
+        if self._pending_enable:
             enable(self.device, deadline=deadline, lock_dir=self._config.lock_dir, line=line, waiting=self._stay)
             self._settle_debt()
         else:
@@ -341,7 +323,7 @@ class Worker:
 
     def _has_answered(self) -> None:
         self._reached = True
-        self._available(self.device.id, None)
+        self._hooks.note_availability(self.device.id, None)
 
     # -- catching up ---------------------------------------------------------------------------------------------
 
@@ -405,7 +387,7 @@ class Worker:
             known=self._known,
             # Long enough for the session and one answer that is late; should we die, people wait no longer.
             disable_for=math.ceil(self._config.session_budget + self.device.timeout) if disables else None,
-            enable_first=self._owes_enable,
+            enable_first=self._pending_enable,
             lock_dir=self._config.lock_dir,
             waiting=self._stay,
             line=self._line,
@@ -477,8 +459,8 @@ class Worker:
             self._known = session.known
             self._remember(session.known)
         if session.owes_enable:
-            self._owes_enable = True
-        elif self._owes_enable and session.enabled:
+            self._pending_enable = True
+        elif self._pending_enable and session.enabled:
             self._settle_debt()
 
     # -- inside a session ----------------------------------------------------------------------------------------
@@ -563,7 +545,7 @@ class Worker:
             log.exception("request=%d error_id=%s what was kept cannot be read", request.id, error_id)
             reply = failed(Internal(error_id), self._config.language, request_id=request.request_id)
             finished = self._ledger.finish([Finish(request, reply)])
-            self._answered(finished.answers)
+            self._hooks.note_answers(finished.answers)
             self._tell(Answered(request.device, request.command, reply.code, _age_s(request)))
             return None
         asked = bool(request.tried)
@@ -740,7 +722,9 @@ class Worker:
         message = say(f"{name}.{step}", self._config.language, **facts)
         told = {"message": message, "step": step, **facts, "device_id": self.device.id}
         request_id = task.request.request_id
-        self._progress(self.device.id, name, told if request_id is None else told | {"request_id": request_id})
+        self._hooks.publish_progress(
+            self.device.id, name, told if request_id is None else told | {"request_id": request_id}
+        )
 
     def _failed(self, task: Task, error: BridgeError) -> Reply:
         return failed(error, self._config.language, request_id=task.request.request_id)
@@ -785,9 +769,11 @@ class Worker:
         parked = [
             Parked(task.request.id, task.params.key or "", task.parked) for task in waits if task.parked is not None
         ]
-        owed_by = self.device.id if self._owes_enable else None
+        owed_by = self.device.id if self._pending_enable else None
         finished = self._ledger.finish(finishes, parked=parked, owed_by=owed_by)
-        self._answered(finished.answers)  # first: callers wait longer for their reply than anybody for the log
+        self._hooks.note_answers(
+            finished.answers
+        )  # first: callers wait longer for their reply than anybody for the log
         self._parked |= {each.request: each.subject for each in parked}
         for task in tasks:
             self._tell_answer(task)
@@ -795,7 +781,7 @@ class Worker:
             self._tell(Answered(each.request.device, each.request.command, each.reply.code, _age_s(each.request)))
         for task in waits:
             log.warning("device=%s request=%d waits until the device answers", self.device.id, task.request.id)
-            self._parks(task.request.expires_at or 0.0)
+            self._hooks.note_waiting(task.request.expires_at or 0.0)
 
     def _fail_all(self, failure: TerminalError, deadline: Deadline, *, alone: bool) -> None:
         """The conversation failed for good: so did everything that waits for it, save what may wait for another one.
@@ -803,7 +789,7 @@ class Worker:
         `alone`: nobody else was to have a part in it.
         """
         if isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
-            self._available(self.device.id, failure.sentence(self._config.language))
+            self._hooks.note_availability(self.device.id, failure.sentence(self._config.language))
         self._tell(Failed(self.device.id, failure.code, final=True))
         self._reached = False
         if not alone and not any(task.command.attended and task.asked for task in self._in_hand):
@@ -920,8 +906,8 @@ class Worker:
 
     def _settle_debt(self) -> None:
         self._ledger.paid(self.device.id)
-        self._owes_enable = False
-        self._answered([])
+        self._pending_enable = False
+        self._hooks.note_answers([])
 
     def _tell_retry(self, attempt: int, pause_s: float, failure: BaseException) -> None:
         if isinstance(failure, ConnectionFailure):

@@ -1,0 +1,53 @@
+"""What a worker is given: the parts that all workers share, and the hooks by which it reports to the bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from zkbridge.ledger.ledger import Answer
+from zkbridge.machine.clock import SYSTEM, Clock
+from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
+from zkbridge.telemetry.events import Tell, nobody
+
+
+class WorkerHooks(Protocol):
+    """What the bridge does when something happens at a terminal. Called from any thread."""
+
+    def note_answers(self, answers: list[Answer], /) -> None:
+        """Replies were kept, and these are to be sent; none where the ledger has something else to write soon."""
+
+    def note_availability(self, device: str, reason: str | None, /) -> None:
+        """The device answers (None), or does not, for this reason: a sentence."""
+
+    def note_waiting(self, until: float, /) -> None:
+        """A request waits for its terminal until this moment, in seconds since 1970."""
+
+    def probe_soon(self, device: str, attempt: int, /) -> None:
+        """Call `Worker.probe` after a pause: the terminal may be disabled, or requests wait for it.
+
+        `attempt` is how many conversations in a row have ended so, from 1.
+        """
+
+    def publish_progress(self, device: str, command: str, body: dict[str, Any], /) -> None:
+        """An attended command has reached a step; `body` is the message."""
+
+    def fail(self, error: BaseException, /) -> None:
+        """The worker's thread died of an error that no request can be answered with."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the workers of all terminals share.
+
+    `failure_gate` is held while the requests of an unreachable terminal are answered: terminals often fail together.
+    `events` receives what happens. `reply_room` returns how large a reply's body may be now, in bytes; None stands for
+    `mqtt.max_reply`.
+    """
+
+    pool: ThreadPool = field(default_factory=ThreadPool)
+    failure_gate: PacedLock = field(default_factory=PacedLock)
+    events: Tell = nobody
+    reply_room: Callable[[], int] | None = None
+    clock: Clock = SYSTEM
