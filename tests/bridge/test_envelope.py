@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.frames import wait_for_session_end
 from tests.support.mosquitto import Mosquitto, program
-from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
 
 COMMAND = "zk/principal/users/create"
@@ -57,8 +57,7 @@ def test_mosquitto_rr_prints_the_contracts_reply(tmp_path):
             12345,
             1,
         )  # fmt: skip - one comparison
-        assert not terminal.disabled
-        wait_until(lambda: terminal.sessions_open == 0, what="the goodbye to the terminal")
+        wait_for_session_end(terminal)
 
 
 def test_correlation_data_comes_back_byte_for_byte_even_for_rubbish(caller):

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.frames import wait_for_session_end
 from tests.support.processes import closed_port
-from tests.support.waiting import wait_until
 from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
 
 JUAN = {"user_id": "123", "name": "Juan Perez", "password": "1234", "privilege": 0, "card": 12345}
@@ -92,8 +92,7 @@ def test_a_user_is_created_as_asked(site):
         12345,
         1,
     )  # fmt: skip - one comparison
-    assert not site.terminals["principal"].disabled
-    wait_until(lambda: site.terminals["principal"].sessions_open == 0, what="the goodbye to the terminal")
+    wait_for_session_end(site.terminals["principal"])
 
 
 def test_the_same_user_again_is_refused(site):

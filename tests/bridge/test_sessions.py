@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
-from tests.support.frames import asked
+from tests.support.frames import asked, wait_for_session_end
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Command, TerminalConfig
 
@@ -174,7 +174,7 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
             caller.subscribe("zk/#")
             caller.publish(COMMAND, user(900))
             assert answers(caller, 1)[0]["code"] == "created"
-            wait_until(lambda: terminal.sessions_open == 0)
+            wait_for_session_end(terminal)
             yield caller
 
     def test_a_person_who_is_added_meanwhile_is_not_written_over(self, terminal, caller):
@@ -207,7 +207,7 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
         caller.publish(COMMAND, user(901))
 
         assert answers(caller, 1)[0]["code"] == "created"
-        wait_until(lambda: terminal.sessions_open == 0)  # the reply does not wait for the goodbye
+        wait_for_session_end(terminal)
         assert asked(terminal)[-8:] == [
             "READ_BUFFER",
             "FREE_DATA",

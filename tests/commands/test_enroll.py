@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from tests.commands.conftest import said
-from tests.support.frames import asked
+from tests.support.frames import asked, wait_for_session_end
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Command
 
@@ -396,6 +396,7 @@ def test_a_template_is_told_to_nobody(site, terminal, enrol):
 def test_capture_mode_is_ended_by_the_order_of_the_documents(terminal, enrol):
     mark = len(terminal.log)
     enrol()
+    wait_for_session_end(terminal)
     names = asked(terminal, since=mark)
     inside = [name for name in names[names.index("CANCELCAPTURE") : names.index("EXIT")] if name != "OK"]
 

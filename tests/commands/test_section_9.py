@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.commands.conftest import Site, said
+from tests.support.frames import wait_for_session_end
 from zkbridge.commands import commands
 from zkbridge.simulator import SimulatedTerminal
 
@@ -198,7 +199,7 @@ def test_every_answer_is_the_one_of_the_table(site: Site, kind: str, terminal: S
         assert PASSWORD not in str(answer), row
 
     assert wrong == []
-    assert not terminal.disabled
+    wait_for_session_end(terminal)
 
 
 def _as_told(answer: Mapping[str, Any], row: Row) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.commands.conftest import said
+from tests.support.frames import wait_for_session_end
 from zkbridge.simulator import Command
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.simulator.wire.records import Punch
@@ -65,7 +66,7 @@ def test_users_update_changes_what_is_named(site, kind, terminal):
     }
     (user,) = terminal.users()
     assert (user.name, user.card, user.password, user.privilege, user.group) == ("Eva", 99, "1234", 0, 3)
-    assert not terminal.disabled
+    wait_for_session_end(terminal)
 
 
 def test_users_delete_takes_the_fingers_along(site, kind, terminal):

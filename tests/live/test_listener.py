@@ -215,7 +215,7 @@ def test_a_command_uses_the_connection_that_is_held(start, house):
 
     assert home.wait_for(1)[0]["name"] == "Nuevo"
     assert terminal.connections_accepted == 1
-    assert not terminal.disabled
+    wait_until(lambda: not terminal.disabled)
 
 
 def test_a_command_finds_a_dead_connection_out_and_makes_a_new_one(start, house, monkeypatch):
