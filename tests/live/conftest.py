@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.waiting import wait_until
+from zkbridge.attendance import follower
 from zkbridge.attendance import listener as listening
 from zkbridge.attendance.listener import Listener
 from zkbridge.commands import commands
@@ -99,7 +100,9 @@ class House:
 
     def listens(self) -> None:
         """Return once it is known how far the log was told, and punches are told from there."""
-        wait_until(lambda: self.listener._number == self.listener.line.number > 0, what="the terminal to be heard")
+        wait_until(
+            lambda: self.listener._follower.connection == self.listener.line.number > 0, what="the terminal to be heard"
+        )
 
     def wait_for(self, count: int) -> list[dict]:
         wait_until(lambda: len(self.events) >= count, timeout=20, what=f"{count} punches")
@@ -129,8 +132,8 @@ class House:
 @pytest.fixture
 def quick(monkeypatch):
     """What takes its time, for people's sake, takes little."""
-    monkeypatch.setattr(listening, "QUIET_S", 0.1)
-    monkeypatch.setattr(listening, "LOOK_S", 0.05)
+    monkeypatch.setattr(follower, "QUIET_S", 0.1)
+    monkeypatch.setattr(follower, "LOOK_S", 0.05)
     monkeypatch.setattr(listening, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(listening, "LONGEST_PAUSE_S", 0.2)
     monkeypatch.setattr(listening, "DISK_PAUSE_S", 0.1)

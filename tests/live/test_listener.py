@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.support.waiting import wait_until
+from zkbridge.attendance import follower, live_events, log_reader, names, punch_count
 from zkbridge.attendance import listener as listening
 from zkbridge.ledger.ledger import LedgerUnavailable
 from zkbridge.simulator.wire.frames import encode_time
@@ -112,7 +113,7 @@ def test_what_happened_while_the_bridge_was_away_comes_late_and_in_order(termina
 
 
 def test_a_restart_without_news_reads_no_long_log(start, house, monkeypatch):
-    monkeypatch.setattr(listening, "SHORT_LOG", 5)
+    monkeypatch.setattr(log_reader, "SHORT_LOG", 5)
     terminal = start()
     for when in minutes(0, 20):
         terminal.punch("1", when=when)
@@ -169,7 +170,7 @@ def test_a_connection_that_died_in_silence_is_noticed(start, house):
 
 
 def test_silence_is_noticed_within_thirty_seconds_whatever_the_terminal_s_timeout():
-    assert listening.QUIET_S + listening.LOOK_S + listening.ANSWER_S < 30
+    assert follower.QUIET_S + follower.LOOK_S + punch_count.ANSWER_S < 30
 
 
 def test_a_command_in_the_middle_of_a_rush_loses_nothing(terminal, house):
@@ -400,7 +401,7 @@ def test_somebody_whom_the_table_does_not_know_has_no_name(start, house):
 
 
 def test_a_user_added_at_the_keypad_has_a_name_at_once(terminal, house, monkeypatch):
-    monkeypatch.setattr(listening, "STRANGER_S", 0.0)
+    monkeypatch.setattr(names, "STRANGER_S", 0.0)
     home = house(terminal)
     terminal.punch("1", when=NINE)
     home.wait_for(1)
@@ -472,7 +473,7 @@ def test_a_log_that_cannot_be_read_does_not_end_the_listening(start, house, capl
     home = house(terminal)
     home.stop()
     terminal.punch("1", when=NINE)
-    terminal.faults.add("PREPARE_BUFFER", "before", "refuse", count=listening.REFUSALS)
+    terminal.faults.add("PREPARE_BUFFER", "before", "refuse", count=log_reader.REFUSALS)
     home.start()
     wait_until(lambda: "what happened while nobody listened is not told" in caplog.text)
     terminal.punch("2", when=NINE + timedelta(minutes=1))
@@ -506,7 +507,7 @@ def test_a_log_that_reads_shorter_than_the_count_does_not_move_the_place(start, 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("shown", [0, 250])
 def test_a_log_that_stays_short_is_read_again_later(start, house, monkeypatch, caplog, shown):
-    monkeypatch.setattr(listening, "READ_AGAIN_S", 0.5)
+    monkeypatch.setattr(log_reader, "READ_AGAIN_S", 0.5)
     terminal = start()
     with_history(terminal, 500)
     home = house(terminal)
@@ -594,7 +595,7 @@ def test_a_count_that_disagrees_with_the_log_is_asked_of_the_log_a_few_times_onl
     terminal.punch("1", when=NINE)
     home.wait_for(1)
     terminal.switches.sizes_words = {"8": 90}
-    wait_until(lambda: home.listener._off_by == 89)
+    wait_until(lambda: home.listener._follower._log_reader.off_by == 89)
     reads = home.asked("PREPARE_BUFFER")
     asked = home.asked("GET_FREE_SIZES")
     wait_until(lambda: home.asked("GET_FREE_SIZES") > asked + 3)
@@ -636,7 +637,7 @@ def test_while_somebody_else_has_the_terminal_nothing_is_lost(terminal, house, t
 
 
 def test_reading_a_long_log_makes_way_for_a_command(start, house, monkeypatch):
-    monkeypatch.setattr(listening, "LOOK_S", 0.05)
+    monkeypatch.setattr(follower, "LOOK_S", 0.05)
     terminal = start(piece_delay=0.3)
     home = house(terminal)
     home.stop()
@@ -659,7 +660,7 @@ def test_reading_a_long_log_does_not_hold_up_the_end(start, house):
     for number in range(9000):  # six pieces
         terminal.punch("1", when=NINE + timedelta(seconds=number))
     home.start()
-    home.listener._made_way = listening.MAKES_WAY
+    home.listener._follower._log_reader._made_way = log_reader.MAKES_WAY
     wait_until(lambda: home.asked("READ_BUFFER") >= 1)
 
     home.stop()
@@ -670,7 +671,7 @@ def test_reading_a_long_log_does_not_hold_up_the_end(start, house):
 
 
 def test_of_a_long_log_only_the_end_is_read(start, house, monkeypatch):
-    monkeypatch.setattr(listening, "SHORT_LOG", 5)
+    monkeypatch.setattr(log_reader, "SHORT_LOG", 5)
     terminal = start()
     for number in range(4000):  # three pieces
         terminal.punch("1", when=NINE + timedelta(seconds=number))
@@ -689,7 +690,7 @@ def test_of_a_long_log_only_the_end_is_read(start, house, monkeypatch):
 
 
 def test_a_log_that_was_cleared_and_is_longer_than_before_is_told_whole(terminal, house, monkeypatch):
-    monkeypatch.setattr(listening, "SHORT_LOG", 5)
+    monkeypatch.setattr(log_reader, "SHORT_LOG", 5)
     home = house(terminal)
     for number in range(100):
         terminal.punch("1", when=NINE + timedelta(seconds=number))
@@ -732,7 +733,7 @@ def test_no_more_is_kept_than_there_is_room_for(terminal, house):
     while len(told) < 450:
         wait_until(home.ledger.untold)
         waiting = home.ledger.to_tell(1000)
-        assert len(waiting) < 100 + listening.BATCH
+        assert len(waiting) < 100 + live_events.BATCH
         told += [json.loads(punch.body) for punch in waiting]
         home.ledger.told([punch.id for punch in waiting])
 
@@ -753,6 +754,6 @@ def test_the_watchdog_hears_of_a_step_that_does_not_end(terminal, house):
     home = house(terminal)
     assert not home.worker.overdue()
 
-    home.listener._due = time.monotonic() - 1
+    home.listener._watch._due = time.monotonic() - 1
 
     assert home.listener.overdue()

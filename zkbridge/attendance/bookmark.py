@@ -22,11 +22,17 @@ COMPARED = 64
 _MARKS_KEPT = 4096
 
 Digest = Callable[..., bytes]
+PunchKey = tuple[str, str | None, int, int]
 
 
 def moment_of(punch: Punch) -> str:
     """The punch's time as it is told; empty where it has none."""
     return "" if punch.timestamp is None else punch.timestamp.isoformat()
+
+
+def key_of(punch: Punch) -> PunchKey:
+    """What two equal punches share."""
+    return moment_of(punch), punch.user_id, punch.status, punch.punch
 
 
 def identity(device: str, punch: Punch, ordinal: int) -> str:

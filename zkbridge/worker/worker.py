@@ -238,7 +238,7 @@ class Worker:
 
     def _serve(self) -> None:
         """One conversation, with its retries: everything that waits shares its end if it fails for good."""
-        if self._listener is not None and (not self._is_wanted() or self._listener.is_hungry()):
+        if self._listener is not None and (not self._is_wanted() or self._listener.needs_drain()):
             self._listener.listen(self._is_wanted)
             if self._stop.is_set() or not self._is_wanted():
                 return

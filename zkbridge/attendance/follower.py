@@ -1,0 +1,125 @@
+"""Follows a terminal's punches over an open session: by its events, and by its log where those do not suffice."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+from zkbridge.attendance.live_events import LiveEvents
+from zkbridge.attendance.log_reader import LOG_S, LogReader
+from zkbridge.attendance.names import UserNames
+from zkbridge.attendance.punch_count import PunchCount
+from zkbridge.attendance.recorder import Recorder
+from zkbridge.attendance.turn import Turn
+from zkbridge.attendance.watch import Watch
+from zkbridge.config.models import Device
+from zkbridge.contract.errors import DeviceRejected
+from zkbridge.ledger.ledger import Ledger, Place
+from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.session import Session
+
+log = logging.getLogger(__name__)
+
+#: After so much silence the terminal is asked how many punches it holds; with the time for its answer, a connection
+#: that died without a word is noticed within 30 seconds.
+QUIET_S = 10.0
+#: And so often it is asked although it speaks: some may tell of one punch and not of the next.
+TRUSTED_S = 60.0
+#: How long an event is waited for before others are asked whether they want the terminal.
+LOOK_S = 1.0
+
+
+class PunchFollower:
+    """What is known of one terminal's punches, and of the connection in use. `connected_at` is that one's beginning."""
+
+    def __init__(self, device: Device, ledger: Ledger, recorder: Recorder, names: UserNames, watch: Watch) -> None:
+        self._device = device
+        self._ledger = ledger
+        self._recorder = recorder
+        self._names = names
+        self._counts = PunchCount(device)
+        self._log_reader = LogReader(device, recorder, self._counts, watch)
+        self._events = LiveEvents(device, recorder, self._counts, self._log_reader)
+        self._warned = False
+        self.connection = 0
+        self.connected_at = 0.0
+
+    def make_way(self) -> None:
+        """Reading the log was broken off for a request."""
+        self._log_reader.make_way()
+
+    def forget_names(self) -> None:
+        """Somebody's name may have changed."""
+        self._names.forget()
+
+    def has_no_room(self) -> bool:
+        """Whether no more punches are kept for now, because too many wait for the broker."""
+        return self._recorder.has_no_room()
+
+    def lose_place(self) -> None:
+        """A punch could not be kept: the place is read from disk again."""
+        self._recorder.lose()
+
+    def begin(self, session: Session, turn: Turn) -> None:
+        """Have punches told, and find out what was missed: by the log on a new connection, else if the count says so.
+
+        Asked anew after every request, for an enrolment ends the events.
+        """
+        if self._names.table is not None:
+            session.trust(self._names.table)
+        fresh = turn.line.number != self.connection
+        try:
+            session.listen()
+        except DeviceRejected as refusal:
+            self._warn_once(f"{refusal}: punches are fetched from its log instead")
+        if not fresh and self._recorder.is_open:
+            self._events.settle(session, turn, [], 0)
+            return
+        self.connected_at = time.monotonic()
+        self._names.forget()
+        self._log_reader.off_by = 0
+        self._arrive(session, turn)
+        self.connection = turn.line.number
+
+    def step(self, session: Session, turn: Turn) -> None:
+        """The next event, or a look at the terminal when it has been quiet."""
+        heard = session.hear(LOOK_S, turn.waker)
+        now = time.monotonic()
+        self._log_reader.forget_refusal(now)
+        if heard is not None:
+            self._events.take(session, turn, heard)
+        elif not turn.waker.woken and now - self._counts.asked_at >= QUIET_S:
+            self._events.settle(session, turn, [], 0)
+        if now - self._counts.asked_at >= TRUSTED_S:
+            self._events.settle(session, turn, [], 0)
+
+    def _arrive(self, session: Session, turn: Turn) -> None:
+        """What a new connection begins with: whose log it is, and what in it nobody heard."""
+        serial = session.option("~SerialNumber") or ""  # some do not say, or not just now: that makes it no other
+        place = self._ledger.place(self._device.id)
+        if place is None or (serial and place.serial and serial != place.serial):
+            self._start_anew(session, serial, known=place is not None)
+            return
+        self._recorder.open(replace(place, serial=serial or place.serial))
+        if self._log_reader.may_hold_news(self._counts.moving(session)):
+            self._log_reader.catch_up(session, turn, [])
+
+    def _start_anew(self, session: Session, serial: str, *, known: bool) -> None:
+        """The first time only what comes after is published: the punches of years are of no use all at once."""
+        count = self._counts.total(session)
+        if count is None:
+            session.extend(Deadline.after(LOG_S))
+            count = len(session.attendance())
+        self._recorder.begin(Place(serial, count))
+        log.info(
+            "device=%s is %s: punches are told from now on, not the %d in its log",
+            self._device.id,
+            "another terminal" if known else "listened to for the first time",
+            count,
+        )
+
+    def _warn_once(self, sentence: str) -> None:
+        if not self._warned:
+            log.warning("device=%s %s", self._device.id, sentence)
+        self._warned = True

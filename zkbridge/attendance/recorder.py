@@ -1,0 +1,104 @@
+"""Keeps punches on disk to be published, together with how far the terminal's log has been read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from zkbridge.attendance.bookmark import REMEMBERED, Bookmark, identity, moment_of
+from zkbridge.attendance.names import UserNames
+from zkbridge.contract.messages import encode
+from zkbridge.ledger.ledger import Ledger, LedgerUnavailable, Place, Trace
+from zkbridge.terminal.records.punches import Punch
+from zkbridge.terminal.session import Session
+
+
+class Recorder:
+    """The punches of one device, each kept once and in order. `kept` is called when there are punches to publish.
+
+    `most` punches may wait for the broker, of all devices together. Every method that writes raises LedgerUnavailable
+    where the disk does not take it; the place is then unknown until `open`.
+    """
+
+    def __init__(
+        self, device_id: str, ledger: Ledger, names: UserNames, *, most: int, kept: Callable[[], None]
+    ) -> None:
+        self._device_id = device_id
+        self._ledger = ledger
+        self._names = names
+        self._most = most
+        self._kept = kept
+        self._bookmark: Bookmark | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the place is known as it stands on disk."""
+        return self._bookmark is not None
+
+    @property
+    def book(self) -> Bookmark:
+        """The place. Raises LedgerUnavailable after an earlier failure to keep it."""
+        if self._bookmark is None:
+            raise LedgerUnavailable("how far the log was read is not known")
+        return self._bookmark
+
+    @property
+    def count(self) -> int:
+        """How many records of the log are kept, counted from its beginning. Raises LedgerUnavailable."""
+        return self.book.place.count
+
+    def open(self, place: Place) -> None:
+        """Go on at a place that stands on disk."""
+        self._bookmark = Bookmark(place, self._ledger.digest)
+
+    def begin(self, place: Place) -> None:
+        """Begin anew at a place: what stands before it in the log is not published."""
+        self._ledger.tell(self._device_id, [], place, most_traces=REMEMBERED, anew=True)
+        self.open(place)
+
+    def lose(self) -> None:
+        """The place may not be as it stands on disk."""
+        self._bookmark = None
+
+    def has_no_room(self) -> bool:
+        """Whether no more punches are kept until the broker takes some: the terminal's log keeps them as well."""
+        return self._ledger.untold() >= self._most
+
+    def keep(self, session: Session, punches: Iterable[Punch], *, count: int) -> None:
+        """Keep punches that were heard as they happened, and the log's count, in one commit."""
+        self.keep_rows(session, [(punch, False) for punch in punches], count=count)
+
+    def keep_rows(self, session: Session, rows: Iterable[tuple[Punch, bool]], *, count: int) -> None:
+        """The same; `rows` holds each punch, and whether it is late: nobody heard it when it happened."""
+        bodies: list[bytes] = []
+        traces: list[Trace] = []
+        for punch, late in rows:
+            trace = self.book.trace(punch)
+            traces.append(trace)
+            if not punch.is_empty:
+                bodies.append(encode(self._body(session, punch, trace.ordinal, late=late)))
+        if bodies or count != self.count:
+            self.move_to(count, bodies, traces)
+        if bodies:
+            self._kept()
+
+    def move_to(self, count: int, bodies: Sequence[bytes] = (), traces: Sequence[Trace] = ()) -> None:
+        """Keep that the log is read up to a count, with the punches that lie before it."""
+        book, self._bookmark = self.book, None  # not as on disk, if that fails
+        place = Place(book.place.serial, count, tuple(traces))
+        if bodies or count != book.place.count:
+            self._ledger.tell(self._device_id, bodies, place, most_traces=REMEMBERED)
+        book.place = place
+        self._bookmark = book
+
+    def _body(self, session: Session, punch: Punch, ordinal: int, *, late: bool) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "user_id": punch.user_id or "",
+            "name": self._names.name_of(session, punch.user_id or ""),
+            "timestamp": moment_of(punch) or None,
+            "status": punch.status,
+            "punch": punch.punch,
+            "device_id": self._device_id,
+            "id": identity(self._device_id, punch, ordinal),
+        }
+        return body | {"late": True} if late else body

@@ -1,0 +1,22 @@
+"""One stretch of listening, and who wants it to end."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+from zkbridge.terminal.line import Line
+from zkbridge.terminal.protocol.waker import Waker
+
+
+class Turn(NamedTuple):
+    """The time between two requests. `briefly`: a request waits, so only what was told already is taken."""
+
+    waker: Waker
+    line: Line
+    closing: threading.Event
+    briefly: bool
+
+    def is_wanted(self) -> bool:
+        """Whether a request, or another process, waits for the terminal."""
+        return self.briefly or self.waker.woken or self.line.wanted()
