@@ -13,6 +13,7 @@ from typing import Any
 
 import zkbridge
 from zkbridge.attendance.listener import Listener
+from zkbridge.bridge.ledger_care import LedgerCare
 from zkbridge.bridge.subscriptions import command_filters, echoes
 from zkbridge.commands import commands
 from zkbridge.config import models as configuration
@@ -26,6 +27,7 @@ from zkbridge.homeassistant.publisher import HomeAssistant, Hooks
 from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import PATIENCE_S, Keeper
 from zkbridge.intake.set_aside import SetAside
+from zkbridge.ledger.budget import Budget, Reserve
 from zkbridge.ledger.ledger import Answer, Finish, Ledger, LedgerUnavailable, Request
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.metrics.metrics import Metrics
@@ -50,8 +52,6 @@ log = logging.getLogger(__name__)
 PULSE_S = 30.0
 #: Without a confirmation for so long a connection is given up.
 DEAF_AFTER_S = 75.0
-#: Seconds until old requests are forgotten for the first time, and between the times.
-FORGET_FIRST_S, FORGET_S = 60.0, 3600.0
 #: Seconds after an answer until the write-ahead log is emptied of what was asked.
 SCRUB_AFTER_S = 1.0
 #: Seconds until a worker that could not begin is asked again.
@@ -98,12 +98,22 @@ class Bridge:
         self._upkeep = Upkeep(died=self.fail)
         self._metrics = self._make_metrics()
         self._room = ReplyRoom(config.mqtt.max_reply)
+        reserve = Reserve(configuration.state_dir(config))
+        reserve.release_if_full()
         self._ledger = Ledger(
             configuration.state_dir(config),
             combine=self._combine,
             clock=clock.now,
             readings=[command.name for command in self._commands.values() if command.reads],
         )
+        self._care = LedgerCare(
+            self._ledger,
+            Budget(self._ledger, reserve, clock=clock.now),
+            self._upkeep,
+            settings=lambda: self._config.ledger,
+            died=self.fail,
+        )
+        self._ledger.when_full = self._care.full
         self._keeper = Keeper(SetAside(configuration.state_dir(config)), self._topics)
         self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
         self._tell = everybody(self._listeners())
@@ -542,7 +552,7 @@ class Bridge:
     def _schedule(self) -> None:
         """Look at every terminal, one after the other; forget what is old; show the broker that we live."""
         self._schedule_visits(self._workers)
-        self._upkeep.later("forget", FORGET_FIRST_S, self._forget)
+        self._care.start()
         self._upkeep.later("pulse", PULSE_S, self._pulse)
 
     def _schedule_visits(self, devices: Iterable[str]) -> None:
@@ -583,18 +593,6 @@ class Bridge:
         worker.probe()
         return again_s
 
-    def _forget(self) -> float:
-        settings = self._config.ledger
-        try:
-            dropped = self._ledger.forget(keep_s=settings.keep, most=settings.max_requests)
-        except LedgerUnavailable as failure:
-            log.warning("old requests cannot be forgotten now: %s", failure)
-        else:
-            if dropped:
-                log.info("forgot %d old requests", dropped)
-            self._ledger.scrub()
-        return FORGET_S
-
     def _pulse(self) -> float:
         """A publish that the broker confirms proves that the connection is alive in both directions."""
         if self._mqtt.silent_for() > DEAF_AFTER_S:
@@ -609,7 +607,7 @@ class Bridge:
             self._outbox.wake()
         elif answers:
             self._outbox.offer(answers)
-        self._upkeep.later("scrub", SCRUB_AFTER_S, self._ledger.scrub)
+        self._upkeep.later("scrub", SCRUB_AFTER_S, self._care.scrub)
 
     def publish_progress(self, device: str, command: str, body: dict[str, Any]) -> None:
         """It is of use only now: what the broker does not take at once is not kept for it."""

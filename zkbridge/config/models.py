@@ -243,10 +243,11 @@ class Policy(Model):
 
 
 class LedgerSettings(Model):
-    """How long a request is remembered, and how many."""
+    """How long a request is remembered, and how many, in how many bytes."""
 
     keep: PositiveSeconds = 604_800
     max_requests: Whole = Field(default=200_000, ge=1000)
+    max_bytes: Whole = Field(default=67_108_864, ge=1_048_576)
     max_punches: Whole = Field(default=100_000, ge=100)
 
 

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from zkbridge.contract.groups import Said, together
 from zkbridge.contract.messages import Reply, flagged
 from zkbridge.ledger import repeats
-from zkbridge.ledger.schema import ARRIVE, END, FORGET_READ, MIGRATIONS, TRIGGERS
+from zkbridge.ledger.schema import ARRIVE, END, ENDED, FORGET_READ, MIGRATIONS, TRIGGERS
 from zkbridge.telemetry.snapshot import Books
 
 log = logging.getLogger(__name__)
@@ -295,6 +295,8 @@ class Ledger:
         self._clock = clock
         self._combine = combine
         self._readings = tuple(readings)
+        #: Called when the disk has no room for something, from any thread and while the ledger is held.
+        self.when_full: Callable[[], None] = lambda: None
         self._jobs: list[_Job] = []
         self._jobs_lock = threading.Lock()
         self._lock = threading.RLock()
@@ -872,17 +874,11 @@ class Ledger:
 
         def work(db: sqlite3.Connection) -> int:
             line = self._clock() - keep_s
-            ended = (
-                "NOT EXISTS (SELECT 1 FROM answers a WHERE a.request = requests.id AND a.sent_at IS NULL)"
-                # A group's request is remembered whole, as long as anything of it is open.
-                " AND NOT EXISTS (SELECT 1 FROM requests m WHERE m.parent = coalesce(requests.parent, requests.id)"
-                " AND m.reply IS NULL)"
-            )
             over = max(0, db.execute("SELECT count(*) FROM requests").fetchone()[0] - most)
             # A part is as old as its group's request, which may be younger than it: see `_split_again`.
             since = "coalesce((SELECT g.accepted_at FROM requests g WHERE g.id = requests.parent), accepted_at)"
             dropped = db.execute(
-                f"DELETE FROM requests WHERE state IN ('done', 'sent') AND {ended} AND ({since} < ?"  # noqa: S608 - a constant
+                f"DELETE FROM requests WHERE state IN ('done', 'sent') AND {ENDED} AND ({since} < ?"  # noqa: S608 - a constant
                 " OR coalesce(parent, id) IN (SELECT id FROM requests ORDER BY id LIMIT ?))",
                 (line, over),
             ).rowcount
@@ -925,6 +921,44 @@ class Ledger:
             rewritten, busy = False, True  # tried again with the next request
         self._parked_freed = self._parked_freed or parked_freed
         self._secrets_freed = self._secrets_freed or bool(busy) or not rewritten
+
+    def maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Have the ledger's own upkeep done in a transaction; no disk is waited for. Raises LedgerUnavailable."""
+        return self._write(work, urgent=False)
+
+    def inspect(self, look: Callable[[sqlite3.Connection], T]) -> T:
+        """Look at what is committed, while nothing is being written. Raises LedgerUnavailable."""
+        try:
+            with self._lock:
+                return look(self._db)
+        except sqlite3.Error as error:
+            raise LedgerUnavailable(f"{self.path}: {error}") from error
+
+    def rebuild(self, *, aside: bool) -> None:
+        """Write all of it to a new file in place of what is there now, which is kept `aside` or dropped.
+
+        For a file that was removed or replaced under its name: what is open still has everything.
+        Raises LedgerUnavailable while it cannot be written, and then nothing has changed.
+        """
+        fresh = self.path.with_name("ledger.db.new")
+        with self._lock:
+            try:
+                fresh.unlink(missing_ok=True)
+                os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+                with contextlib.closing(sqlite3.connect(fresh)) as copy:
+                    self._db.backup(copy)
+            except (sqlite3.Error, OSError) as error:
+                raise LedgerUnavailable(f"{self.path}: {error}") from error
+            # From here on what goes wrong ends the bridge: the next start finds the new file, or what stood there.
+            self._db.close()
+            if aside:
+                stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._clock()))
+                self.path.replace(self.path.with_name(f"{self.path.name}.replaced-{stamp}"))
+            for suffix in ("-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+            fresh.replace(self.path)
+            self._db = self._connect()
+            self._waits_for_disk = True
 
     def close(self) -> None:
         """Leave a single file behind, without a write-ahead log."""
@@ -985,6 +1019,8 @@ class Ledger:
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                self.when_full()
             for job in jobs:
                 job.error = LedgerUnavailable(f"{self.path}: {error}")
                 job.error.__cause__ = error

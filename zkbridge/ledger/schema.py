@@ -135,6 +135,13 @@ TRIGGERS = """
     END;
 """
 
+#: Of a request: the broker has its answers. A group's request is remembered whole, as long as anything of it is open.
+ENDED = (
+    "NOT EXISTS (SELECT 1 FROM answers a WHERE a.request = requests.id AND a.sent_at IS NULL)"
+    " AND NOT EXISTS (SELECT 1 FROM requests m WHERE m.parent = coalesce(requests.parent, requests.id)"
+    " AND m.reply IS NULL)"
+)
+
 #: A request, what is asked while it is `accepted`, and, with a topic, where it is to be answered.
 ARRIVE = "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #: Its answer is owed, what is asked is forgotten, and whether its device may still be disabled is kept with that.
