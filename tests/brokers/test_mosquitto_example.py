@@ -20,7 +20,8 @@ from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import SYSTEM_FOLDERS, Mosquitto, program
 from tests.support.waiting import wait_until
 from zkbridge.commands import commands
-from zkbridge.config.models import Config, parse_yaml
+from zkbridge.config.models import Config
+from zkbridge.config.yaml_file import parse_yaml
 from zkbridge.contract.topics import Topics
 from zkbridge.mqtt.subscription_check import PROBE
 from zkbridge.simulator import Simulator, TerminalConfig

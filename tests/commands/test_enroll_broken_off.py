@@ -14,7 +14,7 @@ from tests.support.daemon import Daemon, device
 from tests.support.fake_broker import FakeBroker
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
-from zkbridge.config import models as configuration
+from zkbridge.config import loader
 from zkbridge.simulator import Command, Simulator, TerminalConfig
 from zkbridge.worker import worker
 
@@ -320,7 +320,7 @@ def test_a_person_who_takes_long_is_no_sign_of_a_bridge_that_hangs(tmp_path, bro
     monkeypatch.setattr(worker, "GRACE_S", 0)
     daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, retry={"deadline": 0.5})
     (tmp_path / "d" / "config.yaml").write_text(json.dumps(daemon.config))
-    bridge = Bridge(configuration.load(tmp_path / "d" / "config.yaml", {}))
+    bridge = Bridge(loader.load(tmp_path / "d" / "config.yaml", {}))
     bridge.start()
     try:
         assert bridge.online.wait(10)

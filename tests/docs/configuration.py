@@ -15,8 +15,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tests.project.tree import ROOT
-from zkbridge.config import models as configuration
+from zkbridge.config import rules
 from zkbridge.config.models import Config
+from zkbridge.config.overrides import SECRET_FILES
 
 PAGE = ROOT / "docs" / "configuration.md"
 SHOWN = ROOT / "config.yaml"
@@ -39,13 +40,13 @@ CHOICES = re.compile(r"^\w[\w.]*(?: \| [\w.]+(?: to \d+)?)+(?:$|[;:] ?)")
 A_YEAR = 31_536_000
 #: Kinds that a validator knows and a type does not.
 KINDS: dict[Any, str] = {
-    configuration._port: "a port, 1 to 65535",
-    configuration._host: "a host name or address",
-    configuration._encoding: "an encoding of text, as Python names it",
-    configuration._timezone: "a time zone, as IANA names it",
-    configuration._base_topic: "one or several levels of letters, digits, `_` and `-`",
-    configuration._members: "a list of device ids",
-    configuration._filter: "an MQTT filter; `{base}` and `{device}` are filled in",
+    rules.valid_port: "a port, 1 to 65535",
+    rules.valid_host: "a host name or address",
+    rules.known_encoding: "an encoding of text, as Python names it",
+    rules.known_timezone: "a time zone, as IANA names it",
+    rules.valid_base_topic: "one or several levels of letters, digits, `_` and `-`",
+    rules.list_of_members: "a list of device ids",
+    rules.valid_filter: "an MQTT filter; `{base}` and `{device}` are filled in",
 }
 PLAIN = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "a path"}
 
@@ -64,7 +65,7 @@ def sections() -> list[tuple[str, type[BaseModel]]]:
 
 def keys(path: str, model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo | None]]:
     """What may be written in a part of the file; None are keys that the models know only by what is in their file."""
-    files = {key: file for file, key in configuration._SECRET_FILES.items()}
+    files = {key: file for file, key in SECRET_FILES.items()}
     for name, field in model.model_fields.items():
         if name == "id" and path.endswith(ANY):
             continue
@@ -161,7 +162,7 @@ def _kind(annotation: Any, metadata: list[Any]) -> str:
     elif origin is dict:
         found = f"a mapping: {_kind(inner[0], [])} to {_kind(inner[1], [])}"
     else:
-        seconds = any(getattr(each, "func", None) is configuration._duration for each in metadata)
+        seconds = any(getattr(each, "func", None) is rules.number_of_seconds for each in metadata)
         found = ("seconds" if seconds else PLAIN[annotation]) + _bounds(metadata)
     return found
 

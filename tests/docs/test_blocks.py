@@ -29,8 +29,10 @@ from tests.docs.pages import ROOT, Block, blocks, pages, prose
 from tests.docs.stage import CALLERS, Stage, ends, lines, parse
 from zkbridge.asyncapi.document import document
 from zkbridge.commands import commands
-from zkbridge.config import models as configuration
-from zkbridge.config.models import Config, load, parse_yaml
+from zkbridge.config.loader import load
+from zkbridge.config.models import Config
+from zkbridge.config.overrides import SECRET_FILES
+from zkbridge.config.yaml_file import parse_yaml
 from zkbridge.contract.errors import BridgeError
 
 EVERY = [(page, block) for page in pages() for block in blocks(page)]
@@ -154,7 +156,7 @@ def test_a_configuration_is_one_that_the_program_takes(block, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("1")
     for section in (values.get("mqtt"), *(values.get("devices") or {}).values()):
-        for key in configuration._SECRET_FILES:
+        for key in SECRET_FILES:
             if isinstance(section, dict) and section.get(key):
                 section[key] = str(secret)
     values.setdefault("devices", {"principal": {"host": "192.168.1.201"}})
@@ -235,7 +237,7 @@ def is_key(first, rest):
         fields = getattr(model, "model_fields", None)
         if fields is None:
             return first == "devices"
-        if name not in fields and name not in configuration._SECRET_FILES:
+        if name not in fields and name not in SECRET_FILES:
             return False
         model = fields[name].annotation if name in fields else str
     return True

@@ -7,7 +7,7 @@ from tests.docs.write import MADE
 from tests.project.tree import ROOT
 from zkbridge.asyncapi.examples import example_failures
 from zkbridge.asyncapi.site import Site
-from zkbridge.config.models import parse_yaml
+from zkbridge.config.yaml_file import parse_yaml
 
 
 @pytest.mark.parametrize("made", MADE, ids=lambda made: made.PAGE.name)

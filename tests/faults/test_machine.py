@@ -14,7 +14,7 @@ from tests.faults.frames import FRAMES
 from tests.faults.site import Break, Site, new_site
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
-from zkbridge.config import models as configuration
+from zkbridge.config import loader
 from zkbridge.ledger.schema import MIGRATIONS
 
 WRITE, ENABLE = FRAMES[8], FRAMES[11]
@@ -82,7 +82,7 @@ def test_a_ledger_that_turns_read_only_is_waited_for(tmp_path, shared_broker):
         site.daemon.folder.mkdir(parents=True, exist_ok=True)
         path = site.daemon.folder / "config.yaml"
         path.write_text(json.dumps(site.daemon.config))
-        bridge = Bridge(configuration.load(path, {}))
+        bridge = Bridge(loader.load(path, {}))
         bridge.start()
         try:
             wait_until(lambda: bridge._mqtt.is_connected)

@@ -8,7 +8,7 @@ import codecs
 import pytest
 
 from tests.unit.test_config import MINIMAL, faults, write
-from zkbridge.config.models import load
+from zkbridge.config.loader import load
 
 
 @pytest.mark.parametrize("word", ["true", "false", "True"])

@@ -6,7 +6,7 @@ Source: attack on 7bb949d, 2026-11
 import pytest
 
 from tests.unit.test_config import faults, write
-from zkbridge.config.models import load
+from zkbridge.config.loader import load
 
 DEVICE = "{host: 192.168.1.201}"
 

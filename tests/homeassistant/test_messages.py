@@ -12,7 +12,8 @@ import pytest
 
 from tests.project.tree import ROOT
 from zkbridge.commands import commands
-from zkbridge.config.models import Config, parse_yaml
+from zkbridge.config.models import Config
+from zkbridge.config.yaml_file import parse_yaml
 from zkbridge.contract.topics import Topics
 from zkbridge.homeassistant.discovery import NAMES, Discovery, escaped
 

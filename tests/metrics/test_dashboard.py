@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.support.promql import DASHBOARD, PROMETHEUS, RULES, dashboard, panels, questions, rules, selectors
-from zkbridge.config.models import parse_yaml
+from zkbridge.config.yaml_file import parse_yaml
 from zkbridge.contract.errors import BridgeError
 from zkbridge.metrics.catalogue import EVENTS, STATES, markdown
 

@@ -15,7 +15,7 @@ from tests.support.caller import Caller
 from tests.support.daemon import QUICK, client_id, device
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
-from zkbridge.config import models as configuration
+from zkbridge.config import loader
 from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
 from zkbridge.terminal.locks import hold
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -111,7 +111,7 @@ def make_site(
             "session_budget": budget,
         }
         path.write_text(json.dumps(config))
-        bridge = Bridge(configuration.load(path, {}))
+        bridge = Bridge(loader.load(path, {}))
         bridge.start()
         try:
             assert bridge.online.wait(20)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 DAEMON = (
-    "import zkbridge.cli.main, zkbridge.config.models, zkbridge.runtime.logs, "
+    "import zkbridge.cli.main, zkbridge.config.loader, zkbridge.runtime.logs, "
     "zkbridge.bridge.bridge, zkbridge.runtime.systemd, zkbridge.ledger.ledger"
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import promql_parser
 
-from zkbridge.config.models import parse_yaml
+from zkbridge.config.yaml_file import parse_yaml
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "examples" / "grafana" / "dashboard.json"

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from zkbridge.config.models import Config, ConfigError, load, parse_yaml, remarks, state_dir
+from zkbridge.config.faults import ConfigError
+from zkbridge.config.loader import load, remarks, state_dir
+from zkbridge.config.models import Config
+from zkbridge.config.yaml_file import parse_yaml
 
 ROOT = Path(__file__).parents[2]
 MINIMAL = "devices: {principal: {host: 192.168.1.201}}\n"

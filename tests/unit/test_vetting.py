@@ -3,7 +3,8 @@
 import pytest
 
 from zkbridge.bridge.vetting import vet
-from zkbridge.config.models import Config, ConfigError
+from zkbridge.config.faults import ConfigError
+from zkbridge.config.models import Config
 
 
 def config(**more):

@@ -16,9 +16,10 @@ from zkbridge.attendance.listener import Listener
 from zkbridge.bridge.ledger_care import LedgerCare
 from zkbridge.bridge.subscriptions import command_filters, echoes
 from zkbridge.commands import commands
-from zkbridge.config import models as configuration
+from zkbridge.config import loader
 from zkbridge.config.changes import Changes, compare
-from zkbridge.config.models import Config, ConfigError, Device
+from zkbridge.config.faults import ConfigError
+from zkbridge.config.models import Config, Device
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, Expired, Internal, OutcomeUnknown
 from zkbridge.contract.groups import Said, together
 from zkbridge.contract.messages import Message, Publication, Reply, encode, failed, parse_object
@@ -98,10 +99,10 @@ class Bridge:
         self._upkeep = Upkeep(died=self.fail)
         self._metrics = self._make_metrics()
         self._room = ReplyRoom(config.mqtt.max_reply)
-        reserve = Reserve(configuration.state_dir(config))
+        reserve = Reserve(loader.state_dir(config))
         reserve.release_if_full()
         self._ledger = Ledger(
-            configuration.state_dir(config),
+            loader.state_dir(config),
             combine=self._combine,
             clock=clock.now,
             readings=[command.name for command in self._commands.values() if command.reads],
@@ -114,7 +115,7 @@ class Bridge:
             died=self.fail,
         )
         self._ledger.when_full = self._care.full
-        self._keeper = Keeper(SetAside(configuration.state_dir(config)), self._topics)
+        self._keeper = Keeper(SetAside(loader.state_dir(config)), self._topics)
         self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
         self._tell = everybody(self._listeners())
         filters = self._filters()

@@ -9,8 +9,8 @@ from queue import SimpleQueue
 
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.bridge.vetting import vet
-from zkbridge.config import models as configuration
-from zkbridge.config.models import ConfigError
+from zkbridge.config import loader
+from zkbridge.config.faults import ConfigError
 from zkbridge.runtime.systemd import Notifier
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Reloader:
 
     def _reload(self) -> bool:
         try:
-            changes = self._bridge.reload(vet(configuration.load(self._path)))
+            changes = self._bridge.reload(vet(loader.load(self._path)))
         except ConfigError as error:
             for fault in error.faults:
                 log.error("%s refused: %s", self._path, fault)  # noqa: TRY400 - the sentence says it all

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Iterator
 
 from zkbridge.commands import commands
-from zkbridge.config.models import Config, ConfigError, Fault
+from zkbridge.config.faults import ConfigError, Fault
+from zkbridge.config.models import Config
 
 
 def vet(config: Config) -> Config:

@@ -20,7 +20,8 @@ from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
-from zkbridge.config import models as configuration
+from zkbridge.config import loader
+from zkbridge.config.faults import ConfigError
 from zkbridge.config.models import Config, Mqtt
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import shown
@@ -93,8 +94,8 @@ def connection_options() -> list[click.Parameter]:
 
 def _load(path: Path) -> Config:
     try:
-        return configuration.load(path)
-    except configuration.ConfigError as error:
+        return loader.load(path)
+    except ConfigError as error:
         for fault in error.faults:
             say(str(fault), err=True)
         sys.exit(WRONG_CONFIGURATION)
@@ -155,9 +156,9 @@ def _options(field: str, schema: Json, *, required: bool) -> Iterable[click.Opti
 def _complete_device(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     path = context.params.get("path") or Path("config.yaml")
     try:
-        config = configuration.load(Path(path))
+        config = loader.load(Path(path))
         return [each for each in (*config.devices, *config.groups) if each.startswith(incomplete)]
-    except configuration.ConfigError:
+    except ConfigError:
         return []
 
 

@@ -14,8 +14,9 @@ from zkbridge.bridge.vetting import vet
 from zkbridge.cli.options import config_option
 from zkbridge.cli.output import say
 from zkbridge.commands import commands
-from zkbridge.config import models as configuration
-from zkbridge.config.models import Config, ConfigError, Device
+from zkbridge.config import loader
+from zkbridge.config.faults import ConfigError
+from zkbridge.config.models import Config, Device
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.texts import shown
@@ -46,13 +47,13 @@ class Finding:
 def check(path: Path, connect: bool) -> None:
     """Check the configuration; exit 0 if all is well, 1 if something cannot be reached, 2 if the file is wrong."""
     try:
-        config = vet(configuration.load(path))
+        config = vet(loader.load(path))
     except ConfigError as error:
         for fault in error.faults:
             say(str(fault), err=True)
         sys.exit(WRONG)
     say(f"{path}: right; {len(config.devices)} devices, broker {config.mqtt.host}:{config.mqtt.port}")
-    for remark in configuration.remarks(config):
+    for remark in loader.remarks(config):
         say(f"look twice: {remark}")
     for group, members in config.groups.items():
         say(f"group {group}: {', '.join(members)}")

@@ -13,7 +13,8 @@ from zkbridge.asyncapi.document import document
 from zkbridge.asyncapi.page import Json, page
 from zkbridge.asyncapi.site import Site
 from zkbridge.cli.output import say
-from zkbridge.config import models as configuration
+from zkbridge.config import loader
+from zkbridge.config.faults import ConfigError
 
 WRONG_CONFIGURATION = 2
 #: Wide enough to leave most sentences on one line.
@@ -40,8 +41,8 @@ def asyncapi(form: str, path: Path | None) -> None:
     site = Site()
     if path is not None:
         try:
-            site = Site.of(configuration.load(path))
-        except configuration.ConfigError as error:
+            site = Site.of(loader.load(path))
+        except ConfigError as error:
             for fault in error.faults:
                 say(str(fault), err=True)
             sys.exit(WRONG_CONFIGURATION)

@@ -83,17 +83,18 @@ def run(path: Path) -> None:
     # A plugin of pydantic would be shown every payload, and looking for one takes time too.
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"
     from zkbridge.bridge.vetting import vet  # noqa: PLC0415 - as above
-    from zkbridge.config import models as configuration  # noqa: PLC0415 - `--help` should not wait for it
+    from zkbridge.config import loader  # noqa: PLC0415 - `--help` should not wait for it
+    from zkbridge.config.faults import ConfigError  # noqa: PLC0415 - `--help` should not wait for it
     from zkbridge.runtime.logs import set_up  # noqa: PLC0415 - as above
 
     try:
-        config = vet(configuration.load(path))
-    except configuration.ConfigError as error:
+        config = vet(loader.load(path))
+    except ConfigError as error:
         for fault in error.faults:
             say(str(fault), err=True)
         sys.exit(WRONG_CONFIGURATION)
     set_up(config.log)
-    for remark in configuration.remarks(config):
+    for remark in loader.remarks(config):
         log.warning("%s", remark)
     sys.exit(_serve(config, path))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from zkbridge.config.models import Config, Fault
+from zkbridge.config.faults import Fault
+from zkbridge.config.models import Config
 
 #: What a running bridge can take over.
 _TAKEN_OVER = {"devices", "groups"}
