@@ -24,7 +24,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.asyncapi.examples import example_request
 from zkbridge.asyncapi.schemas import request_fields
-from zkbridge.cli import ask
+from zkbridge.cli import answers, ask
 from zkbridge.cli.ask import subcommands
 from zkbridge.cli.main import main
 from zkbridge.commands import commands
@@ -418,7 +418,7 @@ def test_a_person_at_the_terminal_is_waited_for_longer():
 
 def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys):
     rows = [{"user_id": "1", "name": "\x1b[2Jx"}, {"user_id": "23456", "name": "Ana"}]
-    ask._tell({"success": True, "total": 2, "data": rows})
+    answers.tell({"success": True, "total": 2, "data": rows})
 
     assert capsys.readouterr().out == "user_id  name\n1        \\u001b[2Jx\n23456    Ana\ntotal: 2\n"
 

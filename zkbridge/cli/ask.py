@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from zkbridge.asyncapi.page import Json
 from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.asyncapi.site import summary
+from zkbridge.cli.answers import results_of, tell, tell_step
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.client.caller import Caller, NoAnswer
@@ -24,7 +25,6 @@ from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
 from zkbridge.config.models import Config, Mqtt
 from zkbridge.contract.errors import BridgeError
-from zkbridge.contract.texts import shown
 
 #: Exit codes; usage is click's own 2.
 DONE, REFUSED, WRONG_CONFIGURATION, FAILED, NO_ANSWER = 0, 1, 2, 3, 4
@@ -34,13 +34,6 @@ WAITING_STATUS = 202
 WAIT_S = 90.0
 _KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT}
 _FIELD = "field_"
-#: What is told of an answer in its own way, or is only for programs; `errors` is what the sentence says.
-_TOLD = frozenset(
-    {
-        *("success", "message", "error", "status", "code", "request_id", "replayed", "response_topic_refused"),
-        *("data", "results", "errors", "retryable"),
-    }
-)
 _EPILOG = """\b
 Exit codes: 0 done, 1 refused (4xx), 2 wrong usage or configuration,
 3 the terminal or the bridge failed (5xx), 4 no answer.
@@ -176,7 +169,7 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     try:
         with Caller(settings) as caller:
             patience = _patience(command, body, given["wait"])
-            steps = _tell_step if command.attended else None
+            steps = tell_step if command.attended else None
             answer = ask_whole(
                 lambda device, asked: caller.ask(device, command.name, asked, timeout=patience, progress=steps),
                 given["device"],
@@ -190,7 +183,7 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     if given["as_json"]:
         say(json.dumps(answer, ensure_ascii=False))
     else:
-        _tell(answer)
+        tell(answer)
     sys.exit(_exit_code(answer))
 
 
@@ -247,80 +240,5 @@ def _exit_code(answer: Json) -> int:
     status = answer.get("status")
     if not isinstance(status, int) or status >= 500:
         return FAILED
-    results = _results(answer)
+    results = results_of(answer)
     return max(map(_exit_code, results)) if results else DONE if status == WAITING_STATUS else REFUSED
-
-
-def _results(answer: Json) -> list[Json]:
-    results = answer.get("results")
-    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
-
-
-def _tell_step(step: Json) -> None:
-    """On standard error, for the answer alone is the output."""
-    say(_plain(step.get("message")), err=True)
-
-
-def _tell(answer: Json) -> None:
-    """For people: one sentence, and what comes with it; what another said is never trusted to be printable."""
-    if not answer.get("success"):
-        say(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
-        _tell_more(answer, err=True)
-        _tell_results(_results(answer))
-        return
-    if "message" in answer:
-        say(_plain(answer["message"]), fg="green")
-    data = answer.get("data")
-    if isinstance(data, dict):
-        width = max(map(len, data), default=0)
-        for key, value in data.items():
-            say(f"  {key:{width}}  {_plain(value)}")
-    elif isinstance(data, list):
-        _tell_rows([row for row in data if isinstance(row, dict)])
-        if not data:
-            say("none")
-    _tell_more(answer, err=False)
-    _tell_results(_results(answer))
-
-
-def _tell_more(answer: Json, *, err: bool) -> None:
-    """What an answer has beside its sentence and its data, in a line each."""
-    for key, value in answer.items():
-        if key not in _TOLD and value is not None:
-            many = isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value)
-            say(f"{_plain(key)}: {', '.join(map(_plain, value)) if many else _plain(value)}", err=err)
-
-
-def _tell_results(results: list[Json]) -> None:
-    """Each device of a group in a line, and the rows of a list below it."""
-    _tell_rows(
-        [
-            {
-                "device_id": each.get("device_id", ""),
-                "status": each.get("status"),
-                "code": each.get("code", ""),
-                "": each.get("message") or each.get("error") or "",
-            }
-            for each in results
-        ]
-    )
-    for each in results:
-        data = each.get("data")
-        rows = [row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)]
-        if rows and "message" not in each:  # with a sentence it says what the sentence says
-            say()
-            _tell_rows(rows)
-        if "next_offset" in each:
-            say(f"{_plain(each.get('device_id'))} next_offset: {_plain(each['next_offset'])}")
-
-
-def _tell_rows(rows: list[Json]) -> None:
-    heads = list(rows[0]) if rows else []
-    cells = [heads] + [[_plain(row.get(head)) for head in heads] for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
-    for line in cells if rows else ():
-        say("  ".join(map(str.ljust, line, widths)).rstrip())
-
-
-def _plain(value: object) -> str:
-    return shown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 500)

@@ -1,0 +1,93 @@
+"""What an answer and its steps look like for people on the command line."""
+
+from __future__ import annotations
+
+import json
+
+from zkbridge.asyncapi.page import Json
+from zkbridge.cli.output import say
+from zkbridge.contract.texts import shown
+
+#: What is told of an answer in its own way, or is only for programs; `errors` is what the sentence says.
+_TOLD = frozenset(
+    {
+        *("success", "message", "error", "status", "code", "request_id", "replayed", "response_topic_refused"),
+        *("data", "results", "errors", "retryable"),
+    }
+)
+
+
+def results_of(answer: Json) -> list[Json]:
+    """The answers of a group's devices; none of another answer."""
+    results = answer.get("results")
+    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+
+
+def tell_step(step: Json) -> None:
+    """On standard error, for the answer alone is the output."""
+    say(_plain(step.get("message")), err=True)
+
+
+def tell(answer: Json) -> None:
+    """For people: one sentence, and what comes with it; what another said is never trusted to be printable."""
+    if not answer.get("success"):
+        say(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
+        _tell_more(answer, err=True)
+        _tell_results(results_of(answer))
+        return
+    if "message" in answer:
+        say(_plain(answer["message"]), fg="green")
+    data = answer.get("data")
+    if isinstance(data, dict):
+        width = max(map(len, data), default=0)
+        for key, value in data.items():
+            say(f"  {key:{width}}  {_plain(value)}")
+    elif isinstance(data, list):
+        _tell_rows([row for row in data if isinstance(row, dict)])
+        if not data:
+            say("none")
+    _tell_more(answer, err=False)
+    _tell_results(results_of(answer))
+
+
+def _tell_more(answer: Json, *, err: bool) -> None:
+    """What an answer has beside its sentence and its data, in a line each."""
+    for key, value in answer.items():
+        if key not in _TOLD and value is not None:
+            many = isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value)
+            say(f"{_plain(key)}: {', '.join(map(_plain, value)) if many else _plain(value)}", err=err)
+
+
+def _tell_results(results: list[Json]) -> None:
+    """Each device of a group in a line, and the rows of a list below it."""
+    _tell_rows(
+        [
+            {
+                "device_id": each.get("device_id", ""),
+                "status": each.get("status"),
+                "code": each.get("code", ""),
+                "": each.get("message") or each.get("error") or "",
+            }
+            for each in results
+        ]
+    )
+    for each in results:
+        data = each.get("data")
+        rows = [row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)]
+        if rows and "message" not in each:  # with a sentence it says what the sentence says
+            say()
+            _tell_rows(rows)
+        if "next_offset" in each:
+            say(f"{_plain(each.get('device_id'))} next_offset: {_plain(each['next_offset'])}")
+
+
+def _tell_rows(rows: list[Json]) -> None:
+    heads = list(rows[0]) if rows else []
+    cells = [heads] + [[_plain(row.get(head)) for head in heads] for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    for line in cells if rows else ():
+        say("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def _plain(value: object) -> str:
+    return shown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 500)
