@@ -64,4 +64,5 @@ class TolerantClient(paho.Client):
                 return MQTTErrorCode.MQTT_ERR_SUCCESS
             self.foreign_refusals[mid] = _WORDS.get(code, f"reason code {code:#04x}")
             failure = ReasonCode(PacketTypes.PUBACK, identifier=_FAILURE)
+            # paho leaves the constructor of Properties untyped.
             return self._do_on_publish(mid, failure, Properties(PacketTypes.PUBACK))  # type: ignore[no-untyped-call]
