@@ -53,6 +53,8 @@ PAUSES_S = (0.3, 2, MAX_AGE_S + 3)
 ABSENCES_S = (0.0, 0.0, 0.3, 0.3, 1.0, MAX_AGE_S + 3)
 TICK_S = 0.005
 A_SECOND = 3.5
+#: The request_id of a ping to each terminal whose reply tells that all earlier requests have arrived.
+LAST = "last"
 #: Seconds without an answer after which what has none by then never will.
 QUIET_S = 15.0
 TOPIC = "zk/{}/door/unlock"
@@ -185,12 +187,25 @@ class Torture:
 
     def _stop(self) -> list[str]:
         """Stop the daemon as systemd does: what it leaves undone of all that was asked of it, doors or not."""
+        self._wait_for_arrival()
         self._havoc.wait(lambda: self._undone() == (0, 0), SILENT_FOR_S)
         code = self.daemon.stop()
         unfinished, owed = self._undone()
         found = [f"the daemon stopped with {code}"] if code else []
         found += [f"the ledger holds {unfinished} unfinished requests"] if unfinished else []
         return found + ([f"the ledger owes {owed} answers"] if owed else [])
+
+    def _wait_for_arrival(self) -> None:
+        """Return when the bridge has received all that was published: a request at QoS 0 may still be under way."""
+        with Caller(self._broker.port) as caller:
+            caller.subscribe("zk/+/ping/reply")
+            sender = self._sender if self._sender.connected else caller
+            for name in self._terminals:
+                sender.send(f"zk/{name}/ping", {"request_id": LAST})
+            for name in self._terminals:
+                caller.wait_for(
+                    f"zk/{name}/ping/reply", lambda m: m.json.get("request_id") == LAST, timeout=SILENT_FOR_S
+                )
 
     def _undone(self) -> tuple[int, int]:
         """Unfinished requests and owed answers, as the disk has them."""
