@@ -1,6 +1,7 @@
 """A bridge that the cases of this folder share: none of them may stop it or spoil it."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,10 +26,12 @@ class FieldSite:
     terminals: dict[str, SimulatedTerminal]
 
     def ask(self, topic: str, payload: bytes | dict, *, timeout: float = 20, **properties) -> dict:
+        """The Correlation Data tells the reply from one that another case has left."""
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        mark = properties.setdefault("correlation_data", secrets.token_bytes(8))
         self.caller.publish(f"{BASE}/{topic}", body, **properties)
         where = properties.get("response_topic") or f"{BASE}/{topic}/reply"
-        return self.caller.wait_for(where, timeout=timeout).json
+        return self.caller.wait_for(where, lambda m: m.correlation_data == mark, timeout=timeout).json
 
     @property
     def connections(self) -> int:
