@@ -165,8 +165,13 @@ def test_the_broker_dies_with_a_process_that_is_killed(kind):
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
 def test_ctrl_c_at_the_terminal_does_not_reach_the_broker(kind):
+    before = processes.descendants().keys()
     with EmbeddedBroker(prefer=kind) as embedded:
-        (child,) = (pid for pid, command in processes.descendants().items() if "zkbridge-broker-" in command)
+        (child,) = (
+            pid
+            for pid, command in processes.descendants().items()
+            if pid not in before and "zkbridge-broker-" in command
+        )
         assert os.getpgid(child) != os.getpgid(0)
         assert embedded.port
 

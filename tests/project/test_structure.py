@@ -20,6 +20,7 @@ LONG_FILES = {
     "zkbridge/simulator/handle.py": 378,
     "zkbridge/terminal/conversation.py": 369,
     "zkbridge/contract/errors.py": 367,
+    "zkbridge/terminal/accounts.py": 345,
     "zkbridge/intake/intake.py": 360,
     "zkbridge/commands/fields.py": 359,
 }

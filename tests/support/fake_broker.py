@@ -100,6 +100,7 @@ class FakeBroker:
     def _serve(self, client: socket.socket) -> None:
         acknowledged: list[int] = []
         filters: list[str] = []
+        subscribed = False
         while True:
             kind, flags, body = _receive(client)
             time.sleep(self._slow_s)
@@ -117,9 +118,9 @@ class FakeBroker:
             elif kind == UNSUBSCRIBE:
                 self._send(UNSUBACK, 0, body[:2])
             elif kind == PUBLISH:
-                if filters:  # several packets may have brought them; the bridge publishes when all are granted
+                if filters and not subscribed:  # several packets bring them; it publishes when all are granted
                     self.subscribed.append(filters)
-                    filters = []
+                    subscribed = True
                 self._take(flags, body)
             elif kind == PUBACK:
                 acknowledged.append(int.from_bytes(body[:2]))
