@@ -7,7 +7,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test again check docs torture faults fleet brokers metrics bench homeassistant systemd pi
+.PHONY: help demo test again check docs torture fuzz faults fleet brokers metrics bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -43,6 +43,10 @@ torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES=
 	.venv/bin/python -m tests.torture --requests 3000 --kills 200 $(ARGS)
 	.venv/bin/python -m tests.torture.punches --punches 10000 $(PUNCHES)
 	.venv/bin/python -m tests.torture.doors --requests 600 $(DOORS)
+
+fuzz:  ## Look for an hour for what a terminal may send that breaks a promise (ARGS="--minutes 5 --seed 7" for less, and again)
+	@.ci/setup test
+	.venv/bin/python -m tests.fuzz $(ARGS)
 
 faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
 	@.ci/setup test

@@ -51,6 +51,8 @@ class HostileTerminal:
         self._answer = answer
         self._tables = tables or {}
         self._sizes = sizes or {}
+        self.connections = 0
+        self._words = 20
         self._table = b""
         self._server = socket.create_server((self.host, 0))
         self.port: int = self._server.getsockname()[1]
@@ -69,10 +71,15 @@ class HostileTerminal:
         for thread in self._threads:
             thread.join(10)
 
+    def show(self, tables: dict[int, bytes], sizes: dict[int, int], *, whole_sizes: bool = True) -> None:
+        """Have other tables and sizes from now on; sizes that are not whole are too short to hold any count."""
+        self._tables, self._sizes, self._words = tables, sizes, 20 if whole_sizes else 2
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = self._server.accept()
+                self.connections += 1
                 self._open.add(connection)
                 thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
                 self._threads.append(thread)
@@ -89,8 +96,8 @@ class HostileTerminal:
     def honest(self, request: Frame) -> Iterator[Frame]:
         """What a terminal with these tables and sizes answers."""
         if request.command == SIZES:
-            words = [self._sizes.get(at, 0) for at in range(20)]
-            yield reply(request, OK, struct.pack("<20i", *words))
+            words = [self._sizes.get(at, 0) for at in range(self._words)]
+            yield reply(request, OK, struct.pack(f"<{len(words)}i", *words))
         elif request.command == PREPARE_BUFFER:
             (command,) = struct.unpack_from("<h", request.data, 1)
             self._table = self._tables.get(command, b"\0\0\0\0")

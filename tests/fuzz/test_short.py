@@ -1,0 +1,32 @@
+"""Some hundred examples with every run of the tests; `make fuzz` is the long one."""
+
+import struct
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+from tests.fuzz.proxy import Mutation
+from tests.fuzz.tables import Table
+from tests.fuzz.terminal_property import EXAMPLES, holds
+from tests.fuzz.terminal_site import terminal_site
+from tests.support.hostile_terminal import LOG, USERS
+
+#: A user of 28 bytes: more of them than there are uids take fewer bytes than 65,535 users of 72.
+USER = struct.pack("<HB5s8sIxBHI", 1, 0, b"", b"Ana", 0, 1, 0, 1001)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, shared_broker):
+    with terminal_site(tmp_path_factory.mktemp("fuzz") / "d", shared_broker.port) as site:
+        yield site
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(example=EXAMPLES)
+@example(("users/list", [Mutation(frame=1, kind="grow", place=0, value=19_999_999)]))
+@example(("users/list", [Mutation(frame=1, kind="flood", place=1)]))
+@example(("users/list", [Mutation(frame=2, kind="flood", place=0)]))
+@example(Table(LOG, bytes(64_000_000), 64_000_000, 1_600_000))
+@example(Table(USERS, USER * 100_000, 2_800_000, 100_000))
+def test_whatever_a_terminal_sends_the_answer_is_one_in_time_and_true(site, example):
+    holds(site, example)
