@@ -16,7 +16,7 @@ PARTS = [
     "zkbridge.mqtt.client:Mqtt._connect",
     "zkbridge.mqtt.client:Mqtt._serve",
     "zkbridge.mqtt.client:Mqtt._read",
-    "zkbridge.mqtt.client:Mqtt._convert",
+    "zkbridge.mqtt.client:message_of",
     "zkbridge.mqtt.client:Mqtt._keep",
     "zkbridge.mqtt.client:Mqtt._send",
     "zkbridge.mqtt.client:Mqtt._on_connect",

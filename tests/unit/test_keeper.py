@@ -124,6 +124,21 @@ def test_what_cannot_be_answered_at_all_is_set_aside_all_the_same(desk):
     assert desk.keeper.set_aside == 1
 
 
+def test_a_failure_that_does_not_repeat_is_logged_without_its_text_and_sets_nothing_aside(desk, caplog):
+    failures = [RuntimeError("a payload")]
+
+    def fail_once(_draft):
+        if failures:
+            raise failures.pop()
+
+    desk.wrong = fail_once
+
+    assert len(desk.receive(draft("a"), draft("b"))) == 2
+    assert desk.lines == []
+    [line] = [record.message for record in caplog.records if "only one by one (RuntimeError" in record.message]
+    assert "a payload" not in line
+
+
 def test_the_same_message_is_noted_and_logged_once_and_counted_each_time(desk, caplog):
     desk.wrong = fails_on("a")
 

@@ -62,9 +62,7 @@ class Keeper:
 
     def give_up(self, topic: str, digest: bytes, error: BaseException) -> str:
         """Set a message aside that made the bridge fail; its error_id."""
-        [(kind, places), *_] = explain(error)
-        reason = f"{kind} at {places[-1]}" if places else kind
-        error_id, first = self._set_aside.add(topic, digest, reason)
+        error_id, first = self._set_aside.add(topic, digest, _cause(error))
         if first:
             log.error("error_id=%s a message is set aside, for it made the bridge fail", error_id, exc_info=error)
         return error_id
@@ -80,9 +78,12 @@ class Keeper:
             kept = keep(drafts)
         except LedgerUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - which message it was shows when each is tried by itself
+        except Exception as error:  # noqa: BLE001 - which message it was shows when each is tried by itself
+            before = self._set_aside.count
             for draft in drafts:
                 yield self._keep_alone(draft, keep, internal)
+            if self._set_aside.count == before:  # else the message that failed has its own line
+                log.warning("%d messages could be kept only one by one (%s)", len(drafts), _cause(error))
         else:
             yield list(zip(drafts, kept, strict=True))
 
@@ -102,6 +103,12 @@ class Keeper:
                 return [(answer, kept)]
         log.error("error_id=%s it cannot be answered either", error_id)
         return []
+
+
+def _cause(error: BaseException) -> str:
+    """The kind of an error and where it was raised; never its text, which may quote a payload."""
+    [(kind, places), *_] = explain(error)
+    return f"{kind} at {places[-1]}" if places else kind
 
 
 def _attempt(answer: Draft, keep: Keep) -> Kept | None:
