@@ -86,7 +86,7 @@ def test_a_ledger_that_turns_read_only_is_waited_for(tmp_path, shared_broker):
         bridge.start()
         try:
             wait_until(lambda: bridge._mqtt.is_connected)
-            bridge._ledger._db.execute("PRAGMA query_only = ON")
+            bridge._ledger.database._db.execute("PRAGMA query_only = ON")
             request = site.user()
             caller.publish(site.topic(), request)
             wait_until(lambda: not bridge._mqtt.is_connected, what="the connection to be given up")
@@ -102,8 +102,8 @@ def test_a_ledger_that_turns_read_only_is_waited_for(tmp_path, shared_broker):
 
 
 def _writable_again(bridge: Bridge) -> bool:
-    with bridge._ledger._lock:
-        bridge._ledger._db.execute("PRAGMA query_only = OFF")
+    with bridge._ledger.database._lock:
+        bridge._ledger.database._db.execute("PRAGMA query_only = OFF")
     return True
 
 

@@ -15,7 +15,7 @@ from tests.support.daemon import QUICK, device
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
-from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.acceptance import Acceptance
 from zkbridge.mqtt import client as mqtt
 from zkbridge.simulator import Simulator, TerminalConfig
 
@@ -83,7 +83,7 @@ def ask(caller, device_id, command="users/create", **body):
 )
 def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(bridge, caller, spoil, method, error):
     before, connection = bridge.standing().set_aside, bridge._connection
-    spoil(Ledger, method, error)
+    spoil(Acceptance, method, error)
     user = {"user_id": "7", "name": "a", "password": "73915", "request_id": f"{method}-{type(error).__name__}"}
 
     answer = ask(caller, "q", **user)
@@ -100,7 +100,7 @@ def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(bridge
 
 def test_what_cannot_even_be_answered_is_acknowledged(bridge, caller, spoil):
     before, connection = bridge.standing().set_aside, bridge._connection
-    spoil(Ledger, "_keep_one", ValueError())
+    spoil(Acceptance, "_keep_one", ValueError())
 
     caller.publish(f"{BASE}/q/ping", b"{}")
     honest = ask(caller, "p", "ping")
@@ -139,16 +139,16 @@ def test_a_kept_request_is_done_once_a_thread_can_be_started(bridge, caller, mon
 
 
 def test_a_ledger_that_cannot_be_written_is_waited_for_and_blamed_on_nobody(bridge, caller, monkeypatch, caplog):
-    connection, real = bridge._connection, Ledger._keep_one
+    connection, real = bridge._connection, Acceptance._keep_one
 
     def full(*_arguments):
         raise sqlite3.DatabaseError("database disk image is malformed")
 
     monkeypatch.setattr(mqtt, "FIRST_PAUSE_S", 0.02)
-    monkeypatch.setattr(Ledger, "_keep_one", full)
+    monkeypatch.setattr(Acceptance, "_keep_one", full)
     caller.publish(f"{BASE}/p/users/create", json.dumps({"user_id": "9", "name": "c"}))
     wait_until(lambda: bridge._connection >= connection + 4, timeout=60, what="the broker to bring it again")
-    monkeypatch.setattr(Ledger, "_keep_one", real)
+    monkeypatch.setattr(Acceptance, "_keep_one", real)
 
     assert caller.wait_for(f"{BASE}/p/users/create/reply", timeout=60).json["code"] == "created"
     assert "client id" not in caplog.text

@@ -4,7 +4,9 @@ import pytest
 
 from tests.support.waiting import wait_until
 from zkbridge.contract.topics import Topics
-from zkbridge.ledger.ledger import Ledger, LedgerUnavailable, Place
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Place
 from zkbridge.outbox import delivery
 from zkbridge.outbox import punches as announcer
 from zkbridge.outbox.punches import WINDOW, Announcer
@@ -59,7 +61,7 @@ def test_a_punch_is_sent_on_its_device_s_topic_and_forgotten_once_confirmed(benc
     assert bench.ledger.untold() == 1
     bench.confirm(token)
     wait_until(lambda: bench.ledger.untold() == 0)
-    assert b"entrada" not in b"".join(row[0] for row in bench.ledger._read("SELECT body FROM punches"))
+    assert b"entrada" not in b"".join(row[0] for row in bench.ledger.database.read("SELECT body FROM punches"))
 
 
 def test_nothing_leaves_while_the_broker_is_away(bench):

@@ -11,7 +11,7 @@ import pytest
 from tests.support.waiting import wait_until
 from zkbridge.attendance import follower, live_events, log_reader, names, punch_count
 from zkbridge.attendance import listener as listening
-from zkbridge.ledger.ledger import LedgerUnavailable
+from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.simulator.wire.records import Punch
 from zkbridge.terminal.line import FRESH_S
@@ -74,7 +74,7 @@ def test_live_and_from_the_log_it_is_the_same_punch(start, house, kind):
 
     home.stop()
     for sentence in ("DELETE FROM traces", "UPDATE places SET count = 0"):
-        home.ledger._write(lambda db, sentence=sentence: db.execute(sentence))
+        home.ledger.database.write(lambda db, sentence=sentence: db.execute(sentence))
     home.start()
     told = home.wait_for(10)
 

@@ -67,15 +67,15 @@ class Site:
             self.terminal.round_trips,
             self.bridge._ledger,
         )
-        commits, syncs = ledger.commits, ledger.syncs
+        commits, syncs = ledger.database.commits, ledger.database.syncs
         told: Counter = Counter()
         yield told
         more = Counter(self.terminal.counts) - counts
         told.update({Command(number).name: count for number, count in more.items()})
         told["round trips"] = self.terminal.round_trips - trips
         told["accepts"] = self.terminal.connections_accepted - accepted
-        told["commits"] = ledger.commits - commits
-        told["syncs"] = ledger.syncs - syncs
+        told["commits"] = ledger.database.commits - commits
+        told["syncs"] = ledger.database.syncs - syncs
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from itertools import groupby
 
 import pytest
 
+from tests.support.judging import Judging
 from tests.support.waiting import wait_until
 from zkbridge.contract.messages import Reply
-from zkbridge.ledger.ledger import Draft, Finish, Ledger, Request
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Draft, Finish, Request
 
 FULL, NORMAL = 2, 1
 
@@ -27,7 +29,7 @@ def keep(ledger: Ledger, count: int) -> list[Request]:
         Draft(digest=b"%d" % number, topic="t", fallback="t", device="d", command="users/create", params=b"{}")
         for number in range(count)
     ]
-    kept = ledger.keep(drafts, admit=lambda _draft: None, reused=lambda _draft: Reply(409, "request_id_reused", b""))
+    kept = ledger.keep(drafts, Judging())
     return [one.request for one in kept if one.request is not None]
 
 
@@ -44,12 +46,12 @@ def live(ledger: Ledger, count: int) -> None:
 
 @pytest.mark.parametrize("count", [1, 64])
 def test_a_request_waits_for_the_disk_when_kept_noted_and_finished_and_at_no_other_time(ledger, count):
-    commits, syncs = ledger.commits, ledger.syncs
+    commits, syncs = ledger.database.commits, ledger.database.syncs
 
     live(ledger, count)
 
-    assert ledger.commits - commits == 4
-    assert ledger.syncs - syncs == 3
+    assert ledger.database.commits - commits == 4
+    assert ledger.database.syncs - syncs == 3
     assert ledger.owed(count) == []
     assert ledger.debts() == set()
 
@@ -58,7 +60,7 @@ def test_nothing_is_asked_of_the_ledger_that_need_not_be(ledger):
     """Every statement gives the interpreter to other threads, several times."""
     live(ledger, 1)
     asked: list[str] = []
-    ledger._db.set_trace_callback(asked.append)
+    ledger.database._db.set_trace_callback(asked.append)
 
     live(ledger, 1)
 
@@ -84,18 +86,18 @@ def test_what_needs_the_disk_gets_it_also_in_the_company_of_what_does_not(ledger
     (request,) = keep(ledger, 1)
     ledger.finish([Finish(request, Reply(200, "created", b"{}"))])
     answer = 1
-    syncs = ledger.syncs
+    syncs = ledger.database.syncs
 
-    with ledger._lock:  # as if a commit were under way while both arrive
+    with ledger.database._lock:  # as if a commit were under way while both arrive
         threads = [
             in_a_thread(lambda: ledger.sent([answer])),
             in_a_thread(lambda: ledger.remember("d", "terminal", "{}")),
         ]
-        wait_until(lambda: len(ledger._jobs) == 2)
+        wait_until(lambda: len(ledger.database._jobs) == 2)
     for thread in threads:
         thread.join()
 
-    assert ledger.syncs == syncs + 1
+    assert ledger.database.syncs == syncs + 1
     assert synchronous(ledger) == FULL
 
 
@@ -107,7 +109,7 @@ def test_the_life_of_a_lone_request_is_written_in_few_small_pages(ledger):
     live(ledger, 1)
 
     log = ledger.path.with_name("ledger.db-wal").stat().st_size
-    assert ledger._db.execute("PRAGMA page_size").fetchone()[0] == 1024
+    assert ledger.database._db.execute("PRAGMA page_size").fetchone()[0] == 1024
     assert log <= 40 * 1024
 
 
@@ -126,7 +128,7 @@ def test_the_log_s_head_is_written_while_nobody_waits_for_it(ledger):
 
 def synchronous(ledger: Ledger) -> int:
     """How SQLite made the last commit."""
-    return int(ledger._db.execute("PRAGMA synchronous").fetchone()[0])
+    return int(ledger.database._db.execute("PRAGMA synchronous").fetchone()[0])
 
 
 def in_a_thread(work) -> threading.Thread:

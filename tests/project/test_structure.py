@@ -9,7 +9,6 @@ MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILIT
 
 #: Files over the limit of lines, with the lines that they may have. They may shrink and never grow.
 LONG_FILES = {
-    "zkbridge/ledger/ledger.py": 1320,
     "zkbridge/worker/worker.py": 1068,
     "zkbridge/mqtt/client.py": 810,
     "zkbridge/bridge/bridge.py": 726,
@@ -29,7 +28,7 @@ LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
     "zkbridge/bridge/bridge.py:Bridge": (59, 37, 8),
     "zkbridge/homeassistant/publisher.py:HomeAssistant": (25, 18, 8),
     "zkbridge/intake/intake.py:Intake": (25, 17, 14),
-    "zkbridge/ledger/ledger.py:Ledger": (62, 26, 8),
+    "zkbridge/ledger/ledger.py:Ledger": (36, 12, 8),
     "zkbridge/mqtt/client.py:Mqtt": (49, 32, 12),
     "zkbridge/mqtt/subscription_check.py:Hearing": (25, 18, 8),
     "zkbridge/outbox/replies.py:Outbox": (25, 17, 8),
@@ -46,7 +45,6 @@ LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
 #: Files below the limit of maintainability.
 HARD_FILES: dict[str, float] = {
     "zkbridge/bridge/bridge.py": 0.0,
-    "zkbridge/ledger/ledger.py": 0.0,
     "zkbridge/mqtt/client.py": 0.0,
     "zkbridge/worker/worker.py": 0.0,
 }

@@ -4,9 +4,12 @@ import sqlite3
 
 import pytest
 
+from tests.support.judging import Judging
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.budget import FREE_AT_LEAST, RECENT_S, TURNED_AWAY_S, Budget, Reserve
-from zkbridge.ledger.ledger import Draft, Finish, Ledger, LedgerUnavailable
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Draft, Finish
 
 MEGABYTE = 1_048_576
 REFUSED = Reply(400, "body_required", b"{}" + b" " * 4000)
@@ -37,7 +40,7 @@ class Site:
         return Draft(digest=b"d", topic="t", fallback="t", device="d", command="ping", params=b"{}" + b" " * 4000)
 
     def _keep(self, drafts):
-        return self.ledger.keep(drafts, admit=lambda _: None, reused=lambda _: REFUSED)
+        return self.ledger.keep(drafts, Judging(admit=lambda _: None, reused=lambda _: REFUSED))
 
     def _send(self, sent):
         if sent:
@@ -117,10 +120,10 @@ def test_the_flood_that_filled_the_disk_leaves_a_ledger_within_its_bytes(site):
 
 def test_the_ledger_says_that_the_disk_is_full_and_works_again_with_the_room_that_was_made(site):
     told = []
-    site.ledger.when_full = lambda: told.append(True)
+    site.ledger.database.when_full = lambda: told.append(True)
     site.turn_away(400)
     pages = site.ledger.inspect(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
-    site.ledger._db.execute(f"PRAGMA max_page_count = {pages}")
+    site.ledger.database._db.execute(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(LedgerUnavailable, match="full"):
         site.do(400, finished=False)

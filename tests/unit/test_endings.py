@@ -8,7 +8,7 @@ import pytest
 from zkbridge.commands import commands
 from zkbridge.config.models import Device
 from zkbridge.contract.messages import failed, succeeded
-from zkbridge.ledger.ledger import Request
+from zkbridge.ledger.records import Request
 from zkbridge.worker.cancellation import Endings
 from zkbridge.worker.task import Task
 

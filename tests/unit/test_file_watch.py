@@ -105,5 +105,5 @@ def test_what_was_lost_in_the_file_itself_cannot_be_healed(site, harm):
 
     assert loss is not None
     assert not loss.can_be_healed
-    site.ledger._db.close()
-    os.close(site.ledger._guard)
+    site.ledger.database._db.close()
+    os.close(site.ledger.database._guard)

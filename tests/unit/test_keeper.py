@@ -11,7 +11,8 @@ from zkbridge.contract.topics import Topics
 from zkbridge.intake import set_aside
 from zkbridge.intake.keeper import PATIENCE_S, Keeper
 from zkbridge.intake.set_aside import SetAside
-from zkbridge.ledger.ledger import Draft, Kept, LedgerUnavailable, Verdict
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.records import Draft, Kept, Verdict
 
 SECRET = b"hunter2"
 

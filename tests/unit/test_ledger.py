@@ -9,22 +9,13 @@ import threading
 
 import pytest
 
+from tests.support.judging import Judging
 from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed
-from zkbridge.ledger.ledger import (
-    Draft,
-    Finish,
-    Ledger,
-    LedgerInUse,
-    LedgerTooNew,
-    LedgerUnavailable,
-    Parked,
-    Part,
-    Request,
-    State,
-    Verdict,
-)
+from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Draft, Finish, Parked, Part, Request, State, Verdict
 from zkbridge.ledger.schema import MIGRATIONS
 
 SECRET = b'{"user_id":"1","password":"geheim77","card":4455667788}'
@@ -55,7 +46,8 @@ def draft(ledger, name="a", **changes):
 
 
 def keep(ledger, *drafts, admit=lambda _draft: None):
-    return ledger.keep(drafts, admit=admit, reused=lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
+    judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
+    return ledger.keep(drafts, judge)
 
 
 def finish(ledger, finishes, **more):
@@ -438,12 +430,12 @@ def test_a_lost_key_makes_no_copy_look_like_another_request(tmp_path):
 
 
 def test_a_full_disk_keeps_nothing_and_says_so(ledger):
-    ledger._db.execute("PRAGMA max_page_count = 30")
+    ledger.database._db.execute("PRAGMA max_page_count = 30")
     with pytest.raises(LedgerUnavailable, match="full"):
         keep(ledger, *(draft(ledger, str(number), mid=number, params=SECRET * 100) for number in range(100)))
     assert ledger.unfinished() == []
 
-    ledger._db.execute("PRAGMA max_page_count = 100000")
+    ledger.database._db.execute("PRAGMA max_page_count = 100000")
 
     assert keep(ledger, draft(ledger))[0].verdict is Verdict.NEW
 
@@ -460,9 +452,9 @@ def test_one_threads_fault_does_not_undo_anothers_work(ledger):
 
 
 def test_what_arrives_together_is_committed_together(ledger):
-    before = ledger.commits
+    before = ledger.database.commits
     keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(100)))
-    assert ledger.commits == before + 1
+    assert ledger.database.commits == before + 1
 
     start = threading.Barrier(20)
 
@@ -470,17 +462,17 @@ def test_what_arrives_together_is_committed_together(ledger):
         start.wait()
         ledger.remember("x", str(number), "y")
 
-    with ledger._lock:  # as if a commit were under way while the others arrive
+    with ledger.database._lock:  # as if a commit were under way while the others arrive
         threads = [threading.Thread(target=remember, args=(number,)) for number in range(20)]
         for thread in threads:
             thread.start()
         waiting = threading.Event()
-        while len(ledger._jobs) < 20:
+        while len(ledger.database._jobs) < 20:
             waiting.wait(0.01)
     for thread in threads:
         thread.join()
 
-    assert ledger.commits == before + 2
+    assert ledger.database.commits == before + 2
     assert all(ledger.recall("x", str(number)) == "y" for number in range(20))
 
 
@@ -529,9 +521,9 @@ def test_no_secret_is_left_where_a_row_stood_before_its_page_was_rearranged(tmp_
 def test_a_scrub_that_cannot_write_is_made_up_for_later(ledger):
     (kept,) = keep(ledger, draft(ledger))
     finish(ledger, [Finish(kept.request, CREATED)])
-    ledger._db.execute("PRAGMA query_only = ON")
+    ledger.database._db.execute("PRAGMA query_only = ON")
     ledger.scrub()
-    ledger._db.execute("PRAGMA query_only = OFF")
+    ledger.database._db.execute("PRAGMA query_only = OFF")
 
     ledger.scrub()
 
@@ -539,11 +531,11 @@ def test_a_scrub_that_cannot_write_is_made_up_for_later(ledger):
 
 
 def test_very_much_that_waits_is_not_written_anew_each_time(ledger, monkeypatch):
-    monkeypatch.setattr("zkbridge.ledger.ledger.REWRITTEN_AT_MOST", 3)
+    monkeypatch.setattr("zkbridge.ledger.retention.REWRITTEN_AT_MOST", 3)
     kept = keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(5)))
     finish(ledger, [Finish(kept[0].request, CREATED)])
     ledger.scrub()
-    assert ledger._secrets_freed
+    assert ledger.retention._secrets_freed
     finish(ledger, [Finish(one.request, CREATED) for one in kept[1:]])
     ledger.scrub()
 
@@ -730,11 +722,11 @@ def test_members_that_all_refuse_at_once_answer_at_once(ledger):
 def test_a_disk_that_takes_nothing_when_a_debt_is_paid_stops_nobody(ledger):
     finish(ledger, [], owed_by="p")
     ledger.paid("p")
-    ledger._db.execute("PRAGMA query_only = ON")
+    ledger.database._db.execute("PRAGMA query_only = ON")
 
     ledger.scrub()
 
-    ledger._db.execute("PRAGMA query_only = OFF")
+    ledger.database._db.execute("PRAGMA query_only = OFF")
     assert ledger.debts() == set(debts_on_disk(ledger)) == {"p"}
     ledger.paid("p")
     ledger.scrub()

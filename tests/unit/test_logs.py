@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zkbridge.config.models import Log
 from zkbridge.contract.errors import DeviceTimeout
-from zkbridge.ledger.ledger import LedgerUnavailable
+from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.runtime.logs import FIELDS, JsonFormatter, TextFormatter, explain, set_up
 
 SECRET = "hunter2"

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.judging import Judging
 from tests.support.waiting import wait_until
 from zkbridge.contract.messages import TOO_LARGE, Publication, Reply, encode
 from zkbridge.contract.topics import Topics
-from zkbridge.ledger.ledger import Draft, Finish, Ledger
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Draft, Finish
 from zkbridge.outbox import replies as outbox
 from zkbridge.outbox.replies import WAIT_AFTER, WINDOW, Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
@@ -29,13 +31,13 @@ class Bench:
 
     def owe(self, count=1, body=b"{}"):
         drafts = [DRAFT._replace(digest=b"%d" % n, reply=Reply(409, "user_exists", body)) for n in range(count)]
-        self.ledger.keep(drafts, admit=lambda _: None, reused=lambda _: Reply(409, "", b""))
+        self.ledger.keep(drafts, Judging())
         self.outbox.wake()
 
     def finish(self, count=1, body=b"{}"):
         """So many requests end; the answers to them, for whoever ended them to send."""
         drafts = [DRAFT._replace(digest=b"f%d" % n, device="p", command="users/create") for n in range(count)]
-        kept = self.ledger.keep(drafts, admit=lambda _: None, reused=lambda _: Reply(409, "", b""))
+        kept = self.ledger.keep(drafts, Judging())
         done = [Finish(one.request, Reply(200, "created", body)) for one in kept if one.request is not None]
         return self.ledger.finish(done).answers
 

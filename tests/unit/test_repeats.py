@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from tests.support.judging import Judging
 from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed
-from zkbridge.ledger.ledger import Draft, Finish, Ledger, Parked, Part, State, Verdict
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Draft, Finish, Parked, Part, State, Verdict
 
 CREATED = Reply(200, "created", b'{"success":true,"status":200,"code":"created"}')
 EXISTS = Reply(409, "user_exists", b'{"success":false,"status":409,"code":"user_exists"}')
@@ -58,7 +60,8 @@ def group(ledger, *, members=("p", "q", "s"), **changes):
 
 
 def keep(ledger, *drafts, admit=lambda _: None):
-    return ledger.keep(drafts, admit=admit, reused=lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
+    judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
+    return ledger.keep(drafts, judge)
 
 
 def finish(ledger, *finishes, **more):
@@ -325,9 +328,11 @@ def test_the_parts_of_a_repeated_group_are_forgotten_with_it_and_not_before(tmp_
     confirm(ledger)
 
     ledger.forget(keep_s=1000, most=3)  # of six: the failures of before, and nothing of what is remembered whole
-    assert [row[0] for row in ledger._read("SELECT state FROM requests WHERE parent IS NOT NULL")] == ["done"] * 3
+    assert [row[0] for row in ledger.database.read("SELECT state FROM requests WHERE parent IS NOT NULL")] == [
+        "done"
+    ] * 3
     ledger.forget(keep_s=1000, most=0)
-    assert ledger._read("SELECT count(*) FROM requests")[0][0] == 0
+    assert ledger.database.read("SELECT count(*) FROM requests")[0][0] == 0
     ledger.close()
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from zkbridge.ledger.ledger import Place, Trace
+from zkbridge.ledger.records import Place, Trace
 from zkbridge.terminal.records.punches import Punch
 
 #: Punches that are remembered: more than a terminal records while its clock is set back by an hour.

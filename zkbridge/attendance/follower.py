@@ -15,7 +15,8 @@ from zkbridge.attendance.turn import Turn
 from zkbridge.attendance.watch import Watch
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected
-from zkbridge.ledger.ledger import Ledger, Place
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Place
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Session
 

@@ -16,7 +16,8 @@ from zkbridge.attendance.turn import Turn
 from zkbridge.attendance.watch import Watch
 from zkbridge.config.models import Config, Device
 from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, TerminalError
-from zkbridge.ledger.ledger import Ledger, LedgerUnavailable
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
 from zkbridge.terminal.line import Line
 from zkbridge.terminal.protocol.client import GivenUp
 from zkbridge.terminal.protocol.deadline import Deadline

@@ -8,7 +8,9 @@ from typing import Any
 from zkbridge.attendance.bookmark import REMEMBERED, Bookmark, identity, moment_of
 from zkbridge.attendance.names import UserNames
 from zkbridge.contract.messages import encode
-from zkbridge.ledger.ledger import Ledger, LedgerUnavailable, Place, Trace
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Place, Trace
 from zkbridge.terminal.records.punches import Punch
 from zkbridge.terminal.session import Session
 

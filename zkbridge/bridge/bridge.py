@@ -29,7 +29,9 @@ from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import PATIENCE_S, Keeper
 from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.budget import Budget, Reserve
-from zkbridge.ledger.ledger import Answer, Finish, Ledger, LedgerUnavailable, Request
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Answer, Finish, Request
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.metrics.metrics import Metrics
 from zkbridge.mqtt.client import Mqtt
@@ -114,7 +116,7 @@ class Bridge:
             settings=lambda: self._config.ledger,
             died=self.fail,
         )
-        self._ledger.when_full = self._care.full
+        self._ledger.database.when_full = self._care.full
         self._keeper = Keeper(SetAside(loader.state_dir(config)), self._topics)
         self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
         self._tell = everybody(self._listeners())

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from zkbridge.config.models import LedgerSettings
 from zkbridge.ledger.budget import Budget
+from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.file_watch import FileWatch, LedgerLost
-from zkbridge.ledger.ledger import Ledger, LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
 from zkbridge.runtime.scheduler import Upkeep
 
 log = logging.getLogger(__name__)

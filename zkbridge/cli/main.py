@@ -103,7 +103,7 @@ def _serve(config: Config, path: Path) -> int:
     """The daemon's life; the exit code."""
     from zkbridge.bridge.bridge import Bridge  # noqa: PLC0415 - as above
     from zkbridge.bridge.reload_signal import Reloader  # noqa: PLC0415 - as above
-    from zkbridge.ledger.ledger import LedgerInUse, LedgerTooNew, LedgerUnavailable  # noqa: PLC0415 - as above
+    from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable  # noqa: PLC0415 - as above
     from zkbridge.runtime.systemd import Notifier  # noqa: PLC0415 - as above
 
     try:

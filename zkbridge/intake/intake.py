@@ -30,7 +30,8 @@ from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics, is_publishable
 from zkbridge.intake.addressing import Addressing, kept_correlation, oversized
 from zkbridge.intake.keeper import Keeper, Outcome
-from zkbridge.ledger.ledger import Draft, Kept, Ledger, Part, Request, Verdict
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Draft, Kept, Part, Request, Verdict
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.telemetry.events import Answered, Known, Tell, nobody
 
@@ -40,6 +41,32 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S = (1, 60)
 #: Requests that a healthy terminal takes a second, roughly: only to make `retry_after_s` reasonable.
 REQUESTS_PER_SECOND = 20
+
+
+class _Batch:
+    """Decides about the new requests of one batch, each counted for the queue of its device."""
+
+    def __init__(
+        self,
+        refusal: Callable[[Draft, Counter[str]], Reply | None],
+        reused: Callable[[Draft], Reply],
+        commands: dict[str, Command],
+    ) -> None:
+        self._refusal = refusal
+        self._reused = reused
+        self._commands = commands
+        self._new: Counter[str] = Counter()
+
+    def admit(self, draft: Draft) -> Reply | None:
+        """Why a new request is not taken on, if so."""
+        refusal = self._refusal(draft, self._new)
+        if refusal is None and not draft.parts and self._commands[draft.command].ends is None:
+            self._new[draft.device] += 1
+        return refusal
+
+    def reused(self, draft: Draft) -> Reply:
+        """The answer to a request_id that was used with other content."""
+        return self._reused(draft)
 
 
 class Intake:
@@ -99,15 +126,7 @@ class Intake:
             self._hand_over(kept)
 
     def _keep(self, drafts: list[Draft]) -> list[Kept]:
-        new: Counter[str] = Counter()
-
-        def admit(draft: Draft) -> Reply | None:
-            refusal = self._refusal(draft, new)
-            if refusal is None and not draft.parts and self._commands[draft.command].ends is None:
-                new[draft.device] += 1
-            return refusal
-
-        return self._ledger.keep(drafts, admit=admit, reused=self._reused)
+        return self._ledger.keep(drafts, _Batch(self._refusal, self._reused, self._commands))
 
     def _hand_over(self, kept: Outcome) -> None:
         """What is on disk is not to come again, so nothing that fails from here on may look like a failure to keep."""

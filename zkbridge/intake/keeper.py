@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from zkbridge.contract.messages import Reply
 from zkbridge.contract.topics import Topics
 from zkbridge.intake.set_aside import SetAside
-from zkbridge.ledger.ledger import Draft, Kept, LedgerUnavailable
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.records import Draft, Kept
 from zkbridge.runtime.logs import explain
 
 log = logging.getLogger(__name__)

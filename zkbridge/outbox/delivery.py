@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from zkbridge.ledger.ledger import LedgerUnavailable
+from zkbridge.ledger.errors import LedgerUnavailable
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from zkbridge.contract.messages import Publication
 from zkbridge.contract.topics import Topics
-from zkbridge.ledger.ledger import Ledger, Telling
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Telling
 from zkbridge.outbox.delivery import Delivery
 
 log = logging.getLogger(__name__)

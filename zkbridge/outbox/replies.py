@@ -9,7 +9,8 @@ from collections.abc import Callable
 from zkbridge.contract.messages import TOO_LARGE, Publication
 from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import Topics
-from zkbridge.ledger.ledger import Answer, Ledger
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Answer
 from zkbridge.outbox.delivery import LOOK_EVERY_S, Delivery
 from zkbridge.outbox.short_reply import shortened
 

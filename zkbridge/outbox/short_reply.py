@@ -7,7 +7,7 @@ import json
 from zkbridge.contract.errors import ReplyTooLarge
 from zkbridge.contract.messages import failed
 from zkbridge.contract.texts import Language
-from zkbridge.ledger.ledger import Answer
+from zkbridge.ledger.records import Answer
 
 #: The most that a PUBLISH holds beside a reply's body, in bytes: fixed parts and user properties (about 150), a
 #: Response Topic (512) and Correlation Data (1024) as large as the bridge accepts them.

@@ -12,7 +12,7 @@ from zkbridge.commands.registry import Ends
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Reply
-from zkbridge.ledger.ledger import Request
+from zkbridge.ledger.records import Request
 from zkbridge.worker.task import Task
 
 

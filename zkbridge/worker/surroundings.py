@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zkbridge.ledger.ledger import Answer
+from zkbridge.ledger.records import Answer
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
 from zkbridge.telemetry.events import Tell, nobody

@@ -8,7 +8,7 @@ from typing import Any
 from zkbridge.commands import Command, Params
 from zkbridge.commands.presence import Presence
 from zkbridge.contract.messages import Reply
-from zkbridge.ledger.ledger import Request
+from zkbridge.ledger.records import Request
 
 
 @dataclass(eq=False)

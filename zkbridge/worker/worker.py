@@ -33,7 +33,9 @@ from zkbridge.contract.errors import (
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import say
-from zkbridge.ledger.ledger import Finish, Ledger, LedgerUnavailable, Parked, Request
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Finish, Parked, Request
 from zkbridge.runtime.thread_pool import Job
 from zkbridge.telemetry.events import Answered, Counted, Created, Failed, SessionEnded, Trouble
 from zkbridge.terminal.line import Line

@@ -1,0 +1,36 @@
+"""What is remembered of terminals and brokers, such as a terminal's record size."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from zkbridge.ledger.database import Database
+
+PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)"
+
+
+class Facts:
+    """Texts by subject and name, and the number of the last connection to the broker."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection = int(self.recall("ledger", "connection") or 0)
+
+    def recall(self, subject: str, name: str) -> str | None:
+        """A remembered fact. Raises LedgerUnavailable."""
+        rows = self._database.read("SELECT value FROM facts WHERE subject = ? AND name = ?", subject, name)
+        return str(rows[0][0]) if rows else None
+
+    def remember(self, subject: str, name: str, value: str) -> None:
+        """Keep a fact until it is replaced. Raises LedgerUnavailable."""
+        self._database.write_one(PUT_FACT, subject, name, value)
+
+    def next_connection(self) -> int:
+        """The number of a new connection to the broker; it never repeats. Raises LedgerUnavailable."""
+
+        def work(db: sqlite3.Connection) -> int:
+            self._connection += 1
+            db.execute(PUT_FACT, ("ledger", "connection", str(self._connection)))
+            return self._connection
+
+        return self._database.write(work)

@@ -1,0 +1,110 @@
+"""Rows of the ledger's tables as values, and the questions that bring them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from typing import NamedTuple
+
+from zkbridge.contract.groups import Said
+from zkbridge.contract.messages import Reply, flagged
+from zkbridge.ledger.records import Answer, Draft, Ended, Request, State
+
+log = logging.getLogger(__name__)
+
+#: Answers that the broker has not confirmed.
+UNSENT = (
+    "SELECT a.id, a.topic, a.fallback, a.correlation, a.refused, a.replayed, coalesce(a.reply, r.reply) AS body,"
+    " coalesce(a.status, r.status) AS status, coalesce(a.code, r.code) AS code"
+    " FROM answers a LEFT JOIN requests r ON r.id = a.request WHERE a.owed = 1"
+)
+
+#: Requests with what belongs to them; a part has its group's request_id.
+REQUESTS = (
+    "SELECT r.id, r.device, r.command, coalesce(r.request_id, g.request_id) AS request_id, r.accepted_at, r.expires_at,"
+    " r.state, r.tried, r.suspect_of, r.parent, r.catch_up, coalesce(a.params, p.params, x'') AS params, p.subject,"
+    " (SELECT count(*) FROM requests s WHERE s.parent = r.parent) AS shares"
+    " FROM requests r LEFT JOIN asked a ON a.request = r.id LEFT JOIN parked p ON p.request = r.id"
+    " LEFT JOIN requests g ON g.id = r.parent"
+)
+
+
+class Address(NamedTuple):
+    """The message behind an answer, and where the answer goes; in the order of `answers` and of `arrivals`."""
+
+    digest: bytes
+    connection: int
+    mid: int
+    topic: str
+    fallback: str
+    correlation: bytes | None
+    refused: bool = False
+
+    @classmethod
+    def of(cls, draft: Draft) -> Address:
+        """That of a message."""
+        return cls(
+            draft.digest,
+            draft.connection,
+            draft.mid,
+            draft.topic,
+            draft.fallback,
+            draft.correlation,
+            draft.response_topic_refused,
+        )
+
+
+def request_of(row: sqlite3.Row) -> Request:
+    """A row of `REQUESTS`."""
+    return Request(
+        row["id"],
+        row["device"],
+        row["command"],
+        row["request_id"],
+        row["params"],
+        row["accepted_at"],
+        row["expires_at"],
+        State(row["state"]),
+        tuple(json.loads(row["tried"])),
+        row["suspect_of"],
+        row["parent"],
+        row["shares"] or 1,
+        bool(row["catch_up"]),
+    )
+
+
+def said_of(row: sqlite3.Row) -> Said:
+    """What a member's part of the group's reply is: its own reply, or why it waits."""
+    if row["ended"]:
+        body = flagged(row["reply"], replayed=bool(row["replayed"]))
+        return Said(row["device"], Reply(row["status"], row["code"], body))
+    body = json.loads(row["reply"])
+    return Said(row["device"], Reply(body["status"], body["code"], row["reply"]))
+
+
+def answer_of(row: sqlite3.Row) -> Answer:
+    """A row of `UNSENT`."""
+    body = flagged(row["body"], replayed=bool(row["replayed"]), response_topic_refused=bool(row["refused"]))
+    return Answer(row["id"], row["topic"], row["fallback"], body, row["status"], row["code"], row["correlation"])
+
+
+def parent_of(db: sqlite3.Connection, request: int) -> int | None:
+    """The group's request that this one is a part of, if it is."""
+    row = db.execute("SELECT parent FROM requests WHERE id = ?", (request,)).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def log_answer(ended: Ended) -> None:
+    """One line for each request that was answered."""
+    request, reply = ended.request, ended.reply
+    log.log(
+        logging.INFO if reply.success else logging.WARNING,
+        "answered request=%d device=%s command=%s request_id=%s status=%d code=%s",
+        request.id,
+        request.device,
+        request.command,
+        request.request_id,
+        reply.status,
+        reply.code,
+    )
