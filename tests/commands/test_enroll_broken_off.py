@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config import loader
 from zkbridge.simulator import Command, Simulator, TerminalConfig
-from zkbridge.worker import worker
+from zkbridge.worker import conversation_deadline
 
 ENROL = "zk/p/users/enroll-finger"
 CANCEL = f"{ENROL}/cancel"
@@ -317,7 +317,7 @@ def test_a_full_queue_keeps_no_cancel_out(daemon, caller):
 
 @one_kind
 def test_a_person_who_takes_long_is_no_sign_of_a_bridge_that_hangs(tmp_path, broker, caller, terminal, monkeypatch):
-    monkeypatch.setattr(worker, "GRACE_S", 0)
+    monkeypatch.setattr(conversation_deadline, "GRACE_S", 0)
     daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, retry={"deadline": 0.5})
     (tmp_path / "d" / "config.yaml").write_text(json.dumps(daemon.config))
     bridge = Bridge(loader.load(tmp_path / "d" / "config.yaml", {}))

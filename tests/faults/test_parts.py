@@ -35,11 +35,11 @@ PARTS = [
     "zkbridge.outbox.replies:Outbox._send",
     "zkbridge.worker.worker:Worker._has_work",
     "zkbridge.worker.worker:Worker._serve",
-    "zkbridge.worker.worker:Worker._session",
-    "zkbridge.worker.worker:Worker._plan",
-    "zkbridge.worker.worker:Worker._ask",
-    "zkbridge.worker.worker:Worker._confirm",
-    "zkbridge.worker.worker:Worker._finish_answered",
+    "zkbridge.worker.session_runner:SessionRunner.run",
+    "zkbridge.worker.planner:Planner.plan",
+    "zkbridge.worker.change_maker:ChangeMaker.ask",
+    "zkbridge.worker.verifier:Verifier.confirm",
+    "zkbridge.worker.reply_keeper:ReplyKeeper.keep_answered",
     "zkbridge.ledger.ledger:Ledger.keep",
     "zkbridge.ledger.ledger:Ledger.running",
     "zkbridge.ledger.ledger:Ledger.finish",
@@ -162,7 +162,7 @@ def test_systemd_hears_of_the_start_of_life_and_of_the_stop(tmp_path, shared_bro
 
 HANGING = {
     "a worker past its deadline": [
-        Break("zkbridge.worker.worker:GRACE_S", "set", value=0.5),
+        Break("zkbridge.worker.conversation_deadline:GRACE_S", "set", value=0.5),
         Break("zkbridge.terminal.session:Session.users", "hang"),
     ],
     "the network thread": [

@@ -55,7 +55,7 @@ class Site:
     def rest(self) -> None:
         """Wait until nobody is busy any more."""
         wait_until(lambda: self.terminal.sessions_open == 0)
-        wait_until(lambda: all(worker._job is None for worker in self.bridge._workers.values()))
+        wait_until(lambda: all(worker.is_idle for worker in self.bridge._workers.values()))
         wait_until(lambda: not self.bridge._ledger.owed(1) and not self.bridge._ledger.debts())
 
     @contextmanager

@@ -9,7 +9,6 @@ MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILIT
 
 #: Files over the limit of lines, with the lines that they may have. They may shrink and never grow.
 LONG_FILES = {
-    "zkbridge/worker/worker.py": 1068,
     "zkbridge/mqtt/client.py": 810,
     "zkbridge/bridge/bridge.py": 726,
     "zkbridge/terminal/protocol/client.py": 524,
@@ -40,13 +39,11 @@ LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
     "zkbridge/terminal/conversation.py:Conversation": (29, 21, 12),
     "zkbridge/terminal/protocol/client.py:Client": (42, 25, 8),
     "zkbridge/terminal/records/users.py:UserTable": (25, 18, 10),
-    "zkbridge/worker/worker.py:Worker": (76, 36, 19),
 }
 #: Files below the limit of maintainability.
 HARD_FILES: dict[str, float] = {
     "zkbridge/bridge/bridge.py": 0.0,
     "zkbridge/mqtt/client.py": 0.0,
-    "zkbridge/worker/worker.py": 0.0,
 }
 
 

@@ -1,4 +1,4 @@
-"""A request in hand: what is known of it between its being kept and its being answered."""
+"""A request in hand: what is known of it from the moment it is taken until its reply is kept."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from zkbridge.ledger.records import Request
 
 @dataclass(eq=False)
 class Task:
-    """A request in hand: what earlier attempts did for it, and its answer once that is known.
+    """A request in hand.
 
-    `arrived` is on the monotonic clock; None for one that an earlier run has left. `begun`: the terminal may have
-    been asked, now or by an earlier run. `closed`: its answer is on its way to the disk, nothing can end it any more.
+    `asked`: the terminal may have been asked for its change, by this run or an earlier one; `tried` holds what those
+    attempts meant to write. `arrived` is on the monotonic clock; None for a request of an earlier run.
+    `reply` is set once it is known; `replayed`: it is the stored reply of an earlier request. `parked` is what a group
+    is answered while the request waits for its terminal. `hit_by_fault`: a fault of the bridge has hit it after it was
+    asked. `begun`: the terminal may be asked from now on, so a cancellation must ask the terminal too. `closed`: its
+    reply is being kept, and nothing can cancel it any more. The lock of the RequestQueue guards `begun` and `closed`.
     """
 
     request: Request
@@ -27,8 +31,13 @@ class Task:
     arrived: float | None = None
     reply: Reply | None = None
     replayed: bool = False
-    parked: Reply | None = None  # what is said of it while it waits for the terminal to come back
-    blamed: bool = False  # whether a fault of the bridge's own has hit it after it was asked
+    parked: Reply | None = None
+    hit_by_fault: bool = False
     presence: Presence = field(default_factory=Presence)
     begun: bool = False
     closed: bool = False
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether it was asked for, its result is unknown, and the user table can show it."""
+        return self.asked and self.reply is None and self.command.disables

@@ -1,0 +1,107 @@
+"""Which requests wait for the terminal to answer again, and when they are tried."""
+
+import json
+import time
+
+import pytest
+
+from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, LIST, request, task
+from zkbridge.contract.errors import DeviceAuthFailed, DeviceTimeout
+from zkbridge.ledger.records import Parked, Waiting
+from zkbridge.worker import catch_up
+from zkbridge.worker.catch_up import AGAIN_MOST_S, AGAIN_S, CatchUp
+
+NOW = 1_700_000_000.0
+LOST = DeviceTimeout(host="h", port=1)
+
+
+class Clock:
+    def now(self):
+        return NOW
+
+
+class Ledger:
+    """Requests that wait, by their subject."""
+
+    def __init__(self, *waiting):
+        self.waits = list(waiting)
+
+    def waiting(self, _device):
+        return [Waiting(each, "7") for each in self.waits]
+
+    def take_up(self, _device, *, subject=None, most):
+        taken = self.waits[:most] if subject in (None, "7") else []
+        self.waits = [each for each in self.waits if each not in taken]
+        return taken
+
+
+def make(*waiting, config=CONFIG):
+    return CatchUp(DEVICE, config, Ledger(*waiting), Clock())
+
+
+@pytest.mark.parametrize(
+    ("catch_up_wanted", "expires_at", "failure", "waits"),
+    [
+        (True, NOW + 60, LOST, True),
+        (False, NOW + 60, LOST, False),
+        (True, NOW, LOST, False),
+        (True, None, LOST, False),
+        (True, NOW + 60, DeviceAuthFailed(host="h", port=1), False),
+    ],
+    ids=["wanted", "not wanted", "expired", "without an end", "a wrong password"],
+)
+def test_a_request_waits_where_it_may_and_the_terminal_is_only_away(catch_up_wanted, expires_at, failure, waits):
+    made = task(catch_up=catch_up_wanted, expires_at=expires_at)
+
+    reply = make().waiting_reply(made, failure)
+
+    assert (reply is not None) == waits
+    assert not waits or json.loads(reply.body)["code"] == "waiting"
+
+
+def test_no_more_requests_wait_than_the_queue_may_hold():
+    full = make(*(request(number) for number in range(CONFIG.queue_limit)))
+
+    assert full.waiting_reply(task(catch_up=True, expires_at=NOW + 60), LOST) is None
+
+
+@pytest.mark.parametrize(("waits", "reached", "due"), [(True, True, True), (True, False, False), (False, True, False)])
+def test_it_is_due_once_the_terminal_has_answered(waits, reached, due):
+    assert make(*[request(1)] * waits).is_due(reached=reached) == due
+
+
+def test_each_failure_doubles_the_pause_and_a_success_ends_it(monkeypatch):
+    now = time.monotonic()
+    monkeypatch.setattr(catch_up.time, "monotonic", lambda: now)
+    made, pauses = make(request(1)), []
+    for _ in range(9):
+        made.note_failure()
+        pauses.append(made._not_before - now)
+
+    assert pauses[:3] == pytest.approx([AGAIN_S, 2 * AGAIN_S, 4 * AGAIN_S])
+    assert pauses[-1] == pytest.approx(AGAIN_MOST_S)
+    assert not made.is_due(reached=True)
+    made.note_success()
+    assert made.is_due(reached=True)
+
+
+@pytest.mark.parametrize(
+    ("command", "fields", "older"),
+    [(CREATE, {}, [1, 2]), (CREATE, {"user_id": "8"}, []), (LIST, {}, [])],
+    ids=["the same user", "another user", "a list"],
+)
+def test_what_waits_for_the_same_user_is_done_before_a_change(command, fields, older):
+    made = make(request(1), request(2))
+
+    assert [each.id for each in made.older_than(task(9, command, fields=fields))] == older
+    assert made.is_empty == bool(older)
+
+
+def test_nothing_waits_any_more_once_everything_was_taken_or_has_expired():
+    made = make(request(1))
+    assert [each.id for each in made.take()] == [1]
+    assert made.is_empty
+
+    made.add([Parked(5, "7", LOST)])
+    assert made.take() == []  # the ledger has let it expire
+    assert made.is_empty

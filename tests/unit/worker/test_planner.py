@@ -1,0 +1,216 @@
+"""What the planner decides for a request: a reply at once, a change, or another session."""
+
+import json
+import time
+
+import pytest
+
+from tests.unit.worker.parts import COMMANDS, CREATE, DEVICE, ENROLL, LIST, REPLIES, UNLOCK, Stored, change, task
+from zkbridge.commands import Change
+from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, UserNotFound
+from zkbridge.contract.messages import failed, succeeded
+from zkbridge.worker.planner import Planner
+from zkbridge.worker.session_state import SessionState
+
+NOW = 1_700_000_000.0
+DONE = succeeded({"data": {}}, code="created", request_id="r0")
+REFUSED = failed(UserNotFound(user_id="7"), "es", request_id="r0")
+BODY = {"data": {"user_id": "7", "device_id": "p"}}
+CHANGE = change()
+
+
+class Clock:
+    def now(self):
+        return NOW
+
+
+class Session:
+    """A session of which the planner only asks whether its table is compared with the terminal's count."""
+
+    def __init__(self, *, is_proven=True):
+        self.is_proven = is_proven
+        self.table = object()
+
+    def users(self):
+        return self.table
+
+
+def planner(**stored):
+    replies = {int(number[1:]): reply for number, reply in stored.items()}
+    return Planner(DEVICE, replies=REPLIES, stored=Stored(replies), clock=Clock())
+
+
+def plan(made, *, touched=(), **stored):
+    state = SessionState(disables=True, touched=set(touched))
+    return planner(**stored).plan(Session(), state, made), state
+
+
+def code(made):
+    return None if made.reply is None else made.reply.code
+
+
+class TestReplyOrChange:
+    def test_a_change_is_returned_and_its_key_changed(self):
+        made = task(run=CHANGE)
+
+        planned, state = plan(made)
+
+        assert (planned, made.reply, state.touched) == (CHANGE, None, {"7"})
+
+    def test_a_body_is_the_reply(self):
+        made = task(run=BODY)
+
+        assert plan(made)[0] is None
+        assert code(made) == COMMANDS[CREATE].code
+
+    def test_a_refusal_is_the_reply(self):
+        made = task(run=UserNotFound(user_id="7"))
+
+        assert plan(made)[0] is None
+        assert code(made) == "user_not_found"
+
+    def test_a_lost_connection_is_the_failure_of_the_session(self):
+        made = task(run=DeviceTimeout(host="h", port=1))
+
+        with pytest.raises(DeviceTimeout):
+            plan(made)
+        assert made.reply is None
+
+    def test_a_second_change_of_one_user_needs_another_session(self):
+        made = task(run=CHANGE)
+
+        assert plan(made, touched={"7"})[0] is None
+        assert made.reply is None
+
+
+#: Of a request: its command, whether the terminal was asked for it, the request that it may be a second delivery of,
+#: and that one's reply. What becomes of it: a change, or the code of its reply; and whether that is the stored one.
+TWICE = {
+    "repeatable, new": (CREATE, False, None, None, "change", False),
+    "repeatable, asked": (CREATE, True, None, None, "change", False),
+    "repeatable, second delivery of a success": (CREATE, False, 9, DONE, "change", False),
+    "door, new": (UNLOCK, False, None, None, "change", False),
+    "door, asked": (UNLOCK, True, None, None, "outcome_unknown", False),
+    "door, second delivery of an answered one": (UNLOCK, False, 9, DONE, "created", True),
+    "door, second delivery of a refused one": (UNLOCK, False, 9, REFUSED, "user_not_found", True),
+    "door, second delivery of an unanswered one": (UNLOCK, False, 9, None, "outcome_unknown", False),
+    "attended, new": (ENROLL, False, None, None, "change", False),
+    "attended, asked": (ENROLL, True, None, None, "change", False),
+    "attended, second delivery": (ENROLL, False, 9, None, "outcome_unknown", False),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_what_must_not_happen_twice_is_answered_without_the_terminal(case):
+    command, asked, suspect_of, earlier, outcome, replayed = TWICE[case]
+    made = task(command=command, run=CHANGE, suspect_of=suspect_of)
+    made.asked, made.arrived = asked, time.monotonic()
+
+    planned, _ = plan(made, **({"_9": earlier} if earlier else {}))
+
+    assert ("change" if isinstance(planned, Change) else code(made)) == outcome
+    assert made.replayed == replayed
+
+
+@pytest.mark.parametrize(
+    ("command", "earlier", "outcome", "replayed"),
+    [
+        (CREATE, DONE, DONE, True),
+        (CREATE, REFUSED, None, False),
+        (CREATE, None, None, False),
+        (LIST, DONE, None, False),
+    ],
+)
+def test_a_second_delivery_gets_the_stored_success_of_a_change_that_the_terminal_shows(
+    command, earlier, outcome, replayed
+):
+    made = task(command=command, run=BODY, suspect_of=9)
+
+    plan(made, **({"_9": earlier} if earlier else {}))
+
+    assert made.replayed == replayed
+    assert (made.reply is outcome) == (outcome is not None)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "asked", "outcome"),
+    [
+        (None, False, "change"),
+        (NOW + 1, False, "change"),
+        (NOW, False, "expired"),
+        (NOW - 1, False, "expired"),
+        (NOW - 1, True, "change"),  # the terminal may have it: it must be looked for there
+    ],
+)
+def test_a_request_expires_unless_the_terminal_was_asked_for_it(expires_at, asked, outcome):
+    made = task(run=CHANGE, expires_at=expires_at)
+    made.asked = asked
+
+    planned, _ = plan(made)
+
+    assert ("change" if isinstance(planned, Change) else code(made)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("age_s", "late"),
+    [(0.0, False), (DEVICE.door.max_age - 1, False), (DEVICE.door.max_age + 1, True), (None, True)],
+    ids=["new", "young", "old", "of an earlier run"],
+)
+def test_a_door_is_opened_only_for_a_request_of_this_run_that_is_young(age_s, late):
+    made = task(command=UNLOCK)
+    made.arrived = None if age_s is None else time.monotonic() - age_s
+
+    assert planner().is_late(made) == late
+
+
+def test_a_round_gives_changes_replies_and_requests_for_another_session():
+    first, second, third = task(1, run=CHANGE), task(2, run=CHANGE), task(3, LIST, run=BODY)
+
+    changes, later = planner().plan_all(Session(), SessionState(disables=True), [first, second, third])
+
+    assert changes == [(first, CHANGE)]
+    assert later == {2}
+    assert code(third) == COMMANDS[LIST].code
+
+
+class TestProvisionalPlan:
+    @pytest.mark.parametrize(
+        ("before", "after", "same_table", "kept"),
+        [
+            (True, True, True, True),
+            (False, True, True, True),
+            (False, True, False, False),
+            (False, False, True, False),
+        ],
+        ids=["proven before", "proven meanwhile", "read anew", "still not proven"],
+    )
+    def test_a_plan_is_undone_unless_its_table_is_what_the_terminal_counts(self, before, after, same_table, kept):
+        session, state, made = Session(is_proven=before), SessionState(disables=True), task()
+        with planner().provisional_plan(session, state, [made]):
+            made.reply, made.replayed, state.count_before = DONE, True, 3
+            state.touched.add("7")
+            session.is_proven = after
+            if not same_table:
+                session.table = object()
+
+        assert (made.reply is DONE, made.replayed, state.touched, state.count_before) == (
+            (True, True, {"7"}, 3) if kept else (False, False, set(), None)
+        )
+
+    def test_a_plan_is_undone_when_the_terminal_fails(self):
+        made = task()
+        with pytest.raises(DeviceRejected):
+            self.plan_and_fail(made)
+
+        assert made.reply is None
+
+    def plan_and_fail(self, made):
+        with planner().provisional_plan(Session(is_proven=False), SessionState(disables=True), [made]):
+            made.reply = DONE
+            raise DeviceRejected("table", host="h", port=1, detail="short")
+
+
+def test_the_reply_of_a_late_request_says_when_it_expired():
+    made = task(expires_at=NOW)
+
+    assert json.loads(planner().expired(made).body)["code"] == "expired"

@@ -1,0 +1,162 @@
+"""When a reply is kept, and what becomes of it while the disk is full."""
+
+import pytest
+
+from tests.unit.worker.parts import CREATE, DEVICE, PING, task
+from zkbridge.contract.errors import Internal
+from zkbridge.contract.groups import waiting
+from zkbridge.contract.messages import failed, succeeded
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.records import Finished
+from zkbridge.telemetry.events import Answered, Created, Trouble
+from zkbridge.worker.reply_keeper import ReplyKeeper
+
+CREATED = succeeded({"data": {"user_id": "7"}}, code="created", request_id="r1")
+FAULT = failed(Internal("abcd"), "es", request_id="r1")
+PARKED = waiting("p", until=1_700_000_000.0, effect="none", why="", language="es")
+
+
+class Ledger:
+    """Keeps what it is given, after it was full so many times."""
+
+    def __init__(self, *, full=0):
+        self.full = full
+        self.kept = []
+
+    def finish(self, finishes, *, parked=(), owed_by=None):
+        if self.full:
+            self.full -= 1
+            raise LedgerUnavailable("disk full")
+        self.kept.append(([each.request.id for each in finishes], [each.request for each in parked], owed_by))
+        return Finished([], [])
+
+
+class Facts:
+    pending_enable = False
+
+
+class Here:
+    """The keeper with its surroundings: a queue of answered tasks, hooks, events."""
+
+    def __init__(self, *, full=0, stops=False):
+        self.ledger, self.facts = Ledger(full=full), Facts()
+        self.answered, self.waits, self.ready, self.calls, self.events, self.parked = [], [], [], [], [], []
+        self.stops = stops
+        self.keeper = ReplyKeeper(
+            DEVICE, self.ledger, facts=self.facts, waiting=self, hooks=self, events=self.events.append
+        )
+
+    # the queue
+    def close_answered(self):
+        return self.answered, self.waits
+
+    def drop_answered(self):
+        self.calls.append("drop answered")
+
+    def drop_in_hand(self):
+        self.calls.append("drop in hand")
+
+    def take_ready(self):
+        ready, self.ready = self.ready, []
+        return ready
+
+    def put_back_ready(self, tasks):
+        self.ready += tasks
+
+    def pause(self, _seconds):
+        self.calls.append("pause")
+        return self.stops
+
+    # the hooks, and what waits for the terminal
+    def note_answers(self, _answers):
+        self.calls.append("answers")
+
+    def note_waiting(self, _until):
+        self.calls.append("waiting")
+
+    def add(self, parked):
+        self.parked += [each.request for each in parked]
+
+
+def answered(number=1, command=CREATE, reply=CREATED):
+    made = task(number, command)
+    made.reply = reply
+    return made
+
+
+def test_nothing_is_written_where_nothing_is_answered():
+    here = Here()
+    here.keeper.keep_answered(here)
+    here.keeper.keep_ready(here)
+
+    assert (here.ledger.kept, here.calls) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("full", "stops", "kept", "calls"),
+    [
+        (0, False, True, ["answers", "drop answered"]),
+        (2, False, True, ["pause", "pause", "answers", "drop answered"]),
+        (2, True, False, ["pause", "drop in hand"]),
+    ],
+    ids=["room", "a full disk", "a full disk and a stop"],
+)
+def test_a_reply_is_tried_until_it_is_kept_or_the_bridge_stops(full, stops, kept, calls):
+    here = Here(full=full, stops=stops)
+    here.answered = [answered()]
+    here.keeper.keep_answered(here)
+
+    assert bool(here.ledger.kept) == kept
+    assert here.calls == calls
+
+
+def test_a_reply_without_a_session_that_cannot_be_kept_stays_ready():
+    here = Here(full=1)
+    here.ready = [answered()]
+    with pytest.raises(LedgerUnavailable):
+        here.keeper.keep_ready(here)
+    assert len(here.ready) == 1
+
+    here.keeper.keep_ready(here)
+
+    assert here.ready == []
+    assert here.ledger.kept == [([1], [], None)]
+
+
+def test_the_commit_of_a_reply_says_that_the_terminal_may_still_be_disabled():
+    here = Here()
+    here.facts.pending_enable = True
+    here.answered = [answered()]
+    here.keeper.keep_answered(here)
+
+    assert here.ledger.kept == [([1], [], "p")]
+
+
+def test_replies_and_requests_that_wait_are_one_commit():
+    here = Here()
+    parked = task(2)
+    parked.parked = PARKED
+    here.answered, here.waits = [answered()], [parked]
+    here.keeper.keep_answered(here)
+
+    assert here.ledger.kept == [([1], [2], None)]
+    assert (here.parked, here.calls) == ([2], ["answers", "waiting", "drop answered"])
+
+
+@pytest.mark.parametrize(
+    ("command", "reply", "replayed", "kinds"),
+    [
+        (CREATE, CREATED, False, [Answered, Created]),
+        (CREATE, CREATED, True, [Answered]),
+        (PING, CREATED, False, [Answered]),
+        (CREATE, FAULT, False, [Answered, Trouble]),
+    ],
+    ids=["a new user", "a stored reply", "no user", "a failure"],
+)
+def test_an_answer_is_reported_as_what_it_means(command, reply, replayed, kinds):
+    here = Here()
+    made = answered(1, command, reply)
+    made.replayed = replayed
+    here.keeper.keep([made])
+
+    assert [type(event) for event in here.events] == kinds

@@ -1,0 +1,145 @@
+"""Decides what a request needs, before the terminal is asked to change anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+from zkbridge.commands import Change, Context
+from zkbridge.config.models import Device
+from zkbridge.contract.errors import BridgeError, ConnectionFailure, DeviceAuthFailed, Expired, OutcomeUnknown
+from zkbridge.contract.messages import Reply
+from zkbridge.machine.clock import Clock
+from zkbridge.terminal.session import Session
+from zkbridge.worker.replies import ReplyMaker
+from zkbridge.worker.session_state import SessionState
+from zkbridge.worker.task import Task
+
+
+class StoredReplies(Protocol):
+    """The replies of earlier requests, as the ledger has them."""
+
+    def reply_of(self, request: int, /) -> Reply | None:
+        """The reply of a request that was answered; None for any other. Raises LedgerUnavailable."""
+
+
+class Planned(NamedTuple):
+    """A change to make for a task."""
+
+    task: Task
+    change: Change
+
+
+class Planner:
+    """Decides for each task of a device: a reply at once, a change to make, or a later session."""
+
+    def __init__(self, device: Device, *, replies: ReplyMaker, stored: StoredReplies, clock: Clock) -> None:
+        self._device = device
+        self._replies = replies
+        self._stored = stored
+        self._clock = clock
+
+    def plan_all(self, session: Session, state: SessionState, tasks: list[Task]) -> tuple[list[Planned], set[int]]:
+        """The changes to make, and the ids of the requests that need another session."""
+        changes, later = [], set()
+        for task in tasks:
+            change = self.plan(session, state, task)
+            if change is not None:
+                changes.append(Planned(task, change))
+            elif task.reply is None:
+                later.add(task.request.id)
+        return changes, later
+
+    def plan(self, session: Session, state: SessionState, task: Task) -> Change | None:
+        """The change to make; None where the task has its reply now, or, without one, needs another session.
+
+        Raises ConnectionFailure or DeviceAuthFailed of the terminal, and LedgerUnavailable.
+        """
+        if not task.asked and self.is_late(task):
+            task.reply = self.expired(task)
+            return None
+        if not task.command.repeatable and (reply := self._instead_of_twice(task)) is not None:
+            task.reply = reply
+            return None
+        key = task.params.key
+        if key is not None and key in state.touched:
+            return None
+        earlier = self._earlier_success(task)
+        try:
+            outcome = task.command.run(session, task.params, self._context(task, earlier))
+        except (ConnectionFailure, DeviceAuthFailed):
+            raise
+        except BridgeError as refusal:
+            task.reply = self._replies.failed(task.request, refusal)
+            return None
+        if not isinstance(outcome, Change):
+            task.reply = earlier or self._replies.succeeded(task, outcome)
+            task.replayed = earlier is not None
+            return None
+        if key is not None:
+            state.touched.add(key)
+        return outcome
+
+    @contextmanager
+    def provisional_plan(self, session: Session, state: SessionState, tasks: list[Task]) -> Iterator[None]:
+        """Plan by a table that is not yet compared with the terminal's count; undo the plan if they differ.
+
+        So the disk is written while the terminal frees its copy of the table. The note of a plan that is undone does
+        no harm: it is one more attempt without effect.
+        """
+        if session.is_proven:
+            yield
+            return
+        table = session.users()
+        try:
+            yield
+        finally:
+            if not session.is_proven or session.users() is not table:
+                for task in tasks:
+                    task.reply, task.replayed = None, False
+                state.touched.clear()
+                state.count_before = None
+
+    def is_late(self, task: Task) -> bool:
+        """Whether the request has expired, or is older than its command allows.
+
+        A maximum age is not left to the wall clock: that may be set back, and a machine without a battery clock starts
+        in the past. So a request of an earlier run is late where there is one, whatever its age seems to be.
+        """
+        if task.request.expires_at is not None and task.request.expires_at <= self._clock.now():
+            return True
+        max_age_s = task.params.max_age_s(self._device)
+        return max_age_s is not None and (task.arrived is None or time.monotonic() - task.arrived >= max_age_s)
+
+    def expired(self, task: Task) -> Reply:
+        """The reply to a request that is late."""
+        return self._replies.failed(task.request, Expired.at(task.request.expires_at or self._clock.now()))
+
+    def _context(self, task: Task, earlier: Reply | None) -> Context:
+        return Context(
+            self._device,
+            asked_before=task.asked or earlier is not None,
+            tried=task.tried,
+            room=self._replies.room_for_rows(task),
+            presence=task.presence,
+            clock=self._clock,
+        )
+
+    def _instead_of_twice(self, task: Task) -> Reply | None:
+        """The reply to a request that must not be done twice and may have been done; None where it was not."""
+        if task.request.suspect_of is not None:
+            earlier = self._stored.reply_of(task.request.suspect_of)
+            task.replayed = earlier is not None
+            return earlier or self._replies.failed(task.request, OutcomeUnknown())
+        if task.asked and not task.command.attended:
+            return self._replies.failed(task.request, OutcomeUnknown())
+        return None
+
+    def _earlier_success(self, task: Task) -> Reply | None:
+        """The success of the request of which this one may be a broker's second delivery; None for what only reads."""
+        if task.request.suspect_of is None or not task.command.disables:
+            return None
+        reply = self._stored.reply_of(task.request.suspect_of)
+        return reply if reply is not None and reply.success else None

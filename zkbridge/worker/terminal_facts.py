@@ -1,0 +1,97 @@
+"""What is known of one terminal: learnt in its sessions, kept in the ledger, reported to the bridge."""
+
+from __future__ import annotations
+
+import logging
+
+from zkbridge.config.models import Device
+from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, TerminalError
+from zkbridge.contract.texts import Language
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.telemetry.events import Counted, Failed, SessionEnded, Tell, Trouble
+from zkbridge.terminal.session import Known, Session, Sizes
+from zkbridge.worker.surroundings import WorkerHooks
+
+log = logging.getLogger(__name__)
+
+
+class TerminalFacts:
+    """What is known of one terminal. Only the worker's thread changes it.
+
+    `pending_enable`: the terminal may still be disabled by the bridge. `reached`: it has answered since it last
+    failed. `known` is what later sessions need of earlier ones, such as the size of a user's record.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        ledger: Ledger,
+        *,
+        hooks: WorkerHooks,
+        events: Tell,
+        language: Language,
+        pending_enable: bool,
+    ) -> None:
+        self.pending_enable = pending_enable
+        self.reached = False
+        self._device = device
+        self._ledger = ledger
+        self._hooks = hooks
+        self._events = events
+        self._language = language
+        stored = ledger.recall(device.id, "terminal")
+        self.known = Known.parse(stored) if stored else Known()
+
+    def note_reached(self) -> None:
+        """The terminal has answered."""
+        self.reached = True
+        self._hooks.note_availability(self._device.id, None)
+
+    def note_failure(self, failure: TerminalError) -> None:
+        """A conversation failed for good."""
+        if isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
+            self._hooks.note_availability(self._device.id, failure.sentence(self._language))
+        self._events(Failed(self._device.id, failure.code, final=True))
+        self.reached = False
+
+    def note_unasked_failure(self, failure: TerminalError) -> None:
+        """A conversation failed for good that no request had asked for."""
+        self._events(Trouble(self._device.id, failure.code, failure.sentence(self._language), visit=True))
+
+    def note_attempt_failed(self, failure: BaseException) -> None:
+        """A conversation failed, and is tried again."""
+        if isinstance(failure, ConnectionFailure):
+            self._events(Failed(self._device.id, failure.code, final=False))
+
+    def note_session_end(self, seconds: float, disabled_s: float | None) -> None:
+        """A session took so many seconds; the terminal was disabled for `disabled_s` of them, None if not at all."""
+        self._events(SessionEnded(self._device.id, seconds, disabled_s))
+
+    def note_sizes(self, sizes: Sizes) -> None:
+        """The terminal counts so many users, and has room for so many more."""
+        self._events(Counted(self._device.id, sizes.users, sizes.users_capacity, sizes.users_left))
+
+    def learn_from(self, session: Session) -> None:
+        """Keep what a session has shown, however it ended."""
+        if session.counted != Sizes():
+            self.note_sizes(session.counted)
+        if session.known != self.known:
+            self.known = session.known
+            self._remember(session.known)
+        if session.owes_enable:
+            self.pending_enable = True
+        elif self.pending_enable and session.enabled:
+            self.mark_enabled()
+
+    def mark_enabled(self) -> None:
+        """The terminal has confirmed that it is enabled."""
+        self._ledger.paid(self._device.id)
+        self.pending_enable = False
+        self._hooks.note_answers([])
+
+    def _remember(self, known: Known) -> None:
+        try:
+            self._ledger.remember(self._device.id, "terminal", str(known))
+        except LedgerUnavailable as failure:
+            log.warning("device=%s what was learnt is not kept: %s", self._device.id, failure)

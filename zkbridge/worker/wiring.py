@@ -1,0 +1,95 @@
+"""Puts the parts of one worker together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zkbridge.attendance.listener import Listener
+from zkbridge.commands import Command
+from zkbridge.config.models import Config, Device
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.worker.cancellation import Cancellation
+from zkbridge.worker.catch_up import CatchUp
+from zkbridge.worker.change_maker import ChangeMaker
+from zkbridge.worker.conversation_deadline import ConversationDeadline
+from zkbridge.worker.failures import FailureHandler
+from zkbridge.worker.planner import Planner
+from zkbridge.worker.replies import ReplyMaker
+from zkbridge.worker.reply_keeper import ReplyKeeper
+from zkbridge.worker.request_queue import RequestQueue
+from zkbridge.worker.session_runner import SessionRunner
+from zkbridge.worker.surroundings import Shared, WorkerHooks
+from zkbridge.worker.task_maker import TaskMaker
+from zkbridge.worker.terminal_access import TerminalAccess
+from zkbridge.worker.terminal_facts import TerminalFacts
+from zkbridge.worker.verifier import Verifier
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one worker that its thread calls."""
+
+    requests: RequestQueue
+    deadline: ConversationDeadline
+    facts: TerminalFacts
+    waiting: CatchUp
+    keeper: ReplyKeeper
+    access: TerminalAccess
+    sessions: SessionRunner
+    failures: FailureHandler
+
+
+def assemble(
+    device: Device,
+    config: Config,
+    ledger: Ledger,
+    commands: dict[str, Command],
+    *,
+    hooks: WorkerHooks,
+    shared: Shared,
+    pending_enable: bool,
+    listener: Listener | None,
+) -> Parts:
+    """Make the parts of a worker; see `Worker`."""
+    replies = ReplyMaker(config, shared.reply_room)
+    deadline = ConversationDeadline(conversation_s=config.retry.deadline, answer_s=device.timeout)
+    facts = TerminalFacts(
+        device,
+        ledger,
+        hooks=hooks,
+        events=shared.events,
+        language=config.language,
+        pending_enable=pending_enable,
+    )
+    waiting = CatchUp(device, config, ledger, shared.clock)
+    keeper = ReplyKeeper(device, ledger, facts=facts, waiting=waiting, hooks=hooks, events=shared.events)
+    tasks = TaskMaker(commands, replies=replies, keeper=keeper, hooks=hooks)
+    cancellation = Cancellation(device, commands, replies=replies, tasks=tasks, stored=keeper)
+    requests = RequestQueue(commands, tasks=tasks, older=waiting, cancellation=cancellation)
+    access = TerminalAccess(device, config, facts=facts, requests=requests, listener=listener)
+    planner = Planner(device, replies=replies, stored=ledger, clock=shared.clock)
+    verifier = Verifier(device, replies=replies, planner=planner, access=access)
+    changes = ChangeMaker(
+        device, config, ledger, requests=requests, planner=planner, replies=replies, deadline=deadline
+    )
+    sessions = SessionRunner(
+        config,
+        requests=requests,
+        access=access,
+        facts=facts,
+        planner=planner,
+        changes=changes,
+        verifier=verifier,
+        keeper=keeper,
+    )
+    failures = FailureHandler(
+        device,
+        requests=requests,
+        facts=facts,
+        waiting=waiting,
+        replies=replies,
+        keeper=keeper,
+        verifier=verifier,
+        gate=shared.failure_gate,
+    )
+    return Parts(requests, deadline, facts, waiting, keeper, access, sessions, failures)
