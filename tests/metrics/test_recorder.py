@@ -13,9 +13,9 @@ from zkbridge.telemetry.snapshot import Books, Standing, Terminal
 
 BOOKS = Books(size=4096, unfinished=3, oldest_unfinished_s=7.5, owed=2, oldest_owed_s=90)
 TERMINALS = (
-    Terminal("principal", waiting=3, online=True, seen_at=1_700_000_000.0, owes_enable=False),
-    Terminal("entrada", waiting=0, online=False, seen_at=None, owes_enable=True),
-    Terminal("nueva", waiting=0, online=None, seen_at=None, owes_enable=False),
+    Terminal("principal", waiting=3, online=True, seen_at=1_700_000_000.0, pending_enable=False),
+    Terminal("entrada", waiting=0, online=False, seen_at=None, pending_enable=True),
+    Terminal("nueva", waiting=0, online=None, seen_at=None, pending_enable=False),
 )
 
 

@@ -28,12 +28,12 @@ class TestDisabling:
     def test_a_terminal_is_disabled_just_for_the_session(self, terminal, talk):
         with talk(terminal) as session:
             assert terminal.disabled
-            assert session.owes_enable
+            assert session.pending_enable
             assert session.disabled_for() > 0
 
         assert not terminal.disabled
         assert session.enabled
-        assert not session.owes_enable
+        assert not session.pending_enable
         assert session.disabled_for() == 0
         assert len(terminal.disabled_spans()) == 1
 
@@ -54,7 +54,7 @@ class TestDisabling:
         with talk(terminal, disable_for=10) as session:
             pass
 
-        assert session.owes_enable
+        assert session.pending_enable
         assert session.disabled_s == 10
 
     def test_one_that_never_enables_itself_counts_for_the_session(self, start, talk):
@@ -64,7 +64,7 @@ class TestDisabling:
         with talk(terminal) as session:
             pass
 
-        assert session.owes_enable
+        assert session.pending_enable
         assert 0 < session.disabled_s < 10
 
     def test_a_terminal_that_is_left_alone_enables_itself(self, terminal, talk):
@@ -177,7 +177,7 @@ class TestDisabling:
         with pytest.raises(DeviceRejected, match="DISABLE"), session:
             pytest.fail("the terminal was not disabled")
 
-        assert not session.owes_enable
+        assert not session.pending_enable
         assert session.known.timed_disable
         assert asked(terminal)[-1] == "EXIT"
 
@@ -189,7 +189,7 @@ class TestDisabling:
             pytest.fail("the terminal was silent")
 
         assert session.enabled
-        assert not session.owes_enable
+        assert not session.pending_enable
         assert not terminal.disabled
 
 
@@ -210,7 +210,7 @@ class TestLeaving:
             session.count()
 
         assert session.enabled
-        assert not session.owes_enable
+        assert not session.pending_enable
         assert not terminal.disabled
         assert asked(terminal)[-3:] == ["CONNECT", "ENABLE", "EXIT"]
         assert terminal.connections_accepted == 2
@@ -233,7 +233,7 @@ class TestLeaving:
         with talk(terminal, timeout=0.3) as session:
             pass
 
-        assert session.owes_enable
+        assert session.pending_enable
         assert not session.enabled
         assert terminal.disabled
         assert "may have been left disabled" in caplog.text
@@ -257,7 +257,7 @@ class TestLeaving:
             began = time.monotonic()
         assert time.monotonic() - began < 3
 
-        assert session.owes_enable
+        assert session.pending_enable
 
     def test_a_farewell_that_goes_unanswered_is_no_failure(self, terminal, talk):
         terminal.faults.add("EXIT", "after", "silence")
@@ -302,7 +302,7 @@ class TestEnablingEarly:
         with talk(terminal) as session:
             session.begin_to_enable()
             wait_until(lambda: not terminal.disabled)
-            assert session.owes_enable
+            assert session.pending_enable
 
         assert session.enabled
         assert asked(terminal)[-2:] == ["ENABLE", "EXIT"]
@@ -385,5 +385,5 @@ class TestSharing:
         with pytest.raises(DeviceUnreachable), session:
             pytest.fail("there was no lock")
 
-        assert not session.owes_enable
+        assert not session.pending_enable
         assert terminal.connections_accepted == 0

@@ -85,7 +85,7 @@ def test_a_fault_of_a_stream(start, talk, command, fault, reason):
 
     assert time.monotonic() - began < 5
     assert not terminal.disabled
-    assert session.owes_enable == (fault == "power_off" and command not in ("CONNECT", "AUTH"))
+    assert session.pending_enable == (fault == "power_off" and command not in ("CONNECT", "AUTH"))
     assert_none_left(before)
 
 
@@ -107,7 +107,7 @@ def test_a_fault_of_datagrams(start, talk, command, fault, reason):
         assert reason_of(caught.value) == reason
 
     wait_until(lambda: not terminal.disabled, what="an enabled terminal")
-    assert not session.owes_enable
+    assert not session.pending_enable
 
 
 @pytest.mark.parametrize("switch", [{"stall_after": 3000}, {"reset_after": 3000}, {"fin_after": 3000}])

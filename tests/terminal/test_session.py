@@ -65,7 +65,7 @@ class TestCreating:
 
         assert asked(terminal)[2:7] == ["PREPARE_BUFFER", "READ_BUFFER", "READ_BUFFER", "READ_BUFFER", "FREE_DATA"]
 
-    def test_nothing_is_written_by_a_table_that_is_not_proven(self, terminal, talk):
+    def test_nothing_is_written_by_a_table_that_is_not_compared_with_the_count(self, terminal, talk):
         terminal.fill_users(50)
 
         with talk(terminal, known=KNOWN) as session:
@@ -78,8 +78,8 @@ class TestCreating:
             ):
                 with pytest.raises(RuntimeError, match="not compared"):
                     write()
-            assert not session.is_proven
-            assert session.prove()
+            assert not session.is_verified
+            assert session.verify_counts()
             assert create(session) == (51, 51)
 
         assert asked(terminal)[2:7] == ["PREPARE_BUFFER", "READ_BUFFER", "FREE_DATA", "GET_FREE_SIZES", "USER_WRQ"]
@@ -91,22 +91,22 @@ class TestCreating:
         with talk(terminal, known=KNOWN) as session:
             session.read_ahead()
             assert session.users().by_user_id("4711") is None
-            assert not session.prove()
+            assert not session.verify_counts()
             assert session.users().by_user_id("4711") is not None
-            assert session.is_proven
-            assert session.prove()
+            assert session.is_verified
+            assert session.verify_counts()
 
     @pytest.mark.parametrize(
         ("users", "known"),
         [(50, None), (0, KNOWN), (3, KNOWN), (50, KNOWN._replace(record_size=28))],
         ids=["nothing is known", "it is empty", "it comes as one answer", "what is known is wrong"],
     )
-    def test_a_table_is_proven_at_once_where_nothing_is_gained(self, terminal, talk, users, known):
+    def test_a_table_is_compared_at_once_where_reading_ahead_gains_nothing(self, terminal, talk, users, known):
         terminal.fill_users(users)
 
         with talk(terminal, **({} if known is None else {"known": known})) as session:
             session.read_ahead()
-            assert session.is_proven
+            assert session.is_verified
             assert len(session.users()) == users
 
         assert asked(terminal).count("PREPARE_BUFFER") == 1

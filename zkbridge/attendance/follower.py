@@ -68,7 +68,7 @@ class PunchFollower:
         Asked anew after every request, for an enrolment ends the events.
         """
         if self._names.table is not None:
-            session.trust(self._names.table)
+            session.seed_table(self._names.table)
         fresh = turn.line.number != self.connection
         try:
             session.listen()

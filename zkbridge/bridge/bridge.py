@@ -271,7 +271,7 @@ class Bridge:
                     waiting=worker.waiting,
                     online=None if not states.get(id_) else states[id_] == _ONLINE,
                     seen_at=seen.get(id_),
-                    owes_enable=worker.pending_enable,
+                    pending_enable=worker.pending_enable,
                 )
                 for id_, worker in workers.items()
             ),

@@ -129,7 +129,7 @@ def _terminals(terminals: Iterable[Terminal]) -> Iterator[Family]:
     yield _family(
         catalogue.LAST_SEEN, *(([each.device], each.seen_at) for each in terminals if each.seen_at is not None)
     )
-    yield _family(catalogue.OWES_ENABLE, *(([each.device], each.owes_enable) for each in terminals))
+    yield _family(catalogue.OWES_ENABLE, *(([each.device], each.pending_enable) for each in terminals))
 
 
 def _books(books: Books) -> Iterator[Family]:

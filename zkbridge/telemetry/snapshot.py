@@ -8,14 +8,14 @@ from typing import NamedTuple
 class Terminal(NamedTuple):
     """One device: requests that wait, whether it answers (None: nobody has looked yet), and when it last did.
 
-    `seen_at` is in seconds since 1970. `owes_enable` says that it may still be disabled by us.
+    `seen_at` is in seconds since 1970. `pending_enable` says that it may still be disabled by us.
     """
 
     device: str
     waiting: int
     online: bool | None
     seen_at: float | None
-    owes_enable: bool
+    pending_enable: bool
 
 
 class Books(NamedTuple):

@@ -38,7 +38,7 @@ class Accounts(Machine):
     """Users. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
     _table: UserTable | None = None
-    _ahead: bytes | None = None  # the records of a table that is not proven yet
+    _ahead: bytes | None = None  # the records of a table that is not compared with the terminal's count yet
     _added = 0
 
     def users(self, *, again: bool = False) -> UserTable:
@@ -52,11 +52,11 @@ class Accounts(Machine):
         return self._table
 
     def read_ahead(self) -> None:
-        """Read the table, and leave it to `prove` to compare it with the terminal's count.
+        """Read the table, and leave it to `verify_counts` to compare it with the terminal's count.
 
-        What is planned by it meanwhile may have to be planned anew: nothing may be said or written by it. Only where
-        the terminal has still to free its copy, so that there is time for that, and where its record size is known;
-        elsewhere as `users`. Raises the same.
+        Until then no reply may be sent by it and nothing written: a plan made by it may have to be made anew. The table
+        is read so only where the terminal has still to free its copy, which takes time, and where its record size is
+        known; elsewhere this is `users`. Raises the same.
         """
         size = self.known.record_size if self.device.record == "auto" else self.device.record
         if size is None or self.device.transport == "udp":
@@ -72,10 +72,10 @@ class Accounts(Machine):
         self._ahead = records
         self._table = self._table_in(records, size)
 
-    def prove(self) -> bool:
-        """Whether the table that was read ahead is what the terminal counts; if not, it was read anew, as by `users`.
+    def verify_counts(self) -> bool:
+        """Compare the table that was read ahead with the terminal's count; False if it had to be read anew.
 
-        True where there is nothing to prove.
+        True also where no table was read ahead. Raises what `users` raises.
         """
         if self._ahead is None:
             return True
@@ -88,14 +88,14 @@ class Accounts(Machine):
         return False
 
     @property
-    def is_proven(self) -> bool:
-        """Whether the table may be relied on."""
+    def is_verified(self) -> bool:
+        """Whether the table agrees with the terminal's count, so that replies and writes may rest on it."""
         return self._ahead is None
 
-    def glance(self) -> UserTable:
-        """The table as it reads just now, whatever the terminal counts; `users` is this from now on.
+    def read_unverified(self) -> UserTable:
+        """Read the table without comparing it with the terminal's count; `users` returns it from now on.
 
-        Who stands in it is there; who does not may come to light later. Raises DeviceRejected (`table`).
+        A user in it is there; one who is missing may still appear later. Raises DeviceRejected (`table`).
         """
         try:
             self._table = self._table_of(self._read("table", Command.USERTEMP_RRQ, _USERS), count=None)
@@ -105,8 +105,8 @@ class Accounts(Machine):
             raise self._unreadable("table", "it reads as empty")
         return self._table
 
-    def trust(self, table: UserTable) -> None:
-        """Take the table of an earlier session for this one's."""
+    def seed_table(self, table: UserTable) -> None:
+        """Use the table of an earlier session as this one's, without reading it."""
         self._table = table
 
     def count(self) -> int | None:
@@ -127,7 +127,7 @@ class Accounts(Machine):
 
         Raises InvalidField, DeviceFull, DeviceRejected.
         """
-        self._must_be_proven()
+        self._must_be_verified()
         table = self.users()
         raw = self._encode(fields, uid, table.record_size)
         if not self._write(raw):
@@ -143,13 +143,13 @@ class Accounts(Machine):
 
     def change_user(self, raw: bytes) -> None:
         """Write a user's record, of the uid that stands in it, bit for bit."""
-        self._must_be_proven()
+        self._must_be_verified()
         if not self._write(raw):
             raise self._client.rejected("USER_WRQ")
 
     def delete_user(self, uid: int) -> None:
         """Delete a user; the templates go with the user."""
-        self._must_be_proven()
+        self._must_be_verified()
         if self._change(Command.DELETE_USER, struct.pack("<H", uid)).command != Code.OK:
             raise self._client.rejected("DELETE_USER")
 
@@ -204,8 +204,8 @@ class Accounts(Machine):
     def _forget(self) -> None:
         self._table = self._ahead = None
 
-    def _must_be_proven(self) -> None:
-        if not self.is_proven:
+    def _must_be_verified(self) -> None:
+        if not self.is_verified:
             raise RuntimeError("the table was read ahead, and not compared with the terminal's count")
 
     def _read_users(self, raw: bytes | None = None) -> UserTable:

@@ -82,10 +82,11 @@ class Conversation:
     """A `with` that holds the terminal's lock, a connection, and the terminal disabled if so wanted.
 
     Entering raises what the contract says of a terminal that cannot be reached or says no. Leaving raises nothing:
-    what was done is done, and `owes_enable` says whether the terminal may have been left disabled. `enabled` says
+    what was done is done, and `pending_enable` says whether the terminal may have been left disabled. `enabled` says
     whether it has confirmed to be enabled at the end, `known` what is known of it by now. `disabled_s` is for how long
     people were kept off it; one that has not confirmed counts with all the time after which it enables itself.
-    `enable_first` pays what an earlier conversation owes. With a `line` its lock and connection are used, and stay.
+    `enable_first`: an earlier conversation may have left it disabled, so it is enabled first.
+    With a `line` its lock and connection are used, and stay.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Conversation:
     ) -> None:
         self.device = device
         self.known = known or Known()
-        self.owes_enable = False
+        self.pending_enable = False
         self.enabled = False
         self.disabled_s = 0.0
         self._deadline = deadline
@@ -183,7 +184,7 @@ class Conversation:
 
     def enable(self) -> None:
         """Let people use the terminal again."""
-        self.owes_enable = True  # as far as we know somebody has disabled it
+        self.pending_enable = True  # as far as we know somebody has disabled it
         self._do("ENABLE", self._client.enable_device)
         self._note_enabled()
 
@@ -192,7 +193,7 @@ class Conversation:
 
         Source: zk-protocol `other.md` (DisableDeviceWithTimeOut); pyzk 0.9 knows the form without time only.
         """
-        self.owes_enable = True  # from here on it may be disabled, also when no answer comes
+        self.pending_enable = True  # from here on it may be disabled, also when no answer comes
         timed = self.known.timed_disable
         asked_at = _now()  # the terminal's own clock runs from about here, however late its answer is
         answer = self._client.request(Command.DISABLE, struct.pack("<I", seconds) if timed else b"")
@@ -201,15 +202,15 @@ class Conversation:
             asked_at = _now()
             answer = self._client.request(Command.DISABLE)
         if answer.command != Code.OK:
-            self.owes_enable = self._disabled_at is not None
+            self.pending_enable = self._disabled_at is not None
             raise self._client.rejected("DISABLE")
         self.known = self.known._replace(timed_disable=timed)
         self._disabled_at = asked_at
         self._disabled_until = asked_at + seconds if timed else None
 
     def begin_to_enable(self) -> None:
-        """Ask to enable, if that is owed, and go on; the end of the conversation takes the answer. Raises nothing."""
-        if self.owes_enable and self._client.usable:
+        """Ask to enable if that is pending; the end of the conversation takes the answer. Raises nothing."""
+        if self.pending_enable and self._client.usable:
             self._client.deadline = self._closing()
             with suppress(TerminalError):
                 self._client.ask(Command.ENABLE)
@@ -218,7 +219,7 @@ class Conversation:
     def _leave(self) -> None:
         try:
             self._client.deadline = self._closing()
-            if self.owes_enable:
+            if self.pending_enable:
                 self._let_people_in()
             if self._line is not None and self._line.keeps(self._client):
                 return
@@ -255,7 +256,7 @@ class Conversation:
         self._note_enabled()
 
     def _note_enabled(self) -> None:
-        self.owes_enable = False
+        self.pending_enable = False
         self.enabled = True
         self.disabled_s += self.disabled_for()
         self._disabled_at = self._disabled_until = None

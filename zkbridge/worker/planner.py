@@ -89,14 +89,14 @@ class Planner:
         So the disk is written while the terminal frees its copy of the table. The note of a plan that is undone does
         no harm: it is one more attempt without effect.
         """
-        if session.is_proven:
+        if session.is_verified:
             yield
             return
         table = session.users()
         try:
             yield
         finally:
-            if not session.is_proven or session.users() is not table:
+            if not session.is_verified or session.users() is not table:
                 for task in tasks:
                     task.reply, task.replayed = None, False
                 state.touched.clear()

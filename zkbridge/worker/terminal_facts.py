@@ -79,7 +79,7 @@ class TerminalFacts:
         if session.known != self.known:
             self.known = session.known
             self._remember(session.known)
-        if session.owes_enable:
+        if session.pending_enable:
             self.pending_enable = True
         elif self.pending_enable and session.enabled:
             self.mark_enabled()

@@ -68,7 +68,7 @@ class Verifier:
             session.refresh()
             session.users()
         else:
-            session.glance()
+            session.read_unverified()
         state = SessionState(disables=False)
         for task in [each for each in tasks if each.is_unsettled]:
             if self._planner.plan(session, state, task) is not None and counted:

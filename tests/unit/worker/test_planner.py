@@ -27,8 +27,8 @@ class Clock:
 class Session:
     """A session of which the planner only asks whether its table is compared with the terminal's count."""
 
-    def __init__(self, *, is_proven=True):
-        self.is_proven = is_proven
+    def __init__(self, *, is_verified=True):
+        self.is_verified = is_verified
         self.table = object()
 
     def users(self):
@@ -182,14 +182,14 @@ class TestProvisionalPlan:
             (False, True, False, False),
             (False, False, True, False),
         ],
-        ids=["proven before", "proven meanwhile", "read anew", "still not proven"],
+        ids=["verified before", "verified meanwhile", "read anew", "still not verified"],
     )
     def test_a_plan_is_undone_unless_its_table_is_what_the_terminal_counts(self, before, after, same_table, kept):
-        session, state, made = Session(is_proven=before), SessionState(disables=True), task()
+        session, state, made = Session(is_verified=before), SessionState(disables=True), task()
         with planner().provisional_plan(session, state, [made]):
             made.reply, made.replayed, state.count_before = DONE, True, 3
             state.touched.add("7")
-            session.is_proven = after
+            session.is_verified = after
             if not same_table:
                 session.table = object()
 
@@ -205,7 +205,7 @@ class TestProvisionalPlan:
         assert made.reply is None
 
     def plan_and_fail(self, made):
-        with planner().provisional_plan(Session(is_proven=False), SessionState(disables=True), [made]):
+        with planner().provisional_plan(Session(is_verified=False), SessionState(disables=True), [made]):
             made.reply = DONE
             raise DeviceRejected("table", host="h", port=1, detail="short")
 

@@ -43,7 +43,7 @@ class Session:
         self._call("users again" if again else "users")
         return "the table"
 
-    def glance(self):
+    def read_unverified(self):
         self._call("table alone")
 
     def count(self):
