@@ -7,7 +7,7 @@ import pytest
 from zkbridge.homeassistant.status import Status, Statuses
 from zkbridge.telemetry.events import Answered, Counted, Created, Trouble
 
-AWAY = Trouble("principal", "device_timeout", "Connection timeout to device 192.0.2.1:4370", visit=True)
+AWAY = Trouble("principal", "device_timeout", "Connection timeout to device 192.0.2.1:4370", probe=True)
 ASKED = Trouble("principal", AWAY.code, AWAY.error)
 FULL = Counted("principal", 37, 3000, 2963)
 

@@ -109,7 +109,7 @@ class Status(_Body):
     users_capacity: int | None = like(3000)
     users_free: int | None = like(2963)
     last_error: _LastError | None = Field(
-        description="A request failed by no fault of its caller, or the terminal did not answer a visit."
+        description="A request failed by no fault of its caller, or the terminal did not answer a probe."
     )
     last_user: _LastUser | None = Field(description="Who was created by this bridge.")
 

@@ -97,7 +97,7 @@ class Statuses:
         if isinstance(event, Created):
             return status._replace(last_user=Added(event.user_id, at))
         known = status.last_error
-        is_old = event.visit and event.device not in self._answering
+        is_old = event.probe and event.device not in self._answering
         self._answering.discard(event.device)
         if is_old and known is not None and (known.code, known.error) == (event.code, event.error):
             return status

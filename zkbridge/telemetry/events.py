@@ -65,7 +65,7 @@ class Created(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """A request failed by no fault of its caller, or, with `visit`, nobody asked and the terminal did not answer.
+    """A request failed by no fault of its caller, or, with `probe`, a probe that no request had asked for failed.
 
     `error` is the sentence that callers are told.
     """
@@ -73,7 +73,7 @@ class Trouble(NamedTuple):
     device: str
     code: str
     error: str
-    visit: bool = False
+    probe: bool = False
 
 
 Event = Answered | Known | Failed | SessionEnded | Counted | Created | Trouble

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from zkbridge.commands import Command
 from zkbridge.ledger.records import Request
-from zkbridge.worker.cancellation import Cancellation
+from zkbridge.worker.cancellation import Cancellation, TaskSource
 from zkbridge.worker.task import Task
 
 
@@ -22,14 +22,11 @@ class Step(enum.Enum):
     CATCH_UP = "catch up"
 
 
-class Tasks(Protocol):
-    """Makes the tasks of requests; see TaskMaker."""
+class Tasks(TaskSource, Protocol):
+    """Makes the tasks of requests, and knows when they arrived; see TaskMaker."""
 
     def note_arrival(self, requests: Iterable[Request], /) -> None:
         """These requests arrived just now."""
-
-    def make(self, request: Request, /) -> Task | None:
-        """The task; None for a request that cannot be read, after it was answered."""
 
 
 class OlderRequests(Protocol):

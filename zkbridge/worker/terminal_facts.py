@@ -57,7 +57,7 @@ class TerminalFacts:
 
     def note_unasked_failure(self, failure: TerminalError) -> None:
         """A conversation failed for good that no request had asked for."""
-        self._events(Trouble(self._device.id, failure.code, failure.sentence(self._language), visit=True))
+        self._events(Trouble(self._device.id, failure.code, failure.sentence(self._language), probe=True))
 
     def note_attempt_failed(self, failure: BaseException) -> None:
         """A conversation failed, and is tried again."""
