@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from zkbridge.simulator.wire.frames import Frame, with_top
 
@@ -29,7 +29,7 @@ Kind = Literal[
     "length",
     "pieces",
 ]  # fmt: skip - one set
-KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _TOP = 8
 
 

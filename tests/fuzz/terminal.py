@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fuzz.result import Result
-from tests.fuzz.terminal_property import EXAMPLES, holds
+from tests.fuzz.terminal_property import EXAMPLES, Example, holds
 from tests.fuzz.terminal_site import terminal_site
 from tests.support.mosquitto import Mosquitto
 
@@ -44,7 +44,7 @@ def _batch(folder: Path, number: int, result: Result, until: float) -> None:
                 print_blob=True,
             )
             @given(example=EXAMPLES)
-            def check(example: object) -> None:
+            def check(example: Example) -> None:
                 if result.failure is None and time.monotonic() > until:
                     return
                 result.examples += 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 
 from tests.fuzz.proxy import KINDS, Mutation
-from tests.fuzz.tables import tables
+from tests.fuzz.tables import Table, tables
 from tests.fuzz.terminal_site import COMMANDS, TerminalSite
 from tests.support.hostile_terminal import LOG, USERS
 
@@ -24,6 +26,7 @@ _MUTATIONS = st.builds(
     value=_VALUES,
 )
 #: A command and the mutations of its answers, or a table.
+Example = tuple[str, Sequence[Mutation]] | Table
 EXAMPLES = st.one_of(
     st.tuples(st.sampled_from(sorted(COMMANDS)), st.lists(_MUTATIONS, min_size=1, max_size=3)),
     tables(USERS),
@@ -31,10 +34,10 @@ EXAMPLES = st.one_of(
 )
 
 
-def holds(site: TerminalSite, example: object) -> None:
+def holds(site: TerminalSite, example: Example) -> None:
     """One example; every one is followed by a look at the honest neighbour. Raises AssertionError."""
     if isinstance(example, tuple):
         site.ask_mutated(*example)
     else:
-        site.ask_shown(example)  # type: ignore[arg-type]
+        site.ask_shown(example)
     site.ask_honest()
