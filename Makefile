@@ -7,7 +7,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test again check docs torture fuzz faults fleet brokers metrics bench homeassistant systemd pi
+.PHONY: help demo test again check docs torture fuzz faults fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -65,6 +65,10 @@ metrics:  ## Have a real Prometheus read a running bridge, installing it if it i
 	@.ci/setup test
 	command -v prometheus >/dev/null || apt-get install -qq -y --no-install-recommends prometheus
 	$(PYTEST) -m slow tests/metrics $(ARGS)
+
+mutants:  ## Break one guard after the other on purpose: a test must notice each (ARGS= are words to choose by)
+	@.ci/setup test
+	.venv/bin/python -m tests.mutants $(ARGS)
 
 bench:  ## Measure everything against bare pyzk, and write docs/performance.* (ARGS=--quick only prints, in a minute)
 	@.ci/setup test
