@@ -25,7 +25,7 @@ def standing(**changes):
         "uptime_s": 1.0,
         "connected": True,
         "reconnects": 4,
-        "deaf_to": ("zk/+/ping",),
+        "unserved_subscriptions": ("zk/+/ping",),
         "queue_limit": 1000,
         "terminals": TERMINALS,
         "books": BOOKS,
@@ -126,7 +126,7 @@ def test_how_the_bridge_stands_is_looked_up_with_each_reading():
     recorder = Recorder(lambda: now[0], lambda: {"principal"})
 
     said = read(recorder)
-    now[0] = standing(connected=False, deaf_to=(), books=None)
+    now[0] = standing(connected=False, unserved_subscriptions=(), books=None)
     later = read(recorder)
 
     assert said.get("zkbridge_build_info", version="9.8.7") == 1

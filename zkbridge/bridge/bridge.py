@@ -35,10 +35,10 @@ from zkbridge.ledger.records import Answer, Finish, Request
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.metrics.metrics import Metrics
 from zkbridge.mqtt.client import Mqtt
-from zkbridge.mqtt.delivery_delay import Freshness
+from zkbridge.mqtt.delivery_delay import DeliveryDelay
 from zkbridge.mqtt.dial import ProtocolName
 from zkbridge.mqtt.publish_packets import Unreadable
-from zkbridge.mqtt.subscription_check import Hearing
+from zkbridge.mqtt.subscription_check import SubscriptionCheck
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
@@ -130,8 +130,8 @@ class Bridge:
             echoed=self._echoed(),
             will=self._state("offline"),
             died=self.fail,
-            hearing=self._hearing(),
-            freshness=Freshness(self._topics.command(BRIDGE, "door/unlock"), lambda: self._door_age_s),
+            subscription_check=self._subscription_check(),
+            delivery_delay=DeliveryDelay(self._topics.command(BRIDGE, "door/unlock"), lambda: self._door_age_s),
         )
         self._outbox = Outbox(
             self._ledger, self._mqtt.publish, topics=self._topics, language=config.language, died=self.fail
@@ -249,8 +249,8 @@ class Bridge:
         """One line for people, as systemd shows it."""
         waiting = sum(worker.waiting for worker in self._workers.values())
         link = f"connected by MQTT {self._protocol}" if self._mqtt.is_connected else "waiting for the broker"
-        if deaf_to := self._mqtt.deaf_to:
-            link += f", deaf to {', '.join(deaf_to)}"
+        if unserved := self._mqtt.unserved_subscriptions:
+            link += f", deaf to {', '.join(unserved)}"
         return f"{link}; {len(self._workers)} devices, {waiting} requests waiting"
 
     def standing(self) -> Standing:
@@ -263,7 +263,7 @@ class Bridge:
             uptime_s=time.monotonic() - self._began,
             connected=self._mqtt.is_connected,
             reconnects=self._reconnects,
-            deaf_to=tuple(self._mqtt.deaf_to),
+            unserved_subscriptions=tuple(self._mqtt.unserved_subscriptions),
             queue_limit=self._config.queue_limit,
             terminals=tuple(
                 Terminal(
@@ -407,14 +407,14 @@ class Bridge:
     def _filters(self) -> list[str]:
         return command_filters(self._config, self._commands)
 
-    def _hearing(self) -> Hearing:
+    def _subscription_check(self) -> SubscriptionCheck:
         """Tries the commands' subscriptions, and those to what the bridge says on every connection anyway.
 
         Without its own health it never knows that what waited at the broker is over, and opens no door.
         """
         spoken = [self._topics.state, self._topics.health]
         own = {topic: topic for topic in spoken}
-        return Hearing(own | echoes(self._config, self._commands), spoken=[*spoken, self._topics.info])
+        return SubscriptionCheck(own | echoes(self._config, self._commands), spoken=[*spoken, self._topics.info])
 
     def _take_over(self, config: Config, added: Iterable[str]) -> None:
         """From now on this configuration counts; a device that leaves takes nothing on."""
@@ -650,7 +650,7 @@ class Bridge:
             "owed": books and books.owed,
             "ledger_bytes": books and books.size,
             "reconnects": standing.reconnects,
-            "deaf_to": standing.deaf_to,
+            "deaf_to": standing.unserved_subscriptions,
             "refused": [*self._mqtt.refused, *self._announcer.refused],
             "set_aside": standing.set_aside,
         }

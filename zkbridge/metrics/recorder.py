@@ -115,7 +115,7 @@ class _Looked(Collector):
         yield _family(catalogue.CONNECTED, ([], standing.connected))
         yield _family(catalogue.RECONNECTS, ([], standing.reconnects))
         yield _family(catalogue.SET_ASIDE, ([], standing.set_aside))
-        yield _family(catalogue.DEAF, ([], len(standing.deaf_to)))
+        yield _family(catalogue.DEAF, ([], len(standing.unserved_subscriptions)))
         yield _family(catalogue.QUEUE_LIMIT, ([], standing.queue_limit))
         yield from _terminals(standing.terminals)
         if standing.books is not None:

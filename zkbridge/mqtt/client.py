@@ -31,7 +31,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
 from zkbridge.mqtt.broker_limits import BrokerLimits
-from zkbridge.mqtt.delivery_delay import Freshness
+from zkbridge.mqtt.delivery_delay import DeliveryDelay
 from zkbridge.mqtt.diagnosis import Diagnosis, tls_context
 from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName
 from zkbridge.mqtt.paho_client import TolerantClient
@@ -40,7 +40,7 @@ from zkbridge.mqtt.publish_packets import Unreadable, message_of
 from zkbridge.mqtt.reasons import QOS_0_ONLY, RETAIN_NOT_SUPPORTED, ending, refusal, refuses_version
 from zkbridge.mqtt.refused_topics import RefusedTopics
 from zkbridge.mqtt.send_queue import SendQueue
-from zkbridge.mqtt.subscription_check import PROBE, Hearing
+from zkbridge.mqtt.subscription_check import PROBE, SubscriptionCheck
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class Mqtt:
     `filters` are the commands' subscriptions, `watched` topics go to `Hooks.overheard` instead of `Hooks.receive`;
     `echoed` are filters of what the bridge itself publishes: over MQTT 3.1.1, where a PUBACK tells no refusal, it
     subscribes to them, and what comes goes to `Hooks.overheard` too.
-    `hearing` knows how to try them, `freshness` how long what arrives may have waited.
+    `subscription_check` knows how to try them, `delivery_delay` how long what arrives may have waited.
     """
 
     def __init__(
@@ -145,8 +145,8 @@ class Mqtt:
         echoed: Iterable[str] = (),
         will: Publication,
         died: Callable[[BaseException], None],
-        hearing: Hearing | None = None,
-        freshness: Freshness | None = None,
+        subscription_check: SubscriptionCheck | None = None,
+        delivery_delay: DeliveryDelay | None = None,
     ) -> None:
         self._settings = settings
         self._hooks = hooks
@@ -155,8 +155,8 @@ class Mqtt:
         self._echoed = tuple(echoed)
         self._will = will
         self._died = died
-        self._hearing = hearing or Hearing({})
-        self._freshness = freshness or Freshness("", lambda: None)
+        self._subscription_check = subscription_check or SubscriptionCheck({})
+        self._delivery_delay = delivery_delay or DeliveryDelay("", lambda: None)
         self._refused = RefusedTopics()
         self._queue = SendQueue(self._refused)
         self._arrived: list[paho.MQTTMessage | Unreadable] = []
@@ -216,9 +216,9 @@ class Mqtt:
         return life is not None and life.ready
 
     @property
-    def deaf_to(self) -> list[str]:
+    def unserved_subscriptions(self) -> list[str]:
         """The subscriptions that the broker granted and does not serve."""
-        return self._hearing.deaf_to
+        return self._subscription_check.unserved_subscriptions
 
     @property
     def brings_back(self) -> bool:
@@ -385,7 +385,7 @@ class Mqtt:
                 self._read(life, sock)
             if life.ready:
                 self._listen_anew(life)
-                self._say_probes([*self._hearing.look(), *self._freshness.look()])
+                self._say_probes([*self._subscription_check.look(), *self._delivery_delay.look()])
             self._send_waiting(life)
             if life.client.want_write():
                 life.client.loop_write()
@@ -395,7 +395,7 @@ class Mqtt:
     def _poll_ms(self, life: _Life) -> float:
         if not life.ready:
             return max(0.0, life.began + CONNACK_TIMEOUT_S - time.monotonic()) * 1000
-        waits_s = (self._hearing.wait_s(), self._freshness.wait_s(), self._refused.wait_s())
+        waits_s = (self._subscription_check.wait_s(), self._delivery_delay.wait_s(), self._refused.wait_s())
         return min(life.limits.keepalive_s / 4, *waits_s) * 1000
 
     def _check(self, life: _Life) -> None:
@@ -435,7 +435,7 @@ class Mqtt:
         arrived, self._arrived = self._arrived, []
         if not arrived:
             return
-        waited_s = self._freshness.waited_s()  # before this batch is looked at: an echo in it proves nothing of it
+        waited_s = self._delivery_delay.waited_s()  # before this batch is looked at: an echo in it proves nothing of it
         read = [message_of(raw, connection=life.number, waited_s=waited_s) for raw in arrived]
         self._hooks.unreadable([each for each in read if isinstance(each, Unreadable)])
         messages = [each for each in read if isinstance(each, Message)]
@@ -478,9 +478,9 @@ class Mqtt:
         return topic in self._watched or any(paho.topic_matches_sub(each, topic) for each in self._echoed)
 
     def _is_own(self, message: Message) -> bool:
-        own = self._hearing.take(message.topic, message.payload)
+        own = self._subscription_check.take(message.topic, message.payload)
         if own:
-            self._freshness.take(message.topic)
+            self._delivery_delay.take(message.topic)
         return own
 
     def _send_waiting(self, life: _Life) -> None:
@@ -594,8 +594,8 @@ class Mqtt:
         life.ready = True
         self._hooks.connected(life.protocol, life.limits.largest_packet)
         self._queue.extend(self._hooks.retained())
-        self._say_probes(self._hearing.begin(refused=life.refused_filters))
-        self._freshness.begin()
+        self._say_probes(self._subscription_check.begin(refused=life.refused_filters))
+        self._delivery_delay.begin()
 
     def _on_publish(self, life: _Life, mid: int, reason: ReasonCode) -> None:
         self._last_sign = time.monotonic()
@@ -608,7 +608,7 @@ class Mqtt:
         """Tell whoever must know that the broker has taken something, or why it does not."""
         if token is not None:
             self._hooks.confirmed(token, refusal)
-        elif self._hearing.confirmed(topic, refusal):
+        elif self._subscription_check.confirmed(topic, refusal):
             pass  # it says itself what there is to say
         elif refusal is not None:
             self._refused.refused(topic, refusal)
@@ -696,8 +696,8 @@ class Mqtt:
                 sock.close()  # without a word: whatever is under way on it is void
         if was_online:
             self._queue.clear()
-            self._hearing.end(innocent=found)
-            self._freshness.end()
+            self._subscription_check.end(innocent=found)
+            self._delivery_delay.end()
             self._hooks.disconnected()
         with self._idle:
             self._idle.notify_all()

@@ -16,7 +16,7 @@ PROMPT_S = 1.0
 PART, LEAST_S, MOST_S = 4, 0.5, 2.0
 
 
-class Freshness:
+class DeliveryDelay:
     """The echoes on this connection. For one thread.
 
     `topic` is where the word is said and heard. `age_s` tells how old a message may be, in seconds; None where that

@@ -25,7 +25,34 @@ AGAIN_S = 60.0
 HANG_UPS = 2
 
 
-class Hearing:
+class _EchoTimer:
+    """When echoes are late, and when to ask again what was not heard. For one thread."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._asked = self._next = float("inf")
+        self.listening = False
+
+    @property
+    def wait_s(self) -> float:
+        return max(0.0, self._next - self._clock())
+
+    def ask(self) -> None:
+        self._asked = self._clock()
+        self._next = self._asked + ECHO_S
+        self.listening = True
+
+    def heard(self) -> None:
+        if self.listening:
+            # The echo stands behind whatever waited at the broker.
+            self._next = min(self._clock() + ECHO_S, self._asked + PATIENCE_S)
+
+    def stop(self, *, ask_again: bool = False) -> None:
+        self.listening = False
+        self._next = self._clock() + AGAIN_S if ask_again else float("inf")
+
+
+class SubscriptionCheck:
     """What has come back on this connection. For one thread; tells the log what an operator should know.
 
     `echoes` maps each filter to the topic that tries it. What the bridge says on every connection anyway (`spoken`)
@@ -42,18 +69,16 @@ class Hearing:
         self._filters = {topic: wish for wish, topic in echoes.items()}
         self._spoken = frozenset(spoken)
         self._probes = frozenset(self._filters) - self._spoken
-        self._clock = clock
+        self._timer = _EchoTimer(clock)
         self._unheard: set[str] = set()
         self._unconfirmed: set[str] = set()
         self._refused: set[str] = set()
         self._told: frozenset[str] = frozenset()
         self._turned_away: frozenset[str] = frozenset()
-        self._listening = False
-        self._asked = self._next = float("inf")
         self._hang_ups = 0
 
     @property
-    def deaf_to(self) -> list[str]:
+    def unserved_subscriptions(self) -> list[str]:
         """The filters that the broker refused, or whose echo stayed away, as far as is known."""
         return sorted(self._filters[topic] for topic in self._told | self._turned_away)
 
@@ -68,24 +93,21 @@ class Hearing:
 
     def look(self) -> list[str]:
         """Judge what is late; the topics on which to publish the probe again."""
-        if self._clock() < self._next:
+        if self._timer.wait_s > 0:
             return []
-        if not self._listening:
+        if not self._timer.listening:
             return self._ask()
-        self._listening = False
-        self._next = self._clock() + AGAIN_S if self._unheard else float("inf")
+        self._timer.stop(ask_again=bool(self._unheard))
         self._tell()
         return []
 
     def wait_s(self) -> float:
         """Seconds until there is something to look at; may be infinite."""
-        return max(0.0, self._next - self._clock())
+        return self._timer.wait_s
 
     def take(self, topic: str, payload: bytes) -> bool:
         """Hear a message; whether it was the bridge's own word, and so no command."""
-        if self._listening:
-            # The echo stands behind whatever waited at the broker.
-            self._next = min(self._clock() + ECHO_S, self._asked + PATIENCE_S)
+        self._timer.heard()
         if topic in self._unheard:
             self._unheard.discard(topic)
             if not self._unheard:
@@ -110,8 +132,7 @@ class Hearing:
 
     def end(self, *, innocent: bool = False) -> None:
         """The connection is over; `innocent` if it is known that the broker ended it for another message."""
-        self._listening = False
-        self._next = float("inf")
+        self._timer.stop()
         if innocent:
             self._unconfirmed.clear()
             self._hang_ups = 0
@@ -131,9 +152,7 @@ class Hearing:
         return self._hang_ups < HANG_UPS
 
     def _ask(self) -> list[str]:
-        self._asked = self._clock()
-        self._next = self._asked + ECHO_S
-        self._listening = True
+        self._timer.ask()
         self._refused.clear()
         self._unconfirmed = self._unheard & self._probes
         return sorted(self._unconfirmed)

@@ -29,7 +29,7 @@ class Books(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """The whole bridge. `deaf_to` are subscriptions that the broker granted and does not serve.
+    """The whole bridge. `unserved_subscriptions` are subscriptions that the broker granted and does not serve.
 
     `set_aside` counts the messages since the start that could not be read or kept.
     `books` is None while the ledger cannot be read.
@@ -39,7 +39,7 @@ class Standing(NamedTuple):
     uptime_s: float
     connected: bool
     reconnects: int
-    deaf_to: tuple[str, ...]
+    unserved_subscriptions: tuple[str, ...]
     queue_limit: int
     terminals: tuple[Terminal, ...]
     books: Books | None

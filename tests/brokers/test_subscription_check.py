@@ -7,7 +7,7 @@ from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge.mqtt.subscription_check import AGAIN_S, ECHO_S, HANG_UPS, PATIENCE_S, PROBE, Hearing
+from zkbridge.mqtt.subscription_check import AGAIN_S, ECHO_S, HANG_UPS, PATIENCE_S, PROBE, SubscriptionCheck
 from zkbridge.simulator import Simulator, TerminalConfig
 
 CREATE, STATE, INFO = "zk/+/users/create", "zk/bridge/state", "zk/bridge/info"
@@ -110,122 +110,122 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def hearing(clock) -> Hearing:
-    return Hearing({CREATE: CREATE_PROBE, STATE: STATE}, spoken=[STATE, INFO], clock=clock)
+def check(clock) -> SubscriptionCheck:
+    return SubscriptionCheck({CREATE: CREATE_PROBE, STATE: STATE}, spoken=[STATE, INFO], clock=clock)
 
 
-def test_only_what_is_not_said_anyway_is_probed(hearing):
-    assert hearing.begin() == [CREATE_PROBE]
+def test_only_what_is_not_said_anyway_is_probed(check):
+    assert check.begin() == [CREATE_PROBE]
 
 
-def test_the_bridges_own_words_are_no_commands_and_a_callers_are(hearing):
-    hearing.begin()
+def test_the_bridges_own_words_are_no_commands_and_a_callers_are(check):
+    check.begin()
 
-    assert hearing.take(CREATE_PROBE, PROBE)
-    assert hearing.take(INFO, b'{"version":"1","instance":"9f86d081"}')
-    assert not hearing.take(INFO, b"{}")
-    assert not hearing.take(INFO, b"")
-    assert not hearing.take(INFO, b'{"instance":1}')
-    assert not hearing.take(CREATE_PROBE, b'{"user_id":"1"}')
-    assert not hearing.take("zk/principal/users/create", PROBE)
+    assert check.take(CREATE_PROBE, PROBE)
+    assert check.take(INFO, b'{"version":"1","instance":"9f86d081"}')
+    assert not check.take(INFO, b"{}")
+    assert not check.take(INFO, b"")
+    assert not check.take(INFO, b'{"instance":1}')
+    assert not check.take(CREATE_PROBE, b'{"user_id":"1"}')
+    assert not check.take("zk/principal/users/create", PROBE)
 
 
-def test_an_echo_that_came_is_not_waited_for(hearing, clock, caplog):
-    hearing.begin()
-    hearing.take(CREATE_PROBE, PROBE)
-    hearing.take(STATE, b"{}")
+def test_an_echo_that_came_is_not_waited_for(check, clock, caplog):
+    check.begin()
+    check.take(CREATE_PROBE, PROBE)
+    check.take(STATE, b"{}")
     clock.now += ECHO_S
-    assert hearing.look() == []
+    assert check.look() == []
 
     assert caplog.text == ""
-    assert hearing.wait_s() == float("inf")
-    assert hearing.deaf_to == []
+    assert check.wait_s() == float("inf")
+    assert check.unserved_subscriptions == []
 
 
-def test_deafness_is_said_once_tried_again_and_its_end_is_said(hearing, clock, caplog):
+def test_deafness_is_said_once_tried_again_and_its_end_is_said(check, clock, caplog):
     caplog.set_level("INFO")
-    hearing.begin()
-    hearing.take(STATE, b"{}")
+    check.begin()
+    check.take(STATE, b"{}")
     for _ in range(3):
         clock.now += ECHO_S
-        assert hearing.look() == []
-        assert hearing.deaf_to == [CREATE]
+        assert check.look() == []
+        assert check.unserved_subscriptions == [CREATE]
         clock.now += AGAIN_S
-        assert hearing.look() == [CREATE_PROBE]
+        assert check.look() == [CREATE_PROBE]
     assert caplog.text.count("deaf to") == 1
 
-    hearing.take(CREATE_PROBE, PROBE)
+    check.take(CREATE_PROBE, PROBE)
 
-    assert hearing.deaf_to == []
+    assert check.unserved_subscriptions == []
     assert f"commands on {CREATE} are heard again" in caplog.text
 
 
-def test_what_stands_before_the_echo_is_waited_for_but_not_for_ever(hearing, clock, caplog):
-    hearing.begin()
+def test_what_stands_before_the_echo_is_waited_for_but_not_for_ever(check, clock, caplog):
+    check.begin()
     began = clock.now
     while clock.now < began + PATIENCE_S:
-        assert hearing.look() == []
+        assert check.look() == []
         assert "deaf" not in caplog.text
-        hearing.take("zk/principal/users/create", b"{}")
+        check.take("zk/principal/users/create", b"{}")
         clock.now += ECHO_S - 1
-    hearing.look()
+    check.look()
 
     assert "deaf" in caplog.text
 
 
-def test_a_broker_that_hangs_up_on_the_try_is_not_tried_for_ever(hearing, clock, caplog):
+def test_a_broker_that_hangs_up_on_the_try_is_not_tried_for_ever(check, clock, caplog):
     for _ in range(HANG_UPS):
-        assert hearing.begin() == [CREATE_PROBE]
-        hearing.end()
+        assert check.begin() == [CREATE_PROBE]
+        check.end()
     assert "it is not tried again" in caplog.text
 
-    assert hearing.begin() == []
-    hearing.take(STATE, b"{}")
+    assert check.begin() == []
+    check.take(STATE, b"{}")
     clock.now += ECHO_S
-    hearing.look()
+    check.look()
     assert "deaf" not in caplog.text
 
 
-def test_a_broker_that_once_restarted_is_tried_again(hearing):
+def test_a_broker_that_once_restarted_is_tried_again(check):
     for _ in range(HANG_UPS):
-        hearing.begin()
-        hearing.end()
-        hearing.begin()
-        assert hearing.confirmed(CREATE_PROBE, None)
-        hearing.end()
+        check.begin()
+        check.end()
+        check.begin()
+        assert check.confirmed(CREATE_PROBE, None)
+        check.end()
 
-    assert hearing.begin() == [CREATE_PROBE]
+    assert check.begin() == [CREATE_PROBE]
 
 
-def test_a_refused_subscription_is_not_said_to_have_been_granted(hearing, clock, caplog):
-    assert hearing.begin(refused=[CREATE]) == []
-    hearing.take(STATE, b"{}")
+def test_a_refused_subscription_is_not_said_to_have_been_granted(check, clock, caplog):
+    assert check.begin(refused=[CREATE]) == []
+    check.take(STATE, b"{}")
     clock.now += ECHO_S
-    hearing.look()
+    check.look()
 
     assert "deaf" not in caplog.text
-    assert hearing.deaf_to == [CREATE]
-    assert hearing.begin() == [CREATE_PROBE]
-    assert hearing.deaf_to == []
+    assert check.unserved_subscriptions == [CREATE]
+    assert check.begin() == [CREATE_PROBE]
+    assert check.unserved_subscriptions == []
 
 
-def test_a_refused_try_leaves_nothing_to_wait_for(hearing, clock, caplog):
-    hearing.begin()
-    hearing.take(STATE, b"{}")
-    assert hearing.confirmed(CREATE_PROBE, "Not authorized")
-    assert not hearing.confirmed("zk/principal/availability", "Not authorized")
+def test_a_refused_try_leaves_nothing_to_wait_for(check, clock, caplog):
+    check.begin()
+    check.take(STATE, b"{}")
+    assert check.confirmed(CREATE_PROBE, "Not authorized")
+    assert not check.confirmed("zk/principal/availability", "Not authorized")
     clock.now += ECHO_S
-    hearing.look()
+    check.look()
 
     assert "deaf" not in caplog.text
     assert f"refuses what is published on {CREATE_PROBE} (Not authorized)" in caplog.text
 
 
-def test_a_broker_that_hung_up_at_another_message_is_tried_again(hearing):
+def test_a_broker_that_hung_up_at_another_message_is_tried_again(check):
     for _ in range(HANG_UPS):
-        hearing.begin()
-        hearing.end()
-    hearing.begin()
-    hearing.end(innocent=True)
+        check.begin()
+        check.end()
+    check.begin()
+    check.end(innocent=True)
 
-    assert hearing.begin() == [CREATE_PROBE]
+    assert check.begin() == [CREATE_PROBE]

@@ -1,0 +1,104 @@
+"""How old what arrives may be: never less than it is, and no older than it need be."""
+
+import pytest
+
+from zkbridge.mqtt.delivery_delay import LEAST_S, MOST_S, PROMPT_S, DeliveryDelay
+
+TOPIC = "zk/bridge/door/unlock"
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def delay(clock):
+    delay = DeliveryDelay(TOPIC, lambda: 10.0, clock=clock)
+    delay.begin()
+    return delay
+
+
+def echo(delay, clock, after):
+    """Say the word, and hear it some seconds later."""
+    assert delay.look() == [TOPIC]
+    clock.now += after
+    delay.take(TOPIC)
+
+
+def test_before_the_first_echo_nothing_is_claimed(delay, clock):
+    assert delay.look() == [TOPIC]
+    clock.now += 100
+    assert delay.waited_s() == 0
+    assert delay.look() == [], "one word at a time"
+    assert delay.wait_s() == float("inf")
+
+
+def test_what_comes_after_an_echo_has_waited_no_longer_than_since_its_word(delay, clock):
+    echo(delay, clock, 0.25)
+
+    assert delay.waited_s() == 0.25
+    clock.now += 9
+    assert delay.waited_s() == 9.25
+
+
+def test_a_late_echo_proves_nothing_and_the_word_is_said_again_at_once(delay, clock):
+    echo(delay, clock, 0)
+    clock.now += MOST_S
+    echo(delay, clock, PROMPT_S + 4)
+
+    assert delay.waited_s() == MOST_S + PROMPT_S + 4
+    assert delay.wait_s() == 0
+    echo(delay, clock, 0.5)
+    assert delay.waited_s() == 0.5
+
+
+def test_a_first_echo_that_is_late_tells_at_least_since_when(delay, clock):
+    echo(delay, clock, PROMPT_S + 4)
+
+    assert delay.waited_s() == PROMPT_S + 4
+    assert delay.wait_s() == 0
+
+
+@pytest.mark.parametrize(("age", "pause"), [(100, MOST_S), (4, 1), (0.1, LEAST_S)])
+def test_the_word_is_said_often_enough_for_the_age_that_matters(clock, age, pause):
+    delay = DeliveryDelay(TOPIC, lambda: age, clock=clock)
+    delay.begin()
+    echo(delay, clock, 0)
+
+    assert delay.wait_s() == pause
+    assert delay.look() == []
+    clock.now += pause
+    assert delay.look() == [TOPIC]
+
+
+def test_where_no_age_matters_nothing_is_said(clock):
+    delay = DeliveryDelay(TOPIC, lambda: None, clock=clock)
+    delay.begin()
+
+    assert (delay.look(), delay.wait_s(), delay.waited_s()) == ([], float("inf"), 0)
+
+
+def test_a_new_connection_begins_anew(delay, clock):
+    echo(delay, clock, 0)
+    delay.end()
+    clock.now += 50
+    assert (delay.look(), delay.wait_s(), delay.waited_s()) == ([], float("inf"), 0)
+    delay.begin()
+    assert delay.waited_s() == 0
+    delay.take(TOPIC)
+    assert delay.waited_s() == 0, "an echo without a word of this connection"
+    echo(delay, clock, 0)
+    delay.take("zk/bridge/ping")
+    clock.now += 3
+    assert delay.waited_s() == 3
