@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, LIST, request, task
+from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, ENROLL, LIST, request, task
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceTimeout
 from zkbridge.ledger.records import Parked, Waiting
 from zkbridge.worker import catch_up
@@ -87,8 +87,8 @@ def test_each_failure_doubles_the_pause_and_a_success_ends_it(monkeypatch):
 
 @pytest.mark.parametrize(
     ("command", "fields", "older"),
-    [(CREATE, {}, [1, 2]), (CREATE, {"user_id": "8"}, []), (LIST, {}, [])],
-    ids=["the same user", "another user", "a list"],
+    [(CREATE, {}, [1, 2]), (CREATE, {"user_id": "8"}, []), (LIST, {}, []), (ENROLL, {}, [])],
+    ids=["the same user", "another user", "a list", "no change of a user"],
 )
 def test_what_waits_for_the_same_user_is_done_before_a_change(command, fields, older):
     made = make(request(1), request(2))
