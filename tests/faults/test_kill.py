@@ -36,9 +36,16 @@ KILLS = [
 ]
 
 STEPS = [
-    Break(f"zkbridge.ledger.ledger:Ledger.{step}", "kill", when=when, nth=nth)
+    Break(f"zkbridge.ledger.{step}", "kill", when=when, nth=nth)
     # What is remembered first is the broker's, and what is scrubbed first is what an earlier run left.
-    for step, nth in (("keep", 1), ("running", 1), ("remember", 2), ("finish", 1), ("sent", 1), ("scrub", 2))
+    for step, nth in (
+        ("ledger:Ledger.keep", 1),
+        ("ledger:Ledger.running", 1),
+        ("facts:Facts.remember", 2),
+        ("ledger:Ledger.finish", 1),
+        ("unsent_replies:UnsentReplies.sent", 1),
+        ("ledger:Ledger.scrub", 2),
+    )
     for when in ("before", "after")
 ]
 
@@ -87,7 +94,7 @@ def test_a_kill_at_any_step_of_the_ledger_ends_with_one_success_and_one_user(tmp
         assert site.daemon.wait() == KILLED
         site.make_daemon().start()
 
-        unconfirmed = (step.when, step.at) == ("before", "zkbridge.ledger.ledger:Ledger.sent")
+        unconfirmed = (step.when, step.at) == ("before", "zkbridge.ledger.unsent_replies:UnsentReplies.sent")
         _assert_created_once(site, caller, request, most=2 if unconfirmed else 1)
 
 

@@ -43,7 +43,7 @@ PARTS = [
     "zkbridge.ledger.ledger:Ledger.keep",
     "zkbridge.ledger.ledger:Ledger.running",
     "zkbridge.ledger.ledger:Ledger.finish",
-    "zkbridge.ledger.ledger:Ledger.sent",
+    "zkbridge.ledger.unsent_replies:UnsentReplies.sent",
     "zkbridge.ledger.ledger:Ledger.scrub",
     "zkbridge.runtime.scheduler:Upkeep._do",
 ]

@@ -63,7 +63,7 @@ class House:
         self.worker.probe()
 
     def note_answers(self, answers) -> None:
-        self.ledger.release(answers)  # nothing sends them here
+        self.ledger.replies.release(answers)  # nothing sends them here
 
     def note_availability(self, _device: str, reason: str | None) -> None:
         self.states.append(reason)
@@ -92,7 +92,7 @@ class House:
     @property
     def events(self) -> list[dict]:
         """Everything that was ever kept to be told, oldest first: nobody confirms it here."""
-        return [json.loads(punch.body) for punch in self.ledger.to_tell(100_000)]
+        return [json.loads(punch.body) for punch in self.ledger.punches.unsent(100_000)]
 
     @property
     def users(self) -> list[str]:
@@ -122,7 +122,7 @@ class House:
         ).receive([Message(f"zk/p/{command}", json.dumps(fields).encode())])
 
     def answers(self) -> list[dict]:
-        return [json.loads(answer.body) for answer in self.ledger.owed(1000)]
+        return [json.loads(answer.body) for answer in self.ledger.replies.unsent(1000)]
 
     def asked(self, command: str) -> int:
         """How often the terminal was asked."""

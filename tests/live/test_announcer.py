@@ -25,7 +25,7 @@ class Bench:
         self.announcer.start()
 
     def keep(self, *bodies, device="p"):
-        self.ledger.tell(device, bodies, Place("SN", 0), most_traces=10)
+        self.ledger.punches.add(device, bodies, Place("SN", 0), most_traces=10)
         self.announcer.wake()
 
     def bodies(self):
@@ -58,9 +58,9 @@ def test_a_punch_is_sent_on_its_device_s_topic_and_forgotten_once_confirmed(benc
     token, publication = bench.published[0]
 
     assert (publication.topic, publication.payload, publication.retain) == ("zk/entrada/attendance/event", b"1", False)
-    assert bench.ledger.untold() == 1
+    assert bench.ledger.punches.count_unsent() == 1
     bench.confirm(token)
-    wait_until(lambda: bench.ledger.untold() == 0)
+    wait_until(lambda: bench.ledger.punches.count_unsent() == 0)
     assert b"entrada" not in b"".join(row[0] for row in bench.ledger.database.read("SELECT body FROM punches"))
 
 
@@ -79,7 +79,7 @@ def test_what_was_not_confirmed_is_sent_again_from_the_oldest_on(bench):
     bench.keep(b"1", b"2", b"3")
     bench.wait_for(3)
     bench.confirm(bench.published[0][0])
-    wait_until(lambda: bench.ledger.untold() == 2)
+    wait_until(lambda: bench.ledger.punches.count_unsent() == 2)
 
     bench.announcer.offline()
     bench.keep(b"4")
@@ -124,14 +124,14 @@ def test_the_numbers_of_punches_are_never_used_again(bench):
         bench.keep(b"%d" % number)
         bench.wait_for(number + 1)
         bench.confirm(bench.published[-1][0])
-        wait_until(lambda: bench.ledger.untold() == 0)
+        wait_until(lambda: bench.ledger.punches.count_unsent() == 0)
 
     assert len({token for token, _ in bench.published}) == 3
 
 
 def test_a_disk_that_fails_for_a_while_costs_nothing(bench, monkeypatch):
     monkeypatch.setattr(delivery, "DISK_PAUSE_S", 0.05)
-    told, failed = bench.ledger.told, []
+    told, failed = bench.ledger.punches.forget, []
 
     def full_disk(punches):
         if not failed:
@@ -139,19 +139,19 @@ def test_a_disk_that_fails_for_a_while_costs_nothing(bench, monkeypatch):
             raise LedgerUnavailable("disk full")
         told(punches)
 
-    monkeypatch.setattr(bench.ledger, "told", full_disk)
+    monkeypatch.setattr(bench.ledger.punches, "forget", full_disk)
     bench.announcer.online()
     bench.keep(b"1")
     bench.wait_for(1)
     bench.confirm(bench.published[0][0])
 
-    wait_until(lambda: bench.ledger.untold() == 0)
+    wait_until(lambda: bench.ledger.punches.count_unsent() == 0)
     assert failed
 
 
 def test_a_fault_of_our_own_is_told(tmp_path, monkeypatch):
     bench = Bench(tmp_path)
-    monkeypatch.setattr(bench.ledger, "to_tell", lambda *_a, **_k: 1 / 0)
+    monkeypatch.setattr(bench.ledger.punches, "unsent", lambda *_a, **_k: 1 / 0)
     bench.announcer.online()
     bench.announcer.wake()
 
@@ -176,7 +176,7 @@ def test_a_refusal_holds_up_the_punches_of_its_device_only_and_names_its_topic(b
 
     bench.wait_for(3)
     bench.confirm(*(token for token, _ in bench.published[1:]))
-    wait_until(lambda: bench.ledger.untold() == 2 * WINDOW + 1)
+    wait_until(lambda: bench.ledger.punches.count_unsent() == 2 * WINDOW + 1)
 
     assert bench.bodies() == [b"1", b"2", b"3"]
     assert bench.announcer.refused == [topic("closed")]
@@ -193,7 +193,7 @@ def test_a_punch_that_is_taken_again_is_told_once(bench, caplog, monkeypatch):
         bench.announcer.confirmed(bench.published[-2][0], "Not authorized")
     bench.wait_for(8)
     bench.confirm(*(token for token, _ in bench.published[-2:]))
-    wait_until(lambda: bench.ledger.untold() == 0)
+    wait_until(lambda: bench.ledger.punches.count_unsent() == 0)
 
     assert caplog.text.count("the broker refuses punches on") == 1
     assert caplog.text.count(f"punches on {topic('p')} are taken again") == 1
@@ -216,12 +216,12 @@ def test_a_punch_that_is_confirmed_and_does_not_come_back_is_kept_and_sent_again
     old.wait_for(2)
     old.confirm(*(token for token, _ in old.published))
     old.wait_for(4)
-    assert old.ledger.untold() == 2
+    assert old.ledger.punches.count_unsent() == 2
     assert "does not bring them back" in caplog.text
 
     for body in (b"1", b"2"):
         old.announcer.echoed(topic("p"), body)
-    wait_until(lambda: old.ledger.untold() == 0)
+    wait_until(lambda: old.ledger.punches.count_unsent() == 0)
     assert old.bodies() == [b"1", b"2", b"1", b"2"]
     assert "are taken again" in caplog.text
 
@@ -235,9 +235,9 @@ def test_a_punch_that_comes_back_is_forgotten_whichever_is_first(old, first):
         old.confirm(token)
     old.announcer.echoed(topic("p"), b"1")
     old.announcer.echoed(topic("q"), b"another")
-    assert old.ledger.untold() == 1
+    assert old.ledger.punches.count_unsent() == 1
     old.announcer.echoed(topic("q"), b"1")
     old.confirm(token)
 
-    wait_until(lambda: old.ledger.untold() == 0)
+    wait_until(lambda: old.ledger.punches.count_unsent() == 0)
     assert old.announcer.refused == []

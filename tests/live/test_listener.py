@@ -313,11 +313,11 @@ def test_a_log_that_is_cleared_meanwhile_does_no_harm(terminal, house):
     clear(terminal)
     terminal.punch("2", when=NINE + timedelta(hours=1))
     home.wait_for(6)
-    wait_until(lambda: home.ledger.place("p").count == 1)
+    wait_until(lambda: home.ledger.punches.place("p").count == 1)
     terminal.punch("3", when=NINE + timedelta(hours=2))
 
     assert lates(home.wait_for(7)) == [False] * 7
-    wait_until(lambda: home.ledger.place("p").count == 2)
+    wait_until(lambda: home.ledger.punches.place("p").count == 2)
     assert len(home.events) == 7
 
 
@@ -424,7 +424,7 @@ def test_a_name_that_a_command_has_changed_is_the_new_one(terminal, house):
 
 def test_an_event_is_acknowledged_once_it_is_on_disk(terminal, house, monkeypatch):
     home = house(terminal)
-    tell, broken = home.ledger.tell, threading.Event()
+    tell, broken = home.ledger.punches.add, threading.Event()
 
     def full_disk(*arguments, **more):
         if not broken.is_set():
@@ -433,7 +433,7 @@ def test_an_event_is_acknowledged_once_it_is_on_disk(terminal, house, monkeypatc
         return tell(*arguments, **more)
 
     monkeypatch.setattr(listening, "DISK_PAUSE_S", 0.1)
-    monkeypatch.setattr(home.ledger, "tell", full_disk)
+    monkeypatch.setattr(home.ledger.punches, "add", full_disk)
     terminal.punch("1", when=NINE)
     wait_until(broken.is_set)
     assert terminal.counts[ACKNOWLEDGED] == 0
@@ -497,10 +497,10 @@ def test_a_log_that_reads_shorter_than_the_count_does_not_move_the_place(start, 
     with_history(terminal, 1)
     wait_until(lambda: "are no records of 501" in caplog.text)
 
-    assert home.ledger.place("p").count == 500
+    assert home.ledger.punches.place("p").count == 500
     terminal.switches.attendance_shown = -1
     home.wait_for(1)
-    wait_until(lambda: home.ledger.place("p").count == 501)
+    wait_until(lambda: home.ledger.punches.place("p").count == 501)
     assert len(home.events) == 1
 
 
@@ -514,7 +514,7 @@ def test_a_log_that_stays_short_is_read_again_later(start, house, monkeypatch, c
     terminal.switches.attendance_shown = shown
     with_history(terminal, 1)
     wait_until(lambda: "what happened while nobody listened is not told" in caplog.text)
-    place = home.ledger.place("p").count
+    place = home.ledger.punches.place("p").count
     terminal.switches.attendance_shown = -1
 
     assert (place, lates(home.wait_for(1))) == (500, [True])
@@ -536,7 +536,7 @@ def test_a_count_of_0_is_a_cleared_log_only_if_the_next_connection_says_so_too(t
 
     home.wait_for(1)
     assert home.users == ["2"]
-    assert home.ledger.place("p").count == 301
+    assert home.ledger.punches.place("p").count == 301
 
 
 @pytest.mark.usefixtures("quick")
@@ -551,14 +551,14 @@ def test_a_terminal_that_does_not_count_must_read_short_several_times_before_its
 
     terminal.switches.attendance_shown = -1
     home.listens()
-    assert home.ledger.place("p").count == 300
+    assert home.ledger.punches.place("p").count == 300
     terminal.punch("2", when=NINE + timedelta(days=3))
     home.wait_for(1)
     assert home.users == ["2"]
     clear(terminal)
     home.stop()
     home.start()
-    wait_until(lambda: home.ledger.place("p").count == 0)
+    wait_until(lambda: home.ledger.punches.place("p").count == 0)
 
 
 @pytest.mark.usefixtures("quick")
@@ -566,11 +566,11 @@ def test_an_empty_record_is_no_event_and_keeps_its_place(start, house):
     terminal = start()
     home = house(terminal)
     terminal.add_punch(Punch(0, "", 0, 0, 0))
-    wait_until(lambda: home.ledger.place("p").count == 1)
+    wait_until(lambda: home.ledger.punches.place("p").count == 1)
     terminal.add_punch(Punch(1, "1", 1, 0, encode_time(NINE)))
 
     home.wait_for(1)
-    wait_until(lambda: home.ledger.place("p").count == 2)
+    wait_until(lambda: home.ledger.punches.place("p").count == 2)
     assert home.users == ["1"]
 
 
@@ -649,7 +649,7 @@ def test_reading_a_long_log_makes_way_for_a_command(start, house, monkeypatch):
     wait_until(home.answers)
     assert home.events == []
 
-    wait_until(lambda: home.ledger.untold() == 3500, timeout=30)
+    wait_until(lambda: home.ledger.punches.count_unsent() == 3500, timeout=30)
     assert lates(home.events) == [True] * 3500
 
 
@@ -731,11 +731,11 @@ def test_no_more_is_kept_than_there_is_room_for(terminal, house):
     home.start()
     told = []
     while len(told) < 450:
-        wait_until(home.ledger.untold)
-        waiting = home.ledger.to_tell(1000)
+        wait_until(home.ledger.punches.count_unsent)
+        waiting = home.ledger.punches.unsent(1000)
         assert len(waiting) < 100 + live_events.BATCH
         told += [json.loads(punch.body) for punch in waiting]
-        home.ledger.told([punch.id for punch in waiting])
+        home.ledger.punches.forget([punch.id for punch in waiting])
 
     assert [event["timestamp"] for event in told] == [(NINE + timedelta(seconds=n)).isoformat() for n in range(450)]
 

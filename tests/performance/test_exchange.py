@@ -56,7 +56,7 @@ class Site:
         """Wait until nobody is busy any more."""
         wait_until(lambda: self.terminal.sessions_open == 0)
         wait_until(lambda: all(worker.is_idle for worker in self.bridge._workers.values()))
-        wait_until(lambda: not self.bridge._ledger.owed(1) and not self.bridge._ledger.debts())
+        wait_until(lambda: not self.bridge._ledger.replies.unsent(1) and not self.bridge._ledger.enables.devices())
 
     @contextmanager
     def counted(self) -> Iterator[Counter]:
@@ -212,7 +212,7 @@ def test_a_terminal_that_takes_no_second_request_costs_two_attempts_in_its_life(
             attempts.append(asked["accepts"])
 
         assert attempts == [3, 3, 1, 1, 1]  # the failed one, one to enable the terminal, and the next
-        assert '"pieces": "singly"' in (here.bridge._ledger.recall("principal", "terminal") or "")
+        assert '"pieces": "singly"' in (here.bridge._ledger.facts.recall("principal", "terminal") or "")
         assert len(here.terminal.users()) == 2_005
 
 
@@ -224,7 +224,7 @@ def test_a_reply_does_not_wait_for_the_terminal_to_say_that_it_is_enabled(tmp_pa
         with here.counted() as asked:
             here.ask("70001")
             reply = here.caller.wait_for(REPLY).json
-            owed = here.bridge._ledger.debts()
+            owed = here.bridge._ledger.enables.devices()
             here.rest()
 
         assert reply["status"] == 200

@@ -39,9 +39,9 @@ def live(ledger: Ledger, count: int) -> None:
     ledger.running((request.id, {"uid": 1}) for request in requests)
     done = [Finish(request, Reply(200, "created", b"{}")) for request in requests]
     finished = ledger.finish(done, owed_by="d")
-    ledger.paid("d")
-    ledger.release(finished.answers)
-    ledger.sent(answer.id for answer in finished.answers)
+    ledger.enables.mark_enabled("d")
+    ledger.replies.release(finished.answers)
+    ledger.replies.sent(answer.id for answer in finished.answers)
 
 
 @pytest.mark.parametrize("count", [1, 64])
@@ -52,8 +52,8 @@ def test_a_request_waits_for_the_disk_when_kept_noted_and_finished_and_at_no_oth
 
     assert ledger.database.commits - commits == 4
     assert ledger.database.syncs - syncs == 3
-    assert ledger.owed(count) == []
-    assert ledger.debts() == set()
+    assert ledger.replies.unsent(count) == []
+    assert ledger.enables.devices() == set()
 
 
 def test_nothing_is_asked_of_the_ledger_that_need_not_be(ledger):
@@ -75,10 +75,10 @@ def test_only_what_may_be_said_or_done_twice_leaves_the_disk_in_peace(ledger):
     ledger.finish([Finish(request, Reply(200, "created", b"{}"))])
     assert synchronous(ledger) == FULL
 
-    ledger.sent([1])
+    ledger.replies.sent([1])
     assert synchronous(ledger) == NORMAL
 
-    ledger.remember("d", "terminal", "{}")
+    ledger.facts.remember("d", "terminal", "{}")
     assert synchronous(ledger) == FULL
 
 
@@ -90,8 +90,8 @@ def test_what_needs_the_disk_gets_it_also_in_the_company_of_what_does_not(ledger
 
     with ledger.database._lock:  # as if a commit were under way while both arrive
         threads = [
-            in_a_thread(lambda: ledger.sent([answer])),
-            in_a_thread(lambda: ledger.remember("d", "terminal", "{}")),
+            in_a_thread(lambda: ledger.replies.sent([answer])),
+            in_a_thread(lambda: ledger.facts.remember("d", "terminal", "{}")),
         ]
         wait_until(lambda: len(ledger.database._jobs) == 2)
     for thread in threads:

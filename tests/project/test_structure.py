@@ -27,7 +27,6 @@ LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
     "zkbridge/bridge/bridge.py:Bridge": (59, 37, 8),
     "zkbridge/homeassistant/publisher.py:HomeAssistant": (25, 18, 8),
     "zkbridge/intake/intake.py:Intake": (25, 17, 14),
-    "zkbridge/ledger/ledger.py:Ledger": (36, 12, 8),
     "zkbridge/mqtt/client.py:Mqtt": (49, 32, 12),
     "zkbridge/outbox/replies.py:Outbox": (25, 17, 8),
     "zkbridge/simulator/device/terminal.py:Terminal": (42, 21, 8),

@@ -33,7 +33,7 @@ class Site:
         kept = self._keep([self._draft() for _ in range(count)])
         if finished:
             done = self.ledger.finish([Finish(each.request, DONE) for each in kept])
-            self.ledger.release(done.answers)
+            self.ledger.replies.release(done.answers)
             self._send(sent)
 
     def _draft(self):
@@ -44,7 +44,7 @@ class Site:
 
     def _send(self, sent):
         if sent:
-            self.ledger.sent([answer.id for answer in self.ledger.owed(10_000)])
+            self.ledger.replies.sent([answer.id for answer in self.ledger.replies.unsent(10_000)])
 
     def count(self):
         """Answers to what was turned away, and requests."""

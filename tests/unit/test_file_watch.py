@@ -62,7 +62,7 @@ def test_files_that_nobody_touched_are_in_order_whatever_is_written(site):
     for _ in range(3):
         assert site.watch.look() is None
         site.do(20)
-        site.ledger.next_connection()
+        site.ledger.facts.next_connection()
         assert site.watch.look() is None
         site.ledger.scrub()
     assert site.watch.look() is None
@@ -89,7 +89,7 @@ def test_what_was_removed_or_replaced_is_written_anew_with_everything(site, harm
     site.do(1, finished=False)
     site.ledger.close()
     again = Ledger(site.ledger.path.parent)
-    assert (len(again.unfinished()), len(again.owed(100))) == (4, 3)
+    assert (len(again.unfinished()), len(again.replies.unsent(100))) == (4, 3)
     again.close()
 
 

@@ -35,7 +35,7 @@ class Desk:
     def answer_to(self, response_topic):
         """Where the answer to a message with this response topic goes, and whether it says that it was refused."""
         self.intake.receive([Message("zk/p/users/create", b"{}", response_topic=response_topic)])
-        answer = self.ledger.owed(1000)[-1]
+        answer = self.ledger.replies.unsent(1000)[-1]
         return answer.topic, json.loads(answer.body).get("response_topic_refused", False)
 
 
@@ -89,7 +89,7 @@ def test_what_is_kept_of_an_address_is_bounded_in_bytes_and_longer_ones_are_refu
     desk.intake.receive(
         [Message("zk/p/users/create", b"[]", response_topic=topic, correlation_data=correlation)],
     )
-    answer = desk.ledger.owed(10)[-1]
+    answer = desk.ledger.replies.unsent(10)[-1]
     body = json.loads(answer.body)
 
     assert [fault["field"] for fault in body.get("errors", [])] == refused

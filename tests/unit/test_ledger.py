@@ -53,7 +53,7 @@ def keep(ledger, *drafts, admit=lambda _draft: None):
 def finish(ledger, finishes, **more):
     """As somebody does who leaves the sending to the outbox."""
     finished = ledger.finish(finishes, **more)
-    ledger.release(finished.answers)
+    ledger.replies.release(finished.answers)
     return finished
 
 
@@ -69,11 +69,11 @@ def test_a_request_goes_from_accepted_to_sent(ledger):
 
     ledger.running([(request, {"uid": 7})])
     assert [(r.state, r.tried) for r in ledger.unfinished()] == [(State.RUNNING, ({"uid": 7},))]
-    assert ledger.owed(10) == []
+    assert ledger.replies.unsent(10) == []
 
     finish(ledger, [Finish(kept.request, CREATED)])
     assert ledger.unfinished() == []
-    (answer,) = ledger.owed(10)
+    (answer,) = ledger.replies.unsent(10)
     assert (answer.topic, answer.body, answer.status, answer.code) == (
         "zk/p/users/create/reply",
         b'{"success":true}',
@@ -81,8 +81,8 @@ def test_a_request_goes_from_accepted_to_sent(ledger):
         "created",
     )  # fmt: skip - one comparison
 
-    ledger.sent([answer.id])
-    assert ledger.owed(10) == []
+    ledger.replies.sent([answer.id])
+    assert ledger.replies.unsent(10) == []
     state = sqlite3.connect(ledger.path).execute("SELECT state FROM requests").fetchone()[0]
     assert state == "sent"
 
@@ -93,14 +93,14 @@ def test_everything_survives_a_restart(tmp_path):
     keep(first, draft(first, "two", mid=2))
     first.running([(one.request.id, {"uid": 3})])
     first.finish([], owed_by="p")
-    first.remember("p", "terminal", "72")
+    first.facts.remember("p", "terminal", "72")
     first.close()
 
     second = Ledger(tmp_path)
 
     assert [(r.params, r.tried) for r in second.unfinished()] == [(SECRET, ({"uid": 3},)), (SECRET, ())]
-    assert second.debts() == {"p"}
-    assert second.recall("p", "terminal") == "72"
+    assert second.enables.devices() == {"p"}
+    assert second.facts.recall("p", "terminal") == "72"
     second.close()
 
 
@@ -142,7 +142,7 @@ def test_a_copy_with_the_same_request_id_waits_for_the_same_answer(ledger):
     (third,) = keep(ledger, draft(ledger, "c", request_id="r-1", mid=3, content=ledger.digest("content", "a")))
 
     assert third.verdict is Verdict.ANSWERED
-    assert [answer.body for answer in ledger.owed(10)] == [
+    assert [answer.body for answer in ledger.replies.unsent(10)] == [
         b'{"success":true}',
         b'{"success":true,"replayed":true}',
         b'{"success":true,"replayed":true}',
@@ -155,7 +155,7 @@ def test_a_request_id_with_other_content_is_refused(ledger):
     (other,) = keep(ledger, draft(ledger, "b", request_id="r-1", mid=2))
 
     assert other.reply.code == "request_id_reused"
-    assert [answer.code for answer in ledger.owed(10)] == ["request_id_reused"]
+    assert [answer.code for answer in ledger.replies.unsent(10)] == ["request_id_reused"]
 
 
 def test_what_was_turned_away_may_be_asked_again_with_its_request_id(ledger):
@@ -177,7 +177,7 @@ def test_a_redelivery_is_the_same_request_and_has_one_answer(ledger):
     (later,) = keep(ledger, draft(ledger, connection=3, mid=5, dup=True))
 
     assert later.verdict is Verdict.KNOWN
-    assert len(ledger.owed(10)) == 1
+    assert len(ledger.replies.unsent(10)) == 1
 
 
 def test_a_redelivered_refusal_is_answered_once(ledger):
@@ -187,7 +187,7 @@ def test_a_redelivered_refusal_is_answered_once(ledger):
     (again,) = keep(ledger, draft(ledger, reply=reply, connection=2, dup=True))
 
     assert again.verdict is Verdict.KNOWN
-    assert len(ledger.owed(10)) == 1
+    assert len(ledger.replies.unsent(10)) == 1
 
 
 def test_the_same_words_twice_are_two_requests(ledger):
@@ -239,21 +239,21 @@ def test_a_stored_reply_is_not_overwritten(ledger):
 def test_a_refused_topic_falls_back(ledger):
     (kept,) = keep(ledger, draft(ledger, topic="zk/replies/me"))
     finish(ledger, [Finish(kept.request, CREATED)])
-    (answer,) = ledger.owed(10)
+    (answer,) = ledger.replies.unsent(10)
 
-    ledger.redirect(answer.id)
+    ledger.replies.redirect(answer.id)
 
-    assert [a.topic for a in ledger.owed(10)] == ["zk/p/users/create/reply"]
+    assert [a.topic for a in ledger.replies.unsent(10)] == ["zk/p/users/create/reply"]
 
 
 def test_debts_are_kept_with_the_answer_and_paid_once(ledger):
     (kept,) = keep(ledger, draft(ledger))
 
     finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
-    assert ledger.debts() == {"p"}
-    ledger.paid("p")
+    assert ledger.enables.devices() == {"p"}
+    ledger.enables.mark_enabled("p")
 
-    assert ledger.debts() == set()
+    assert ledger.enables.devices() == set()
 
 
 def debts_on_disk(ledger):
@@ -263,17 +263,17 @@ def debts_on_disk(ledger):
 def test_a_debt_that_is_paid_is_written_off_with_the_next_answers_sent(ledger):
     (kept,) = keep(ledger, draft(ledger))
     finished = finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
-    ledger.paid("p")
+    ledger.enables.mark_enabled("p")
     assert debts_on_disk(ledger) == ["p"]
 
-    ledger.sent(answer.id for answer in finished.answers)
+    ledger.replies.sent(answer.id for answer in finished.answers)
 
     assert debts_on_disk(ledger) == []
 
 
 def test_a_debt_that_is_paid_is_written_off_soon_also_without_answers(ledger):
     finish(ledger, [], owed_by="p")
-    ledger.paid("p")
+    ledger.enables.mark_enabled("p")
 
     ledger.scrub()
 
@@ -285,12 +285,12 @@ def test_a_debt_that_is_made_again_before_that_stays(ledger):
         (kept,) = keep(ledger, draft(ledger, str(number), mid=number))
         finished = finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
         if number == 1:
-            ledger.paid("p")
+            ledger.enables.mark_enabled("p")
 
-    ledger.sent(answer.id for answer in finished.answers)
+    ledger.replies.sent(answer.id for answer in finished.answers)
     ledger.scrub()
 
-    assert ledger.debts() == set(debts_on_disk(ledger)) == {"p"}
+    assert ledger.enables.devices() == set(debts_on_disk(ledger)) == {"p"}
 
 
 def test_answers_belong_to_whoever_has_ended_the_requests_until_released(ledger):
@@ -300,9 +300,9 @@ def test_answers_belong_to_whoever_has_ended_the_requests_until_released(ledger)
     finish(ledger, [Finish(two.request, CREATED)])
 
     assert [answer.id for answer in first.answers] == [1]
-    assert [answer.id for answer in ledger.owed(1)] == [2]
-    ledger.release(first.answers)
-    assert [answer.id for answer in ledger.owed(10)] == [1, 2]
+    assert [answer.id for answer in ledger.replies.unsent(1)] == [2]
+    ledger.replies.release(first.answers)
+    assert [answer.id for answer in ledger.replies.unsent(10)] == [1, 2]
 
 
 def test_answers_that_were_handed_out_in_a_crash_are_owed_to_the_next_start(tmp_path):
@@ -313,7 +313,7 @@ def test_answers_that_were_handed_out_in_a_crash_are_owed_to_the_next_start(tmp_
 
     again = Ledger(tmp_path)
 
-    assert [answer.id for answer in again.owed(10)] == [1]
+    assert [answer.id for answer in again.replies.unsent(10)] == [1]
     again.close()
 
 
@@ -342,15 +342,15 @@ def test_what_is_old_or_too_much_is_forgotten_but_nothing_unfinished_or_unsent(t
         if number != 3:
             finish(ledger, [Finish(kept.request, CREATED)])
         if number not in (3, 4):
-            ledger.sent([ledger.owed(10)[-1].id])
+            ledger.replies.sent([ledger.replies.unsent(10)[-1].id])
 
-    assert ledger.forget(keep_s=100, most=100) == 0
-    assert ledger.forget(keep_s=100, most=7) == 3
+    assert ledger.retention.forget(keep_s=100, most=100) == 0
+    assert ledger.retention.forget(keep_s=100, most=7) == 3
     now[0] += 200
-    ledger.forget(keep_s=100, most=100)
+    ledger.retention.forget(keep_s=100, most=100)
 
     assert [request.id for request in ledger.unfinished()] == [4]
-    assert [answer.id for answer in ledger.owed(10)] == [5]
+    assert [answer.id for answer in ledger.replies.unsent(10)] == [5]
     ledger.close()
 
 
@@ -460,7 +460,7 @@ def test_what_arrives_together_is_committed_together(ledger):
 
     def remember(number):
         start.wait()
-        ledger.remember("x", str(number), "y")
+        ledger.facts.remember("x", str(number), "y")
 
     with ledger.database._lock:  # as if a commit were under way while the others arrive
         threads = [threading.Thread(target=remember, args=(number,)) for number in range(20)]
@@ -473,15 +473,15 @@ def test_what_arrives_together_is_committed_together(ledger):
         thread.join()
 
     assert ledger.database.commits == before + 2
-    assert all(ledger.recall("x", str(number)) == "y" for number in range(20))
+    assert all(ledger.facts.recall("x", str(number)) == "y" for number in range(20))
 
 
 def test_connection_numbers_never_repeat(tmp_path):
     first = Ledger(tmp_path)
-    numbers = [first.next_connection(), first.next_connection()]
+    numbers = [first.facts.next_connection(), first.facts.next_connection()]
     first.close()
     second = Ledger(tmp_path)
-    numbers.append(second.next_connection())
+    numbers.append(second.facts.next_connection())
     second.close()
 
     assert numbers == [1, 2, 3]
@@ -562,10 +562,10 @@ def test_a_groups_request_is_one_for_each_member_and_answered_with_the_last(ledg
     ]
 
     assert finish(ledger, [Finish(two, DONE)]).groups == []
-    assert ledger.owed(10) == []
+    assert ledger.replies.unsent(10) == []
     (ended,) = finish(ledger, [Finish(one, DONE)]).groups
 
-    (answer,) = ledger.owed(10)
+    (answer,) = ledger.replies.unsent(10)
     assert ended.reply.body == answer.body
     assert [each["device_id"] for each in json.loads(answer.body)["results"]] == ["p", "q"]
     assert (answer.status, answer.code) == (200, "created")
@@ -582,7 +582,7 @@ def test_two_members_that_end_at_once_answer_the_group_once(ledger):
     for thread in threads:
         thread.join()
 
-    assert len(ledger.owed(10)) == 1
+    assert len(ledger.replies.unsent(10)) == 1
 
 
 def test_a_copy_of_a_groups_request_waits_for_its_answer(ledger):
@@ -592,7 +592,7 @@ def test_a_copy_of_a_groups_request_waits_for_its_answer(ledger):
 
     finish(ledger, [Finish(each, DONE) for each in kept.parts])
 
-    first, second = ledger.owed(10)
+    first, second = ledger.replies.unsent(10)
     assert b"replayed" not in first.body
     assert json.loads(second.body)["replayed"] is True
 
@@ -604,7 +604,7 @@ def test_a_member_that_waits_completes_the_group_and_answers_later_for_itself(le
     meanwhile = waiting("q", until=2e9, effect="none", why="away", language="es")
     finish(ledger, [], parked=[Parked(two.id, "123", meanwhile)])
 
-    (answer,) = ledger.owed(10)
+    (answer,) = ledger.replies.unsent(10)
     assert [each["code"] for each in json.loads(answer.body)["results"]] == ["created", "waiting"]
     assert ledger.unfinished() == []
     assert [(each.request.id, each.subject, each.request.params) for each in ledger.waiting("q")] == [
@@ -612,14 +612,14 @@ def test_a_member_that_waits_completes_the_group_and_answers_later_for_itself(le
     ]
     assert ledger.waiting("p") == []
 
-    ledger.sent([answer.id])
+    ledger.replies.sent([answer.id])
     assert ledger.take_up("q", subject="other") == []
     (taken,) = ledger.take_up("q")
     assert (taken.id, taken.params, taken.request_id) == (two.id, SECRET, "g")
     assert ledger.take_up("q") == []
     finish(ledger, [Finish(two, DONE)])
 
-    (late,) = ledger.owed(10)
+    (late,) = ledger.replies.unsent(10)
     assert (late.topic, late.correlation, late.code) == ("zk/q/users/create/reply", b"c", "created")
     (copy,) = keep(ledger, group_draft(ledger, mid=5, catch_up=True))
     assert [each["code"] for each in json.loads(copy.reply.body)["results"]] == ["created", "created"]
@@ -655,7 +655,7 @@ def test_a_member_that_waited_but_ended_before_the_group_answers_with_it(ledger)
     assert finish(ledger, [Finish(two, DONE)]).groups == []
     finish(ledger, [Finish(one, DONE)])
 
-    (answer,) = ledger.owed(10)
+    (answer,) = ledger.replies.unsent(10)
     assert json.loads(answer.body)["code"] == "created"
 
 
@@ -674,7 +674,7 @@ def test_what_waited_too_long_is_answered_for_itself(tmp_path):
     assert [each.request.id for each in ledger.expire(lambda _: late)] == [two.id]
     assert ledger.expire(lambda _: late) == []
 
-    assert [answer.code for answer in ledger.owed(10)] == ["partial", "expired"]
+    assert [answer.code for answer in ledger.replies.unsent(10)] == ["partial", "expired"]
     ledger.close()
 
 
@@ -685,16 +685,16 @@ def test_a_groups_request_is_remembered_whole_while_a_member_waits(tmp_path):
     one, two = kept.parts
     parked = Parked(two.id, "", waiting("q", until=2e9, effect="none", why="x", language="es"))
     finish(ledger, [Finish(one, DONE)], parked=[parked])
-    ledger.sent([answer.id for answer in ledger.owed(10)])
+    ledger.replies.sent([answer.id for answer in ledger.replies.unsent(10)])
     now[0] += 100
 
-    assert ledger.forget(keep_s=10, most=1) == 0
+    assert ledger.retention.forget(keep_s=10, most=1) == 0
     ledger.take_up("q")
     finish(ledger, [Finish(two, DONE)])
-    ledger.forget(keep_s=10, most=1)
-    (late,) = ledger.owed(10)
-    ledger.sent([late.id])
-    ledger.forget(keep_s=10, most=1)
+    ledger.retention.forget(keep_s=10, most=1)
+    (late,) = ledger.replies.unsent(10)
+    ledger.replies.sent([late.id])
+    ledger.retention.forget(keep_s=10, most=1)
     count = sqlite3.connect(ledger.path).execute("SELECT count(*) FROM requests").fetchone()[0]
     assert count == 0
     ledger.close()
@@ -714,20 +714,20 @@ def test_members_that_all_refuse_at_once_answer_at_once(ledger):
 
     assert asked == ["planta", "p"]
     assert (kept.verdict, kept.reply.code) == (Verdict.ANSWERED, "all_failed")
-    (answer,) = ledger.owed(10)
+    (answer,) = ledger.replies.unsent(10)
     assert [each.get("code") for each in json.loads(answer.body)["results"]] == ["busy", None]
     assert ledger.unfinished() == []
 
 
 def test_a_disk_that_takes_nothing_when_a_debt_is_paid_stops_nobody(ledger):
     finish(ledger, [], owed_by="p")
-    ledger.paid("p")
+    ledger.enables.mark_enabled("p")
     ledger.database._db.execute("PRAGMA query_only = ON")
 
     ledger.scrub()
 
     ledger.database._db.execute("PRAGMA query_only = OFF")
-    assert ledger.debts() == set(debts_on_disk(ledger)) == {"p"}
-    ledger.paid("p")
+    assert ledger.enables.devices() == set(debts_on_disk(ledger)) == {"p"}
+    ledger.enables.mark_enabled("p")
     ledger.scrub()
     assert debts_on_disk(ledger) == []

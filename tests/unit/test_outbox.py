@@ -56,7 +56,7 @@ class Bench:
         return sum(token == number for token, _ in self.published)
 
     def owed(self):
-        return [answer.id for answer in self.ledger.owed(1000)]
+        return [answer.id for answer in self.ledger.replies.unsent(1000)]
 
     def close(self):
         self.outbox.stop()

@@ -66,11 +66,11 @@ def keep(ledger, *drafts, admit=lambda _: None):
 
 def finish(ledger, *finishes, **more):
     finished = ledger.finish([Finish(request, reply) for request, reply in finishes], **more)
-    ledger.release(finished.answers)
+    ledger.replies.release(finished.answers)
 
 
 def confirm(ledger):
-    ledger.sent([answer.id for answer in ledger.owed(100)])
+    ledger.replies.sent([answer.id for answer in ledger.replies.unsent(100)])
 
 
 def codes(reply):
@@ -161,7 +161,7 @@ def test_two_copies_at_once_are_carried_out_once_and_both_are_answered(ledger):
     finish(ledger, (one.request, CREATED))
 
     assert [each.verdict for each in (one, two, three)] == [Verdict.NEW, Verdict.UNDER_WAY, Verdict.UNDER_WAY]
-    assert [(answer.code, b"replayed" in answer.body) for answer in ledger.owed(9)] == [
+    assert [(answer.code, b"replayed" in answer.body) for answer in ledger.replies.unsent(9)] == [
         ("created", False),
         ("created", True),
         ("created", True),
@@ -173,10 +173,10 @@ def test_an_answer_that_is_not_sent_yet_stays_what_it_was(ledger):
     finish(ledger, (first.request, AWAY))
 
     (again,) = keep(ledger, draft(ledger, mid=2))
-    assert [answer.body for answer in ledger.owed(9)] == [AWAY.body]
+    assert [answer.body for answer in ledger.replies.unsent(9)] == [AWAY.body]
     finish(ledger, (again.request, CREATED))
 
-    assert [answer.body for answer in ledger.owed(9)] == [AWAY.body, CREATED.body]
+    assert [answer.body for answer in ledger.replies.unsent(9)] == [AWAY.body, CREATED.body]
 
 
 def test_what_cannot_be_taken_on_now_stays_open(ledger):
@@ -233,7 +233,7 @@ def test_members_that_failed_are_asked_again_and_the_others_answer_from_memory(l
     assert [(part.device, part.tried, part.shares) for part in again.parts] == [("q", (), 3), ("s", (INTENT,), 3)]
     assert [one.request_id for one in ledger.unfinished()] == ["r-1", "r-1"]
     finish(ledger, (again.parts[0], CREATED), (again.parts[1], EXISTS))
-    (answer,) = ledger.owed(9)
+    (answer,) = ledger.replies.unsent(9)
     assert codes(answer) == [("created", True), ("created", False), ("user_exists", False)]
     assert b'"replayed"' not in answer.body.partition(b'"results"')[0]
     confirm(ledger)
@@ -272,11 +272,11 @@ def test_a_member_that_waits_goes_on_waiting_and_answers_for_itself(ledger):
     assert [each.request.id for each in ledger.waiting()] == [q.id]
     (taken,) = ledger.take_up("q")
     finish(ledger, (taken, CREATED))  # while the group's second answer is still to come
-    assert [(a.topic, a.correlation) for a in ledger.owed(9)] == [("zk/q/users/create/reply", b"1")]
+    assert [(a.topic, a.correlation) for a in ledger.replies.unsent(9)] == [("zk/q/users/create/reply", b"1")]
     finish(ledger, (again.parts[0], CREATED))
 
-    assert [answer.code for answer in ledger.owed(9)] == ["created", "created"]
-    whole = next(answer for answer in ledger.owed(9) if answer.correlation == b"2")
+    assert [answer.code for answer in ledger.replies.unsent(9)] == ["created", "created"]
+    whole = next(answer for answer in ledger.replies.unsent(9) if answer.correlation == b"2")
     assert codes(whole) == [("created", True), ("created", False), ("created", False)]
 
 
@@ -292,7 +292,7 @@ def test_a_worker_that_took_a_part_up_before_the_repetition_answers_to_the_new_r
     assert again.verdict is Verdict.UNDER_WAY  # nobody new is to be asked, but `q` is not done
     finish(ledger, (taken, CREATED))
 
-    whole = ledger.owed(9)[-1]
+    whole = ledger.replies.unsent(9)[-1]
     assert codes(whole) == [("created", True), ("created", False), ("busy", False)]
 
 
@@ -305,7 +305,7 @@ def test_a_member_that_has_left_the_group_is_not_asked_again(ledger):
     assert [part.device for part in again.parts] == ["s"]
     finish(ledger, (again.parts[0], CREATED))
 
-    assert [each["device_id"] for each in json.loads(ledger.owed(9)[0].body)["results"]] == ["p", "q", "s"]
+    assert [each["device_id"] for each in json.loads(ledger.replies.unsent(9)[0].body)["results"]] == ["p", "q", "s"]
 
 
 def test_the_parts_of_a_repeated_group_are_forgotten_with_it_and_not_before(tmp_path):
@@ -320,18 +320,20 @@ def test_the_parts_of_a_repeated_group_are_forgotten_with_it_and_not_before(tmp_
     confirm(ledger)
     now[0] += 90
 
-    ledger.forget(keep_s=100, most=100)
+    ledger.retention.forget(keep_s=100, most=100)
     (third,) = keep(ledger, group(ledger, mid=3))
     finish(ledger, (third.parts[0], CREATED))
-    (answer,) = ledger.owed(9)
+    (answer,) = ledger.replies.unsent(9)
     assert [each["device_id"] for each in json.loads(answer.body)["results"]] == ["p", "q", "s"]
     confirm(ledger)
 
-    ledger.forget(keep_s=1000, most=3)  # of six: the failures of before, and nothing of what is remembered whole
+    ledger.retention.forget(
+        keep_s=1000, most=3
+    )  # of six: the failures of before, and nothing of what is remembered whole
     assert [row[0] for row in ledger.database.read("SELECT state FROM requests WHERE parent IS NOT NULL")] == [
         "done"
     ] * 3
-    ledger.forget(keep_s=1000, most=0)
+    ledger.retention.forget(keep_s=1000, most=0)
     assert ledger.database.read("SELECT count(*) FROM requests")[0][0] == 0
     ledger.close()
 
@@ -349,7 +351,7 @@ def test_what_a_crash_leaves_of_a_repetition_is_under_way_after_the_restart(tmp_
     left = ledger.unfinished()
     assert [(one.device, one.tried, one.shares) for one in left] == [("q", (), 3), ("s", (INTENT,), 3)]
     finish(ledger, *((one, CREATED) for one in left))
-    assert codes(ledger.owed(9)[-1]) == [("created", True), ("created", False), ("created", False)]
+    assert codes(ledger.replies.unsent(9)[-1]) == [("created", True), ("created", False), ("created", False)]
     ledger.close()
 
 
@@ -368,17 +370,17 @@ def test_what_was_read_is_forgotten_when_the_broker_has_it_and_read_again(ledger
     finish(ledger, (first.request, LISTED))
     (copy,) = keep(ledger, draft(ledger, command="users/list", mid=2))
     assert (copy.verdict, copy.reply) == (Verdict.ANSWERED, LISTED)
-    one, two = ledger.owed(9)
-    ledger.sent([one.id])
+    one, two = ledger.replies.unsent(9)
+    ledger.replies.sent([one.id])
     assert b"4455667788" in contents(ledger)
-    ledger.sent([two.id])
+    ledger.replies.sent([two.id])
 
     assert b"4455667788" not in contents(ledger)
     (again,) = keep(ledger, draft(ledger, command="users/list", mid=3))
     (other,) = keep(ledger, draft(ledger, command="users/list", mid=4, content="b"))
     assert again.verdict is Verdict.NEW
     assert other.reply.code == "request_id_reused"
-    assert ledger.forget(keep_s=-1, most=100) > 0  # it is no unfinished request
+    assert ledger.retention.forget(keep_s=-1, most=100) > 0  # it is no unfinished request
 
 
 def test_what_a_group_read_is_forgotten_with_every_members_part(ledger):

@@ -98,7 +98,7 @@ class PunchFollower:
     def _arrive(self, session: Session, turn: Turn) -> None:
         """What a new connection begins with: whose log it is, and what in it nobody heard."""
         serial = session.option("~SerialNumber") or ""  # some do not say, or not just now: that makes it no other
-        place = self._ledger.place(self._device.id)
+        place = self._ledger.punches.place(self._device.id)
         if place is None or (serial and place.serial and serial != place.serial):
             self._start_anew(session, serial, known=place is not None)
             return

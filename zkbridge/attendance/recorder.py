@@ -55,7 +55,7 @@ class Recorder:
 
     def begin(self, place: Place) -> None:
         """Begin anew at a place: what stands before it in the log is not published."""
-        self._ledger.tell(self._device_id, [], place, most_traces=REMEMBERED, anew=True)
+        self._ledger.punches.add(self._device_id, [], place, most_traces=REMEMBERED, anew=True)
         self.open(place)
 
     def lose(self) -> None:
@@ -64,7 +64,7 @@ class Recorder:
 
     def has_no_room(self) -> bool:
         """Whether no more punches are kept until the broker takes some: the terminal's log keeps them as well."""
-        return self._ledger.untold() >= self._most
+        return self._ledger.punches.count_unsent() >= self._most
 
     def keep(self, session: Session, punches: Iterable[Punch], *, count: int) -> None:
         """Keep punches that were heard as they happened, and the log's count, in one commit."""
@@ -89,7 +89,7 @@ class Recorder:
         book, self._bookmark = self.book, None  # not as on disk, if that fails
         place = Place(book.place.serial, count, tuple(traces))
         if bodies or count != book.place.count:
-            self._ledger.tell(self._device_id, bodies, place, most_traces=REMEMBERED)
+            self._ledger.punches.add(self._device_id, bodies, place, most_traces=REMEMBERED)
         book.place = place
         self._bookmark = book
 

@@ -293,7 +293,7 @@ class Bridge:
 
     def next_connection(self) -> int:
         """The number of the next connection."""
-        self._connection = self._ledger.next_connection()
+        self._connection = self._ledger.facts.next_connection()
         return self._connection
 
     def retained(self) -> list[Publication]:
@@ -349,7 +349,7 @@ class Bridge:
 
     def recall(self, name: str) -> str | None:
         """A fact about the broker."""
-        return self._ledger.recall("mqtt", name)
+        return self._ledger.facts.recall("mqtt", name)
 
     def remember(self, name: str, value: str) -> None:
         """Keep a fact about the broker, if the disk takes it."""
@@ -380,7 +380,7 @@ class Bridge:
 
     def _homeassistant_hooks(self) -> Hooks:
         return Hooks(
-            recall=self._ledger.recall,
+            recall=self._ledger.facts.recall,
             remember=self._keep_fact,
             publish=lambda publication: self._mqtt.publish(None, publication),
             later=self._upkeep.later,
@@ -389,7 +389,7 @@ class Bridge:
 
     def _keep_fact(self, subject: str, name: str, value: str) -> None:
         try:
-            self._ledger.remember(subject, name, value)
+            self._ledger.facts.remember(subject, name, value)
         except LedgerUnavailable as failure:
             log.warning("what is known of %s is not kept: %s", subject, failure)
 
@@ -468,7 +468,9 @@ class Bridge:
 
     def _make_workers(self, devices: Iterable[str], left: Iterable[Request]) -> dict[str, Worker]:
         """A worker for each; what earlier ones left tells which terminals may still be disabled."""
-        pending = self._ledger.debts() | {request.device for request in left if self._may_have_disabled(request)}
+        pending = self._ledger.enables.devices() | {
+            request.device for request in left if self._may_have_disabled(request)
+        }
         shared = Shared(self._pool, self._failure_gate, self._tell, self._room, self._clock)
         return {
             device.id: Worker(

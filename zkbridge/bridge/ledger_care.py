@@ -60,7 +60,7 @@ class LedgerCare:
     def _forget(self) -> float:
         settings = self._settings()
         try:
-            dropped = self._ledger.forget(keep_s=settings.keep, most=settings.max_requests)
+            dropped = self._ledger.retention.forget(keep_s=settings.keep, most=settings.max_requests)
         except LedgerUnavailable as failure:
             log.warning("old requests cannot be forgotten now: %s", failure)
         else:

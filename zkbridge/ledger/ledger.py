@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +27,6 @@ from zkbridge.ledger.outcomes import Outcomes
 from zkbridge.ledger.pending_enables import PendingEnables
 from zkbridge.ledger.punch_store import PunchStore
 from zkbridge.ledger.records import (
-    Answer,
     Combine,
     Draft,
     Ended,
@@ -35,9 +34,7 @@ from zkbridge.ledger.records import (
     Finished,
     Kept,
     Parked,
-    Place,
     Request,
-    Telling,
     Waiting,
 )
 from zkbridge.ledger.retention import Retention
@@ -90,10 +87,6 @@ class Ledger:
         """A keyed digest: equal for equal parts, and of no use to whoever has only the ledger's file."""
         return self._digests.digest(*parts)
 
-    def next_connection(self) -> int:
-        """The number of a new connection to the broker; it never repeats."""
-        return self.facts.next_connection()
-
     # -- messages in ---------------------------------------------------------------------------------------------
 
     def keep(self, drafts: Iterable[Draft], judge: Judge) -> list[Kept]:
@@ -136,68 +129,6 @@ class Ledger:
         """The stored reply of a request, if it has one and is still remembered."""
         return self.outcomes.reply_of(request)
 
-    # -- replies out ---------------------------------------------------------------------------------------------
-
-    def owed(self, limit: int) -> list[Answer]:
-        """Answers that the broker has not confirmed, oldest first, save those that somebody has in hand."""
-        return self.replies.owed(limit)
-
-    def release(self, answers: Iterable[Answer]) -> None:
-        """Somebody had these in hand, and knows by now what is to become of them."""
-        self.replies.release(answers)
-
-    def sent(self, answers: Iterable[int]) -> None:
-        """The broker has confirmed these answers. After a crash they may be sent once more."""
-        self.replies.sent(answers)
-
-    def redirect(self, answer: int) -> None:
-        """Send this answer to its fallback topic: the broker refuses the one that the caller asked for."""
-        self.replies.redirect(answer)
-
-    # -- punches out ---------------------------------------------------------------------------------------------
-
-    def place(self, device: str) -> Place | None:
-        """How far a terminal's log was told; None if it never was."""
-        return self.punches.place(device)
-
-    def tell(self, device: str, bodies: Iterable[bytes], place: Place, *, most_traces: int, anew: bool = False) -> None:
-        """Keep punches that are to be told, in order, and how far that is, in one transaction.
-
-        Of `place` the traces are those of these punches; so many of a terminal are kept, or none of the earlier ones
-        where it begins `anew`.
-        """
-        self.punches.tell(device, bodies, place, most_traces=most_traces, anew=anew)
-
-    def to_tell(self, limit: int, *, after: int = 0, less: Collection[str] = ()) -> list[Telling]:
-        """Punches that the broker has not confirmed, oldest first, less those of some devices."""
-        return self.punches.to_tell(limit, after=after, less=less)
-
-    def told(self, punches: Iterable[int]) -> None:
-        """The broker has confirmed these: they are forgotten. After a power cut they may be told once more."""
-        self.punches.told(punches)
-
-    def untold(self) -> int:
-        """How many punches wait for the broker, at most."""
-        return self.punches.untold()
-
-    # -- what is remembered of terminals and brokers ---------------------------------------------------------------
-
-    def debts(self) -> set[str]:
-        """Devices that may still be disabled."""
-        return self.enables.devices()
-
-    def paid(self, device: str) -> None:
-        """The device is enabled again. That is written with the next answers sent; after a crash it is done again."""
-        self.enables.mark_enabled(device)
-
-    def recall(self, subject: str, name: str) -> str | None:
-        """A remembered fact, such as a terminal's record size."""
-        return self.facts.recall(subject, name)
-
-    def remember(self, subject: str, name: str, value: str) -> None:
-        """Keep a fact until it is replaced."""
-        self.facts.remember(subject, name, value)
-
     def books(self) -> Books:
         """How much there is, and what waits for a terminal or for the broker."""
         now = self._clock()
@@ -218,10 +149,6 @@ class Ledger:
         )
 
     # -- upkeep --------------------------------------------------------------------------------------------------
-
-    def forget(self, *, keep_s: float, most: int) -> int:
-        """Drop what was answered and sent more than `keep_s` seconds ago, and the oldest above `most`; how many."""
-        return self.retention.forget(keep_s=keep_s, most=most)
 
     def scrub(self) -> None:
         """Leave no password of a finished request in the file, nor in its write-ahead log."""

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 
 from zkbridge.ledger.database import Database, ignore
-from zkbridge.ledger.records import Place, Telling, Trace
+from zkbridge.ledger.records import Place, Trace, UnsentPunch
 from zkbridge.ledger.retention import Retention
 
 
@@ -25,7 +25,7 @@ class PunchStore:
         traces = self._database.read("SELECT moment, key, ordinal FROM traces WHERE device = ? ORDER BY number", device)
         return Place(rows[0]["serial"], rows[0]["count"], tuple(Trace(*row) for row in traces))
 
-    def tell(self, device: str, bodies: Iterable[bytes], place: Place, *, most_traces: int, anew: bool = False) -> None:
+    def add(self, device: str, bodies: Iterable[bytes], place: Place, *, most_traces: int, anew: bool = False) -> None:
         """Keep punches that are to be told, in order, and how far that is, in one transaction.
 
         Of `place` the traces are those of these punches; so many of a terminal are kept, or none of the earlier ones
@@ -48,15 +48,15 @@ class PunchStore:
 
         self._database.write(work)
 
-    def to_tell(self, limit: int, *, after: int = 0, less: Collection[str] = ()) -> list[Telling]:
+    def unsent(self, limit: int, *, after: int = 0, less: Collection[str] = ()) -> list[UnsentPunch]:
         """Punches that the broker has not confirmed, oldest first, less those of some devices."""
         others = f"AND device NOT IN ({', '.join('?' * len(less))})" if less else ""
         # Nothing but question marks is put into the statement.
         query = f"SELECT id, device, body FROM punches WHERE id > ? {others} ORDER BY id LIMIT ?"  # noqa: S608
         rows = self._database.read(query, after, *less, limit)
-        return [Telling(*row) for row in rows]
+        return [UnsentPunch(*row) for row in rows]
 
-    def told(self, punches: Iterable[int]) -> None:
+    def forget(self, punches: Iterable[int]) -> None:
         """The broker has confirmed these: they are forgotten. After a power cut they may be told once more."""
         wanted = [(punch,) for punch in punches]
         self._database.write(
@@ -64,7 +64,7 @@ class PunchStore:
         )
         self._retention.note_freed(parked=False)  # none, but nothing of them is to stay for ever in the write-ahead log
 
-    def untold(self) -> int:
+    def count_unsent(self) -> int:
         """How many punches wait for the broker, at most."""
         first, last = self._database.read("SELECT min(id), max(id) FROM punches")[0]
         return 0 if first is None else int(last) - int(first) + 1

@@ -163,7 +163,7 @@ class Place:
     traces: tuple[Trace, ...] = ()
 
 
-class Telling(NamedTuple):
+class UnsentPunch(NamedTuple):
     """One punch that is owed to the broker."""
 
     id: int

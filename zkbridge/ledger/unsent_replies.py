@@ -32,7 +32,7 @@ class UnsentReplies:
         self._has_readings = has_readings
         self._handed_out: set[int] = set()
 
-    def owed(self, limit: int) -> list[Answer]:
+    def unsent(self, limit: int) -> list[Answer]:
         """Answers that the broker has not confirmed, oldest first, save those that somebody has in hand."""
         rows = self._database.read(f"{UNSENT} ORDER BY a.id LIMIT ?", limit + len(self._handed_out))
         return [answer_of(row) for row in rows if row["id"] not in self._handed_out][:limit]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from zkbridge.contract.messages import Publication
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Telling
+from zkbridge.ledger.records import UnsentPunch
 from zkbridge.outbox.delivery import Delivery
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Announcer(Delivery):
         self._publish = publish
         self._comes_back = comes_back
         self._last = 0
-        self._under_way: dict[int, Telling] = {}
+        self._under_way: dict[int, UnsentPunch] = {}
         self._confirmed: list[int] = []
         self._unechoed: dict[int, float] = {}
         self._blocked: dict[str, float] = {}
@@ -96,7 +96,7 @@ class Announcer(Delivery):
                     self._change.notify_all()
                     return
 
-    def _take(self, telling: Telling) -> None:
+    def _take(self, telling: UnsentPunch) -> None:
         self._unechoed.pop(telling.id, None)
         self._confirmed.append(telling.id)
         if telling.device in self._refused:
@@ -144,7 +144,7 @@ class Announcer(Delivery):
             confirmed = list(self._confirmed)
         if not confirmed:
             return
-        self._ledger.told(confirmed)
+        self._ledger.punches.forget(confirmed)
         with self._change:
             for punch in confirmed:
                 self._under_way.pop(punch, None)
@@ -168,7 +168,7 @@ class Announcer(Delivery):
             self._look = False
             after, blocked = self._last, tuple(self._blocked)
             limit = room + len(self._under_way)  # after a new beginning those under way are among them
-        punches = self._ledger.to_tell(limit, after=after, less=blocked)
+        punches = self._ledger.punches.unsent(limit, after=after, less=blocked)
         with self._change:
             if not self._online or self._last != after or tuple(self._blocked) != blocked:
                 self._look = True
@@ -183,5 +183,5 @@ class Announcer(Delivery):
         with self._change:
             self._change.notify_all()
 
-    def _publication(self, punch: Telling) -> Publication:
+    def _publication(self, punch: UnsentPunch) -> Publication:
         return Publication(self._topics.punches(punch.device), punch.body)

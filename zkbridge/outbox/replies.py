@@ -68,7 +68,7 @@ class Outbox(Delivery):
             if len(wanted) < len(answers):
                 self._look = True
                 self._change.notify_all()
-        self._ledger.release(answers)
+        self._ledger.replies.release(answers)
         for answer in wanted:
             self._publish(answer.id, self._publication(answer))
 
@@ -134,7 +134,7 @@ class Outbox(Delivery):
         with self._change:
             confirmed, refused = list(self._confirmed), list(self._refused)
         if confirmed:
-            self._ledger.sent(confirmed)
+            self._ledger.replies.sent(confirmed)
         for answer, reason in refused:
             self._handle_refusal(answer, reason)
         with self._change:
@@ -153,7 +153,7 @@ class Outbox(Delivery):
             return
         if answer is not None and answer.topic != answer.fallback:
             log.warning("answer=%d refused on %s (%s); sent to %s", number, answer.topic, reason, answer.fallback)
-            self._ledger.redirect(number)
+            self._ledger.replies.redirect(number)
             return
         log.error(
             "answer=%d refused by the broker on %s (%s); kept, and tried again later",
@@ -169,7 +169,7 @@ class Outbox(Delivery):
                 return
             self._look = False
             limit = WINDOW + len(self._under_way) + len(self._not_before)
-        answers = self._ledger.owed(limit)
+        answers = self._ledger.replies.unsent(limit)
         with self._change:
             wanted = self._choose(answers) if self._online else []
             self._look = self._look or len(answers) == limit

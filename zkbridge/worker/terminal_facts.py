@@ -40,7 +40,7 @@ class TerminalFacts:
         self._hooks = hooks
         self._events = events
         self._language = language
-        stored = ledger.recall(device.id, "terminal")
+        stored = ledger.facts.recall(device.id, "terminal")
         self.known = Known.parse(stored) if stored else Known()
 
     def note_reached(self) -> None:
@@ -86,12 +86,12 @@ class TerminalFacts:
 
     def mark_enabled(self) -> None:
         """The terminal has confirmed that it is enabled."""
-        self._ledger.paid(self._device.id)
+        self._ledger.enables.mark_enabled(self._device.id)
         self.pending_enable = False
         self._hooks.note_answers([])
 
     def _remember(self, known: Known) -> None:
         try:
-            self._ledger.remember(self._device.id, "terminal", str(known))
+            self._ledger.facts.remember(self._device.id, "terminal", str(known))
         except LedgerUnavailable as failure:
             log.warning("device=%s what was learnt is not kept: %s", self._device.id, failure)
