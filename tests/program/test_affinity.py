@@ -52,7 +52,7 @@ def test_it_is_one_that_the_process_may_use(moved):
 def test_threads_that_wait_for_the_interpreter_do_not_wake_up_all_the_time(intervals):
     affinity.share_the_interpreter()
 
-    assert intervals == [affinity.PATIENCE_S]
+    assert intervals == [affinity.SWITCH_INTERVAL_S]
 
 
 def test_where_it_is_forbidden_nothing_is_said(monkeypatch, intervals):
@@ -63,7 +63,7 @@ def test_where_it_is_forbidden_nothing_is_said(monkeypatch, intervals):
 
     affinity.share_the_interpreter()
 
-    assert intervals == [affinity.PATIENCE_S]
+    assert intervals == [affinity.SWITCH_INTERVAL_S]
 
 
 @pytest.mark.parametrize("text", ["", "12 (a) b) S 1 2", "not what it should be"])

@@ -44,7 +44,7 @@ from zkbridge.outbox.replies import Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
 from zkbridge.runtime.scheduler import Upkeep
 from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
-from zkbridge.telemetry.events import Answered, Tell, everybody
+from zkbridge.telemetry.events import Answered, EventSink, broadcast
 from zkbridge.telemetry.snapshot import Books, Standing, Terminal
 from zkbridge.worker.surroundings import Shared
 from zkbridge.worker.worker import Worker
@@ -119,7 +119,7 @@ class Bridge:
         self._ledger.database.when_full = self._care.full
         self._keeper = Keeper(SetAside(loader.state_dir(config)), self._topics)
         self._homeassistant = HomeAssistant(config, self._homeassistant_hooks())
-        self._tell = everybody(self._listeners())
+        self._tell = broadcast(self._listeners())
         filters = self._filters()
         self._door_age_s = _door_age_s(config)
         self._mqtt = Mqtt(
@@ -360,9 +360,9 @@ class Bridge:
     def _combine(self, group: str, said: Sequence[Said], *, request_id: str | None) -> Reply:
         return together(group, said, request_id=request_id, language=self._config.language, room=self._room())
 
-    def _listeners(self) -> list[Tell]:
+    def _listeners(self) -> list[EventSink]:
         """Who wants to hear what happens in the parts."""
-        listeners: list[Tell] = [] if self._metrics is None else [self._metrics.tell]
+        listeners: list[EventSink] = [] if self._metrics is None else [self._metrics.tell]
         if self._config.homeassistant.discovery:
             listeners.append(self._homeassistant.hear)
         return listeners

@@ -19,7 +19,7 @@ import zkbridge
 from zkbridge.cli.options import config_option
 from zkbridge.cli.output import say
 from zkbridge.runtime.affinity import share_the_interpreter
-from zkbridge.runtime.lazy_imports import put_off
+from zkbridge.runtime.lazy_imports import defer
 from zkbridge.runtime.signals import when_signalled
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def main() -> None:
 def run(path: Path) -> None:
     """Run the daemon until it is told to stop; SIGHUP makes it read its file again."""
     gc.disable()  # what is loaded now stays: looking for what of it is garbage only takes time
-    put_off()
+    defer()
     share_the_interpreter()
     # A plugin of pydantic would be shown every payload, and looking for one takes time too.
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"

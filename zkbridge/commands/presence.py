@@ -1,4 +1,4 @@
-"""The person at a terminal, as an attended command meets them: told the progress, interrupted by others."""
+"""The interaction of an attended command with the person at the terminal: progress, and an end asked for by others."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from zkbridge.contract.errors import BridgeError
 from zkbridge.terminal.protocol.waker import Waker
 
 
-class Tell(Protocol):
+class ProgressSink(Protocol):
     """Publishes one step of a request's progress with what there is to know about it."""
 
     def __call__(self, step: str, /, **facts: Any) -> None:
         """`step` is one that the command has a sentence for, filled with the facts."""
 
 
-def _tell_nobody(_step: str, /, **_facts: Any) -> None:
+def _ignore(_step: str, /, **_facts: Any) -> None:
     """For commands without progress."""
 
 
-class Presence:
-    """One for each attended request, from the moment it is in hand until its answer.
+class AttendedInteraction:
+    """The interaction of one attended request, from the moment it is in hand until its answer.
 
     `tell` publishes progress. `memory` outlasts a lost connection but not the daemon, and is never written anywhere.
-    `end` is for other threads; `reason` is then what they say, or None where the bridge itself stops.
+    `end` is for other threads; `reason` is then the error that they give, or None where the bridge itself stops.
     """
 
-    def __init__(self, tell: Tell = _tell_nobody) -> None:
+    def __init__(self, tell: ProgressSink = _ignore) -> None:
         self.tell = tell
         self.memory: dict[str, Any] = {}
         self.ended = False

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zkbridge.commands.fields import CatchUp, Instant, RequestId
-from zkbridge.commands.presence import Presence
+from zkbridge.commands.presence import AttendedInteraction
 from zkbridge.commands.rules import faults_of
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
@@ -95,7 +95,7 @@ class Context:
     asked_before: bool = False
     tried: tuple[Any, ...] = ()
     room: int = 262_144
-    presence: Presence = field(default_factory=Presence)
+    presence: AttendedInteraction = field(default_factory=AttendedInteraction)
     clock: Clock = SYSTEM
 
 

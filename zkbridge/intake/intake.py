@@ -33,7 +33,7 @@ from zkbridge.intake.keeper import Keeper, Outcome
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft, Kept, Part, Request, Verdict
 from zkbridge.machine.clock import SYSTEM, Clock
-from zkbridge.telemetry.events import Answered, Known, Tell, nobody
+from zkbridge.telemetry.events import Answered, EventSink, Known, ignore
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Intake:
         keeper: Keeper,
         settled: Callable[[], bool] = lambda: True,
         tells_retained: Callable[[], bool] = lambda: True,
-        tell: Tell = nobody,
+        tell: EventSink = ignore,
         clock: Clock = SYSTEM,
     ) -> None:
         self._config = config

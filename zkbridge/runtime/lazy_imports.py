@@ -1,4 +1,4 @@
-"""Modules that the daemon's packages import and it never uses: each is loaded when somebody asks for anything in it.
+"""Modules that the daemon's packages import and it never uses: each is loaded when something in it is first used.
 
 pydantic looks for plugins by `importlib.metadata`, paho for proxies by `urllib.request`; with what these two import
 they are a twentieth of the start, and 2 MB.
@@ -14,16 +14,16 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-#: Each with the functions that others import from it by name: whoever calls one loads it.
+#: Each with the functions that are imported from it by name: the first call loads the module.
 _UNUSED: dict[str, tuple[str, ...]] = {"importlib.metadata": ("entry_points",), "urllib.request": ()}
 
 
-def put_off() -> None:
-    """From now on an import of one of these costs nothing; those that are loaded already stay as they are."""
+def defer() -> None:
+    """Make the import of these modules free from now on; those that are loaded already stay as they are."""
     for name, functions in _UNUSED.items():
         if name in sys.modules:
             continue
-        module = _Late(name)
+        module = _DeferredModule(name)
         module.__spec__ = importlib.util.find_spec(name)
         sys.modules[name] = module
         parent, _, child = name.rpartition(".")
@@ -32,8 +32,8 @@ def put_off() -> None:
             setattr(module, function, _calling(module, function))
 
 
-class _Late(ModuleType):
-    """What stands for a module until the first look into it, and asks the real one from then on."""
+class _DeferredModule(ModuleType):
+    """Stands for a module until its first use, and asks the real one from then on."""
 
     _loading = threading.RLock()
 
@@ -49,7 +49,7 @@ class _Late(ModuleType):
             return importlib.import_module(self.__name__)
 
 
-def _calling(module: _Late, function: str) -> Callable[..., Any]:
+def _calling(module: _DeferredModule, function: str) -> Callable[..., Any]:
     def call(*values: Any, **named: Any) -> Any:
         return getattr(module._real(), function)(*values, **named)  # noqa: SLF001 - they are of one piece
 

@@ -1,4 +1,4 @@
-"""What happens in the parts, as values for whoever watches; whoever tells waits for nobody and learns nothing."""
+"""What happens in the parts, as values for listeners; the part that reports one waits for no listener."""
 
 from __future__ import annotations
 
@@ -77,24 +77,24 @@ class Trouble(NamedTuple):
 
 
 Event = Answered | Known | Failed | SessionEnded | Counted | Created | Trouble
-Tell = Callable[[Event], None]
+EventSink = Callable[[Event], None]
 
 
-def nobody(_event: Event) -> None:
-    """Nobody watches."""
+def ignore(_event: Event) -> None:
+    """Do nothing with the event."""
 
 
-def everybody(listeners: Iterable[Tell]) -> Tell:
-    """One callable that tells all of them. What fails in a listener is logged; it is no concern of whoever tells."""
+def broadcast(listeners: Iterable[EventSink]) -> EventSink:
+    """Return a sink that hands each event to all listeners. What fails in a listener is only logged."""
     listeners = tuple(listeners)
     if not listeners:
-        return nobody
+        return ignore
 
-    def tell(event: Event) -> None:
+    def hand_out(event: Event) -> None:
         for listener in listeners:
             try:
                 listener(event)
-            except Exception:  # whoever watches must not break what is watched
-                log.exception("%s was told in vain", type(event).__name__)
+            except Exception:  # a listener must not break the part that reports
+                log.exception("a listener failed at %s", type(event).__name__)
 
-    return tell
+    return hand_out

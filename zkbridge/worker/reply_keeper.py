@@ -15,7 +15,7 @@ from zkbridge.contract.messages import Reply
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Finish, Parked, Request
-from zkbridge.telemetry.events import Answered, Created, Tell, Trouble
+from zkbridge.telemetry.events import Answered, Created, EventSink, Trouble
 from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.surroundings import WorkerHooks
 from zkbridge.worker.task import Task
@@ -60,7 +60,7 @@ class ReplyKeeper:
         facts: TerminalFacts,
         waiting: CatchUp,
         hooks: WorkerHooks,
-        events: Tell,
+        events: EventSink,
     ) -> None:
         self._device = device
         self._ledger = ledger

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from zkbridge.ledger.records import Answer
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
-from zkbridge.telemetry.events import Tell, nobody
+from zkbridge.telemetry.events import EventSink, ignore
 
 
 class WorkerHooks(Protocol):
@@ -48,6 +48,6 @@ class Shared:
 
     pool: ThreadPool = field(default_factory=ThreadPool)
     failure_gate: PacedLock = field(default_factory=PacedLock)
-    events: Tell = nobody
+    events: EventSink = ignore
     reply_room: Callable[[], int] | None = None
     clock: Clock = SYSTEM

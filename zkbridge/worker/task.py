@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zkbridge.commands import Command, Params
-from zkbridge.commands.presence import Presence
+from zkbridge.commands.presence import AttendedInteraction
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.records import Request
 
@@ -33,7 +33,7 @@ class Task:
     replayed: bool = False
     parked: Reply | None = None
     hit_by_fault: bool = False
-    presence: Presence = field(default_factory=Presence)
+    presence: AttendedInteraction = field(default_factory=AttendedInteraction)
     begun: bool = False
     closed: bool = False
 

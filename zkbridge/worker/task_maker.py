@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from zkbridge.commands import Command
-from zkbridge.commands.presence import Presence
+from zkbridge.commands.presence import AttendedInteraction
 from zkbridge.contract.errors import Internal
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.records import Request
@@ -57,7 +57,7 @@ class TaskMaker:
         asked = bool(request.tried)
         task = Task(request, command, params, asked=asked, tried=request.tried, arrived=arrived, begun=asked)
         if command.attended:
-            task.presence = Presence(_Progress(request, self._replies, self._hooks))
+            task.presence = AttendedInteraction(_Progress(request, self._replies, self._hooks))
         return task
 
 

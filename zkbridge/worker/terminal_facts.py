@@ -9,7 +9,7 @@ from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, Termin
 from zkbridge.contract.texts import Language
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.telemetry.events import Counted, Failed, SessionEnded, Tell, Trouble
+from zkbridge.telemetry.events import Counted, EventSink, Failed, SessionEnded, Trouble
 from zkbridge.terminal.session import Known, Session, Sizes
 from zkbridge.worker.surroundings import WorkerHooks
 
@@ -29,7 +29,7 @@ class TerminalFacts:
         ledger: Ledger,
         *,
         hooks: WorkerHooks,
-        events: Tell,
+        events: EventSink,
         language: Language,
         pending_enable: bool,
     ) -> None:

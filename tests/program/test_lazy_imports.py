@@ -8,7 +8,7 @@ import pytest
 
 def run(program: str, *, before: str = "") -> str:
     """What a fresh Python prints that has put off what is not needed, and then runs this."""
-    program = f"import sys\n{before}\nfrom zkbridge.runtime.lazy_imports import put_off\nput_off()\n{program}"
+    program = f"import sys\n{before}\nfrom zkbridge.runtime.lazy_imports import defer\ndefer()\n{program}"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
