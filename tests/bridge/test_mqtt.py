@@ -172,7 +172,7 @@ def test_state_is_said_on_every_connect_and_the_will_when_we_vanish(broker, rest
     with Caller(broker.port, protocol) as caller:
         caller.subscribe("zk/bridge/state")
         assert caller.wait_for("zk/bridge/state").retain
-        life = mqtt._life
+        life = mqtt._connection
         life.client.socket().shutdown(2)
         assert caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "offline")
         assert caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "online")

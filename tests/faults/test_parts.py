@@ -18,7 +18,7 @@ PARTS = [
     "zkbridge.mqtt.client:Mqtt._read",
     "zkbridge.mqtt.client:message_of",
     "zkbridge.mqtt.client:Mqtt._keep",
-    "zkbridge.mqtt.client:Mqtt._send",
+    "zkbridge.mqtt.send_window:SendWindow._send",
     "zkbridge.mqtt.client:Mqtt._on_connect",
     "zkbridge.mqtt.client:Mqtt._on_subscribe",
     "zkbridge.mqtt.client:Mqtt._on_publish",

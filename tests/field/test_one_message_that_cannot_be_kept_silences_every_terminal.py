@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
 from zkbridge.ledger.acceptance import Acceptance
-from zkbridge.mqtt import client as mqtt
+from zkbridge.mqtt import reconnect
 from zkbridge.simulator import Simulator, TerminalConfig
 
 BASE = "unkept"
@@ -144,7 +144,7 @@ def test_a_ledger_that_cannot_be_written_is_waited_for_and_blamed_on_nobody(brid
     def full(*_arguments):
         raise sqlite3.DatabaseError("database disk image is malformed")
 
-    monkeypatch.setattr(mqtt, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(reconnect, "FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr(Acceptance, "_keep_one", full)
     caller.publish(f"{BASE}/p/users/create", json.dumps({"user_id": "9", "name": "c"}))
     wait_until(lambda: bridge._connection >= connection + 4, timeout=60, what="the broker to bring it again")

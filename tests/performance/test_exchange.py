@@ -248,7 +248,7 @@ def test_a_bridge_at_rest_has_its_parts_and_no_thread_a_terminal(tmp_path, share
 
 def test_the_socket_to_the_broker_sends_at_once(tmp_path, shared_broker):
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
-        sock = here.bridge._mqtt._life.client.socket()
+        sock = here.bridge._mqtt._connection.client.socket()
 
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 

@@ -9,7 +9,7 @@ MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILIT
 
 #: Files over the limit of lines, with the lines that they may have. They may shrink and never grow.
 LONG_FILES = {
-    "zkbridge/mqtt/client.py": 810,
+    "zkbridge/mqtt/client.py": 640,
     "zkbridge/bridge/bridge.py": 726,
     "zkbridge/terminal/protocol/client.py": 524,
     "zkbridge/terminal/records/users.py": 473,
@@ -27,7 +27,7 @@ LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
     "zkbridge/bridge/bridge.py:Bridge": (59, 37, 8),
     "zkbridge/homeassistant/publisher.py:HomeAssistant": (25, 18, 8),
     "zkbridge/intake/intake.py:Intake": (25, 17, 14),
-    "zkbridge/mqtt/client.py:Mqtt": (49, 32, 12),
+    "zkbridge/mqtt/client.py:Mqtt": (44, 26, 9),
     "zkbridge/outbox/replies.py:Outbox": (25, 17, 8),
     "zkbridge/simulator/device/terminal.py:Terminal": (42, 21, 8),
     "zkbridge/simulator/handle.py:SimulatedTerminal": (52, 12, 8),

@@ -1,12 +1,12 @@
 """What MQTT 5 says of a reply beside its payload."""
 
 from zkbridge.contract.messages import Publication
-from zkbridge.mqtt.client import _properties
+from zkbridge.mqtt.packets import publish_properties
 
 
 def told(**reply) -> dict:
     """The properties of a reply."""
-    properties = _properties(Publication("zk/d/users/create/reply", b"{}", **reply)).json()
+    properties = publish_properties(Publication("zk/d/users/create/reply", b"{}", **reply)).json()
     return {name: value for name, value in properties.items() if name != "UserProperty"} | dict(
         properties.get("UserProperty", [])
     )
@@ -22,9 +22,9 @@ def test_a_reply_says_its_status_and_code_as_properties():
 
 
 def test_no_reply_carries_the_correlation_data_of_another():
-    first = _properties(Publication("t", b"{}", correlation_data=b"one", status=200, code="created"))
-    second = _properties(Publication("t", b"{}", correlation_data=b"two", status=200, code="created"))
-    third = _properties(Publication("t", b"{}", status=200, code="created"))
+    first = publish_properties(Publication("t", b"{}", correlation_data=b"one", status=200, code="created"))
+    second = publish_properties(Publication("t", b"{}", correlation_data=b"two", status=200, code="created"))
+    third = publish_properties(Publication("t", b"{}", status=200, code="created"))
 
     assert (first.CorrelationData, second.CorrelationData) == (b"one", b"two")
     assert not hasattr(third, "CorrelationData")

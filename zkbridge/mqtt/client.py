@@ -12,14 +12,11 @@ import logging
 import random
 import select
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
-from copy import copy
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -34,12 +31,20 @@ from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.delivery_delay import DeliveryDelay
 from zkbridge.mqtt.diagnosis import Diagnosis, tls_context
 from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName
+from zkbridge.mqtt.hooks import Hooks
+from zkbridge.mqtt.packets import (
+    empty_properties,
+    holds_decrypted_bytes,
+    publish_properties,
+    send_at_once,
+    will_properties,
+)
 from zkbridge.mqtt.paho_client import TolerantClient
 from zkbridge.mqtt.protocol_choice import Failure, ProtocolChoice
 from zkbridge.mqtt.publish_packets import Unreadable, message_of
 from zkbridge.mqtt.reasons import QOS_0_ONLY, RETAIN_NOT_SUPPORTED, ending, refusal, refuses_version
-from zkbridge.mqtt.refused_topics import RefusedTopics
-from zkbridge.mqtt.send_queue import SendQueue
+from zkbridge.mqtt.reconnect import ReconnectPolicy
+from zkbridge.mqtt.send_window import SendWindow
 from zkbridge.mqtt.subscription_check import PROBE, SubscriptionCheck
 
 log = logging.getLogger(__name__)
@@ -53,10 +58,6 @@ GOODBYE_S = 1.0
 SLACK_S = 60.0
 #: Messages kept with one commit.
 BATCH = 200
-#: Pause before the first, and at most before any, new connection (seconds; random between half and all of it).
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
-#: A connection that ends within this time after CONNACK was perhaps taken over by another client.
-SHORT_LIFE_S = 10.0
 _PROTOCOL_ERROR = 0x82
 _TAKEN_OVER = 0x8E
 _WHILE_SUBSCRIBING = (
@@ -65,46 +66,12 @@ _WHILE_SUBSCRIBING = (
 )
 
 
-class Hooks(Protocol):
-    """What the broker's side needs of the rest of the daemon; every method is called from its one thread."""
-
-    def receive(self, messages: Iterable[Message]) -> None:
-        """Keep messages; they are acknowledged when this returns, and not if it raises."""
-
-    def unreadable(self, packets: Iterable[Unreadable]) -> None:
-        """Note what was no message; it is acknowledged when this returns."""
-
-    def next_connection(self) -> int:
-        """A number for a new connection."""
-
-    def retained(self) -> Iterable[Publication]:
-        """Everything retained, published again on every connect."""
-
-    def connected(self, protocol: ProtocolName, largest: int | None) -> None:
-        """The session stands; `largest` is the biggest packet the broker takes, if it says."""
-
-    def disconnected(self) -> None:
-        """The session is gone, and nothing under way was confirmed."""
-
-    def confirmed(self, token: int, refusal: str | None) -> None:
-        """The broker took, or refused, what was published under a token."""
-
-    def overheard(self, topic: str, payload: bytes) -> None:
-        """A message on a watched topic."""
-
-    def recall(self, name: str) -> str | None:
-        """A fact remembered about the broker."""
-
-    def remember(self, name: str, value: str) -> None:
-        """Keep a fact about the broker."""
-
-
-class _Gone(Exception):
+class ConnectionClosed(Exception):
     """This connection is over; the message says why."""
 
 
 @dataclass
-class _Life:
+class Connection:
     """One connection, from the attempt to its end."""
 
     client: TolerantClient
@@ -124,6 +91,17 @@ class _Life:
     taken_over: bool = False
     unreadable: bool = False
     down: str | None = None
+
+    def send(self, publication: Publication, *, retain: bool) -> int:
+        """Publish at QoS 1; its packet id. Raises ValueError for what MQTT cannot carry."""
+        info = self.client.publish(
+            publication.topic,
+            publication.payload,
+            qos=1,
+            retain=retain,
+            properties=publish_properties(publication) if self.protocol == "5" else None,
+        )
+        return int(info.mid)
 
 
 class Mqtt:
@@ -157,23 +135,19 @@ class Mqtt:
         self._died = died
         self._subscription_check = subscription_check or SubscriptionCheck({})
         self._delivery_delay = delivery_delay or DeliveryDelay("", lambda: None)
-        self._refused = RefusedTopics()
-        self._queue = SendQueue(self._refused)
+        self._window = SendWindow(hooks, self._subscription_check)
         self._arrived: list[paho.MQTTMessage | Unreadable] = []
         self._stop = threading.Event()
         self._drop = threading.Event()
         self._listens_anew = threading.Event()
-        self._idle = threading.Condition()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
-        self._life: _Life | None = None
+        self._connection: Connection | None = None
         self._retains = True
         self._choice = self._make_choice()
         self._diagnosis = Diagnosis(settings)
-        self._short_lives = 0
-        self._unreadable_lives = 0
-        self._failures = 0
+        self._reconnect_policy = ReconnectPolicy()
         self._last_sign = self._next_move = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -189,7 +163,7 @@ class Mqtt:
         A token is given back to `Hooks.confirmed`.
         """
         if self.is_connected:
-            self._queue.add(token, publication)
+            self._window.add(token, publication)
             self._wake()
 
     def listen_to(self, filters: Iterable[str], *, echoed: Iterable[str] = ()) -> None:
@@ -206,13 +180,13 @@ class Mqtt:
     @property
     def resumed(self) -> bool:
         """Whether the broker may hold what was published while we were away; so it may as long as it has not said."""
-        life = self._life
+        life = self._connection
         return life is None or life.accepted_at is None or life.resumed
 
     @property
     def is_connected(self) -> bool:
         """Whether the broker has accepted us and our subscriptions, as far as we know."""
-        life = self._life
+        life = self._connection
         return life is not None and life.ready
 
     @property
@@ -223,7 +197,7 @@ class Mqtt:
     @property
     def brings_back(self) -> bool:
         """Whether the broker is to bring back what the bridge publishes on the `echoed` topics."""
-        life = self._life
+        life = self._connection
         if life is None or not life.ready or life.protocol == "5" or not self._echoed:
             return False
         return not any(each in life.refused_filters for each in self._echoed)
@@ -231,7 +205,7 @@ class Mqtt:
     @property
     def refused(self) -> list[str]:
         """The topics on which the broker takes none of the bridge's own messages."""
-        return self._refused.topics
+        return self._window.refused
 
     def is_moving(self) -> bool:
         """Whether the thread has shown itself lately, or is in a pause that it announced."""
@@ -243,8 +217,7 @@ class Mqtt:
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything published is confirmed; whether that was reached."""
-        with self._idle:
-            return self._idle.wait_for(lambda: not self.is_connected or self._queue.is_empty, timeout)
+        return self._window.wait_until_empty(timeout)
 
     def stop(self, timeout: float) -> None:
         """Disconnect and end the thread."""
@@ -269,45 +242,45 @@ class Mqtt:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                self._live_once()
+                self._run_connection()
                 if not self._stop.is_set() and not self._choice.asks_at_once:
                     self._pause()
         except BaseException as error:  # the last line of a thread: whoever watches must hear of it
             log.critical("the broker's side died", exc_info=True)
             self._died(error)
 
-    def _live_once(self) -> None:
+    def _run_connection(self) -> None:
         """One connection from its attempt to its end; whatever goes wrong in it ends it and nothing else."""
         protocol = self._choice.next
-        life: _Life | None = None
+        life: Connection | None = None
         try:
             life = self._connect(protocol)
             self._serve(life)
-        except _Gone as end:
+        except ConnectionClosed as end:
             self._explain(protocol, life, str(end))
         except OSError as error:
             self._explain(protocol, life, self._diagnosis.of_error(error))
         except Exception:  # a callback's fault, or paho's
-            self._failures += 1
+            self._reconnect_policy.failed()
             self._note_end(protocol, life)
             log.exception("the connection to the broker ended by a fault")
         finally:
-            self._bury(life)
+            self._close_connection(life)
 
-    def _connect(self, protocol: ProtocolName) -> _Life:
+    def _connect(self, protocol: ProtocolName) -> Connection:
         number = self._hooks.next_connection()
         client = self._client(protocol)
-        life = _Life(client, protocol, number, time.monotonic(), BrokerLimits(self._settings.keepalive))
+        life = Connection(client, protocol, number, time.monotonic(), BrokerLimits(self._settings.keepalive))
         self._bind(life)
         settings = self._settings
         if protocol == "5":
-            properties = _empty(PacketTypes.CONNECT)
+            properties = empty_properties(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = SESSION_EXPIRY_S
             client.connect(settings.host, settings.port, settings.keepalive, clean_start=False, properties=properties)
         else:
             client.connect(settings.host, settings.port, settings.keepalive)
-        _send_at_once(client)
-        self._life = life
+        send_at_once(client)
+        self._connection = life
         return life
 
     def _client(self, protocol: ProtocolName) -> TolerantClient:
@@ -328,11 +301,11 @@ class Mqtt:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls is not None:
             client.tls_set_context(tls_context(settings))
-        properties = _will_properties(protocol)
+        properties = will_properties(protocol)
         client.will_set(self._will.topic, self._will.payload, qos=1, retain=self._retains, properties=properties)
         return client
 
-    def _bind(self, life: _Life) -> None:
+    def _bind(self, life: Connection) -> None:
         def on_connect(
             _client: paho.Client,
             _data: Any,
@@ -365,12 +338,12 @@ class Mqtt:
         # Registering this makes paho leave all writing to the loop below.
         life.client.on_socket_register_write = lambda _client, _data, _sock: None
 
-    def _serve(self, life: _Life) -> None:
+    def _serve(self, life: Connection) -> None:
         poller = select.poll()
         poller.register(self._woken, select.POLLIN)
         sock = life.client.socket()
         if sock is None:
-            raise _Gone("no socket")
+            raise ConnectionClosed("no socket")
         poller.register(sock, select.POLLIN)
         woken, heard = self._woken.fileno(), sock.fileno()
         while not self._stop.is_set():
@@ -386,35 +359,36 @@ class Mqtt:
             if life.ready:
                 self._listen_anew(life)
                 self._say_probes([*self._subscription_check.look(), *self._delivery_delay.look()])
-            self._send_waiting(life)
+            if life.ready:
+                self._window.fill(life, life.limits)
             if life.client.want_write():
                 life.client.loop_write()
             life.client.loop_misc()
         self._say_goodbye(life)
 
-    def _poll_ms(self, life: _Life) -> float:
+    def _poll_ms(self, life: Connection) -> float:
         if not life.ready:
             return max(0.0, life.began + CONNACK_TIMEOUT_S - time.monotonic()) * 1000
-        waits_s = (self._subscription_check.wait_s(), self._delivery_delay.wait_s(), self._refused.wait_s())
+        waits_s = (self._subscription_check.wait_s(), self._delivery_delay.wait_s(), self._window.wait_s())
         return min(life.limits.keepalive_s / 4, *waits_s) * 1000
 
-    def _check(self, life: _Life) -> None:
+    def _check(self, life: Connection) -> None:
         if self._drop.is_set():
             self._drop.clear()
-            raise _Gone("dropped: it showed no sign of life")
+            raise ConnectionClosed("dropped: it showed no sign of life")
         if life.asks_again:
             self._say_goodbye(life)
-            raise _Gone("MQTT 5 is asked for once more")
+            raise ConnectionClosed("MQTT 5 is asked for once more")
         if life.ready and self._choice.is_due:
             self._say_goodbye(life)
-            raise _Gone("MQTT 5 is tried again")
+            raise ConnectionClosed("MQTT 5 is tried again")
         if life.refused is not None:
-            raise _Gone(life.refused)
+            raise ConnectionClosed(life.refused)
         if life.down is not None or life.client.socket() is None:
-            raise _Gone(life.down or "closed")
+            raise ConnectionClosed(life.down or "closed")
         if not life.ready and time.monotonic() > life.began + CONNACK_TIMEOUT_S:
             life.overdue = True
-            raise _Gone("no CONNACK" if life.accepted_at is None else "no SUBACK")
+            raise ConnectionClosed("no CONNACK" if life.accepted_at is None else "no SUBACK")
 
     def _drain_wakes(self) -> None:
         try:
@@ -423,14 +397,14 @@ class Mqtt:
         except BlockingIOError:
             return
 
-    def _read(self, life: _Life, sock: Any) -> None:
+    def _read(self, life: Connection, sock: Any) -> None:
         """Read what is there, up to a batch; keep it with one commit; then acknowledge it, in order."""
         probe = select.poll()
         probe.register(sock, select.POLLIN)
         while True:
             failed = life.client.loop_read()
             more = not failed and len(self._arrived) < BATCH and life.client.socket() is not None
-            if not more or not (_buffered(sock) or probe.poll(0)):
+            if not more or not (holds_decrypted_bytes(sock) or probe.poll(0)):
                 break
         arrived, self._arrived = self._arrived, []
         if not arrived:
@@ -460,7 +434,7 @@ class Mqtt:
         except Exception:  # it would come again for ever, and every command with it
             log.exception("a message on a topic of the bridge's own is ignored")
 
-    def _keep(self, life: _Life, commands: list[Message]) -> None:
+    def _keep(self, life: Connection, commands: list[Message]) -> None:
         try:
             self._hooks.receive(commands)
         except Exception as error:
@@ -472,7 +446,7 @@ class Mqtt:
                 f", but not the {lost} that came at QoS 0" if lost else "",
             )
             life.unreadable = True  # this end of the connection is no other client's doing
-            raise _Gone("what it brought could not be kept") from error
+            raise ConnectionClosed("what it brought could not be kept") from error
 
     def _is_watched(self, topic: str) -> bool:
         return topic in self._watched or any(paho.topic_matches_sub(each, topic) for each in self._echoed)
@@ -483,42 +457,10 @@ class Mqtt:
             self._delivery_delay.take(message.topic)
         return own
 
-    def _send_waiting(self, life: _Life) -> None:
-        """Never more under way than the broker takes: paho ignores its Receive Maximum."""
-        if not life.ready:
-            return
-        while (sending := self._queue.next(life.limits.in_flight)) is not None:
-            mid = self._send(life, *sending)
-            if mid is None:
-                self._queue.dropped()
-            else:
-                self._queue.sent(mid, sending)
-
-    def _send(self, life: _Life, token: int | None, publication: Publication) -> int | None:
-        """Send it; its packet id, or None if it cannot be sent and whoever must know that was told."""
-        if (refusal := life.limits.refusal(publication)) is not None:
-            self._judge(token, publication.topic, refusal)
-            return None
-        if publication.retain and not publication.payload and not life.limits.retain:
-            return None  # there is nothing to clear
-        try:
-            info = life.client.publish(
-                publication.topic,
-                publication.payload,
-                qos=1,
-                retain=publication.retain and life.limits.retain,
-                properties=_properties(publication) if life.protocol == "5" else None,
-            )
-        except ValueError as error:  # MQTT itself cannot carry it
-            if token is not None:
-                self._hooks.confirmed(token, str(error))
-            return None
-        return int(info.mid)
-
     def _say_probes(self, topics: Iterable[str]) -> None:
-        self._queue.extend(Publication(topic, PROBE) for topic in topics)
+        self._window.extend(Publication(topic, PROBE) for topic in topics)
 
-    def _say_goodbye(self, life: _Life) -> None:
+    def _say_goodbye(self, life: Connection) -> None:
         """A clean end: the will is not sent, the session stays."""
         sock = life.client.socket()
         if sock is None:
@@ -531,7 +473,9 @@ class Mqtt:
 
     # -- what paho tells -----------------------------------------------------------------------------------------
 
-    def _on_connect(self, life: _Life, *, session: bool, reason: ReasonCode, properties: Properties | None) -> None:
+    def _on_connect(
+        self, life: Connection, *, session: bool, reason: ReasonCode, properties: Properties | None
+    ) -> None:
         if reason.is_failure:
             life.refused = refusal(reason, client_id=self._settings.client_id)
             life.version_refused = refuses_version(reason)
@@ -546,12 +490,12 @@ class Mqtt:
             life.asks_again = True
             return
         life.accepted_at = self._last_sign = time.monotonic()
-        self._failures = 0
-        self._refused.begin()
+        self._reconnect_policy.accepted()
+        self._window.begin()
         life.resumed = session
         self._subscribe(life)
 
-    def _subscribe(self, life: _Life) -> None:
+    def _subscribe(self, life: Connection) -> None:
         echoed = self._echoed if life.protocol == "3.1.1" else ()
         wanted = [*self._filters, *sorted(self._watched), *echoed]
         before = (self._hooks.recall("filters") or "").split()
@@ -570,12 +514,12 @@ class Mqtt:
         if before != wanted:
             self._hooks.remember("filters", " ".join(wanted))
 
-    def _listen_anew(self, life: _Life) -> None:
+    def _listen_anew(self, life: Connection) -> None:
         if self._listens_anew.is_set():
             self._listens_anew.clear()
             self._subscribe(life)
 
-    def _on_subscribe(self, life: _Life, mid: int, reasons: list[ReasonCode]) -> None:
+    def _on_subscribe(self, life: Connection, mid: int, reasons: list[ReasonCode]) -> None:
         """Only now can anybody be heard: whoever sees `online` may rely on that."""
         for wish, reason in zip(life.asked_for.pop(mid, ()), reasons, strict=False):
             if reason.is_failure and wish in self._echoed:
@@ -592,31 +536,16 @@ class Mqtt:
             log.warning(sentence)
         self._note_protocol(life.protocol)
         life.ready = True
+        self._window.open()
         self._hooks.connected(life.protocol, life.limits.largest_packet)
-        self._queue.extend(self._hooks.retained())
+        self._window.extend(self._hooks.retained())
         self._say_probes(self._subscription_check.begin(refused=life.refused_filters))
         self._delivery_delay.begin()
 
-    def _on_publish(self, life: _Life, mid: int, reason: ReasonCode) -> None:
+    def _on_publish(self, life: Connection, mid: int, reason: ReasonCode) -> None:
         self._last_sign = time.monotonic()
         refusal = life.client.foreign_refusals.pop(mid, str(reason)) if reason.is_failure else None
-        sending = self._queue.confirmed(mid)
-        if sending is not None:
-            self._judge(sending.token, sending.publication.topic, refusal)
-
-    def _judge(self, token: int | None, topic: str, refusal: str | None) -> None:
-        """Tell whoever must know that the broker has taken something, or why it does not."""
-        if token is not None:
-            self._hooks.confirmed(token, refusal)
-        elif self._subscription_check.confirmed(topic, refusal):
-            pass  # it says itself what there is to say
-        elif refusal is not None:
-            self._refused.refused(topic, refusal)
-        else:
-            self._refused.taken(topic)
-        if self._queue.is_empty:
-            with self._idle:
-                self._idle.notify_all()
+        self._window.confirmed(mid, refusal)
 
     # -- between connections -------------------------------------------------------------------------------------
 
@@ -637,7 +566,7 @@ class Mqtt:
         if (why := self._choice.fallback) is not None:
             log.warning(why)
 
-    def _note_end(self, protocol: ProtocolName, life: _Life | None) -> None:
+    def _note_end(self, protocol: ProtocolName, life: Connection | None) -> None:
         """Let the choice of the protocol learn from how a connection ended."""
         if life is not None and (life.accepted_at is not None or life.asks_again):
             if not life.asks_again:
@@ -645,14 +574,14 @@ class Mqtt:
             return
         self._choice.failed(protocol, _failure(life))
 
-    def _explain(self, protocol: ProtocolName, life: _Life | None, reason: str) -> None:
+    def _explain(self, protocol: ProtocolName, life: Connection | None, reason: str) -> None:
         """Say why there is no connection, and draw conclusions."""
         where = f"{self._settings.host}:{self._settings.port}"
         self._note_end(protocol, life)
         if life is not None and life.asks_again:
             return
         if life is None or life.accepted_at is None:
-            self._failures += 1
+            self._reconnect_policy.failed()
             if _failure(life) is Failure.SILENT:
                 reason = self._diagnosis.of_silence()
             log.warning("no connection to the broker %s: %s", where, reason)
@@ -660,15 +589,10 @@ class Mqtt:
         if not life.ready:
             reason += _WHILE_SUBSCRIBING.format(sum(map(len, life.asked_for.values())))
         lived = time.monotonic() - life.accepted_at
-        # Mosquitto answers a reply over its message_size_limit by a code that paho 2.2 does not know: no other client's
-        # doing, and over as soon as the outbox has found out which reply it was.
-        self._unreadable_lives = self._unreadable_lives + 1 if life.unreadable else 0
-        short = life.taken_over or (lived < SHORT_LIFE_S and not life.unreadable)
-        self._short_lives = self._short_lives + 1 if short else 0
-        self._failures = 0
+        self._reconnect_policy.ended(lived, taken_over=life.taken_over, unreadable=life.unreadable)
         log.warning("lost the connection to the broker %s: %s", where, reason)
-        if life.taken_over or self._short_lives >= 3:
-            under_way = self._queue.under_way
+        if self._reconnect_policy.is_contested:
+            under_way = self._window.under_way
             log.error(
                 "the broker %s hangs up again and again: is another client using the client id %r?%s Waiting longer",
                 where,
@@ -679,80 +603,29 @@ class Mqtt:
             )
 
     def _pause(self) -> None:
-        taken = max(0, self._short_lives - 2)
-        doubled = FIRST_PAUSE_S * 2 ** min(self._failures + 3 * taken + min(self._unreadable_lives, 4), 12)
-        seconds = min(doubled, LONGEST_PAUSE_S * (5 if taken else 1))
+        seconds = self._reconnect_policy.pause_s
         self._next_move = time.monotonic() + seconds
         self._stop.wait(seconds * random.uniform(0.5, 1))  # noqa: S311 - only to keep many bridges from one beat
 
-    def _bury(self, life: _Life | None) -> None:
+    def _close_connection(self, life: Connection | None) -> None:
         was_online = life is not None and life.ready
-        self._life = None
+        self._connection = None
         self._arrived.clear()
-        found = self._queue.end(broken=was_online and life is not None and life.down is not None)
+        found = self._window.end(broken=was_online and life is not None and life.down is not None)
         if life is not None:
             sock = life.client.socket()
             if sock is not None:
                 sock.close()  # without a word: whatever is under way on it is void
         if was_online:
-            self._queue.clear()
             self._subscription_check.end(innocent=found)
             self._delivery_delay.end()
             self._hooks.disconnected()
-        with self._idle:
-            self._idle.notify_all()
 
 
-def _failure(life: _Life | None) -> Failure:
+def _failure(life: Connection | None) -> Failure:
     """How an attempt failed that the broker did not accept."""
     if life is None or life.overdue:
         return Failure.UNREACHABLE
     if life.version_refused:
         return Failure.VERSION_REFUSED
     return Failure.SILENT if life.refused is None else Failure.REFUSED
-
-
-def _send_at_once(client: paho.Client) -> None:
-    """A reply must not wait until the broker's kernel confirms what went before it, 40 ms later; paho leaves it so."""
-    sock = client.socket()
-    if isinstance(sock, socket.socket):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _buffered(sock: Any) -> bool:
-    """Whether TLS holds bytes that poll cannot see."""
-    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-
-
-def _empty(packet_type: int) -> Properties:
-    return Properties(packet_type)  # type: ignore[no-untyped-call] # paho leaves this constructor untyped
-
-
-def _will_properties(protocol: ProtocolName) -> Properties | None:
-    if protocol != "5":
-        return None
-    properties = _empty(PacketTypes.WILLMESSAGE)
-    properties.ContentType = "application/json"
-    properties.PayloadFormatIndicator = 1
-    return properties
-
-
-def _properties(publication: Publication) -> Properties:
-    """A reply's properties: paho builds its tables of them anew for each, so those that are alike are made once."""
-    alike = _alike(publication.status, publication.code, publication.command)
-    if publication.correlation_data is None:
-        return alike
-    properties = copy(alike)
-    properties.CorrelationData = publication.correlation_data
-    return properties
-
-
-@lru_cache(maxsize=256)
-def _alike(status: int | None, code: str | None, command: str | None) -> Properties:
-    properties = _empty(PacketTypes.PUBLISH)
-    properties.ContentType = "application/json"
-    properties.PayloadFormatIndicator = 1
-    if status is not None:
-        told = [("status", str(status)), ("code", code or "")]
-        properties.UserProperty = [*told, ("command", command)] if command else told
-    return properties

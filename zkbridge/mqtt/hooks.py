@@ -1,0 +1,44 @@
+"""What the broker's side needs of the rest of the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from zkbridge.contract.messages import Message, Publication
+from zkbridge.mqtt.dial import ProtocolName
+from zkbridge.mqtt.publish_packets import Unreadable
+
+
+class Hooks(Protocol):
+    """What the broker's side needs of the rest of the daemon; every method is called from its one thread."""
+
+    def receive(self, messages: Iterable[Message]) -> None:
+        """Keep messages; they are acknowledged when this returns, and not if it raises."""
+
+    def unreadable(self, packets: Iterable[Unreadable]) -> None:
+        """Note what was no message; it is acknowledged when this returns."""
+
+    def next_connection(self) -> int:
+        """A number for a new connection."""
+
+    def retained(self) -> Iterable[Publication]:
+        """Everything retained, published again on every connect."""
+
+    def connected(self, protocol: ProtocolName, largest: int | None) -> None:
+        """The session stands; `largest` is the biggest packet the broker takes, if it says."""
+
+    def disconnected(self) -> None:
+        """The session is gone, and nothing under way was confirmed."""
+
+    def confirmed(self, token: int, refusal: str | None) -> None:
+        """The broker took, or refused, what was published under a token."""
+
+    def overheard(self, topic: str, payload: bytes) -> None:
+        """A message on a watched topic."""
+
+    def recall(self, name: str) -> str | None:
+        """A fact remembered about the broker."""
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a fact about the broker."""
