@@ -40,7 +40,7 @@ UNMARKED = [block for _, block in EVERY if not block.kind]
 #: What differs from one run to the next.
 VOLATILE = {"request_id", "instance", "uptime_s", "device_time", "latency_ms", "clock_drift_s"}
 #: Keys of other programs and names in the code, which only look like keys.
-FOREIGN = {"ledger.finish", "mqtt.retained_message_store", "mqtt.subscription_ttl"}
+FOREIGN = {"ledger.finish", "ledger.reserve", "ledger.running", "mqtt.retained_message_store", "mqtt.subscription_ttl"}
 #: Of files, whose names look like keys too.
 ENDINGS = {"py", "md", "yaml", "json", "db", "key", "lock"}
 

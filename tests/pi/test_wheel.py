@@ -48,7 +48,7 @@ def pi(request, wheel, tmp_path_factory):
         (pi.root / wheel.name).write_bytes(wheel.read_bytes())
         pi.execute("/usr/bin/python3", "-m", "venv", "/opt/zkbridge")
         pi.said = pi.execute(
-            *("/opt/zkbridge/bin/pip", "install", "--no-cache-dir", "--progress-bar=off", f"/{wheel.name}"),
+            *("/opt/zkbridge/bin/pip", "install", "--no-cache-dir", "--progress-bar=off", f"/{wheel.name}[demo]"),
             timeout=INSTALL_S,
         )
         yield pi

@@ -200,7 +200,7 @@ def test_the_demonstration_needs_no_mosquitto_and_no_developers_tools(machine):
     machine.make("demo")
 
     (installed,) = machine.called("venv-python -m pip install")
-    assert installed.endswith("--editable .")
+    assert installed.endswith("--editable .[demo]")
 
 
 def test_the_tests_get_the_developers_tools(machine):

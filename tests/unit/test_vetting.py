@@ -33,3 +33,12 @@ def test_every_name_that_leads_nowhere_is_told(tmp_path):
 @pytest.mark.parametrize("more", [{}, {"mqtt": {"tls": {}}}, {"policy": {"commands": ["users/create", "ping"]}}])
 def test_what_is_there_is_no_fault(more):
     assert vet(config(**more)) == config(**more)
+
+
+def test_a_metrics_port_without_the_package_that_serves_it_is_a_fault(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+
+    assert vet(config()) == config()
+    assert faults(config(metrics={"port": 9100})) == [
+        "metrics.port: the package prometheus-client is not installed: pip install 'zkbridge[metrics]'"
+    ]

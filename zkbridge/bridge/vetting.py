@@ -1,8 +1,9 @@
-"""What a configuration names that is not there: files, commands."""
+"""What a configuration names that is not there: files, commands, packages."""
 
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterator
 
 from zkbridge.commands import commands
@@ -12,7 +13,7 @@ from zkbridge.config.models import Config
 
 def vet(config: Config) -> Config:
     """The same configuration. Raises ConfigError with every name that leads nowhere."""
-    faults = [*_files(config), *_commands(config)]
+    faults = [*_files(config), *_commands(config), *_packages(config)]
     if faults:
         raise ConfigError(faults)
     return config
@@ -37,3 +38,8 @@ def _commands(config: Config) -> Iterator[Fault]:
             near = difflib.get_close_matches(name, known, n=1)
             guess = f" (did you mean {near[0]}?)" if near else ""
             yield Fault(f"policy.commands.{place}", f"there is no command {name!r}{guess}")
+
+
+def _packages(config: Config) -> Iterator[Fault]:
+    if config.metrics.port is not None and importlib.util.find_spec("prometheus_client") is None:
+        yield Fault("metrics.port", "the package prometheus-client is not installed: pip install 'zkbridge[metrics]'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import queue
 import signal
 import sys
@@ -57,7 +58,7 @@ def _watch(path: Path, broker: str | None, plain: bool) -> None:
     try:
         with _until_told(), Watcher(settings) as watcher:
             watcher.listen([f"{settings.base_topic}/#"])
-            if plain or not sys.stdout.isatty():
+            if plain or not sys.stdout.isatty() or not _can_draw():
                 _lines(watcher, sightings)
             else:
                 _screen(watcher, sightings)
@@ -101,6 +102,14 @@ def _lines(watcher: Watcher, sightings: Sightings) -> None:
         if line is not None:
             say(f"{_clock(time.time())} {line}")
             sys.stdout.flush()
+
+
+def _can_draw() -> bool:
+    """Whether the package for a live screen is there; where it is not, that is said, and lines are printed."""
+    if importlib.util.find_spec("rich") is not None:
+        return True
+    say("A live screen needs the package rich (pip install 'zkbridge[screen]'); printing lines.", err=True)
+    return False
 
 
 def _screen(watcher: Watcher, sightings: Sightings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import sys
 import threading
@@ -82,6 +83,10 @@ def simulate(  # noqa: PLR0917  click passes all by name
         return
     if wants_screen and not _has_screen():
         raise click.UsageError("--screen needs a terminal to show it on; --lines prints instead")
+    if wants_screen and not _has_rich():
+        raise click.UsageError(
+            "--screen needs the package rich: pip install 'zkbridge[screen]'; --lines prints instead"
+        )
     chosen = {"transport": transport, "latency": latency, "delivery": delivery}
     wanted = _from_file(switch_file) | _pairs(settings) | {k: v for k, v in chosen.items() if v is not None}
     configs = _configs(profile_name, count, port, state, host=host, comm_key=comm_key, switches=wanted)
@@ -111,13 +116,17 @@ def _show(
     if remote is not None:
         click.echo(f"control on 127.0.0.1:{remote.port}")
     sys.stdout.flush()
-    if _has_screen() if wants_screen is None else wants_screen:
+    if (_has_screen() and _has_rich()) if wants_screen is None else wants_screen:
         screen.live(terminals, stop)
         return
     if frames:
         for terminal in terminals:
             _print_frames(terminal)
     screen.plain(terminals, stop, _print)
+
+
+def _has_rich() -> bool:
+    return importlib.util.find_spec("rich") is not None
 
 
 def _has_screen() -> bool:
