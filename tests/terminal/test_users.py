@@ -463,7 +463,8 @@ class TestRecordSize:
         """3 records of 120 bytes (fananimi/pyzk#240) have the length of 5 of 72."""
         records = b"".join(struct.pack("<HB", uid, 0) + b"x" * 117 for uid in (1, 2, 3))
 
-        assert record_size_of(records, count=3, known=None, encoding="utf-8") is None
+        for known in (None, 72, 28):
+            assert record_size_of(records, count=3, known=known, encoding="utf-8") is None
 
     def test_a_length_that_is_no_multiple_is_of_neither_size(self):
         assert record_size_of(bytes(73), count=1, known=72, encoding="utf-8") is None

@@ -23,6 +23,7 @@ from zkbridge.terminal.records.users import (
     encode,
     fit,
     in_order,
+    is_plausible,
     record_size_of,
     user_id_bytes,
 )
@@ -284,7 +285,7 @@ class Accounts(Machine):
 
     def _record_size(self, records: bytes, count: int | None) -> RecordSize:
         if self.device.record != "auto":
-            size: RecordSize | None = None if len(records) % self.device.record else self.device.record
+            size = self._configured_size(records, count, self.device.record)
         elif records:
             size = record_size_of(records, count=count, known=self.known.record_size, encoding=self.device.encoding)
         else:
@@ -295,6 +296,13 @@ class Accounts(Machine):
         if len(records) > MAX_USERS * size:
             raise Unreadable(f"it has {len(records) // size} users, and a terminal holds at most {MAX_USERS}")
         return size
+
+    def _configured_size(self, records: bytes, count: int | None, size: RecordSize) -> RecordSize | None:
+        """The size that the configuration says, unless the length or both the count and the looks are of another."""
+        if len(records) % size:
+            return None
+        fits = count is None or count * size == len(records)
+        return size if fits or is_plausible(records, size, encoding=self.device.encoding) else None
 
     def _fit(self, fields: UserFields, size: RecordSize) -> UserFields:
         return fit(

@@ -346,12 +346,11 @@ def record_size_of(records: bytes, *, count: int | None, known: RecordSize | Non
     best: RecordSize | None = None
     most = 0
     for size in possible:
-        votes = (
-            3 * is_plausible(records, size, encoding=encoding)
-            + (count is not None and count * size == len(records))
-            + (known == size)
-        )
-        if votes > most:
+        fits = count is not None and count * size == len(records)
+        looks = is_plausible(records, size, encoding=encoding)
+        votes = 3 * looks + fits + (known == size)
+        # What was seen before says nothing where length and content speak against it: the terminal is another one.
+        if votes > most and (looks or fits or count is None):
             best, most = size, votes
     return best
 
