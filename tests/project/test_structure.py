@@ -18,7 +18,7 @@ LONG_FILES = {
     "zkbridge/simulator/handle.py": 378,
     "zkbridge/terminal/conversation.py": 369,
     "zkbridge/contract/errors.py": 367,
-    "zkbridge/terminal/accounts.py": 345,
+    "zkbridge/terminal/accounts.py": 353,
     "zkbridge/intake/intake.py": 360,
     "zkbridge/commands/fields.py": 359,
 }
