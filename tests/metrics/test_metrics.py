@@ -152,6 +152,7 @@ def test_health_tells_an_operator_how_it_stands(tmp_path, broker, terminal):
         "deaf_to",
         "refused",
         "set_aside",
+        "short_of",
     ]
     assert (said["offline"], said["devices"], said["waiting"], said["owed"]) == (["apagada"], 2, 0, 0)
     assert said["reconnects"] == 1

@@ -2,6 +2,7 @@
 
 import pytest
 
+from zkbridge.bridge import vetting
 from zkbridge.bridge.vetting import vet
 from zkbridge.config.faults import ConfigError
 from zkbridge.config.models import Config
@@ -42,3 +43,36 @@ def test_a_metrics_port_without_the_package_that_serves_it_is_a_fault(monkeypatc
     assert faults(config(metrics={"port": 9100})) == [
         "metrics.port: the package prometheus-client is not installed: pip install 'zkbridge[metrics]'"
     ]
+
+
+class FakeClock:
+    def __init__(self, synchronised):
+        self.is_synchronised = lambda: synchronised
+
+
+@pytest.mark.parametrize(
+    ("door", "synchronised", "remarks"),
+    [
+        ({}, False, 0),
+        ({"enabled": True}, True, 0),
+        ({"enabled": True}, False, 1),
+        ({"enabled": True, "trust_clock": True}, False, 0),
+    ],
+)
+def test_a_door_without_a_synchronised_clock_is_worth_a_remark(door, synchronised, remarks):
+    checked = config(devices={"p": {"host": "a", "door": door}})
+
+    found = vetting.remarks(checked, clock=FakeClock(synchronised), hard_limit=1024)
+
+    assert len(found) == remarks
+    assert all("devices.p.door: this machine's clock is not synchronised" in each for each in found)
+
+
+@pytest.mark.parametrize(("devices", "remarks"), [(240, 0), (260, 1)])
+def test_more_devices_than_descriptors_are_worth_a_remark(devices, remarks):
+    checked = config(devices={f"d{n}": {"host": f"h{n}"} for n in range(devices)})
+
+    found = vetting.remarks(checked, hard_limit=1024)
+
+    assert len(found) == remarks
+    assert all("260 devices may need 1104 file descriptors, and the limit is 1024" in each for each in found)

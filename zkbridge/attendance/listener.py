@@ -18,6 +18,7 @@ from zkbridge.config.models import Config, Device
 from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, TerminalError
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
+from zkbridge.machine import limits
 from zkbridge.terminal.line import Line
 from zkbridge.terminal.protocol.client import GivenUp
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -151,6 +152,8 @@ class Listener:
             if self._follower.has_no_room():
                 self._wait_for_room(turn)
                 return
+            if not self.line.is_open:
+                limits.require_room()
             self._hold(turn)
         except GivenUp:
             self._follower.make_way()
@@ -162,6 +165,10 @@ class Listener:
             self._follower.lose_place()
             self.line.drop()
             self._backoff.pause(DISK_PAUSE_S)
+        except OSError as failure:
+            if not limits.SHORTAGES.note(failure):
+                raise
+            self._pause()
         else:
             self._make_room(turn)
 
@@ -194,6 +201,8 @@ class Listener:
             waiting=self._stay,
         ) as session:
             self._available(self._device.id, None)
+            if self.line.number != self._follower.connection:
+                limits.require_room()  # many threads may have found room at the same moment
             self._follower.begin(session, turn)
             while not (turn.is_wanted() or self._follower.has_no_room()):
                 self._watch.expect()
@@ -207,9 +216,14 @@ class Listener:
             raise GivenUp
 
     def _note_failure(self, failure: TerminalError) -> None:
-        if isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
+        if limits.SHORTAGES.note(failure):
+            pass  # the terminal is not to blame
+        elif isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
             self._available(self._device.id, failure.sentence(self._config.language))
         else:
             log.warning("device=%s cannot be listened to: %s", self._device.id, failure)
+        self._pause()
+
+    def _pause(self) -> None:
         self.line.drop()
         self._backoff.failed()

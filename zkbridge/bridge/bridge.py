@@ -33,6 +33,7 @@ from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Answer, Finish, Request
 from zkbridge.machine.clock import SYSTEM, Clock
+from zkbridge.machine.limits import SHORTAGES
 from zkbridge.metrics.metrics import Metrics
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.mqtt.delivery_delay import DeliveryDelay
@@ -277,6 +278,7 @@ class Bridge:
             ),
             books=self._books(),
             set_aside=self._keeper.set_aside,
+            short_of=SHORTAGES.current(),
         )
 
     # -- what mqtt asks (see mqtt.Hooks) ---------------------------------------------------------------------------
@@ -506,7 +508,7 @@ class Bridge:
                 self._give_up(request)
         for device, requests in by_device.items():
             log.info("device=%s resumes %d requests", device, len(requests))
-            self._workers[device].submit(requests, resumed=True)
+            self._submit(device, requests, resumed=True)
 
     def _give_up(self, request: Request) -> None:
         """The device or command is not there any more; the caller must hear that."""
@@ -574,28 +576,26 @@ class Bridge:
             if probe_s:
                 self._upkeep.later(("visit", id_), first + probe_s, partial(self._visit, id_, again_s=probe_s))
 
-    def _submit(self, device: str, requests: list[Request]) -> None:
+    def _submit(self, device: str, requests: list[Request], *, resumed: bool = False) -> None:
         """Hand over requests that are on disk; a worker that cannot begin, for want of a thread, is asked again."""
         try:
-            self._workers[device].submit(requests)
-        except Exception:
-            log.exception("device=%s cannot be asked just now; its requests are on disk", device)
-            self._upkeep.later(("begin", device), BEGIN_AGAIN_S, partial(self._begin_again, device))
-
-    def _begin_again(self, device: str) -> float | None:
-        try:
-            self._visit(device)
-        except Exception as error:  # noqa: BLE001 - it was logged with the first attempt
-            log.warning("device=%s cannot be asked yet: %s", device, error)
-            return BEGIN_AGAIN_S
-        return None
+            self._workers[device].submit(requests, resumed=resumed)
+        except Exception as error:
+            if not SHORTAGES.note(error):
+                log.exception("device=%s cannot be asked just now; its requests are on disk", device)
+            self._upkeep.later(("begin", device), BEGIN_AGAIN_S, partial(self._visit, device))
 
     def _visit(self, device: str, *, again_s: float | None = None) -> float | None:
         """Have a device looked at; a device that was removed, never again."""
         worker = self._workers.get(device)
         if worker is None:
             return None
-        worker.probe()
+        try:
+            worker.probe()
+        except RuntimeError as error:  # no thread can be started
+            if not SHORTAGES.note(error):
+                raise
+            return BEGIN_AGAIN_S
         return again_s
 
     def _pulse(self) -> float:
@@ -655,6 +655,7 @@ class Bridge:
             "deaf_to": standing.unserved_subscriptions,
             "refused": [*self._mqtt.refused, *self._announcer.refused],
             "set_aside": standing.set_aside,
+            "short_of": standing.short_of,
         }
         return Publication(self._topics.health, encode(body))
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from zkbridge.bridge.bridge import Bridge
-from zkbridge.bridge.vetting import vet
+from zkbridge.bridge.vetting import make_room, vet
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
+from zkbridge.machine import limits
 from zkbridge.runtime.systemd import Notifier
 
 log = logging.getLogger(__name__)
@@ -62,11 +63,15 @@ class Reloader:
 
     def _reload(self) -> bool:
         try:
-            changes = self._bridge.reload(vet(loader.load(self._path)))
+            config = vet(loader.load(self._path))
+            make_room(config)
+            changes = self._bridge.reload(config)
         except ConfigError as error:
             for fault in error.faults:
                 log.error("%s refused: %s", self._path, fault)  # noqa: TRY400 - the sentence says it all
             log.error("going on with the configuration as it was")  # noqa: TRY400 - as above
             return False
+        if lacking := limits.lacking(len(config.devices)):
+            log.warning("%s", lacking)
         log.info("%s reloaded: %s", self._path, changes)
         return True

@@ -1,4 +1,4 @@
-"""What a configuration names that is not there: files, commands, packages."""
+"""What a configuration names that is not there: files, commands, packages; and what this machine lacks for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from zkbridge.commands import commands
 from zkbridge.config.faults import ConfigError, Fault
 from zkbridge.config.models import Config
+from zkbridge.machine import limits
+from zkbridge.machine.clock import SYSTEM, Clock
 
 
 def vet(config: Config) -> Config:
@@ -17,6 +19,27 @@ def vet(config: Config) -> Config:
     if faults:
         raise ConfigError(faults)
     return config
+
+
+def make_room(config: Config) -> None:
+    """Raise this process's limit of file descriptors as far as the devices need."""
+    limits.raise_limit(len(config.devices))
+
+
+def remarks(config: Config, *, clock: Clock = SYSTEM, hard_limit: int | None = None) -> list[str]:
+    """What this machine lacks for the configuration: descriptors for all devices, a synchronised clock for doors.
+
+    `hard_limit`: of file descriptors, if not this process's.
+    """
+    lacking = limits.lacking(len(config.devices), hard=hard_limit)
+    found = [] if lacking is None else [f"devices: {lacking}"]
+    waiting = [id_ for id_, each in config.devices.items() if each.door.enabled and not each.door.trust_clock]
+    if waiting and not clock.is_synchronised():
+        found.append(
+            f"devices.{waiting[0]}.door: this machine's clock is not synchronised, so no door is opened "
+            "until a time server sets it (or with door.trust_clock: true)"
+        )
+    return found
 
 
 def _files(config: Config) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from zkbridge.bridge.subscriptions import command_filters, echoes
-from zkbridge.bridge.vetting import vet
+from zkbridge.bridge.vetting import remarks, vet
 from zkbridge.cli.options import config_option
 from zkbridge.cli.output import say
 from zkbridge.commands import commands
@@ -53,7 +53,7 @@ def check(path: Path, connect: bool) -> None:
             say(str(fault), err=True)
         sys.exit(WRONG)
     say(f"{path}: right; {len(config.devices)} devices, broker {config.mqtt.host}:{config.mqtt.port}")
-    for remark in loader.remarks(config):
+    for remark in [*loader.remarks(config), *remarks(config)]:
         say(f"look twice: {remark}")
     for group, members in config.groups.items():
         say(f"group {group}: {', '.join(members)}")

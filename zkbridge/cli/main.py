@@ -82,7 +82,7 @@ def run(path: Path) -> None:
     share_the_interpreter()
     # A plugin of pydantic would be shown every payload, and looking for one takes time too.
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"
-    from zkbridge.bridge.vetting import vet  # noqa: PLC0415 - as above
+    from zkbridge.bridge.vetting import make_room, remarks, vet  # noqa: PLC0415 - as above
     from zkbridge.config import loader  # noqa: PLC0415 - `--help` should not wait for it
     from zkbridge.config.faults import ConfigError  # noqa: PLC0415 - `--help` should not wait for it
     from zkbridge.runtime.logs import set_up  # noqa: PLC0415 - as above
@@ -94,7 +94,8 @@ def run(path: Path) -> None:
             say(str(fault), err=True)
         sys.exit(WRONG_CONFIGURATION)
     set_up(config.log)
-    for remark in loader.remarks(config):
+    make_room(config)
+    for remark in [*loader.remarks(config), *remarks(config)]:
         log.warning("%s", remark)
     sys.exit(_serve(config, path))
 

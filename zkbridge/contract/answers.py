@@ -148,3 +148,4 @@ class Health(_Body):
     deaf_to: list[str] = like([], "Subscriptions that the broker granted and does not serve.")
     refused: list[str] = like([], "Topics on which the broker takes none of the bridge's own messages.")
     set_aside: int = like(0, "Messages since the start that could not be read or kept.", ge=0)
+    short_of: list[str] = like([], "What the bridge has run out of in the last 5 minutes: `descriptors`, `threads`.")

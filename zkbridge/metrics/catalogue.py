@@ -70,6 +70,12 @@ SET_ASIDE = Metric(
     (),
     "Messages since the start that could not be read or kept; `set-aside.jsonl` in the state directory names them.",
 )
+SHORT_OF = Metric(
+    "zkbridge_short_of",
+    "gauge",
+    ("resource",),
+    "1 if the bridge has run out of it in the last 5 minutes, 0 if not: `descriptors`, `threads`.",
+)
 DEAF = Metric(
     "zkbridge_broker_deaf_subscriptions",
     "gauge",
@@ -99,6 +105,7 @@ STATES = (
     CONNECTED,
     RECONNECTS,
     SET_ASIDE,
+    SHORT_OF,
     DEAF,
     WAITING,
     QUEUE_LIMIT,

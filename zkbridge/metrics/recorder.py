@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from zkbridge.metrics import catalogue
 from zkbridge.metrics.catalogue import UNKNOWN_DEVICE, Metric
 from zkbridge.telemetry.events import Answered, Event, Failed, Known, SessionEnded
-from zkbridge.telemetry.snapshot import Books, Standing, Terminal
+from zkbridge.telemetry.snapshot import RESOURCES, Books, Standing, Terminal
 
 
 class Recorder:
@@ -115,6 +115,7 @@ class _Looked(Collector):
         yield _family(catalogue.CONNECTED, ([], standing.connected))
         yield _family(catalogue.RECONNECTS, ([], standing.reconnects))
         yield _family(catalogue.SET_ASIDE, ([], standing.set_aside))
+        yield _family(catalogue.SHORT_OF, *(([kind], kind in standing.short_of) for kind in RESOURCES))
         yield _family(catalogue.DEAF, ([], len(standing.unserved_subscriptions)))
         yield _family(catalogue.QUEUE_LIMIT, ([], standing.queue_limit))
         yield from _terminals(standing.terminals)

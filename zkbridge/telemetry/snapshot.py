@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: What a bridge may run out of, by the names that `short_of` has.
+RESOURCES = ("descriptors", "threads")
+
 
 class Terminal(NamedTuple):
     """One device: requests that wait, whether it answers (None: nobody has looked yet), and when it last did.
@@ -32,6 +35,7 @@ class Standing(NamedTuple):
     """The whole bridge. `unserved_subscriptions` are subscriptions that the broker granted and does not serve.
 
     `set_aside` counts the messages since the start that could not be read or kept.
+    `short_of` are the machine's resources of which there were lately no more: descriptors, threads.
     `books` is None while the ledger cannot be read.
     """
 
@@ -44,6 +48,7 @@ class Standing(NamedTuple):
     terminals: tuple[Terminal, ...]
     books: Books | None
     set_aside: int = 0
+    short_of: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from zkbridge.contract.errors import DeviceTimeout, DeviceUnreachable
+from zkbridge.machine.limits import SHORTAGES
 from zkbridge.terminal.lock_files import open_lock
 from zkbridge.terminal.protocol.deadline import Deadline
 
@@ -79,6 +80,7 @@ def hold(
         descriptor = open_lock(address, lock_dir, "lock")
     except OSError as error:
         turn.lock.release()
+        SHORTAGES.note(error)
         raise DeviceUnreachable("failed", host=host, port=port, detail=f"lock file {error}") from error
     try:
         if not (_locked(descriptor) or _locked_in_time(descriptor, address, lock_dir, deadline, waiting)):

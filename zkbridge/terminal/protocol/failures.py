@@ -6,6 +6,7 @@ import errno
 import socket
 
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
+from zkbridge.machine.limits import SHORTAGES
 from zkbridge.terminal.protocol.wire import Garbled, TooMuch
 
 #: Each kind of error with its reason; the first that fits counts.
@@ -39,5 +40,6 @@ def failure(error: Exception, host: str, port: int) -> TerminalError:
         reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), "failed")
     if reason != "failed":
         return DeviceUnreachable(reason, host=host, port=port)
+    SHORTAGES.note(error)
     detail = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
     return DeviceUnreachable("failed", host=host, port=port, detail=detail)

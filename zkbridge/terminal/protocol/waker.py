@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import threading
@@ -15,14 +16,16 @@ from zkbridge.terminal.protocol.deadline import Deadline
 class Waker:
     """Something to wait for beside a socket: `wake` ends the wait from any thread, once and for all.
 
-    To be closed, or used in a `with`; waking a closed one does nothing.
+    It takes a descriptor when it is first waited for beside a socket. To be closed, or used in a `with`; waking a
+    closed one does nothing.
     """
 
     def __init__(self) -> None:
-        self._listening, self._calling = os.pipe()
-        os.set_blocking(self._calling, False)
+        self._event = threading.Event()
         self._lock = threading.Lock()
-        self.woken = False
+        #: An eventfd(2), made when it is first waited for beside a socket; -1 before and afterwards.
+        self._descriptor = -1
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -32,31 +35,43 @@ class Waker:
     ) -> None:
         self.close()
 
+    @property
+    def woken(self) -> bool:
+        """Whether `wake` was called."""
+        return self._event.is_set()
+
     def wake(self) -> None:
         """End the wait, or the next one."""
+        self._event.set()
         with self._lock:  # or the number might be another file's by now
-            self.woken = True
-            if self._calling >= 0:
-                with suppress(BlockingIOError):  # full: it is awake already
-                    os.write(self._calling, b"!")
+            self._ring()
 
     def wait(self, seconds: float) -> bool:
-        """Wait to be woken; whether that has happened."""
-        poll = select.poll()
-        poll.register(self._listening, select.POLLIN)
-        return self.woken or bool(poll.poll(seconds * 1000))
+        """Wait to be woken; whether that has happened. Takes no descriptor."""
+        return self._event.wait(seconds)
 
     def fileno(self) -> int:
-        """What to wait for."""
-        return self._listening
+        """What to wait for. Raises OSError when there are no more descriptors, and when it is closed."""
+        with self._lock:
+            if self._closed:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            if self._descriptor < 0:
+                self._descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+                if self.woken:
+                    self._ring()
+            return self._descriptor
 
     def close(self) -> None:
         """Give the files back; may be called twice."""
         with self._lock:
-            for descriptor in (self._listening, self._calling):
-                if descriptor >= 0:
-                    os.close(descriptor)
-            self._listening = self._calling = -1
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor, self._closed = -1, True
+
+    def _ring(self) -> None:
+        if self._descriptor >= 0:
+            with suppress(BlockingIOError):  # its counter is full: it is awake already
+                os.eventfd_write(self._descriptor, 1)
 
 
 def wait_readable(descriptor: int, until: Deadline, waker: Waker | None = None) -> bool:

@@ -1,0 +1,102 @@
+"""More terminals with `attendance: live` than there are file descriptors end the daemon, every ten seconds anew.
+
+Source: attack on 7bb949d, 2026-11
+"""
+
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support import processes
+from tests.support.caller import Caller
+from tests.support.daemon import Daemon, device
+from tests.support.scrape import scrape
+from tests.support.waiting import wait_until
+from zkbridge.simulator import Simulator, TerminalConfig
+
+BASE = "few-descriptors"
+TERMINALS = 30
+#: Enough for the bridge itself and some terminals.
+HARD = 60
+SHORT = "no more file descriptors"
+
+
+class Limited(Daemon):
+    """A daemon with these limits of descriptors, as `ulimit -Sn` and `-Hn` set them."""
+
+    soft = hard = HARD
+
+    def _begin(self, arguments, environment):
+        limit = ["prlimit", f"--nofile={self.soft}:{self.hard}", "--"]
+        command = [*limit, sys.executable, "-m", "zkbridge", *arguments]
+        return processes.start(command, log=self.log_path, env=environment)
+
+
+class Low(Limited):
+    soft, hard = 32, 4096
+
+
+@dataclass(frozen=True)
+class Site:
+    daemon: Daemon
+    caller: Caller
+    metrics: int
+
+    def short_of(self, kind: str) -> float | None:
+        return scrape(self.metrics).get("zkbridge_short_of", resource=kind)
+
+
+@pytest.fixture(scope="module")
+def devices() -> Iterator[dict]:
+    with Simulator() as simulator:
+        terminals = [simulator.add(TerminalConfig(profile="tft")) for _ in range(TERMINALS)]
+        yield {f"t{n}": device(each, attendance="live") for n, each in enumerate(terminals)}
+
+
+def site_of(kind: type[Limited], folder: Path, broker: int, devices: dict, stack: ExitStack) -> Site:
+    base, port = f"{BASE}-{kind.__name__.lower()}", processes.free_port()
+    more = {"mqtt": {"base_topic": base}, "metrics": {"port": port}, "language": "en", "covered": False}
+    daemon = stack.enter_context(kind(folder, broker, devices, **more))
+    caller = stack.enter_context(Caller(broker))
+    caller.subscribe(f"{base}/#", no_local=True)
+    return Site(daemon, caller, port)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, shared_broker, devices) -> Iterator[Site]:
+    with ExitStack() as stack:
+        site = site_of(Limited, tmp_path_factory.mktemp("few") / "d", shared_broker.port, devices, stack)
+        wait_until(lambda: SHORT in site.daemon.log, what="the descriptors to run out")
+        yield site
+
+
+def test_every_terminal_still_gets_its_requests_answered(site):
+    base = f"{BASE}-limited"
+    for name in site.daemon.config["devices"]:
+        site.caller.publish(f"{base}/{name}/ping", b"{}")
+    replies = [site.caller.wait_for(f"{base}/{name}/ping/reply").json for name in site.daemon.config["devices"]]
+
+    assert {reply["status"] for reply in replies} == {200}
+    assert site.daemon.running
+
+
+def test_the_shortage_is_logged_once_and_shown_in_the_figures(site):
+    assert site.short_of("descriptors") == 1
+    assert site.short_of("threads") == 0
+    assert site.daemon.log.count(SHORT) == 1
+    assert f"{TERMINALS} devices may need 184 file descriptors, and the limit is {HARD}" in site.daemon.log
+    assert " offline" not in site.daemon.log, "no terminal is to blame"
+
+
+def test_a_low_soft_limit_is_raised_as_far_as_the_devices_need(tmp_path, shared_broker, devices):
+    with ExitStack() as stack:
+        site = site_of(Low, tmp_path / "d", shared_broker.port, devices, stack)
+        wait_until(lambda: site.daemon.log.count("is listened to") == TERMINALS, what="all to be listened to")
+
+        assert resource.prlimit(site.daemon.pid, resource.RLIMIT_NOFILE) == (184, 4096)
+        assert site.short_of("descriptors") == 0
