@@ -16,6 +16,7 @@ from zkbridge.contract.messages import Message, Publication
 from zkbridge.demo.mux import Mux
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.mqtt.dial import Plan, Trial, try_out
+from zkbridge.mqtt.subscriptions import Subscriptions
 
 COMMAND = "zk/principal/users/create"
 
@@ -77,8 +78,7 @@ def side(broker: Mosquitto | Mux, rest: Rest, **settings) -> Mqtt:
     return Mqtt(
         Settings.model_validate({"host": "127.0.0.1", "port": broker.port, "client_id": "side", **settings}),
         rest,
-        filters=["zk/+/users/create"],
-        watched=["zk/bridge/state"],
+        subscriptions=Subscriptions(("zk/+/users/create",), watched=frozenset(["zk/bridge/state"])),
         will=Publication("zk/bridge/state", b'{"state":"offline"}', retain=True),
         died=rest.deaths.append,
     )

@@ -14,14 +14,14 @@ from tests.support.waiting import wait_until
 
 PARTS = [
     "zkbridge.mqtt.client:Mqtt._connect",
-    "zkbridge.mqtt.client:Mqtt._serve",
-    "zkbridge.mqtt.client:Mqtt._read",
-    "zkbridge.mqtt.client:message_of",
-    "zkbridge.mqtt.client:Mqtt._keep",
+    "zkbridge.mqtt.connection:Connection.serve",
+    "zkbridge.mqtt.connection:Connection._read",
+    "zkbridge.mqtt.receiver:message_of",
+    "zkbridge.mqtt.receiver:Receiver._keep",
     "zkbridge.mqtt.send_window:SendWindow._send",
-    "zkbridge.mqtt.client:Mqtt._on_connect",
-    "zkbridge.mqtt.client:Mqtt._on_subscribe",
-    "zkbridge.mqtt.client:Mqtt._on_publish",
+    "zkbridge.mqtt.connection:Connection._on_connect",
+    "zkbridge.mqtt.connection:Connection._on_subscribe",
+    "zkbridge.mqtt.connection:Connection._on_publish",
     "zkbridge.bridge.bridge:Bridge.retained",
     "zkbridge.bridge.bridge:Bridge.connected",
     "zkbridge.bridge.bridge:Bridge.confirmed",
@@ -166,8 +166,8 @@ HANGING = {
         Break("zkbridge.terminal.session:Session.users", "hang"),
     ],
     "the network thread": [
-        Break("zkbridge.mqtt.client:SLACK_S", "set", value=0.5),
-        Break("zkbridge.mqtt.client:Mqtt._keep", "hang"),
+        Break("zkbridge.mqtt.thread_control:SLACK_S", "set", value=0.5),
+        Break("zkbridge.mqtt.receiver:Receiver._keep", "hang"),
     ],
     "the upkeep": [
         Break("zkbridge.runtime.scheduler:HUNG_AFTER_S", "set", value=0.5),

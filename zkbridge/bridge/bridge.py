@@ -40,6 +40,7 @@ from zkbridge.mqtt.delivery_delay import DeliveryDelay
 from zkbridge.mqtt.dial import ProtocolName
 from zkbridge.mqtt.publish_packets import Unreadable
 from zkbridge.mqtt.subscription_check import SubscriptionCheck
+from zkbridge.mqtt.subscriptions import Subscriptions
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
@@ -126,9 +127,11 @@ class Bridge:
         self._mqtt = Mqtt(
             config.mqtt,
             self,
-            filters=filters,
-            watched=[self._topics.state, self._topics.health, *self._homeassistant.watched],
-            echoed=self._echoed(),
+            subscriptions=Subscriptions(
+                tuple(filters),
+                watched=frozenset([self._topics.state, self._topics.health, *self._homeassistant.watched]),
+                echoed=tuple(self._echoed()),
+            ),
             will=self._state("offline"),
             died=self.fail,
             subscription_check=self._subscription_check(),

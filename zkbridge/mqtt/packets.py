@@ -1,4 +1,4 @@
-"""The parts of packets and sockets that paho leaves to its user: properties, Nagle's algorithm, bytes held by TLS."""
+"""What paho leaves to its user: how a client is set up, properties, Nagle's algorithm, bytes held by TLS."""
 
 from __future__ import annotations
 
@@ -9,11 +9,40 @@ from functools import lru_cache
 from typing import Any
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Publication
-from zkbridge.mqtt.dial import ProtocolName
+from zkbridge.mqtt.diagnosis import tls_context
+from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName
+from zkbridge.mqtt.paho_client import TolerantClient
+
+
+def make_client(settings: Settings, protocol: ProtocolName, will: Publication, *, retain: bool) -> TolerantClient:
+    """Return a paho client for one connection, with its last will at QoS 1; `retain` if the will is to be retained.
+
+    Raises OSError for a certificate file that cannot be used.
+    """
+    five = protocol == "5"
+    client = TolerantClient(
+        CallbackAPIVersion.VERSION2,
+        client_id=settings.client_id,
+        protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
+        clean_session=None if five else False,
+        manual_ack=True,
+        reconnect_on_failure=False,
+    )
+    client.foreign_refusals = {}
+    client.connect_timeout = CONNECT_TIMEOUT_S
+    client.max_inflight_messages_set(0)  # no limit of paho's: it cannot follow the broker's, see SendWindow
+    if settings.username is not None:
+        client.username_pw_set(settings.username, settings.password)
+    if settings.tls is not None:
+        client.tls_set_context(tls_context(settings))
+    client.will_set(will.topic, will.payload, qos=1, retain=retain, properties=will_properties(protocol))
+    return client
 
 
 def send_at_once(client: paho.Client) -> None:
