@@ -22,7 +22,7 @@ MARK = "mark-of-a-payload"
 SECRETS = [MQTT_PASSWORD, str(COMM_KEY), PASSWORD, str(CARD), NAME, USER, MARK]
 #: A fault of the bridge's own whose words quote a payload, as Python's own errors like to do.
 FAULT = """
-from zkbridge.commands.registry import Command
+from zkbridge.commands.api.registry import Command
 
 parse = Command.parse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from zkbridge.commands.registry import Answer, Change, Command, Context, Lasting, Params, Step, registered
+from zkbridge.commands.api.registry import Answer, Change, Command, Context, Lasting, Params, Step, registered
 
 __all__ = ["Answer", "Change", "Command", "Context", "Lasting", "Params", "Step", "commands"]
 
@@ -13,5 +13,6 @@ __all__ = ["Answer", "Change", "Command", "Context", "Lasting", "Params", "Step"
 def commands() -> dict[str, Command]:
     """Every command by its name (`noun/verb`), from the files of this folder."""
     for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+        if not module.ispkg:
+            importlib.import_module(f"{__name__}.{module.name}")
     return registered()

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.api.fields import LocalTime
+from zkbridge.commands.api.paging import COUNTS, Part, part_of
+from zkbridge.commands.api.registry import Answer, Context, command
+from zkbridge.commands.api.text_fields import UserId
 from zkbridge.commands.chosen import Chosen
-from zkbridge.commands.fields import LocalTime
-from zkbridge.commands.paging import COUNTS, Part, part_of
-from zkbridge.commands.registry import Answer, Context, command
-from zkbridge.commands.text_fields import UserId
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.fields import DoorSeconds
-from zkbridge.commands.registry import Answer, Change, Context, Params, command
+from zkbridge.commands.api.fields import DoorSeconds
+from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import ClockUntrusted, Forbidden

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import shown_time, wall_clock
-from zkbridge.commands.registry import Answer, Context, Params, command
 from zkbridge.contract.answers import like
 from zkbridge.terminal.session import Session
 

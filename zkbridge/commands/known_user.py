@@ -7,8 +7,8 @@ from typing import Annotated, NotRequired
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.registry import Params
-from zkbridge.commands.text_fields import UserId
+from zkbridge.commands.api.registry import Params
+from zkbridge.commands.api.text_fields import UserId
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import Clock, shown_time
-from zkbridge.commands.registry import Answer, Context, Params, command
 from zkbridge.terminal.session import Session
 
 

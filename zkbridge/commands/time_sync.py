@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from zkbridge.commands.api.fields import LocalMoment
+from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
 from zkbridge.commands.clock import Clock, shown_time, wall_clock
-from zkbridge.commands.fields import LocalMoment
-from zkbridge.commands.registry import Answer, Change, Context, Params, command
 from zkbridge.contract.errors import ClockUntrusted
 from zkbridge.terminal.session import Session
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from zkbridge.commands.fields import ADMINISTRATOR, USER, Card, Privilege
-from zkbridge.commands.keypad import with_keypad
-from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
-from zkbridge.commands.text_fields import Name, NewUserId, Password
+from zkbridge.commands.api.fields import ADMINISTRATOR, USER, Card, Privilege
+from zkbridge.commands.api.keypad import with_keypad
+from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
+from zkbridge.commands.api.text_fields import Name, NewUserId, Password
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import DeviceFull, FieldFault, Forbidden, InvalidField, UserExists

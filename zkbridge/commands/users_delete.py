@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
 from zkbridge.commands.known_user import KnownUser, OneUser, how_many, must_be_alone, spelled
-from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.terminal.records.users import UserTable
 from zkbridge.terminal.session import Session

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.api.fields import EnrolmentSeconds, FingerIndex, Flag
+from zkbridge.commands.api.registry import Answer, Change, Context, Step, command
 from zkbridge.commands.enrolment_errors import (
     EnrollCancelled,
     EnrollFailed,
@@ -18,9 +20,7 @@ from zkbridge.commands.enrolment_errors import (
     FingerDuplicate,
     FingerExists,
 )
-from zkbridge.commands.fields import EnrolmentSeconds, FingerIndex, Flag
 from zkbridge.commands.known_user import OneUser, find
-from zkbridge.commands.registry import Answer, Change, Context, Step, command
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, DeviceFull, DeviceRejected, UserNotFound
 from zkbridge.terminal.fingers import Ended, Outcome, Ready, Sample

@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.api.fields import FingerIndex
+from zkbridge.commands.api.registry import Answer, Context, Params, ending
+from zkbridge.commands.api.text_fields import UserId
 from zkbridge.commands.enrolment_errors import EnrollCancelled
-from zkbridge.commands.fields import FingerIndex
-from zkbridge.commands.registry import Answer, Context, Params, ending
-from zkbridge.commands.text_fields import UserId
 from zkbridge.commands.users_enroll_finger import Enroll
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.api.registry import Answer, Context, command
 from zkbridge.commands.known_user import OneUser, find_all
-from zkbridge.commands.registry import Answer, Context, command
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.terminal.session import Session

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.api.paging import COUNTS, Part, part_of
+from zkbridge.commands.api.registry import Answer, Context, command
+from zkbridge.commands.api.text_fields import PartOfName, UserId
 from zkbridge.commands.chosen import Chosen
-from zkbridge.commands.paging import COUNTS, Part, part_of
-from zkbridge.commands.registry import Answer, Context, command
-from zkbridge.commands.text_fields import PartOfName, UserId
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import for_search, id_spelling
 from zkbridge.terminal.records.users import User

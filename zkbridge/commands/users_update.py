@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import Field
 
-from zkbridge.commands.fields import ADMINISTRATOR, Card, Privilege
-from zkbridge.commands.keypad import with_keypad
+from zkbridge.commands.api.fields import ADMINISTRATOR, Card, Privilege
+from zkbridge.commands.api.keypad import with_keypad
+from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
+from zkbridge.commands.api.text_fields import Name, Password
 from zkbridge.commands.known_user import KnownUser, OneUser, find_all, how_many, must_be_alone
-from zkbridge.commands.registry import Answer, Change, Context, Lasting, command
-from zkbridge.commands.text_fields import Name, Password
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden, UserNotFound
 from zkbridge.terminal.records.users import SIZES, User, UserFields, UserTable, fit, holds, rewrite, surely_unfit

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from zkbridge.commands import Command, Params
-from zkbridge.commands.fields import read_request_id
+from zkbridge.commands.api.fields import read_request_id
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import (
     BodyRequired,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from zkbridge.commands import Command, Context
-from zkbridge.commands.registry import Ends
+from zkbridge.commands.api.registry import Ends
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Reply

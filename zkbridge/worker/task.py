@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zkbridge.commands import Command, Params
-from zkbridge.commands.presence import AttendedInteraction
+from zkbridge.commands.api.presence import AttendedInteraction
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.records import Request
 

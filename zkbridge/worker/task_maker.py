@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from zkbridge.commands import Command
-from zkbridge.commands.presence import AttendedInteraction
+from zkbridge.commands.api.presence import AttendedInteraction
 from zkbridge.contract.errors import Internal
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.records import Request

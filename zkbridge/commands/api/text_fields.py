@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from zkbridge.commands.rules import broken, described
+from zkbridge.commands.api.rules import broken, described
 from zkbridge.contract.characters import Unseen, id_spelling, one_spelling, unseen_in_id, unseen_in_name
 
 

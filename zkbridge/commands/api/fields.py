@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from zkbridge.commands.rules import broken, described
+from zkbridge.commands.api.rules import broken, described
 from zkbridge.contract.characters import ascii_digits
 
 MAX_CARD = 0xFFFFFFFF  # the card is a u32 in both record formats

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zkbridge.commands.fields import CatchUp, Instant, RequestId
-from zkbridge.commands.presence import AttendedInteraction
-from zkbridge.commands.rules import faults_of
+from zkbridge.commands.api.fields import CatchUp, Instant, RequestId
+from zkbridge.commands.api.presence import AttendedInteraction
+from zkbridge.commands.api.rules import faults_of
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.contract.texts import add_texts
