@@ -12,7 +12,7 @@ from zkbridge.config.models import Device
 from zkbridge.contract.errors import TerminalError
 from zkbridge.terminal.conversation import Known
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.records.users import UserTable
+from zkbridge.terminal.records.user_table import UserTable
 from zkbridge.terminal.session import open_session
 
 PUNCHES, USERS_COUNT = 100_000, 20_000

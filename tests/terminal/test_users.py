@@ -7,20 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkbridge.contract.errors import DeviceFull, InvalidField
-from zkbridge.terminal.records.users import (
-    SIZES,
-    UserFields,
-    UserTable,
-    decode,
-    encode,
-    fit,
-    holds,
-    is_cut_off,
-    record_size_of,
-    rewrite,
-    same,
-    surely_unfit,
-)
+from zkbridge.terminal.records.comparison import holds, is_cut_off, same
+from zkbridge.terminal.records.fit import fit, surely_unfit
+from zkbridge.terminal.records.record_size import record_size_of
+from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.users import SIZES, UserFields, decode, encode, rewrite
 
 #: Captured from an F19 (adrobinoga/zk-protocol data-user.md): rubbish after the password's NUL, time zones of his own.
 NED = (

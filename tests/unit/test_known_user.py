@@ -8,7 +8,8 @@ from zkbridge.commands import Context, commands
 from zkbridge.commands.known_user import spelled
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, UserNotFound
-from zkbridge.terminal.records.users import UserFields, UserTable, encode
+from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.users import UserFields, encode
 
 DEVICE = Device(id="p", host="127.0.0.1")
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from zkbridge.contract.errors import DeviceRejected
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.records.users import User, UserTable
+from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.users import User
 from zkbridge.terminal.session import Session
 
 #: What the users are called is asked again after so long, and for somebody unknown after so little.

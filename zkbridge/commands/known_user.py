@@ -13,7 +13,9 @@ from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import DeviceRejected, FieldFault, UserNotFound
-from zkbridge.terminal.records.users import User, UserFields, UserTable, surely_unfit
+from zkbridge.terminal.records.fit import surely_unfit
+from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.users import User, UserFields
 from zkbridge.terminal.session import Session
 
 

@@ -14,7 +14,10 @@ from zkbridge.commands.api.text_fields import Name, NewUserId, Password
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import DeviceFull, FieldFault, Forbidden, InvalidField, UserExists
-from zkbridge.terminal.records.users import UserFields, UserTable, holds, is_cut_off, same, surely_unfit
+from zkbridge.terminal.records.comparison import holds, is_cut_off, same
+from zkbridge.terminal.records.fit import surely_unfit
+from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.users import UserFields
 from zkbridge.terminal.session import Session
 
 

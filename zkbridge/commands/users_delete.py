@@ -7,7 +7,7 @@ from typing import Any
 from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
 from zkbridge.commands.known_user import KnownUser, OneUser, how_many, must_be_alone, spelled
 from zkbridge.contract.errors import UserNotFound
-from zkbridge.terminal.records.users import UserTable
+from zkbridge.terminal.records.user_table import UserTable
 from zkbridge.terminal.session import Session
 
 

@@ -13,7 +13,10 @@ from zkbridge.commands.api.text_fields import Name, Password
 from zkbridge.commands.known_user import KnownUser, OneUser, find_all, how_many, must_be_alone
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden, UserNotFound
-from zkbridge.terminal.records.users import SIZES, User, UserFields, UserTable, fit, holds, rewrite, surely_unfit
+from zkbridge.terminal.records.comparison import holds
+from zkbridge.terminal.records.fit import fit, surely_unfit
+from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.users import SIZES, User, UserFields, rewrite
 from zkbridge.terminal.session import Session
 
 #: The bits of the permission byte that say what somebody is; bit 0 keeps a user out, and is not asked for here.

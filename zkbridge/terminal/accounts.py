@@ -13,20 +13,11 @@ from zkbridge.terminal.machine import Machine
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.sizes import Sizes
 from zkbridge.terminal.protocol.tables import MAX_USERS, Unreadable, records_of
-from zkbridge.terminal.records.users import (
-    SIZES,
-    WIDEST_USER_ID,
-    RecordSize,
-    User,
-    UserFields,
-    UserTable,
-    encode,
-    fit,
-    in_order,
-    is_plausible,
-    record_size_of,
-    user_id_bytes,
-)
+from zkbridge.terminal.records.comparison import user_id_bytes
+from zkbridge.terminal.records.fit import fit
+from zkbridge.terminal.records.record_size import in_order, is_plausible, record_size_of
+from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.users import SIZES, WIDEST_USER_ID, RecordSize, User, UserFields, encode
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from zkbridge.terminal.protocol.tables import MAX_LOG_BYTES, Unreadable, records
 from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.records.decoded import Decoded
 from zkbridge.terminal.records.punches import Punch, in_order, is_record_size, parse_event, parse_log
-from zkbridge.terminal.records.users import UserTable
+from zkbridge.terminal.records.user_table import UserTable
 
 #: Before the records stands how long they are.
 _LENGTH_BYTES = 4

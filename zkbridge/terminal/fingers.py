@@ -16,8 +16,9 @@ from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import MAX_TEMPLATES_BYTES, Unreadable, records_of
 from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.protocol.wire import Frame
+from zkbridge.terminal.records.fit import is_number_id
 from zkbridge.terminal.records.templates import Finger, parse_templates, upload_of
-from zkbridge.terminal.records.users import User, is_number_id
+from zkbridge.terminal.records.users import User
 
 #: The table of templates among those that can be read whole.
 _TEMPLATES = 2

@@ -17,7 +17,7 @@ from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.contract.texts import add_texts
 from zkbridge.machine.clock import SYSTEM, Clock
-from zkbridge.terminal.records.users import UserTable
+from zkbridge.terminal.records.user_table import UserTable
 from zkbridge.terminal.session import Session
 
 P = TypeVar("P", bound="Params")
