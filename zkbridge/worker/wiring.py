@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from zkbridge.attendance.listener import Listener
 from zkbridge.commands import Command
@@ -25,8 +25,7 @@ from zkbridge.worker.terminal_facts import TerminalFacts
 from zkbridge.worker.verifier import Verifier
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """The parts of one worker that its thread calls."""
 
     requests: RequestQueue
