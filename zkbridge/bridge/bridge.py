@@ -72,6 +72,8 @@ SPREAD_PER_HUNDRED_S = 2.0
 #: A terminal that is owed an enable is visited again after this many seconds, doubling up to the most.
 DEBT_FIRST_S, DEBT_MOST_S = 5.0, 300.0
 _ONLINE = encode({"state": "online"})
+#: Why a device is offline after a clean stop, by the language of the configuration.
+_STOPPED = {"es": "el puente se ha detenido", "en": "the bridge has stopped"}
 
 
 class Bridge:
@@ -237,8 +239,24 @@ class Bridge:
         if self._mqtt.is_connected:
             self._outbox.drain(max(0.0, until - time.monotonic()))
             self._announcer.drain(max(0.0, until - time.monotonic()))
+            self._publish_stopped()
             self._mqtt.publish(None, self._state("offline"))
             self._mqtt.flush(max(GOODBYE_S, until - time.monotonic()))
+
+    def _publish_stopped(self) -> None:
+        """No device stays `online` at the broker; one that no probe would mark online again is cleared instead."""
+        with self._states_lock:
+            online = [device for device, body in self._states.items() if body == _ONLINE]
+            self._states |= dict.fromkeys(online, self._stopped)
+        for device in online:
+            worker = self._workers.get(device)
+            is_probed = self._config.probe_interval or (worker is not None and worker.listens)
+            body = self._stopped if is_probed else b""
+            self._mqtt.publish(None, Publication(self._topics.availability(device), body, retain=True))
+
+    @property
+    def _stopped(self) -> bytes:
+        return encode({"state": "offline", "reason": _STOPPED[self._config.language]})
 
     def is_well(self) -> bool:
         """Whether every part shows signs of life: what systemd's watchdog is told by."""

@@ -94,6 +94,8 @@ def run(path: Path) -> None:
             say(str(fault), err=True)
         sys.exit(WRONG_CONFIGURATION)
     set_up(config.log)
+    devices, groups = (", ".join(each) or "none" for each in (config.devices, config.groups))
+    log.info("zkbridge %s starts with %s; devices: %s; groups: %s", zkbridge.__version__, path, devices, groups)
     make_room(config)
     for remark in [*loader.remarks(config), *remarks(config)]:
         log.warning("%s", remark)
