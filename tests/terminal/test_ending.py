@@ -134,7 +134,7 @@ class TestDisabling:
         """As after a stop of the process between the last look and the sending: too late to be helped."""
         with talk(terminal, disable_for=4, timeout=3) as session:
             session.users()
-            terminal.faults.add("USER_WRQ", "before", lambda _: setattr(session, "_disabled_until", 0.0))
+            terminal.faults.add("USER_WRQ", "before", lambda _: setattr(session._disabled, "until", 0.0))
             session.add_user(session.fit(UserFields("77", "Ana")), 1)
 
         assert "let people in again while USER_WRQ was under way" in caplog.text

@@ -10,7 +10,7 @@ from tests.support.hostile_terminal import LOG, READ_BUFFER, USERS, HostileTermi
 from tests.support.memory import MB
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import TerminalError
-from zkbridge.terminal.conversation import Known
+from zkbridge.terminal.known import Known
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.records.user_table import UserTable
 from zkbridge.terminal.session import open_session

@@ -6,7 +6,7 @@ from tests.support.frames import asked
 from tests.terminal.test_client import SESSION, Scripted, client_of
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected
 from zkbridge.simulator.wire.records import Punch
-from zkbridge.terminal.conversation import Pieces
+from zkbridge.terminal.known import Pieces
 from zkbridge.terminal.protocol import client
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.tables import MAX_USERS_BYTES

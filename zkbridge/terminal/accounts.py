@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from zkbridge.contract.errors import ConnectionFailure, DeviceFull, DeviceRejected, InvalidField, TerminalError
-from zkbridge.terminal.conversation import Pieces
+from zkbridge.terminal.known import Pieces
 from zkbridge.terminal.machine import Machine
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.sizes import Sizes

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import enum
-import json
 import logging
 import math
 import struct
-import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from traceback import clear_frames
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Self, TypeVar
 
 from zk.exception import ZKErrorResponse
 
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
+from zkbridge.terminal.disabled_time import DisabledTime, now
+from zkbridge.terminal.known import Known
 from zkbridge.terminal.line import Line
 from zkbridge.terminal.locks import hold
 from zkbridge.terminal.protocol.client import Client
@@ -26,56 +25,13 @@ from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import MAX_USERS_BYTES, Unreadable
 from zkbridge.terminal.protocol.wire import Frame
-from zkbridge.terminal.records.users import RecordSize
 
 log = logging.getLogger(__name__)
 
 #: The most that one try at the end of a conversation may take; a terminal that answers at all needs far less.
 CLOSING_S = 10.0
-#: A terminal's time runs on while our machine sleeps, so this clock must too; other systems have it not.
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 T = TypeVar("T")
-
-
-class Pieces(enum.StrEnum):
-    """How the pieces of a large table are asked for: a terminal that fails twice is not asked for several again.
-
-    One failure proves little: the network may have failed just then.
-    """
-
-    TOGETHER = "together"  #: as long as that works
-    DOUBTED = "doubted"  #: one by one, since asking for several has failed; if that works, several once more
-    RETRIED = "retried"  #: several, for the last time if that fails
-    SINGLY = "singly"  #: one by one, for good
-
-    def after(self, took_together: bool | None) -> Pieces:
-        """What a reading teaches that came whole (None: one by one), or failed while several were asked for."""
-        if took_together is None:
-            return Pieces.RETRIED if self is Pieces.DOUBTED else self
-        if took_together:
-            return Pieces.TOGETHER
-        return Pieces.SINGLY if self is Pieces.RETRIED else Pieces.DOUBTED
-
-
-class Known(NamedTuple):
-    """What earlier conversations taught about a terminal; None where that is nothing yet."""
-
-    record_size: RecordSize | None = None
-    user_id_width: int | None = None
-    timed_disable: bool = True
-    pieces: Pieces = Pieces.TOGETHER
-    kept_user_id_bytes: int = 0  #: of the longest user_id that was seen in its table
-    cut_user_id_bytes: int | None = None  #: what it kept of a longer one
-
-    @classmethod
-    def parse(cls, text: str) -> Known:
-        """What `str` has made a text of, perhaps by an earlier version."""
-        facts = json.loads(text)
-        return cls(**facts | {"pieces": Pieces(facts.get("pieces", Pieces.TOGETHER))})
-
-    def __str__(self) -> str:
-        return json.dumps(self._asdict())
 
 
 class Conversation:
@@ -105,7 +61,6 @@ class Conversation:
         self.known = known or Known()
         self.pending_enable = False
         self.enabled = False
-        self.disabled_s = 0.0
         self._deadline = deadline
         self._disable_for = disable_for
         self._enable_first = enable_first
@@ -113,8 +68,7 @@ class Conversation:
         self._waiting = waiting
         self._line = line
         self._client: Client
-        self._disabled_at: float | None = None
-        self._disabled_until: float | None = None
+        self._disabled = DisabledTime()
         self._enable_asked = False
         self._end = ExitStack()
 
@@ -155,14 +109,19 @@ class Conversation:
         """Another deadline for what follows: a session that is held serves several requests."""
         self._client.deadline = deadline
 
+    @property
+    def disabled_s(self) -> float:
+        """For how many seconds people were kept off, as far as that has ended."""
+        return self._disabled.total
+
     def disabled_for(self) -> float:
         """The seconds since the terminal was told to be disabled; 0 while it is not."""
-        return 0.0 if self._disabled_at is None else _now() - self._disabled_at
+        return self._disabled.so_far()
 
     @property
     def lapsed(self) -> bool:
         """Whether the time for which it was disabled is over, or too near for one more change to be safe in it."""
-        return self._disabled_until is not None and _now() + self.device.timeout / 2 >= self._disabled_until
+        return not self._disabled.lasts(self.device.timeout / 2)
 
     def keep_disabled(self, at_least: float, *, longer: float = 0.0) -> bool:
         """Whether it was disabled without a break and still is for `at_least` so many seconds.
@@ -170,17 +129,11 @@ class Conversation:
         If its time is short it is disabled again, for `longer` than at first; if that came too late, somebody may
         have used the terminal in between, and what was read of it is worth nothing.
         """
-        until = self._disabled_until
-        if self._disable_for is None or until is None or until - _now() >= at_least:
+        since, until = self._disabled.since, self._disabled.until
+        if self._disable_for is None or until is None or until - now() >= at_least:
             return True
-        began = self._disabled_at
         self._disable(self._disable_for + math.ceil(longer))
-        unbroken = _now() < until
-        if unbroken:
-            self._disabled_at = began
-        elif began is not None:
-            self.disabled_s += until - began
-        return unbroken
+        return self._disabled.renewed(since, until)
 
     def enable(self) -> None:
         """Let people use the terminal again."""
@@ -195,18 +148,17 @@ class Conversation:
         """
         self.pending_enable = True  # from here on it may be disabled, also when no answer comes
         timed = self.known.timed_disable
-        asked_at = _now()  # the terminal's own clock runs from about here, however late its answer is
+        asked_at = now()  # the terminal's own clock runs from about here, however late its answer is
         answer = self._client.request(Command.DISABLE, struct.pack("<I", seconds) if timed else b"")
         if timed and answer.command != Code.OK:
             timed = False
-            asked_at = _now()
+            asked_at = now()
             answer = self._client.request(Command.DISABLE)
         if answer.command != Code.OK:
-            self.pending_enable = self._disabled_at is not None
+            self.pending_enable = self._disabled.since is not None
             raise self._client.rejected("DISABLE")
         self.known = self.known._replace(timed_disable=timed)
-        self._disabled_at = asked_at
-        self._disabled_until = asked_at + seconds if timed else None
+        self._disabled.begin(asked_at, seconds if timed else None)
 
     def begin_to_enable(self) -> None:
         """Ask to enable if that is pending; the end of the conversation takes the answer. Raises nothing."""
@@ -226,7 +178,7 @@ class Conversation:
             self._client.disconnect()
         finally:
             self._hang_up()
-            self.disabled_s += self._still_disabled_for()
+            self._disabled.give_up()
 
     def _hang_up(self) -> None:
         """Nothing of ours stays open, but for a line's connection that is as good as before."""
@@ -258,13 +210,7 @@ class Conversation:
     def _note_enabled(self) -> None:
         self.pending_enable = False
         self.enabled = True
-        self.disabled_s += self.disabled_for()
-        self._disabled_at = self._disabled_until = None
-
-    def _still_disabled_for(self) -> float:
-        if self._disabled_at is None or self._disabled_until is None:
-            return self.disabled_for()
-        return max(self.disabled_for(), self._disabled_until - self._disabled_at)
+        self._disabled.end()
 
     def _closing(self) -> Deadline:
         return Deadline.after(min(self.device.timeout, CLOSING_S))
@@ -290,7 +236,7 @@ class Conversation:
         if self.lapsed:
             raise DeviceTimeout(host=self.device.host, port=self.device.port)
         answer = self._client.request(operation, data)
-        if self._disabled_until is not None and _now() >= self._disabled_until:
+        if not self._disabled.lasts(0):
             log.warning(
                 "device=%s let people in again while %s was under way: compare what was entered at its keypad just now",
                 self.device.id,
@@ -354,7 +300,3 @@ def forget_values(error: BaseException) -> None:
     while led_to is not None:
         clear_frames(led_to.__traceback__)
         led_to = led_to.__cause__ or led_to.__context__
-
-
-def _now() -> float:
-    return time.clock_gettime(_CLOCK)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from zkbridge.config.models import Device
 from zkbridge.terminal.attendance import Attendance
-from zkbridge.terminal.conversation import Known
 from zkbridge.terminal.fingers import Fingers
+from zkbridge.terminal.known import Known
 from zkbridge.terminal.line import Line
 from zkbridge.terminal.machine import Info
 from zkbridge.terminal.protocol.deadline import Deadline
