@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 from tests.project.tree import ROOT
@@ -47,9 +48,14 @@ def meaning(kind: type[BridgeError]) -> str:
     return line.partition(" Facts:")[0].replace("|", "\\|")
 
 
+@cache
+def _codes_of_commands() -> dict[str, frozenset[str]]:
+    return {name: frozenset(example_failures(Site(), command=command)) for name, command in commands().items()}
+
+
 def _facts(kind: type[BridgeError], spanish: list[dict[str, Any]], english: list[dict[str, Any]]) -> str:
     lines = [f"**{spanish[0]['status']}** · {meaning(kind)}"]
-    some = [name for name, command in commands().items() if kind.code in example_failures(Site(), command=command)]
+    some = [name for name, codes in _codes_of_commands().items() if kind.code in codes]
     if len(some) < len(commands()) / 2:
         lines.append("Answers " + ", ".join(f"`{name}`" for name in some) + ".")
     sentences = []
