@@ -16,8 +16,8 @@ from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import FieldFault
+from zkbridge.terminal.port import PunchLog
 from zkbridge.terminal.records.punches import Punch
-from zkbridge.terminal.session import Session
 
 
 class List(Part):
@@ -73,7 +73,7 @@ class Row(TypedDict):
     repeatable=True,
     reads=True,
 )
-def list_punches(session: Session, params: List, context: Context) -> dict[str, Any]:
+def list_punches(session: PunchLog, params: List, context: Context) -> dict[str, Any]:
     """Tell the punches as the terminal's log has them, oldest first."""
 
     def row(punch: Punch) -> Row:

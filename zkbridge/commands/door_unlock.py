@@ -12,7 +12,7 @@ from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import ClockUntrusted, Forbidden
 from zkbridge.machine.clock import Clock
-from zkbridge.terminal.session import Session
+from zkbridge.terminal.port import Door
 
 
 class Unlock(Params):
@@ -47,7 +47,7 @@ class Opened(TypedDict):
     disables=False,
     repeatable=False,
 )
-def unlock(session: Session, params: Unlock, context: Context) -> Change:
+def unlock(session: Door, params: Unlock, context: Context) -> Change:
     """Plan to open the door. Raises Forbidden, ClockUntrusted."""
     params.check_device(context.device, context.clock)  # the configuration may have changed while the request waited
 

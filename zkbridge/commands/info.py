@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import shown_time, wall_clock
 from zkbridge.contract.answers import like
-from zkbridge.terminal.session import Session
+from zkbridge.terminal.port import Facts
 
 
 class Info(Params):
@@ -40,7 +40,7 @@ class Machine(TypedDict):
 
 
 @command("info", params=Info, code="ok", answer=Answer(Machine), disables=False, repeatable=True, reads=True)
-def info(session: Session, _params: Info, context: Context) -> dict[str, Any]:
+def info(session: Facts, _params: Info, context: Context) -> dict[str, Any]:
     """Tell what the terminal says; null is what it would not say. `clock_drift_s` is positive where it is fast."""
     told = session.info()
     sizes = told.sizes

@@ -13,10 +13,10 @@ from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import DeviceRejected, FieldFault, UserNotFound
+from zkbridge.terminal.port import UserReader
 from zkbridge.terminal.records.fit import surely_unfit
 from zkbridge.terminal.records.user_table import UserTable
 from zkbridge.terminal.records.users import User, UserFields
-from zkbridge.terminal.session import Session
 
 
 class OneUser(Params):
@@ -46,12 +46,12 @@ class KnownUser(TypedDict):
     device_id: Annotated[str, like("principal")]
 
 
-def find(session: Session, user_id: str) -> User:
+def find(session: UserReader, user_id: str) -> User:
     """The user as the terminal holds it, the first of several with this user_id. Raises UserNotFound."""
     return find_all(session, user_id)[0]
 
 
-def find_all(session: Session, user_id: str) -> list[User]:
+def find_all(session: UserReader, user_id: str) -> list[User]:
     """Every record with this user_id: scripts that choose their own uid leave several. Raises UserNotFound."""
     table = session.users()
     users = table.all_by_user_id(spelled(table, user_id))

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import shown_time
 from zkbridge.contract.answers import like
-from zkbridge.terminal.session import Session
+from zkbridge.terminal.port import TerminalClock
 
 
 class Ping(Params):
@@ -34,7 +34,7 @@ class Pong(TypedDict):
     repeatable=True,
     reads=True,
 )
-def ping(session: Session, _params: Ping, context: Context) -> dict[str, Any]:
+def ping(session: TerminalClock, _params: Ping, context: Context) -> dict[str, Any]:
     """Ask for the time; `latency_ms` is how long that one answer took."""
     began = time.perf_counter()
     device_time = session.time()

@@ -6,7 +6,7 @@ from typing import Any
 
 from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import Clock, shown_time
-from zkbridge.terminal.session import Session
+from zkbridge.terminal.port import TerminalClock
 
 
 class Get(Params):
@@ -14,7 +14,7 @@ class Get(Params):
 
 
 @command("time/get", params=Get, code="ok", answer=Answer(Clock), disables=False, repeatable=True, reads=True)
-def get_time(session: Session, _params: Get, context: Context) -> dict[str, Any]:
+def get_time(session: TerminalClock, _params: Get, context: Context) -> dict[str, Any]:
     """Tell the terminal's wall clock; null where it shows no date."""
     data: Clock = {"device_id": context.device.id, "device_time": shown_time(session.time())}
     return {"data": data}

@@ -9,7 +9,7 @@ from zkbridge.commands.api.fields import LocalMoment
 from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
 from zkbridge.commands.clock import Clock, shown_time, wall_clock
 from zkbridge.contract.errors import ClockUntrusted
-from zkbridge.terminal.session import Session
+from zkbridge.terminal.port import TerminalClock
 
 
 class Sync(Params):
@@ -27,7 +27,7 @@ class Sync(Params):
     disables=False,
     repeatable=True,
 )
-def sync_time(session: Session, params: Sync, context: Context) -> Change:
+def sync_time(session: TerminalClock, params: Sync, context: Context) -> Change:
     """Plan the new time; which it is, is known only when the terminal is told. Raises ClockUntrusted."""
     if params.time is None:
         context.clock.require_plausible()

@@ -14,11 +14,11 @@ from zkbridge.commands.api.text_fields import Name, NewUserId, Password
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import DeviceFull, FieldFault, Forbidden, InvalidField, UserExists
+from zkbridge.terminal.port import UserStore
 from zkbridge.terminal.records.comparison import holds, is_cut_off, same
 from zkbridge.terminal.records.fit import surely_unfit
 from zkbridge.terminal.records.user_table import UserTable
 from zkbridge.terminal.records.users import UserFields
-from zkbridge.terminal.session import Session
 
 
 class Create(Lasting):
@@ -68,7 +68,7 @@ class Created(TypedDict):
     repeatable=True,
     creates_user=True,
 )
-def create(session: Session, params: Create, context: Context) -> dict[str, Any] | Change:
+def create(session: UserStore, params: Create, context: Context) -> dict[str, Any] | Change:
     """Plan the user, or answer if an earlier attempt of this request has written it already."""
     table = session.users()
     fields = session.fit(params.fields())
@@ -105,7 +105,7 @@ def _is_there(table: UserTable, fields: UserFields, device: Device) -> bool:
     return any(same(user, fields, group=device.group, encoding=device.encoding) for user in users)
 
 
-def _choose_uid(session: Session, fields: UserFields, context: Context) -> int:
+def _choose_uid(session: UserStore, fields: UserFields, context: Context) -> int:
     """The uid of the last attempt if it is still free: should that write arrive late, it meets itself.
 
     It is as good as free where the terminal has kept that write with a part of its user_id only.

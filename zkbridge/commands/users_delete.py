@@ -7,8 +7,8 @@ from typing import Any
 from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
 from zkbridge.commands.known_user import KnownUser, OneUser, how_many, must_be_alone, spelled
 from zkbridge.contract.errors import UserNotFound
+from zkbridge.terminal.port import UserStore
 from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.session import Session
 
 
 class Delete(OneUser, Lasting):
@@ -24,7 +24,7 @@ class Delete(OneUser, Lasting):
     disables=True,
     repeatable=True,
 )
-def delete(session: Session, params: Delete, context: Context) -> dict[str, Any] | Change:
+def delete(session: UserStore, params: Delete, context: Context) -> dict[str, Any] | Change:
     """Plan the end of the user, or answer if an earlier attempt of this request has brought it about already."""
     table = session.users()
     # An earlier attempt meant one user: with that one gone, another spelling must not find somebody else.

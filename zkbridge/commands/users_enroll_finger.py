@@ -24,9 +24,9 @@ from zkbridge.commands.known_user import OneUser, find
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, DeviceFull, DeviceRejected, UserNotFound
 from zkbridge.terminal.fingers import Ended, Outcome, Ready, Sample
+from zkbridge.terminal.port import FingerStore
 from zkbridge.terminal.records.templates import Finger, mark
 from zkbridge.terminal.records.users import User
-from zkbridge.terminal.session import Session
 
 #: Good samples that make a finger (zk-protocol `realtime.md`).
 NEEDED = 3
@@ -114,7 +114,7 @@ _EXAMPLE = {"user_id": "123", "finger_index": 6, "samples": 1, "needed": NEEDED}
     repeatable=False,
     attended=True,
 )
-def enroll(session: Session, params: Enroll, context: Context) -> dict[str, Any] | Change:
+def enroll(session: FingerStore, params: Enroll, context: Context) -> dict[str, Any] | Change:
     """Plan the enrolment; or find out what became of one that was interrupted, which is not begun again."""
     user = find(session, params.user_id)
     if context.asked_before:
@@ -135,7 +135,7 @@ class _Intent:
         return self.old is not None and mark(template, bytes.fromhex(self.salt)) == self.old
 
 
-def _plan(session: Session, user: User, params: Enroll, context: Context) -> Change:
+def _plan(session: FingerStore, user: User, params: Enroll, context: Context) -> Change:
     """Raises FingerExists, DeviceFull, DeviceRejected where the terminal does not show its fingers."""
     old = None
     if session.has_finger(user.uid, params.finger_index):
@@ -159,7 +159,7 @@ class _Enrolment:
     duplicate of itself.
     """
 
-    session: Session
+    session: FingerStore
     user: User
     params: Enroll
     context: Context

@@ -10,7 +10,7 @@ from zkbridge.commands.api.registry import Answer, Context, command
 from zkbridge.commands.known_user import OneUser, find_all
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import UserNotFound
-from zkbridge.terminal.session import Session
+from zkbridge.terminal.port import FingerReader
 
 
 class Fingers(OneUser):
@@ -36,7 +36,7 @@ class Row(TypedDict):
     repeatable=True,
     reads=True,
 )
-def list_fingers(session: Session, params: Fingers, context: Context) -> dict[str, Any]:
+def list_fingers(session: FingerReader, params: Fingers, context: Context) -> dict[str, Any]:
     """Tell the fingers in the order of the terminal's index."""
     device = context.device
     uids = {user.uid for user in find_all(session, params.user_id)}

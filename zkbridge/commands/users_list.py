@@ -12,8 +12,8 @@ from zkbridge.commands.api.text_fields import PartOfName, UserId
 from zkbridge.commands.chosen import Chosen
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import for_search, id_spelling
+from zkbridge.terminal.port import UserReader
 from zkbridge.terminal.records.users import User
-from zkbridge.terminal.session import Session
 
 
 class List(Part):
@@ -55,7 +55,7 @@ class Row(TypedDict):
     repeatable=True,
     reads=True,
 )
-def list_users(session: Session, params: List, context: Context) -> dict[str, Any]:
+def list_users(session: UserReader, params: List, context: Context) -> dict[str, Any]:
     """Tell the users in the order of the terminal's table; never a password."""
 
     def row(user: User) -> Row:

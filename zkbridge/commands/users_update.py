@@ -13,11 +13,11 @@ from zkbridge.commands.api.text_fields import Name, Password
 from zkbridge.commands.known_user import KnownUser, OneUser, find_all, how_many, must_be_alone
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden, UserNotFound
+from zkbridge.terminal.port import UserStore
 from zkbridge.terminal.records.comparison import holds
 from zkbridge.terminal.records.fit import fit, surely_unfit
 from zkbridge.terminal.records.user_table import UserTable
 from zkbridge.terminal.records.users import SIZES, User, UserFields, rewrite
-from zkbridge.terminal.session import Session
 
 #: The bits of the permission byte that say what somebody is; bit 0 keeps a user out, and is not asked for here.
 #: Source: adrobinoga/zk-protocol `data-user.md`.
@@ -85,7 +85,7 @@ class Update(OneUser, Lasting):
     disables=True,
     repeatable=True,
 )
-def update(session: Session, params: Update, context: Context) -> dict[str, Any] | Change:
+def update(session: UserStore, params: Update, context: Context) -> dict[str, Any] | Change:
     """Plan the record that the user shall have, or each of several; or answer if the terminal holds it already."""
     users = find_all(session, params.user_id)
     user_id = users[0].user_id

@@ -17,8 +17,8 @@ from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.contract.texts import add_texts
 from zkbridge.machine.clock import SYSTEM, Clock
+from zkbridge.terminal.port import Terminal
 from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.session import Session
 
 P = TypeVar("P", bound="Params")
 
@@ -119,7 +119,7 @@ class Change(NamedTuple):
     lost: str = "not_kept"
 
 
-Run = Callable[[Session, Any, Context], "dict[str, Any] | Change"]
+Run = Callable[[Terminal, Any, Context], "dict[str, Any] | Change"]
 
 
 class Ends(NamedTuple):
@@ -245,10 +245,10 @@ def command(
     attended: bool = False,
     creates_user: bool = False,
     reads: bool = False,
-) -> Callable[[Callable[[Session, P, Context], dict[str, Any] | Change]], Run]:
+) -> Callable[[Callable[[Terminal, P, Context], dict[str, Any] | Change]], Run]:
     """Declare a command; whoever writes one says whether it keeps people off, and whether twice does harm."""
 
-    def declare(run: Callable[[Session, P, Context], dict[str, Any] | Change]) -> Run:
+    def declare(run: Callable[[Terminal, P, Context], dict[str, Any] | Change]) -> Run:
         made = Command(name, code, params, run, disables, repeatable, answer, errors)
         _declare(made._replace(attended=attended, creates_user=creates_user, reads=reads))
         return run

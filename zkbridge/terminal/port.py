@@ -1,0 +1,126 @@
+"""What commands may ask of a terminal, by capability: a transport implements these, and no command knows which.
+
+Every method raises TerminalError (`contract/errors.py`) when the terminal fails, refuses or cannot be reached; each
+docstring names what else is raised. A transport where the terminal only calls out reads users and punches by queries
+that the terminal fetches, and raises DeviceRejected for what it has no way to ask (a door's seconds, one template).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from zkbridge.contract.errors import InvalidField
+from zkbridge.terminal.fingers import Step
+from zkbridge.terminal.machine import Info
+from zkbridge.terminal.protocol.sizes import Sizes
+from zkbridge.terminal.protocol.waker import Waker
+from zkbridge.terminal.records.punches import Punch
+from zkbridge.terminal.records.templates import Finger
+from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.users import User, UserFields
+
+
+class UserReader(Protocol):
+    """The users that a terminal holds."""
+
+    def users(self, *, again: bool = False) -> UserTable:
+        """The table, read once for a session, or `again`. Raises DeviceRejected (`table`) where it cannot be read."""
+
+
+class UserStore(UserReader, Protocol):
+    """Users that can be written and deleted, while people are kept off the terminal."""
+
+    def fit(self, fields: UserFields) -> UserFields:
+        """The user as this terminal will hold it: a name may be cut. Raises InvalidField with every fault."""
+
+    def add_user(self, fields: UserFields, uid: int) -> bytes:
+        """Write a new user and return the record. Raises InvalidField, DeviceFull, DeviceRejected."""
+
+    def change_user(self, raw: bytes) -> None:
+        """Write a record over the one of its uid, bit for bit. Raises DeviceRejected."""
+
+    def delete_users(self, uids: Sequence[int]) -> None:
+        """Delete users by uid, with their templates. Raises DeviceRejected where the terminal refuses all of them."""
+
+    def record_of(self, fields: UserFields, uid: int) -> bytes:
+        """The record that `add_user` writes. Raises InvalidField."""
+
+    def keeps_user_id(self, user_id: str) -> bool:
+        """Whether the terminal is known to keep a user_id of this length whole."""
+
+    def take_back(self, user: User, fields: UserFields) -> InvalidField | None:
+        """Delete a user whose user_id was cut; returns the fault of `fields`, None where it was not deleted."""
+
+
+class FingerReader(UserReader, Protocol):
+    """The fingers that a terminal holds."""
+
+    def fingers(self, uid: int) -> list[Finger]:
+        """The fingers of one user. Raises DeviceRejected (`templates`) when they cannot be read."""
+
+
+class FingerStore(FingerReader, Protocol):
+    """Fingers that can be enrolled, written and deleted."""
+
+    def sizes(self) -> Sizes:
+        """The terminal's own counts and capacities, asked now; None for each that it does not tell."""
+
+    def has_finger(self, uid: int, index: int) -> bool:
+        """Whether the terminal holds this finger (0 to 9) of this user."""
+
+    def finger(self, uid: int, index: int) -> Finger | None:
+        """One finger with its template, None where there is none."""
+
+    def template(self, uid: int, index: int) -> bytes | None:
+        """One template, None where there is none. Raises DeviceRejected where single ones cannot be read."""
+
+    def put_finger(self, user: User, finger: Finger) -> bool:
+        """Write a finger that was read before; whether the terminal holds it now."""
+
+    def delete_finger(self, user: User, index: int) -> bool:
+        """Delete one finger; whether there was one."""
+
+    def enrol(
+        self, user: User, index: int, *, timeout: float, waker: Waker, is_old: Callable[[bytes], bool]
+    ) -> Iterator[Step]:
+        """Let a person enrol a finger within `timeout` seconds; the last step is Ended, and `waker` cancels."""
+
+    def end_capture(self) -> None:
+        """Have the terminal ask for no finger any more. Raises nothing."""
+
+
+class PunchLog(Protocol):
+    """The log of punches."""
+
+    def attendance(self) -> Sequence[Punch]:
+        """The whole log, oldest first. Raises DeviceRejected (`log`) when it cannot be read whole."""
+
+
+class TerminalClock(Protocol):
+    """The terminal's wall clock, without a time zone."""
+
+    def time(self) -> datetime | None:
+        """What it shows, to the second; None where it shows no date."""
+
+    def set_time(self, when: datetime) -> None:
+        """Set it to what `when` shows. Raises DeviceRejected."""
+
+
+class Door(Protocol):
+    """The lock that the terminal drives."""
+
+    def unlock(self, seconds: int) -> None:
+        """Open for some seconds; never to be asked twice. Raises DeviceRejected."""
+
+
+class Facts(TerminalClock, Protocol):
+    """What a terminal says of itself, its clock included."""
+
+    def info(self) -> Info:
+        """Serial number, model, firmware, counts; "" or None for what it does not say."""
+
+
+class Terminal(UserStore, FingerStore, PunchLog, Facts, Door, Protocol):
+    """All capabilities: what a session offers to the command that it runs."""
