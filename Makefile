@@ -44,7 +44,7 @@ torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES=
 	.venv/bin/python -m tests.torture.punches --punches 10000 $(PUNCHES)
 	.venv/bin/python -m tests.torture.doors --requests 600 $(DOORS)
 
-fuzz:  ## Look for an hour for what a terminal may send that breaks a promise (ARGS="--minutes 5 --seed 7" for less, and again)
+fuzz:  ## Look for an hour for what may arrive by MQTT, or from a terminal, that breaks a promise (ARGS="--minutes 5 --seed 7" for less, and again)
 	@.ci/setup test
 	.venv/bin/python -m tests.fuzz $(ARGS)
 

@@ -9,11 +9,12 @@ from random import SystemRandom
 
 import click
 
-from tests.fuzz import terminal
+from tests.fuzz.message import MESSAGE
 from tests.fuzz.result import Result
+from tests.fuzz.terminal import TERMINAL
 
 #: Each half by its name: it gets the first seed and the seconds that it may take.
-HALVES: dict[str, Callable[[int, float], Result]] = {"terminal": terminal.run}
+HALVES: dict[str, Callable[[int, float], Result]] = {"message": MESSAGE.run, "terminal": TERMINAL.run}
 
 
 def main() -> int:

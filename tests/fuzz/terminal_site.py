@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.fuzz.broken import Broken
 from tests.fuzz.proxy import MutatingProxy, Mutation
 from tests.fuzz.tables import Table
 from tests.support.caller import Caller
@@ -41,10 +42,6 @@ COMMANDS: dict[str, set[str]] = {
 }
 
 
-class Broken(AssertionError):
-    """An invariant does not hold."""
-
-
 @dataclass
 class TerminalSite:
     """What the property asks, one request after the other; `sessions` counts connections to the mutated terminal."""
@@ -61,6 +58,11 @@ class TerminalSite:
     def sessions(self) -> int:
         """Connections to the terminal behind the proxy and to the one that shows tables."""
         return self.proxy.connections + self.shown.connections
+
+    @property
+    def messages(self) -> int:
+        """Requests so far."""
+        return len(self.asked)
 
     def ask_mutated(self, command: str, mutations: Sequence[Mutation]) -> None:
         """One request to the terminal behind the proxy, whose answers are changed."""

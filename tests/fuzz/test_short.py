@@ -5,6 +5,9 @@ import struct
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
+from tests.fuzz import message_property
+from tests.fuzz.message_property import BATCHES
+from tests.fuzz.message_site import message_site
 from tests.fuzz.proxy import Mutation
 from tests.fuzz.tables import Table
 from tests.fuzz.terminal_property import EXAMPLES, holds
@@ -19,6 +22,19 @@ USER = struct.pack("<HB5s8sIxBHI", 1, 0, b"", b"Ana", 0, 1, 0, 1001)
 def site(tmp_path_factory, shared_broker):
     with terminal_site(tmp_path_factory.mktemp("fuzz") / "d", shared_broker.port) as site:
         yield site
+
+
+@pytest.fixture(scope="module")
+def message_bridge(tmp_path_factory, shared_broker):
+    with message_site(tmp_path_factory.mktemp("fuzz") / "m", shared_broker.port) as site:
+        yield site
+
+
+#: Batches of some 14 messages: two thousand messages in all.
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(batch=BATCHES)
+def test_whatever_arrives_is_answered_once_in_time_and_the_tables_are_as_answered(message_bridge, batch):
+    message_property.holds(message_bridge, batch)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -1,0 +1,24 @@
+"""Whatever arrives by MQTT, each message is answered once, at its address, in time, and the tables are as answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from tests.fuzz.message_grammar import messages
+from tests.fuzz.message_site import MessageSite
+from tests.support.raw_mqtt import RawMessage
+
+#: Messages of one example: they are sent without a pause, and answered together.
+LEAST, MOST = 10, 20
+BATCHES = st.lists(messages(), min_size=LEAST, max_size=MOST)
+
+
+def holds(site: MessageSite, batch: Sequence[RawMessage]) -> None:
+    """One batch, and an honest request beside it. Raises AssertionError."""
+    try:
+        site.send(batch)
+    except AssertionError:
+        site.begin_again()
+        raise
