@@ -85,11 +85,11 @@ def test_a_ledger_that_turns_read_only_is_waited_for(tmp_path, shared_broker):
         bridge = Bridge(loader.load(path, {}))
         bridge.start()
         try:
-            wait_until(lambda: bridge._mqtt.is_connected)
-            bridge._ledger.database._db.execute("PRAGMA query_only = ON")
+            wait_until(lambda: bridge.parts.mqtt.is_connected)
+            bridge.parts.ledger.database._db.execute("PRAGMA query_only = ON")
             request = site.user()
             caller.publish(site.topic(), request)
-            wait_until(lambda: not bridge._mqtt.is_connected, what="the connection to be given up")
+            wait_until(lambda: not bridge.parts.mqtt.is_connected, what="the connection to be given up")
             assert bridge.failure is None
 
             wait_until(lambda: _writable_again(bridge), what="the ledger to be free")
@@ -102,8 +102,8 @@ def test_a_ledger_that_turns_read_only_is_waited_for(tmp_path, shared_broker):
 
 
 def _writable_again(bridge: Bridge) -> bool:
-    with bridge._ledger.database._lock:
-        bridge._ledger.database._db.execute("PRAGMA query_only = OFF")
+    with bridge.parts.ledger.database._lock:
+        bridge.parts.ledger.database._db.execute("PRAGMA query_only = OFF")
     return True
 
 

@@ -22,12 +22,12 @@ PARTS = [
     "zkbridge.mqtt.connection:Connection._on_connect",
     "zkbridge.mqtt.connection:Connection._on_subscribe",
     "zkbridge.mqtt.connection:Connection._on_publish",
-    "zkbridge.bridge.bridge:Bridge.retained",
-    "zkbridge.bridge.bridge:Bridge.connected",
-    "zkbridge.bridge.bridge:Bridge.confirmed",
-    "zkbridge.bridge.bridge:Bridge.overheard",
-    "zkbridge.bridge.bridge:Bridge.note_answers",
-    "zkbridge.bridge.bridge:Bridge.note_availability",
+    "zkbridge.bridge.broker_hooks:BrokerHooks.retained",
+    "zkbridge.bridge.broker_hooks:BrokerHooks.connected",
+    "zkbridge.bridge.broker_hooks:BrokerHooks.confirmed",
+    "zkbridge.bridge.broker_hooks:BrokerHooks.overheard",
+    "zkbridge.bridge.dispatch:ReplyDispatch.note_answers",
+    "zkbridge.bridge.availability:Availability.note",
     "zkbridge.intake.intake:Intake.receive",
     "zkbridge.intake.intake:Intake._judge",
     "zkbridge.outbox.replies:Outbox._wait",
@@ -171,7 +171,7 @@ HANGING = {
     ],
     "the upkeep": [
         Break("zkbridge.runtime.scheduler:HUNG_AFTER_S", "set", value=0.5),
-        Break("zkbridge.bridge.bridge:SCRUB_AFTER_S", "set", value=0.1),
+        Break("zkbridge.bridge.dispatch:SCRUB_AFTER_S", "set", value=0.1),
         Break("zkbridge.ledger.ledger:Ledger.scrub", "hang", nth=2),
     ],
 }
@@ -197,8 +197,8 @@ def test_systemd_hears_nothing_more_when_a_part_hangs(tmp_path, shared_broker, s
 
 def test_a_broker_that_confirms_nothing_any_more_is_left_for_a_new_connection(tmp_path):
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
-        pulse = Break("zkbridge.bridge.bridge:PULSE_S", "set", value=0.2)
-        site.make_daemon(pulse, Break("zkbridge.bridge.bridge:DEAF_AFTER_S", "set", value=1.0)).start()
+        pulse = Break("zkbridge.bridge.pulse:PULSE_S", "set", value=0.2)
+        site.make_daemon(pulse, Break("zkbridge.bridge.pulse:SILENT_AFTER_S", "set", value=1.0)).start()
         broker.confirms = False
 
         broker.wait_for_client(2)

@@ -82,7 +82,7 @@ def ask(caller, device_id, command="users/create", **body):
     ],
 )
 def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(bridge, caller, spoil, method, error):
-    before, connection = bridge.standing().set_aside, bridge._connection
+    before, connection = bridge.standing().set_aside, bridge.parts.link.number
     spoil(Acceptance, method, error)
     user = {"user_id": "7", "name": "a", "password": "73915", "request_id": f"{method}-{type(error).__name__}"}
 
@@ -91,26 +91,26 @@ def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(bridge
 
     assert (answer["status"], answer["code"], answer["request_id"]) == (500, "internal", user["request_id"])
     assert honest["success"]
-    assert bridge._connection == connection, "the connection has lived on"
+    assert bridge.parts.link.number == connection, "the connection has lived on"
     assert bridge.standing().set_aside == before + 1
-    text = bridge._keeper._set_aside.path.read_text()
+    text = bridge.parts.monitor._keeper._set_aside.path.read_text()
     assert json.loads(text.splitlines()[-1])["error_id"] == answer["error_id"]
     assert "73915" not in text
 
 
 def test_what_cannot_even_be_answered_is_acknowledged(bridge, caller, spoil):
-    before, connection = bridge.standing().set_aside, bridge._connection
+    before, connection = bridge.standing().set_aside, bridge.parts.link.number
     spoil(Acceptance, "_keep_one", ValueError())
 
     caller.publish(f"{BASE}/q/ping", b"{}")
     honest = ask(caller, "p", "ping")
 
     assert honest["success"]
-    assert (bridge.standing().set_aside, bridge._connection) == (before + 1, connection)
+    assert (bridge.standing().set_aside, bridge.parts.link.number) == (before + 1, connection)
 
 
 def test_the_next_sign_of_life_counts_it(bridge, caller):
-    bridge._pulse()
+    bridge.parts.pulse.beat()
 
     counted = bridge.standing().set_aside
     assert counted
@@ -119,12 +119,12 @@ def test_the_next_sign_of_life_counts_it(bridge, caller):
 
 def _threads_of(bridge):
     """The threads of its pool, busy or idle."""
-    return [each for each in threading.enumerate() if getattr(each, "_pool", None) is bridge._pool]
+    return [each for each in threading.enumerate() if getattr(each, "_pool", None) is bridge.parts.shared.pool]
 
 
 def test_a_kept_request_is_done_once_a_thread_can_be_started(bridge, caller, monkeypatch):
     """It is on disk: to leave it unacknowledged would have the broker bring it again."""
-    connection, real, refused = bridge._connection, threading.Thread.start, []
+    connection, real, refused = bridge.parts.link.number, threading.Thread.start, []
 
     def start(self):
         if type(self).__module__ == "zkbridge.runtime.thread_pool" and len(refused) < 2:
@@ -134,18 +134,18 @@ def test_a_kept_request_is_done_once_a_thread_can_be_started(bridge, caller, mon
 
     # A thread that is still busy with the end of an earlier session would take the request without a start.
     wait_until(lambda: not _threads_of(bridge), timeout=30, what="every thread of an earlier session to end")
-    monkeypatch.setattr("zkbridge.bridge.bridge.BEGIN_AGAIN_S", 0.05)
+    monkeypatch.setattr("zkbridge.bridge.visits.BEGIN_AGAIN_S", 0.05)
     monkeypatch.setattr(threading.Thread, "start", start)
 
     answer = ask(caller, "p", user_id="8", name="b")
 
     assert answer["code"] == "created"
     assert len(refused) == 2
-    assert bridge._connection == connection
+    assert bridge.parts.link.number == connection
 
 
 def test_a_ledger_that_cannot_be_written_is_waited_for_and_blamed_on_nobody(bridge, caller, monkeypatch, caplog):
-    connection, real = bridge._connection, Acceptance._keep_one
+    connection, real = bridge.parts.link.number, Acceptance._keep_one
 
     def full(*_arguments):
         raise sqlite3.DatabaseError("database disk image is malformed")
@@ -153,7 +153,7 @@ def test_a_ledger_that_cannot_be_written_is_waited_for_and_blamed_on_nobody(brid
     monkeypatch.setattr(reconnect, "FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr(Acceptance, "_keep_one", full)
     caller.publish(f"{BASE}/p/users/create", json.dumps({"user_id": "9", "name": "c"}))
-    wait_until(lambda: bridge._connection >= connection + 4, timeout=60, what="the broker to bring it again")
+    wait_until(lambda: bridge.parts.link.number >= connection + 4, timeout=60, what="the broker to bring it again")
     monkeypatch.setattr(Acceptance, "_keep_one", real)
 
     assert caller.wait_for(f"{BASE}/p/users/create/reply", timeout=60).json["code"] == "created"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.ports import StubPorts
 from tests.support.waiting import wait_until
 from zkbridge.attendance import follower
 from zkbridge.attendance import listener as listening
@@ -115,9 +116,7 @@ class House:
             self.ledger,
             commands(),
             subscribed=[],
-            waiting=lambda _device: 0,
-            submit=lambda _device, requests: self.worker.submit(requests),
-            answered=lambda: None,
+            ports=StubPorts(self.worker),
             keeper=Keeper(SetAside(self.ledger.path.parent), Topics()),
         ).receive([Message(f"zk/p/{command}", json.dumps(fields).encode())])
 

@@ -55,8 +55,10 @@ class Site:
     def rest(self) -> None:
         """Wait until nobody is busy any more."""
         wait_until(lambda: self.terminal.sessions_open == 0)
-        wait_until(lambda: all(worker.is_idle for worker in self.bridge._workers.values()))
-        wait_until(lambda: not self.bridge._ledger.replies.unsent(1) and not self.bridge._ledger.enables.devices())
+        wait_until(lambda: all(worker.is_idle for worker in self.bridge.parts.roster.by_device.values()))
+        wait_until(
+            lambda: not self.bridge.parts.ledger.replies.unsent(1) and not self.bridge.parts.ledger.enables.devices()
+        )
 
     @contextmanager
     def counted(self) -> Iterator[Counter]:
@@ -65,7 +67,7 @@ class Site:
             Counter(self.terminal.counts),
             self.terminal.connections_accepted,
             self.terminal.round_trips,
-            self.bridge._ledger,
+            self.bridge.parts.ledger,
         )
         commits, syncs = ledger.database.commits, ledger.database.syncs
         told: Counter = Counter()
@@ -91,7 +93,7 @@ class Case:
 @pytest.fixture(autouse=True)
 def _unscrubbed(monkeypatch):
     """The log is emptied a second after an answer, which on a slow machine is while the next request is counted."""
-    monkeypatch.setattr("zkbridge.bridge.bridge.SCRUB_AFTER_S", 3600.0)
+    monkeypatch.setattr("zkbridge.bridge.dispatch.SCRUB_AFTER_S", 3600.0)
 
 
 @contextmanager
@@ -163,7 +165,7 @@ def test_a_create_asks_each_question_once(tmp_path, shared_broker, case):
 def test_a_burst_shares_one_connection_and_one_refresh(tmp_path, shared_broker):
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=100, budget=BUDGET) as here:
         here.create("70000")
-        worker = here.bridge._workers["principal"]
+        worker = here.bridge.parts.roster.by_device["principal"]
         names = [str(number) for number in range(80_000, 80_200)]
 
         with here.counted() as asked:
@@ -186,7 +188,7 @@ def test_a_burst_shares_one_connection_and_one_refresh(tmp_path, shared_broker):
 def test_a_burst_on_a_large_table_takes_as_few_round_trips_as_on_a_small_one(tmp_path, shared_broker):
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=10_000, budget=BUDGET) as here:
         here.create("70000")
-        worker = here.bridge._workers["principal"]
+        worker = here.bridge.parts.roster.by_device["principal"]
         names = [str(number) for number in range(80_000, 80_050)]
 
         with here.counted() as asked:
@@ -212,7 +214,7 @@ def test_a_terminal_that_takes_no_second_request_costs_two_attempts_in_its_life(
             attempts.append(asked["accepts"])
 
         assert attempts == [3, 3, 1, 1, 1]  # the failed one, one to enable the terminal, and the next
-        assert '"pieces": "singly"' in (here.bridge._ledger.facts.recall("principal", "terminal") or "")
+        assert '"pieces": "singly"' in (here.bridge.parts.ledger.facts.recall("principal", "terminal") or "")
         assert len(here.terminal.users()) == 2_005
 
 
@@ -224,7 +226,7 @@ def test_a_reply_does_not_wait_for_the_terminal_to_say_that_it_is_enabled(tmp_pa
         with here.counted() as asked:
             here.ask("70001")
             reply = here.caller.wait_for(REPLY).json
-            owed = here.bridge._ledger.enables.devices()
+            owed = here.bridge.parts.ledger.enables.devices()
             here.rest()
 
         assert reply["status"] == 200
@@ -248,7 +250,7 @@ def test_a_bridge_at_rest_has_its_parts_and_no_thread_a_terminal(tmp_path, share
 
 def test_the_socket_to_the_broker_sends_at_once(tmp_path, shared_broker):
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
-        sock = here.bridge._mqtt._connection.client.socket()
+        sock = here.bridge.parts.mqtt._connection.client.socket()
 
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -256,12 +258,12 @@ def test_the_socket_to_the_broker_sends_at_once(tmp_path, shared_broker):
 def test_a_terminal_that_is_given_up_awaits_its_turn_and_nobody_else_does(tmp_path, shared_broker):
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
         here.create("70000")
-        with here.bridge._failure_gate:  # as if another terminal were just being given up
+        with here.bridge.parts.shared.failure_gate:  # as if another terminal were just being given up
             here.create("70001")
             here.terminal.power_off()
             here.ask("70002")
-            wait_until(lambda: here.bridge._failure_gate._present == 2)
-            assert here.bridge._ledger.unfinished()
+            wait_until(lambda: here.bridge.parts.shared.failure_gate._present == 2)
+            assert here.bridge.parts.ledger.unfinished()
         reply = here.caller.wait_for(REPLY, timeout=60).json
 
     assert reply["code"] == "device_unreachable"

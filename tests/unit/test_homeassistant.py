@@ -5,7 +5,7 @@ import json
 import pytest
 
 from zkbridge.config.models import Config
-from zkbridge.homeassistant.publisher import TAKEN_S, HomeAssistant, Hooks
+from zkbridge.homeassistant.publisher import TAKEN_S, HomeAssistant, Hooks, own_filters, watched_topics
 from zkbridge.telemetry.events import Counted, Created
 
 CONFIG = "homeassistant/device/zkbridge_zk/{}/config"
@@ -66,7 +66,8 @@ def test_where_it_is_off_nothing_is_said_heard_or_kept(rest):
     part.reload(config(["principal"], discovery=False))
     part.flush()
 
-    assert (part.retained(), part.watched, part.own) == ([], [], [])
+    assert part.retained() == []
+    assert (watched_topics(config(discovery=False)), own_filters(config(discovery=False))) == ([], [])
     assert (rest.published, rest.jobs, rest.facts) == ([], {}, {})
 
 
@@ -181,5 +182,5 @@ def test_what_is_said_is_noted_before(rest):
     assert set(rest.facts["homeassistant", "topics"].split()) >= {CONFIG.format("bridge"), "zk/entrada/status"}
 
 
-def test_nobody_else_may_have_the_bridge_speak_to_home_assistant(rest):
-    assert rest.part(homeassistant={"discovery": True, "prefix": "ha"}).own == ["ha/#"]
+def test_nobody_else_may_have_the_bridge_speak_to_home_assistant():
+    assert own_filters(config(homeassistant={"discovery": True, "prefix": "ha"})) == ["ha/#"]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.support.ports import StubPorts
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
 from zkbridge.contract.messages import Message
@@ -26,9 +27,7 @@ class Desk:
             self.ledger,
             commands(),
             subscribed=["zk/+/users/create"],
-            waiting=lambda _device: 0,
-            submit=lambda _device, _requests: None,
-            answered=lambda: None,
+            ports=StubPorts(),
             keeper=Keeper(SetAside(folder), Topics()),
         )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
+from zkbridge.commands import Command
 from zkbridge.config.models import Config
 from zkbridge.contract.topics import BRIDGE, Topics
 
@@ -24,3 +25,35 @@ def echoes(config: Config, commands: Collection[str]) -> dict[str, str]:
         return {}
     topics = Topics(config.mqtt.base_topic)
     return {topics.command("+", name): topics.command(BRIDGE, name) for name in commands}
+
+
+def punch_filters(config: Config) -> list[str]:
+    """Where punches are published: a broker that cannot tell that it refuses them is to bring them back."""
+    topics = Topics(config.mqtt.base_topic)
+    live = [device for device, settings in config.devices.items() if settings.attendance != "off"]
+    if live and config.mqtt.unknown_devices == "answer":
+        return [topics.punches("+")]
+    return [topics.punches(device) for device in live]
+
+
+def delay_topic(config: Config, commands: Iterable[Command]) -> str:
+    """The topic on which the delay of messages is measured: that of a command with a limit, for no device."""
+    named = (command.name for command in commands if command.delay_limit is not None)
+    name = next(named, None)
+    return "" if name is None else Topics(config.mqtt.base_topic).command(BRIDGE, name)
+
+
+def delay_limit_s(config: Config, commands: Iterable[Command]) -> float | None:
+    """The shortest limit that any command sets for any device, in seconds; None: there is none.
+
+    None also where only own devices are listened to: then there is no topic on which the bridge could measure it.
+    """
+    if config.mqtt.unknown_devices == "ignore":
+        return None
+    limits = (
+        command.delay_limit(device)
+        for command in commands
+        if command.delay_limit is not None
+        for device in config.devices.values()
+    )
+    return min((limit for limit in limits if limit is not None), default=None)

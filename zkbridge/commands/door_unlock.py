@@ -46,6 +46,7 @@ class Opened(TypedDict):
     errors=(ClockUntrusted,),
     disables=False,
     repeatable=False,
+    delay_limit=lambda device: device.door.max_age if device.door.enabled else None,
 )
 def unlock(session: Door, params: Unlock, context: Context) -> Change:
     """Plan to open the door. Raises Forbidden, ClockUntrusted."""

@@ -43,17 +43,28 @@ class Hooks(NamedTuple):
     taken: Callable[[], bool]
 
 
+def watched_topics(config: Config) -> list[str]:
+    """The topics to subscribe to."""
+    return [f"{config.homeassistant.prefix}/status"] if config.homeassistant.discovery else []
+
+
+def own_filters(config: Config) -> list[str]:
+    """Filters of the topics on which no caller may have the bridge publish."""
+    return [f"{config.homeassistant.prefix}/#"] if config.homeassistant.discovery else []
+
+
 class HomeAssistant:
     """What Home Assistant gets of one bridge: where discovery is off, that what once was said is taken away.
 
-    `hear` takes what happens in the parts, `overheard` what comes on `watched`; `retained` is said on every connect.
+    `hear` takes what happens in the parts, `overheard` what comes on `watched_topics`; `retained` is said on
+    every connect.
     """
 
     def __init__(self, config: Config, hooks: Hooks, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._hooks = hooks
         self._clock = clock
         self._on = config.homeassistant.discovery
-        self._prefix = config.homeassistant.prefix
+        self._watched = watched_topics(config)
         self._topics = Topics(config.mqtt.base_topic)
         self._statuses = Statuses(lambda device: hooks.recall(device, _STATUS))
         self._lock = threading.Lock()
@@ -65,16 +76,6 @@ class HomeAssistant:
         self._gone: frozenset[str] = frozenset()
         self._cleared_at = self._clock()
         self._configure(config)
-
-    @property
-    def watched(self) -> list[str]:
-        """The topics to subscribe to."""
-        return [f"{self._prefix}/status"] if self._on else []
-
-    @property
-    def own(self) -> list[str]:
-        """Filters of the topics on which nobody else may have the bridge speak."""
-        return [f"{self._prefix}/#"] if self._on else []
 
     def retained(self) -> list[Publication]:
         """Every announcement and status, and an empty message for each that is there no more."""
@@ -99,7 +100,7 @@ class HomeAssistant:
 
     def overheard(self, topic: str, payload: bytes) -> None:
         """Home Assistant has started, and a broker that does not keep what is retained has told it nothing."""
-        if topic in self.watched and payload == b"online":
+        if topic in self._watched and payload == b"online":
             pause_s = random.uniform(BIRTH_LEAST_S, BIRTH_MOST_S)  # noqa: S311 - only spreads the load
             self._hooks.later((_SUBJECT, "birth"), pause_s, self._announce)
 

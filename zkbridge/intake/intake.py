@@ -30,6 +30,7 @@ from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics, is_publishable
 from zkbridge.intake.addressing import Addressing, kept_correlation, oversized
 from zkbridge.intake.keeper import Keeper, Outcome
+from zkbridge.intake.ports import IntakePorts
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft, Kept, Part, Request, Verdict
 from zkbridge.machine.clock import SYSTEM, Clock
@@ -72,11 +73,8 @@ class _Batch:
 class Intake:
     """Judges messages in the contract's order and keeps them.
 
-    `waiting` tells how many requests a device has, `submit` hands new ones to its worker and does not
-    raise, `answered` tells that answers are owed, `subscribed` lists the filters that the bridge itself listens to.
-    `keeper` sees to it that a message that cannot be kept costs the others nothing.
-    `settled` says whether what arrives now cannot have waited at the broker, `tells_retained` whether a message that
-    clears a retained one would be known as such. `tell` hears what happens.
+    `subscribed` lists the filters that the bridge itself listens to, `ports` are the rest of the daemon, `keeper` sees
+    to it that a message that cannot be kept costs the others nothing. `tell` hears what happens.
     """
 
     def __init__(
@@ -86,12 +84,8 @@ class Intake:
         commands: dict[str, Command],
         *,
         subscribed: Iterable[str],
-        waiting: Callable[[str], int],
-        submit: Callable[[str, list[Request]], None],
-        answered: Callable[[], None],
+        ports: IntakePorts,
         keeper: Keeper,
-        settled: Callable[[], bool] = lambda: True,
-        tells_retained: Callable[[], bool] = lambda: True,
         tell: EventSink = ignore,
         clock: Clock = SYSTEM,
     ) -> None:
@@ -100,12 +94,8 @@ class Intake:
         self._commands = commands
         self._topics = Topics(config.mqtt.base_topic)
         self._addressing = Addressing(config, commands, subscribed)
-        self._waiting = waiting
-        self._submit = submit
-        self._answered = answered
+        self._ports = ports
         self._keeper = keeper
-        self._settled = settled
-        self._tells_retained = tells_retained
         self._tell = tell
         self._clock = clock
         self._stopping = threading.Event()
@@ -135,9 +125,9 @@ class Intake:
             for request in result.parts or filter(None, (result.request,)):
                 requests.setdefault(request.device, []).append(request)
         for device, waiting in requests.items():
-            self._submit(device, waiting)
+            self._ports.submit(device, waiting)
         if any(result.verdict is Verdict.ANSWERED for _, result in kept):
-            self._answered()
+            self._ports.note_answers()
         for draft, result in kept:  # while the terminals are being called
             self._tell_of(draft, result)
 
@@ -216,7 +206,7 @@ class Intake:
             parts = self._parts(params, command, device)
             content = stored + b"+catch_up" if params.waits else stored
         # A broker brings again what it is not sure of before it brings what is new.
-        settled = self._settled()
+        settled = not self._ports.may_have_waited()
         return address._replace(
             redeliverable=address.redeliverable and (command.repeatable or not settled),
             settled=settled,
@@ -265,7 +255,7 @@ class Intake:
 
     def _body(self, message: Message, command: Command) -> dict[str, Any]:
         """The payload's object; an empty payload is an empty one where nothing is required."""
-        may_be_clearing = not command.repeatable and not self._tells_retained()
+        may_be_clearing = not command.repeatable and not self._ports.shows_retained()
         if not message.payload and not command.required and not may_be_clearing:
             return {}
         return parse_object(message.payload)
@@ -294,7 +284,7 @@ class Intake:
         max_age_s = params.max_age_s(self._config.devices[device])
         if max_age_s is None:
             return told
-        if told is None and not self._settled():
+        if told is None and self._ports.may_have_waited():
             return self._clock.now()
         latest = self._clock.now() + max_age_s - message.waited_s
         return latest if told is None else min(told, latest)
@@ -312,7 +302,7 @@ class Intake:
         if self._stopping.is_set():
             return failed(Busy("stopping", retry_after_s=10), language, request_id=draft.request_id)
         asked = [part.device for part in draft.parts if part.reply is None] or [draft.device]
-        waiting = min(self._waiting(device) + new[device] for device in asked)
+        waiting = min(self._ports.waiting(device) + new[device] for device in asked)
         if waiting < self._config.queue_limit or self._commands[draft.command].ends is not None:
             return None
         least, most = RETRY_AFTER_S

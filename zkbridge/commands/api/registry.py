@@ -167,6 +167,8 @@ class Command(NamedTuple):
     `answer` describes its success, `errors` are those that it has beside the ones any command may have.
     `creates_user`: its success means that the user of `data` is new on the terminal.
     `reads`: it changes nothing, so that its answer can be made again.
+    `delay_limit`: it must not be late; returns how old a request for a device may be, in seconds, or None where the
+    device does not do it at all. The bridge then measures how long messages are on their way.
     """
 
     name: str
@@ -181,6 +183,7 @@ class Command(NamedTuple):
     ends: Ends | None = None
     creates_user: bool = False
     reads: bool = False
+    delay_limit: Callable[[Device], float | None] | None = None
 
     @property
     def for_groups(self) -> bool:
@@ -245,12 +248,13 @@ def command(
     attended: bool = False,
     creates_user: bool = False,
     reads: bool = False,
+    delay_limit: Callable[[Device], float | None] | None = None,
 ) -> Callable[[Callable[[Terminal, P, Context], dict[str, Any] | Change]], Run]:
     """Declare a command; whoever writes one says whether it keeps people off, and whether twice does harm."""
 
     def declare(run: Callable[[Terminal, P, Context], dict[str, Any] | Change]) -> Run:
         made = Command(name, code, params, run, disables, repeatable, answer, errors)
-        _declare(made._replace(attended=attended, creates_user=creates_user, reads=reads))
+        _declare(made._replace(attended=attended, creates_user=creates_user, reads=reads, delay_limit=delay_limit))
         return run
 
     return declare

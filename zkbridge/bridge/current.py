@@ -1,0 +1,34 @@
+"""The configuration that counts now, and what follows from it for the broker's side."""
+
+from __future__ import annotations
+
+from zkbridge.bridge.subscriptions import command_filters, delay_limit_s, punch_filters
+from zkbridge.commands import Command
+from zkbridge.config.models import Config
+from zkbridge.contract.topics import Topics
+from zkbridge.homeassistant.publisher import own_filters
+
+
+class CurrentConfig:
+    """Holds the configuration that counts now; a reload replaces it as a whole. Any thread may read it.
+
+    `filters` are the commands' subscriptions, `echoed` those to the punches that the bridge itself publishes.
+    `delay_limit_s` is how old a request of a command with a `delay_limit` may be, in seconds; None: any age.
+    """
+
+    def __init__(self, config: Config, commands: dict[str, Command]) -> None:
+        self.commands = commands
+        self.topics = Topics(config.mqtt.base_topic)
+        self.replace(config)
+
+    def replace(self, config: Config) -> None:
+        """Use this configuration from now on."""
+        self.config = config
+        self.filters = command_filters(config, self.commands)
+        self.echoed = punch_filters(config)
+        self.delay_limit_s = delay_limit_s(config, self.commands.values())
+
+    @property
+    def reserved(self) -> list[str]:
+        """The filters of the topics on which no caller may have the bridge publish."""
+        return [*self.filters, self.topics.state, *own_filters(self.config)]

@@ -1,0 +1,94 @@
+"""How the bridge is just now."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import zkbridge
+from zkbridge.bridge.availability import Availability
+from zkbridge.bridge.current import CurrentConfig
+from zkbridge.bridge.link import Link
+from zkbridge.bridge.workers import Roster
+from zkbridge.intake.keeper import PATIENCE_S, Keeper
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.machine.limits import SHORTAGES
+from zkbridge.mqtt.client import Mqtt
+from zkbridge.telemetry.snapshot import Books, Standing, Terminal
+from zkbridge.worker.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+class Monitor:
+    """Looks at the parts, and changes nothing. Called from any thread."""
+
+    def __init__(
+        self,
+        current: CurrentConfig,
+        roster: Roster,
+        availability: Availability,
+        *,
+        mqtt: Mqtt,
+        link: Link,
+        ledger: Ledger,
+        keeper: Keeper,
+    ) -> None:
+        self._current = current
+        self._roster = roster
+        self._availability = availability
+        self._mqtt = mqtt
+        self._link = link
+        self._ledger = ledger
+        self._keeper = keeper
+        self._began = time.monotonic()
+
+    def are_terminals_served(self) -> bool:
+        """Whether requests are kept and no worker is overdue; if not, the log says why."""
+        overdue = [worker.device.id for worker in self._roster if worker.overdue()]
+        if overdue:
+            log.error("overdue: %s", ", ".join(overdue))
+        if not (keeps := self._keeper.is_well()):
+            log.error("nothing could be kept for %g s", PATIENCE_S)
+        return not overdue and keeps
+
+    def status(self) -> str:
+        """One line for people, as systemd shows it."""
+        workers = self._roster.by_device
+        waiting = sum(worker.waiting for worker in workers.values())
+        link = f"connected by MQTT {self._link.protocol}" if self._mqtt.is_connected else "waiting for the broker"
+        if unserved := self._mqtt.unserved_subscriptions:
+            link += f", deaf to {', '.join(unserved)}"
+        return f"{link}; {len(workers)} devices, {waiting} requests waiting"
+
+    def standing(self) -> Standing:
+        """Everything in figures."""
+        return Standing(
+            version=zkbridge.__version__,
+            uptime_s=time.monotonic() - self._began,
+            connected=self._mqtt.is_connected,
+            reconnects=self._link.reconnects,
+            unserved_subscriptions=tuple(self._mqtt.unserved_subscriptions),
+            queue_limit=self._current.config.queue_limit,
+            terminals=tuple(self._terminal(worker) for worker in self._roster),
+            books=self._books(),
+            set_aside=self._keeper.set_aside,
+            short_of=SHORTAGES.current(),
+        )
+
+    def _terminal(self, worker: Worker) -> Terminal:
+        known = self._availability.of(worker.device.id)
+        return Terminal(
+            worker.device.id,
+            waiting=worker.waiting,
+            online=known.online,
+            seen_at=known.seen_at,
+            pending_enable=worker.pending_enable,
+        )
+
+    def _books(self) -> Books | None:
+        try:
+            return self._ledger.books()
+        except LedgerUnavailable:
+            return None

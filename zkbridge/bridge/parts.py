@@ -1,0 +1,53 @@
+"""The parts of the daemon, put together: what starts, stops and reloads them works on these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zkbridge.bridge.availability import Availability
+from zkbridge.bridge.current import CurrentConfig
+from zkbridge.bridge.dispatch import ReplyDispatch
+from zkbridge.bridge.ledger_care import LedgerCare
+from zkbridge.bridge.link import Link
+from zkbridge.bridge.monitor import Monitor
+from zkbridge.bridge.own_messages import OwnMessages
+from zkbridge.bridge.pulse import Pulse
+from zkbridge.bridge.reception import Reception
+from zkbridge.bridge.recovery import Recovery
+from zkbridge.bridge.visits import Visits
+from zkbridge.bridge.workers import Roster, WorkerFactory
+from zkbridge.homeassistant.publisher import HomeAssistant
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.metrics.metrics import Metrics
+from zkbridge.mqtt.client import Mqtt
+from zkbridge.outbox.punches import Announcer
+from zkbridge.outbox.replies import Outbox
+from zkbridge.runtime.scheduler import Upkeep
+from zkbridge.worker.surroundings import Shared
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One of each; every one is described where it is defined. `metrics` is None where no port is configured."""
+
+    current: CurrentConfig
+    ledger: Ledger
+    upkeep: Upkeep
+    care: LedgerCare
+    link: Link
+    own: OwnMessages
+    mqtt: Mqtt
+    availability: Availability
+    homeassistant: HomeAssistant
+    outbox: Outbox
+    announcer: Announcer
+    dispatch: ReplyDispatch
+    roster: Roster
+    shared: Shared
+    factory: WorkerFactory
+    visits: Visits
+    recovery: Recovery
+    reception: Reception
+    monitor: Monitor
+    pulse: Pulse
+    metrics: Metrics | None

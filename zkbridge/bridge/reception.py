@@ -1,0 +1,29 @@
+"""The way of messages from the broker to intake, which stands still while the parts change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from zkbridge.contract.messages import Message
+from zkbridge.intake.intake import Intake
+
+
+class Reception:
+    """Hands messages to intake, except while `paused`."""
+
+    def __init__(self, intake: Intake) -> None:
+        self.intake = intake
+        self._handing_over = threading.Lock()
+
+    def receive(self, messages: Iterable[Message]) -> None:
+        """Keep messages. Raises LedgerUnavailable."""
+        with self._handing_over:
+            self.intake.receive(messages)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """No message is handed over meanwhile."""
+        with self._handing_over:
+            yield

@@ -1,0 +1,83 @@
+"""What a crash, a stop or a reload left unfinished."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterable
+
+from zkbridge.bridge.current import CurrentConfig
+from zkbridge.bridge.dispatch import ReplyDispatch
+from zkbridge.bridge.expiry import Expiry, age_s
+from zkbridge.bridge.visits import Visits
+from zkbridge.bridge.workers import Roster
+from zkbridge.contract.errors import BridgeError, DeviceNotFound, Internal
+from zkbridge.contract.messages import failed
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Finish, Request
+from zkbridge.telemetry.events import Answered, EventSink
+
+log = logging.getLogger(__name__)
+
+
+class Recovery:
+    """Gives each unfinished request to its worker, and answers those whose device or command is there no more."""
+
+    def __init__(
+        self,
+        current: CurrentConfig,
+        roster: Roster,
+        ledger: Ledger,
+        *,
+        dispatch: ReplyDispatch,
+        expiry: Expiry,
+        visits: Visits,
+        tell: EventSink,
+    ) -> None:
+        self._current = current
+        self._roster = roster
+        self._ledger = ledger
+        self._dispatch = dispatch
+        self._expiry = expiry
+        self._visits = visits
+        self._tell = tell
+
+    def resume(self, left: Iterable[Request]) -> None:
+        """Hand what was left to its workers, oldest first. Raises LedgerUnavailable."""
+        by_device: dict[str, list[Request]] = {}
+        for request in left:
+            if self._can_be_done(request):
+                by_device.setdefault(request.device, []).append(request)
+            else:
+                self.give_up(request)
+        for device, requests in by_device.items():
+            log.info("device=%s resumes %d requests", device, len(requests))
+            self._visits.submit(device, requests, resumed=True)
+
+    def wait_on(self, waiting: Iterable[Request]) -> None:
+        """Go on waiting for terminals that were away already. Raises LedgerUnavailable."""
+        for request in waiting:
+            if self._can_be_done(request):
+                self._expiry.note_waiting(request.expires_at or 0.0)
+            else:
+                self.give_up(request)
+
+    def give_up(self, request: Request) -> None:
+        """Answer a request whose device or command is not there any more. Raises LedgerUnavailable."""
+        config = self._current.config
+        error: BridgeError = Internal(secrets.token_hex(4))
+        if request.device not in self._roster:
+            known = [*config.devices, *config.groups]
+            error = DeviceNotFound(device=request.device, more={"disponibles": known})
+        reply = failed(error, config.language, request_id=request.request_id)
+        finished = self._ledger.finish([Finish(request, reply)])
+        self._dispatch.note_answers(finished.answers)
+        self._tell(Answered(request.device, request.command, reply.code, age_s(request)))
+        for each in finished.groups:
+            self._tell(Answered(each.request.device, each.request.command, each.reply.code, age_s(each.request)))
+        log.warning(
+            "request=%d device=%s command=%s can no longer be done", request.id, request.device, request.command
+        )
+
+    def _can_be_done(self, request: Request) -> bool:
+        return request.device in self._roster and request.command in self._current.commands

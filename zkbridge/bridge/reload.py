@@ -1,0 +1,85 @@
+"""Taking over another configuration while the daemon runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+
+from zkbridge.bridge.parts import Parts
+from zkbridge.config.changes import Changes, compare
+from zkbridge.config.faults import ConfigError
+from zkbridge.config.models import Config
+from zkbridge.worker.worker import Worker
+
+log = logging.getLogger(__name__)
+
+#: Seconds between looks whether the bridge ends, while a worker finishes what is in hand.
+LEAVING_S = 0.2
+
+
+class Reload:
+    """Adds, removes and replaces devices. One reload at a time: the caller sees to that.
+
+    `ended` is set when the bridge is told to end: then what is left of a reload is left to the next start.
+    """
+
+    def __init__(self, parts: Parts, ended: threading.Event) -> None:
+        self._parts = parts
+        self._ended = ended
+
+    def carry_out(self, config: Config) -> Changes:
+        """Take a configuration over; see `Bridge.reload`. Raises ConfigError, and then nothing has changed."""
+        changes = compare(self._parts.current.config, config)
+        if changes.need_restart:
+            raise ConfigError(list(changes.need_restart))
+        leaving = [self._parts.roster[device] for device in (*changes.removed, *changes.changed)]
+        for worker in leaving:
+            worker.stop()
+        self._take_over(config, changes.added)
+        if self._have_left(leaving):
+            self._replace(changes)
+        return changes
+
+    def _take_over(self, config: Config, added: Iterable[str]) -> None:
+        """From now on this configuration counts; a device that leaves takes nothing on."""
+        parts, current = self._parts, self._parts.current
+        before = current.filters, current.echoed
+        with parts.reception.paused():
+            current.replace(config)
+            parts.roster.add(parts.factory.make(added, ()))
+            parts.reception.intake.reload(config, subscribed=current.reserved)
+        parts.homeassistant.reload(config)
+        if (current.filters, current.echoed) != before:
+            parts.mqtt.listen_to(current.filters, echoed=current.echoed)
+        parts.mqtt.publish(None, parts.own.info())
+        parts.visits.schedule(added)
+
+    def _have_left(self, leaving: Iterable[Worker]) -> bool:
+        """Wait until the workers have finished what is in hand; False if the bridge ends before."""
+        return all(self._has_left(worker) for worker in leaving)
+
+    def _has_left(self, worker: Worker) -> bool:
+        while not worker.join(LEAVING_S):
+            if self._ended.is_set():
+                return False
+        return True
+
+    def _replace(self, changes: Changes) -> None:
+        """New workers for devices that changed, none for those that were removed; no request is forgotten."""
+        parts = self._parts
+        gone = (*changes.removed, *changes.changed)
+        for device in changes.removed:
+            if parts.roster[device].pending_enable:
+                log.warning("device=%s is removed, but may still be disabled until it enables itself", device)
+        with parts.reception.paused():
+            left = [request for request in parts.ledger.unfinished() if request.device in gone]
+            parts.roster.add(parts.factory.make(changes.changed, left), without=changes.removed)
+            parts.recovery.resume(left)
+            for device in changes.removed:
+                for each in parts.ledger.waiting(device):
+                    parts.recovery.give_up(each.request)
+        parts.dispatch.note_answers()
+        for device in changes.removed:
+            parts.availability.forget(device)
+        parts.visits.schedule(changes.changed)

@@ -1,0 +1,244 @@
+"""The parts made and connected, none of them started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from zkbridge.bridge.availability import Availability
+from zkbridge.bridge.broker_hooks import BrokerHooks, Receivers
+from zkbridge.bridge.current import CurrentConfig
+from zkbridge.bridge.dispatch import ReplyDispatch
+from zkbridge.bridge.expiry import Expiry
+from zkbridge.bridge.facts import Facts
+from zkbridge.bridge.intake_ports import BridgePorts
+from zkbridge.bridge.ledger_care import LedgerCare
+from zkbridge.bridge.link import Link
+from zkbridge.bridge.monitor import Monitor
+from zkbridge.bridge.own_messages import OwnMessages
+from zkbridge.bridge.parts import Parts
+from zkbridge.bridge.pulse import Pulse
+from zkbridge.bridge.reception import Reception
+from zkbridge.bridge.recovery import Recovery
+from zkbridge.bridge.subscriptions import delay_topic, echoes
+from zkbridge.bridge.visits import Visits
+from zkbridge.bridge.worker_hooks import TerminalEvents
+from zkbridge.bridge.workers import Roster, WorkerFactory
+from zkbridge.commands import commands
+from zkbridge.config import loader
+from zkbridge.config.models import Config
+from zkbridge.contract.groups import Said, together
+from zkbridge.contract.messages import Reply
+from zkbridge.homeassistant.publisher import HomeAssistant, Hooks, watched_topics
+from zkbridge.intake.intake import Intake
+from zkbridge.intake.keeper import Keeper
+from zkbridge.intake.set_aside import SetAside
+from zkbridge.ledger.budget import Budget, Reserve
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.machine.clock import Clock
+from zkbridge.metrics.metrics import Metrics
+from zkbridge.mqtt.client import Mqtt
+from zkbridge.mqtt.delivery_delay import DeliveryDelay
+from zkbridge.mqtt.subscription_check import SubscriptionCheck
+from zkbridge.mqtt.subscriptions import Subscriptions
+from zkbridge.outbox.punches import Announcer
+from zkbridge.outbox.replies import Outbox
+from zkbridge.outbox.short_reply import ReplyRoom
+from zkbridge.runtime.scheduler import Upkeep
+from zkbridge.telemetry.events import EventSink, broadcast
+from zkbridge.worker.surroundings import Shared
+
+#: Seconds for what was published to be confirmed, before Home Assistant's cleared topics count as cleared.
+TAKEN_WITHIN_S = 5.0
+
+Died = Callable[[BaseException], None]
+
+
+class _Stored(NamedTuple):
+    """The parts around the ledger."""
+
+    ledger: Ledger
+    care: LedgerCare
+    keeper: Keeper
+    facts: Facts
+
+
+class _Broker(NamedTuple):
+    """The parts around the connection to the broker."""
+
+    hooks: BrokerHooks
+    link: Link
+    own: OwnMessages
+    mqtt: Mqtt
+    homeassistant: HomeAssistant
+    outbox: Outbox
+    announcer: Announcer
+
+
+def wire(config: Config, clock: Clock, died: Died) -> Parts:
+    """Make every part for this configuration. `died` hears of a part that failed for good.
+
+    Raises what the ledger raises when its folder cannot be used.
+    """
+    current = CurrentConfig(config, commands())
+    upkeep = Upkeep(died=died)
+    room = ReplyRoom(config.mqtt.max_reply)
+    stored = _store(current, upkeep, room, clock, died)
+    broker = _broker(current, upkeep, room, stored, died)
+    link, own, mqtt = broker.link, broker.own, broker.mqtt
+    dispatch = ReplyDispatch(broker.outbox, upkeep, stored.care.scrub)
+    availability, roster = Availability(current.topics, mqtt), Roster()
+    visits = Visits(current, roster, upkeep)
+    monitor = Monitor(current, roster, availability, mqtt=mqtt, link=link, ledger=stored.ledger, keeper=stored.keeper)
+    pulse = Pulse(own, monitor, mqtt, broker.announcer, upkeep)
+    metrics = _metrics(current, monitor)
+    events = _events(current, metrics, broker.homeassistant)
+    expiry = Expiry(stored.ledger, upkeep, clock, dispatch=dispatch, tell=events, language=config.language)
+    recovery = Recovery(current, roster, stored.ledger, dispatch=dispatch, expiry=expiry, visits=visits, tell=events)
+    shared = Shared(events=events, reply_room=room, clock=clock)
+    terminal_events = TerminalEvents(
+        dispatch=dispatch,
+        availability=availability,
+        expiry=expiry,
+        visits=visits,
+        mqtt=mqtt,
+        topics=current.topics,
+        died=died,
+    )
+    factory = WorkerFactory(
+        current, stored.ledger, terminal_events, shared, announcer=broker.announcer, availability=availability
+    )
+    reception = Reception(
+        Intake(
+            config,
+            stored.ledger,
+            current.commands,
+            subscribed=current.reserved,
+            ports=BridgePorts(roster, visits, dispatch, link, mqtt),
+            keeper=stored.keeper,
+            tell=events,
+            clock=clock,
+        )
+    )
+    broker.hooks.serve(
+        Receivers(
+            reception=reception,
+            keeper=stored.keeper,
+            outbox=broker.outbox,
+            announcer=broker.announcer,
+            availability=availability,
+            homeassistant=broker.homeassistant,
+            pulse=pulse,
+            mqtt=mqtt,
+            scrub_soon=dispatch.scrub_soon,
+        )
+    )
+    return Parts(
+        current=current,
+        ledger=stored.ledger,
+        upkeep=upkeep,
+        care=stored.care,
+        link=link,
+        own=own,
+        mqtt=mqtt,
+        availability=availability,
+        homeassistant=broker.homeassistant,
+        outbox=broker.outbox,
+        announcer=broker.announcer,
+        dispatch=dispatch,
+        roster=roster,
+        shared=shared,
+        factory=factory,
+        visits=visits,
+        recovery=recovery,
+        reception=reception,
+        monitor=monitor,
+        pulse=pulse,
+        metrics=metrics,
+    )
+
+
+def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock, died: Died) -> _Stored:
+    folder, language = loader.state_dir(current.config), current.config.language
+    reserve = Reserve(folder)
+    reserve.release_if_full()
+
+    def combine(group: str, said: Sequence[Said], *, request_id: str | None) -> Reply:
+        return together(group, said, request_id=request_id, language=language, room=room())
+
+    ledger = Ledger(
+        folder,
+        combine=combine,
+        clock=clock.now,
+        readings=[command.name for command in current.commands.values() if command.reads],
+    )
+    budget = Budget(ledger, reserve, clock=clock.now)
+    care = LedgerCare(ledger, budget, upkeep, settings=lambda: current.config.ledger, died=died)
+    ledger.database.when_full = care.full
+    return _Stored(ledger, care, Keeper(SetAside(folder), current.topics), Facts(ledger))
+
+
+def _broker(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, stored: _Stored, died: Died) -> _Broker:
+    config, topics = current.config, current.topics
+    link = Link(stored.ledger)
+    own = OwnMessages(current, link)
+    hooks = BrokerHooks(stored.ledger, stored.facts, link, own, room)
+    mqtt = Mqtt(
+        config.mqtt,
+        hooks,
+        subscriptions=Subscriptions(
+            tuple(current.filters),
+            watched=frozenset([topics.state, topics.health, *watched_topics(config)]),
+            echoed=tuple(current.echoed),
+        ),
+        will=own.state("offline"),
+        died=died,
+        subscription_check=_subscription_check(current),
+        delivery_delay=DeliveryDelay(delay_topic(config, current.commands.values()), lambda: current.delay_limit_s),
+    )
+    homeassistant = HomeAssistant(
+        config,
+        Hooks(
+            recall=stored.facts.recall,
+            remember=stored.facts.keep,
+            publish=lambda publication: mqtt.publish(None, publication),
+            later=upkeep.later,
+            taken=lambda: mqtt.flush(TAKEN_WITHIN_S) and mqtt.is_connected,
+        ),
+    )
+    outbox = Outbox(stored.ledger, mqtt.publish, topics=topics, language=config.language, died=died)
+    # Tokens below zero are punches, those above are answers: both are given back to `confirmed`.
+    announcer = Announcer(
+        stored.ledger,
+        topics,
+        lambda punch, publication: mqtt.publish(-punch, publication),
+        died=died,
+        comes_back=lambda: mqtt.brings_back,
+    )
+    return _Broker(hooks, link, own, mqtt, homeassistant, outbox, announcer)
+
+
+def _subscription_check(current: CurrentConfig) -> SubscriptionCheck:
+    """Tries the commands' subscriptions, and those to what the bridge publishes on every connection anyway.
+
+    Without its own health it never knows that what waited at the broker is over, and opens no door.
+    """
+    topics = current.topics
+    published = [topics.state, topics.health]
+    own = {topic: topic for topic in published}
+    return SubscriptionCheck(own | echoes(current.config, current.commands), spoken=[*published, topics.info])
+
+
+def _metrics(current: CurrentConfig, monitor: Monitor) -> Metrics | None:
+    settings = current.config.metrics
+    if settings.port is None:
+        return None
+    return Metrics(settings, monitor.standing, devices=lambda: current.config.devices)
+
+
+def _events(current: CurrentConfig, metrics: Metrics | None, homeassistant: HomeAssistant) -> EventSink:
+    """Who wants to hear what happens in the parts."""
+    listeners: list[EventSink] = [] if metrics is None else [metrics.tell]
+    if current.config.homeassistant.discovery:
+        listeners.append(homeassistant.hear)
+    return broadcast(listeners)

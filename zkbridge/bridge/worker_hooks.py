@@ -1,0 +1,62 @@
+"""What the bridge does when something happens at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from zkbridge.bridge.availability import Availability
+from zkbridge.bridge.dispatch import ReplyDispatch
+from zkbridge.bridge.expiry import Expiry
+from zkbridge.bridge.visits import Visits
+from zkbridge.contract.messages import Publication, encode
+from zkbridge.contract.topics import Topics
+from zkbridge.ledger.records import Answer
+from zkbridge.mqtt.client import Mqtt
+
+
+class TerminalEvents:
+    """Passes each event of a worker on to the part that it concerns (`worker.surroundings.WorkerHooks`)."""
+
+    def __init__(
+        self,
+        *,
+        dispatch: ReplyDispatch,
+        availability: Availability,
+        expiry: Expiry,
+        visits: Visits,
+        mqtt: Mqtt,
+        topics: Topics,
+        died: Callable[[BaseException], None],
+    ) -> None:
+        self._dispatch = dispatch
+        self._availability = availability
+        self._expiry = expiry
+        self._visits = visits
+        self._mqtt = mqtt
+        self._topics = topics
+        self._died = died
+
+    def note_answers(self, answers: list[Answer]) -> None:
+        """Send these replies."""
+        self._dispatch.note_answers(answers)
+
+    def note_availability(self, device: str, reason: str | None) -> None:
+        """Publish whether a terminal answers."""
+        self._availability.note(device, reason)
+
+    def note_waiting(self, until: float) -> None:
+        """Answer what waits for a terminal when its time is over."""
+        self._expiry.note_waiting(until)
+
+    def probe_soon(self, device: str, attempt: int) -> None:
+        """Look at a terminal again, after a pause."""
+        self._visits.probe_soon(device, attempt)
+
+    def publish_progress(self, device: str, command: str, body: dict[str, Any]) -> None:
+        """It is of use only now: what the broker does not take at once is not kept for it."""
+        self._mqtt.publish(None, Publication(self._topics.progress(device, command), encode(body)))
+
+    def fail(self, error: BaseException) -> None:
+        """End the daemon."""
+        self._died(error)
