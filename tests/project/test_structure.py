@@ -26,7 +26,6 @@ LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
     "zkbridge/simulator/machine.py:Machine": (35, 22, 9),
     "zkbridge/simulator/simulator.py:TerminalConfig": (25, 12, 12),
     "zkbridge/terminal/accounts.py:Accounts": (33, 12, 8),
-    "zkbridge/terminal/conversation.py:Conversation": (25, 14, 8),
     "zkbridge/terminal/protocol/client.py:Client": (42, 25, 8),
 }
 #: Files below the limit of maintainability.

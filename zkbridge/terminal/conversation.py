@@ -19,7 +19,7 @@ from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreac
 from zkbridge.terminal.disabled_time import DisabledTime, now
 from zkbridge.terminal.known import Known
 from zkbridge.terminal.line import Line
-from zkbridge.terminal.locks import hold
+from zkbridge.terminal.opening import Opening
 from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -61,12 +61,9 @@ class Conversation:
         self.known = known or Known()
         self.pending_enable = False
         self.enabled = False
-        self._deadline = deadline
         self._disable_for = disable_for
         self._enable_first = enable_first
-        self._lock_dir = lock_dir
-        self._waiting = waiting
-        self._line = line
+        self._opening = Opening(device, deadline, lock_dir, waiting, line)
         self._client: Client
         self._disabled = DisabledTime()
         self._enable_asked = False
@@ -74,11 +71,9 @@ class Conversation:
 
     def __enter__(self) -> Self:
         with ExitStack() as begun:
-            if self._line is None:
-                self._call(begun)
-            else:
-                self._client = self._line.take(self._deadline, waiting=self._waiting)
-                begun.callback(self._leave)
+            self._client = self._opening.take(begun)
+            begun.callback(self._leave)
+            self._opening.start(self._client)
             if self._enable_first:
                 with suppress(DeviceRejected):
                     self.enable()
@@ -97,13 +92,6 @@ class Conversation:
 
     def _forget(self) -> None:
         """Drop what was read: whoever keeps the error keeps this conversation."""
-
-    def _call(self, begun: ExitStack) -> None:
-        address = f"{self.device.host}:{self.device.port}"
-        begun.enter_context(hold(address, lock_dir=self._lock_dir, deadline=self._deadline, waiting=self._waiting))
-        self._client = Client(self.device, self._deadline)
-        begun.callback(self._leave)
-        self._client.connect()
 
     def extend(self, deadline: Deadline) -> None:
         """Another deadline for what follows: a session that is held serves several requests."""
@@ -173,20 +161,12 @@ class Conversation:
             self._client.deadline = self._closing()
             if self.pending_enable:
                 self._let_people_in()
-            if self._line is not None and self._line.keeps(self._client):
+            if self._opening.keeps(self._client):
                 return
             self._client.disconnect()
         finally:
-            self._hang_up()
+            self._opening.give_back(self._client)
             self._disabled.give_up()
-
-    def _hang_up(self) -> None:
-        """Nothing of ours stays open, but for a line's connection that is as good as before."""
-        if self._line is None:
-            self._client.hang_up()
-        elif not self._line.keeps(self._client):
-            self._client.hang_up()
-            self._line.drop()
 
     def _let_people_in(self) -> None:
         """Enable; if the connection is no good any more, on a new one. Late or not: people stand at the door."""

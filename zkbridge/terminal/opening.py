@@ -1,0 +1,53 @@
+"""Where a conversation has its connection from: a new one under the terminal's lock, or one that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from zkbridge.config.models import Device
+from zkbridge.terminal.line import Line
+from zkbridge.terminal.locks import hold
+from zkbridge.terminal.protocol.client import Client
+from zkbridge.terminal.protocol.deadline import Deadline
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a connection is opened and given back. `line`, if there is one, has the lock and keeps the connection.
+
+    `waiting` is called now and then while another process has the terminal; what it raises ends the waiting.
+    """
+
+    device: Device
+    deadline: Deadline
+    lock_dir: Path | None
+    waiting: Callable[[], object]
+    line: Line | None
+
+    def take(self, begun: ExitStack) -> Client:
+        """A connection, with the lock until `begun` ends; a new one is still to be connected by `start`."""
+        if self.line is not None:
+            return self.line.take(self.deadline, waiting=self.waiting)
+        address = f"{self.device.host}:{self.device.port}"
+        begun.enter_context(hold(address, lock_dir=self.lock_dir, deadline=self.deadline, waiting=self.waiting))
+        return Client(self.device, self.deadline)
+
+    def start(self, client: Client) -> None:
+        """Connect, unless the connection is one that is kept. Raises TerminalError."""
+        if self.line is None:
+            client.connect()
+
+    def keeps(self, client: Client) -> bool:
+        """Whether the connection stays when the conversation ends."""
+        return self.line is not None and self.line.keeps(client)
+
+    def give_back(self, client: Client) -> None:
+        """Close the connection, unless it is kept and as good as before."""
+        if self.line is None:
+            client.hang_up()
+        elif not self.line.keeps(client):
+            client.hang_up()
+            self.line.drop()
