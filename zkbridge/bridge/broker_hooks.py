@@ -12,7 +12,7 @@ from zkbridge.bridge.link import Link
 from zkbridge.bridge.own_messages import OwnMessages
 from zkbridge.bridge.pulse import Pulse
 from zkbridge.bridge.reception import Reception
-from zkbridge.contract.messages import Message, Publication
+from zkbridge.contract.messages import Message, Publication, PunchToken, Token
 from zkbridge.homeassistant.publisher import HomeAssistant
 from zkbridge.intake.keeper import Keeper
 from zkbridge.ledger.ledger import Ledger
@@ -95,12 +95,12 @@ class BrokerHooks:
         self._to.outbox.offline()
         self._to.announcer.offline()
 
-    def confirmed(self, token: int, refusal: str | None) -> None:
+    def confirmed(self, token: Token, refusal: str | None) -> None:
         """The broker took or refused an answer, or a punch."""
-        if token < 0:
-            self._to.announcer.confirmed(-token, refusal)
+        if isinstance(token, PunchToken):
+            self._to.announcer.confirmed(token.punch, refusal)
         else:
-            self._to.outbox.confirmed(token, refusal)
+            self._to.outbox.confirmed(token.answer, refusal)
             self._to.scrub_soon()  # what was read need not stay
 
     def overheard(self, topic: str, payload: bytes) -> None:

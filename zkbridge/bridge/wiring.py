@@ -28,7 +28,7 @@ from zkbridge.commands import commands
 from zkbridge.config import loader
 from zkbridge.config.models import Config
 from zkbridge.contract.groups import Said, together
-from zkbridge.contract.messages import Reply
+from zkbridge.contract.messages import AnswerToken, PunchToken, Reply
 from zkbridge.homeassistant.publisher import HomeAssistant, Hooks, watched_topics
 from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import Keeper
@@ -206,12 +206,17 @@ def _broker(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, stored: _St
             taken=lambda: mqtt.flush(TAKEN_WITHIN_S) and mqtt.is_connected,
         ),
     )
-    outbox = Outbox(stored.ledger, mqtt.publish, topics=topics, language=config.language, died=died)
-    # Tokens below zero are punches, those above are answers: both are given back to `confirmed`.
+    outbox = Outbox(
+        stored.ledger,
+        lambda answer, publication: mqtt.publish(AnswerToken(answer), publication),
+        topics=topics,
+        language=config.language,
+        died=died,
+    )
     announcer = Announcer(
         stored.ledger,
         topics,
-        lambda punch, publication: mqtt.publish(-punch, publication),
+        lambda punch, publication: mqtt.publish(PunchToken(punch), publication),
         died=died,
         comes_back=lambda: mqtt.brings_back,
     )

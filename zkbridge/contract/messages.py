@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
@@ -41,6 +42,24 @@ class Message(NamedTuple):
     expires_in_s: int | None = None
     waited_s: float = 0.0
     answers: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerToken:
+    """Names a reply on its way to the broker: its number in the ledger."""
+
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class PunchToken:
+    """Names a punch on its way to the broker: its number in the ledger."""
+
+    punch: int
+
+
+#: What a publication goes under, where its sender must know whether the broker took it.
+Token = AnswerToken | PunchToken
 
 
 class Publication(NamedTuple):

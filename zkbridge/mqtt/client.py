@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from zkbridge.config.models import Mqtt as Settings
-from zkbridge.contract.messages import Publication
+from zkbridge.contract.messages import Publication, Token
 from zkbridge.mqtt.attempts import Attempts
 from zkbridge.mqtt.connection import Connection, Parts
 from zkbridge.mqtt.connection_state import ConnectionClosed, ConnectionState
@@ -65,7 +65,7 @@ class Mqtt:
         """Connect, and stay connected until `stop`."""
         self._thread.start()
 
-    def publish(self, token: int | None, publication: Publication) -> None:
+    def publish(self, token: Token | None, publication: Publication) -> None:
         """Send at QoS 1 if connected; what is not confirmed by the end of the connection is dropped.
 
         A token is given back to `Hooks.confirmed`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from zkbridge.contract.messages import Message, Publication
+from zkbridge.contract.messages import Message, Publication, Token
 from zkbridge.mqtt.dial import ProtocolName
 from zkbridge.mqtt.publish_packets import Unreadable
 
@@ -31,7 +31,7 @@ class Hooks(Protocol):
     def disconnected(self) -> None:
         """The session is gone, and nothing under way was confirmed."""
 
-    def confirmed(self, token: int, refusal: str | None) -> None:
+    def confirmed(self, token: Token, refusal: str | None) -> None:
         """The broker took, or refused, what was published under a token."""
 
     def overheard(self, topic: str, payload: bytes) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from zkbridge.contract.messages import Publication
+from zkbridge.contract.messages import Publication, Token
 from zkbridge.mqtt.refused_topics import RefusedTopics, Turn
 from zkbridge.mqtt.subscription_check import PROBE
 
@@ -14,7 +14,7 @@ from zkbridge.mqtt.subscription_check import PROBE
 class Sending(NamedTuple):
     """A message on its way; `token` is the sender's name for it (None: state and the like, which need none)."""
 
-    token: int | None
+    token: Token | None
     publication: Publication
 
 
@@ -43,7 +43,7 @@ class SendQueue:
         """The topics of what the broker has still to confirm, each once."""
         return sorted({sending.publication.topic for sending in self._under_way.values()})
 
-    def add(self, token: int | None, publication: Publication) -> None:
+    def add(self, token: Token | None, publication: Publication) -> None:
         """Let it be sent behind what waits."""
         self._waiting.append(Sending(token, publication))
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from typing import Protocol
 
-from zkbridge.contract.messages import Publication
+from zkbridge.contract.messages import Publication, Token
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.hooks import Hooks
 from zkbridge.mqtt.refused_topics import RefusedTopics
@@ -66,7 +66,7 @@ class SendWindow:
         self._notify()
         return found
 
-    def add(self, token: int | None, publication: Publication) -> None:
+    def add(self, token: Token | None, publication: Publication) -> None:
         """Let it be sent behind what waits."""
         self._queue.add(token, publication)
 
