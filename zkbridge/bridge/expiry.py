@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds until another attempt, where the ledger cannot be written.
 AGAIN_S = 30.0
+#: Seconds after which the clock is asked again whether a waiting request has expired: it may have been set meanwhile.
+LOOK_S = 60.0
 
 
 class Expiry:
@@ -45,9 +47,12 @@ class Expiry:
 
     def note_waiting(self, until: float) -> None:
         """A request waits for its terminal until a moment, in seconds since 1970; then it is answered."""
-        self._upkeep.later(("expiry", until), max(0.0, until - self._clock.now()), partial(self._expire, until))
+        left = max(0.0, until - self._clock.now())
+        self._upkeep.later(("expiry", until), min(left, LOOK_S), partial(self._expire, until))
 
     def _expire(self, until: float) -> float | None:
+        if (left := until - self._clock.now()) > 0:
+            return min(left, LOOK_S)
         try:
             ended = self._ledger.expire(self._reply)
         except LedgerUnavailable as failure:
@@ -58,7 +63,7 @@ class Expiry:
         if ended:
             self._dispatch.note_answers()
         left = until - self._clock.now()  # the clock may have been set back
-        return max(1.0, left) if left > 0 else None
+        return min(max(1.0, left), LOOK_S) if left > 0 else None
 
     def _reply(self, request: Request) -> Reply:
         """The answer to what has waited for too long: if the terminal was asked once, what it did is unknown."""
