@@ -13,7 +13,6 @@ LONG_FILES = {
     "zkbridge/simulator/device/terminal.py": 400,
     "zkbridge/simulator/device/switches.py": 386,
     "zkbridge/contract/errors.py": 367,
-    "zkbridge/terminal/accounts.py": 353,
     "zkbridge/intake/intake.py": 360,
     "zkbridge/commands/api/fields.py": 359,
 }
@@ -25,7 +24,6 @@ LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
     "zkbridge/simulator/device/terminal.py:Terminal": (42, 21, 8),
     "zkbridge/simulator/machine.py:Machine": (35, 22, 9),
     "zkbridge/simulator/simulator.py:TerminalConfig": (25, 12, 12),
-    "zkbridge/terminal/accounts.py:Accounts": (33, 12, 8),
     "zkbridge/terminal/protocol/client.py:Client": (42, 25, 8),
 }
 #: Files below the limit of maintainability.
