@@ -19,6 +19,7 @@ from zkbridge.asyncapi.site import summary
 from zkbridge.cli.answers import results_of, tell, tell_step
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
+from zkbridge.cli.shell_text import not_text, require_text
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
 from zkbridge.config import loader
@@ -163,7 +164,7 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     body = {key.removeprefix(_FIELD): value for key, value in given.items() if key.startswith(_FIELD)}
     body |= {field: _secret(field, given[f"{field}_file"], typed=given[f"{field}_stdin"]) for field in hidden}
     body = {field: value for field, value in body.items() if value is not None}
-    _must_be_text({"DEVICE": given["device"]} | {f"--{field.replace('_', '-')}": body[field] for field in body})
+    require_text({"DEVICE": given["device"]} | {f"--{field.replace('_', '-')}": body[field] for field in body})
     # With an id of its own a request can be asked again without being carried out again.
     body.setdefault("request_id", f"cli-{secrets.token_hex(6)}")
     try:
@@ -187,21 +188,6 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     sys.exit(_exit_code(answer))
 
 
-def _must_be_text(given: Json) -> None:
-    """Raise UsageError for what a shell of another encoding has typed: Python marks such bytes as half surrogates."""
-    for name, value in given.items():
-        if isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value):
-            raise _no_text(name)
-
-
-def _no_text(name: str) -> click.UsageError:
-    encoding = sys.getfilesystemencoding()
-    return click.UsageError(
-        f"{name} is not text in {encoding}, the encoding of this shell: set LC_ALL to a locale of the encoding in which"
-        " you type, such as es_ES.ISO-8859-1, or type in UTF-8"
-    )
-
-
 def _patience(command: Command, body: Json, told: float | None) -> float:
     """Seconds to wait for the answer; a person at the terminal has time of their own."""
     if told is not None:
@@ -219,7 +205,7 @@ def _secret(field: str, path: Path | None, *, typed: bool) -> str | None:
         return _read_secret(field, path, typed=typed)
     except UnicodeDecodeError:
         # Its words would quote the secret.
-        raise click.UsageError(f"{field} is not UTF-8 text") if path is not None else _no_text(field) from None
+        raise click.UsageError(f"{field} is not UTF-8 text") if path is not None else not_text(field) from None
 
 
 def _read_secret(field: str, path: Path | None, *, typed: bool) -> str | None:
