@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from zkbridge.config.models import Config, Device
-from zkbridge.contract.errors import BridgeError, ConnectionFailure, DeviceAuthFailed, DeviceTimeout, OutcomeUnknown
+from zkbridge.contract.errors import BridgeError, DeviceTimeout, OutcomeUnknown, TerminalError
 from zkbridge.terminal.session import Session
 from zkbridge.worker.conversation_deadline import ConversationDeadline
 from zkbridge.worker.planner import Planned, Planner
@@ -87,11 +87,11 @@ class ChangeMaker:
         try:
             with self._deadline.extended(task.params.lasts_s()):
                 body = change.apply()
-        except (ConnectionFailure, DeviceAuthFailed):
-            if not task.command.repeatable and not task.command.attended:
-                task.reply = self._replies.failed(task.request, OutcomeUnknown())
-            raise
         except BridgeError as refusal:
+            if isinstance(refusal, TerminalError) and refusal.ends_session:
+                if not task.command.repeatable and not task.command.attended:
+                    task.reply = self._replies.failed(task.request, OutcomeUnknown())
+                raise
             task.asked = False
             task.reply = self._replies.failed(task.request, refusal)
         else:

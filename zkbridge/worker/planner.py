@@ -9,7 +9,14 @@ from typing import NamedTuple, Protocol
 
 from zkbridge.commands import Change, Context
 from zkbridge.config.models import Device
-from zkbridge.contract.errors import BridgeError, ConnectionFailure, DeviceAuthFailed, Expired, OutcomeUnknown
+from zkbridge.contract.errors import (
+    BridgeError,
+    ConnectionFailure,
+    DeviceAuthFailed,
+    Expired,
+    OutcomeUnknown,
+    TerminalError,
+)
 from zkbridge.contract.messages import Reply
 from zkbridge.machine.clock import Clock
 from zkbridge.terminal.session import Session
@@ -72,6 +79,8 @@ class Planner:
         except (ConnectionFailure, DeviceAuthFailed):
             raise
         except BridgeError as refusal:
+            if task.asked and isinstance(refusal, TerminalError) and refusal.ends_session:
+                raise  # what an earlier attempt has written is settled by reading
             task.reply = self._replies.failed(task.request, refusal)
             return None
         if not isinstance(outcome, Change):

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, ENROLL, REPLIES, UNLOCK, Stored, change, task
-from zkbridge.contract.errors import DeviceFull, DeviceTimeout
+from zkbridge.contract.errors import DeviceFull, DeviceRejected, DeviceTimeout, TerminalError
 from zkbridge.machine.clock import SYSTEM
 from zkbridge.worker.change_maker import ChangeMaker
 from zkbridge.worker.planner import Planned, Planner
@@ -13,6 +13,9 @@ from zkbridge.worker.session_state import SessionState
 
 LOST = DeviceTimeout(host="h", port=1)
 FULL = DeviceFull(host="h", port=1)
+#: An answer that is too long: the terminal may have done what it was asked, and the conversation is over.
+TOO_LONG = DeviceRejected("too_much", host="h", port=1, detail="")
+TOO_LONG.ends_session = True
 
 
 class Here:
@@ -118,14 +121,16 @@ def test_a_terminal_that_may_have_enabled_itself_before_the_first_change_is_a_fa
         (CREATE, LOST, True, None, True),
         (UNLOCK, LOST, True, "outcome_unknown", True),
         (ENROLL, LOST, True, None, True),
+        (CREATE, TOO_LONG, True, None, True),
+        (UNLOCK, TOO_LONG, True, "outcome_unknown", True),
     ],
-    ids=["done", "refused", "lost", "a door, lost", "attended, lost"],
+    ids=["done", "refused", "lost", "a door, lost", "attended, lost", "too long", "a door, too long"],
 )
 def test_what_the_terminal_answers_decides_the_reply(command, result, raised, reply, asked):
     here = Here()
     planned = here.planned(1, command, result)
     planned.task.arrived = float("inf")  # never late
-    with pytest.raises(DeviceTimeout) if raised else contextlib.nullcontext():
+    with pytest.raises(TerminalError) if raised else contextlib.nullcontext():
         here.make(planned)
 
     assert (code(planned), planned.task.asked) == (reply, asked)
