@@ -19,7 +19,7 @@ from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, Termin
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.machine import limits
-from zkbridge.terminal.line import Line
+from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.protocol.client import GivenUp
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.waker import Waker
@@ -78,7 +78,7 @@ class Listener:
         told: Callable[[], None],
         available: Callable[[str, str | None], None],
     ) -> None:
-        self.line = Line(device, lock_dir=config.lock_dir)
+        self.line = PersistentConnection(device, lock_dir=config.lock_dir)
         self._device = device
         self._config = config
         self._available = available

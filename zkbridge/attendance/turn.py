@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
-from zkbridge.terminal.line import Line
+from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.protocol.waker import Waker
 
 
@@ -13,7 +13,7 @@ class Turn(NamedTuple):
     """The time between two requests. `briefly`: a request waits, so only what was told already is taken."""
 
     waker: Waker
-    line: Line
+    line: PersistentConnection
     closing: threading.Event
     briefly: bool
 

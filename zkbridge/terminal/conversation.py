@@ -18,7 +18,7 @@ from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
 from zkbridge.terminal.disabled_time import DisabledTime, now
 from zkbridge.terminal.known import Known
-from zkbridge.terminal.line import Line
+from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.opening import Opening
 from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.codes import Code, Command
@@ -55,7 +55,7 @@ class Conversation:
         enable_first: bool = False,
         lock_dir: Path | None = None,
         waiting: Callable[[], object] = lambda: None,
-        line: Line | None = None,
+        line: PersistentConnection | None = None,
     ) -> None:
         self.device = device
         self.known = known or Known()

@@ -20,7 +20,7 @@ FRESH_S = 1.0
 TRIAL_S = 3.0
 
 
-class Line:
+class PersistentConnection:
     """What one thread's conversations with a terminal share. `number` counts the connections.
 
     Between two conversations the connection and the lock stay; `wanted` says that somebody else waits for the

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zkbridge.config.models import Device
-from zkbridge.terminal.line import Line
+from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.locks import hold
 from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -25,7 +25,7 @@ class Opening:
     deadline: Deadline
     lock_dir: Path | None
     waiting: Callable[[], object]
-    line: Line | None
+    line: PersistentConnection | None
 
     def take(self, begun: ExitStack) -> Client:
         """A connection, with the lock until `begun` ends; a new one is still to be connected by `start`."""

@@ -9,7 +9,7 @@ from zkbridge.config.models import Device
 from zkbridge.terminal.attendance import Attendance
 from zkbridge.terminal.fingers import Fingers
 from zkbridge.terminal.known import Known
-from zkbridge.terminal.line import Line
+from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.machine import Info
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.sizes import Sizes
@@ -29,7 +29,7 @@ def open_session(
     disable_for: int | None,
     enable_first: bool = False,
     lock_dir: Path | None = None,
-    line: Line | None = None,
+    line: PersistentConnection | None = None,
     waiting: Callable[[], object] = lambda: None,
 ) -> Session:
     """A session, to be used in a `with`; the terminal is disabled meanwhile if `disable_for` says for how long (s).
@@ -55,7 +55,7 @@ def enable(
     *,
     deadline: Deadline,
     lock_dir: Path | None = None,
-    line: Line | None = None,
+    line: PersistentConnection | None = None,
     waiting: Callable[[], object] = lambda: None,
 ) -> None:
     """Enable a terminal that an earlier session may have left disabled. Raises TerminalError."""
@@ -68,7 +68,7 @@ def reach(
     *,
     deadline: Deadline,
     lock_dir: Path | None = None,
-    line: Line | None = None,
+    line: PersistentConnection | None = None,
     waiting: Callable[[], object] = lambda: None,
 ) -> Info:
     """Find out whether a terminal answers, without disabling it. Raises TerminalError."""
@@ -77,7 +77,11 @@ def reach(
 
 
 def _passing(
-    device: Device, deadline: Deadline, lock_dir: Path | None, line: Line | None, waiting: Callable[[], object]
+    device: Device,
+    deadline: Deadline,
+    lock_dir: Path | None,
+    line: PersistentConnection | None,
+    waiting: Callable[[], object],
 ) -> Session:
     """A session that leaves people alone and learns nothing."""
     return open_session(

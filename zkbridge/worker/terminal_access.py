@@ -6,7 +6,7 @@ import math
 
 from zkbridge.attendance.listener import Listener
 from zkbridge.config.models import Config, Device
-from zkbridge.terminal.line import Line
+from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Session, enable, open_session, reach
 from zkbridge.worker.request_queue import RequestQueue
@@ -85,6 +85,6 @@ class TerminalAccess:
             raise Interrupted
 
     @property
-    def _line(self) -> Line | None:
+    def _line(self) -> PersistentConnection | None:
         """The connection that is kept between requests, if any: every conversation of this worker must use it."""
         return None if self._listener is None else self._listener.line
