@@ -9,7 +9,7 @@ MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILIT
 
 #: Files over the limit of lines, with the lines that they may have. They may shrink and never grow.
 LONG_FILES = {
-    "zkbridge/terminal/protocol/client.py": 524,
+    "zkbridge/terminal/protocol/client.py": 491,
     "zkbridge/simulator/device/terminal.py": 400,
     "zkbridge/simulator/device/switches.py": 386,
     "zkbridge/contract/errors.py": 367,
@@ -24,7 +24,7 @@ LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
     "zkbridge/simulator/device/terminal.py:Terminal": (42, 21, 8),
     "zkbridge/simulator/machine.py:Machine": (35, 22, 9),
     "zkbridge/simulator/simulator.py:TerminalConfig": (25, 12, 12),
-    "zkbridge/terminal/protocol/client.py:Client": (42, 25, 8),
+    "zkbridge/terminal/protocol/client.py:Client": (39, 20, 2),
 }
 #: Files below the limit of maintainability.
 HARD_FILES: dict[str, float] = {}
