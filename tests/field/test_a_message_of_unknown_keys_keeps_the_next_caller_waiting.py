@@ -4,7 +4,9 @@ Source: attack on 7bb949d, 2026-11
 """
 
 import json
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -78,14 +80,20 @@ def test_a_message_full_of_unknown_keys_costs_little(command, key):
     assert len(failed(error, "es").body) < 8_000
 
 
+def cpu_s(pid):
+    """The processor time of a process, which its neighbours do not add to."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_a_caller_behind_many_such_messages_is_answered_soon(field_site):
     full = encode(full_of(KEYS["like a field"]))
     for _ in range(60):
         field_site.caller.send("field/p/users/create", full)
 
-    began = time.monotonic()
-    assert field_site.ask("p/ping", b"")["success"]
+    began = cpu_s(field_site.daemon.pid)
+    assert field_site.ask("p/ping", b"", timeout=60)["success"]
 
-    assert time.monotonic() - began < 6, "a second on a machine with nothing else to do"
+    assert cpu_s(field_site.daemon.pid) - began < 6, "less than two on any machine, whatever else it does"
     answer = field_site.caller.wait_for("field/p/users/create/reply").json
     assert (answer["code"], len(answer["errors"])) == ("invalid_field", 20)
