@@ -122,7 +122,11 @@ class Connection:
         self._disconnect()
 
     def send(self, publication: Publication, *, retain: bool) -> int:
-        """Publish at QoS 1; its packet id. Raises ValueError for what MQTT cannot carry."""
+        """Publish at QoS 1; its packet id. Raises ValueError for what MQTT cannot carry.
+
+        New subscriptions go first: another thread may have asked for them just before it published what names them.
+        """
+        self._resubscribe()
         info = self.client.publish(
             publication.topic,
             publication.payload,
@@ -178,10 +182,13 @@ class Connection:
 
     def _send_waiting(self) -> None:
         parts = self._parts
-        if parts.control.take_resubscribe():
-            self._subscriber.subscribe(parts.control.subscriptions)
+        self._resubscribe()
         self._window.extend(Publication(topic, PROBE) for topic in [*parts.check.look(), *parts.delay.look()])
         self._window.fill(self, self.state.limits)
+
+    def _resubscribe(self) -> None:
+        if self._parts.control.take_resubscribe():
+            self._subscriber.subscribe(self._parts.control.subscriptions)
 
     def _disconnect(self) -> None:
         """Send DISCONNECT: the broker does not publish the will, and keeps the session."""
