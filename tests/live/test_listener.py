@@ -710,7 +710,7 @@ def test_a_flood_of_requests_does_not_keep_punches_back(terminal, house, monkeyp
     home = house(terminal)
     terminal.punch("1", when=NINE)
     home.wait_for(1)
-    terminal.latency = 0.02
+    terminal.latency = 0.05
     home.config.__dict__["session_budget"] = 0.1
     for _ in range(200):
         home.ask("ping")
