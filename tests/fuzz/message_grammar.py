@@ -6,6 +6,7 @@ import json
 
 from hypothesis import strategies as st
 
+from tests.fuzz.redelivery import KINDS, PROPERTY
 from tests.support.raw_mqtt import RawMessage
 from zkbridge.commands import Command, commands
 
@@ -240,6 +241,9 @@ def messages(draw: st.DrawFn) -> RawMessage:
             st.sampled_from([BASE, f"{BASE}/", f"{BASE}/p", f"/{topic}", f"x/{topic}", f"{topic}/x", "any", "a"])
         )
     odd = draw(st.integers(0, 3)) == 3
+    user = draw(st.lists(st.tuples(_MQTT_STRINGS, _MQTT_STRINGS), max_size=3)) if odd else []
+    if draw(st.integers(0, 5)) == 5:
+        user.append((PROPERTY, draw(st.sampled_from(KINDS))))
     return RawMessage(
         topic,
         draw(_payloads(command)),
@@ -251,5 +255,5 @@ def messages(draw: st.DrawFn) -> RawMessage:
         expiry_s=draw(st.sampled_from([None, 0, 1, 60, 0x7FFFFFFF, 0xFFFFFFFF])) if odd else None,
         payload_format=draw(st.sampled_from([None, 0, 1])) if odd else None,
         content_type=draw(st.none() | _MQTT_STRINGS) if odd else None,
-        user=tuple(draw(st.lists(st.tuples(_MQTT_STRINGS, _MQTT_STRINGS), max_size=3))) if odd else (),
+        user=tuple(user),
     )

@@ -20,6 +20,8 @@ _PATIENCE_S = 20
 #: A broker takes so many unacknowledged messages from a client where its CONNACK says nothing else; Mosquitto says 20.
 _WINDOW = 16
 _REFUSED = 0x80
+#: Characters of a value that are shown of a message.
+_SHOWN = 1000
 #: Property identifiers of a PUBLISH (MQTT 5, 3.3.2.3).
 _FORMAT, _EXPIRY, _CONTENT_TYPE, _RESPONSE_TOPIC, _CORRELATION, _USER = 0x01, 0x02, 0x03, 0x08, 0x09, 0x26
 _STRINGS = {_CONTENT_TYPE, _RESPONSE_TOPIC, _CORRELATION}
@@ -48,8 +50,12 @@ class RawMessage:
     def __repr__(self) -> str:
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         plain = {each.name: each.default for each in fields(self)}
-        said = ", ".join(f"{name}={value!r}" for name, value in given.items() if value != plain[name])
+        said = ", ".join(f"{name}={_short(repr(value))}" for name, value in given.items() if value != plain[name])
         return f"RawMessage({said})"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """As above in hypothesis's reports too."""
+        printer.text(repr(self))
 
     def packet(self, mid: int, *, dup: bool) -> bytes:
         """Its PUBLISH."""
@@ -218,6 +224,10 @@ def _read_properties(region: bytes) -> dict[str, Any]:
 def _cut(data: bytes) -> tuple[bytes, bytes]:
     size = int.from_bytes(data[:2])
     return data[2 : 2 + size], data[2 + size :]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 
 def _text(value: str) -> bytes:
