@@ -9,22 +9,19 @@ MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILIT
 
 #: Files over the limit of lines, with the lines that they may have. They may shrink and never grow.
 LONG_FILES = {
-    "zkbridge/terminal/protocol/client.py": 491,
-    "zkbridge/simulator/device/terminal.py": 400,
-    "zkbridge/simulator/device/switches.py": 386,
-    "zkbridge/contract/errors.py": 367,
-    "zkbridge/intake/intake.py": 360,
-    "zkbridge/commands/api/fields.py": 359,
+    "zkbridge/contract/errors.py": 321,  # a table
+    "zkbridge/intake/intake.py": 346,  # to be split: the checks of a request
+    "zkbridge/simulator/device/switches.py": 353,  # a table
+    "zkbridge/simulator/device/terminal.py": 348,  # to be split: users and templates, logs, the front
+    "zkbridge/terminal/protocol/client.py": 491,  # to be split: bulk reads, the exchange of frames, and pyzk's methods
 }
 #: Classes over a limit, each with what it may have: (methods, attributes, constructor parameters).
 LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
-    "zkbridge/homeassistant/publisher.py:HomeAssistant": (25, 18, 8),
-    "zkbridge/intake/intake.py:Intake": (25, 12, 8),
-    "zkbridge/outbox/replies.py:Outbox": (25, 17, 8),
-    "zkbridge/simulator/device/terminal.py:Terminal": (42, 21, 8),
-    "zkbridge/simulator/machine.py:Machine": (35, 22, 9),
-    "zkbridge/simulator/simulator.py:TerminalConfig": (25, 12, 12),
-    "zkbridge/terminal/protocol/client.py:Client": (39, 20, 2),
+    "zkbridge/homeassistant/publisher.py:HomeAssistant": (25, 13, 8),  # one attribute too many
+    "zkbridge/outbox/replies.py:Outbox": (25, 14, 8),  # two attributes too many
+    "zkbridge/simulator/device/terminal.py:Terminal": (36, 16, 8),  # to be split, see above
+    "zkbridge/simulator/machine.py:Machine": (29, 17, 8),  # to be split: the enrolment at its side
+    "zkbridge/terminal/protocol/client.py:Client": (39, 20, 8),  # to be split, see above
 }
 #: Files below the limit of maintainability.
 HARD_FILES: dict[str, float] = {}
