@@ -10,7 +10,7 @@ from tests.fuzz.message_grammar import messages
 from tests.fuzz.message_site import MessageSite
 from tests.support.raw_mqtt import RawMessage
 
-#: Messages that are sent without a pause and answered together: some 14, and as few as one where fewer suffice to fail.
+#: Messages that are sent without a pause and answered together: some 12, and as few as one where fewer suffice to fail.
 BATCHES = st.tuples(*[st.lists(messages(), max_size=8)] * 4).map(
     lambda parts: [each for part in parts for each in part]
 )

@@ -1,4 +1,4 @@
-"""Some hundred examples with every run of the tests; `make fuzz` is the long one."""
+"""Some hundred examples of each half with every run of the tests; `make fuzz` is the long one."""
 
 import struct
 
@@ -30,8 +30,8 @@ def message_bridge(tmp_path_factory, shared_broker):
         yield site
 
 
-#: Batches of some 14 messages: two thousand messages in all.
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+#: Batches of some 12 messages: two thousand messages in all.
+@settings(max_examples=175, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(batch=BATCHES)
 def test_whatever_arrives_is_answered_once_in_time_and_the_tables_are_as_answered(message_bridge, batch):
     message_property.holds(message_bridge, batch)
