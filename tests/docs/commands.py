@@ -73,7 +73,7 @@ def _keys(row: dict[str, object]) -> list[str]:
 
 README = Table(
     ROOT / "README.md",
-    "| topic after `zk/<device_id>/` | keeps people off the terminal meanwhile | may be repeated |",
+    "| topic after `zk/<device_id>/` | disables the terminal meanwhile | may be repeated |",
     _short,
 )
 CONTRACT = Table(ROOT / "docs" / "contract.md", "| topic after `zk/D/` | request | success |", _whole)
