@@ -18,7 +18,7 @@ add_texts(
 
 
 class FingerExists(BridgeError):
-    """The user has this finger enrolled already, and nobody said that it may be replaced."""
+    """The user has this finger enrolled already, and the request does not allow to replace it."""
 
     status, code = 409, "finger_exists"
     sentences: ClassVar = {
@@ -51,7 +51,7 @@ class EnrolmentError(BridgeError):
 
 
 class EnrollTimeout(EnrolmentError):
-    """Nobody put the finger on the sensor, or not often enough, in the time there was."""
+    """The finger was not put on the sensor in time, or not often enough."""
 
     status, code = 408, "enroll_timeout"
     sentences: ClassVar = {
@@ -75,7 +75,7 @@ class FingerDuplicate(EnrolmentError):
 
 
 class EnrollCancelled(EnrolmentError):
-    """Somebody cancelled the enrolment."""
+    """The enrolment was cancelled."""
 
     status, code = 410, "enroll_cancelled"
     sentences: ClassVar = {

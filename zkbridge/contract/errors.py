@@ -10,7 +10,7 @@ from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import TEXTS, Language, add_texts, say
 
 Effect = Literal["none", "unknown"]
-#: A reply tells no more wrong fields than this: a message of 64 KiB has room for thousands.
+#: A reply names no more wrong fields than this: a message of 64 KiB has room for thousands.
 MAX_FAULTS = 20
 
 
@@ -110,7 +110,7 @@ class MissingFields(BridgeError):
 
 
 class InvalidField(BridgeError):
-    """One or more fields break a rule; all of them are told at once, 20 at most.
+    """One or more fields break a rule; the answer names all of them at once, 20 at most.
 
     `more` is how many others are wrong that are not among `faults`.
     """
@@ -165,7 +165,7 @@ class RequestIdReused(BridgeError):
 
 
 class RetainedRefused(BridgeError):
-    """The message was retained: who asked, and when, nobody can say."""
+    """The message was retained: it is not known when it was sent."""
 
     status, code = 409, "retained_refused"
 
@@ -182,7 +182,7 @@ class Expired(BridgeError):
 
 
 class OutcomeUnknown(BridgeError):
-    """The terminal was asked for something that must not happen twice, and whether it did it nobody can say."""
+    """The terminal was asked for something that must not happen twice, and it is not known whether it did it."""
 
     code = "outcome_unknown"
 
