@@ -1,4 +1,4 @@
-"""Follows a terminal's punches over an open session: by its events, and by its log where those do not suffice."""
+"""Follows a terminal's punches over an open session: by its events, and by its log where events are missing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class PunchFollower:
         self._log_reader.make_way()
 
     def forget_names(self) -> None:
-        """Somebody's name may have changed."""
+        """A user's name may have changed."""
         self._names.forget()
 
     def has_no_room(self) -> bool:
@@ -96,7 +96,7 @@ class PunchFollower:
             self._events.settle(session, turn, [], 0)
 
     def _arrive(self, session: Session, turn: Turn) -> None:
-        """What a new connection begins with: whose log it is, and what in it nobody heard."""
+        """Begin a new connection: find out which terminal's log it is, and read the punches that are new in it."""
         serial = session.option("~SerialNumber") or ""  # some do not say, or not just now: that makes it no other
         place = self._ledger.punches.place(self._device.id)
         if place is None or (serial and place.serial and serial != place.serial):

@@ -1,4 +1,4 @@
-"""Listens to one terminal while its worker has no request, and gives way as soon as it has one."""
+"""Listens to one terminal while its worker has no request, and stops as soon as it has one."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Listener:
         return self.line.is_open and time.monotonic() - self._listened_at > HUNGRY_S
 
     def forget_names(self) -> None:
-        """Somebody's name may have changed."""
+        """A user's name may have changed."""
         self._follower.forget_names()
 
     def close(self) -> None:
@@ -183,7 +183,7 @@ class Listener:
         turn.waker.wait(DISK_PAUSE_S)
 
     def _make_room(self, turn: Turn) -> None:
-        """Give somebody else who wants the terminal the time to take it."""
+        """Give another program that wants the terminal the time to take it."""
         if self.line.wanted():
             self.line.drop()
         if not self.line.is_open:

@@ -1,4 +1,4 @@
-"""Decides which of the punches that a terminal tells are new, and keeps them."""
+"""Decides which of the punches in a terminal's events are new, and stores them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class LiveEvents:
         return fresh if missing == len(fresh) or (missing is None and len(fresh) == len(punches)) else None
 
     def _wait_for(self, session: Session, turn: Turn, punches: list[Punch], wanted: int) -> int:
-        """Hear events until there are as many punches as wanted, or nobody speaks for a while; how many events."""
+        """Read events until there are as many punches as wanted, or none comes for a while; how many events."""
         events = 0
         while len(punches) < wanted and (more := session.hear(GRACE_S, turn.waker)) is not None:
             punches += more

@@ -1,4 +1,4 @@
-"""Reads what is new in a terminal's attendance log, and keeps what nobody heard when it happened."""
+"""Reads what is new in a terminal's attendance log, and stores the punches that came without an event."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class LogReader:
         return count is None or count != self._recorder.count or count <= SHORT_LOG
 
     def catch_up(self, session: Session, turn: Turn, heard: Sequence[Punch]) -> None:
-        """Tell what stands in the log and was not told; what nobody heard when it happened is `late`."""
+        """Store the punches of the log that are new; those that came without an event are `late`."""
         read = self._read_new(session, turn)
         if read is None:
             fresh = [punch for punch in heard if not self._recorder.book.knows(punch)]

@@ -1,4 +1,4 @@
-"""What a terminal calls its users, read now and then for the events of their punches."""
+"""The names of a terminal's users, read now and then for the events of their punches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class UserNames:
         return self._table
 
     def forget(self) -> None:
-        """Somebody's name may have changed."""
+        """A user's name may have changed."""
         self._table, self._read_at = None, float("-inf")
 
     def name_of(self, session: Session, user_id: str) -> str:

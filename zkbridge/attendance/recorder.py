@@ -71,7 +71,7 @@ class Recorder:
         self.keep_rows(session, [(punch, False) for punch in punches], count=count)
 
     def keep_rows(self, session: Session, rows: Iterable[tuple[Punch, bool]], *, count: int) -> None:
-        """The same; `rows` holds each punch, and whether it is late: nobody heard it when it happened."""
+        """The same; `rows` holds each punch, and whether it is late: read from the log, without an event."""
         bodies: list[bytes] = []
         traces: list[Trace] = []
         for punch, late in rows:

@@ -1,4 +1,4 @@
-"""One stretch of listening, and who wants it to end."""
+"""One time of listening to a terminal, and what ends it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zkbridge.terminal.protocol.waker import Waker
 
 
 class Turn(NamedTuple):
-    """The time between two requests. `briefly`: a request waits, so only what was told already is taken."""
+    """The time between two requests. `briefly`: a request waits, so only events that have already arrived are taken."""
 
     waker: Waker
     line: PersistentConnection

@@ -1,4 +1,4 @@
-"""Until when the next step of listening must be over, so that a step that hangs is noticed."""
+"""The time limit of each step of listening, so that a step that hangs is noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a configuration names that is not there: files, commands, packages; and what this machine lacks for it."""
+"""Files, commands and packages that a configuration names and that do not exist; and what this machine lacks for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list whole: the bridge cuts a long one at `mqtt.max_reply`, and says in `next_offset` where it goes on."""
+"""Read a list whole: the bridge cuts a long one at `mqtt.max_reply`, and says in `next_offset` where it goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Some of many rows, by their places: rows that are made when they are asked for are not all kept for it."""
+"""Some rows of a long list, by their places, so that rows that are made on request need not all be in memory."""
 
 from __future__ import annotations
 

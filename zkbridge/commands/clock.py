@@ -1,4 +1,4 @@
-"""What time it is where a terminal hangs."""
+"""The local time at a terminal's place."""
 
 from __future__ import annotations
 

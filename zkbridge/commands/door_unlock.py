@@ -21,7 +21,7 @@ class Unlock(Params):
     seconds: DoorSeconds = 3
 
     def check_device(self, device: Device, clock: Clock) -> None:
-        """Raise Forbidden where nobody has allowed it, ClockUntrusted where nobody knows how late it is."""
+        """Raise Forbidden where the door is not enabled, ClockUntrusted where the clock is not synchronised."""
         if not device.door.enabled:
             raise Forbidden("door", device=device.id)
         if not device.door.trust_clock:

@@ -1,4 +1,4 @@
-"""info: what the terminal is, how full it is, and how wrong its clock goes."""
+"""info: what the terminal is, how full it is, and how far its clock is off."""
 
 from __future__ import annotations
 

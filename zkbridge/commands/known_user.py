@@ -66,7 +66,7 @@ def spelled(table: UserTable, user_id: str) -> str:
 
 
 def must_be_alone(table: UserTable, users: Iterable[User], device: Device) -> None:
-    """Raise DeviceRejected where a uid belongs to somebody else too: terminals write and delete by uid."""
+    """Raise DeviceRejected where a uid belongs to another user too: terminals write and delete by uid."""
     for uid in {user.uid for user in users}:
         if len(table.owners(uid)) > 1:
             raise DeviceRejected("shared_uid", host=device.host, port=device.port, uid=uid)

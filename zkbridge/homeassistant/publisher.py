@@ -1,4 +1,4 @@
-"""Keep Home Assistant told: what it is to know stays retained at the broker, and what has gone is taken away there."""
+"""Keep Home Assistant's messages retained at the broker, and remove those that no longer apply."""
 
 from __future__ import annotations
 

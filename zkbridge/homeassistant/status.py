@@ -29,7 +29,7 @@ class Added(NamedTuple):
 
 
 class Status(NamedTuple):
-    """One terminal; None is what nobody knows yet."""
+    """One terminal; None is what is not known yet."""
 
     users: int | None = None
     users_capacity: int | None = None

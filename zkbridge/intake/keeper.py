@@ -1,4 +1,4 @@
-"""Keep a batch of messages, or each by itself where one of them cannot be kept: it must cost the others nothing."""
+"""Keep a batch of messages, or each by itself if one of them cannot be kept, so that the others are not affected."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Reserve:
         return True
 
     def release(self) -> None:
-        """Give the room to whoever writes next."""
+        """Free the room for the next write."""
         with suppress(OSError):
             self._path.unlink()
 

@@ -68,7 +68,7 @@ class Database:
             raise LedgerUnavailable(f"{self.path}: {error}") from error
 
     def write(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = True, single: bool = False) -> T:
-        """Run work in a transaction; whoever gets the lock commits for all who wait by then, with one fsync.
+        """Run work in a transaction; the thread that gets the lock commits for all that wait by then, with one fsync.
 
         What is not `urgent` outlives the daemon, but not the machine, until the next commit that is: WAL keeps order.
         `single` says that the work changes something by one statement at most. Each one costs all threads several
@@ -98,7 +98,7 @@ class Database:
             raise LedgerUnavailable(f"{self.path}: {error}") from error
 
     def checkpoint(self) -> bool:
-        """Empty the write-ahead log; whether somebody who reads kept it from that. Raises sqlite3.Error."""
+        """Empty the write-ahead log; whether a reader prevented that. Raises sqlite3.Error."""
         with self._lock:
             busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return bool(busy)

@@ -1,4 +1,4 @@
-"""Keyed digests: equal for equal parts, and of no use to whoever has only the ledger's file."""
+"""Keyed digests: equal for equal parts, and of no use without the key, which is in a file of its own."""
 
 from __future__ import annotations
 

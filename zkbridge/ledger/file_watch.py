@@ -1,4 +1,4 @@
-"""Whether the ledger's files are still those that the bridge writes to: somebody may have removed or replaced them."""
+"""Whether the ledger's files are still those that the bridge writes to, or were removed or replaced."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Ledger:
         return self.database.path
 
     def digest(self, *parts: bytes | str | None) -> bytes:
-        """A keyed digest: equal for equal parts, and of no use to whoever has only the ledger's file."""
+        """A keyed digest: equal for equal parts, and of no use without the key, which is in another file."""
         return self._digests.digest(*parts)
 
     # -- messages in ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Answers that the broker has not confirmed, and which of them somebody has in hand."""
+"""Answers that the broker has not confirmed, and which of them a thread is sending."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class UnsentReplies:
         self._handed_out: set[int] = set()
 
     def unsent(self, limit: int) -> list[Answer]:
-        """Answers that the broker has not confirmed, oldest first, save those that somebody has in hand."""
+        """Answers that the broker has not confirmed, oldest first, except those that a thread is sending."""
         rows = self._database.read(f"{UNSENT} ORDER BY a.id LIMIT ?", limit + len(self._handed_out))
         return [answer_of(row) for row in rows if row["id"] not in self._handed_out][:limit]
 
@@ -48,7 +48,7 @@ class UnsentReplies:
         return answers
 
     def release(self, answers: Iterable[Answer]) -> None:
-        """Somebody had these in hand, and knows by now what is to become of them."""
+        """These are no longer being sent: what becomes of them is decided."""
         self._handed_out.difference_update([answer.id for answer in answers])
 
     def sent(self, answers: Iterable[int]) -> None:

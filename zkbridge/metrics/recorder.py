@@ -103,7 +103,7 @@ class _Counted(Collector):
 
 
 class _Looked(Collector):
-    """How the bridge stands when somebody reads."""
+    """The bridge's state at the moment of reading."""
 
     def __init__(self, standing: Callable[[], Standing]) -> None:
         self._standing = standing

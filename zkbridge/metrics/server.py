@@ -68,7 +68,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def handle_error(self, _request: object, _client: object) -> None:
-        """A reader that hung up is nobody's concern."""
+        """A reader that closed the connection needs no log line."""
 
 
 class _Handler(WSGIRequestHandler):

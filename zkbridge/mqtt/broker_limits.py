@@ -1,4 +1,4 @@
-"""What the broker can do less than the bridge would like, as its CONNACK says."""
+"""The broker's limits, as its CONNACK announces them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""paho's client, less its habit of ending the connection over a packet that it cannot read."""
+"""paho's client, which keeps the connection when it cannot read a packet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bridge's own messages that the broker does not take: named, and never sent so that they end every connection."""
+"""The bridge's own messages that the broker refuses: they are named, and do not end every connection."""
 
 from __future__ import annotations
 

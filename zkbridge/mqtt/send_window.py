@@ -1,4 +1,4 @@
-"""Never more under way than the broker takes, and every confirmation handed to the part that waits for it."""
+"""Never more unconfirmed messages than the broker accepts; each confirmation goes to the part that waits for it."""
 
 from __future__ import annotations
 

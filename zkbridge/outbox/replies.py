@@ -60,7 +60,7 @@ class Outbox(Delivery):
         self._more = False  # whether answers were left that have to wait for what is under way
 
     def offer(self, answers: list[Answer]) -> None:
-        """Answers that somebody has in hand, as the ledger handed them out: sent here and now if nothing hinders it."""
+        """Send answers that the ledger has just handed out, in this thread if no older one waits."""
         with self._change:
             may_go = self._online and not self._look and not self._more
             wanted = self._choose(answers) if may_go else []

@@ -1,4 +1,4 @@
-"""How the bridge stands at one moment, as values for whoever looks."""
+"""The state of the bridge at one moment, as values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RESOURCES = ("descriptors", "threads")
 
 
 class Terminal(NamedTuple):
-    """One device: requests that wait, whether it answers (None: nobody has looked yet), and when it last did.
+    """One device: requests that wait, whether it answers (None: not known yet), and when it last did.
 
     `seen_at` is in seconds since 1970. `pending_enable` says that it may still be disabled by us.
     """

@@ -1,4 +1,4 @@
-"""A session: all that can be asked of a terminal in one conversation, in our words and our errors."""
+"""A session: all that can be asked of a terminal in one conversation, in the bridge's own types and errors."""
 
 from __future__ import annotations
 

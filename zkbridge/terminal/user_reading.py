@@ -103,7 +103,7 @@ class UserReading(Machine):
         self._table = self._ahead = None
 
     def _read_users(self, raw: bytes | None = None) -> UserTable:
-        """Read until table and count agree: somebody may be adding a user at the keypad between the two.
+        """Read until table and count agree: a user may be added at the keypad between the two.
 
         `raw` is what was read already.
         """

@@ -1,4 +1,4 @@
-"""What a numeric keypad can type: a user_id or PIN with anything but digits keeps its owner out."""
+"""What a numeric keypad can type: a user_id or PIN with anything but digits cannot be typed."""
 
 from __future__ import annotations
 

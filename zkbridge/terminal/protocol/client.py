@@ -61,7 +61,7 @@ check_pyzk(ZK)
 
 
 class GivenUp(Exception):
-    """A table was left half read, because whoever wanted it has something better to do."""
+    """A table was left half read, because its reader was interrupted."""
 
 
 class Client(ZK):
@@ -126,7 +126,7 @@ class Client(ZK):
         return self
 
     def disconnect(self) -> bool:
-        """Say goodbye if there is somebody to say it to, and close in any case."""
+        """Send EXIT if the terminal still answers, and close in any case."""
         try:
             if self.usable:
                 with suppress(TerminalError):

@@ -20,7 +20,7 @@ _NO_TIME = decode_time(0)
 
 
 class Punch(NamedTuple):
-    """Somebody was at a terminal. `user_id` is None where the record has a uid only; the clock has no time zone.
+    """A person was at a terminal. `user_id` is None where the record has a uid only; the clock has no time zone.
 
     `status` is how the person was recognised (0 password, 1 finger, 2 card, 15 face), `punch` what for (0 in, 1 out,
     2 and 3 break, 4 and 5 overtime, 255 nothing): pyzk's names. `timestamp` is None where the record holds no date.
