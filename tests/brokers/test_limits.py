@@ -93,7 +93,7 @@ def test_everything_that_the_bridge_does_stays_within_the_limits(strict):
     assert "refuses" not in strict.daemon.log
 
 
-def test_a_shorter_session_is_told(strict):
+def test_a_shorter_session_is_logged(strict):
     told = "keeps commands for a bridge that is away" in strict.daemon.log
 
     assert told == ("by MQTT 5," in strict.daemon.log)

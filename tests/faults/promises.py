@@ -43,7 +43,7 @@ PROMISES = {
     ),
     "A failure that wrote nothing has not used its `request_id` up; an unknown effect is settled first": (
         f"{OFF}::test_the_same_request_is_carried_out_once_the_terminal_is_on",
-        f"{OFF}::test_a_user_of_whom_nobody_knew_is_found_and_not_refused",
+        f"{OFF}::test_a_user_who_was_written_before_the_answer_was_lost_is_a_success",
         "tests/unit/test_repeats.py::test_a_message_that_the_broker_may_have_brought_again_is_no_new_request",
     ),
     "What was only read is forgotten once the broker has it": (

@@ -48,7 +48,7 @@ def test_a_broker_that_takes_qos_0_only_is_named_as_that(tmp_path):
         assert daemon.stop() == 0
 
 
-def test_a_shorter_session_is_told(tmp_path, shared_broker):
+def test_a_shorter_session_is_logged(tmp_path, shared_broker):
     eight_hours = Limits("eight hours", announced=announced(session_expiry_s=28_800))
     mqtt = {"base_topic": "shorter"}
     with (

@@ -1,4 +1,4 @@
-"""A disk that was full once stopped the bridge until somebody came, though the ledger held much that could go.
+"""A disk that was full once stopped the bridge until a person freed space; the ledger could have deleted old answers.
 
 Source: attack on 7bb949d, 2026-11
 """

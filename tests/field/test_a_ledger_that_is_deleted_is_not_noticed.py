@@ -1,4 +1,4 @@
-"""The ledger was deleted, replaced or emptied under the running bridge, which kept promises to a file nobody can open.
+"""The ledger was deleted, replaced or emptied under the running bridge, which went on to write into the lost file.
 
 Source: attack on 7bb949d, 2026-11
 """

@@ -42,7 +42,7 @@ def refusal(command: str, body: dict) -> InvalidField:
 @pytest.mark.parametrize(
     ("unknown", "told", "more"), [(1, 1, None), (19, 19, None), (20, 20, None), (21, 20, 1), (3000, 20, 2980)]
 )
-def test_no_more_than_twenty_faults_are_told_and_the_others_counted(unknown, told, more):
+def test_no_more_than_twenty_faults_are_named_and_the_others_counted(unknown, told, more):
     body = {"user_id": "1", "name": "a"} | {f"k{number}": 1 for number in range(unknown)}
 
     answer = json.loads(failed(refusal("users/create", body), "en").body)
@@ -52,7 +52,7 @@ def test_no_more_than_twenty_faults_are_told_and_the_others_counted(unknown, tol
     assert answer["error"].endswith(f"; and {more} more" if more else "unknown field")
 
 
-def test_wrong_values_are_told_before_unknown_fields():
+def test_wrong_values_are_named_before_unknown_fields():
     body = {"user_id": [], "name": "a", "card": "x"} | {f"k{number}": 1 for number in range(30)}
 
     answer = json.loads(failed(refusal("users/create", body), "en").body)

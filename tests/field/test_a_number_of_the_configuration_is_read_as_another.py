@@ -13,13 +13,13 @@ from zkbridge.config.loader import load
 
 @pytest.mark.parametrize("word", ["true", "false", "True"])
 @pytest.mark.parametrize("key", ["comm_key", "group", "user_id_width"])
-def test_a_truth_is_no_number_of_a_device(tmp_path, key, word):
+def test_true_is_no_number_of_a_device(tmp_path, key, word):
     told = faults(tmp_path, f"devices: {{a: {{host: h, {key}: {word}}}}}")
 
     assert f"devices.a.{key}: must be a whole number, not true or false" in told
 
 
-def test_a_truth_is_no_number_elsewhere(tmp_path):
+def test_true_is_no_number_elsewhere(tmp_path):
     text = "queue_limit: true\nretry: {attempts: true}\nmqtt: {keepalive: true}\nledger: {max_punches: true}\n"
 
     told = faults(tmp_path, text + MINIMAL)

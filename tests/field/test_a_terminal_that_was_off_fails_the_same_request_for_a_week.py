@@ -117,7 +117,7 @@ def test_a_door_that_may_have_opened_is_not_asked_again(site):
     assert site.p.counts[Command.UNLOCK] == before + 1
 
 
-def test_a_user_of_whom_nobody_knew_is_found_and_not_refused(site):
+def test_a_user_who_was_written_before_the_answer_was_lost_is_a_success(site):
     site.p.switches.lazy_commit = True
     site.p.faults.add("REFRESHDATA", "before", "close", count=MANY)
     first = site.ask("p/users/create", user_id="3", name="Ana", request_id="three")

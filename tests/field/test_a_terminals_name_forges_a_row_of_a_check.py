@@ -41,7 +41,7 @@ def test_what_a_terminal_calls_itself_stays_in_its_cell(terminal, shared_broker,
     assert "K40\\u000a\\u001b[1A" in done.output
 
 
-def test_people_are_shown_nothing_but_by_the_one_function():
+def test_all_text_for_people_goes_through_one_function():
     """`say` prints what passed through `shown`; only the documents of `zkbridge asyncapi` are printed as they are."""
     printers = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
     found = [

@@ -54,7 +54,7 @@ def test_a_user_with_letters_who_is_there_is_listed_changed_and_deleted(field_si
     assert deleted["success"]
 
 
-def test_a_group_tells_it_for_the_members_that_cannot(field_site):
+def test_a_group_names_the_members_that_cannot_take_it(field_site):
     answer = field_site.ask("both/users/create", {"user_id": "A7", "name": "Ana"})
 
     assert answer["code"] == "invalid_field"

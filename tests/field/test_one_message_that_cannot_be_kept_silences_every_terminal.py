@@ -1,4 +1,4 @@
-"""Whatever raises between a message's bytes and the commit ends the connection, and the broker brings it for ever.
+"""An error between a message's bytes and the commit ended the connection, and the broker delivered it again for ever.
 
 Source: attack on 7bb949d, 2026-11
 """
@@ -144,7 +144,7 @@ def test_a_kept_request_is_done_once_a_thread_can_be_started(bridge, caller, mon
     assert bridge.parts.link.number == connection
 
 
-def test_a_ledger_that_cannot_be_written_is_waited_for_and_blamed_on_nobody(bridge, caller, monkeypatch, caplog):
+def test_a_ledger_that_cannot_be_written_is_waited_for_and_no_client_id_is_blamed(bridge, caller, monkeypatch, caplog):
     connection, real = bridge.parts.link.number, Acceptance._keep_one
 
     def full(*_arguments):

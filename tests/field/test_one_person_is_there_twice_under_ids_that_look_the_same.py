@@ -1,4 +1,4 @@
-"""Five users are created beside 1002 whose ids look like 1002, and nobody sees which one opens the door.
+"""Five users are created beside 1002 whose ids look like 1002, and people cannot see which one opens the door.
 
 Source: attack on 7bb949d, 2026-11
 """

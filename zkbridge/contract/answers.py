@@ -77,17 +77,17 @@ class Availability(_Body):
 
 
 class PunchEvent(_Body):
-    """Somebody was at a terminal; it may be told twice, and the same `id` is the same punch."""
+    """A person was at a terminal. It may be published twice; the same `id` is the same punch."""
 
     user_id: str = like("123")
     name: str = like("Juan Perez", "Empty where the terminal knows no such user any more.")
-    timestamp: str | None = like("2030-01-31T08:00:00", "The terminal's local time; null where it tells no date.")
+    timestamp: str | None = like("2030-01-31T08:00:00", "The terminal's local time; null if the record has no date.")
     status: int = like(1, "How: 0 password, 1 finger, 2 card, 15 face.")
     punch: int = like(0, "What for: 0 in, 1 out, 2 and 3 a break, 4 and 5 overtime, 255 not said.")
     device_id: str = like("principal")
     id: str = like("principal/2030-01-31T08:00:00/123/1/0/0", "Stable; to be compared as a whole.")
     late: Literal[True] = Field(
-        default=True, description="From the terminal's log: nobody was listening when it happened; absent otherwise."
+        default=True, description="Read from the terminal's log, because it came without an event; absent otherwise."
     )
 
 
@@ -105,7 +105,7 @@ class _LastUser(_Body):
 class Status(_Body):
     """How full a terminal is, its last error and its last new user; with `homeassistant.discovery`, retained."""
 
-    users: int | None = like(37, "Null until the terminal has told.")
+    users: int | None = like(37, "Null until the terminal has reported it.")
     users_capacity: int | None = like(3000)
     users_free: int | None = like(2963)
     last_error: _LastError | None = Field(

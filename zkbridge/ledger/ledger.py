@@ -1,4 +1,4 @@
-"""What was asked, how far it got, what was answered: on disk before anybody is told.
+"""Requests, their state and their answers: on disk before they are acknowledged or sent.
 
 A request goes `accepted → running → done → sent`. Every change is one SQLite transaction in WAL mode with
 synchronous=FULL, so that what a method returned from survives a power cut. Calls that arrive together are
