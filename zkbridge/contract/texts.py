@@ -175,7 +175,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "clock_untrusted.in_the_past": (
         "El reloj del puente dice {shown}, una fecha imposible, y el dispositivo no se pone a esa hora.",
-        "The bridge's clock says {shown}, which cannot be, and the terminal is not set to it.",
+        "The bridge's clock says {shown}, an impossible date, and the terminal is not set to it.",
     ),
     "internal": ("Error interno ({error_id}).", "Internal error ({error_id})."),
     "field.unknown": ("campo desconocido", "unknown field"),
