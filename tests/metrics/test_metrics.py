@@ -241,7 +241,9 @@ def test_a_port_in_use_stops_the_start_and_says_so(tmp_path, broker, terminal):
         code = daemon.wait()
 
     assert code == 1
-    assert daemon.log == f"metrics.port: 127.0.0.1:{port} cannot be listened on: Address already in use\n"
+    first, last = daemon.log.splitlines()
+    assert "zkbridge" in first
+    assert last == f"metrics.port: 127.0.0.1:{port} cannot be listened on: Address already in use"
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])

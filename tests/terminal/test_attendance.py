@@ -247,8 +247,9 @@ class TestListening:
         terminal.add_user("5", "Ana")
 
         with talk(terminal, disable_for=None, within=0.3) as session, Listener(session, waker) as listener:
+            later_than_the_session_s = Deadline.after(0.3)
             wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
-            wait_until(lambda: session._deadline.passed)
+            wait_until(lambda: later_than_the_session_s.passed)
             terminal.punch("5")
             wait_until(lambda: len(listener.heard) == 1)
 
