@@ -18,15 +18,13 @@ PING = "full/p/ping"
 
 @pytest.fixture
 def small_disk(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk")
     disk = tmp_path / "disk"
     disk.mkdir()
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], check=False, capture_output=True
     )
-    if made.returncode:
-        pytest.skip("this machine lets nobody mount a disk")
+    if made.returncode:  # it takes root, and a machine that allows it: CI has both
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"a small disk cannot be mounted: {made.stderr!r}")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
 
