@@ -216,7 +216,8 @@ Devices = Mapping[str, Mapping[str, Any]]
 
 def devices(ports: Iterable[int], **more: Any) -> dict[str, dict[str, Any]]:
     """The configuration of terminals on these ports: d0, d1 and so on."""
-    return {f"d{place}": {"host": HOST, "port": port, **more} for place, port in enumerate(ports)}
+    each = {"host": HOST, "user_id_charset": "any"}
+    return {f"d{place}": {**each, "port": port, **more} for place, port in enumerate(ports)}
 
 
 @contextmanager
