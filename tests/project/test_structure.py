@@ -11,7 +11,6 @@ MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILIT
 LONG_FILES = {
     "zkbridge/contract/errors.py": 321,  # a table
     "zkbridge/intake/intake.py": 346,  # to be split: the checks of a request
-    "zkbridge/simulator/device/switches.py": 353,  # a table
     "zkbridge/simulator/device/terminal.py": 348,  # to be split: users and templates, logs, the front
     "zkbridge/terminal/protocol/client.py": 491,  # to be split: bulk reads, the exchange of frames, and pyzk's methods
 }

@@ -1,0 +1,41 @@
+"""How the answers of a terminal leave it: delays, segments, losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zkbridge.simulator.device.behaviours.field import numbers, switch
+
+
+@dataclass
+class Answers:
+    """How the answers of a terminal leave it: delays, segments, losses. Times are seconds."""
+
+    latency: float = switch(
+        0.0, "before every answer; a K40-like terminal takes 0.127, and 0.205 to connect", source="#41"
+    )
+    delays: dict[str, float] = numbers(  # noqa: RUF009  it declares a field
+        "more before the answers to these commands, as `{CONNECT: 0.2}`", source="#41"
+    )
+    delivery: str = switch(
+        "js",
+        "`js`: PREPARE_DATA, a gap, DATA with the closing ACK, a gap; `separate`: a gap between all; `coalesced`: "
+        "one segment; `split-N`: segments of N bytes",
+        source="parsers of node-zklib, zkteco-js and pyzatt",
+        choices=("js", "separate", "coalesced", "split-"),
+    )
+    gap: float = switch(
+        0.003, "between the frames that `delivery` keeps apart, and before an event", source="measured, loopback"
+    )
+    split_delay: float = switch(0.001, "between the segments of `split-N`", source="zkteco-js pull request 10")
+    piece_delay: float = switch(0.0, "before each piece of a bulk read", source="#7, #27, #93")
+    record_rate: float = switch(
+        0.0, "records a second that a bulk read prepares; 0: at once, real hardware about 1000", source="[?]"
+    )
+    stall_after: int = switch(0, "bytes of bulk data after which nothing more is sent; 0: never", source="#7")
+    reset_after: int = switch(0, "bytes of bulk data after which the connection is reset; 0: never", source="#57")
+    fin_after: int = switch(0, "bytes of bulk data after which the connection is closed; 0: never", source="network")
+    udp_loss: float = switch(0.0, "share of datagrams lost, each way", source="nature of UDP")
+    udp_duplicate: float = switch(0.0, "share of datagrams sent twice", source="nature of UDP")
+    udp_reorder: float = switch(0.0, "share of datagrams that change places with the next", source="nature of UDP")
+    udp_packet: int = switch(1008, "data bytes in a DATA datagram, at most 1024", source="js_zklib#53 (capture)")

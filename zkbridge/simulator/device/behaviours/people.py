@@ -1,0 +1,56 @@
+"""Events, enrolments and the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zkbridge.simulator.device.behaviours.field import switch
+
+
+@dataclass
+class People:
+    """Events, enrolments and the door. Times are seconds."""
+
+    event: str = switch(
+        "32",
+        "bytes of the event of a punch",
+        source="pyzk 0.9 and master, capture of an F19 (32)",
+        choices=("10", "12", "14", "32", "36", "37", "52"),
+    )
+    ack_wait: float = switch(
+        2.0, "that an enrolment waits for the client's ACK of an event", source="npm clients send none"
+    )
+    enrolment: str = switch(
+        "good",
+        "what the person does when asked for a finger; `wait`: nothing until told",
+        source="zk-protocol realtime.md",
+        choices=("good", "bad", "duplicate", "timeout", "wait"),
+    )
+    enrolment_pace: float = switch(0.0, "between the samples of a finger", source="people")
+    enrolment_timeout: float = switch(60.0, "until an enrolment without a finger ends", source="pyzk waits 60")
+    enrol_existing: str = switch(
+        "refuse",
+        "enrolment of a finger that is stored: `refuse` with 2001 or `replace`",
+        source="[?]; zk-protocol deletes the old template first",
+        choices=("refuse", "replace"),
+    )
+    enrol_form: str = switch(
+        "any",
+        "forms of STARTENROLL that are taken: `any`, `text` of 26 bytes, `number` of 5, or `first`: a number, whatever "
+        "comes after it",
+        source="zk-protocol realtime.md (26), pyzk 0.9 (5 over UDP); [?] which firmware refuses",
+        choices=("any", "text", "number", "first"),
+    )
+    enrol_cancel: str = switch(
+        "silent",
+        "CANCELCAPTURE ends an enrolment in silence or by an event with result 4",
+        source="[?]",
+        choices=("silent", "event"),
+    )
+    template_size: int = switch(1200, "bytes of a template made by an enrolment", source="0.5 to 2 KB [?]")
+    unlock_unit: str = switch(
+        "tenths",
+        "unit of UNLOCK's number: pyzk sends tenths of a second, pyzatt seconds",
+        source="[?]",
+        choices=("tenths", "seconds"),
+    )

@@ -1,0 +1,51 @@
+"""What the tables hold, and how they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zkbridge.simulator.device.behaviours.field import numbers, switch
+
+
+@dataclass
+class Tables:
+    """What the tables hold, and how they are read. Times are seconds."""
+
+    count_offset: int = switch(
+        0, "added to the count of users in the sizes", source="#88, kurenai-ryu/pyzk#6", above=None
+    )
+    sizes_length: int = switch(92, "bytes of the sizes: 92, 80, or as few as wanted", source="#76, #170, #215")
+    sizes_words: dict[str, float] = numbers(  # noqa: RUF009  it declares a field
+        "words of the sizes to replace, by index, as `{10: 90}`", source="#170"
+    )
+    bulk_limit: int = switch(0, "records above which a bulk read is refused; 0: none", source="#172 (G2)")
+    inline_max: int = switch(1024, "bytes of a data set that are sent at once", source="zk-protocol data.md")
+    buffer_word: int = switch(0, "last word of the answer to 1503", source="any works; meaning unknown")
+    packet_hint: int = switch(0xFFC0, "second word of PREPARE_DATA on TCP", source="any works")
+    attendance: str = switch(
+        "40",
+        "layout of attendance records; `8b` gives nonsense dates in pyzk",
+        source="#56, #92, #99, #211 (8b), #166, #174, #236 (49)",
+        choices=("8", "8b", "16", "40", "49"),
+    )
+    attendance_shown: int = switch(
+        -1,
+        "attendance records that a read shows, the oldest, though the sizes count all; -1: all",
+        source="vodvud/php_zklib#14 (empty while busy)",
+        above=-1,
+    )
+    record_capacity: int = switch(100_000, "attendance records that fit", source="#111 (capture)")
+    log_full: str = switch(
+        "refuse",
+        "a punch when no more records fit: `refuse`, or `overwrite` the oldest",
+        source="[?]; voice 7 says 'the clock is full'",
+        choices=("refuse", "overwrite"),
+    )
+    finger_capacity: int = switch(3000, "templates that fit", source="#111 (capture)")
+    template_padding: int = switch(7, "zero bytes after a template read by command 88", source="pyzk cuts up to 7")
+    delete_finger_zero: str = switch(
+        "one",
+        "what DELETE_USERTEMP with finger 0 removes: that `one`, as pyzk means it, or `all`, as documented",
+        source="pyzk 0.9; zk-protocol data-user.md",
+        choices=("one", "all"),
+    )
