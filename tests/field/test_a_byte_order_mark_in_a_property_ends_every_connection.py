@@ -7,6 +7,7 @@ import json
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,10 @@ from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.strict_broker import PUBLISH, StrictBroker, packet, receive
 from tests.support.waiting import wait_until
+from zkbridge.cli.watch import Watcher
+from zkbridge.client.caller import Caller as BridgeCaller
+from zkbridge.config.models import Mqtt
+from zkbridge.contract.messages import Message
 from zkbridge.simulator import Simulator, TerminalConfig
 
 MARK = "\ufeff"
@@ -195,3 +200,63 @@ def test_one_whose_packet_identifier_cannot_be_found_ends_no_connection(spoilt):
 
     assert spoilt.ask()["success"]
     assert spoilt.connections == connections
+
+
+# -- the command line's own connections --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watcher(spoilt: Spoilt) -> Iterator[Watcher]:
+    """What `zkbridge watch` hears with, behind the proxy."""
+    with Watcher(Mqtt(host="127.0.0.1", port=spoilt.proxy.port, base_topic=BASE)) as watcher:
+        watcher.listen([f"{BASE}/#"])
+        assert watcher.news.get(timeout=20) == "broker connected"
+        yield watcher
+
+
+def heard(watcher: Watcher, last: str) -> list[Message | str]:
+    """What it has heard, up to a message on that topic."""
+    found: list[Message | str] = []
+    while not found or getattr(found[-1], "topic", None) != last:
+        found.append(watcher.news.get(timeout=20))
+    return found
+
+
+@pytest.mark.parametrize(
+    "properties", [{"user_properties": [("command", MARK)]}, {"content_type": MARK}, {"response_topic": f"a/{MARK}"}]
+)
+def test_watch_shows_the_message_and_its_connection_lives(
+    spoilt: Spoilt, watcher: Watcher, properties: dict[str, Any]
+) -> None:
+    spoilt.caller.publish(f"{BASE}/x/ping", b"seen", correlation_data=b"\0c", **properties)
+    spoilt.caller.publish(f"{BASE}/x/end", b"")
+
+    news = heard(watcher, f"{BASE}/x/end")
+
+    assert "broker lost" not in news
+    (message,) = (each for each in news if isinstance(each, Message) and each.payload == b"seen")
+    assert (message.topic, message.correlation_data) == (f"{BASE}/x/ping", b"\0c")
+    assert message.answers == dict(properties.get("user_properties", ())).get("command")
+
+
+@pytest.mark.parametrize("spoil", SET_ASIDE.values(), ids=SET_ASIDE)
+def test_watch_survives_what_cannot_be_read(
+    spoilt: Spoilt, watcher: Watcher, spoil: Callable[[bytes, bytes], bytes]
+) -> None:
+    spoilt.proxy.spoil = spoil
+    spoilt.caller.publish(f"{BASE}/x/unread", b"SPOIL")
+    spoilt.caller.publish(f"{BASE}/x/end", b"")
+
+    news = heard(watcher, f"{BASE}/x/end")
+
+    assert "broker lost" not in news
+    assert not [each for each in news if isinstance(each, Message) and each.topic == f"{BASE}/x/unread"]
+
+
+def test_a_caller_gets_an_answer_beside_such_a_message(spoilt: Spoilt) -> None:
+    with BridgeCaller(Mqtt(host="127.0.0.1", port=spoilt.proxy.port, base_topic=BASE)) as asker:
+        asker.listen([f"{BASE}/p/ping/reply"])
+        spoilt.caller.publish(f"{BASE}/p/ping/reply", b"{}", content_type=MARK)
+        answer = asker.ask("p", "ping", {}, timeout=20)
+
+    assert answer["success"]

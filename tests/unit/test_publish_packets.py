@@ -14,7 +14,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from zkbridge.contract.messages import Message
-from zkbridge.mqtt.publish_packets import Unreadable, message_of, read
+from zkbridge.contract.publish_packets import Unreadable, read_packet
+from zkbridge.mqtt.publish_packets import message_of, read
 
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\ufeff"), max_size=10)
 USED = ("ResponseTopic", "CorrelationData", "MessageExpiryInterval")
@@ -74,6 +75,8 @@ def test_what_paho_can_read_is_read_as_paho_reads_it(packet):
     )
     for name in USED:
         assert getattr(ours.properties, name, None) == getattr(theirs.properties, name, None)
+    packet_read = read_packet(header, body, five=True, reason="why")
+    assert list(packet_read.user_properties) == getattr(theirs.properties, "UserProperty", [])
 
 
 @given(st.integers(0x30, 0x3F), st.binary(max_size=60), st.booleans())

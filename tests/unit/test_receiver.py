@@ -3,10 +3,10 @@
 import pytest
 from paho.mqtt.client import MQTTMessage
 
+from zkbridge.contract.publish_packets import Unreadable
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.connection_state import ConnectionClosed, ConnectionState
 from zkbridge.mqtt.delivery_delay import DeliveryDelay
-from zkbridge.mqtt.publish_packets import Unreadable
 from zkbridge.mqtt.receiver import BATCH, Receiver
 from zkbridge.mqtt.subscription_check import PROBE, SubscriptionCheck
 from zkbridge.mqtt.subscriptions import Subscriptions

@@ -13,12 +13,12 @@ from zkbridge.bridge.own_messages import OwnMessages
 from zkbridge.bridge.pulse import Pulse
 from zkbridge.bridge.reception import Reception
 from zkbridge.contract.messages import Message, Publication, PunchToken, Token
+from zkbridge.contract.publish_packets import Unreadable
 from zkbridge.homeassistant.publisher import HomeAssistant
 from zkbridge.intake.keeper import Keeper
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.mqtt.dial import ProtocolName
-from zkbridge.mqtt.publish_packets import Unreadable
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
 from zkbridge.outbox.short_reply import ReplyRoom

@@ -13,6 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from zkbridge.client.tolerant_client import TolerantClient
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.messages import Message
 from zkbridge.contract.topics import Topics
@@ -115,7 +116,7 @@ class Guest:
     def _make(self, protocol: ProtocolName) -> paho.Client:
         self._problem = None
         version = MQTTProtocolVersion.MQTTv5 if protocol == "5" else MQTTProtocolVersion.MQTTv311
-        client = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
+        client = TolerantClient(CallbackAPIVersion.VERSION2, protocol=version)
         if self.settings.username is not None:
             client.username_pw_set(self.settings.username, self.settings.password)
         if tls := self.settings.tls:
@@ -125,6 +126,7 @@ class Guest:
         client.on_subscribe = self._on_subscribe
         client.on_publish = lambda _client, _data, _mid, reason, _properties: self.taken(_problem(reason))
         client.on_message = self._on_message
+        client.on_reread = self.heard
         return client
 
     def _leave(self) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from zkbridge.contract.messages import Message, Publication, Token
+from zkbridge.contract.publish_packets import Unreadable
 from zkbridge.mqtt.dial import ProtocolName
-from zkbridge.mqtt.publish_packets import Unreadable
 
 
 class Hooks(Protocol):

@@ -14,7 +14,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from zkbridge.contract.messages import TOO_LARGE
-from zkbridge.mqtt.publish_packets import Unreadable, read
+from zkbridge.contract.publish_packets import Unreadable
+from zkbridge.mqtt.publish_packets import read
 
 _FAILURE = 0x80
 #: Codes that brokers put into a PUBACK although MQTT 5 section 3.4.2.1 does not list them there: Mosquitto 2.0 answers

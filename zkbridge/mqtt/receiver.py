@@ -8,10 +8,11 @@ from typing import Protocol
 import paho.mqtt.client as paho
 
 from zkbridge.contract.messages import Message
+from zkbridge.contract.publish_packets import Unreadable
 from zkbridge.mqtt.connection_state import ConnectionClosed, ConnectionState
 from zkbridge.mqtt.delivery_delay import DeliveryDelay
 from zkbridge.mqtt.hooks import Hooks
-from zkbridge.mqtt.publish_packets import Unreadable, message_of
+from zkbridge.mqtt.publish_packets import message_of
 from zkbridge.mqtt.subscription_check import SubscriptionCheck
 from zkbridge.mqtt.subscriptions import Subscriptions
 
