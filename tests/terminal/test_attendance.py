@@ -9,7 +9,7 @@ import pytest
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
 from zkbridge.simulator.wire.codes import command_name
-from zkbridge.terminal.protocol.client import GivenUp
+from zkbridge.terminal.protocol.bulk_read import ReadInterrupted
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.protocol.wire import Frame
@@ -289,7 +289,7 @@ class TestGivingUp:
             return len(asked_for) > 1
 
         with talk(terminal, disable_for=None) as session:
-            with pytest.raises(GivenUp):
+            with pytest.raises(ReadInterrupted):
                 session.attendance(give_up=after_one_piece)
             assert session.count() == 1
             assert len(session.attendance()) == 4000

@@ -236,7 +236,7 @@ class TestAnswers:
             Scripted([ok()], [option("MAC", "B", reply_id=65534), option("MAC", "C")]) as terminal,
             client_of(terminal) as client,
         ):
-            client._asked = 65534
+            client.exchange._asked = 65534
             client.refresh_data()
 
             assert client.get_mac() == "C"

@@ -7,7 +7,7 @@ from tests.terminal.test_client import SESSION, Scripted, client_of
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected
 from zkbridge.simulator.wire.records import Punch
 from zkbridge.terminal.known import Pieces
-from zkbridge.terminal.protocol import client
+from zkbridge.terminal.protocol import bulk_read
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.tables import MAX_USERS_BYTES
 from zkbridge.terminal.protocol.wire import Frame
@@ -59,7 +59,7 @@ def test_all_pieces_take_one_round_trip_however_they_are_delivered(large, talk, 
 
 
 def test_more_pieces_than_fit_a_segment_are_asked_for_in_several_goes(large, talk, monkeypatch):
-    monkeypatch.setattr(client, "_TOGETHER", 2)
+    monkeypatch.setattr(bulk_read, "TOGETHER", 2)
     terminal = large()
 
     users, known = read(talk, terminal)
@@ -70,7 +70,7 @@ def test_more_pieces_than_fit_a_segment_are_asked_for_in_several_goes(large, tal
 
 
 def test_so_many_requests_fit_one_segment_of_ethernet():
-    assert client._TOGETHER * (8 + 8 + 8) <= 1500 - 20 - 20 - 12
+    assert bulk_read.TOGETHER * (8 + 8 + 8) <= 1500 - 20 - 20 - 12
 
 
 def test_a_table_of_one_piece_teaches_nothing(start, talk):
@@ -194,7 +194,7 @@ def test_a_spoilt_piece_ends_the_conversation_and_is_read_singly_next_time(large
     assert users == list(range(1, LARGE + 1))
 
 
-SIZE = 2 * client._TCP_PIECE
+SIZE = 2 * bulk_read.TCP_PIECE
 
 
 def pieces_of(*answers):
@@ -210,7 +210,7 @@ def pieces_of(*answers):
     ]
 
 
-ONE, OTHER = b"1" * client._TCP_PIECE, b"2" * client._TCP_PIECE
+ONE, OTHER = b"1" * bulk_read.TCP_PIECE, b"2" * bulk_read.TCP_PIECE
 PREPARED = [Frame(2000, SESSION, None, b"\0" + SIZE.to_bytes(4, "little") * 2 + bytes(4))]
 
 
@@ -228,11 +228,11 @@ def test_every_piece_must_answer_its_own_request(answers, whole):
     with Scripted(PREPARED, pieces_of(*answers), []) as terminal, client_of(terminal, timeout=0.3) as talking:
         if whole is None:
             with pytest.raises(ConnectionFailure):
-                talking.read_table(Command.USERTEMP_RRQ, 5, together=True, most=MAX_USERS_BYTES)
-            assert talking.took_together is False
+                talking.bulk.table(Command.USERTEMP_RRQ, 5, together=True, most=MAX_USERS_BYTES)
+            assert talking.bulk.took_together is False
         else:
-            assert talking.read_table(Command.USERTEMP_RRQ, 5, together=True, most=MAX_USERS_BYTES) == (whole, SIZE)
-            assert talking.took_together is True
+            assert talking.bulk.table(Command.USERTEMP_RRQ, 5, together=True, most=MAX_USERS_BYTES) == (whole, SIZE)
+            assert talking.bulk.took_together is True
 
 
 def test_what_is_known_survives_in_the_ledger_s_text():

@@ -20,7 +20,7 @@ from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.machine import limits
 from zkbridge.terminal.line import PersistentConnection
-from zkbridge.terminal.protocol.client import GivenUp
+from zkbridge.terminal.protocol.bulk_read import ReadInterrupted
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.session import Known, open_session
@@ -155,7 +155,7 @@ class Listener:
             if not self.line.is_open:
                 limits.require_room()
             self._hold(turn)
-        except GivenUp:
+        except ReadInterrupted:
             self._follower.make_way()
             self._make_room(turn)
         except TerminalError as failure:
@@ -211,9 +211,9 @@ class Listener:
                     self._backoff.reset()
 
     def _stay(self) -> None:
-        """Raise GivenUp when we are to end: the lock need not be waited for any more."""
+        """Raise ReadInterrupted when we are to end: the lock need not be waited for any more."""
         if self._closing.is_set():
-            raise GivenUp
+            raise ReadInterrupted
 
     def _note_failure(self, failure: TerminalError) -> None:
         if limits.SHORTAGES.note(failure):

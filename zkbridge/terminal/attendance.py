@@ -29,7 +29,7 @@ class Attendance(Accounts):
 
         Raises DeviceRejected (`log`) when it cannot be read, or is not as long as the terminal counts.
 
-        `give_up` is asked now and then; GivenUp is raised when it says so.
+        `give_up` is asked now and then; ReadInterrupted is raised when it says so.
         """
         detail = ""
         for _ in range(_READINGS):
@@ -56,7 +56,7 @@ class Attendance(Accounts):
             return 0 if rest or not is_record_size(step) else _LENGTH_BYTES + step * number
 
         try:
-            data, size = self._client.read_table(
+            data, size = self._client.bulk.table(
                 Command.ATTLOG_RRQ, give_up=give_up, start_at=start_at, most=MAX_LOG_BYTES
             )
         except (ZKErrorResponse, Unreadable):

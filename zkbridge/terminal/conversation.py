@@ -258,7 +258,7 @@ class Conversation:
     ) -> memoryview:
         """As `_read`, without a copy: for a table that may be large. `most` is what a terminal can hold of it."""
         try:
-            data, _size = self._client.read_table(
+            data, _size = self._client.bulk.table(
                 command, table, shifted=shifted, together=together, give_up=give_up, most=most
             )
         except ZKErrorResponse:

@@ -268,7 +268,7 @@ class Fingers(Accounts):
         """One template, None where there is none: by pyzk's command, or the SDK's where that is unknown."""
         for command in (Command.READ_TEMPLATE, Command.USERTEMP_RRQ):
             try:
-                return self._client.read_data(command, struct.pack("<HB", uid, index))
+                return self._client.bulk.data(command, struct.pack("<HB", uid, index))
             except ZKErrorResponse:
                 if self._client.answer == Code.ERROR:
                     return None

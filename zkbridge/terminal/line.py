@@ -89,7 +89,7 @@ class PersistentConnection:
         """Whether the terminal is still there: a connection may be dead without a word, or of before its restart."""
         if not client.usable:
             return False
-        if time.monotonic() - client.heard_at < FRESH_S:
+        if time.monotonic() - client.exchange.heard_at < FRESH_S:
             return True
         client.deadline = Deadline.after(min(self._device.timeout, TRIAL_S))
         with suppress(TerminalError):

@@ -49,7 +49,7 @@ class UserReading(Machine):
             self.users()
             return
         raw, records = self._read_raw(), b""
-        if self._client.is_freeing:
+        if self._client.exchange.is_freeing:
             with suppress(Unreadable):
                 records = records_of(raw, None)
         if not records or len(records) % size or len(records) > MAX_USERS * size:
@@ -164,14 +164,14 @@ class UserReading(Machine):
         try:
             raw = self._read("table", Command.USERTEMP_RRQ, _USERS, together=together)
         except ConnectionFailure:
-            if self._client.took_together is False:
+            if self._client.bulk.took_together is False:
                 self._learn_of_pieces()
             raise
         self._learn_of_pieces()
         return raw
 
     def _learn_of_pieces(self) -> None:
-        pieces = self.known.pieces.after(self._client.took_together)
+        pieces = self.known.pieces.after(self._client.bulk.took_together)
         if pieces is not self.known.pieces:
             log.info("device=%s asks for the pieces of a table: %s", self.device.id, pieces)
             self.known = self.known._replace(pieces=pieces)
