@@ -1,8 +1,11 @@
 """A part that dies or hangs never leaves a daemon that looks alive and is deaf."""
 
+import resource
 import socket
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from tests.faults.site import Break, Site, new_site
 from tests.faults.thinned import thinned
 from tests.support.caller import Caller
 from tests.support.fake_broker import FakeBroker
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 
 PARTS = [
@@ -50,6 +54,8 @@ PARTS = [
 #: The watchdog's interval, in microseconds: quick enough for a test.
 WATCHDOG = {"WATCHDOG_USEC": "400000"}
 QUIET_S = 3
+#: Bytes that any file of a daemon may have: its log has room, a request in the ledger has none.
+FULL = 12_000
 
 
 def _known_to_the_broker(site: Site) -> None:
@@ -160,6 +166,20 @@ def test_systemd_hears_of_the_start_of_life_and_of_the_stop(tmp_path, shared_bro
         systemd.wait_for("STOPPING=1")
 
 
+def test_a_service_manager_that_does_not_read_delays_no_stop(tmp_path: Path, shared_broker: Mosquitto) -> None:
+    name = f"zkbridge-test-{uuid.uuid4().hex}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line, new_site(tmp_path, shared_broker.port) as site:
+        line.bind(f"\0{name}")
+        site.make_daemon(NOTIFY_SOCKET=f"@{name}", **WATCHDOG).start()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+            filler.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    filler.sendto(b"x", f"\0{name}")
+
+        assert site.daemon.stop() == 0
+
+
 HANGING = {
     "a worker past its deadline": [
         Break("zkbridge.worker.conversation_deadline:GRACE_S", "set", value=0.5),
@@ -192,6 +212,29 @@ def test_systemd_hears_nothing_more_when_a_part_hangs(tmp_path, shared_broker, s
         site.daemon.kill()  # as systemd does
         site.make_daemon().start()
         assert site.settle(caller)[0].json["code"] == "created"
+        site.check(request)
+
+
+def test_systemd_hears_nothing_more_while_nothing_can_be_kept(
+    tmp_path: Path, shared_broker: Mosquitto, systemd: Systemd
+) -> None:
+    """The rule of 60 s, with 4 instead."""
+    patience = Break("zkbridge.intake.keeper:PATIENCE_S", "set", value=4.0)
+    with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
+        site.make_daemon(patience, **systemd.environment).start()
+        systemd.wait_for("WATCHDOG=1")
+        resource.prlimit(site.daemon.pid, resource.RLIMIT_FSIZE, (FULL, resource.RLIM_INFINITY))
+        request = site.user()
+        caller.publish(site.topic(), request)
+
+        systemd.falls_silent()
+
+        assert site.daemon.running
+        assert "nothing could be kept for" in site.daemon.log
+        assert "some brokers take no more than 50" not in site.daemon.log  # it is the disk
+        resource.prlimit(site.daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert [answer.json["code"] for answer in site.settle(caller)] == ["created"]
+        systemd.wait_for("WATCHDOG=1")
         site.check(request)
 
 

@@ -100,7 +100,7 @@ class Attempts:
                 words = self._diagnosis.of_silence()
             log.warning("no connection to the broker %s: %s", self._where, words)
             return
-        if not state.ready:
+        if not state.ready and not state.unreadable:
             words += _WHILE_SUBSCRIBING.format(state.unanswered)
         lived_s = time.monotonic() - state.accepted_at
         self._policy.ended(lived_s, taken_over=state.taken_over, unreadable=state.unreadable)

@@ -7,6 +7,9 @@ import os
 import socket
 import time
 
+#: For so long (seconds) a message may wait for a service manager that does not read.
+SEND_S = 1.0
+
 
 class Notifier:
     """Sends to the socket that systemd named in NOTIFY_SOCKET when it started us."""
@@ -53,4 +56,5 @@ class Notifier:
         if not self._address:
             return
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+            line.settimeout(SEND_S)
             line.sendto(text.encode(), self._address)
