@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nursery(tmp_path_factory) -> Iterator[Nursery]:
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
     """Where daemons come from that need no start of their own."""
     with Nursery(tmp_path_factory.mktemp("nursery") / "log") as nursery:
         yield nursery
@@ -42,14 +43,14 @@ def leftovers() -> Iterator[None]:
 
 
 @pytest.fixture
-def broker(tmp_path) -> Iterator[Mosquitto]:
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     """A Mosquitto for one test, which may kill, pause and restart it."""
     with Mosquitto(tmp_path / "mosquitto") as mosquitto:
         yield mosquitto
 
 
 @pytest.fixture(scope="session")
-def shared_broker(tmp_path_factory) -> Iterator[Mosquitto]:
+def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """A Mosquitto for many tests, each on a base topic of its own; nobody stops it."""
     with Mosquitto(tmp_path_factory.mktemp("shared") / "mosquitto") as mosquitto:
         yield mosquitto

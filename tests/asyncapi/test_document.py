@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -24,23 +25,23 @@ PARSER = Path(__file__).with_name("parser")
 
 
 @pytest.fixture(scope="module")
-def described():
+def described() -> dict[str, Any]:
     return document()
 
 
-def printed(*arguments):
+def printed(*arguments) -> str:
     """What the program says."""
     command = [sys.executable, "-m", "zkbridge", "asyncapi", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, check=True, timeout=60, cwd=ROOT).stdout.decode()
 
 
-def validator(described, name):
+def validator(described: dict[str, Any], name: str):
     """A judge of one of the document's schemas; AsyncAPI's own dialect is JSON Schema draft 7."""
     schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
     return jsonschema.Draft7Validator(schema)
 
 
-def judged(text):
+def judged(text: str):
     """What the official parser says of a document."""
     folder = installed(PARSER, "@asyncapi/parser")
     said = subprocess.run(
@@ -49,7 +50,7 @@ def judged(text):
     return json.loads(said.stdout)
 
 
-def test_the_official_parser_accepts_it():
+def test_the_official_parser_accepts_it() -> None:
     said = judged(printed())
 
     assert said["accepted"]
@@ -58,19 +59,19 @@ def test_the_official_parser_accepts_it():
     assert {"answerUsersCreate", "publishAvailability", "publishBridgeState"} <= set(said["operations"])
 
 
-def test_the_official_parser_would_refuse_a_broken_one(described):
+def test_the_official_parser_would_refuse_a_broken_one(described: dict[str, Any]) -> None:
     broken = json.loads(json.dumps(described))
     del broken["channels"]["availability"]["messages"]
 
     assert not judged(json.dumps(broken))["accepted"]
 
 
-def test_yaml_and_json_say_the_same(described):
+def test_yaml_and_json_say_the_same(described: dict[str, Any]) -> None:
     assert YAML(typ="safe").load(printed()) == json.loads(printed("--format", "json")) == described
 
 
 @pytest.mark.parametrize("form", ["yaml", "html"])
-def test_the_copy_in_the_docs_is_what_the_program_prints(form):
+def test_the_copy_in_the_docs_is_what_the_program_prints(form: str) -> None:
     kept = (ROOT / f"docs/asyncapi.{form}").read_text()
 
     assert printed("--format", form) == kept, (
@@ -78,7 +79,7 @@ def test_the_copy_in_the_docs_is_what_the_program_prints(form):
     )
 
 
-def test_every_example_fits_its_schema(described):
+def test_every_example_fits_its_schema(described: dict[str, Any]) -> None:
     seen = 0
     for name, message in described["components"]["messages"].items():
         assert message["examples"], name
@@ -90,12 +91,12 @@ def test_every_example_fits_its_schema(described):
     assert seen > 20
 
 
-def test_every_schema_is_a_schema(described):
+def test_every_schema_is_a_schema(described: dict[str, Any]) -> None:
     for schema in described["components"]["schemas"].values():
         jsonschema.Draft7Validator.check_schema(schema)
 
 
-def test_every_command_has_a_topic_a_reply_and_what_it_answers(described):
+def test_every_command_has_a_topic_a_reply_and_what_it_answers(described: dict[str, Any]) -> None:
     topics = Topics()
     addresses = {channel["address"] for channel in described["channels"].values()}
 
@@ -109,8 +110,8 @@ def test_every_command_has_a_topic_a_reply_and_what_it_answers(described):
             )
 
 
-def test_every_code_and_every_sentence_is_there():
-    def below(kind):
+def test_every_code_and_every_sentence_is_there() -> None:
+    def below(kind) -> set[Any]:
         return {kind.code} | {code for each in kind.__subclasses__() for code in below(each)}
 
     found = example_failures(Site())
@@ -130,7 +131,7 @@ def test_every_code_and_every_sentence_is_there():
 
 
 @pytest.mark.parametrize("name", commands())
-def test_the_example_request_is_one_that_the_command_takes(name):
+def test_the_example_request_is_one_that_the_command_takes(name: str) -> None:
     command = commands()[name]
 
     params = command.parse(parse_object(encode(example_request(command))), strict=True)
@@ -165,7 +166,7 @@ VALUES += ["2030-01-31T08:00:00+00:00", "2030-01-31T08:00:00", "2030-01-31", "ma
 
 
 @pytest.mark.parametrize("name", commands())
-def test_whatever_the_command_takes_the_schema_takes(described, name):
+def test_whatever_the_command_takes_the_schema_takes(described: dict[str, Any], name: str) -> None:
     """A schema that is stricter than the bridge would turn away what works; it may be looser."""
     command = commands()[name]
     judge = validator(described, next(iter(request_names(described, name))))
@@ -200,14 +201,16 @@ def test_whatever_the_command_takes_the_schema_takes(described, name):
         {"user_id": "1", "name": "x", "request_id": "x" * 129},
     ],
 )
-def test_the_schema_of_users_create_turns_away_what_the_bridge_refuses(described, wrong):
+def test_the_schema_of_users_create_turns_away_what_the_bridge_refuses(
+    described: dict[str, Any], wrong: dict[str, Any]
+) -> None:
     with pytest.raises((InvalidField, MissingFields)):
         commands()["users/create"].parse(wrong, strict=True)
 
     assert not validator(described, "usersCreateRequest").is_valid(wrong)
 
 
-def test_a_configuration_makes_it_the_description_of_one_bridge(tmp_path):
+def test_a_configuration_makes_it_the_description_of_one_bridge(tmp_path: Path) -> None:
     config = {
         "mqtt": {"host": "broker.lan", "base_topic": "planta/zk", "tls": {}},
         "devices": {"norte": {"host": "192.0.2.1"}, "sur": {"host": "192.0.2.2"}},
@@ -230,7 +233,7 @@ def test_a_configuration_makes_it_the_description_of_one_bridge(tmp_path):
     assert judged(json.dumps(made))["accepted"]
 
 
-def test_a_wrong_configuration_is_said():
+def test_a_wrong_configuration_is_said() -> None:
     command = [sys.executable, "-m", "zkbridge", "asyncapi", "--config", "/nowhere.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
@@ -238,7 +241,7 @@ def test_a_wrong_configuration_is_said():
     assert "/nowhere.yaml: cannot be read" in done.stderr
 
 
-def request_names(described, name):
+def request_names(described: dict[str, Any], name: str):
     """The message that a command's topic takes."""
     address = Topics().command("{device}", name)
     return next(each["messages"] for each in described["channels"].values() if each["address"] == address)

@@ -1,6 +1,7 @@
 """The document as a page for people."""
 
 from html.parser import HTMLParser
+from typing import Any
 
 from zkbridge.asyncapi.document import document
 from zkbridge.asyncapi.examples import example_failures
@@ -13,11 +14,11 @@ VOID = {"meta", "br"}
 class Reader(HTMLParser):
     """Follows the tags, the anchors and the words."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.open, self.anchors, self.links, self.fetched, self.words = [], set(), set(), [], []
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag, attributes) -> None:
         found = dict(attributes)
         self.anchors |= {found["id"]} if "id" in found else set()
         self.links |= {found["href"]} if "href" in found else set()
@@ -25,21 +26,21 @@ class Reader(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data) -> None:
         self.words.append(data)
 
 
-def read(made):
+def read(made: dict[str, Any]) -> Reader:
     reader = Reader()
     reader.feed(page(made))
     reader.close()
     return reader
 
 
-def test_it_is_whole_and_fetches_nothing():
+def test_it_is_whole_and_fetches_nothing() -> None:
     reader = read(document())
 
     assert reader.open == []
@@ -49,7 +50,7 @@ def test_it_is_whole_and_fetches_nothing():
     assert "@import" not in "".join(reader.words)
 
 
-def test_every_topic_code_and_field_is_on_it():
+def test_every_topic_code_and_field_is_on_it() -> None:
     made = document()
     words = "".join(read(made).words)
 
@@ -62,7 +63,7 @@ def test_every_topic_code_and_field_is_on_it():
             assert all(name in words for name in schema["properties"])
 
 
-def test_markup_in_a_text_stays_text():
+def test_markup_in_a_text_stays_text() -> None:
     made = document()
     made["info"]["description"] = "<script>alert(1)</script> & `code`"
 

@@ -1,10 +1,13 @@
 """What a real bridge says, held against the document."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import jsonschema
 import pytest
 
-from tests.support.caller import Caller
-from tests.support.running import running
+from tests.support.caller import Caller, Message
+from tests.support.running import Running, running
 from tests.support.waiting import wait_until
 from zkbridge.asyncapi.document import document
 from zkbridge.asyncapi.examples import example_failures, example_request, example_success
@@ -18,7 +21,7 @@ CREATE = "zk/principal/users/create"
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory):
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     groups = {"planta": ["principal", "entrada"], "rota": ["principal", "apagada"]}
     more = {"homeassistant": {"discovery": True}, "groups": groups}
     with running(tmp_path_factory.mktemp("bridge"), **more) as all_of_it:
@@ -26,23 +29,23 @@ def bridge(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def site(bridge):
+def site(bridge: Running) -> Site:
     return Site.of(Config.model_validate(bridge.daemon.config))
 
 
 @pytest.fixture
-def ask(bridge):
+def ask(bridge: str) -> Iterator[Callable[..., Any]]:
     with Caller(bridge.broker.port) as caller:
         caller.subscribe("zk/+/#")
 
-        def publish(topic, body, **more):
+        def publish(topic, body: dict[str, str], **more: Any) -> Message:
             caller.publish(topic, body, **more)
             return caller.wait_for(f"{topic}/reply")
 
         yield publish
 
 
-def judge(described, message, command="users/create"):
+def judge(described: dict[str, Any], message, command: str = "users/create") -> str:
     """The message's payload and headers, held against the message that they should be; its name."""
     reply = message.json
     name = camel(command, "success") if reply["success"] else camel(reply["code"])
@@ -54,7 +57,7 @@ def judge(described, message, command="users/create"):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_answers_as_described(ask, site, name):
+def test_every_command_answers_as_described(ask: Callable[..., Any], site: Site, name: str) -> None:
     described = document(site)
     request = {**example_request(COMMANDS[name]), "request_id": f"truth-{name}"}
     if name != "users/create" and "user_id" in request:
@@ -65,7 +68,7 @@ def test_every_command_answers_as_described(ask, site, name):
     assert said in described["channels"][camel(name, "reply")]["messages"]
 
 
-def test_a_group_answers_as_described(ask, site):
+def test_a_group_answers_as_described(ask: Callable[..., Any], site: Site) -> None:
     described = document(site)
     everybody = ask("zk/planta/users/create", {"user_id": "600", "name": "x"})
     whole = {"$ref": "#/components/schemas/groupSuccess", "components": described["components"]}
@@ -81,7 +84,7 @@ def test_a_group_answers_as_described(ask, site):
     ]
 
 
-def test_success_is_the_very_example(ask, site):
+def test_success_is_the_very_example(ask: Callable[..., Any], site: Site) -> None:
     request = example_request(COMMANDS["users/create"])
 
     assert ask("zk/entrada/users/create", request).json == {
@@ -90,7 +93,7 @@ def test_success_is_the_very_example(ask, site):
     }
 
 
-def test_a_bad_request_and_an_unknown_device_are_the_very_examples(ask, site):
+def test_a_bad_request_and_an_unknown_device_are_the_very_examples(ask: Callable[..., Any], site: Site) -> None:
     failures = example_failures(site)
     wrong = {"user_id": "123", "name": "x", "privilege": 3, "nombre": "x", "request_id": "r-1"}
     whole = example_request(COMMANDS["users/create"])
@@ -105,7 +108,7 @@ def test_a_bad_request_and_an_unknown_device_are_the_very_examples(ask, site):
     }
 
 
-def test_a_second_user_and_a_used_id_are_the_very_examples(ask, site):
+def test_a_second_user_and_a_used_id_are_the_very_examples(ask: Callable[..., Any], site: Site) -> None:
     failures = example_failures(site)
     whole = example_request(COMMANDS["users/create"])
     topic = "zk/entrada/users/create"
@@ -119,7 +122,7 @@ def test_a_second_user_and_a_used_id_are_the_very_examples(ask, site):
     assert reused["error"] == failures["request_id_reused"][0]["error"].replace("r-1", "once")
 
 
-def test_a_terminal_that_is_away_answers_as_described(ask, site):
+def test_a_terminal_that_is_away_answers_as_described(ask: Callable[..., Any], site: Site) -> None:
     described = document(site)
 
     message = ask("zk/apagada/users/create", {"user_id": "1", "name": "x"})
@@ -127,7 +130,7 @@ def test_a_terminal_that_is_away_answers_as_described(ask, site):
     assert judge(described, message) == "deviceUnreachable"
 
 
-def test_what_the_bridge_says_of_itself_is_as_described(bridge, site):
+def test_what_the_bridge_says_of_itself_is_as_described(bridge: Running, site: Site) -> None:
     described = document(site)
     topics = {f"zk/bridge/{name}": f"bridge{name.capitalize()}" for name in ("state", "info")} | {
         "zk/principal/availability": "availability",

@@ -15,6 +15,6 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def terminal(simulator) -> SimulatedTerminal:
+def terminal(simulator: Simulator) -> SimulatedTerminal:
     """A 72-byte terminal."""
     return simulator.add(TerminalConfig(profile="tft"))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ JUAN = '{"user_id":"123","name":"Juan Perez","password":"1234","privilege":0,"ca
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker) -> Iterator[tuple[Daemon, Caller]]:
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[tuple[Daemon, Caller]]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         folder = tmp_path_factory.mktemp("envelope") / "d"
@@ -30,11 +31,11 @@ def site(tmp_path_factory, shared_broker) -> Iterator[tuple[Daemon, Caller]]:
 
 
 @pytest.fixture
-def caller(site) -> Caller:
+def caller(site: tuple[Daemon, Caller]) -> Caller:
     return site[1]
 
 
-def test_mosquitto_rr_prints_the_contracts_reply(tmp_path):
+def test_mosquitto_rr_prints_the_contracts_reply(tmp_path: Path) -> None:
     with Simulator() as simulator, Mosquitto(tmp_path / "m") as broker:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         with Daemon(tmp_path / "rr", broker.port, {"principal": device(terminal)}):
@@ -60,7 +61,7 @@ def test_mosquitto_rr_prints_the_contracts_reply(tmp_path):
         wait_for_session_end(terminal)
 
 
-def test_correlation_data_comes_back_byte_for_byte_even_for_rubbish(caller):
+def test_correlation_data_comes_back_byte_for_byte_even_for_rubbish(caller: Caller) -> None:
     for number, payload in enumerate([JUAN, b"\xff\xfe", b"", b"{}"]):
         token = bytes(range(256)) + bytes([number])
         caller.publish(COMMAND, payload, response_topic="zk/replies/me", correlation_data=token)
@@ -76,7 +77,7 @@ def test_correlation_data_comes_back_byte_for_byte_even_for_rubbish(caller):
         assert (answer.qos, answer.retain) == (1, False)
 
 
-def test_an_allowed_response_topic_replaces_the_default(caller):
+def test_an_allowed_response_topic_replaces_the_default(caller: Caller) -> None:
     for topic in ("zk/replies/a/b", "zk/principal/replies/a"):
         caller.publish(COMMAND, b"{}", response_topic=topic)
         assert "response_topic_refused" not in caller.wait_for(topic).json
@@ -101,7 +102,7 @@ def test_an_allowed_response_topic_replaces_the_default(caller):
         "zk/replies/" + "x" * 501,
     ],
 )  # fmt: skip - a list of topics reads best as one
-def test_a_hostile_response_topic_is_not_used(caller, topic):
+def test_a_hostile_response_topic_is_not_used(caller: Caller, topic: str) -> None:
     allowed = topic.startswith("zk/replies/")
     before = len(caller.messages)
     caller.publish(COMMAND, b"{}", response_topic=topic)
@@ -114,7 +115,7 @@ def test_a_hostile_response_topic_is_not_used(caller, topic):
         assert mine == []
 
 
-def test_a_command_topic_as_response_topic_starts_no_loop(site):
+def test_a_command_topic_as_response_topic_starts_no_loop(site: tuple[Daemon, Caller]) -> None:
     daemon, caller = site
     lines = daemon.log.count("command=users/create")
     caller.publish(COMMAND, b"{}", response_topic=COMMAND)
@@ -125,7 +126,7 @@ def test_a_command_topic_as_response_topic_starts_no_loop(site):
     assert daemon.log.count("command=users/create") == lines + 2
 
 
-def test_replies_in_english(tmp_path, shared_broker):
+def test_replies_in_english(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         daemon = Daemon(
@@ -138,7 +139,7 @@ def test_replies_in_english(tmp_path, shared_broker):
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe("site/zk-en/#")
 
-            def ask(payload, to="principal"):
+            def ask(payload: str | bytes, to: str = "principal"):
                 caller.publish(f"site/zk-en/{to}/users/create", payload)
                 return caller.wait_for(f"site/zk-en/{to}/users/create/reply").json
 
@@ -150,7 +151,7 @@ def test_replies_in_english(tmp_path, shared_broker):
     assert said == ["JSON body required.", "user_id and name are required.", "Device 'bodega' not found."]
 
 
-def test_copies_of_one_request_at_once_are_executed_once(site):
+def test_copies_of_one_request_at_once_are_executed_once(site: tuple[Daemon, Caller]) -> None:
     daemon, caller = site
     body = json.dumps({"user_id": "777", "name": "Una Vez", "request_id": "burst"})
     for number in range(20):
@@ -163,7 +164,7 @@ def test_copies_of_one_request_at_once_are_executed_once(site):
     assert daemon.running
 
 
-def test_fields_nobody_knows_are_ignored_when_not_strict(tmp_path, shared_broker):
+def test_fields_nobody_knows_are_ignored_when_not_strict(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         daemon = Daemon(
@@ -179,7 +180,7 @@ def test_fields_nobody_knows_are_ignored_when_not_strict(tmp_path, shared_broker
             assert caller.wait_for("zk-lenient/principal/users/create/reply").json["success"]
 
 
-def test_a_name_is_cut_at_a_character_where_that_is_asked_for(tmp_path, shared_broker):
+def test_a_name_is_cut_at_a_character_where_that_is_asked_for(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         cut = device(terminal, name_overflow="truncate")

@@ -3,13 +3,17 @@
 import json
 import os
 import signal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge.simulator import TerminalConfig
+from zkbridge.simulator import Simulator, TerminalConfig
+from zkbridge.simulator.handle import SimulatedTerminal
 
 #: A machine may have much else to do.
 PATIENCE_S = 40
@@ -18,12 +22,12 @@ ON = {"discovery": True}
 ANNOUNCED = "homeassistant/device/zkbridge_zk/{}/config"
 
 
-def bridge(folder, broker, terminals, **more):
+def bridge(folder: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal], **more) -> Daemon:
     devices = {name: device(terminal) for name, terminal in terminals.items()}
     return Daemon(folder, broker.port, devices, **{"homeassistant": ON, "probe_interval": 300, **more})
 
 
-def kept(broker):
+def kept(broker: Mosquitto) -> dict[str, Any]:
     """Everything of ours that a newcomer is told, topic by topic."""
     with Caller(broker.port) as caller:
         caller.subscribe("homeassistant/#")
@@ -33,17 +37,19 @@ def kept(broker):
         return {message.topic: message.json for message in caller.messages if message.retain}
 
 
-def reload(daemon):
+def reload(daemon: Daemon) -> None:
     (daemon.folder / "config.yaml").write_text(json.dumps(daemon.config))
     os.kill(daemon.pid, signal.SIGHUP)
 
 
 @pytest.fixture
-def terminals(simulator):
+def terminals(simulator: Simulator) -> dict[str, SimulatedTerminal]:
     return {name: simulator.add(TerminalConfig(profile="tft")) for name in ("principal", "entrada")}
 
 
-def test_without_it_nothing_is_said_to_home_assistant(tmp_path, broker, terminals):
+def test_without_it_nothing_is_said_to_home_assistant(
+    tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal]
+) -> None:
     with bridge(tmp_path / "d", broker, terminals, homeassistant={}), Caller(broker.port) as caller:
         caller.subscribe("zk/principal/#")
         caller.publish("zk/principal/users/create", USER)
@@ -52,7 +58,9 @@ def test_without_it_nothing_is_said_to_home_assistant(tmp_path, broker, terminal
     assert not [topic for topic in kept(broker) if topic.startswith("homeassistant/") or topic.endswith("/status")]
 
 
-def test_every_device_is_announced_and_its_status_follows_what_happens(tmp_path, broker, terminals):
+def test_every_device_is_announced_and_its_status_follows_what_happens(
+    tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal]
+) -> None:
     with bridge(tmp_path / "d", broker, terminals), Caller(broker.port) as caller:
         caller.subscribe("zk/principal/status")
         caller.wait_for("zk/principal/status", lambda message: message.json["users"] == 0, timeout=PATIENCE_S)
@@ -74,7 +82,9 @@ def test_every_device_is_announced_and_its_status_follows_what_happens(tmp_path,
     assert not [secret for secret in ("4711", "12345678", "Quispe") if secret in said]
 
 
-def test_what_is_known_of_a_terminal_outlives_the_bridge(tmp_path, broker, terminals):
+def test_what_is_known_of_a_terminal_outlives_the_bridge(
+    tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal]
+) -> None:
     daemon = bridge(tmp_path / "d", broker, terminals)
     with daemon, Caller(broker.port) as caller:
         caller.subscribe("zk/principal/#")
@@ -92,7 +102,7 @@ def test_what_is_known_of_a_terminal_outlives_the_bridge(tmp_path, broker, termi
     assert {**after, "last_error": None} == before
 
 
-def test_a_birth_is_answered(tmp_path, broker, terminals):
+def test_a_birth_is_answered(tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal]) -> None:
     with bridge(tmp_path / "d", broker, terminals) as daemon, Caller(broker.port) as caller:
         wait_until(lambda: daemon.log.count(" online") >= 2, timeout=PATIENCE_S)
         caller.subscribe("homeassistant/#", retain_handling=2)
@@ -102,7 +112,9 @@ def test_a_birth_is_answered(tmp_path, broker, terminals):
             assert not caller.wait_for(ANNOUNCED.format(each), timeout=PATIENCE_S).retain
 
 
-def test_a_device_that_a_reload_removes_is_removed_there_too(tmp_path, broker, terminals):
+def test_a_device_that_a_reload_removes_is_removed_there_too(
+    tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal]
+) -> None:
     with bridge(tmp_path / "d", broker, terminals) as daemon:
         wait_until(
             lambda: {ANNOUNCED.format("entrada"), "zk/entrada/status"} <= kept(broker).keys(), timeout=PATIENCE_S
@@ -119,7 +131,9 @@ def test_a_device_that_a_reload_removes_is_removed_there_too(tmp_path, broker, t
         )
 
 
-def test_switched_off_again_it_takes_everything_away(tmp_path, broker, terminals):
+def test_switched_off_again_it_takes_everything_away(
+    tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal]
+) -> None:
     daemon = bridge(tmp_path / "d", broker, terminals)
     with daemon:
         wait_until(lambda: ANNOUNCED.format("bridge") in kept(broker), timeout=PATIENCE_S)
@@ -133,7 +147,9 @@ def test_switched_off_again_it_takes_everything_away(tmp_path, broker, terminals
 
 
 @pytest.mark.parametrize("topic", ["homeassistant/device/zkbridge_zk/bridge/config", "zk/principal/status"])
-def test_no_caller_can_have_the_bridge_say_it(tmp_path, broker, terminals, topic):
+def test_no_caller_can_have_the_bridge_say_it(
+    tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal], topic: str
+) -> None:
     mqtt = {"response_topics": ["#"]}
     with bridge(tmp_path / "d", broker, terminals, mqtt=mqtt), Caller(broker.port) as caller:
         caller.subscribe("zk/principal/ping/reply")

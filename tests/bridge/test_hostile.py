@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from zkbridge.contract.messages import parse_object
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
@@ -40,7 +41,9 @@ CODES = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker) -> Iterator[tuple[Daemon, Caller, SimulatedTerminal]]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto
+) -> Iterator[tuple[Daemon, Caller, SimulatedTerminal]]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft", user_capacity=100_000))
         daemon = Daemon(
@@ -59,7 +62,9 @@ def site(tmp_path_factory, shared_broker) -> Iterator[tuple[Daemon, Caller, Simu
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(payload=PAYLOADS, correlation=st.binary(min_size=1, max_size=50))
-def test_any_payload_is_answered_with_its_correlation_data(site, payload, correlation):
+def test_any_payload_is_answered_with_its_correlation_data(
+    site: tuple[Daemon, Caller, SimulatedTerminal], payload, correlation
+) -> None:
     daemon, caller, terminal = site
     caller.publish("hostile/p/users/create", payload, correlation_data=correlation)
 
@@ -89,7 +94,7 @@ def test_any_payload_is_answered_with_its_correlation_data(site, payload, correl
         b'{"request_id":"\\ud83d"}',
     ],
 )  # fmt: skip - a list of payloads reads best as one
-def test_the_worst_payloads_are_answered_too(site, payload):
+def test_the_worst_payloads_are_answered_too(site: tuple[Daemon, Caller, SimulatedTerminal], payload: bytes) -> None:
     daemon, caller, _ = site
     caller.publish("hostile/p/users/create", payload)
 
@@ -98,7 +103,7 @@ def test_the_worst_payloads_are_answered_too(site, payload):
 
 
 @pytest.mark.parametrize("levels", ["p/users/create/x", "p/users", "p", "//", "p//create", "p/users/create/reply"])
-def test_other_topics_are_nobodys_business(site, levels):
+def test_other_topics_are_nobodys_business(site: tuple[Daemon, Caller, SimulatedTerminal], levels: str) -> None:
     daemon, caller, _ = site
     caller.publish(f"hostile/{levels}", b"{}")
     caller.publish("hostile/p/users/create", b"[]")

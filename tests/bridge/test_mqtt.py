@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ COMMAND = "zk/principal/users/create"
 class Rest:
     """The rest of the daemon: keeps what it is told, and fails when it is told to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.received: list[Message] = []
         self.batches: list[int] = []
         self.failing = threading.Event()
@@ -92,12 +93,12 @@ def rest() -> Iterator[Rest]:
 
 
 @pytest.fixture(params=["5", "3.1.1"])
-def protocol(request) -> str:
+def protocol(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 @pytest.fixture
-def mqtt(broker, rest, protocol) -> Iterator[Mqtt]:
+def mqtt(broker: Mosquitto, rest: Rest, protocol: str) -> Iterator[Mqtt]:
     mqtt = side(broker, rest, protocol=protocol)
     mqtt.start()
     wait_until(lambda: rest.connections)
@@ -105,7 +106,7 @@ def mqtt(broker, rest, protocol) -> Iterator[Mqtt]:
     mqtt.stop(5)
 
 
-def test_what_arrives_is_kept_then_acknowledged(broker, rest, mqtt, protocol):
+def test_what_arrives_is_kept_then_acknowledged(broker: Mosquitto, rest: Rest, mqtt: Mqtt, protocol: str) -> None:
     with Caller(broker.port, protocol) as caller:
         caller.publish(COMMAND, b"one")
         wait_until(lambda: rest.received)
@@ -129,7 +130,9 @@ def test_what_arrives_is_kept_then_acknowledged(broker, rest, mqtt, protocol):
 
 
 @pytest.mark.usefixtures("mqtt")
-def test_what_could_not_be_kept_is_brought_again(broker, rest, protocol, caplog):
+def test_what_could_not_be_kept_is_brought_again(
+    broker: Mosquitto, rest: Rest, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
     rest.failing.set()
     with Caller(broker.port, protocol) as caller:
         caller.publish(COMMAND, b"one")
@@ -142,7 +145,7 @@ def test_what_could_not_be_kept_is_brought_again(broker, rest, protocol, caplog)
 
 
 @pytest.mark.usefixtures("mqtt")
-def test_a_burst_is_kept_in_batches_and_in_order(broker, rest, protocol):
+def test_a_burst_is_kept_in_batches_and_in_order(broker: Mosquitto, rest: Rest, protocol: str) -> None:
     with Caller(broker.port, protocol) as caller:
         for number in range(300):
             caller._client.publish(COMMAND, b"%d" % number, 1)
@@ -152,7 +155,7 @@ def test_a_burst_is_kept_in_batches_and_in_order(broker, rest, protocol):
     assert len(rest.batches) < 300
 
 
-def test_commands_wait_at_the_broker_while_we_are_away(broker, rest, protocol):
+def test_commands_wait_at_the_broker_while_we_are_away(broker: Mosquitto, rest: Rest, protocol: str) -> None:
     first = side(broker, rest, protocol=protocol)
     first.start()
     wait_until(lambda: rest.connections)
@@ -168,7 +171,9 @@ def test_commands_wait_at_the_broker_while_we_are_away(broker, rest, protocol):
     assert rest.received[0].payload == b"while you were out"
 
 
-def test_state_is_said_on_every_connect_and_the_will_when_we_vanish(broker, rest, mqtt, protocol):
+def test_state_is_said_on_every_connect_and_the_will_when_we_vanish(
+    broker: Mosquitto, rest: Rest, mqtt: Mqtt, protocol: str
+) -> None:
     with Caller(broker.port, protocol) as caller:
         caller.subscribe("zk/bridge/state")
         assert caller.wait_for("zk/bridge/state").retain
@@ -180,7 +185,7 @@ def test_state_is_said_on_every_connect_and_the_will_when_we_vanish(broker, rest
     assert rest.disconnections == 1
 
 
-def test_a_publish_is_confirmed_under_its_token(broker, rest, mqtt, protocol):
+def test_a_publish_is_confirmed_under_its_token(broker: Mosquitto, rest: Rest, mqtt: Mqtt, protocol: str) -> None:
     with Caller(broker.port, protocol) as caller:
         caller.subscribe("zk/replies/#")
         publication = Publication("zk/replies/me", b"{}", correlation_data=b"\0\xff", status=200, code="created")
@@ -194,7 +199,7 @@ def test_a_publish_is_confirmed_under_its_token(broker, rest, mqtt, protocol):
         assert answer.user_properties == [("status", "200"), ("code", "created")]
 
 
-def test_a_topic_that_cannot_be_published_is_a_refusal_and_nothing_else(rest, mqtt):
+def test_a_topic_that_cannot_be_published_is_a_refusal_and_nothing_else(rest: Rest, mqtt: Mqtt) -> None:
     mqtt.publish(1, Publication("zk/+/x", b"{}"))
     mqtt.publish(2, Publication("zk/x", b"{}"))
 
@@ -203,7 +208,7 @@ def test_a_topic_that_cannot_be_published_is_a_refusal_and_nothing_else(rest, mq
     assert rest.confirmations[1] == (2, None)
 
 
-def test_mqtt_5_tells_a_refused_publish(tmp_path, rest, caplog):
+def test_mqtt_5_tells_a_refused_publish(tmp_path: Path, rest: Rest, caplog: pytest.LogCaptureFixture) -> None:
     acl = "topic read #\ntopic write zk/bridge/state\n"
     with Mosquitto(tmp_path / "acl", acl=acl) as broker:
         mqtt = side(broker, rest, protocol="5")
@@ -218,7 +223,7 @@ def test_mqtt_5_tells_a_refused_publish(tmp_path, rest, caplog):
     assert rest.confirmations == [(3, "Not authorized")]
 
 
-def test_auto_tries_mqtt_5_first(broker, rest):
+def test_auto_tries_mqtt_5_first(broker: Mosquitto, rest: Rest) -> None:
     mqtt = side(broker, rest)
     mqtt.start()
     wait_until(lambda: rest.connections)
@@ -228,7 +233,7 @@ def test_auto_tries_mqtt_5_first(broker, rest):
     assert rest.facts[f"protocol 127.0.0.1:{broker.port}"] == "5"
 
 
-def test_a_broker_that_comes_late_is_waited_for(tmp_path, rest, caplog):
+def test_a_broker_that_comes_late_is_waited_for(tmp_path: Path, rest: Rest, caplog: pytest.LogCaptureFixture) -> None:
     with Mosquitto(tmp_path / "late") as broker:
         broker.kill()
         mqtt = side(broker, rest)
@@ -240,7 +245,9 @@ def test_a_broker_that_comes_late_is_waited_for(tmp_path, rest, caplog):
         mqtt.stop(5)
 
 
-def test_a_login_that_is_refused_is_said_and_tried_again(tmp_path, rest, caplog):
+def test_a_login_that_is_refused_is_said_and_tried_again(
+    tmp_path: Path, rest: Rest, caplog: pytest.LogCaptureFixture
+) -> None:
     with Mosquitto(tmp_path / "locked", users={"bridge": "right"}) as broker:
         mqtt = side(broker, rest, username="bridge", password="wrong")
         mqtt.start()
@@ -250,7 +257,9 @@ def test_a_login_that_is_refused_is_said_and_tried_again(tmp_path, rest, caplog)
         assert "wrong" not in caplog.text
 
 
-def test_two_with_one_client_id_do_not_fight_for_ever(broker, rest, caplog):
+def test_two_with_one_client_id_do_not_fight_for_ever(
+    broker: Mosquitto, rest: Rest, caplog: pytest.LogCaptureFixture
+) -> None:
     mqtt, other_rest = side(broker, rest), Rest()
     other = side(broker, other_rest)
     mqtt.start()
@@ -260,7 +269,9 @@ def test_two_with_one_client_id_do_not_fight_for_ever(broker, rest, caplog):
     mqtt.stop(5)
 
 
-def test_a_fault_in_a_hook_ends_the_connection_and_not_the_hearing(rest, mqtt, caplog):
+def test_a_fault_in_a_hook_ends_the_connection_and_not_the_hearing(
+    rest: Rest, mqtt: Mqtt, caplog: pytest.LogCaptureFixture
+) -> None:
     rest.confirmed = None  # calling it is a TypeError inside the loop
     mqtt.publish(1, Publication("zk/bridge/state", b"{}"))
     wait_until(lambda: "ended by a fault" in caplog.text)
@@ -269,7 +280,9 @@ def test_a_fault_in_a_hook_ends_the_connection_and_not_the_hearing(rest, mqtt, c
     wait_until(lambda: len(rest.connections) >= 2, timeout=15)
 
 
-def test_a_message_on_a_watched_topic_that_makes_the_bridge_fail_ends_no_connection(rest, mqtt, caplog):
+def test_a_message_on_a_watched_topic_that_makes_the_bridge_fail_ends_no_connection(
+    rest: Rest, mqtt: Mqtt, caplog: pytest.LogCaptureFixture
+) -> None:
     rest.overheard = None
     mqtt.publish(None, Publication("zk/bridge/state", b"{}"))
     wait_until(lambda: "on a topic of the bridge's own is ignored" in caplog.text)
@@ -278,7 +291,7 @@ def test_a_message_on_a_watched_topic_that_makes_the_bridge_fail_ends_no_connect
     assert len(rest.connections) == 1
 
 
-def test_tls_and_client_certificates(tmp_path, rest):
+def test_tls_and_client_certificates(tmp_path: Path, rest: Rest) -> None:
     certificates = make_certificates(tmp_path)
     with Mosquitto(tmp_path / "tls", tls=certificates, client_certificates=True) as broker:
         tls = {
@@ -300,7 +313,7 @@ def test_tls_and_client_certificates(tmp_path, rest):
         assert problem.startswith("it wants a client certificate (mqtt.tls.cert_file, key_file)")
 
 
-def test_trying_out_tells_what_is_wrong(tmp_path):
+def test_trying_out_tells_what_is_wrong(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "locked", users={"bridge": "right"}) as broker:
         good = Settings(host="127.0.0.1", port=broker.port, username="bridge", password="right")
         assert try_out(good, Plan()) == Trial("5")
@@ -311,7 +324,9 @@ def test_trying_out_tells_what_is_wrong(tmp_path):
 
 
 @pytest.mark.parametrize("manners", ["says so", "hangs up"])
-def test_auto_falls_back_and_asks_for_mqtt_5_at_each_start(broker, rest, manners, caplog):
+def test_auto_falls_back_and_asks_for_mqtt_5_at_each_start(
+    broker: Mosquitto, rest: Rest, manners: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """A broker of MQTT 3.1.1 only, with the two ways in which such brokers refuse MQTT 5."""
     backends = {4: broker.port} if manners == "says so" else {4: broker.port, 5: closed_port()}
     with Mux("127.0.0.1", 0, backends=backends) as old:
@@ -331,7 +346,7 @@ def test_auto_falls_back_and_asks_for_mqtt_5_at_each_start(broker, rest, manners
     assert caplog.text.count(words) == 2
 
 
-def test_what_the_broker_cannot_take_is_refused_and_not_waited_for(tmp_path, rest):
+def test_what_the_broker_cannot_take_is_refused_and_not_waited_for(tmp_path: Path, rest: Rest) -> None:
     with Mosquitto(tmp_path / "mosquitto", max_packet_size=300) as small:
         mqtt = side(small, rest)
         mqtt.start()

@@ -1,16 +1,21 @@
 """What a caller is told when a terminal was asked for a user, and then says no to everything."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
-from zkbridge.simulator import TerminalConfig
+from tests.support.mosquitto import Mosquitto
+from zkbridge.simulator import Simulator, TerminalConfig
 
 ANA = {"user_id": "7", "name": "Ana", "request_id": "r-7"}
 
 
 @pytest.mark.parametrize(("frame", "code"), [("PREPARE_BUFFER", "device_rejected"), ("AUTH", "device_auth_failed")])
-def test_a_user_who_may_have_been_written_is_not_passed_off_as_refused(tmp_path, broker, simulator, frame, code):
+def test_a_user_who_may_have_been_written_is_not_passed_off_as_refused(
+    tmp_path: Path, broker: Mosquitto, simulator: Simulator, frame: str, code: str
+) -> None:
     terminal = simulator.add(TerminalConfig(comm_key=5))
     terminal.faults.add("USER_WRQ", "after", "reset")
     # The session that was reset takes one of each, and so does the connection that enables the terminal again.

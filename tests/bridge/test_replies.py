@@ -12,6 +12,7 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.frames import wait_for_session_end
+from tests.support.mosquitto import Mosquitto
 from tests.support.processes import closed_port
 from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
 
@@ -40,7 +41,9 @@ def new_user(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["5", "3.1.1"])
-def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto
+) -> Iterator[Site]:
     protocol = request.param
     closed = closed_port()
     with Simulator() as simulator:
@@ -70,7 +73,7 @@ def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
             yield Site(caller, daemon, terminals)
 
 
-def test_a_user_is_created_as_asked(site):
+def test_a_user_is_created_as_asked(site: Site) -> None:
     answer = site.ask({**JUAN, "request_id": "r-1"})
 
     assert list(answer) == ["success", "message", "data", "status", "code", "request_id"]
@@ -95,7 +98,7 @@ def test_a_user_is_created_as_asked(site):
     wait_for_session_end(site.terminals["principal"])
 
 
-def test_the_same_user_again_is_refused(site):
+def test_the_same_user_again_is_refused(site: Site) -> None:
     user = new_user(user_id="501")
     site.ask(user)
 
@@ -107,7 +110,7 @@ def test_the_same_user_again_is_refused(site):
     }  # fmt: skip - one comparison
 
 
-def test_a_repeated_request_id_gets_the_stored_reply(site):
+def test_a_repeated_request_id_gets_the_stored_reply(site: Site) -> None:
     user = new_user(request_id="again")
     first = site.ask(user)
 
@@ -116,7 +119,7 @@ def test_a_repeated_request_id_gets_the_stored_reply(site):
     assert (reused["status"], reused["code"], reused["request_id"]) == (409, "request_id_reused", "again")
 
 
-def test_an_unknown_device_is_answered_with_the_known_ones(site):
+def test_an_unknown_device_is_answered_with_the_known_ones(site: Site) -> None:
     answer = site.ask(JUAN, to="bodega")
 
     assert list(answer) == ["success", "error", "status", "code", "disponibles"]
@@ -126,14 +129,14 @@ def test_an_unknown_device_is_answered_with_the_known_ones(site):
 
 
 @pytest.mark.parametrize("odd", ["bridge", "ñandú", "a.b", "-x", "x" * 200, "con espacio", '"', "%s"])
-def test_an_odd_device_id_is_answered_too(site, odd):
+def test_an_odd_device_id_is_answered_too(site: Site, odd: str) -> None:
     answer = site.ask({"request_id": "odd"}, to=odd)
 
     assert (answer["status"], answer["code"], answer["request_id"]) == (404, "device_not_found", "odd")
 
 
 @pytest.mark.parametrize("body", [b"", b"   "])
-def test_an_empty_payload_is_told_so(site, body):
+def test_an_empty_payload_is_told_so(site: Site, body: bytes) -> None:
     assert site.ask(body) == {
         "success": False,
         "error": "Body JSON requerido.",
@@ -154,7 +157,7 @@ def test_an_empty_payload_is_told_so(site, body):
         (b"[" * 9000, "tiene demasiados niveles"),
     ],
 )
-def test_what_is_no_json_object_is_told_so_with_the_reason(site, body, detail):
+def test_what_is_no_json_object_is_told_so_with_the_reason(site: Site, body: bytes, detail: str) -> None:
     assert site.ask(body) == {
         "success": False,
         "error": "Body JSON requerido.",
@@ -165,7 +168,7 @@ def test_what_is_no_json_object_is_told_so_with_the_reason(site, body, detail):
 
 
 @pytest.mark.parametrize("body", [{}, {"user_id": "1"}, {"name": "x"}, {"user_id": None, "name": "x"}])
-def test_missing_fields_are_told(site, body):
+def test_missing_fields_are_told(site: Site, body: dict[str, Any]) -> None:
     assert site.ask(body) == {
         "success": False,
         "error": "user_id y name son requeridos.",
@@ -200,7 +203,7 @@ def test_missing_fields_are_told(site, body):
         ({"expires_at": 5}, "expires_at", "debe ser una fecha ISO 8601"),
     ],
 )
-def test_a_field_that_breaks_a_rule_is_named(site, change, field, message):
+def test_a_field_that_breaks_a_rule_is_named(site: Site, change: dict[str, Any], field: str, message: str) -> None:
     answer = site.ask(json.dumps(new_user(**change)))
 
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
@@ -209,7 +212,7 @@ def test_a_field_that_breaks_a_rule_is_named(site, change, field, message):
     assert answer["error"].startswith(f"{field}: {message}")
 
 
-def test_all_broken_rules_are_told_at_once(site):
+def test_all_broken_rules_are_told_at_once(site: Site) -> None:
     answer = site.ask({"user_id": "", "name": "x" * 30, "card": "z", "foo": 1, "request_id": "many"})
 
     assert {fault["field"] for fault in answer["errors"]} >= {"user_id", "card", "foo"}
@@ -231,7 +234,7 @@ def test_all_broken_rules_are_told_at_once(site):
         ({"user_id": "83", "card": 4294967295}, {"card": 4294967295}),
     ],
 )
-def test_values_are_taken_as_the_contract_says(site, sent, stored):
+def test_values_are_taken_as_the_contract_says(site: Site, sent: dict[str, Any], stored: dict[str, Any]) -> None:
     answer = site.ask({"name": "Eva", **sent})
 
     assert answer["success"], answer
@@ -248,13 +251,13 @@ def test_values_are_taken_as_the_contract_says(site, sent, stored):
         ("4294967296", "debe ser un número decimal de 0 a 4294967295 en este terminal"),
     ],
 )
-def test_a_28_byte_terminal_takes_numbers_only(site, user_id, message):
+def test_a_28_byte_terminal_takes_numbers_only(site: Site, user_id: str, message: str) -> None:
     answer = site.ask({"user_id": user_id, "name": "Eva"}, to="vieja")
 
     assert answer["errors"] == [{"field": "user_id", "message": message}]
 
 
-def test_a_28_byte_terminal_gets_28_byte_users_over_udp(site):
+def test_a_28_byte_terminal_gets_28_byte_users_over_udp(site: Site) -> None:
     too_long = site.ask({"user_id": "5", "name": "123456789", "password": "123456"}, to="vieja")
     assert [fault["field"] for fault in too_long["errors"]] == ["name", "password"]
 
@@ -265,20 +268,20 @@ def test_a_28_byte_terminal_gets_28_byte_users_over_udp(site):
     assert (user.name, user.password, user.card, len(user.raw)) == ("12345678", "12345", 7, 28)
 
 
-def test_what_the_policy_forbids_is_forbidden(site):
+def test_what_the_policy_forbids_is_forbidden(site: Site) -> None:
     answer = site.ask(new_user(privilege=14))
 
     assert (answer["status"], answer["code"]) == (403, "forbidden")
 
 
-def test_a_payload_over_the_limit_is_refused_unread(site):
+def test_a_payload_over_the_limit_is_refused_unread(site: Site) -> None:
     answer = site.ask(b'{"request_id":"big","name":"' + b"x" * 65536 + b'"}')
 
     assert (answer["status"], answer["code"]) == (413, "payload_too_large")
     assert "request_id" not in answer
 
 
-def test_a_request_past_its_time_is_not_executed(site):
+def test_a_request_past_its_time_is_not_executed(site: Site) -> None:
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     user = new_user(expires_at=past, request_id="late")
 
@@ -290,7 +293,7 @@ def test_a_request_past_its_time_is_not_executed(site):
     assert site.ask(new_user(expires_at=future))["success"]
 
 
-def test_a_retained_command_is_never_executed(site):
+def test_a_retained_command_is_never_executed(site: Site) -> None:
     user = new_user()
     topic = "zk/principal/users/create"
     site.caller.publish(topic, user, retain=True)
@@ -307,7 +310,7 @@ def test_a_retained_command_is_never_executed(site):
         site.caller.wait_for(f"{topic}/reply")
 
 
-def test_a_terminal_that_refuses_connections_is_unreachable(site):
+def test_a_terminal_that_refuses_connections_is_unreachable(site: Site) -> None:
     answer = site.ask(new_user(), to="apagada")
 
     where = f"127.0.0.1:{site.daemon.config['devices']['apagada']['port']}"
@@ -321,14 +324,14 @@ def test_a_terminal_that_refuses_connections_is_unreachable(site):
     }
 
 
-def test_an_unknown_host_name_is_unreachable(site):
+def test_an_unknown_host_name_is_unreachable(site: Site) -> None:
     answer = site.ask(new_user(), to="perdida")
 
     assert (answer["status"], answer["code"], answer["effect"]) == (500, "device_unreachable", "none")
     assert answer["error"] == "Unknown host name of device no-such-host.invalid:4370"
 
 
-def test_a_silent_terminal_times_out(site):
+def test_a_silent_terminal_times_out(site: Site) -> None:
     muda = site.terminals["muda"]
     muda.faults.add(on="CONNECT", when="before", do="silence", count=3)
 
@@ -338,7 +341,7 @@ def test_a_silent_terminal_times_out(site):
     assert (answer["status"], answer["code"], answer["effect"]) == (500, "device_timeout", "none")
 
 
-def test_a_wrong_key_is_not_retried(site):
+def test_a_wrong_key_is_not_retried(site: Site) -> None:
     before = site.terminals["llave"].connections_accepted
 
     answer = site.ask(new_user(), to="llave")
@@ -348,7 +351,7 @@ def test_a_wrong_key_is_not_retried(site):
     assert site.terminals["llave"].connections_accepted == before + 1
 
 
-def test_a_terminal_that_says_no_is_not_asked_again(site):
+def test_a_terminal_that_says_no_is_not_asked_again(site: Site) -> None:
     terca = site.terminals["terca"]
     terca.faults.add(on="USER_WRQ", when="before", do="refuse", count=1)
     user = new_user(user_id="900")
@@ -360,14 +363,14 @@ def test_a_terminal_that_says_no_is_not_asked_again(site):
     assert site.ask(user, to="terca")["success"]
 
 
-def test_a_full_terminal_says_so(site):
+def test_a_full_terminal_says_so(site: Site) -> None:
     answer = site.ask(new_user(), to="llena")
 
     assert (answer["status"], answer["code"]) == (500, "device_full")
     assert len(site.terminals["llena"].users()) == 2
 
 
-def test_no_secret_is_logged(site):
+def test_no_secret_is_logged(site: Site) -> None:
     site.ask(new_user(password="76543210", card=3987654321))
     site.ask(new_user(user_id="x" * 30, password="76543210", card=3987654321))
 

@@ -5,35 +5,39 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.frames import asked, wait_for_session_end
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge.simulator import Command, TerminalConfig
+from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
 
 COMMAND = "zk/p/users/create"
 REPLY = f"{COMMAND}/reply"
 
 
-def user(number, **more):
+def user(number: int, **more) -> str:
     return json.dumps({"user_id": str(number), "name": f"User {number}", **more})
 
 
-def answers(caller, count, timeout=60):
+def answers(caller: Caller, count: int, timeout: int = 60) -> list[Any]:
     return [caller.wait_for(REPLY, timeout=timeout).json for _ in range(count)]
 
 
-def publish_at_once(caller, payloads):
+def publish_at_once(caller: Caller, payloads: list[str]) -> None:
     """Without waiting for each PUBACK."""
     for payload in payloads:
         caller._client.publish(COMMAND, payload, 1)
 
 
-def test_a_burst_shares_sessions(tmp_path, broker, terminal):
+def test_a_burst_shares_sessions(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
     terminal.fill_users(500)
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon, Caller(broker.port) as caller:
         caller.subscribe("zk/#")
@@ -52,7 +56,9 @@ def test_a_burst_shares_sessions(tmp_path, broker, terminal):
     assert daemon.log.count("answered request") == 200
 
 
-def test_a_session_ends_when_its_budget_is_used_up(tmp_path, broker, terminal):
+def test_a_session_ends_when_its_budget_is_used_up(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     terminal.fill_users(1)
     terminal.latency = 0.05
     daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, session_budget=0.5)
@@ -66,7 +72,9 @@ def test_a_session_ends_when_its_budget_is_used_up(tmp_path, broker, terminal):
     assert max(terminal.disabled_spans()) < 0.5 + 1
 
 
-def test_a_request_that_comes_while_the_bridge_stops_is_answered_busy_and_may_come_again(tmp_path, broker, terminal):
+def test_a_request_that_comes_while_the_bridge_stops_is_answered_busy_and_may_come_again(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     terminal.latency = 0.3
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon, Caller(broker.port) as caller:
         caller.subscribe("zk/#")
@@ -76,7 +84,7 @@ def test_a_request_that_comes_while_the_bridge_stops_is_answered_busy_and_may_co
         os.kill(daemon.pid, signal.SIGTERM)
         numbers = itertools.count(10)
 
-        def is_told_to_come_again():
+        def is_told_to_come_again() -> bool:
             number = next(numbers)
             caller.publish(COMMAND, user(number, request_id=f"r-{number}"))
             return any(m.json.get("code") == "busy" for m in caller.messages if m.topic == REPLY)
@@ -97,7 +105,9 @@ def test_a_request_that_comes_while_the_bridge_stops_is_answered_busy_and_may_co
     assert {"7", number} <= {each.user_id for each in terminal.users()}
 
 
-def test_what_expires_while_it_waits_for_its_turn_is_told_and_not_done(tmp_path, broker, terminal):
+def test_what_expires_while_it_waits_for_its_turn_is_told_and_not_done(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     terminal.latency = 1  # so that the first takes five seconds more from here on
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon, Caller(broker.port) as caller:
         caller.subscribe("zk/#")
@@ -112,7 +122,9 @@ def test_what_expires_while_it_waits_for_its_turn_is_told_and_not_done(tmp_path,
     assert [each.user_id for each in terminal.users()] == ["7"]
 
 
-def test_requests_for_one_user_in_one_burst_have_one_winner(tmp_path, broker, terminal):
+def test_requests_for_one_user_in_one_burst_have_one_winner(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}), Caller(broker.port) as caller:
         caller.subscribe("zk/#")
         publish_at_once(caller, [user(7, card=number) for number in range(30)])
@@ -122,7 +134,9 @@ def test_requests_for_one_user_in_one_burst_have_one_winner(tmp_path, broker, te
     assert len(terminal.users()) == 1
 
 
-def test_a_full_queue_is_answered_busy_and_the_rest_is_done(tmp_path, broker, terminal):
+def test_a_full_queue_is_answered_busy_and_the_rest_is_done(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     terminal.fill_users(1)
     terminal.latency = 0.02
     daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, queue_limit=20)
@@ -143,7 +157,7 @@ def test_a_full_queue_is_answered_busy_and_the_rest_is_done(tmp_path, broker, te
     assert len(terminal.users()) == 1 + (100 - len(busy)) + 1
 
 
-def test_a_person_at_the_keypad_is_not_written_over(tmp_path, broker, simulator):
+def test_a_person_at_the_keypad_is_not_written_over(tmp_path: Path, broker: Mosquitto, simulator: Simulator) -> None:
     """DISABLE is acknowledged without effect, and somebody adds a user while the table is read."""
     terminal = simulator.add(TerminalConfig(profile="tft", disable_without_effect=True))
     terminal.fill_users(50)
@@ -163,13 +177,13 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
     """A terminal that is known has its table read ahead of the count that proves it; here DISABLE has no effect."""
 
     @pytest.fixture
-    def terminal(self, simulator):
+    def terminal(self, simulator: Simulator) -> SimulatedTerminal:
         made = simulator.add(TerminalConfig(profile="tft", disable_without_effect=True))
         made.fill_users(50)
         return made
 
     @pytest.fixture
-    def caller(self, tmp_path, broker, terminal):
+    def caller(self, tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> Iterator[Caller]:
         with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}), Caller(broker.port) as caller:
             caller.subscribe("zk/#")
             caller.publish(COMMAND, user(900))
@@ -177,7 +191,9 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
             wait_for_session_end(terminal)
             yield caller
 
-    def test_a_person_who_is_added_meanwhile_is_not_written_over(self, terminal, caller):
+    def test_a_person_who_is_added_meanwhile_is_not_written_over(
+        self, terminal: SimulatedTerminal, caller: Caller
+    ) -> None:
         terminal.faults.add(on="FREE_DATA", when="after", do=lambda _: terminal.add_user("4711", "Keypad"))
 
         caller.publish(COMMAND, user(901))
@@ -191,7 +207,9 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
         [None, {"on": "GET_FREE_SIZES"}, {"on": "PREPARE_BUFFER", "skip": 1}],
         ids=["the count shows it", "no count comes", "it cannot be read anew"],
     )
-    def test_nobody_is_told_of_a_user_who_has_just_gone(self, terminal, caller, then):
+    def test_nobody_is_told_of_a_user_who_has_just_gone(
+        self, terminal: SimulatedTerminal, caller: Caller, then: dict[str, Any] | None
+    ) -> None:
         """However far the conversation gets after the table has been read."""
         terminal.faults.add(on="FREE_DATA", when="after", do=lambda _: terminal.delete_user("7"))
         if then:
@@ -203,7 +221,7 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
         assert [u.uid for u in terminal.users() if u.user_id == "7"] == [52]
         assert len(terminal.users()) == 51
 
-    def test_it_is_planned_once_where_the_count_proves_it(self, terminal, caller):
+    def test_it_is_planned_once_where_the_count_proves_it(self, terminal: SimulatedTerminal, caller: Caller) -> None:
         caller.publish(COMMAND, user(901))
 
         assert answers(caller, 1)[0]["code"] == "created"
@@ -220,12 +238,14 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
         ]
 
 
-def test_a_table_that_is_read_slowly_is_not_trusted_once_people_could_get_in(tmp_path, broker, simulator):
+def test_a_table_that_is_read_slowly_is_not_trusted_once_people_could_get_in(
+    tmp_path: Path, broker: Mosquitto, simulator: Simulator
+) -> None:
     terminal = simulator.add(TerminalConfig(profile="tft", piece_delay=1.2))
     terminal.fill_users(2500)  # three pieces: longer than the terminal is disabled for
     added = threading.Event()
 
-    def keypad(_):
+    def keypad(_) -> None:
         if not added.is_set():
             added.set()
             terminal.add_user("4711", "Keypad")
@@ -243,7 +263,9 @@ def test_a_table_that_is_read_slowly_is_not_trusted_once_people_could_get_in(tmp
     assert terminal.counts[Command.DISABLE] >= 2
 
 
-def test_a_terminal_that_could_not_be_enabled_is_enabled_first_thing_later(tmp_path, broker, terminal):
+def test_a_terminal_that_could_not_be_enabled_is_enabled_first_thing_later(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     """It takes no connection any more in mid-session, after it was told to keep people out for good."""
     terminal.switches.timed_disable = "refuse"
     terminal.fill_users(1)
@@ -264,7 +286,9 @@ def test_a_terminal_that_could_not_be_enabled_is_enabled_first_thing_later(tmp_p
         wait_until(lambda: not terminal.disabled, what="the debt to be paid")
 
 
-def test_the_lock_holds_between_two_bridges_on_one_machine(tmp_path, broker, terminal):
+def test_the_lock_holds_between_two_bridges_on_one_machine(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     terminal.fill_users(1)
     terminal.latency = 0.01
     locks = str(tmp_path / "locks")

@@ -1,22 +1,27 @@
 """What broke in every attempt after the write is settled by the terminal's table, whenever that can be read."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
+from zkbridge.simulator import SimulatedTerminal
 
 ALWAYS = 1000
 ANA = {"user_id": "777", "name": "Ana", "card": 4711}
 
 
 @pytest.fixture
-def ask(tmp_path, broker, terminal):
+def ask(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> Callable[..., Any]:
     """The reply to one request for a terminal with three users."""
     terminal.fill_users(3)
 
-    def ask(command, payload):
+    def ask(command: str, payload: dict[str, Any]):
         settings = {"p": device(terminal, timeout=2)}
         with Daemon(tmp_path / "daemon", broker.port, settings) as daemon, Caller(broker.port) as caller:
             caller.subscribe(f"zk/p/{command}/reply")
@@ -28,12 +33,14 @@ def ask(tmp_path, broker, terminal):
     return ask
 
 
-def held(terminal):
+def held(terminal: SimulatedTerminal) -> list[str]:
     return [user.user_id for user in terminal.users()]
 
 
 @pytest.mark.parametrize(("frame", "skip"), [("REFRESHDATA", 0), ("GET_FREE_SIZES", 1)])
-def test_a_user_who_is_there_was_created(terminal, ask, frame, skip):
+def test_a_user_who_is_there_was_created(
+    terminal: SimulatedTerminal, ask: Callable[..., Any], frame: str, skip: int
+) -> None:
     terminal.faults.add(frame, "after", "close", count=ALWAYS, skip=skip)
 
     assert ask("users/create", ANA)["code"] == "created"
@@ -41,14 +48,16 @@ def test_a_user_who_is_there_was_created(terminal, ask, frame, skip):
 
 
 @pytest.mark.parametrize(("frame", "skip"), [("REFRESHDATA", 0), ("GET_FREE_SIZES", 1)])
-def test_a_user_who_is_gone_was_deleted(terminal, ask, frame, skip):
+def test_a_user_who_is_gone_was_deleted(
+    terminal: SimulatedTerminal, ask: Callable[..., Any], frame: str, skip: int
+) -> None:
     terminal.faults.add(frame, "after", "close", count=ALWAYS, skip=skip)
 
     assert ask("users/delete", {"user_id": "2"})["code"] == "deleted"
     assert held(terminal) == ["1", "3"]
 
 
-def test_a_change_that_is_there_was_made(terminal, ask):
+def test_a_change_that_is_there_was_made(terminal: SimulatedTerminal, ask: Callable[..., Any]) -> None:
     terminal.faults.add("REFRESHDATA", "after", "close", count=ALWAYS)
 
     assert ask("users/update", {"user_id": "2", "name": "Eva"})["code"] == "updated"
@@ -56,7 +65,9 @@ def test_a_change_that_is_there_was_made(terminal, ask):
 
 
 @pytest.mark.parametrize("command", ["users/create", "users/delete"])
-def test_what_never_had_an_effect_is_said_to_have_none(terminal, ask, command):
+def test_what_never_had_an_effect_is_said_to_have_none(
+    terminal: SimulatedTerminal, ask: Callable[..., Any], command: str
+) -> None:
     frame = "USER_WRQ" if command == "users/create" else "DELETE_USER"
     terminal.faults.add(frame, "before", "close", count=ALWAYS)
 
@@ -66,7 +77,9 @@ def test_what_never_had_an_effect_is_said_to_have_none(terminal, ask, command):
     assert held(terminal) == ["1", "2", "3"]
 
 
-def test_a_user_id_that_somebody_took_at_the_keypad_is_a_409(terminal, ask):
+def test_a_user_id_that_somebody_took_at_the_keypad_is_a_409(
+    terminal: SimulatedTerminal, ask: Callable[..., Any]
+) -> None:
     terminal.faults.add("USER_WRQ", "before", "close", count=ALWAYS)
     terminal.faults.add("USER_WRQ", "before", lambda _: terminal.add_user("777", "Eva"), skip=2)
 
@@ -74,7 +87,9 @@ def test_a_user_id_that_somebody_took_at_the_keypad_is_a_409(terminal, ask):
     assert [user.name for user in terminal.users() if user.user_id == "777"] == ["Eva"]
 
 
-def test_a_table_that_shows_a_user_only_after_the_refresh_that_breaks_proves_nothing(terminal, ask):
+def test_a_table_that_shows_a_user_only_after_the_refresh_that_breaks_proves_nothing(
+    terminal: SimulatedTerminal, ask: Callable[..., Any]
+) -> None:
     terminal.switches.lazy_commit = True
     terminal.faults.add("REFRESHDATA", "before", "close", count=ALWAYS)
 
@@ -85,7 +100,9 @@ def test_a_table_that_shows_a_user_only_after_the_refresh_that_breaks_proves_not
     assert held(terminal) == ["1", "2", "3", "777"]
 
 
-def test_a_terminal_that_says_yes_and_shows_nobody_may_show_him_later(terminal, ask):
+def test_a_terminal_that_says_yes_and_shows_nobody_may_show_him_later(
+    terminal: SimulatedTerminal, ask: Callable[..., Any]
+) -> None:
     terminal.switches.lazy_commit = True
 
     reply = ask("users/create", ANA)
@@ -95,7 +112,7 @@ def test_a_terminal_that_says_yes_and_shows_nobody_may_show_him_later(terminal, 
     assert held(terminal) == ["1", "2", "3", "777"]
 
 
-def test_a_terminal_that_is_gone_leaves_it_unknown(terminal, ask):
+def test_a_terminal_that_is_gone_leaves_it_unknown(terminal: SimulatedTerminal, ask: Callable[..., Any]) -> None:
     terminal.faults.add("USER_WRQ", "after", lambda _: terminal.power_off("close"))
 
     reply = ask("users/create", ANA)

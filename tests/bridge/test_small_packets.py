@@ -1,5 +1,8 @@
 """A broker that takes only small packets: the bridge is there all the same, and says what it had to leave out."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.support.caller import Caller
@@ -14,12 +17,12 @@ LARGEST = 300
 
 
 @pytest.fixture
-def broker(tmp_path):
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     with Mosquitto(tmp_path / "mosquitto", max_packet_size=LARGEST) as broker:
         yield broker
 
 
-def test_the_bridge_is_online_and_answers(tmp_path, broker):
+def test_the_bridge_is_online_and_answers(tmp_path: Path, broker: Mosquitto) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         devices = {f"planta-baja-{number}": device(terminal) for number in range(8)}
@@ -36,7 +39,7 @@ def test_the_bridge_is_online_and_answers(tmp_path, broker):
     assert any("on zk/bridge/info (Packet too large: " in line and f"it takes {LARGEST})" in line for line in told)
 
 
-def test_a_reply_is_sent_up_to_the_last_byte_that_the_broker_takes(tmp_path, broker):
+def test_a_reply_is_sent_up_to_the_last_byte_that_the_broker_takes(tmp_path: Path, broker: Mosquitto) -> None:
     devices = {"p": {"host": "127.0.0.1"}}
     topic = "zk/p/users/delete"
     with Daemon(tmp_path / "d", broker.port, devices) as daemon, Caller(broker.port) as caller:

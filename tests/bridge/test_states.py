@@ -1,18 +1,21 @@
 """Retained state: the bridge's, its info, each device's availability; what happens to retained commands."""
 
 import json
+from pathlib import Path
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge import __version__
 from zkbridge.commands import commands
+from zkbridge.simulator import SimulatedTerminal
 
 USER = {"user_id": "1", "name": "Ana"}
 
 
-def retained(port, topic, protocol=5):
+def retained(port: int, topic: str, protocol: int = 5):
     """What a newcomer is told on a topic, once something is kept there."""
 
     def told():
@@ -24,7 +27,9 @@ def retained(port, topic, protocol=5):
     return wait_until(told, timeout=20)
 
 
-def test_state_and_info_are_there_for_newcomers_and_say_nothing_secret(tmp_path, broker, terminal):
+def test_state_and_info_are_there_for_newcomers_and_say_nothing_secret(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     locked = device(terminal, comm_key=778899)
     daemon = Daemon(tmp_path / "d", broker.port, {"principal": locked, "entrada": device(terminal)})
     with daemon:
@@ -44,7 +49,9 @@ def test_state_and_info_are_there_for_newcomers_and_say_nothing_secret(tmp_path,
     assert retained(broker.port, "zk/bridge/state") == {**state, "state": "offline"}
 
 
-def test_the_will_speaks_for_a_bridge_that_was_killed(tmp_path, broker, terminal):
+def test_the_will_speaks_for_a_bridge_that_was_killed(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     daemon = Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)})
     daemon.start()
     online = retained(broker.port, "zk/bridge/state")
@@ -53,7 +60,9 @@ def test_the_will_speaks_for_a_bridge_that_was_killed(tmp_path, broker, terminal
     wait_until(lambda: retained(broker.port, "zk/bridge/state") == {**online, "state": "offline"})
 
 
-def test_a_late_will_does_not_mark_a_newer_run_dead(tmp_path, broker, terminal):
+def test_a_late_will_does_not_mark_a_newer_run_dead(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}) as daemon:
         with Caller(broker.port) as caller:
             caller.publish("zk/bridge/state", '{"state":"offline","instance":"an earlier one"}', retain=True)
@@ -62,7 +71,9 @@ def test_a_late_will_does_not_mark_a_newer_run_dead(tmp_path, broker, terminal):
         wait_until(lambda: retained(broker.port, "zk/bridge/state")["state"] == "online")
 
 
-def test_everything_retained_is_said_again_after_a_broker_that_forgot(tmp_path, broker, terminal):
+def test_everything_retained_is_said_again_after_a_broker_that_forgot(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}) as daemon:
         with Caller(broker.port) as caller:
             caller.subscribe("zk/#")
@@ -77,7 +88,7 @@ def test_everything_retained_is_said_again_after_a_broker_that_forgot(tmp_path, 
         assert retained(broker.port, "zk/principal/availability") == {"state": "online"}
 
 
-def test_availability_follows_the_terminal(tmp_path, broker, terminal):
+def test_availability_follows_the_terminal(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
     devices = {"principal": device(terminal), "apagada": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
     with Daemon(tmp_path / "d", broker.port, devices, probe_interval=300), Caller(broker.port) as caller:
         caller.subscribe("zk/#")
@@ -95,14 +106,16 @@ def test_availability_follows_the_terminal(tmp_path, broker, terminal):
         assert caller.wait_for("zk/principal/availability", timeout=20).json == {"state": "online"}
 
 
-def test_a_visit_does_not_disable_the_terminal(tmp_path, broker, terminal):
+def test_a_visit_does_not_disable_the_terminal(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
     with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, probe_interval=300) as daemon:
         wait_until(lambda: "device=principal online" in daemon.log)
 
     assert terminal.disabled_spans() == []
 
 
-def test_a_retained_command_kept_by_the_broker_is_refused_once(tmp_path, broker, terminal):
+def test_a_retained_command_kept_by_the_broker_is_refused_once(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     mqtt = {"protocol": "3.1.1"}
     with Caller(broker.port, "3.1.1") as caller:
         caller.subscribe("zk/#")
@@ -120,7 +133,9 @@ def test_a_retained_command_kept_by_the_broker_is_refused_once(tmp_path, broker,
     assert terminal.users() == []
 
 
-def test_a_bridge_that_shares_its_base_topic_leaves_others_devices_alone(tmp_path, broker, terminal):
+def test_a_bridge_that_shares_its_base_topic_leaves_others_devices_alone(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     mqtt = {"unknown_devices": "ignore"}
     daemon = Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)})
     with daemon:

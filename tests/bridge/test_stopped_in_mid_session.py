@@ -2,28 +2,30 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge.simulator import SimulatedTerminal, TerminalConfig
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 ANA = {"user_id": "777", "name": "Ana", "request_id": "r-1"}
 COMMAND = "zk/p/users/create"
 
 
 @pytest.fixture
-def terminal(simulator) -> SimulatedTerminal:
+def terminal(simulator: Simulator) -> SimulatedTerminal:
     terminal = simulator.add(TerminalConfig())
     terminal.fill_users(20)
     return terminal
 
 
 @pytest.fixture
-def create_stopped_at(tmp_path, broker, terminal) -> Callable[..., dict[str, Any]]:
+def create_stopped_at(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> Callable[..., dict[str, Any]]:
     """Ask for Ana; the daemon stands still from a frame on, until people are let in and have done something."""
 
     def create(frame: str, meanwhile: Callable[[], object]) -> dict[str, Any]:
@@ -48,7 +50,9 @@ def create_stopped_at(tmp_path, broker, terminal) -> Callable[..., dict[str, Any
 
 
 @pytest.mark.parametrize("frame", ["READ_BUFFER", "GET_FREE_SIZES", "OPTIONS_RRQ"])
-def test_whom_somebody_added_meanwhile_at_the_keypad_is_not_written_over(terminal, create_stopped_at, frame):
+def test_whom_somebody_added_meanwhile_at_the_keypad_is_not_written_over(
+    terminal: SimulatedTerminal, create_stopped_at: Callable[..., dict[str, Any]], frame: str
+) -> None:
     added = []
 
     reply = create_stopped_at(frame, lambda: added.append(terminal.add_user("900", "Guardia")))
@@ -61,7 +65,9 @@ def test_whom_somebody_added_meanwhile_at_the_keypad_is_not_written_over(termina
 
 
 @pytest.mark.parametrize("frame", ["READ_BUFFER", "GET_FREE_SIZES"])
-def test_a_count_that_has_not_changed_does_not_vouch_for_the_table(terminal, create_stopped_at, frame):
+def test_a_count_that_has_not_changed_does_not_vouch_for_the_table(
+    terminal: SimulatedTerminal, create_stopped_at: Callable[..., dict[str, Any]], frame: str
+) -> None:
     """One was added and another deleted: as many users as before, and the next uid is taken."""
 
     def replace_somebody() -> None:
@@ -74,7 +80,9 @@ def test_a_count_that_has_not_changed_does_not_vouch_for_the_table(terminal, cre
     assert {"777", "900"} <= {user.user_id for user in terminal.users()}
 
 
-def test_the_time_to_be_disabled_counts_from_the_asking_not_from_a_late_answer(terminal, create_stopped_at):
+def test_the_time_to_be_disabled_counts_from_the_asking_not_from_a_late_answer(
+    terminal: SimulatedTerminal, create_stopped_at: Callable[..., dict[str, Any]]
+) -> None:
     """What was answered long ago is over by now, though the answer has just been read."""
 
     def come_at_the_worst_time(_: object) -> None:
@@ -89,7 +97,9 @@ def test_the_time_to_be_disabled_counts_from_the_asking_not_from_a_late_answer(t
     assert [user.user_id for user in terminal.users()][20:] == ["777"], "people were let in while a user was written"
 
 
-def test_a_write_that_has_its_effect_late_does_not_fall_on_somebody_who_came_meanwhile(tmp_path, broker, terminal):
+def test_a_write_that_has_its_effect_late_does_not_fall_on_somebody_who_came_meanwhile(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     """The terminal is at work on it for longer than the bridge waits; whoever comes next takes the next uid."""
 
     def come(_: object) -> None:
@@ -111,7 +121,9 @@ def test_a_write_that_has_its_effect_late_does_not_fall_on_somebody_who_came_mea
     assert sorted(users) == ["777", "900"]
 
 
-def test_killed_again_and_again_people_are_let_in_before_the_next_request(tmp_path, broker, simulator):
+def test_killed_again_and_again_people_are_let_in_before_the_next_request(
+    tmp_path: Path, broker: Mosquitto, simulator: Simulator
+) -> None:
     """A terminal that takes no time for being disabled stays so until it is told; each start tells it, first of all."""
     terminal = simulator.add(TerminalConfig(switches={"timed_disable": "refuse"}))
     daemon = Daemon(tmp_path / "daemon", broker.port, {"p": device(terminal, timeout=1)})

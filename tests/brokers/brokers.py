@@ -35,7 +35,7 @@ class Broker(ABC):
     #: What the bridge speaks with it.
     protocols: ClassVar[tuple[str, ...]]
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = 0
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ class Broker(ABC):
 class MosquittoBroker(Broker):
     protocols = ("5", "3.1.1")
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._mosquitto = Mosquitto(folder, persistence=True)
 
@@ -127,7 +127,7 @@ class Aedes(Program):
 
     protocols = ("3.1.1",)
 
-    def __init__(self, folder: Path, *, forbidden: str = ""):
+    def __init__(self, folder: Path, *, forbidden: str = "") -> None:
         super().__init__(folder)
         self._forbidden = forbidden
 

@@ -1,9 +1,10 @@
 """What a broker does that a bridge must know, found out on the wire: one row of the table in docs/brokers.md."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -65,7 +66,7 @@ def _says_so(broker: Broker) -> bool:
 class Listener:
     """A client with a session, as raw as paho can be: nothing is acknowledged unless told."""
 
-    def __init__(self, broker: Broker, protocol: str, name: str):
+    def __init__(self, broker: Broker, protocol: str, name: str) -> None:
         five = protocol == "5"
         self.received: list[MQTTMessage] = []
         self.client = Client(
@@ -92,7 +93,7 @@ class Listener:
         self.client.subscribe(topic, 1)
         self.turn_until(lambda: self.subscribed)
 
-    def turn_until(self, condition, timeout: float = 10.0) -> bool:
+    def turn_until(self, condition: Callable[..., Any], timeout: float = 10.0) -> bool:
         """Work until the condition holds, or the time is over; whether it held."""
         deadline = time.monotonic() + timeout
         while not condition() and time.monotonic() < deadline:
@@ -126,7 +127,7 @@ def _publish(broker: Broker, topic: str, *, retain: bool = False) -> None:
         caller.publish(topic, b"{}", retain=retain)
 
 
-def _session(broker: Broker, protocol: str, name: str, meanwhile) -> bool:
+def _session(broker: Broker, protocol: str, name: str, meanwhile: Callable[..., None]) -> bool:
     """Whether a command that came while its listener was away reaches it afterwards."""
     with _listening(broker, protocol, name):
         pass

@@ -11,7 +11,7 @@ LOCALHOST = "127.0.0.1"
 class OneWay:
     """Listen on `port` and pass everything on to the broker; while `mute`, nothing of what clients send arrives."""
 
-    def __init__(self, broker_port: int):
+    def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
         self.mute = threading.Event()
         self._listener = socket.create_server((LOCALHOST, 0))

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.strict_broker import AWS_IOT_CORE, EVENT_GRID, Limits, StrictBroker
 from tests.support.waiting import wait_until
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
@@ -37,7 +39,7 @@ class Site:
 
 
 @contextmanager
-def site(folder, port: int, limits: Limits, protocol: str) -> Iterator[Site]:
+def site(folder: Path, port: int, limits: Limits, protocol: str) -> Iterator[Site]:
     base = f"{BASES[limits.name]}{protocol[0]}"
     mqtt = {"base_topic": base, "protocol": protocol}
     if protocol == "3.1.1" and limits.payload is not None:
@@ -63,13 +65,15 @@ def site(folder, port: int, limits: Limits, protocol: str) -> Iterator[Site]:
     ids=lambda param: f"{param[0].name}-{param[1]}",
     scope="module",
 )
-def strict(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
+def strict(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto
+) -> Iterator[Site]:
     limits, protocol = request.param
     with site(tmp_path_factory.mktemp("strict"), shared_broker.port, limits, protocol) as strict:
         yield strict
 
 
-def test_everything_that_the_bridge_does_stays_within_the_limits(strict):
+def test_everything_that_the_bridge_does_stays_within_the_limits(strict: Site) -> None:
     terminal, caller = strict.terminal, strict.caller
     created = strict.ask("users/create", {"user_id": "900001", "name": "Ana", "request_id": "r-1"})
     assert created["code"] == "created"
@@ -93,7 +97,7 @@ def test_everything_that_the_bridge_does_stays_within_the_limits(strict):
     assert "refuses" not in strict.daemon.log
 
 
-def test_a_shorter_session_is_logged(strict):
+def test_a_shorter_session_is_logged(strict: Site) -> None:
     told = "keeps commands for a bridge that is away" in strict.daemon.log
 
     assert told == ("by MQTT 5," in strict.daemon.log)
@@ -141,13 +145,15 @@ def violation(port: int, limits: Limits, packet_: str) -> list[str]:
         (EVENT_GRID, "qos", "QoS 2"),
     ],
 )
-def test_the_proxy_closes_at_what_is_beyond_the_limits(shared_broker, limits, wrong, words):
+def test_the_proxy_closes_at_what_is_beyond_the_limits(
+    shared_broker: Mosquitto, limits: Limits, wrong: str, words: str
+) -> None:
     (said,) = violation(shared_broker.port, limits, wrong)
 
     assert words in said
 
 
-def test_too_many_subscriptions_are_named(tmp_path, shared_broker):
+def test_too_many_subscriptions_are_named(tmp_path: Path, shared_broker: Mosquitto) -> None:
     """With `unknown_devices: ignore` each device costs a subscription for every command: AWS takes 50."""
     devices = {f"p{number}": {"host": "127.0.0.1"} for number in range(5)}
     mqtt = {"base_topic": "aws-many", "unknown_devices": "ignore"}

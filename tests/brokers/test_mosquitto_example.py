@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from zkbridge.config.yaml_file import parse_yaml
 from zkbridge.contract.topics import Topics
 from zkbridge.mqtt.subscription_check import PROBE
 from zkbridge.simulator import Simulator, TerminalConfig
+from zkbridge.simulator.handle import SimulatedTerminal
 
 EXAMPLE = ROOT / "examples" / "mosquitto"
 README = (EXAMPLE / "README.md").read_text()
@@ -36,7 +37,7 @@ CREATE = "zk/principal/users/create"
 class ExampleBroker(Mosquitto):
     """Mosquitto with the example's configuration: only its paths and ports are others, and its log goes to a file."""
 
-    def __init__(self, folder: Path, etc: Path):
+    def __init__(self, folder: Path, etc: Path) -> None:
         super().__init__(folder)
         self.etc = etc
         self.password_port = self.certificate_port = 0
@@ -57,7 +58,7 @@ class ExampleBroker(Mosquitto):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the README's reader stands after its commands: keys and passwords here, what the broker needs in etc."""
     place = tmp_path_factory.mktemp("example") / "here"
     shutil.copytree(EXAMPLE, place)
@@ -73,7 +74,7 @@ def place(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def locked(place, tmp_path) -> Iterator[ExampleBroker]:
+def locked(place: Path, tmp_path: Path) -> Iterator[ExampleBroker]:
     with ExampleBroker(tmp_path / "broker", place / "etc" / "mosquitto") as broker:
         yield broker
 
@@ -85,17 +86,24 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def terminals(simulator):
+def terminals(simulator: Simulator) -> dict[str, SimulatedTerminal]:
     return {name: simulator.add(TerminalConfig(profile="tft")) for name in ("principal", "entrada")}
 
 
 @pytest.fixture(params=["5", "3.1.1"])
-def protocol(request) -> str:
+def protocol(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 def bridge(
-    folder: Path, place: Path, broker: ExampleBroker, terminals, *, discovery=False, live=False, **mqtt
+    folder: Path,
+    place: Path,
+    broker: ExampleBroker,
+    terminals: dict[str, SimulatedTerminal],
+    *,
+    discovery: bool = False,
+    live: bool = False,
+    **mqtt,
 ) -> Daemon:
     login = {"username": "bridge", "password_file": str(place / "bridge.password")}
     login |= {"host": "localhost", "tls": {"ca_file": str(place / "ca.crt")}}
@@ -111,7 +119,9 @@ def person(place: Path, broker: ExampleBroker, name: str, protocol: str = "5", *
     return Caller(broker.password_port, protocol, host="localhost", ca_file=place / "ca.crt", **login)
 
 
-def test_the_allowed_caller_creates_a_user_and_only_the_caller_sees_it(tmp_path, place, locked, terminals, protocol):
+def test_the_allowed_caller_creates_a_user_and_only_the_caller_sees_it(
+    tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal], protocol: str
+) -> None:
     with (
         person(place, locked, "panel", protocol) as panel,
         person(place, locked, "reception", protocol) as caller,
@@ -145,7 +155,9 @@ def test_the_allowed_caller_creates_a_user_and_only_the_caller_sees_it(tmp_path,
     assert "deaf" not in daemon.log
 
 
-def test_a_device_of_others_cannot_be_asked(tmp_path, place, locked, terminals, protocol):
+def test_a_device_of_others_cannot_be_asked(
+    tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal], protocol: str
+) -> None:
     with (
         bridge(tmp_path / "d", place, locked, terminals) as daemon,
         person(place, locked, "reception", protocol) as caller,
@@ -165,7 +177,9 @@ def test_a_device_of_others_cannot_be_asked(tmp_path, place, locked, terminals, 
 
 
 @pytest.mark.parametrize("flow", ["flow-mqtt5.json", "flow-mqtt3.json"])
-def test_node_red_has_the_rights_that_its_flows_need(tmp_path, place, locked, terminals, flow):
+def test_node_red_has_the_rights_that_its_flows_need(
+    tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal], flow: str
+) -> None:
     filters = [
         node["topic"]
         for node in json.loads((ROOT / "examples" / "node-red" / flow).read_text())
@@ -185,8 +199,8 @@ def test_node_red_has_the_rights_that_its_flows_need(tmp_path, place, locked, te
 
 
 def test_home_assistant_sees_the_terminals_and_has_the_rights_for_their_buttons(
-    tmp_path, place, locked, terminals, protocol
-):
+    tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal], protocol: str
+) -> None:
     announced = [f"homeassistant/device/zkbridge_zk/{each}/config" for each in ("bridge", "principal", "entrada")]
     with (
         bridge(tmp_path / "d", place, locked, terminals, discovery=True) as daemon,
@@ -209,7 +223,7 @@ def test_home_assistant_sees_the_terminals_and_has_the_rights_for_their_buttons(
 
 
 @pytest.fixture
-def operator(tmp_path, place, locked):
+def operator(tmp_path: Path, place: Path, locked: ExampleBroker) -> Callable[..., list[str]]:
     """Runs the program as the README's operator would; a function of its words."""
     login = {"username": "operator", "password_file": str(place / "operator.password")}
     mqtt = {"host": "localhost", "port": locked.password_port, "tls": {"ca_file": str(place / "ca.crt")}, **login}
@@ -218,11 +232,17 @@ def operator(tmp_path, place, locked):
     return lambda *words: [sys.executable, "-u", "-m", "zkbridge", *map(str, words), "--config", str(path)]
 
 
-def said(command) -> str:
+def said(command: list[str]) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-def test_the_operator_has_the_command_line_and_sees_answers_and_punches(tmp_path, place, locked, terminals, operator):
+def test_the_operator_has_the_command_line_and_sees_answers_and_punches(
+    tmp_path: Path,
+    place: Path,
+    locked: ExampleBroker,
+    terminals: dict[str, SimulatedTerminal],
+    operator: Callable[..., list[str]],
+) -> None:
     log = tmp_path / "watch"
     create = ("users", "create", "principal", "--user-id", "1", "--name", "Ana")
     enroll = ("users", "enroll-finger", "principal", "--user-id", "1", "--finger-index", "6")
@@ -247,8 +267,8 @@ def test_the_operator_has_the_command_line_and_sees_answers_and_punches(tmp_path
 
 
 def test_a_door_opens_after_a_restart_for_the_bridge_hears_that_nothing_waits_any_more(
-    tmp_path, place, locked, terminals
-):
+    tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal]
+) -> None:
     daemon = bridge(tmp_path / "d", place, locked, terminals)
     for each in daemon.config["devices"].values():
         each["door"] = {"enabled": True, "trust_clock": True}
@@ -261,7 +281,7 @@ def test_a_door_opens_after_a_restart_for_the_bridge_hears_that_nothing_waits_an
         assert operator.wait_for("zk/principal/door/unlock/reply", timeout=20).json["code"] == "unlocked"
 
 
-def test_the_operator_may_ask_every_command_and_read_every_answer():
+def test_the_operator_may_ask_every_command_and_read_every_answer() -> None:
     topics, may = Topics(), rights("operator")
 
     for name, command in commands().items():
@@ -271,7 +291,9 @@ def test_the_operator_may_ask_every_command_and_read_every_answer():
         assert topics.command("+", name) not in may["read"], "what is asked holds passwords"
 
 
-def test_punches_reach_whoever_may_read_them(tmp_path, place, locked, terminals, protocol):
+def test_punches_reach_whoever_may_read_them(
+    tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal], protocol: str
+) -> None:
     with (
         bridge(tmp_path / "d", place, locked, terminals, live=True, protocol=protocol) as daemon,
         person(place, locked, "home-assistant") as home,
@@ -288,7 +310,9 @@ def test_punches_reach_whoever_may_read_them(tmp_path, place, locked, terminals,
     assert "refuse" not in daemon.log
 
 
-def test_a_reply_goes_to_the_callers_own_topic_or_to_the_default(tmp_path, place, locked, terminals):
+def test_a_reply_goes_to_the_callers_own_topic_or_to_the_default(
+    tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal]
+) -> None:
     """Whatever Response Topic somebody thinks of, the broker's rights and the bridge's rules both hold."""
     with (
         bridge(tmp_path / "d", place, locked, terminals),
@@ -300,14 +324,16 @@ def test_a_reply_goes_to_the_callers_own_topic_or_to_the_default(tmp_path, place
         assert caller.wait_for(f"{CREATE}/reply", timeout=20).json["success"]
 
 
-def test_strangers_do_not_get_in(place, locked, protocol):
+def test_strangers_do_not_get_in(place: Path, locked: ExampleBroker, protocol: str) -> None:
     for login in ({"username": None}, {"password": "wrong"}, {"username": "nobody"}):
         with pytest.raises(Refused) as refused, person(place, locked, "panel", protocol, **login):
             pass
         assert refused.value.reason == NOT_AUTHORIZED
 
 
-def test_the_brokers_certificate_is_good_for_its_name_and_our_authority_alone(place, locked):
+def test_the_brokers_certificate_is_good_for_its_name_and_our_authority_alone(
+    place: Path, locked: ExampleBroker
+) -> None:
     ours = ssl.create_default_context(cafile=place / "ca.crt")
     for context, name in ((ours, "another.example"), (ssl.create_default_context(), "localhost")):
         with (
@@ -322,7 +348,9 @@ def test_the_brokers_certificate_is_good_for_its_name_and_our_authority_alone(pl
         assert secured.version() in {"TLSv1.2", "TLSv1.3"}
 
 
-def test_whoever_steals_the_bridges_login_gives_no_command_and_reads_no_reply(place, locked):
+def test_whoever_steals_the_bridges_login_gives_no_command_and_reads_no_reply(
+    place: Path, locked: ExampleBroker
+) -> None:
     own = {topic for topic in rights("bridge")["write"] if "+" not in topic and "#" not in topic}
     with (
         person(place, locked, "bridge") as thief,
@@ -346,7 +374,9 @@ def test_whoever_steals_the_bridges_login_gives_no_command_and_reads_no_reply(pl
     assert not read & {"zk/replies/reception/1", f"{CREATE}/reply"}
 
 
-def test_a_certificate_is_a_login(tmp_path, place, locked, terminals):
+def test_a_certificate_is_a_login(
+    tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal]
+) -> None:
     certificate = {"cert_file": str(place / "bridge.crt"), "key_file": str(place / "bridge.key")}
     tls = {"ca_file": str(place / "ca.crt")} | certificate
     without_password = {"username": None, "password_file": None, "port": locked.certificate_port, "tls": tls}
@@ -362,7 +392,9 @@ def test_a_certificate_is_a_login(tmp_path, place, locked, terminals):
     assert "refuse" not in daemon.log
 
 
-def test_without_a_certificate_nobody_comes_in_at_its_port(tmp_path, place, locked, terminals):
+def test_without_a_certificate_nobody_comes_in_at_its_port(
+    tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal]
+) -> None:
     daemon = bridge(tmp_path / "d", place, locked, terminals, port=locked.certificate_port)
     daemon.start(online=False)
     wait_until(lambda: "no connection to the broker" in daemon.log)
@@ -371,7 +403,9 @@ def test_without_a_certificate_nobody_comes_in_at_its_port(tmp_path, place, lock
 
 
 @pytest.mark.parametrize(("lost", "said"), [("topic read", "deaf to zk/+/users/create"), ("reply", "answer=")])
-def test_a_right_that_is_missing_is_said(tmp_path, place, terminals, lost, said):
+def test_a_right_that_is_missing_is_said(
+    tmp_path: Path, place: Path, terminals: dict[str, SimulatedTerminal], lost: str, said: str
+) -> None:
     etc = tmp_path / "etc"
     shutil.copytree(place / "etc" / "mosquitto", etc)
     acl = etc / "zkbridge" / "acl"
@@ -405,7 +439,7 @@ def rights(user: str) -> dict[str, list[str]]:
     return found
 
 
-def test_the_list_knows_every_command_and_gives_all_rights_for_each():
+def test_the_list_knows_every_command_and_gives_all_rights_for_each() -> None:
     topics, bridge_may = Topics(), rights("bridge")
     heard = {topic.removeprefix("zk/+/") for topic in bridge_may["read"]} - {
         topics.state,
@@ -423,7 +457,7 @@ def test_the_list_knows_every_command_and_gives_all_rights_for_each():
 @pytest.mark.parametrize(
     "block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL), ids=["password", "certificate", "operator"]
 )
-def test_the_readmes_configurations_are_valid(block):
+def test_the_readmes_configurations_are_valid(block: str) -> None:
     values = parse_yaml(block)
     values["mqtt"].pop("password_file", None)  # of another machine
     mqtt = Config.model_validate({"devices": {"principal": {"host": "192.168.1.201"}}} | values).mqtt

@@ -30,7 +30,7 @@ numbers = itertools.count()
 
 
 @pytest.fixture(scope="module", params=MEETINGS)
-def meeting(request, tmp_path_factory) -> Iterator[tuple[Broker, str]]:
+def meeting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Broker, str]]:
     name, protocol = request.param
     with BROKERS[name](tmp_path_factory.mktemp(name)) as broker:
         yield broker, protocol
@@ -49,11 +49,13 @@ def base() -> str:
 
 
 @pytest.fixture
-def daemon(meeting, tmp_path, terminal, base) -> Daemon:
+def daemon(meeting: tuple[Broker, str], tmp_path: Path, terminal: SimulatedTerminal, base: str) -> Daemon:
     return make_daemon(meeting, tmp_path, terminal, base)
 
 
-def make_daemon(meeting, folder: Path, terminal, base: str, *, port: int | None = None) -> Daemon:
+def make_daemon(
+    meeting: tuple[Broker, str], folder: Path, terminal: SimulatedTerminal, base: str, *, port: int | None = None
+) -> Daemon:
     broker, protocol = meeting
     mqtt = {"protocol": protocol, "base_topic": base, "client_id": f"bridge-of-{base}"}
     log = {"level": "debug"}
@@ -61,13 +63,15 @@ def make_daemon(meeting, folder: Path, terminal, base: str, *, port: int | None 
 
 
 @pytest.fixture
-def caller(meeting) -> Iterator[Caller]:
+def caller(meeting: tuple[Broker, str]) -> Iterator[Caller]:
     broker, protocol = meeting
     with Caller(broker.port, "5" if protocol == "5" else "3.1.1") as caller:
         yield caller
 
 
-def test_a_user_is_created_once_and_the_second_time_is_told(daemon, caller, terminal, base):
+def test_a_user_is_created_once_and_the_second_time_is_told(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal, base: str
+) -> None:
     caller.subscribe(f"{base}/principal/users/create/reply")
     with daemon:
         wait_until(lambda: "everything subscribed to is heard" in daemon.log)
@@ -80,7 +84,7 @@ def test_a_user_is_created_once_and_the_second_time_is_told(daemon, caller, term
     assert "deaf" not in daemon.log
 
 
-def test_a_newcomer_is_told_the_state(daemon, caller, base):
+def test_a_newcomer_is_told_the_state(daemon: Daemon, caller: Caller, base: str) -> None:
     with daemon:
         for topic, key, value in (("state", "state", "online"), ("info", "devices", ["principal"])):
             caller.subscribe(f"{base}/bridge/{topic}")
@@ -88,7 +92,7 @@ def test_a_newcomer_is_told_the_state(daemon, caller, base):
     assert caller.wait_for(f"{base}/bridge/state", lambda m: m.json["state"] == "offline")
 
 
-def test_the_will_speaks_for_a_bridge_that_was_killed(daemon, caller, base):
+def test_the_will_speaks_for_a_bridge_that_was_killed(daemon: Daemon, caller: Caller, base: str) -> None:
     daemon.start()
     caller.subscribe(f"{base}/bridge/state")
     caller.wait_for(f"{base}/bridge/state", lambda m: m.json["state"] == "online")
@@ -97,7 +101,9 @@ def test_the_will_speaks_for_a_bridge_that_was_killed(daemon, caller, base):
     caller.wait_for(f"{base}/bridge/state", lambda m: m.json["state"] == "offline")
 
 
-def test_a_command_waits_for_a_bridge_that_is_away(daemon, caller, terminal, base):
+def test_a_command_waits_for_a_bridge_that_is_away(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal, base: str
+) -> None:
     caller.subscribe(f"{base}/principal/users/create/reply")
     with daemon:
         pass
@@ -108,7 +114,9 @@ def test_a_command_waits_for_a_bridge_that_is_away(daemon, caller, terminal, bas
     assert len(terminal.users()) == 1
 
 
-def test_a_command_whose_acknowledgement_was_lost_is_done_once(meeting, tmp_path, caller, terminal, base):
+def test_a_command_whose_acknowledgement_was_lost_is_done_once(
+    meeting: tuple[Broker, str], tmp_path: Path, caller: Caller, terminal: SimulatedTerminal, base: str
+) -> None:
     """The broker brings it again, each in its own way; the answer is the first one's, never 409."""
     broker, _ = meeting
     reply = f"{base}/principal/users/create/reply"
@@ -134,7 +142,9 @@ def test_a_command_whose_acknowledgement_was_lost_is_done_once(meeting, tmp_path
 
 
 @pytest.mark.parametrize(("name", "protocol"), [pytest.param(*p.values[0], id=p.id, marks=p.marks) for p in MEETINGS])
-def test_a_broker_that_restarts_is_told_everything_again(name, protocol, tmp_path, terminal, base):
+def test_a_broker_that_restarts_is_told_everything_again(
+    name: str, protocol: str, tmp_path: Path, terminal: SimulatedTerminal, base: str
+) -> None:
     with (
         BROKERS[name](tmp_path / "broker") as broker,
         make_daemon((broker, protocol), tmp_path, terminal, base) as daemon,
@@ -158,10 +168,10 @@ def table() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in BROKERS])
-def test_the_table_in_the_docs_is_what_the_brokers_do(name, tmp_path):
+def test_the_table_in_the_docs_is_what_the_brokers_do(name: str, tmp_path: Path) -> None:
     with BROKERS[name](tmp_path / "broker") as broker:
         assert table()[name] == cells(observe(broker))
 
 
-def test_the_docs_know_the_brokers_of_this_suite_and_no_others():
+def test_the_docs_know_the_brokers_of_this_suite_and_no_others() -> None:
     assert list(table()) == list(BROKERS)

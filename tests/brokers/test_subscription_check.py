@@ -1,5 +1,8 @@
 """A bridge that the broker grants its subscriptions and then leaves deaf says so, and one that hears says nothing."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.brokers.brokers import Aedes
@@ -9,6 +12,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.mqtt.subscription_check import AGAIN_S, ECHO_S, HANG_UPS, PATIENCE_S, PROBE, SubscriptionCheck
 from zkbridge.simulator import Simulator, TerminalConfig
+from zkbridge.simulator.handle import SimulatedTerminal
 
 CREATE, STATE, INFO = "zk/+/users/create", "zk/bridge/state", "zk/bridge/info"
 CREATE_PROBE = "zk/bridge/users/create"
@@ -22,19 +26,19 @@ ACL = {
 
 
 @pytest.fixture
-def terminal():
+def terminal() -> Iterator[SimulatedTerminal]:
     with Simulator() as simulator:
         yield simulator.add(TerminalConfig(profile="tft"))
 
 
 @pytest.fixture(params=["5", "3.1.1"])
-def protocol(request):
+def protocol(request: pytest.FixtureRequest):
     return request.param
 
 
 def test_a_bridge_that_hears_its_commands_answers_no_probe_and_complains_of_nothing(
-    tmp_path, broker, terminal, protocol
-):
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, protocol: str
+) -> None:
     with Caller(broker.port) as caller:
         caller.subscribe("zk/#")
         caller.publish(INFO, b'{"instance":"0"}', retain=True)  # of an earlier run
@@ -54,7 +58,9 @@ def test_a_bridge_that_hears_its_commands_answers_no_probe_and_complains_of_noth
 
 
 @pytest.mark.parametrize("rights", ["may not read commands", "may not read anything"])
-def test_a_subscription_that_was_granted_and_is_not_served_is_said(tmp_path, terminal, protocol, rights):
+def test_a_subscription_that_was_granted_and_is_not_served_is_said(
+    tmp_path: Path, terminal: SimulatedTerminal, protocol: str, rights: str
+) -> None:
     with Mosquitto(tmp_path / "m", acl=ACL[rights]) as broker:
         mqtt = {"protocol": protocol}
         with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt=mqtt) as daemon:
@@ -66,7 +72,7 @@ def test_a_subscription_that_was_granted_and_is_not_served_is_said(tmp_path, ter
     assert (STATE in line) == (rights == "may not read anything")
 
 
-def test_a_try_that_the_broker_refuses_is_said(tmp_path, terminal):
+def test_a_try_that_the_broker_refuses_is_said(tmp_path: Path, terminal: SimulatedTerminal) -> None:
     with (
         Mosquitto(tmp_path / "m", acl=ACL["may not try"]) as broker,
         Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "5"}) as daemon,
@@ -75,7 +81,7 @@ def test_a_try_that_the_broker_refuses_is_said(tmp_path, terminal):
         assert "(Not authorized)" in daemon.log
 
 
-def test_a_broker_that_hangs_up_on_the_try_is_still_worked_with(tmp_path, terminal):
+def test_a_broker_that_hangs_up_on_the_try_is_still_worked_with(tmp_path: Path, terminal: SimulatedTerminal) -> None:
     with (
         Aedes(tmp_path / "aedes", forbidden=CREATE_PROBE) as broker,
         Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "3.1.1"}) as daemon,
@@ -89,7 +95,7 @@ def test_a_broker_that_hangs_up_on_the_try_is_still_worked_with(tmp_path, termin
         assert caller.wait_for(timeout=20).json["success"]
 
 
-def test_a_subscription_that_is_refused_is_said(tmp_path, terminal):
+def test_a_subscription_that_is_refused_is_said(tmp_path: Path, terminal: SimulatedTerminal) -> None:
     with (
         Aedes(tmp_path / "aedes", forbidden=CREATE) as broker,
         Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "3.1.1"}) as daemon,
@@ -110,15 +116,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def check(clock) -> SubscriptionCheck:
+def check(clock: Clock) -> SubscriptionCheck:
     return SubscriptionCheck({CREATE: CREATE_PROBE, STATE: STATE}, spoken=[STATE, INFO], clock=clock)
 
 
-def test_only_what_is_not_said_anyway_is_probed(check):
+def test_only_what_is_not_said_anyway_is_probed(check: SubscriptionCheck) -> None:
     assert check.begin() == [CREATE_PROBE]
 
 
-def test_the_bridges_own_words_are_no_commands_and_a_callers_are(check):
+def test_the_bridges_own_words_are_no_commands_and_a_callers_are(check: SubscriptionCheck) -> None:
     check.begin()
 
     assert check.take(CREATE_PROBE, PROBE)
@@ -130,7 +136,9 @@ def test_the_bridges_own_words_are_no_commands_and_a_callers_are(check):
     assert not check.take("zk/principal/users/create", PROBE)
 
 
-def test_an_echo_that_came_is_not_waited_for(check, clock, caplog):
+def test_an_echo_that_came_is_not_waited_for(
+    check: SubscriptionCheck, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     check.begin()
     check.take(CREATE_PROBE, PROBE)
     check.take(STATE, b"{}")
@@ -142,7 +150,9 @@ def test_an_echo_that_came_is_not_waited_for(check, clock, caplog):
     assert check.unserved_subscriptions == []
 
 
-def test_deafness_is_said_once_tried_again_and_its_end_is_said(check, clock, caplog):
+def test_deafness_is_said_once_tried_again_and_its_end_is_said(
+    check: SubscriptionCheck, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     check.begin()
     check.take(STATE, b"{}")
@@ -160,7 +170,9 @@ def test_deafness_is_said_once_tried_again_and_its_end_is_said(check, clock, cap
     assert f"commands on {CREATE} are heard again" in caplog.text
 
 
-def test_what_stands_before_the_echo_is_waited_for_but_not_for_ever(check, clock, caplog):
+def test_what_stands_before_the_echo_is_waited_for_but_not_for_ever(
+    check: SubscriptionCheck, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     check.begin()
     began = clock.now
     while clock.now < began + PATIENCE_S:
@@ -173,7 +185,9 @@ def test_what_stands_before_the_echo_is_waited_for_but_not_for_ever(check, clock
     assert "deaf" in caplog.text
 
 
-def test_a_broker_that_hangs_up_on_the_try_is_not_tried_for_ever(check, clock, caplog):
+def test_a_broker_that_hangs_up_on_the_try_is_not_tried_for_ever(
+    check: SubscriptionCheck, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(HANG_UPS):
         assert check.begin() == [CREATE_PROBE]
         check.end()
@@ -186,7 +200,7 @@ def test_a_broker_that_hangs_up_on_the_try_is_not_tried_for_ever(check, clock, c
     assert "deaf" not in caplog.text
 
 
-def test_a_broker_that_once_restarted_is_tried_again(check):
+def test_a_broker_that_once_restarted_is_tried_again(check: SubscriptionCheck) -> None:
     for _ in range(HANG_UPS):
         check.begin()
         check.end()
@@ -197,7 +211,9 @@ def test_a_broker_that_once_restarted_is_tried_again(check):
     assert check.begin() == [CREATE_PROBE]
 
 
-def test_a_refused_subscription_is_not_said_to_have_been_granted(check, clock, caplog):
+def test_a_refused_subscription_is_not_said_to_have_been_granted(
+    check: SubscriptionCheck, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     assert check.begin(refused=[CREATE]) == []
     check.take(STATE, b"{}")
     clock.now += ECHO_S
@@ -209,7 +225,9 @@ def test_a_refused_subscription_is_not_said_to_have_been_granted(check, clock, c
     assert check.unserved_subscriptions == []
 
 
-def test_a_refused_try_leaves_nothing_to_wait_for(check, clock, caplog):
+def test_a_refused_try_leaves_nothing_to_wait_for(
+    check: SubscriptionCheck, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     check.begin()
     check.take(STATE, b"{}")
     assert check.confirmed(CREATE_PROBE, "Not authorized")
@@ -221,7 +239,7 @@ def test_a_refused_try_leaves_nothing_to_wait_for(check, clock, caplog):
     assert f"refuses what is published on {CREATE_PROBE} (Not authorized)" in caplog.text
 
 
-def test_a_broker_that_hung_up_at_another_message_is_tried_again(check):
+def test_a_broker_that_hung_up_at_another_message_is_tried_again(check: SubscriptionCheck) -> None:
     for _ in range(HANG_UPS):
         check.begin()
         check.end()

@@ -10,10 +10,14 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import MutableMapping
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
 import click
 import pytest
+from click.core import Command
 from click.testing import CliRunner
 
 from tests.support import processes
@@ -21,6 +25,7 @@ from tests.support.caller import Caller
 from tests.support.certificates import make_certificates
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
+from tests.support.running import Running
 from tests.support.waiting import wait_until
 from zkbridge.asyncapi.examples import example_request
 from zkbridge.asyncapi.schemas import request_fields
@@ -28,12 +33,13 @@ from zkbridge.cli import answers, ask
 from zkbridge.cli.ask import subcommands
 from zkbridge.cli.main import main
 from zkbridge.commands import commands
+from zkbridge.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "PYTHONPATH": str(ROOT), "TERM": "dumb"}
 
 
-def zk(*arguments, config=None, stdin="", cwd=None):
+def zk(*arguments: Any, config: Path | None = None, stdin: str = "", cwd=None) -> CompletedProcess[str]:
     """Run the program to its end."""
     return subprocess.run(
         [sys.executable, "-m", "zkbridge", *map(str, arguments), *(("--config", str(config)) if config else ())],
@@ -47,11 +53,11 @@ def zk(*arguments, config=None, stdin="", cwd=None):
     )
 
 
-def create(user_id, *more, device="principal", **options):
+def create(user_id: str, *more: Any, device: str = "principal", **options: Any) -> CompletedProcess[str]:
     return zk("users", "create", device, "--user-id", user_id, "--name", "Juan Perez", *more, **options)
 
 
-def names(group, way=()):
+def names(group: dict[str, Command] | MutableMapping[str, Command], way: tuple[Any, ...] = ()):
     for name, command in group.items():
         if isinstance(command, click.Group):
             yield from names(command.commands, (*way, name))
@@ -59,7 +65,7 @@ def names(group, way=()):
             yield (*way, name), command
 
 
-def test_a_user_is_created_and_told_in_a_sentence(bridge):
+def test_a_user_is_created_and_told_in_a_sentence(bridge: Running) -> None:
     more = ("--password-stdin", "--privilege", 14, "--card", 12345)
 
     done = create("100", *more, stdin="1234\n", config=bridge.config)
@@ -70,7 +76,7 @@ def test_a_user_is_created_and_told_in_a_sentence(bridge):
     assert (user.name, user.password, user.privilege, user.card) == ("Juan Perez", "1234", 14, 12345)
 
 
-def test_a_refusal_is_said_and_exits_1(bridge):
+def test_a_refusal_is_said_and_exits_1(bridge: Running) -> None:
     create("101", config=bridge.config)
 
     again = create("101", config=bridge.config)
@@ -84,14 +90,14 @@ def test_a_refusal_is_said_and_exits_1(bridge):
     )
 
 
-def test_a_terminal_that_is_away_exits_3(bridge):
+def test_a_terminal_that_is_away_exits_3(bridge: Running) -> None:
     done = create("102", device="apagada", config=bridge.config)
 
     assert done.returncode == 3
     assert re.fullmatch(r"Connection refused by device .*\(device_unreachable\)\neffect: none\n", done.stderr)
 
 
-def test_a_group_is_told_in_a_line_for_each_device(bridge):
+def test_a_group_is_told_in_a_line_for_each_device(bridge: Running) -> None:
     done = create("110", device="planta", config=bridge.config)
     again = create("110", device="planta", config=bridge.config)
     partly = create("111", device="rota", config=bridge.config)
@@ -112,7 +118,7 @@ def test_a_group_is_told_in_a_line_for_each_device(bridge):
     assert (unsaid.returncode, unsaid.stderr) == (1, "expires_at: es requerido con catch_up (invalid_field)\n")
 
 
-def test_a_list_of_a_group_is_told_device_by_device(bridge):
+def test_a_list_of_a_group_is_told_device_by_device(bridge: Running) -> None:
     for name in ("principal", "entrada"):
         create("115", device=name, config=bridge.config)
 
@@ -122,7 +128,7 @@ def test_a_list_of_a_group_is_told_device_by_device(bridge):
     assert re.findall(r"^\d+ +115 .* (\w+)$", done.stdout, re.MULTILINE) == ["principal", "entrada"]
 
 
-def test_machines_get_the_reply_as_it_came(bridge):
+def test_machines_get_the_reply_as_it_came(bridge: Running) -> None:
     done = create("103", "--json", "--request-id", "r-103", config=bridge.config)
     replayed = create("103", "--json", "--request-id", "r-103", config=bridge.config)
 
@@ -138,13 +144,13 @@ def test_machines_get_the_reply_as_it_came(bridge):
     assert (replayed.returncode, json.loads(replayed.stdout)) == (0, {**reply, "replayed": True})
 
 
-def test_a_refusal_for_machines_is_on_stdout_too(bridge):
+def test_a_refusal_for_machines_is_on_stdout_too(bridge: Running) -> None:
     done = create("104", "--privilege", 3, "--json", config=bridge.config)
 
     assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "invalid_field")
 
 
-def test_a_broker_without_a_bridge_is_told_at_once(broker, tmp_path):
+def test_a_broker_without_a_bridge_is_told_at_once(broker: Mosquitto, tmp_path: Path) -> None:
     done = create("1", "--broker", f"127.0.0.1:{broker.port}", cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (4, "")
@@ -152,7 +158,7 @@ def test_a_broker_without_a_bridge_is_told_at_once(broker, tmp_path):
     assert re.search(r"--request-id cli-[0-9a-f]{12}\n", done.stderr)
 
 
-def test_a_bridge_that_does_not_answer_is_waited_for_only_so_long(tmp_path):
+def test_a_bridge_that_does_not_answer_is_waited_for_only_so_long(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "mosquitto") as broker:
         daemon = Daemon(tmp_path / "d", broker.port, {"p": {"host": "127.0.0.1", "port": processes.closed_port()}})
         daemon.start()
@@ -175,7 +181,7 @@ def test_a_bridge_that_does_not_answer_is_waited_for_only_so_long(tmp_path):
     assert log.read_text() == "no answer so far.\nTo ask again without doing it twice: --request-id r-9\n"
 
 
-def test_a_broker_that_is_not_there_exits_4(tmp_path):
+def test_a_broker_that_is_not_there_exits_4(tmp_path: Path) -> None:
     port = processes.free_port()
 
     done = create("1", "--broker", f"127.0.0.1:{port}", cwd=tmp_path)
@@ -196,14 +202,14 @@ def test_a_broker_that_is_not_there_exits_4(tmp_path):
         (("users", "forget", "p"), "No such command"),
     ],
 )
-def test_a_wrong_call_exits_2(tmp_path, arguments, said):
+def test_a_wrong_call_exits_2(tmp_path: Path, arguments: object, said: str) -> None:
     done = zk(*arguments, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
 
 
-def test_a_password_comes_from_a_file_or_is_typed_but_not_both(bridge, tmp_path):
+def test_a_password_comes_from_a_file_or_is_typed_but_not_both(bridge: Running, tmp_path: Path) -> None:
     (tmp_path / "pin").write_text("4321\n")
 
     both = create("105", "--password-file", tmp_path / "pin", "--password-stdin", config=bridge.config)
@@ -214,7 +220,7 @@ def test_a_password_comes_from_a_file_or_is_typed_but_not_both(bridge, tmp_path)
     assert next(user for user in bridge.principal.users() if user.user_id == "105").password == "4321"
 
 
-def test_a_typed_password_is_not_shown(bridge):
+def test_a_typed_password_is_not_shown(bridge: Running) -> None:
     keyboard, typist = pty.openpty()
     arguments = ["users", "create", "entrada", "--user-id", "106", "--name", "Ana", "--password-stdin"]
     client = subprocess.Popen(
@@ -237,7 +243,7 @@ def test_a_typed_password_is_not_shown(bridge):
     assert next(user for user in bridge.entrada.users() if user.user_id == "106").password == "8765"
 
 
-def read_until(file, mark):
+def read_until(file: int, mark: bytes | None) -> bytes:
     """What comes from a terminal, until the mark or the end."""
     found = b""
     with contextlib.suppress(OSError):  # EIO: the program has closed its side
@@ -248,7 +254,9 @@ def read_until(file, mark):
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_login_tls_and_base_topic_come_from_the_configuration(tmp_path, simulator, protocol):
+def test_login_tls_and_base_topic_come_from_the_configuration(
+    tmp_path: Path, simulator: Simulator, protocol: str
+) -> None:
     terminal = simulator.add()
     tls = make_certificates(tmp_path / "tls")
     with Mosquitto(tmp_path / "m", tls=tls, client_certificates=True, users={"puente": "secreto"}) as broker:
@@ -268,7 +276,7 @@ def test_login_tls_and_base_topic_come_from_the_configuration(tmp_path, simulato
     assert [user.user_id for user in terminal.users()] == ["1"]
 
 
-def test_what_the_broker_forbids_is_said(tmp_path):
+def test_what_the_broker_forbids_is_said(tmp_path: Path) -> None:
     acl = "user jefe\ntopic readwrite #\nuser nadie\ntopic read zk/replies/#\n"
     with Mosquitto(tmp_path / "m", users={"jefe": "x", "nadie": "x"}, acl=acl) as broker:
         mqtt = {"host": "127.0.0.1", "port": broker.port, "username": "nadie", "password": "x"}
@@ -280,7 +288,7 @@ def test_what_the_broker_forbids_is_said(tmp_path):
     assert done.stderr.startswith("the broker does not take the request (Not authorized).\n")
 
 
-def test_an_old_broker_that_hangs_up_on_mqtt_5_is_asked_by_3_1_1(bridge, tmp_path):
+def test_an_old_broker_that_hangs_up_on_mqtt_5_is_asked_by_3_1_1(bridge: Running, tmp_path: Path) -> None:
     with old_broker(bridge.broker.port) as (port, levels):
         done = create("107", "--broker", f"127.0.0.1:{port}", cwd=tmp_path)
 
@@ -289,11 +297,11 @@ def test_an_old_broker_that_hangs_up_on_mqtt_5_is_asked_by_3_1_1(bridge, tmp_pat
 
 
 @contextlib.contextmanager
-def old_broker(port):
+def old_broker(port: int):
     """A way to a broker that hangs up, as RabbitMQ 3 does, on who greets with protocol level 5."""
     levels: list[int] = []
 
-    def serve(near):
+    def serve(near: socket) -> None:
         with near:
             greeting = near.recv(4096)
             # Fixed header (2), "MQTT" with its length (6), then the level: MQTT 3.1.1 and 5, section 3.1.2.
@@ -307,13 +315,13 @@ def old_broker(port):
                 copy(near, far)
                 back.join()
 
-    def copy(source, target):
+    def copy(source: socket, target: socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(4096):
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
 
-    def accept():
+    def accept() -> None:
         with contextlib.suppress(OSError):  # the listener was shut down
             while True:
                 near, _ = listener.accept()
@@ -327,7 +335,7 @@ def old_broker(port):
         thread.join()
 
 
-def test_every_command_has_its_subcommand_and_every_field_its_option():
+def test_every_command_has_its_subcommand_and_every_field_its_option() -> None:
     found = dict(names(subcommands()))
     expected = {
         tuple(name.replace("/", "\n", 1).replace("/", "-").split("\n")): each for name, each in commands().items()
@@ -344,7 +352,7 @@ def test_every_command_has_its_subcommand_and_every_field_its_option():
 
 
 @pytest.mark.parametrize("name", commands())
-def test_every_command_is_carried_to_the_bridge_with_all_its_fields(bridge, name):
+def test_every_command_is_carried_to_the_bridge_with_all_its_fields(bridge: Running, name: str) -> None:
     first, _, rest = name.partition("/")
     words = [first, *([rest.replace("/", "-")] if rest else []), "principal", "--json", "--config", str(bridge.config)]
     example = {**example_request(commands()[name]), "request_id": f"all-{name}"}
@@ -365,7 +373,7 @@ def test_every_command_is_carried_to_the_bridge_with_all_its_fields(bridge, name
     assert done.exit_code == (0 if reply["success"] else 1)
 
 
-def test_rows_are_a_table_and_facts_are_lines(bridge):
+def test_rows_are_a_table_and_facts_are_lines(bridge: Running) -> None:
     create("108", "--card", 42, config=bridge.config)
 
     users = zk("users", "list", "principal", "--user-id", "108", config=bridge.config)
@@ -380,7 +388,7 @@ def test_rows_are_a_table_and_facts_are_lines(bridge):
     assert re.search(r"^  latency_ms +[\d.]+$", pong.stdout, re.MULTILINE)
 
 
-def test_a_user_without_fingers_and_an_empty_list_are_said(bridge):
+def test_a_user_without_fingers_and_an_empty_list_are_said(bridge: Running) -> None:
     create("118", config=bridge.config)
 
     fingers = zk("users", "fingers", "principal", "--user-id", 118, config=bridge.config)
@@ -390,7 +398,7 @@ def test_a_user_without_fingers_and_an_empty_list_are_said(bridge):
     assert (nobody.returncode, nobody.stdout) == (0, "none\ntotal: 0\n")
 
 
-def test_the_steps_of_an_enrolment_are_said_while_it_goes_on(bridge):
+def test_the_steps_of_an_enrolment_are_said_while_it_goes_on(bridge: Running) -> None:
     create("109", config=bridge.config)
     bridge.principal.enrol([100, 0, 100, 100])
 
@@ -408,7 +416,7 @@ def test_the_steps_of_an_enrolment_are_said_while_it_goes_on(bridge):
     ]
 
 
-def test_a_person_at_the_terminal_is_waited_for_longer():
+def test_a_person_at_the_terminal_is_waited_for_longer() -> None:
     enroll = commands()["users/enroll-finger"]
 
     assert ask._patience(enroll, {"user_id": "1", "finger_index": 6, "timeout": 300}, None) == ask.WAIT_S + 300
@@ -416,7 +424,7 @@ def test_a_person_at_the_terminal_is_waited_for_longer():
     assert ask._patience(enroll, {"user_id": "1"}, None) == ask._patience(commands()["ping"], {}, None) == ask.WAIT_S
 
 
-def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys):
+def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"user_id": "1", "name": "\x1b[2Jx"}, {"user_id": "23456", "name": "Ana"}]
     answers.tell({"success": True, "total": 2, "data": rows})
 
@@ -434,7 +442,11 @@ def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys):
         (("zkbridge", "asyncapi", "--format", ""), ["yaml", "json", "html"]),
     ],
 )
-def test_bash_completes_commands_options_and_devices(bridge, words, offered):
+def test_bash_completes_commands_options_and_devices(
+    bridge: Running,
+    words: tuple[str, ...],
+    offered: list[str],
+) -> None:
     """With the line that docs/client.md has people put into their .bashrc."""
     line = next(each for each in (ROOT / "docs/client.md").read_text().splitlines() if "bash_source" in each)
     script = f"""

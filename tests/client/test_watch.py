@@ -12,11 +12,15 @@ import sys
 import termios
 import threading
 from pathlib import Path
+from signal import Signals
+from typing import Any
 
 import pytest
 
 from tests.support import processes
 from tests.support.caller import Caller
+from tests.support.mosquitto import Mosquitto
+from tests.support.running import Running
 from tests.support.waiting import wait_until
 from zkbridge.cli.traffic import MOST, Sightings
 from zkbridge.contract.messages import Message, encode
@@ -27,15 +31,23 @@ SECRETS = ("98765432", "7771234", "Juana la Secreta")
 
 
 @pytest.fixture
-def sightings():
+def sightings() -> Sightings:
     return Sightings(Topics("zk"), ["users/create", "ping"])
 
 
-def see(sightings, topic, body, *, correlation=None, answers=None, now=100.0):
+def see(
+    sightings: Message | Sightings,
+    topic: str,
+    body: dict[str, Any],
+    *,
+    correlation: bytes | None = None,
+    answers: str | None = None,
+    now: float = 100.0,
+):
     return sightings.see(Message(topic, encode(body), correlation_data=correlation, answers=answers), now=now)
 
 
-def ask_for_a_user(port, user_id, *, device="principal", request_id="w-1"):
+def ask_for_a_user(port: int, user_id: str, *, device: str = "principal", request_id: str = "w-1"):
     """One request with things that nobody else may see, and its answer."""
     password, card, name = SECRETS
     body = {"user_id": user_id, "name": name, "password": password, "card": int(card), "request_id": request_id}
@@ -47,12 +59,12 @@ def ask_for_a_user(port, user_id, *, device="principal", request_id="w-1"):
         return caller.wait_for("zk/replies/somebody").json
 
 
-def watching(bridge, *more):
+def watching(bridge: Running, *more: Any) -> list[Any]:
     return [sys.executable, "-u", "-m", "zkbridge", "watch", "--config", str(bridge.config), *more]
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_without_a_terminal_each_event_is_a_line(bridge, tmp_path, sign):
+def test_without_a_terminal_each_event_is_a_line(bridge: Running, tmp_path: Path, sign: Signals) -> None:
     log = tmp_path / "log"
     user_id = f"2{int(sign):02}"
     watch = processes.start(watching(bridge), log=log)
@@ -69,7 +81,7 @@ def test_without_a_terminal_each_event_is_a_line(bridge, tmp_path, sign):
     assert not any(secret in log.read_text() for secret in SECRETS)
 
 
-def test_on_a_terminal_it_is_a_screen_that_ctrl_c_ends(bridge):
+def test_on_a_terminal_it_is_a_screen_that_ctrl_c_ends(bridge: Running) -> None:
     main, screen = pty.openpty()
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
     watch = subprocess.Popen(
@@ -99,13 +111,13 @@ def test_on_a_terminal_it_is_a_screen_that_ctrl_c_ends(bridge):
     assert not any(secret.encode() in shown for secret in SECRETS)
 
 
-def read_all(file, found):
+def read_all(file, found) -> None:
     with contextlib.suppress(OSError):  # EIO: the program has closed its side
         while piece := os.read(file, 4096):
             found.extend(piece)
 
 
-def test_a_broker_that_goes_and_comes_back_is_told(broker, tmp_path):
+def test_a_broker_that_goes_and_comes_back_is_told(broker: Mosquitto, tmp_path: Path) -> None:
     log = tmp_path / "log"
     watch = processes.start(watching_broker(broker), log=log, cwd=tmp_path)
     wait_until(lambda: "broker connected" in log.read_text(), timeout=20)
@@ -119,16 +131,16 @@ def test_a_broker_that_goes_and_comes_back_is_told(broker, tmp_path):
     assert processes.stop(watch, sign=signal.SIGINT) == 0
 
 
-def watching_broker(broker):
+def watching_broker(broker: Mosquitto) -> list[str]:
     return [sys.executable, "-u", "-m", "zkbridge", "watch", "--broker", f"127.0.0.1:{broker.port}"]
 
 
-def announce(broker):
+def announce(broker: Mosquitto) -> None:
     with Caller(broker.port) as caller:
         caller.publish("zk/bridge/state", {"state": "online"}, retain=True)
 
 
-def test_no_broker_exits_4(tmp_path):
+def test_no_broker_exits_4(tmp_path: Path) -> None:
     port = processes.free_port()
     command = [sys.executable, "-m", "zkbridge", "watch", "--broker", f"127.0.0.1:{port}"]
 
@@ -138,7 +150,7 @@ def test_no_broker_exits_4(tmp_path):
     assert done.stderr == f"the broker 127.0.0.1:{port} cannot be reached: Connection refused.\n"
 
 
-def test_an_answer_finds_its_request_by_correlation_data_whatever_the_topic(sightings):
+def test_an_answer_finds_its_request_by_correlation_data_whatever_the_topic(sightings: Sightings) -> None:
     see(sightings, "zk/a/users/create", {"user_id": "1"}, correlation=b"1", now=10)
     see(sightings, "zk/a/users/create", {"user_id": "2"}, correlation=b"2", now=11)
 
@@ -150,7 +162,7 @@ def test_an_answer_finds_its_request_by_correlation_data_whatever_the_topic(sigh
     assert [asked.status for asked in sightings.asked] == [None, 200]
 
 
-def test_without_correlation_data_it_is_found_by_its_request_id(sightings):
+def test_without_correlation_data_it_is_found_by_its_request_id(sightings: Sightings) -> None:
     for request_id in ("r-1", "r-2"):
         see(sightings, "zk/a/users/create", {"user_id": "1", "request_id": request_id})
     answer = {"success": False, "error": "no", "code": "busy", "status": 503, "request_id": "r-2"}
@@ -161,27 +173,27 @@ def test_without_correlation_data_it_is_found_by_its_request_id(sightings):
     assert [asked.status for asked in sightings.asked] == [None, 503]
 
 
-def test_an_answer_to_what_was_asked_before_is_shown_too(sightings):
+def test_an_answer_to_what_was_asked_before_is_shown_too(sightings: Sightings) -> None:
     answer = {"success": True, "message": "Usuario registrado.", "code": "created", "status": 200}
 
     assert see(sightings, "zk/a/users/create/reply", answer) == "← a users/create: 200 Usuario registrado."
 
 
-def test_an_answer_on_a_topic_of_its_caller_is_shown_with_the_command_that_it_answers(sightings):
+def test_an_answer_on_a_topic_of_its_caller_is_shown_with_the_command_that_it_answers(sightings: Sightings) -> None:
     answer = {"success": True, "message": "Bien.", "code": "ok", "status": 200, "data": {"device_id": "a"}}
 
     assert see(sightings, "zk/replies/operator/1", answer, answers="ping") == "← a ping: 200 Bien."
     assert see(sightings, "zk/replies/me", answer, answers="\x1b[2J") == "← a \\u001b[2J: 200 Bien."
 
 
-def test_a_punch_is_shown_without_the_name(sightings):
+def test_a_punch_is_shown_without_the_name(sightings: Sightings) -> None:
     punch = {"user_id": "7", "name": "Juana la Secreta", "timestamp": "2030-01-31T08:00:00", "status": 1, "punch": 0}
 
     assert see(sightings, "zk/a/attendance/event", punch) == "• a: user 7 at 2030-01-31T08:00:00"
     assert see(sightings, "zk/a/attendance/event", punch | {"timestamp": None}) == "• a: user 7 at no known time"
 
 
-def test_the_same_state_again_is_no_news(sightings):
+def test_the_same_state_again_is_no_news(sightings: Sightings) -> None:
     away = {"state": "offline", "reason": "Connection timeout"}
 
     assert see(sightings, "zk/a/availability", {"state": "online"}) == "device a online"
@@ -208,14 +220,16 @@ def test_the_same_state_again_is_no_news(sightings):
         ("zk", b""),
     ],
 )
-def test_whatever_comes_nothing_breaks_and_nothing_writes_on_the_screen(sightings, topic, payload):
+def test_whatever_comes_nothing_breaks_and_nothing_writes_on_the_screen(
+    sightings: Sightings, topic: str, payload: bytes
+) -> None:
     line = sightings.see(Message(topic, payload), now=1.0)
 
     texts = [line or "", *sightings.devices, *(asked.what for asked in sightings.asked)]
     assert all(text.isprintable() for text in texts)
 
 
-def test_it_shows_neither_password_nor_card_nor_name(sightings):
+def test_it_shows_neither_password_nor_card_nor_name(sightings: Sightings) -> None:
     password, card, name = SECRETS
     body = {"user_id": "1", "password": password, "card": card, "name": name}
 
@@ -227,7 +241,7 @@ def test_it_shows_neither_password_nor_card_nor_name(sightings):
     assert not any(secret in f"{lines}{sightings.asked}" for secret in SECRETS)
 
 
-def test_it_forgets_the_oldest(sightings):
+def test_it_forgets_the_oldest(sightings: Sightings) -> None:
     for number in range(MOST + 10):
         see(sightings, "zk/a/users/create", {"user_id": number})
 

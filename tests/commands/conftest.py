@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 KINDS = {
@@ -38,7 +39,9 @@ class Site:
 
 
 @pytest.fixture(scope="module", params=["es", "en"])
-def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto
+) -> Iterator[Site]:
     with Simulator() as simulator:
         terminals = {
             name: simulator.add(TerminalConfig(profile=profile, transport=transport))
@@ -59,13 +62,13 @@ def site(request, tmp_path_factory, shared_broker) -> Iterator[Site]:
 
 
 @pytest.fixture(params=KINDS)
-def kind(request) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
     """Each kind of terminal, one after the other."""
     return request.param
 
 
 @pytest.fixture
-def terminal(site, kind) -> SimulatedTerminal:
+def terminal(site: Site, kind: str) -> SimulatedTerminal:
     """Emptied, and with one user; whoever is asked for a finger gives a good one."""
     terminal = site.terminals[kind]
     terminal.switches.enrolment = "good"

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from tests.commands.conftest import said
+from tests.commands.conftest import Site, said
 from zkbridge.asyncapi.examples import example_request
 from zkbridge.commands import commands
 from zkbridge.simulator import Command
@@ -65,7 +65,7 @@ def request_for(command: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("command", "field", "odd"), CASES)
-def test_an_odd_field_is_refused_by_name(site, command, field, odd):
+def test_an_odd_field_is_refused_by_name(site: Site, command: str, field: str, odd: object) -> None:
     terminal = site.terminals["big-tcp"]
     before = terminal.counts[Command.CONNECT]
 
@@ -77,24 +77,24 @@ def test_an_odd_field_is_refused_by_name(site, command, field, odd):
     assert terminal.counts[Command.CONNECT] == before
 
 
-def test_an_update_of_nothing_is_told_what_could_be_named(site):
+def test_an_update_of_nothing_is_told_what_could_be_named(site: Site) -> None:
     answer = site.ask("big-tcp", "users/update", {"user_id": "700"})
 
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
     assert "name, password, privilege, card" in answer["error"]
 
 
-def test_an_end_before_the_beginning_is_refused(site):
+def test_an_end_before_the_beginning_is_refused(site: Site) -> None:
     answer = site.ask("big-tcp", "attendance/list", {"since": "2026-02-02", "until": "2026-02-01"})
 
     assert [fault["field"] for fault in answer["errors"]] == ["until"]
 
 
-def test_every_kind_of_field_has_odd_values():
+def test_every_kind_of_field_has_odd_values() -> None:
     assert {read for _, _, read in FIELDS} == set(ODD_BY_READER)
 
 
-def test_the_sentence_about_a_finger_is_that_of_the_rest_service(site):
+def test_the_sentence_about_a_finger_is_that_of_the_rest_service(site: Site) -> None:
     answer = site.ask("big-tcp", "users/enroll-finger", {"user_id": "700", "finger_index": 10, "request_id": "f"})
 
     assert answer == {
@@ -114,7 +114,7 @@ REQUIRED = {name: command.required for name, command in commands().items() if co
 @pytest.mark.parametrize(
     ("command", "field"), [(command, field) for command in REQUIRED for field in REQUIRED[command]]
 )
-def test_a_blank_required_field_is_answered_as_a_missing_one(site, command, field, blank):
+def test_a_blank_required_field_is_answered_as_a_missing_one(site: Site, command: str, field: str, blank: str) -> None:
     answer = site.ask("big-tcp", command, {**request_for(command), field: blank})
 
     names = REQUIRED[command]
@@ -129,7 +129,7 @@ def test_a_blank_required_field_is_answered_as_a_missing_one(site, command, fiel
     }
 
 
-def test_errors_beside_missing_fields_name_every_fault(site):
+def test_errors_beside_missing_fields_name_every_fault(site: Site) -> None:
     answer = site.ask("big-tcp", "users/create", {"user_id": " ", "card": "x", "nombre": "Ana"})
 
     assert answer["code"] == "missing_fields"
@@ -137,5 +137,5 @@ def test_errors_beside_missing_fields_name_every_fault(site):
 
 
 @pytest.mark.parametrize("command", REQUIRED)
-def test_an_empty_payload_is_no_request_where_a_field_is_required(site, command):
+def test_an_empty_payload_is_no_request_where_a_field_is_required(site: Site, command: str) -> None:
     assert site.ask("big-tcp", command)["code"] == "body_required"

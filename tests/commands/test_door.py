@@ -3,14 +3,18 @@
 import json
 import time
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.faults.site import freeze, thaw
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Command, Simulator, TerminalConfig
+from zkbridge.simulator.handle import SimulatedTerminal
 
 TOPIC = "zk/p/door/unlock"
 REPLY = f"{TOPIC}/reply"
@@ -19,17 +23,17 @@ FRAMES = ("CONNECT", "UNLOCK", "EXIT")
 
 
 @pytest.fixture
-def terminal():
+def terminal() -> Iterator[SimulatedTerminal]:
     with Simulator() as simulator:
         yield simulator.add(TerminalConfig(profile="tft"))
 
 
-def bridge(folder, broker, terminal, *, max_age=10.0, **more):
+def bridge(folder: Path, broker: Mosquitto, terminal: SimulatedTerminal, *, max_age: float = 10.0, **more) -> Daemon:
     door = {"enabled": True, "max_age": max_age, "trust_clock": True}
     return Daemon(folder / "d", broker.port, {"p": device(terminal, timeout=1, door=door)}, **more)
 
 
-def openings(terminal):
+def openings(terminal: SimulatedTerminal) -> list[str]:
     """Each time the door was opened, as a list that grows."""
     seen = []
     terminal.listen(lambda text: seen.append(text) if text.startswith("door open") else None)
@@ -38,7 +42,9 @@ def openings(terminal):
 
 @pytest.mark.parametrize("said", [("es", "Puerta abierta."), ("en", "Door opened.")])
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_the_door_opens_for_as_long_as_asked(tmp_path, broker, terminal, transport, said):
+def test_the_door_opens_for_as_long_as_asked(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, transport: str, said: tuple[str, str]
+) -> None:
     language, sentence = said
     seen = openings(terminal)
     daemon = bridge(tmp_path, broker, terminal, language=language)
@@ -61,7 +67,9 @@ def test_the_door_opens_for_as_long_as_asked(tmp_path, broker, terminal, transpo
     assert terminal.counts[Command.DISABLE] == terminal.counts[Command.PREPARE_BUFFER] == 0
 
 
-def test_the_door_stays_shut_until_it_is_allowed(tmp_path, broker, terminal):
+def test_the_door_stays_shut_until_it_is_allowed(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as _, Caller(broker.port) as caller:
         caller.subscribe(REPLY)
         caller.publish(TOPIC, {})
@@ -72,7 +80,7 @@ def test_the_door_stays_shut_until_it_is_allowed(tmp_path, broker, terminal):
 
 
 @pytest.mark.parametrize("seconds", [0, 61, -1, True, "x", 1.5, "", [], {}])
-def test_odd_seconds_are_refused(door_site, seconds):
+def test_odd_seconds_are_refused(door_site, seconds: object) -> None:
     caller, terminal = door_site
     before = terminal.counts[Command.UNLOCK]
     caller.publish(TOPIC, {"seconds": seconds})
@@ -84,7 +92,7 @@ def test_odd_seconds_are_refused(door_site, seconds):
 
 
 @pytest.fixture(scope="module")
-def door_site(tmp_path_factory, shared_broker):
+def door_site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto):
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         daemon = bridge(tmp_path_factory.mktemp("door"), shared_broker, terminal)
@@ -95,7 +103,9 @@ def door_site(tmp_path_factory, shared_broker):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("frame", FRAMES)
-def test_a_bridge_killed_at_any_frame_never_opens_it_twice_or_late(tmp_path, broker, terminal, frame, when):
+def test_a_bridge_killed_at_any_frame_never_opens_it_twice_or_late(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, frame: str, when: str
+) -> None:
     seen = openings(terminal)
     daemon = bridge(tmp_path, broker, terminal)
     with daemon, Caller(broker.port) as caller:
@@ -120,7 +130,9 @@ def test_a_bridge_killed_at_any_frame_never_opens_it_twice_or_late(tmp_path, bro
 
 @pytest.mark.parametrize("fault", ["close", "reset", "silence", "garbage"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_lost_answer_to_unlock_is_not_asked_again(tmp_path, broker, terminal, fault, when):
+def test_a_lost_answer_to_unlock_is_not_asked_again(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, fault: str, when: str
+) -> None:
     seen = openings(terminal)
     terminal.faults.add(on="UNLOCK", when=when, do=fault)
     with bridge(tmp_path, broker, terminal), Caller(broker.port) as caller:
@@ -134,7 +146,9 @@ def test_a_lost_answer_to_unlock_is_not_asked_again(tmp_path, broker, terminal, 
     assert len(seen) <= 1
 
 
-def test_a_terminal_that_comes_back_too_late_opens_no_door(tmp_path, broker, terminal):
+def test_a_terminal_that_comes_back_too_late_opens_no_door(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     terminal.faults.add(on="CONNECT", when="before", do="silence", count=2)
     retry = {"attempts": 5, "initial_delay": 0.3, "max_delay": 0.5, "deadline": 15}
     with bridge(tmp_path, broker, terminal, max_age=1, retry=retry), Caller(broker.port) as caller:
@@ -147,7 +161,9 @@ def test_a_terminal_that_comes_back_too_late_opens_no_door(tmp_path, broker, ter
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_what_waited_at_the_broker_opens_no_door(tmp_path, broker, terminal, protocol):
+def test_what_waited_at_the_broker_opens_no_door(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, protocol: str
+) -> None:
     daemon = bridge(tmp_path, broker, terminal, mqtt={"protocol": protocol})
     with Caller(broker.port) as caller:
         caller.subscribe(REPLY)
@@ -163,13 +179,15 @@ def test_what_waited_at_the_broker_opens_no_door(tmp_path, broker, terminal, pro
     assert terminal.counts[Command.UNLOCK] == 1
 
 
-def _unlocked(caller):
+def _unlocked(caller: Caller):
     caller.publish(TOPIC, {"seconds": 1})
     return caller.wait_for(REPLY).json["code"] == "unlocked"
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_retained_request_and_its_clearing_open_no_door(tmp_path, broker, terminal, protocol):
+def test_a_retained_request_and_its_clearing_open_no_door(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, protocol: str
+) -> None:
     with Caller(broker.port) as caller:
         caller.subscribe(REPLY)
         caller.publish(TOPIC, {}, retain=True)
@@ -182,7 +200,7 @@ def test_a_retained_request_and_its_clearing_open_no_door(tmp_path, broker, term
     assert terminal.counts[Command.UNLOCK] == 0
 
 
-def test_a_replayed_request_id_is_answered_and_opens_nothing(door_site):
+def test_a_replayed_request_id_is_answered_and_opens_nothing(door_site) -> None:
     caller, terminal = door_site
     before = terminal.counts[Command.UNLOCK]
     body = json.dumps({"request_id": "once"})
@@ -197,7 +215,9 @@ def test_a_replayed_request_id_is_answered_and_opens_nothing(door_site):
 
 @pytest.mark.parametrize("who", ["the bridge", "the broker"])
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_what_waited_while_something_stood_still_opens_no_door(tmp_path, broker, terminal, who, protocol):
+def test_what_waited_while_something_stood_still_opens_no_door(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, who: str, protocol: str
+) -> None:
     """Nobody sees a connection break: the request comes as if it had just been sent."""
     max_age_s = 2
     daemon = bridge(tmp_path, broker, terminal, max_age=max_age_s, mqtt={"protocol": protocol})

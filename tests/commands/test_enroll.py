@@ -1,14 +1,17 @@
 """Enrolling a finger: what the person is told step by step, and what the caller in the end, whatever happens."""
 
 import json
+from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import pytest
 
-from tests.commands.conftest import said
+from tests.commands.conftest import Site, said
+from tests.support.caller import Message
 from tests.support.frames import asked, wait_for_session_end
 from tests.support.waiting import wait_until
-from zkbridge.simulator import Command
+from zkbridge.simulator import Command, SimulatedTerminal
 
 ENROL = "users/enroll-finger"
 CANCEL = f"{ENROL}/cancel"
@@ -45,16 +48,16 @@ only_spanish = pytest.mark.parametrize("site", ["es"], indirect=True)
 
 
 @pytest.fixture
-def enrol(site, kind):
+def enrol(site: Site, kind: str) -> Callable[..., Any]:
     """Ask for finger 6 of user 700; the rest of the request in the keywords."""
 
-    def ask(**more):
+    def ask(**more) -> dict[str, Any]:
         return site.ask(kind, ENROL, {"user_id": "700", "finger_index": 6, **more})
 
     return ask
 
 
-def begin(site, kind, **more):
+def begin(site: Site, kind: str, **more) -> str:
     """Ask for an enrolment, and return its id when the terminal has asked for the finger."""
     request_id = f"e{next(_numbers)}"
     body = {"user_id": "700", "finger_index": 6, "request_id": request_id, **more}
@@ -64,15 +67,15 @@ def begin(site, kind, **more):
     return request_id
 
 
-def of(request_id):
+def of(request_id: str) -> Callable[..., Any]:
     return lambda message: message.json.get("request_id") == request_id
 
 
-def answer_to(site, kind, request_id, command=ENROL):
+def answer_to(site: Site, kind: str, request_id: str, command: str = ENROL):
     return site.caller.wait_for(f"zk/{kind}/{command}/reply", of(request_id), timeout=20).json
 
 
-def does(terminal, script):
+def does(terminal: SimulatedTerminal, script: list[int] | str) -> None:
     """What the person does at the terminal."""
     if script == "wait":
         terminal.switches.enrolment = "wait"
@@ -80,12 +83,12 @@ def does(terminal, script):
         terminal.enrol(script)
 
 
-def refusal(site, told, **more):
+def refusal(site: Site, told: tuple[Any, ...], **more) -> dict[str, Any]:
     status, code, spanish, english = told
     return {"success": False, "error": said(site, spanish, english), "status": status, "code": code, **more}
 
 
-def success(site, kind, **more):
+def success(site: Site, kind: str, **more) -> dict[str, Any]:
     return {
         "success": True,
         "message": said(site, "Huella registrada.", "Fingerprint enrolled."),
@@ -96,12 +99,14 @@ def success(site, kind, **more):
     }
 
 
-def steps(site, kind, request_id):
+def steps(site: Site, kind: str, request_id: str) -> list[Message]:
     topic = f"zk/{kind}/{ENROL}/progress"
     return [m for m in site.caller.messages if m.topic == topic and m.json.get("request_id") == request_id]
 
 
-def test_each_step_is_told_and_the_finger_is_there_at_the_end(site, kind, terminal):
+def test_each_step_is_told_and_the_finger_is_there_at_the_end(
+    site: Site, kind: str, terminal: SimulatedTerminal
+) -> None:
     does(terminal, [100, 0, 100, 100])
     disabled = terminal.counts[Command.DISABLE]
 
@@ -145,7 +150,9 @@ def test_each_step_is_told_and_the_finger_is_there_at_the_end(site, kind, termin
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
-def test_an_enrolment_that_comes_to_nothing_is_told_why(site, terminal, enrol, outcome):
+def test_an_enrolment_that_comes_to_nothing_is_told_why(
+    site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any], outcome: str
+) -> None:
     script, timeout, told = OUTCOMES[outcome]
     does(terminal, script)
 
@@ -156,7 +163,9 @@ def test_an_enrolment_that_comes_to_nothing_is_told_why(site, terminal, enrol, o
 
 @only_spanish
 @pytest.mark.parametrize("outcome", OUTCOMES)
-def test_a_finger_that_was_to_be_replaced_stays_if_no_new_one_comes(site, terminal, enrol, outcome):
+def test_a_finger_that_was_to_be_replaced_stays_if_no_new_one_comes(
+    site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any], outcome: str
+) -> None:
     script, timeout, told = OUTCOMES[outcome]
     terminal.add_template("700", 6, OLD, flag=3)
     before = terminal.templates()
@@ -166,7 +175,9 @@ def test_a_finger_that_was_to_be_replaced_stays_if_no_new_one_comes(site, termin
     assert terminal.templates() == before
 
 
-def test_a_finger_that_is_there_is_replaced_only_when_that_is_said(site, kind, terminal, enrol):
+def test_a_finger_that_is_there_is_replaced_only_when_that_is_said(
+    site: Site, kind: str, terminal: SimulatedTerminal, enrol: Callable[..., Any]
+) -> None:
     terminal.add_template("700", 6, OLD)
     terminal.add_template("700", 5, OLD)
     before = terminal.counts[Command.STARTENROLL]
@@ -189,7 +200,9 @@ def test_a_finger_that_is_there_is_replaced_only_when_that_is_said(site, kind, t
     assert terminal.templates()[user.uid, 5].data == OLD
 
 
-def test_a_user_who_is_not_there_and_a_terminal_that_is_full_are_told(site, terminal, enrol):
+def test_a_user_who_is_not_there_and_a_terminal_that_is_full_are_told(
+    site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any]
+) -> None:
     assert enrol(user_id="404") == {
         "success": False,
         "error": said(site, "Usuario '404' no encontrado.", "User '404' not found."),
@@ -217,7 +230,7 @@ def test_a_user_who_is_not_there_and_a_terminal_that_is_full_are_told(site, term
     assert replaced["success"]
 
 
-def test_both_fields_are_required(site, kind):
+def test_both_fields_are_required(site: Site, kind: str) -> None:
     answer = site.ask(kind, ENROL, {"request_id": f"both-{kind}"})
 
     assert (answer["status"], answer["code"]) == (400, "missing_fields")
@@ -226,7 +239,7 @@ def test_both_fields_are_required(site, kind):
     )
 
 
-def test_a_cancel_ends_it_at_once_and_both_are_answered(site, kind, terminal):
+def test_a_cancel_ends_it_at_once_and_both_are_answered(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     terminal.switches.enrolment = "wait"
     terminal.add_template("700", 6, OLD)
     before = terminal.templates()
@@ -248,7 +261,7 @@ def test_a_cancel_ends_it_at_once_and_both_are_answered(site, kind, terminal):
     assert site.ask(kind, CANCEL, {"request_id": f"c-{enrolment}"}) == {**answer, "replayed": True}
 
 
-def test_where_there_is_nothing_to_cancel_that_is_told(site, kind, terminal):
+def test_where_there_is_nothing_to_cancel_that_is_told(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     expected = {
         "success": False,
         "error": said(
@@ -270,7 +283,9 @@ def test_where_there_is_nothing_to_cancel_that_is_told(site, kind, terminal):
 
 
 @only_spanish
-def test_an_enrolment_that_waits_its_turn_is_cancelled_without_ever_beginning(site, terminal, kind):
+def test_an_enrolment_that_waits_its_turn_is_cancelled_without_ever_beginning(
+    site: Site, terminal: SimulatedTerminal, kind: str
+) -> None:
     terminal.switches.enrolment = "wait"
     first = begin(site, kind)
     begun = terminal.counts[Command.STARTENROLL]
@@ -289,7 +304,9 @@ def test_an_enrolment_that_waits_its_turn_is_cancelled_without_ever_beginning(si
 
 
 @only_spanish
-def test_a_cancel_that_comes_too_late_says_so_and_the_finger_counts(site, kind, terminal):
+def test_a_cancel_that_comes_too_late_says_so_and_the_finger_counts(
+    site: Site, kind: str, terminal: SimulatedTerminal
+) -> None:
     """The third sample and the cancel may cross: what the terminal has stored is stored."""
     terminal.switches.enrolment = "wait"
     enrolment = begin(site, kind)
@@ -302,7 +319,9 @@ def test_a_cancel_that_comes_too_late_says_so_and_the_finger_counts(site, kind, 
 
 
 @only_spanish
-def test_what_is_asked_meanwhile_waits_here_and_not_elsewhere(site, kind, terminal):
+def test_what_is_asked_meanwhile_waits_here_and_not_elsewhere(
+    site: Site, kind: str, terminal: SimulatedTerminal
+) -> None:
     terminal.switches.enrolment = "wait"
     elsewhere = next(name for name in site.terminals if name != kind)
     enrolment = begin(site, kind)
@@ -316,7 +335,7 @@ def test_what_is_asked_meanwhile_waits_here_and_not_elsewhere(site, kind, termin
 
 
 @only_spanish
-def test_what_was_asked_before_does_not_wait_for_the_person(site, kind, terminal):
+def test_what_was_asked_before_does_not_wait_for_the_person(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     terminal.switches.enrolment = "wait"
     terminal.switches.latency = 0.2  # so that all three wait together
     for command in ("info", "ping"):
@@ -331,14 +350,18 @@ def test_what_was_asked_before_does_not_wait_for_the_person(site, kind, terminal
 
 
 @only_spanish
-def test_a_finger_enrolled_at_the_keypad_in_the_meantime_is_there_already(terminal, enrol):
+def test_a_finger_enrolled_at_the_keypad_in_the_meantime_is_there_already(
+    terminal: SimulatedTerminal, enrol: Callable[..., Any]
+) -> None:
     terminal.faults.add("STARTENROLL", "before", lambda device: device.add_template("700", 6))
 
     assert enrol()["code"] == "finger_exists"
 
 
 @only_spanish
-def test_a_terminal_that_will_not_begin_keeps_the_old_finger(terminal, enrol):
+def test_a_terminal_that_will_not_begin_keeps_the_old_finger(
+    terminal: SimulatedTerminal, enrol: Callable[..., Any]
+) -> None:
     terminal.add_template("700", 6, OLD)
     before = terminal.templates()
     terminal.faults.add("STARTENROLL", "before", "refuse", count=2)
@@ -350,7 +373,9 @@ def test_a_terminal_that_will_not_begin_keeps_the_old_finger(terminal, enrol):
     assert terminal.templates() == before
 
 
-def test_an_old_finger_that_cannot_be_put_back_is_told_as_lost(site, terminal, enrol):
+def test_an_old_finger_that_cannot_be_put_back_is_told_as_lost(
+    site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any]
+) -> None:
     terminal.add_template("700", 6, OLD)
     for command in ("TMP_WRITE", "SAVE_USERTEMPS"):
         terminal.faults.add(command, "before", "refuse")
@@ -365,7 +390,9 @@ def test_an_old_finger_that_cannot_be_put_back_is_told_as_lost(site, terminal, e
 
 @only_spanish
 @pytest.mark.parametrize("way", ["TMP_WRITE", "SAVE_USERTEMPS"])
-def test_an_old_finger_is_put_back_by_either_way(terminal, enrol, way):
+def test_an_old_finger_is_put_back_by_either_way(
+    terminal: SimulatedTerminal, enrol: Callable[..., Any], way: str
+) -> None:
     terminal.add_template("700", 6, OLD)
     before = terminal.templates()
     record = terminal.users()
@@ -379,7 +406,7 @@ def test_an_old_finger_is_put_back_by_either_way(terminal, enrol, way):
 
 
 @only_spanish
-def test_a_template_is_told_to_nobody(site, terminal, enrol):
+def test_a_template_is_told_to_nobody(site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any]) -> None:
     terminal.add_template("700", 6, OLD)
     enrol(overwrite=True)
     templates = [OLD, *(template.data for template in terminal.templates().values())]
@@ -393,7 +420,9 @@ def test_a_template_is_told_to_nobody(site, terminal, enrol):
 
 
 @only_spanish
-def test_capture_mode_is_ended_by_the_order_of_the_documents(terminal, enrol):
+def test_capture_mode_is_ended_by_the_order_of_the_documents(
+    terminal: SimulatedTerminal, enrol: Callable[..., Any]
+) -> None:
     mark = len(terminal.log)
     enrol()
     wait_for_session_end(terminal)

@@ -6,16 +6,21 @@ It is never begun a second time, and the answer is what the terminal's template 
 import json
 import signal
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.fake_broker import FakeBroker
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config import loader
 from zkbridge.simulator import Command, Simulator, TerminalConfig
+from zkbridge.simulator.handle import SimulatedTerminal
 from zkbridge.worker import conversation_deadline
 
 ENROL = "zk/p/users/enroll-finger"
@@ -26,12 +31,12 @@ KINDS = [("tft", "tcp"), ("bw", "udp")]  # both records, both transports
 
 
 @pytest.fixture(params=KINDS, ids="-".join)
-def kind(request):
+def kind(request: pytest.FixtureRequest):
     return request.param
 
 
 @pytest.fixture
-def terminal(kind):
+def terminal(kind) -> Iterator[SimulatedTerminal]:
     """With user 5; whoever is asked for a finger does not come."""
     profile, transport = kind
     with Simulator() as simulator:
@@ -41,12 +46,12 @@ def terminal(kind):
 
 
 @pytest.fixture
-def daemon(tmp_path, broker, terminal, kind):
+def daemon(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, kind) -> Daemon:
     return Daemon(tmp_path / "d", broker.port, {"p": device(terminal, transport=kind[1], timeout=1)}, language="en")
 
 
 @pytest.fixture
-def caller(broker):
+def caller(broker: Mosquitto) -> Iterator[Caller]:
     with Caller(broker.port) as caller:
         caller.subscribe("zk/#", no_local=True)
         yield caller
@@ -55,18 +60,18 @@ def caller(broker):
 one_kind = pytest.mark.parametrize("kind", [("tft", "tcp")], ids=["tft-tcp"], indirect=True)
 
 
-def begin(caller, **more):
+def begin(caller: Caller, **more) -> None:
     """Ask, and return when the terminal has asked for the finger."""
     caller.publish(ENROL, {**BODY, **more})
     caller.wait_for(f"{ENROL}/progress", lambda message: message.json["step"] == "ready")
 
 
-def answer(caller, topic=ENROL, request_id="e"):
+def answer(caller: Caller, topic: str = ENROL, request_id: str = "e"):
     reply = caller.wait_for(f"{topic}/reply", lambda m: m.json.get("request_id") == request_id, timeout=30)
     return reply.json
 
 
-def not_enrolled(**more):
+def not_enrolled(**more) -> dict[str, Any]:
     return {
         "success": False,
         "error": "The enrolment was interrupted and the fingerprint is not enrolled; ask for it again."
@@ -79,7 +84,9 @@ def not_enrolled(**more):
     }
 
 
-def test_after_a_kill_it_is_not_begun_again_and_the_answer_says_so(daemon, caller, terminal):
+def test_after_a_kill_it_is_not_begun_again_and_the_answer_says_so(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     with daemon:
         begin(caller)
         daemon.kill()
@@ -93,7 +100,9 @@ def test_after_a_kill_it_is_not_begun_again_and_the_answer_says_so(daemon, calle
 
 
 @one_kind
-def test_a_caller_who_asks_again_after_an_interruption_has_it_begun(daemon, caller, terminal):
+def test_a_caller_who_asks_again_after_an_interruption_has_it_begun(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     with daemon:
         begin(caller)
         daemon.kill()
@@ -111,7 +120,9 @@ def test_a_caller_who_asks_again_after_an_interruption_has_it_begun(daemon, call
 
 
 @one_kind
-def test_after_a_kill_a_finger_that_was_stored_is_a_success(daemon, caller, terminal):
+def test_after_a_kill_a_finger_that_was_stored_is_a_success(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     with daemon:
         begin(caller)
         daemon.kill()
@@ -124,7 +135,9 @@ def test_after_a_kill_a_finger_that_was_stored_is_a_success(daemon, caller, term
 
 
 @one_kind
-def test_a_finger_to_be_replaced_is_lost_by_a_kill_and_that_is_told(daemon, caller, terminal):
+def test_a_finger_to_be_replaced_is_lost_by_a_kill_and_that_is_told(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     terminal.add_template("5", 6, OLD)
     with daemon:
         begin(caller, overwrite=True)
@@ -136,7 +149,9 @@ def test_a_finger_to_be_replaced_is_lost_by_a_kill_and_that_is_told(daemon, call
 
 
 @one_kind
-def test_a_kill_before_the_old_finger_was_deleted_leaves_it(daemon, caller, terminal):
+def test_a_kill_before_the_old_finger_was_deleted_leaves_it(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     terminal.add_template("5", 6, OLD)
     with daemon:
         terminal.faults.add("DEL_USER_TEMP", "before", lambda _: daemon.pause())
@@ -153,7 +168,9 @@ def test_a_kill_before_the_old_finger_was_deleted_leaves_it(daemon, caller, term
 
 
 @one_kind
-def test_a_cancel_that_waited_for_the_bridge_counts(daemon, caller, terminal):
+def test_a_cancel_that_waited_for_the_bridge_counts(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     with daemon:
         begin(caller)
         daemon.kill()
@@ -173,7 +190,7 @@ def test_a_cancel_that_waited_for_the_bridge_counts(daemon, caller, terminal):
 
 
 @one_kind
-def test_a_cancel_that_comes_after_the_answer_finds_nothing_to_end(daemon, caller):
+def test_a_cancel_that_comes_after_the_answer_finds_nothing_to_end(daemon: Daemon, caller: Caller) -> None:
     with daemon:
         begin(caller)
         daemon.kill()
@@ -185,7 +202,9 @@ def test_a_cancel_that_comes_after_the_answer_finds_nothing_to_end(daemon, calle
 
 
 @pytest.mark.parametrize("how", ["reset", "silent"])
-def test_a_terminal_that_lost_its_power_is_looked_at_when_it_is_back(daemon, caller, terminal, how):
+def test_a_terminal_that_lost_its_power_is_looked_at_when_it_is_back(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal, how: str
+) -> None:
     terminal.add_template("5", 6, OLD, flag=3)
     before = terminal.templates()
     with daemon:
@@ -199,7 +218,9 @@ def test_a_terminal_that_lost_its_power_is_looked_at_when_it_is_back(daemon, cal
     assert terminal.counts[Command.STARTENROLL] == 1
 
 
-def test_a_finger_stored_while_the_connection_broke_is_a_success(daemon, caller, terminal):
+def test_a_finger_stored_while_the_connection_broke_is_a_success(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     with daemon:
         begin(caller)
         terminal.faults.add("CANCELCAPTURE", "after", "silence")
@@ -212,7 +233,9 @@ def test_a_finger_stored_while_the_connection_broke_is_a_success(daemon, caller,
 
 
 @one_kind
-def test_a_terminal_that_stays_away_leaves_it_unknown_and_fails_nobody_else(daemon, caller, terminal):
+def test_a_terminal_that_stays_away_leaves_it_unknown_and_fails_nobody_else(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     daemon.config["retry"]["attempts"] = 2
     with daemon:
         begin(caller, timeout=2)
@@ -229,7 +252,7 @@ def test_a_terminal_that_stays_away_leaves_it_unknown_and_fails_nobody_else(daem
 
 
 @one_kind
-def test_a_stop_ends_it_at_once_and_says_so(daemon, caller, terminal):
+def test_a_stop_ends_it_at_once_and_says_so(daemon: Daemon, caller: Caller, terminal: SimulatedTerminal) -> None:
     terminal.add_template("5", 6, OLD)
     before = terminal.templates()
     with daemon:
@@ -250,7 +273,9 @@ def test_a_stop_ends_it_at_once_and_says_so(daemon, caller, terminal):
 
 
 @one_kind
-def test_a_reload_that_changes_the_device_ends_it_and_one_that_does_not_leaves_it(daemon, caller, terminal):
+def test_a_reload_that_changes_the_device_ends_it_and_one_that_does_not_leaves_it(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     with daemon:
         begin(caller, timeout=300)
         path = daemon.folder / "config.yaml"
@@ -269,7 +294,9 @@ def test_a_reload_that_changes_the_device_ends_it_and_one_that_does_not_leaves_i
 
 
 @one_kind
-def test_whoever_waits_behind_a_person_is_neither_failed_nor_late(daemon, caller, terminal):
+def test_whoever_waits_behind_a_person_is_neither_failed_nor_late(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     daemon.config["retry"] = {**daemon.config["retry"], "deadline": 0.5}
     with daemon:
         begin(caller)
@@ -284,7 +311,9 @@ def test_whoever_waits_behind_a_person_is_neither_failed_nor_late(daemon, caller
 
 
 @one_kind
-def test_a_cancel_does_not_wait_for_a_terminal_that_cannot_be_reached(daemon, caller, terminal):
+def test_a_cancel_does_not_wait_for_a_terminal_that_cannot_be_reached(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     daemon.config["devices"]["p"]["timeout"] = 30
     terminal.faults.add("CONNECT", "before", "silence")
     with daemon:
@@ -301,7 +330,7 @@ def test_a_cancel_does_not_wait_for_a_terminal_that_cannot_be_reached(daemon, ca
 
 
 @one_kind
-def test_a_full_queue_keeps_no_cancel_out(daemon, caller):
+def test_a_full_queue_keeps_no_cancel_out(daemon: Daemon, caller: Caller) -> None:
     daemon.config["queue_limit"] = 2
     with daemon:
         begin(caller)
@@ -316,7 +345,9 @@ def test_a_full_queue_keeps_no_cancel_out(daemon, caller):
 
 
 @one_kind
-def test_a_person_who_takes_long_is_no_sign_of_a_bridge_that_hangs(tmp_path, broker, caller, terminal, monkeypatch):
+def test_a_person_who_takes_long_is_no_sign_of_a_bridge_that_hangs(
+    tmp_path: Path, broker: Mosquitto, caller: Caller, terminal: SimulatedTerminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(conversation_deadline, "GRACE_S", 0)
     daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, retry={"deadline": 0.5})
     (tmp_path / "d" / "config.yaml").write_text(json.dumps(daemon.config))
@@ -335,7 +366,9 @@ def test_a_person_who_takes_long_is_no_sign_of_a_bridge_that_hangs(tmp_path, bro
 
 
 @one_kind
-def test_a_terminal_that_was_left_disabled_is_enabled_first(daemon, caller, terminal):
+def test_a_terminal_that_was_left_disabled_is_enabled_first(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     terminal.switches.enrolment = "good"
     terminal.switches.timed_disable = "refuse"
     terminal.faults.add("ENABLE", "before", "silence", count=2)
@@ -350,7 +383,9 @@ def test_a_terminal_that_was_left_disabled_is_enabled_first(daemon, caller, term
 
 
 @pytest.mark.parametrize("again", ["connection", "daemon"])
-def test_a_request_that_a_broker_brings_twice_begins_once_and_its_cancel_ends_nothing_else(tmp_path, again):
+def test_a_request_that_a_broker_brings_twice_begins_once_and_its_cancel_ends_nothing_else(
+    tmp_path: Path, again: str
+) -> None:
     """RabbitMQ brings again what it has seen no acknowledgement of under another packet id."""
     with FakeBroker() as broker, Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(enrolment="wait"))
@@ -386,5 +421,5 @@ def test_a_request_that_a_broker_brings_twice_begins_once_and_its_cancel_ends_no
         assert terminal.counts[Command.STARTENROLL] == 1
 
 
-def _said(broker, topic):
+def _said(broker: FakeBroker, topic) -> list[Any]:
     return [json.loads(one.payload) for one in list(broker.published) if one.topic == topic]

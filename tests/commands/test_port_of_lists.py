@@ -1,6 +1,8 @@
 """Every command runs against a port that is made of lists: no network, no session."""
 
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -19,73 +21,73 @@ DEVICE = Device(id="p", host="127.0.0.1", door={"enabled": True, "trust_clock": 
 NOON = datetime(2030, 1, 31, 12)  # noqa: DTZ001 - a terminal's wall clock has no time zone
 
 
-def record(uid, user_id, name):
+def record(uid: int, user_id: str, name: str) -> bytes:
     return encode(UserFields(user_id, name), uid=uid, group=1, record_size=72, encoding="utf-8")
 
 
 class PortOfLists:
     """All capabilities, over lists."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.records = [record(1, "7", "Ana")]
         self.kept_fingers = [Finger(1, 0, 1, b"old")]
         self.log = [Punch(1, "7", NOON, 1, 0)]
         self.now = NOON
         self.opened = []
 
-    def users(self, *, again=False):
+    def users(self, *, again: bool = False) -> UserTable:
         del again
         return UserTable(b"".join(self.records), record_size=72, encoding="utf-8")
 
     def fit(self, fields):
         return fields
 
-    def add_user(self, fields, uid):
+    def add_user(self, fields, uid) -> bytes:
         self.records.append(self.record_of(fields, uid))
         return self.records[-1]
 
-    def change_user(self, raw):
+    def change_user(self, raw) -> None:
         self.records = [raw if each[:2] == raw[:2] else each for each in self.records]
 
-    def delete_users(self, uids):
+    def delete_users(self, uids) -> None:
         self.records = [each for each in self.records if int.from_bytes(each[:2], "little") not in uids]
 
-    def record_of(self, fields, uid):
+    def record_of(self, fields, uid) -> bytes:
         return encode(fields, uid=uid, group=1, record_size=72, encoding="utf-8")
 
-    def keeps_user_id(self, _user_id):
+    def keeps_user_id(self, _user_id) -> bool:
         return True
 
-    def fingers(self, uid):
+    def fingers(self, uid) -> list[Finger]:
         return [each for each in self.kept_fingers if each.uid == uid]
 
-    def has_finger(self, uid, index):
+    def has_finger(self, uid, index) -> bool:
         return self.template(uid, index) is not None
 
-    def template(self, uid, index):
+    def template(self, uid, index) -> bytes | None:
         return next((each.template for each in self.fingers(uid) if each.index == index), None)
 
-    def enrol(self, user, index, **_how):
+    def enrol(self, user, index, **_how: Any) -> Iterator[Ended | Ready]:
         yield Ready()
         self.kept_fingers.append(Finger(user.uid, index, 1, b"new"))
         yield Ended("stored")
 
-    def sizes(self):
+    def sizes(self) -> Sizes:
         return Sizes()
 
-    def info(self):
+    def info(self) -> Info:
         return Info(serial_number="S1")
 
-    def attendance(self):
+    def attendance(self) -> list[Punch]:
         return self.log
 
-    def time(self):
+    def time(self) -> datetime:
         return self.now
 
-    def set_time(self, when):
+    def set_time(self, when) -> None:
         self.now = when
 
-    def unlock(self, seconds):
+    def unlock(self, seconds) -> None:
         self.opened.append(seconds)
 
 
@@ -112,11 +114,11 @@ CASES = [
 ]
 
 
-def test_every_command_that_asks_a_terminal_is_among_the_cases():
+def test_every_command_that_asks_a_terminal_is_among_the_cases() -> None:
     assert {name for name, _, _ in CASES} == {name for name, each in commands().items() if each.ends is None}
 
 
-def answer_code(name, fields):
+def answer_code(name: str, fields: dict[str, Any]) -> str | dict[str, Any]:
     """The code of an error, or "ok" where the command did what it says and its body has data."""
     port, asked = PortOfLists(), commands()[name]
     try:
@@ -130,5 +132,5 @@ def answer_code(name, fields):
 
 
 @pytest.mark.parametrize(("name", "fields", "code"), CASES)
-def test_a_command_answers_from_the_port_alone(name, fields, code):
+def test_a_command_answers_from_the_port_alone(name: str, fields: dict[str, Any], code: str) -> None:
     assert answer_code(name, fields) == code

@@ -182,11 +182,11 @@ ROWS = [
 ]
 
 
-def test_every_row_is_of_a_command():
+def test_every_row_is_of_a_command() -> None:
     assert {row.command for row in ROWS} <= set(commands())
 
 
-def test_every_answer_is_the_one_of_the_table(site: Site, kind: str, terminal: SimulatedTerminal):
+def test_every_answer_is_the_one_of_the_table(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     wrong = []
     for number, row in enumerate(ROWS):
         terminal.delete_user("700")
@@ -220,7 +220,7 @@ def _expected(site: Site, kind: str, row: Row) -> tuple[Any, ...]:
     return row.status == 200, row.status, row.code, sentence, row.holds
 
 
-def test_a_cancelled_enrolment_and_its_cancel_are_told(site: Site, kind: str, terminal: SimulatedTerminal):
+def test_a_cancelled_enrolment_and_its_cancel_are_told(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     _nobody_comes(terminal)
     ids = f"s9-{kind}", f"s9c-{kind}"
     site.caller.publish(f"zk/{kind}/users/enroll-finger", {**FINGER, "request_id": ids[0]})

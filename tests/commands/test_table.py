@@ -5,20 +5,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.commands.conftest import said
+from tests.commands.conftest import Site, said
 from tests.support.frames import wait_for_session_end
-from zkbridge.simulator import Command
+from zkbridge.simulator import Command, SimulatedTerminal
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.simulator.wire.records import Punch
 
 USER = {"user_id": "700", "name": "Ana"}
 
 
-def lima():
+def lima() -> datetime:
     return datetime.now(ZoneInfo("America/Lima")).replace(tzinfo=None)
 
 
-def test_users_list_tells_who_is_there_and_never_a_password(site, kind, terminal):
+def test_users_list_tells_who_is_there_and_never_a_password(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     answer = site.ask(kind, "users/list")
 
     (user,) = terminal.users()
@@ -26,7 +26,9 @@ def test_users_list_tells_who_is_there_and_never_a_password(site, kind, terminal
     assert answer == {"success": True, "total": 1, "data": [row], "status": 200, "code": "ok"}
 
 
-def test_users_list_finds_by_user_id_and_by_part_of_the_name(site, kind, terminal):
+def test_users_list_finds_by_user_id_and_by_part_of_the_name(
+    site: Site, kind: str, terminal: SimulatedTerminal
+) -> None:
     terminal.add_user("701", "Mariana")
     terminal.add_user("7001", "Luis")
 
@@ -35,7 +37,9 @@ def test_users_list_finds_by_user_id_and_by_part_of_the_name(site, kind, termina
     assert site.ask(kind, "users/list", {"name": "ana", "user_id": "7001"})["data"] == []
 
 
-def test_a_long_list_is_cut_at_a_row_and_goes_on_where_it_was_cut(site, kind, terminal):
+def test_a_long_list_is_cut_at_a_row_and_goes_on_where_it_was_cut(
+    site: Site, kind: str, terminal: SimulatedTerminal
+) -> None:
     terminal.fill_users(100)
     seen, offset, parts = [], 0, 0
     while offset is not None:
@@ -53,7 +57,7 @@ def test_a_long_list_is_cut_at_a_row_and_goes_on_where_it_was_cut(site, kind, te
     assert limited["next_offset"] == 7
 
 
-def test_users_update_changes_what_is_named(site, kind, terminal):
+def test_users_update_changes_what_is_named(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     answer = site.ask(kind, "users/update", {"user_id": "700", "card": 99, "name": "Eva", "request_id": f"u-{kind}"})
 
     assert answer == {
@@ -69,7 +73,7 @@ def test_users_update_changes_what_is_named(site, kind, terminal):
     wait_for_session_end(terminal)
 
 
-def test_users_delete_takes_the_fingers_along(site, kind, terminal):
+def test_users_delete_takes_the_fingers_along(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     terminal.add_template("700", 3)
 
     answer = site.ask(kind, "users/delete", {"user_id": "700"})
@@ -85,7 +89,7 @@ def test_users_delete_takes_the_fingers_along(site, kind, terminal):
     assert terminal.templates() == {}
 
 
-def test_users_fingers_names_each_finger(site, kind, terminal):
+def test_users_fingers_names_each_finger(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     terminal.add_template("700", 6)
     terminal.add_template("700", 0, flag=0)
 
@@ -99,7 +103,7 @@ def test_users_fingers_names_each_finger(site, kind, terminal):
 
 
 @pytest.mark.parametrize("command", ["users/update", "users/delete", "users/fingers"])
-def test_a_user_who_is_not_there_is_told_so(site, kind, terminal, command):
+def test_a_user_who_is_not_there_is_told_so(site: Site, kind: str, terminal: SimulatedTerminal, command: str) -> None:
     more = {"card": 1} if command == "users/update" else {}
     assert site.ask(kind, command, {"user_id": "404", **more}) == {
         "success": False,
@@ -111,14 +115,14 @@ def test_a_user_who_is_not_there_is_told_so(site, kind, terminal, command):
 
 
 @pytest.mark.parametrize("command", ["users/update", "users/delete", "users/fingers"])
-def test_the_required_field_is_named(site, kind, command):
+def test_the_required_field_is_named(site: Site, kind: str, command: str) -> None:
     answer = site.ask(kind, command, {"request_id": f"m-{command}-{kind}"})
 
     assert (answer["status"], answer["code"]) == (400, "missing_fields")
     assert answer["error"] == said(site, "user_id es requerido.", "user_id is required.")
 
 
-def test_attendance_list_tells_who_came_when(site, kind, terminal):
+def test_attendance_list_tells_who_came_when(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     (user,) = terminal.users()
     for hour, verify in ((8, 1), (17, 2)):
         when = encode_time(datetime.fromisoformat(f"2026-03-02T{hour:02}:30"))
@@ -138,7 +142,7 @@ def test_attendance_list_tells_who_came_when(site, kind, terminal):
     assert site.ask(kind, "attendance/list", {"limit": 1})["total"] == total
 
 
-def test_info_tells_what_the_terminal_is(site, kind, terminal):
+def test_info_tells_what_the_terminal_is(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     answer = site.ask(kind, "info")
 
     data = answer["data"]
@@ -153,7 +157,7 @@ def test_info_tells_what_the_terminal_is(site, kind, terminal):
     assert "message" not in answer
 
 
-def test_ping_keeps_nobody_off_and_reads_no_table(site, kind, terminal):
+def test_ping_keeps_nobody_off_and_reads_no_table(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     before = terminal.counts.copy()
 
     answer = site.ask(kind, "ping")
@@ -168,7 +172,9 @@ def test_ping_keeps_nobody_off_and_reads_no_table(site, kind, terminal):
         assert terminal.counts[never] == before[never]
 
 
-def test_the_clock_is_set_to_the_time_of_the_place_and_read_again(site, kind, terminal):
+def test_the_clock_is_set_to_the_time_of_the_place_and_read_again(
+    site: Site, kind: str, terminal: SimulatedTerminal
+) -> None:
     answer = site.ask(kind, "time/sync", {})
 
     assert answer["message"] == said(site, f"[{kind}] Hora sincronizada.", f"[{kind}] Time synchronized.")

@@ -1,6 +1,7 @@
 """An update leaves every bit that it does not name; a delete is honest after a crash."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.commands.users_update import Update
 from zkbridge.config.models import Device
@@ -32,7 +34,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 @given(raw=st.sampled_from([72, 28]).flatmap(lambda size: st.binary(min_size=size, max_size=size)), changes=CHANGES)
-def test_what_is_not_named_stays_bit_for_bit(raw, changes):
+def test_what_is_not_named_stays_bit_for_bit(raw, changes) -> None:
     user = decode(raw, encoding="utf-8")
     wanted = Update(user_id="1", **changes).applied_to(user, DEVICE)
 
@@ -48,7 +50,9 @@ def test_what_is_not_named_stays_bit_for_bit(raw, changes):
 
 
 @pytest.mark.parametrize(("profile", "transport"), [("tft", "tcp"), ("bw", "udp")])
-def test_a_user_from_the_keypad_keeps_all_but_the_card(tmp_path, broker, profile, transport):
+def test_a_user_from_the_keypad_keeps_all_but_the_card(
+    tmp_path: Path, broker: Mosquitto, profile: str, transport: str
+) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile=profile, junk=True))
         terminal.add_user("5", "Ana", password="12", privilege=6, card=1, group=7)
@@ -68,7 +72,7 @@ def test_a_user_from_the_keypad_keeps_all_but_the_card(tmp_path, broker, profile
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_delete_that_a_crash_interrupted_ends_with_success(tmp_path, broker, when):
+def test_a_delete_that_a_crash_interrupted_ends_with_success(tmp_path: Path, broker: Mosquitto, when: str) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         terminal.fill_users(3)
@@ -89,7 +93,7 @@ def test_a_delete_that_a_crash_interrupted_ends_with_success(tmp_path, broker, w
     assert [user.user_id for user in terminal.users()] == ["1", "3"]
 
 
-def test_a_terminal_that_only_says_it_deleted_is_found_out(tmp_path, broker):
+def test_a_terminal_that_only_says_it_deleted_is_found_out(tmp_path: Path, broker: Mosquitto) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft", delete_without_effect=True))
         terminal.fill_users(2)

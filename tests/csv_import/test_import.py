@@ -5,13 +5,17 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
 from tests.project.tree import ROOT
 from tests.support import processes
 from tests.support.caller import Caller
-from tests.support.running import running
+from tests.support.running import Running, running
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)  # a whole import each, on whatever machine
@@ -21,45 +25,45 @@ PAGE = (ROOT / "docs" / "csv-import.md").read_text()
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("site")) as all_of_it:
         yield all_of_it
 
 
-def people(count, first=1):
+def people(count: int, first: int = 1) -> str:
     return "user_id,name,password,card\n" + "".join(
         f"{number},Persona {number},{number % 10000},{100_000 + number}\n" for number in range(first, first + count)
     )
 
 
-def command(site, path, *more):
+def command(site: Running, path: Path, *more: Any) -> list[Any]:
     return [SCRIPT, path, "principal", "--broker", f"127.0.0.1:{site.broker.port}", *more]
 
 
-def run(words, **more):
+def run(words: list[Any], **more: Any) -> CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words], check=False, capture_output=True, text=True, encoding="utf-8", timeout=200, **more
     )
 
 
-def imported(site, path, *more):
+def imported(site: Running, path: Path, *more: Any):
     """Run it to its end: exit code, the rows of the result, what it said."""
     ended = run(command(site, path, *more))
     return ended.returncode, list(csv.DictReader(io.StringIO(ended.stdout))), ended.stderr
 
 
-def results(rows):
+def results(rows) -> list[Any]:
     return [row["result"] for row in rows]
 
 
-def test_five_hundred_people_are_there_once_although_it_was_killed_in_the_middle(tmp_path):
+def test_five_hundred_people_are_there_once_although_it_was_killed_in_the_middle(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text(people(500))
     with running(tmp_path / "site") as site:
         kill_in_the_middle(site, path)
 
 
-def kill_in_the_middle(site, path):
+def kill_in_the_middle(site: Running, path: Path) -> None:
     first = processes.start([sys.executable, *command(site, path)], log=path.with_suffix(".log"))
     wait_until(lambda: len(site.principal.users()) >= 100, timeout=200, what="a hundred people")
     first.kill()
@@ -78,7 +82,7 @@ def kill_in_the_middle(site, path):
     assert len(site.principal.users()) == 500
 
 
-def test_the_page_is_followed(site, tmp_path):
+def test_the_page_is_followed(site: Running, tmp_path: Path) -> None:
     words = re.search(r"^python3 (.*) > result.csv$", PAGE, re.MULTILINE)[1].split()
     shown = re.search(r"```text\n(user_id,result.*?)```", PAGE, re.DOTALL)[1].splitlines()
     (tmp_path / "people.csv").write_bytes((SCRIPT.parent / "people.csv").read_bytes())
@@ -91,7 +95,9 @@ def test_the_page_is_followed(site, tmp_path):
     assert {user.name for user in site.principal.users()} >= {"Juan Perez", "Ana Ruiz", "María Núñez"}
 
 
-def test_a_row_that_is_wrong_costs_the_others_nothing_and_is_done_once_it_is_right(site, tmp_path):
+def test_a_row_that_is_wrong_costs_the_others_nothing_and_is_done_once_it_is_right(
+    site: Running, tmp_path: Path
+) -> None:
     path = tmp_path / "late.csv"
     path.write_text("user_id,name,privilege\n7001,Eva,7\n7002,Luis,0\n")
 
@@ -106,7 +112,9 @@ def test_a_row_that_is_wrong_costs_the_others_nothing_and_is_done_once_it_is_rig
     assert rows[1]["code"] == "request_id_reused"
 
 
-def test_people_who_could_not_be_created_are_created_by_another_run_once_the_terminal_is_on(site, tmp_path):
+def test_people_who_could_not_be_created_are_created_by_another_run_once_the_terminal_is_on(
+    site: Running, tmp_path: Path
+) -> None:
     path, impatient = tmp_path / "off.csv", tmp_path / "impatient.py"
     path.write_text(people(3, first=9001))
     hurried = SCRIPT.read_text().replace("TRIES, PAUSE = 5, 15", "TRIES, PAUSE = 2, 0.1")
@@ -138,7 +146,13 @@ def test_people_who_could_not_be_created_are_created_by_another_run_once_the_ter
     ],
     ids=["semicolons and a mark", "Windows", "tabs", "UTF-16", "sep", "marks", "quotes"],
 )
-def test_what_spreadsheets_save_is_read(site, tmp_path, data, more, request):
+def test_what_spreadsheets_save_is_read(
+    site: Running,
+    tmp_path: Path,
+    data: bytes,
+    more: tuple[str, ...],
+    request: pytest.FixtureRequest,
+) -> None:
     path = tmp_path / f"{abs(hash(request.node.name))}.csv"
     path.write_bytes(data)
 
@@ -163,7 +177,9 @@ def test_what_spreadsheets_save_is_read(site, tmp_path, data, more, request):
         ("user_id,name,card\n1,Ana,1.2E+10\n", "card of person 1 has lost digits"),
     ],
 )
-def test_a_wrong_file_is_refused_before_anything_is_asked(site, tmp_path, text, sentence):
+def test_a_wrong_file_is_refused_before_anything_is_asked(
+    site: Running, tmp_path: Path, text: str, sentence: str
+) -> None:
     path = tmp_path / "wrong.csv"
     path.write_text(text)
 
@@ -173,7 +189,7 @@ def test_a_wrong_file_is_refused_before_anything_is_asked(site, tmp_path, text, 
     assert sentence in said
 
 
-def test_a_file_in_a_code_page_is_asked_about_and_never_guessed(site, tmp_path):
+def test_a_file_in_a_code_page_is_asked_about_and_never_guessed(site: Running, tmp_path: Path) -> None:
     path = tmp_path / "cyrillic.csv"
     path.write_bytes("user_id,name\n82,Ольга\n".encode("cp1251"))
 
@@ -189,7 +205,7 @@ def test_a_file_in_a_code_page_is_asked_about_and_never_guessed(site, tmp_path):
     assert "Ольга" in {user.name for user in site.principal.users()}
 
 
-def test_a_name_may_begin_with_an_apostrophe(site, tmp_path):
+def test_a_name_may_begin_with_an_apostrophe(site: Running, tmp_path: Path) -> None:
     path = tmp_path / "dutch.csv"
     path.write_text("user_id,name\n83,'t Hooft\n")
 
@@ -197,7 +213,7 @@ def test_a_name_may_begin_with_an_apostrophe(site, tmp_path):
     assert "'t Hooft" in {user.name for user in site.principal.users()}
 
 
-def test_a_broker_that_is_not_there_is_said(tmp_path):
+def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text(people(1))
     away = f"127.0.0.1:{processes.free_port()}"
@@ -208,7 +224,7 @@ def test_a_broker_that_is_not_there_is_said(tmp_path):
     assert "cannot be reached" in ended.stderr
 
 
-def test_it_waits_as_long_as_it_is_told(tmp_path):
+def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
     """Its queue is so short that the bridge must send most of them away at first."""
     path = tmp_path / "people.csv"
     path.write_text(people(25))

@@ -18,10 +18,13 @@ import functools
 import json
 import re
 import tomllib
+from pathlib import Path, PosixPath
+from typing import Any
 
 import jsonschema
 import pytest
 from pydantic import ValidationError
+from pydantic.main import BaseModel
 from ruamel.yaml import YAML
 
 from tests.docs.configuration import sections
@@ -45,7 +48,7 @@ FOREIGN = {"ledger.finish", "ledger.reserve", "ledger.running", "mqtt.retained_m
 ENDINGS = {"py", "md", "yaml", "json", "db", "key", "lock"}
 
 
-def of(*languages):
+def of(*languages) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "block", [block for block in UNMARKED if block.language in languages], ids=lambda block: block.place
     )
@@ -53,7 +56,7 @@ def of(*languages):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_commands_of_a_page_do_what_it_says(page, tmp_path):
+def test_the_commands_of_a_page_do_what_it_says(page: PosixPath, tmp_path: Path) -> None:
     printed = None
     with Stage(tmp_path) as stage:
         for block in blocks(page):
@@ -66,7 +69,7 @@ def test_the_commands_of_a_page_do_what_it_says(page, tmp_path):
                 printed = None
 
 
-def perform(block, stage):
+def perform(block: Block, stage: Stage) -> str | None:
     """Run what can be run; what it printed, None if nothing was run."""
     printed, kinds = None, set()
     for words in lines(block.text):
@@ -89,7 +92,7 @@ def perform(block, stage):
     return printed
 
 
-def compare(block, printed):
+def compare(block: Block, printed: str) -> None:
     if block.language == "text":
         assert printed.strip() == block.text.strip(), block.place
         return
@@ -103,7 +106,7 @@ def steady(value):
     return [steady(each) for each in value] if isinstance(value, list) else value
 
 
-def objects(text):
+def objects(text: str) -> list[Any]:
     """One document, or one a line."""
     try:
         return [json.loads(text)]
@@ -112,7 +115,7 @@ def objects(text):
 
 
 @of("json")
-def test_a_json_example_is_a_message_of_the_contract(block):
+def test_a_json_example_is_a_message_of_the_contract(block: Block) -> None:
     fitting = {}
     for each in objects(block.text):
         for name, judge in judges().items():
@@ -125,21 +128,21 @@ def test_a_json_example_is_a_message_of_the_contract(block):
 
 
 @functools.cache
-def judges():
+def judges() -> dict[Any, Any]:
     """Who says whether something is a message, by the message's name."""
     parts = document()["components"]
     refer = "#/components/schemas/"
     return {n: jsonschema.Draft7Validator({"$ref": refer + n, "components": parts}) for n in parts["messages"]}
 
 
-def requested(names):
+def requested(names: set[Any]):
     for command in commands().values():
         for name in names:
             if name.lower() == re.sub(r"\W", "", f"{command.name}request"):
                 yield name, command
 
 
-def takes(command, request):
+def takes(command, request) -> bool:
     try:
         command.parse(request, strict=True)
     except BridgeError:
@@ -148,7 +151,7 @@ def takes(command, request):
 
 
 @of("yaml")
-def test_a_configuration_is_one_that_the_program_takes(block, tmp_path):
+def test_a_configuration_is_one_that_the_program_takes(block: Block, tmp_path: Path) -> None:
     values = parse_yaml(block.text)
     assert values, block.place
     if not isinstance(values, dict) or not set(values) <= set(Config.model_fields):
@@ -168,7 +171,7 @@ def test_a_configuration_is_one_that_the_program_takes(block, tmp_path):
 
 
 @of("ini", "toml", "python", "js")
-def test_other_languages_parse(block):
+def test_other_languages_parse(block: Block) -> None:
     if block.language == "ini":
         configparser.ConfigParser(strict=False, interpolation=None).read_string(block.text)
     elif block.language == "toml":
@@ -180,7 +183,7 @@ def test_other_languages_parse(block):
 
 
 @pytest.mark.parametrize("block", [block for _, block in EVERY], ids=lambda block: block.place)
-def test_a_fence_names_its_language_and_a_mark_its_reason(block):
+def test_a_fence_names_its_language_and_a_mark_its_reason(block: Block) -> None:
     assert block.language in {"sh", "bash", "json", "yaml", "ini", "toml", "python", "js", "text"}, (
         f"{block.place}: say after the fence what it is (text, if it is nothing else)"
     )
@@ -193,13 +196,13 @@ def test_a_fence_names_its_language_and_a_mark_its_reason(block):
         assert f"def {test}(" in (ROOT / path).read_text(), f"{block.place}: there is no {block.mark}"
 
 
-def spans(page):
+def spans(page: PosixPath) -> list[str]:
     """What stands in code marks within sentences and tables."""
     return [" ".join(found.split()) for found in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose(page))]
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_what_is_named_in_a_sentence_exists(page):
+def test_what_is_named_in_a_sentence_exists(page: PosixPath) -> None:
     makefile = (ROOT / "Makefile").read_text()
     for span in spans(page):
         if span.startswith(("zkbridge ", ".venv/bin/zkbridge ")):
@@ -214,14 +217,14 @@ def test_what_is_named_in_a_sentence_exists(page):
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_key_with_a_value_in_a_sentence_is_one_that_some_part_of_the_file_takes(page):
+def test_a_key_with_a_value_in_a_sentence_is_one_that_some_part_of_the_file_takes(page: PosixPath) -> None:
     for span in spans(page):
         if found := re.fullmatch(r"(?:[a-z]+\.)*([a-z_]+): (\S+)", span):
             models = [model for _, model in sections() if found[1] in model.model_fields]
             assert not models or any(is_taken(model, *found.groups()) for model in models), f"{page.name}: {span}"
 
 
-def is_taken(model, key, text):
+def is_taken(model: type[BaseModel], key: str, text: str) -> bool:
     needed = {"devices": {"a": {"host": "b"}}} if model is Config else {"id": "a", "host": "b"}
     needed = {name: value for name, value in needed.items() if name in model.model_fields}
     try:
@@ -246,7 +249,7 @@ def is_key(first, rest):
 # -- what these tests notice -----------------------------------------------------------------------------------------
 
 
-def block(language, text, **more):
+def block(language: str, text: str, **more) -> Block:
     return Block(page=ROOT / "README.md", line=1, language=language, text=text, **more)
 
 
@@ -254,30 +257,30 @@ def block(language, text, **more):
     "text",
     ['{"user_id":"1","nombre":"x"}', '{"success":true,"message":"Bien.","status":200,"code":"created"}', "[1]"],
 )
-def test_json_that_is_none_of_ours_is_noticed(text):
+def test_json_that_is_none_of_ours_is_noticed(text: str) -> None:
     with pytest.raises(AssertionError, match="no message of the contract"):
         test_a_json_example_is_a_message_of_the_contract(block("json", text))
 
 
 @pytest.mark.parametrize("words", ["user list", "users create principal --nmae x", "users create --user-id 1"])
-def test_a_call_that_the_program_would_refuse_is_noticed(words):
+def test_a_call_that_the_program_would_refuse_is_noticed(words: str) -> None:
     with pytest.raises(AssertionError):
         parse(words.split())
 
 
-def test_a_command_that_nobody_runs_needs_a_mark(tmp_path):
+def test_a_command_that_nobody_runs_needs_a_mark(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage, pytest.raises(pytest.fail.Exception, match="curl is not run here"):
         perform(block("sh", "curl example.org\n"), stage)
 
 
-def test_an_answer_that_differs_is_noticed():
+def test_an_answer_that_differs_is_noticed() -> None:
     compare(block("json", '{"a": 1, "request_id": "x"}\n'), '{"a":1,"request_id":"y"}\n')
     for other in ('{"a": 2, "request_id": "x"}', '{"request_id": "x", "a": 1}', '{"a": 1}'):
         with pytest.raises(AssertionError):
             compare(block("json", other), '{"a":1,"request_id":"y"}\n')
 
 
-def test_a_value_that_no_part_of_the_file_takes_is_noticed():
+def test_a_value_that_no_part_of_the_file_takes_is_noticed() -> None:
     taken = [model for _, model in sections() if "record" in model.model_fields]
 
     assert [is_taken(model, "record", text) for model in taken for text in ("72", "71")] == [True, False]

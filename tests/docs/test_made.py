@@ -1,8 +1,14 @@
 """Pages that are made from the code are as the code is now, and what people wrote on them is whole."""
 
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
 import pytest
 
 from tests.docs import configuration, errors
+from tests.docs.asyncapi import Printed
+from tests.docs.commands import Table
 from tests.docs.write import MADE
 from tests.project.tree import ROOT
 from zkbridge.asyncapi.examples import example_failures
@@ -11,12 +17,12 @@ from zkbridge.config.yaml_file import parse_yaml
 
 
 @pytest.mark.parametrize("made", MADE, ids=lambda made: made.PAGE.name)
-def test_a_page_is_up_to_date(made):
+def test_a_page_is_up_to_date(made: ModuleType | Printed | Table) -> None:
     assert made.PAGE.read_text() == made.page(), "bring it up to date: .venv/bin/python -m tests.docs.write"
 
 
 @pytest.mark.parametrize("code", example_failures(Site()))
-def test_every_code_says_what_the_caller_and_the_operator_do(code):
+def test_every_code_says_what_the_caller_and_the_operator_do(code: str) -> None:
     written = errors.advice(errors.PAGE.read_text())[code]
 
     assert errors.UNWRITTEN not in written, f"write in docs/errors.md what {code} asks of people"
@@ -24,17 +30,17 @@ def test_every_code_says_what_the_caller_and_the_operator_do(code):
         assert len(written.partition(who)[2].partition("\n")[0]) > 10, f"docs/errors.md: {code}: {who.strip('* ')}?"
 
 
-def test_no_code_is_there_that_nobody_gets():
+def test_no_code_is_there_that_nobody_gets() -> None:
     assert set(errors.advice(errors.PAGE.read_text())) == set(example_failures(Site()))
 
 
 @pytest.mark.parametrize("code", example_failures(Site()))
-def test_the_contract_names_every_code(code):
+def test_the_contract_names_every_code(code: str) -> None:
     assert f"`{code}`" in (ROOT / "docs" / "contract.md").read_text()
 
 
-def test_every_key_of_the_file_shown_has_a_row():
-    def paths(values, above=()):
+def test_every_key_of_the_file_shown_has_a_row() -> None:
+    def paths(values, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         for key, value in values.items():
             yield (*above, key)
             if isinstance(value, dict):
@@ -48,7 +54,7 @@ def test_every_key_of_the_file_shown_has_a_row():
         assert f"| `{path[-1]}` |" in page or f"## `{'.'.join(path)}`" in page, path
 
 
-def test_comments_are_read_beside_above_and_below_a_list():
+def test_comments_are_read_beside_above_and_below_a_list() -> None:
     text = """\
     # Of the whole file.
 
@@ -76,6 +82,6 @@ def test_comments_are_read_beside_above_and_below_a_list():
     }
 
 
-def test_a_key_without_a_meaning_is_not_written():
+def test_a_key_without_a_meaning_is_not_written() -> None:
     with pytest.raises(AssertionError, match=r"groups: say in config\.yaml what it is for"):
         configuration._section("", configuration.Config, {})

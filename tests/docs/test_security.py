@@ -2,6 +2,7 @@
 
 import re
 import stat
+from pathlib import Path
 
 from tests.docs.pages import ROOT
 from tests.support.caller import Caller
@@ -12,7 +13,7 @@ PIN, CARD = "48151623", 2_987_654_321
 ASKED = {"user_id": "7", "name": "Ana Ruiz", "password": PIN, "card": CARD, "request_id": "r-7"}
 
 
-def test_the_state_folder_holds_what_the_page_says_and_neither_it_nor_the_log_a_secret(tmp_path):
+def test_the_state_folder_holds_what_the_page_says_and_neither_it_nor_the_log_a_secret(tmp_path: Path) -> None:
     section = PAGE.partition("\n## On disk")[2].partition("\n## ")[0]
     told = set(re.findall(r"`(ledger[\w.-]+)`", section)) - {"ledger.keep"}
     with running(tmp_path, log={"level": "debug"}) as site, Caller(site.broker.port) as caller:

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path, PosixPath
+from subprocess import CompletedProcess
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -22,13 +24,13 @@ TOLD = {"canonical", "prev", "next", "edit"}
 class Page(HTMLParser):
     """Its anchors, its links, what it fetches, and its paragraphs without their code."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.anchors, self.links, self.fetched = set(), set(), set()
         self.paragraphs, self._code, self._within = [], 0, False
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag, attributes) -> None:
         given = dict(attributes)
         self.anchors |= {given[name] for name in ("id", "name") if given.get(name)}
         if tag == "a" and given.get("href"):
@@ -41,22 +43,22 @@ class Page(HTMLParser):
             self.paragraphs.append("")
         self._code += tag in ("code", "pre", "script", "style")
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag) -> None:
         self._within &= tag != "p"
         self._code -= tag in ("code", "pre", "script", "style")
 
-    def handle_data(self, data):
+    def handle_data(self, data) -> None:
         if self._within and not self._code:
             self.paragraphs[-1] += data
 
 
-def build(folder, config=CONFIG):
+def build(folder: Path, config: Path = CONFIG) -> CompletedProcess[str]:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", config, "--site-dir", folder]
     return subprocess.run(command, capture_output=True, check=False, text=True, timeout=110)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory: pytest.TempPathFactory):
     """Every page by its path, and the folder."""
     folder = tmp_path_factory.mktemp("site")
     ended = build(folder)
@@ -65,7 +67,7 @@ def site(tmp_path_factory):
     return folder, made
 
 
-def test_every_link_and_anchor_leads_somewhere(site):
+def test_every_link_and_anchor_leads_somewhere(site) -> None:
     folder, made = site
     followed = 0
     for name, page in made.items():
@@ -86,7 +88,7 @@ def test_every_link_and_anchor_leads_somewhere(site):
     assert followed > 100
 
 
-def test_nothing_is_fetched_from_anybody(site):
+def test_nothing_is_fetched_from_anybody(site) -> None:
     folder, made = site
     for name, page in made.items():
         assert [each for each in page.fetched if urlsplit(each).netloc] == [], name
@@ -95,7 +97,7 @@ def test_nothing_is_fetched_from_anybody(site):
     assert any(page.fetched for page in made.values())
 
 
-def test_every_page_is_in_the_site_and_found_by_the_search(site):
+def test_every_page_is_in_the_site_and_found_by_the_search(site) -> None:
     folder, made = site
     (index,) = folder.glob("search/search_index.json")
     found = {entry["location"].partition("#")[0] for entry in json.loads(index.read_text())["docs"]}
@@ -108,7 +110,7 @@ def test_every_page_is_in_the_site_and_found_by_the_search(site):
         assert {html, html.removesuffix("index.html")} & found, html
 
 
-def test_what_is_written_for_tests_is_not_shown_and_lists_are_lists(site):
+def test_what_is_written_for_tests_is_not_shown_and_lists_are_lists(site) -> None:
     for name, page in site[1].items():
         for words in page.paragraphs:
             assert "checked by:" not in words, name
@@ -117,14 +119,14 @@ def test_what_is_written_for_tests_is_not_shown_and_lists_are_lists(site):
             )
 
 
-def slug(heading):
+def slug(heading) -> str:
     """The anchor that the repository's own pages give to a heading."""
     text = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading)
     return re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere_in_the_repository_too(page):
+def test_links_lead_somewhere_in_the_repository_too(page: PosixPath) -> None:
     for path, fragment in re.findall(r"\]\((?!\w+:)([^)\s#]*)(?:#([^)\s]+))?\)", prose(page)):
         target = (page.parent / path) if path else page
         assert target.exists(), f"{page.name} links to {path}"
@@ -133,7 +135,7 @@ def test_links_lead_somewhere_in_the_repository_too(page):
             assert fragment in {slug(each) for each in headings}, f"{page.name}: no heading is {path}#{fragment}"
 
 
-def test_a_broken_link_would_stop_the_build(tmp_path):
+def test_a_broken_link_would_stop_the_build(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text("# Here\n\n[there](there.md), [place](#nowhere)\n")
     settings = CONFIG.read_text()

@@ -9,12 +9,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.docs.pages import ROOT, blocks
 from tests.support import processes
-from tests.support.mosquitto import program
+from tests.support.mosquitto import Mosquitto, program
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
 
@@ -23,7 +26,7 @@ PATIENCE_S = 100
 
 
 @pytest.mark.timeout(300)
-def test_the_page_is_followed_to_the_letter(tmp_path, broker):
+def test_the_page_is_followed_to_the_letter(tmp_path: Path, broker: Mosquitto) -> None:
     clone_and_demo, shown, ask, asked, mqtt, reply, mine, start, use = blocks(PAGE)
     clone, cd, demo = clone_and_demo.text.splitlines()
     port = processes.free_port()
@@ -66,7 +69,7 @@ def test_the_page_is_followed_to_the_letter(tmp_path, broker):
         assert [(user.user_id, user.name) for user in terminal.users()] == [("1", "Ana"), ("300", "Luis Diaz")]
 
 
-def environment(more):
+def environment(more: dict[str, Any]) -> dict[str, Any]:
     """What a new user's shell has, and what stands in the place of the page's addresses."""
     # A clone may belong to somebody else than who runs the tests.
     trust = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
@@ -77,7 +80,7 @@ def environment(more):
     return {**own, **trust, "PATH": path, "PYTHONUNBUFFERED": "1", **more}
 
 
-def shell(command, folder, **more):
+def shell(command: str, folder: Path, **more) -> str:
     """What a command prints, which must succeed."""
     ended = subprocess.run(
         ["sh", "-euc", command],
@@ -96,22 +99,22 @@ def shell(command, folder, **more):
 class going_on:  # noqa: N801 - it reads as a word of the story
     """A command that goes on until Ctrl-C; as a context it tells what was printed so far."""
 
-    def __init__(self, command, folder, **more):
+    def __init__(self, command: str, folder: Path, **more) -> None:
         self.log = folder.with_name(f"{command.split()[1]}.log")
         words = ["sh", "-euc", f"exec {command}"]
         self.process = processes.start(words, log=self.log, cwd=folder, env=environment(more), start_new_session=True)
 
-    def __enter__(self):
+    def __enter__(self) -> Callable[..., Any]:
         return lambda: self.log.read_text(encoding="utf-8")
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind, *_: object) -> None:
         os.killpg(self.process.pid, signal.SIGINT)
         self.process.wait(PATIENCE_S)
         if kind is not None:
             sys.stderr.write(self.log.read_text(encoding="utf-8"))
 
 
-def pretend_to_be_set_up(folder):
+def pretend_to_be_set_up(folder: Path) -> None:
     """A .venv that holds this Python and the clone's own program, with the marks that `.ci/setup` leaves."""
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)

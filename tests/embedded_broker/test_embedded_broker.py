@@ -20,7 +20,7 @@ from zkbridge.demo.broker import BrokerUnavailable, EmbeddedBroker
 
 
 @pytest.fixture(scope="module", params=["iotcore", "mosquitto"])
-def broker(request) -> Iterator[EmbeddedBroker]:
+def broker(request: pytest.FixtureRequest) -> Iterator[EmbeddedBroker]:
     with EmbeddedBroker(prefer=request.param) as embedded:
         assert embedded.kind == request.param
         yield embedded
@@ -35,7 +35,7 @@ def run(name: str, broker: EmbeddedBroker, *arguments: str) -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_mosquitto_rr_gets_its_answer(broker):
+def test_mosquitto_rr_gets_its_answer(broker: EmbeddedBroker) -> None:
     with Caller(broker.port) as answerer:
         answerer.subscribe("ask/rr")
         arguments = "-V mqttv5 -q 1 -t ask/rr -e answer/rr -m question -W 20 -D PUBLISH correlation-data c-1"
@@ -52,7 +52,9 @@ def test_mosquitto_rr_gets_its_answer(broker):
 
 
 @pytest.mark.parametrize(("publisher", "subscriber"), [("3.1.1", 5), (5, "3.1.1"), (5, 5), ("3.1.1", "3.1.1")])
-def test_a_message_crosses_from_one_protocol_to_the_other(broker, publisher, subscriber):
+def test_a_message_crosses_from_one_protocol_to_the_other(
+    broker: EmbeddedBroker, publisher: int | str, subscriber: int | str
+) -> None:
     topic = f"cross/{publisher}/{subscriber}"
     with Caller(broker.port, subscriber) as receiver, Caller(broker.port, publisher) as sender:
         receiver.subscribe(f"cross/{publisher}/+")
@@ -63,7 +65,7 @@ def test_a_message_crosses_from_one_protocol_to_the_other(broker, publisher, sub
         assert (arrived.payload, arrived.qos, arrived.retain) == ("ñ".encode(), 1, False)
 
 
-def test_mosquittos_own_clients_cross_too(broker):
+def test_mosquittos_own_clients_cross_too(broker: EmbeddedBroker) -> None:
     assert run("mosquitto_pub", broker, "-V", "mqttv311", "-t", "own/4", "-m", "four", "-q", "1", "-r").returncode == 0
     assert run("mosquitto_pub", broker, "-V", "mqttv5", "-t", "own/5", "-m", "five", "-q", "1", "-r").returncode == 0
 
@@ -73,7 +75,9 @@ def test_mosquittos_own_clients_cross_too(broker):
 
 
 @pytest.mark.parametrize("protocol", [5, "3.1.1"])
-def test_a_retained_message_waits_for_its_reader_and_can_be_taken_back(broker, protocol):
+def test_a_retained_message_waits_for_its_reader_and_can_be_taken_back(
+    broker: EmbeddedBroker, protocol: int | str
+) -> None:
     topic = f"kept/{protocol}"
     with Caller(broker.port, protocol) as caller:
         caller.publish(topic, b"online", retain=True)
@@ -90,7 +94,7 @@ def test_a_retained_message_waits_for_its_reader_and_can_be_taken_back(broker, p
 
 
 @pytest.mark.parametrize("protocol", [5, "3.1.1"])
-def test_a_client_that_dies_leaves_its_will(broker, protocol):
+def test_a_client_that_dies_leaves_its_will(broker: EmbeddedBroker, protocol: int | str) -> None:
     topic = f"will/{protocol}"
     with Caller(broker.port) as watcher, Caller(broker.port, protocol, will=(topic, b"offline")) as caller:
         watcher.subscribe(topic)
@@ -100,7 +104,7 @@ def test_a_client_that_dies_leaves_its_will(broker, protocol):
         assert watcher.wait_for(topic).payload == b"offline"
 
 
-def test_a_payload_as_large_as_the_bridge_accepts_or_sends_passes(broker):
+def test_a_payload_as_large_as_the_bridge_accepts_or_sends_passes(broker: EmbeddedBroker) -> None:
     payload = os.urandom(300_000)
     with Caller(broker.port) as caller:
         caller.subscribe("large")
@@ -108,7 +112,7 @@ def test_a_payload_as_large_as_the_bridge_accepts_or_sends_passes(broker):
         assert caller.wait_for("large").payload == payload
 
 
-def test_hundreds_of_malformed_connections_leave_the_broker_working(broker):
+def test_hundreds_of_malformed_connections_leave_the_broker_working(broker: EmbeddedBroker) -> None:
     beginnings = [b"\x10\x0e\x00\x04MQTT\x04", b"\x10\x0f\x00\x04MQTT\x05", b"\x00" * 20, b""]
     with Caller(broker.port) as caller:
         caller.subscribe("after/garbage")
@@ -125,7 +129,7 @@ def test_hundreds_of_malformed_connections_leave_the_broker_working(broker):
         assert not caller.disconnections
 
 
-def test_a_demonstrations_worth_of_retained_messages_is_delivered(broker):
+def test_a_demonstrations_worth_of_retained_messages_is_delivered(broker: EmbeddedBroker) -> None:
     with Caller(broker.port) as caller:
         for number in range(60):
             caller.publish(f"many/{number}", b"online", retain=True)
@@ -135,7 +139,7 @@ def test_a_demonstrations_worth_of_retained_messages_is_delivered(broker):
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_stopping_leaves_no_process_and_no_open_port(kind):
+def test_stopping_leaves_no_process_and_no_open_port(kind: str) -> None:
     before = processes.descendants().keys()
     with EmbeddedBroker(prefer=kind) as embedded, Caller(embedded.port) as caller:
         children = {pid: command for pid, command in processes.descendants().items() if pid not in before}
@@ -148,7 +152,7 @@ def test_stopping_leaves_no_process_and_no_open_port(kind):
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_the_broker_dies_with_a_process_that_is_killed(kind):
+def test_the_broker_dies_with_a_process_that_is_killed(kind: str) -> None:
     script = (
         "import signal, sys; from zkbridge.demo.broker import EmbeddedBroker\n"
         "broker = EmbeddedBroker(prefer=sys.argv[1]); broker.start(); print(broker.port, flush=True); signal.pause()\n"
@@ -164,7 +168,7 @@ def test_the_broker_dies_with_a_process_that_is_killed(kind):
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_ctrl_c_at_the_terminal_does_not_reach_the_broker(kind):
+def test_ctrl_c_at_the_terminal_does_not_reach_the_broker(kind: str) -> None:
     before = processes.descendants().keys()
     with EmbeddedBroker(prefer=kind) as embedded:
         (child,) = (
@@ -176,14 +180,16 @@ def test_ctrl_c_at_the_terminal_does_not_reach_the_broker(kind):
         assert embedded.port
 
 
-def test_without_iotcore_it_is_mosquitto(monkeypatch):
+def test_without_iotcore_it_is_mosquitto(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
     with EmbeddedBroker(prefer="iotcore") as embedded:
         assert embedded.kind == "mosquitto"
 
 
-def test_mosquitto_is_preferred_where_it_is_installed_and_iotcore_used_where_not(monkeypatch):
+def test_mosquitto_is_preferred_where_it_is_installed_and_iotcore_used_where_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with EmbeddedBroker() as embedded:
         assert embedded.kind == "mosquitto"
     monkeypatch.setattr(embedded_broker, "_mosquitto", lambda: None)
@@ -191,7 +197,7 @@ def test_mosquitto_is_preferred_where_it_is_installed_and_iotcore_used_where_not
         assert embedded.kind == "iotcore"
 
 
-def test_without_any_broker_it_says_what_to_do(monkeypatch):
+def test_without_any_broker_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr(embedded_broker, "_mosquitto", lambda: None)
 
@@ -199,14 +205,14 @@ def test_without_any_broker_it_says_what_to_do(monkeypatch):
         EmbeddedBroker().start()
 
 
-def test_an_iotcore_that_does_not_start_gives_way_to_mosquitto(monkeypatch):
+def test_an_iotcore_that_does_not_start_gives_way_to_mosquitto(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_broker, "ROUTER", "this is not TOML")
 
     with EmbeddedBroker(prefer="iotcore") as embedded:
         assert embedded.kind == "mosquitto"
 
 
-def test_brokers_that_do_not_start_are_quoted(monkeypatch):
+def test_brokers_that_do_not_start_are_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_broker, "ROUTER", "this is not TOML")
     monkeypatch.setattr(embedded_broker, "_mosquitto", lambda: shutil.which("false"))
     monkeypatch.setenv("PATH", "/nonexistent")
@@ -219,7 +225,9 @@ def test_brokers_that_do_not_start_are_quoted(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_a_free_port_that_somebody_takes_first_is_replaced_by_another(kind, monkeypatch):
+def test_a_free_port_that_somebody_takes_first_is_replaced_by_another(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded_broker, "_installed", lambda each: each == kind)
     free_port = embedded_broker._free_port
     with socket.socket() as other:
@@ -232,14 +240,14 @@ def test_a_free_port_that_somebody_takes_first_is_replaced_by_another(kind, monk
     assert not offers
 
 
-def test_a_broker_that_takes_too_long_is_given_up(monkeypatch):
+def test_a_broker_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_broker, "START_S", 0)
 
     with pytest.raises(BrokerUnavailable, match="The broker mosquitto did not come up within 0 s"):
         EmbeddedBroker().start()
 
 
-def test_a_broker_that_does_not_end_when_asked_is_ended(monkeypatch):
+def test_a_broker_that_does_not_end_when_asked_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_broker, "STOP_S", 0.1)
     before = processes.descendants().keys()
     embedded = EmbeddedBroker()
@@ -253,7 +261,7 @@ def test_a_broker_that_does_not_end_when_asked_is_ended(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_a_taken_port_is_named(kind):
+def test_a_taken_port_is_named(kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(BrokerUnavailable, match=rf"127\.0\.0\.1:{port}: Address already in use"):
@@ -261,14 +269,14 @@ def test_a_taken_port_is_named(kind):
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_the_port_asked_for_is_the_port_had(kind):
+def test_the_port_asked_for_is_the_port_had(kind: str) -> None:
     port = processes.free_port()
     with EmbeddedBroker(port=port, prefer=kind) as embedded, Caller(port) as caller:
         assert embedded.port == port
         caller.publish("x", b"1")
 
 
-def test_a_broker_can_be_started_again_after_it_was_stopped():
+def test_a_broker_can_be_started_again_after_it_was_stopped() -> None:
     embedded = EmbeddedBroker()
     for _ in range(2):
         with embedded, Caller(embedded.port) as caller:

@@ -28,7 +28,7 @@ CONNECT_3 = b"\x10\x10\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x02me"
         (b"\x10\x0e\x00\x04MQTT\x63", 0x63),
     ],
 )
-def test_the_level_is_known_as_soon_as_its_byte_is_there(packet, level):
+def test_the_level_is_known_as_soon_as_its_byte_is_there(packet: bytes, level: int) -> None:
     at = packet.index(bytes([level]), 8) + 1
 
     assert [protocol_level(packet[:length]) for length in range(at)] == [None] * at
@@ -48,13 +48,13 @@ def test_the_level_is_known_as_soon_as_its_byte_is_there(packet, level):
         b"\x10\x0e\x00\x06MQIsdq",
     ],
 )
-def test_what_is_not_a_connect_packet_is_known_at_once(garbage):
+def test_what_is_not_a_connect_packet_is_known_at_once(garbage: bytes) -> None:
     with pytest.raises(NotMqtt):
         protocol_level(garbage)
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_are_a_level_or_too_short_or_not_mqtt(received):
+def test_any_bytes_are_a_level_or_too_short_or_not_mqtt(received) -> None:
     try:
         level = protocol_level(received)
     except NotMqtt:
@@ -66,7 +66,7 @@ def test_any_bytes_are_a_level_or_too_short_or_not_mqtt(received):
 class Backend:
     """A server that keeps what each connection sends, and greets it by *greeting*."""
 
-    def __init__(self, greeting: bytes):
+    def __init__(self, greeting: bytes) -> None:
         self.greeting = greeting
         self.connections: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -101,7 +101,7 @@ class Backend:
 class House:
     """A mux before two backends."""
 
-    def __init__(self, four: Backend, five: Backend, mux: Mux):
+    def __init__(self, four: Backend, five: Backend, mux: Mux) -> None:
         self.four = four
         self.five = five
         self.mux = mux
@@ -139,14 +139,14 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize(("connect", "greeting"), [(CONNECT_4, b"four"), (CONNECT_5, b"five")])
-def test_each_level_reaches_its_broker_with_every_byte(house, connect, greeting):
+def test_each_level_reaches_its_broker_with_every_byte(house: House, connect: bytes, greeting: bytes) -> None:
     with house.client(connect + b"more") as client:
         assert receive(client, 4) == greeting
         backend = house.four if greeting == b"four" else house.five
         assert receive(backend.connection(), len(connect) + 4) == connect + b"more"
 
 
-def test_a_connect_packet_may_come_byte_by_byte(house):
+def test_a_connect_packet_may_come_byte_by_byte(house: House) -> None:
     with house.client() as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in CONNECT_5:
@@ -157,7 +157,7 @@ def test_a_connect_packet_may_come_byte_by_byte(house):
 
 
 @pytest.mark.parametrize("connect", [CONNECT_3, CONNECT_5.replace(b"MQTT\x05", b"MQTT\x06")])
-def test_a_level_without_a_broker_is_refused_in_words_of_mqtt(house, connect):
+def test_a_level_without_a_broker_is_refused_in_words_of_mqtt(house: House, connect: bytes) -> None:
     with house.client(connect) as client:
         assert receive(client, 4) == b"\x20\x02\x00\x01"
         assert is_closed(client)
@@ -165,7 +165,7 @@ def test_a_level_without_a_broker_is_refused_in_words_of_mqtt(house, connect):
     assert not house.five.connections
 
 
-def test_garbage_is_closed_and_troubles_nobody(house):
+def test_garbage_is_closed_and_troubles_nobody(house: House) -> None:
     with house.client(CONNECT_4) as good:
         for number in range(300):
             with house.client(bytes([number % 256]) + b"\xff" * 20) as bad:
@@ -176,7 +176,7 @@ def test_garbage_is_closed_and_troubles_nobody(house):
         assert receive(good, 10) == b"still here"
 
 
-def test_a_client_that_never_says_who_it_is_is_closed(house, monkeypatch):
+def test_a_client_that_never_says_who_it_is_is_closed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_mux, "IDENTIFY_S", 0.05)
 
     with house.client() as silent, house.client(CONNECT_4[:5]) as slow:
@@ -185,7 +185,7 @@ def test_a_client_that_never_says_who_it_is_is_closed(house, monkeypatch):
     assert not house.four.connections
 
 
-def test_a_client_that_takes_nothing_is_closed(house, monkeypatch):
+def test_a_client_that_takes_nothing_is_closed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_mux, "STUCK_S", 0.2)
     with house.client(CONNECT_4):
         broker = house.four.connection()
@@ -195,7 +195,7 @@ def test_a_client_that_takes_nothing_is_closed(house, monkeypatch):
             broker.sendall(b"x" * 100_000_000)
 
 
-def test_the_last_words_of_a_client_that_closes_reach_the_broker(house):
+def test_the_last_words_of_a_client_that_closes_reach_the_broker(house: House) -> None:
     with house.client(CONNECT_4) as client:
         receive(client, 4)
         client.sendall(b"y" * 500_000 + b"\xe0\x00")
@@ -210,7 +210,7 @@ def test_the_last_words_of_a_client_that_closes_reach_the_broker(house):
         assert is_closed(client)
 
 
-def test_a_broker_that_closes_closes_its_client(house, monkeypatch):
+def test_a_broker_that_closes_closes_its_client(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_mux, "LINGER_S", 0.05)
     with house.client(CONNECT_5) as client:
         house.five.connection().close()
@@ -219,14 +219,14 @@ def test_a_broker_that_closes_closes_its_client(house, monkeypatch):
         assert is_closed(client)
 
 
-def test_a_reset_client_is_gone_for_the_broker_too(house):
+def test_a_reset_client_is_gone_for_the_broker_too(house: House) -> None:
     with house.client(CONNECT_5) as client:
         receive(house.five.connection(), len(CONNECT_5))
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     assert is_closed(house.five.connection())
 
 
-def test_more_clients_than_it_can_carry_are_turned_away(house, monkeypatch):
+def test_more_clients_than_it_can_carry_are_turned_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_mux, "MAX_CLIENTS", 2)
     with house.client(CONNECT_4) as first, house.client(CONNECT_4) as second:
         assert (receive(first, 4), receive(second, 4)) == (b"four", b"four")
@@ -234,7 +234,7 @@ def test_more_clients_than_it_can_carry_are_turned_away(house, monkeypatch):
             assert is_closed(third)
 
 
-def test_a_broker_that_has_gone_closes_the_client(house):
+def test_a_broker_that_has_gone_closes_the_client(house: House) -> None:
     house.four.close()
 
     with house.client(CONNECT_4) as client:
@@ -243,7 +243,7 @@ def test_a_broker_that_has_gone_closes_the_client(house):
         assert receive(client, 4) == b"five"
 
 
-def test_stopping_closes_every_connection_and_the_port(house):
+def test_stopping_closes_every_connection_and_the_port(house: House) -> None:
     with house.client(CONNECT_4) as client, house.client() as silent:
         receive(client, 4)
         house.mux.stop()
@@ -255,7 +255,7 @@ def test_stopping_closes_every_connection_and_the_port(house):
     house.mux.stop()
 
 
-def test_a_connection_that_comes_as_it_stops_is_closed_too():
+def test_a_connection_that_comes_as_it_stops_is_closed_too() -> None:
     for _ in range(50):
         mux = Mux("127.0.0.1", 0, backends={})
         mux.start()

@@ -48,7 +48,7 @@ class Outcome:
 class Run:
     """One daemon with a terminal for each case."""
 
-    def __init__(self, folder: Path, broker_port: int, simulator: Simulator, cases: Iterable[AnyCase]):
+    def __init__(self, folder: Path, broker_port: int, simulator: Simulator, cases: Iterable[AnyCase]) -> None:
         self.cases = {f"t{number}": case for number, case in enumerate(cases)}
         self.terminals = {name: case.start(simulator) for name, case in self.cases.items()}
         self.daemon = Daemon(

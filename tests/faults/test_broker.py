@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +21,7 @@ PROTOCOLS = ["5", "3.1.1"]
 
 
 @pytest.fixture
-def lasting(tmp_path):
+def lasting(tmp_path: Path) -> Iterator[Mosquitto]:
     """A Mosquitto that writes down what it holds."""
     with Mosquitto(tmp_path / "mosquitto", persistence=True) as broker:
         yield broker
@@ -30,7 +32,9 @@ def lasting(tmp_path):
     thinned([CONNECT, WRITE, LAST], PROTOCOLS, [True, False]),
     ids=lambda value: value.name if isinstance(value, FrameOf) else None,
 )
-def test_a_killed_broker_costs_no_answer_and_doubles_nothing(tmp_path, lasting, frame, protocol, with_id):
+def test_a_killed_broker_costs_no_answer_and_doubles_nothing(
+    tmp_path: Path, lasting: Mosquitto, frame: FrameOf, protocol: str, with_id: bool
+) -> None:
     with new_site(tmp_path, lasting.port, protocol=protocol) as site, site.caller() as caller:
         site.daemon.start()
         killed = site.at(frame, lasting.kill, effect=True)
@@ -48,7 +52,7 @@ def test_a_killed_broker_costs_no_answer_and_doubles_nothing(tmp_path, lasting, 
         site.check(request)
 
 
-def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path, broker):
+def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path, broker: Mosquitto) -> None:
     with new_site(tmp_path, broker.port) as site:
         broker.stop()
         site.daemon.start(online=False)
@@ -65,7 +69,7 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path, broker):
             site.check(request)
 
 
-def test_a_broker_that_hangs_for_a_while_gets_the_answer_when_it_goes_on(tmp_path, broker):
+def test_a_broker_that_hangs_for_a_while_gets_the_answer_when_it_goes_on(tmp_path: Path, broker: Mosquitto) -> None:
     with new_site(tmp_path, broker.port) as site, site.caller() as caller:
         site.daemon.start()
         frozen = site.at(WRITE, lambda: freeze(broker), effect=True)
@@ -82,7 +86,7 @@ def test_a_broker_that_hangs_for_a_while_gets_the_answer_when_it_goes_on(tmp_pat
         site.check(request)
 
 
-def test_a_broker_that_is_slow_in_everything_hears_each_answer_once(tmp_path):
+def test_a_broker_that_is_slow_in_everything_hears_each_answer_once(tmp_path: Path) -> None:
     with FakeBroker(slow_s=0.3) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start()
         requests = [site.user() for _ in range(3)]
@@ -96,7 +100,7 @@ def test_a_broker_that_is_slow_in_everything_hears_each_answer_once(tmp_path):
         site.check(*requests)
 
 
-def test_a_broker_that_refuses_the_login_is_named_and_tried_again(tmp_path, broker):
+def test_a_broker_that_refuses_the_login_is_named_and_tried_again(tmp_path: Path, broker: Mosquitto) -> None:
     broker.users = {"bridge": "right"}
     broker.restart()
     mqtt = {"username": "bridge", "password": "wrong-one"}
@@ -112,7 +116,7 @@ def test_a_broker_that_refuses_the_login_is_named_and_tried_again(tmp_path, brok
         wait_until(lambda: "connected to" in site.daemon.log, timeout=60)
 
 
-def test_a_broker_that_closes_at_once_is_tried_less_and_less_and_then_used(tmp_path):
+def test_a_broker_that_closes_at_once_is_tried_less_and_less_and_then_used(tmp_path: Path) -> None:
     with FakeBroker(connack=None) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)
         wait_until(lambda: broker.connections >= 4, timeout=60)
@@ -128,13 +132,13 @@ def test_a_broker_that_closes_at_once_is_tried_less_and_less_and_then_used(tmp_p
         broker.replies(f"{site.topic()}/reply", 1)
 
 
-def _failures_in(log):
+def _failures_in(log: str) -> list[float]:
     """The seconds at which connections failed, once there are four."""
     stamps = re.findall(r"^\S+ \d+:\d+:(\d+,\d+) .*no connection", log, re.MULTILINE)
     return len(stamps) >= 4 and [float(stamp.replace(",", ".")) for stamp in stamps]
 
 
-def test_two_daemons_with_one_client_id_say_so_and_do_not_fight_for_ever(tmp_path, broker):
+def test_two_daemons_with_one_client_id_say_so_and_do_not_fight_for_ever(tmp_path: Path, broker: Mosquitto) -> None:
     with new_site(tmp_path, broker.port) as site:
         mqtt = {**site.daemon.config["mqtt"]}
         site.daemon.start()
@@ -151,7 +155,7 @@ def test_two_daemons_with_one_client_id_say_so_and_do_not_fight_for_ever(tmp_pat
             assert twin.running
 
 
-def test_a_broker_that_cannot_be_understood_is_not_taken_for_another_client(tmp_path):
+def test_a_broker_that_cannot_be_understood_is_not_taken_for_another_client(tmp_path: Path) -> None:
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start()
         for connection in (1, 2, 3):
@@ -185,7 +189,7 @@ REDELIVERIES = {
 
 
 @pytest.mark.parametrize(("how", "with_id"), thinned(REDELIVERIES, [True, False]))
-def test_a_redelivered_message_is_acknowledged_and_not_answered_twice(tmp_path, how, with_id):
+def test_a_redelivered_message_is_acknowledged_and_not_answered_twice(tmp_path: Path, how: str, with_id: bool) -> None:
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)
         broker.wait_for_client()
@@ -207,7 +211,9 @@ def test_a_redelivered_message_is_acknowledged_and_not_answered_twice(tmp_path, 
 @pytest.mark.parametrize(
     ("again", "duplicate", "with_id"), thinned(["connection", "daemon"], [True, False], [True, False])
 )
-def test_a_message_under_another_packet_id_hears_the_stored_reply(tmp_path, again, duplicate, with_id):
+def test_a_message_under_another_packet_id_hears_the_stored_reply(
+    tmp_path: Path, again: str, duplicate: bool, with_id: bool
+) -> None:
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)
         broker.wait_for_client()
@@ -224,7 +230,9 @@ def test_a_message_under_another_packet_id_hears_the_stored_reply(tmp_path, agai
 
 
 @pytest.mark.parametrize(("again", "duplicate"), [("connection", False), ("daemon", True)])
-def test_a_failure_is_not_carried_out_by_a_redelivery_but_when_its_caller_asks_again(tmp_path, again, duplicate):
+def test_a_failure_is_not_carried_out_by_a_redelivery_but_when_its_caller_asks_again(
+    tmp_path: Path, again: str, duplicate: bool
+) -> None:
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)
         broker.wait_for_client()
@@ -247,7 +255,7 @@ def test_a_failure_is_not_carried_out_by_a_redelivery_but_when_its_caller_asks_a
         site.check(request)
 
 
-def test_a_message_that_only_shares_its_packet_id_is_a_request_of_its_own(tmp_path):
+def test_a_message_that_only_shares_its_packet_id_is_a_request_of_its_own(tmp_path: Path) -> None:
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)
         broker.wait_for_client()
@@ -261,7 +269,7 @@ def test_a_message_that_only_shares_its_packet_id_is_a_request_of_its_own(tmp_pa
         site.check(*requests)
 
 
-def test_the_same_request_twice_on_one_connection_is_asked_twice(tmp_path):
+def test_the_same_request_twice_on_one_connection_is_asked_twice(tmp_path: Path) -> None:
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)
         broker.wait_for_client()
@@ -272,7 +280,7 @@ def test_the_same_request_twice_on_one_connection_is_asked_twice(tmp_path):
         assert [answer["code"] for answer in _answers(broker, site, 2)] == ["created", "user_exists"]
 
 
-def test_what_the_broker_brings_for_another_bridge_s_device_is_acknowledged_and_left_to_it(tmp_path):
+def test_what_the_broker_brings_for_another_bridge_s_device_is_acknowledged_and_left_to_it(tmp_path: Path) -> None:
     """It had it before it heard that the device has left us."""
     mqtt = {"unknown_devices": "ignore"}
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1", mqtt=mqtt) as site:
@@ -286,7 +294,7 @@ def test_what_the_broker_brings_for_another_bridge_s_device_is_acknowledged_and_
         assert not [one for one in broker.published if one.topic.startswith(f"{site.name}/otra/")]
 
 
-def test_a_reply_that_a_broker_does_not_confirm_is_sent_again_on_the_next_connection(tmp_path):
+def test_a_reply_that_a_broker_does_not_confirm_is_sent_again_on_the_next_connection(tmp_path: Path) -> None:
     with FakeBroker(confirms=False) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start(online=False)
         broker.wait_for_client()
@@ -328,7 +336,7 @@ topic write {base}/+/availability
 
 
 @pytest.fixture
-def guarded(tmp_path):
+def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
     """A Mosquitto with a login for the bridge and one for callers, and an ACL that the test sets."""
     users = {"bridge": "secret-b", "caller": "secret-c"}
     with Mosquitto(tmp_path / "mosquitto", persistence=True, users=users, acl="user caller\ntopic readwrite #\n") as m:
@@ -340,7 +348,9 @@ def _allow(broker: Mosquitto, text: str) -> None:
     broker.restart()
 
 
-def test_a_reply_refused_by_an_acl_goes_to_the_default_topic_or_waits_until_it_may(tmp_path, guarded):
+def test_a_reply_refused_by_an_acl_goes_to_the_default_topic_or_waits_until_it_may(
+    tmp_path: Path, guarded: Mosquitto
+) -> None:
     mqtt = {"username": "bridge", "password": "secret-b"}
     with new_site(tmp_path, guarded.port, mqtt=mqtt) as site:
         acl = ACL.format(base=site.name)
@@ -369,7 +379,9 @@ def test_a_reply_refused_by_an_acl_goes_to_the_default_topic_or_waits_until_it_m
 
 
 @pytest.mark.parametrize("limit", ["max_packet_size", "message_size_limit"])
-def test_a_reply_that_is_too_large_for_the_broker_holds_up_no_other_and_is_answered_in_short(tmp_path, limit):
+def test_a_reply_that_is_too_large_for_the_broker_holds_up_no_other_and_is_answered_in_short(
+    tmp_path: Path, limit: str
+) -> None:
     broker = Mosquitto(tmp_path / "mosquitto", persistence=True, **{limit: 1000})
     with broker, new_site(tmp_path, broker.port) as site, site.caller() as caller:
         site.daemon.start()

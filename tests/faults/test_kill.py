@@ -11,8 +11,10 @@ import pytest
 from tests.faults.frames import ALWAYS, FRAMES, FrameOf
 from tests.faults.site import Break, Site, freeze, new_site, new_terminal, thaw
 from tests.faults.thinned import thinned
+from tests.support.caller import Caller
 from tests.support.daemon import Daemon
 from tests.support.fake_broker import FakeBroker
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator
 from zkbridge.terminal.locks import hold
@@ -58,7 +60,7 @@ def _request(site: Site, *, with_id: bool) -> dict:
     return site.user(request_id="r-1") if with_id else site.user()
 
 
-def _assert_created_once(site: Site, caller, request: dict, *, most: int = 1) -> None:
+def _assert_created_once(site: Site, caller: Caller, request: dict, *, most: int = 1) -> None:
     """One success; where the broker may have had it and the ledger not the confirmation, perhaps again as it was."""
     answers = site.settle(caller)
     assert 1 <= len(answers) <= most, site.daemon.log
@@ -69,7 +71,9 @@ def _assert_created_once(site: Site, caller, request: dict, *, most: int = 1) ->
 
 
 @pytest.mark.parametrize(("frame", "effect", "kind"), KILLS)
-def test_a_kill_at_any_frame_ends_with_one_success_and_one_user(tmp_path, shared_broker, frame, effect, kind):
+def test_a_kill_at_any_frame_ends_with_one_success_and_one_user(
+    tmp_path: Path, shared_broker: Mosquitto, frame: FrameOf, effect: bool, kind: tuple[str, bool]
+) -> None:
     protocol, with_id = kind
     with new_site(tmp_path, shared_broker.port, protocol=protocol) as site, site.caller() as caller:
         site.daemon.start()
@@ -85,7 +89,9 @@ def test_a_kill_at_any_frame_ends_with_one_success_and_one_user(tmp_path, shared
 
 
 @pytest.mark.parametrize(("step", "with_id"), thinned(STEPS, [True, False]), ids=_step_id)
-def test_a_kill_at_any_step_of_the_ledger_ends_with_one_success_and_one_user(tmp_path, shared_broker, step, with_id):
+def test_a_kill_at_any_step_of_the_ledger_ends_with_one_success_and_one_user(
+    tmp_path: Path, shared_broker: Mosquitto, step: Break, with_id: bool
+) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.make_daemon(step).start()
         request = _request(site, with_id=with_id)
@@ -99,7 +105,9 @@ def test_a_kill_at_any_step_of_the_ledger_ends_with_one_success_and_one_user(tmp
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_a_kill_as_soon_as_the_broker_has_the_message_loses_nothing(tmp_path, shared_broker, number):
+def test_a_kill_as_soon_as_the_broker_has_the_message_loses_nothing(
+    tmp_path: Path, shared_broker: Mosquitto, number: int
+) -> None:
     protocol, with_id = KINDS[number]
     with new_site(tmp_path, shared_broker.port, protocol=protocol) as site, site.caller() as caller:
         site.daemon.start()
@@ -112,7 +120,7 @@ def test_a_kill_as_soon_as_the_broker_has_the_message_loses_nothing(tmp_path, sh
         _assert_created_once(site, caller, request)
 
 
-def test_a_reply_that_was_never_confirmed_comes_again_as_it_was(tmp_path):
+def test_a_reply_that_was_never_confirmed_comes_again_as_it_was(tmp_path: Path) -> None:
     with FakeBroker(confirms=False) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start()
         request = site.user()
@@ -129,7 +137,7 @@ def test_a_reply_that_was_never_confirmed_comes_again_as_it_was(tmp_path):
         site.check(request)
 
 
-def test_a_kill_after_the_reply_was_confirmed_sends_nothing_again(tmp_path, shared_broker):
+def test_a_kill_after_the_reply_was_confirmed_sends_nothing_again(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.start()
         request = site.user(request_id="r-1")
@@ -145,7 +153,7 @@ def test_a_kill_after_the_reply_was_confirmed_sends_nothing_again(tmp_path, shar
         assert second == {**first, "replayed": True}
 
 
-def test_somebody_else_who_took_the_user_id_meanwhile_is_a_409(tmp_path, shared_broker):
+def test_somebody_else_who_took_the_user_id_meanwhile_is_a_409(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.start()
         request = site.user()
@@ -157,7 +165,7 @@ def test_somebody_else_who_took_the_user_id_meanwhile_is_a_409(tmp_path, shared_
         assert [user.name for user in site.terminal.users() if user.user_id == request["user_id"]] == ["Eva"]
 
 
-def test_a_terminal_that_a_kill_left_disabled_is_enabled_first(tmp_path, shared_broker):
+def test_a_terminal_that_a_kill_left_disabled_is_enabled_first(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.start()
         site.kill_at(WRITE, effect=True)
@@ -172,14 +180,14 @@ def test_a_terminal_that_a_kill_left_disabled_is_enabled_first(tmp_path, shared_
         assert max(site.terminal.disabled_spans()) < 2 + 2 + 1  # the budget, one answer, and a slow start
 
 
-def _many(site: Site, caller, count: int) -> list[dict]:
+def _many(site: Site, caller: Caller, count: int) -> list[dict]:
     requests = [site.user() for _ in range(count)]
     for request in requests:
         caller.publish(site.topic(), request)
     return requests
 
 
-def _all_created(site: Site, caller, requests: list[dict]) -> None:
+def _all_created(site: Site, caller: Caller, requests: list[dict]) -> None:
     answers = site.settle(caller, len(requests))
     created = sorted(answer.json["data"]["user_id"] for answer in answers if answer.json["success"])
     assert created == sorted(request["user_id"] for request in requests), [answer.json for answer in answers]
@@ -194,7 +202,7 @@ def _terminate_once_kept(site: Site, count: int) -> None:
 
 
 @pytest.mark.parametrize("frame", [FRAMES[0], WRITE, LAST], ids=lambda frame: frame.name)
-def test_sigterm_in_mid_request_loses_nothing(tmp_path, shared_broker, frame: FrameOf):
+def test_sigterm_in_mid_request_loses_nothing(tmp_path: Path, shared_broker: Mosquitto, frame: FrameOf) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.start()
         terminated = site.at(frame, lambda: _terminate_once_kept(site, 3), effect=True)
@@ -208,7 +216,7 @@ def test_sigterm_in_mid_request_loses_nothing(tmp_path, shared_broker, frame: Fr
         _all_created(site, caller, requests)
 
 
-def test_sigterm_in_a_back_off_ends_at_once_and_loses_nothing(tmp_path, shared_broker):
+def test_sigterm_in_a_back_off_ends_at_once_and_loses_nothing(tmp_path: Path, shared_broker: Mosquitto) -> None:
     retry = {"initial_delay": 60, "max_delay": 60, "deadline": 300}
     with new_site(tmp_path, shared_broker.port, retry=retry) as site, site.caller() as caller:
         site.daemon.start()
@@ -224,7 +232,7 @@ def test_sigterm_in_a_back_off_ends_at_once_and_loses_nothing(tmp_path, shared_b
         _all_created(site, caller, [request])
 
 
-def test_sigterm_with_a_full_queue_ends_soon_and_loses_nothing(tmp_path, shared_broker):
+def test_sigterm_with_a_full_queue_ends_soon_and_loses_nothing(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port, queue_limit=200) as site, site.caller() as caller:
         site.terminal.latency = 0.05
         site.daemon.start()
@@ -243,7 +251,9 @@ def test_sigterm_with_a_full_queue_ends_soon_and_loses_nothing(tmp_path, shared_
         _all_created(site, caller, requests)
 
 
-def test_sigterm_among_dead_terminals_and_with_a_broker_that_hangs_ends_and_loses_nothing(tmp_path, broker):
+def test_sigterm_among_dead_terminals_and_with_a_broker_that_hangs_ends_and_loses_nothing(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
     """Each of them is waited for once at most, and all at the same time."""
     with Simulator() as simulator:
         terminals = {name: new_terminal(simulator) for name in ("alive", "mute", "deaf", "gone", "slow")}
@@ -283,7 +293,9 @@ def test_sigterm_among_dead_terminals_and_with_a_broker_that_hangs_ends_and_lose
         assert sorted(created) == sorted(there)
 
 
-def test_sigterm_does_not_wait_for_a_terminal_that_somebody_else_talks_to(tmp_path, shared_broker):
+def test_sigterm_does_not_wait_for_a_terminal_that_somebody_else_talks_to(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with new_site(tmp_path, shared_broker.port, retry={"deadline": 300}) as site, site.caller() as caller:
         site.daemon.start()
         address = f"{site.terminal.host}:{site.terminal.port}"
@@ -299,7 +311,7 @@ def test_sigterm_does_not_wait_for_a_terminal_that_somebody_else_talks_to(tmp_pa
         _all_created(site, caller, [request])
 
 
-def test_a_daemon_that_stood_still_for_longer_than_the_keepalive_goes_on(tmp_path, broker):
+def test_a_daemon_that_stood_still_for_longer_than_the_keepalive_goes_on(tmp_path: Path, broker: Mosquitto) -> None:
     mqtt = {"keepalive": 5}
     with new_site(tmp_path, broker.port, mqtt=mqtt) as site, site.caller() as caller:
         daemon: Daemon = site.daemon

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ PATIENT_S = 110
 
 
 @pytest.fixture
-def patient_broker(tmp_path):
+def patient_broker(tmp_path: Path) -> Iterator[Mosquitto]:
     """A Mosquitto that keeps whatever waits for somebody."""
     with Mosquitto(tmp_path / "mosquitto", extra=["max_queued_messages 0"]) as broker:
         yield broker
@@ -42,8 +42,8 @@ def _memory_mb(pid: int, what: str) -> float:
     [(1500, 300), pytest.param(5000, 1000, marks=pytest.mark.slow)],
 )
 def test_a_burst_over_the_limit_is_answered_to_the_last_request_in_bounded_memory(
-    tmp_path, patient_broker, requests, limit
-):
+    tmp_path: Path, patient_broker: Mosquitto, requests: int, limit: int
+) -> None:
     more = {"queue_limit": limit}
     with new_site(tmp_path, patient_broker.port, **more) as site, site.caller() as caller:
         site.terminal.switches.user_capacity = requests + 10
@@ -74,7 +74,7 @@ def test_a_burst_over_the_limit_is_answered_to_the_last_request_in_bounded_memor
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
-def test_many_terminals_are_served_at_once(tmp_path, patient_broker, count):
+def test_many_terminals_are_served_at_once(tmp_path: Path, patient_broker: Mosquitto, count: int) -> None:
     more = {"device": {"timeout": 20}, "retry": {"deadline": 60}}
     site = Site(tmp_path, patient_broker.port, {}, more=more)
     # The caller first: paho selects, and cannot with the descriptors that are left by so many terminals.
@@ -91,7 +91,7 @@ def test_many_terminals_are_served_at_once(tmp_path, patient_broker, count):
             site.check(*requests.values())
 
 
-def test_a_dead_terminal_with_a_full_queue_costs_the_others_nothing(tmp_path, patient_broker):
+def test_a_dead_terminal_with_a_full_queue_costs_the_others_nothing(tmp_path: Path, patient_broker: Mosquitto) -> None:
     names = ["dead", "one", "two", "three"]
     with Simulator() as simulator:
         terminals = {name: new_terminal(simulator) for name in names}

@@ -12,6 +12,8 @@ import pytest
 
 from tests.faults.frames import FRAMES
 from tests.faults.site import Break, Site, new_site
+from tests.support.caller import Caller
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config import loader
@@ -31,7 +33,9 @@ def _empty_disk(site: Site) -> None:
     resource.prlimit(site.daemon.pid, resource.RLIMIT_FSIZE, UNLIMITED)
 
 
-def test_a_request_that_finds_the_disk_full_is_not_acknowledged_and_done_once_there_is_room(tmp_path, shared_broker):
+def test_a_request_that_finds_the_disk_full_is_not_acknowledged_and_done_once_there_is_room(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.start()
         _fill_disk(site)
@@ -47,7 +51,9 @@ def test_a_request_that_finds_the_disk_full_is_not_acknowledged_and_done_once_th
         site.check(request)
 
 
-def test_an_answer_that_finds_the_disk_full_is_kept_once_there_is_room(tmp_path, shared_broker):
+def test_an_answer_that_finds_the_disk_full_is_kept_once_there_is_room(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.start()
         site.at(WRITE, lambda: _fill_disk(site), effect=True)
@@ -62,7 +68,7 @@ def test_an_answer_that_finds_the_disk_full_is_kept_once_there_is_room(tmp_path,
         site.check(request)
 
 
-def test_a_kill_while_the_disk_is_full_costs_no_answer(tmp_path, shared_broker):
+def test_a_kill_while_the_disk_is_full_costs_no_answer(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.start()
         site.at(WRITE, lambda: _fill_disk(site), effect=True)
@@ -77,7 +83,7 @@ def test_a_kill_while_the_disk_is_full_costs_no_answer(tmp_path, shared_broker):
         site.check(request)
 
 
-def test_a_ledger_that_turns_read_only_is_waited_for(tmp_path, shared_broker):
+def test_a_ledger_that_turns_read_only_is_waited_for(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.folder.mkdir(parents=True, exist_ok=True)
         path = site.daemon.folder / "config.yaml"
@@ -108,7 +114,9 @@ def _writable_again(bridge: Bridge) -> bool:
 
 
 @pytest.mark.parametrize("folder", ["/proc/zkbridge", "/dev/null/zkbridge"])
-def test_a_state_folder_that_cannot_be_used_ends_the_start_with_a_sentence(tmp_path, shared_broker, folder):
+def test_a_state_folder_that_cannot_be_used_ends_the_start_with_a_sentence(
+    tmp_path: Path, shared_broker: Mosquitto, folder: str
+) -> None:
     with new_site(tmp_path, shared_broker.port, state_dir=folder) as site:
         site.daemon.start(online=False)
 
@@ -127,7 +135,9 @@ def _give_descriptors(site: Site) -> None:
     resource.prlimit(site.daemon.pid, resource.RLIMIT_NOFILE, (min(1024, hard), hard))
 
 
-def test_without_descriptors_requests_are_answered_and_the_broker_is_found_again(tmp_path, broker):
+def test_without_descriptors_requests_are_answered_and_the_broker_is_found_again(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
     with new_site(tmp_path, broker.port) as site, site.caller() as caller:
         site.daemon.start()
         first = site.user()
@@ -151,7 +161,7 @@ def test_without_descriptors_requests_are_answered_and_the_broker_is_found_again
         site.check(first, third)
 
 
-def test_a_clock_that_jumps_back_an_hour_changes_no_answer(tmp_path, shared_broker):
+def test_a_clock_that_jumps_back_an_hour_changes_no_answer(tmp_path: Path, shared_broker: Mosquitto) -> None:
     flag = tmp_path / "an hour ago"
     clock = Break("time:time", "set back", value=str(flag))
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
@@ -181,7 +191,7 @@ def test_a_clock_that_jumps_back_an_hour_changes_no_answer(tmp_path, shared_brok
 # -- the ledger's file -------------------------------------------------------------------------------------------------
 
 
-def _with_one_user(site: Site, caller) -> dict:
+def _with_one_user(site: Site, caller: Caller) -> dict:
     site.daemon.start()
     request = site.user(request_id="r-1")
     caller.publish(site.topic(), request)
@@ -189,7 +199,7 @@ def _with_one_user(site: Site, caller) -> dict:
     return request
 
 
-def test_a_ledger_of_an_older_version_is_lifted_with_what_is_in_it(tmp_path, shared_broker):
+def test_a_ledger_of_an_older_version_is_lifted_with_what_is_in_it(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         request = _with_one_user(site, caller)
         site.at(WRITE, site.killer(), effect=True)
@@ -223,7 +233,7 @@ def test_a_ledger_of_an_older_version_is_lifted_with_what_is_in_it(tmp_path, sha
         site.check(request, unfinished)
 
 
-def test_a_ledger_of_a_newer_version_is_not_touched(tmp_path, shared_broker):
+def test_a_ledger_of_a_newer_version_is_not_touched(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         _with_one_user(site, caller)
         assert site.daemon.stop() == 0
@@ -254,7 +264,9 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_ledger_is_kept_aside_and_the_daemon_runs(tmp_path, shared_broker, damage):
+def test_a_damaged_ledger_is_kept_aside_and_the_daemon_runs(
+    tmp_path: Path, shared_broker: Mosquitto, damage: str
+) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         first = _with_one_user(site, caller)
         assert site.daemon.stop() == 0
@@ -274,7 +286,9 @@ def test_a_damaged_ledger_is_kept_aside_and_the_daemon_runs(tmp_path, shared_bro
         site.check(first, second)
 
 
-def test_a_lost_key_of_the_digests_makes_no_true_copy_look_like_another(tmp_path, shared_broker):
+def test_a_lost_key_of_the_digests_makes_no_true_copy_look_like_another(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         request = _with_one_user(site, caller)
         assert site.daemon.stop() == 0
@@ -287,7 +301,7 @@ def test_a_lost_key_of_the_digests_makes_no_true_copy_look_like_another(tmp_path
         site.check(request)
 
 
-def test_time_is_measured_where_nobody_can_set_it(tmp_path, shared_broker):
+def test_time_is_measured_where_nobody_can_set_it(tmp_path: Path, shared_broker: Mosquitto) -> None:
     """A device's deadline and the terminal's disabled time follow the monotonic clock."""
     flag = tmp_path / "an hour ago"
     clock = Break("time:time", "set back", value=str(flag))

@@ -1,9 +1,11 @@
 """The fault matrix holds, and docs/faults.md says what it found."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.faults import promises
-from tests.faults.frames import ALWAYS, VARIANTS, Case
+from tests.faults.frames import ALWAYS, VARIANTS, Case, Variant
 from tests.faults.matrix import (
     HEAD,
     OTHERS_TITLE,
@@ -16,7 +18,8 @@ from tests.faults.matrix import (
     rows,
     section,
 )
-from tests.faults.others import OTHERS
+from tests.faults.others import OTHERS, Other
+from tests.support.mosquitto import Mosquitto
 
 #: A machine under load may add an attempt of its own: a cell that differs is measured again, with little beside it.
 MEASURED_AGAIN = 3
@@ -35,30 +38,64 @@ ALWAYS_MEASURED = {"tcp72", "udp28"}
         for variant in VARIANTS
     ],
 )
-def test_every_fault_at_every_frame_ends_with_one_true_answer_as_the_docs_say(variant, tmp_path, shared_broker):
+def test_every_fault_at_every_frame_ends_with_one_true_answer_as_the_docs_say(
+    variant: Variant, tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     cases = list(variant.cases())
 
     assert section(variant, _measure(cases, variant.title, tmp_path, shared_broker)) == committed(variant.title), ANEW
 
 
 @pytest.mark.timeout(300)
-def test_every_other_trouble_ends_with_one_true_answer_as_the_docs_say(tmp_path, shared_broker):
+def test_every_other_trouble_ends_with_one_true_answer_as_the_docs_say(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     outcomes = _measure(OTHERS, OTHERS_TITLE, tmp_path, shared_broker)
 
     assert others_section(outcomes) == committed(OTHERS_TITLE), ANEW
 
 
-def test_the_page_holds_these_tables_and_nothing_else():
+def test_the_page_holds_these_tables_and_nothing_else() -> None:
     titles = [*(variant.title for variant in VARIANTS), OTHERS_TITLE]
 
     assert PAGE.read_text("utf-8") == "\n".join([HEAD, *map(committed, titles), promises.page()])
 
 
-def test_every_promise_has_its_tests():
+def test_every_promise_has_its_tests() -> None:
     assert promises.missing() == []
 
 
-def _measure(cases, title, folder, broker) -> dict[AnyCase, Outcome]:
+def _measure(
+    cases: tuple[
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+        Other,
+    ]
+    | list[Case],
+    title: str,
+    folder: Path,
+    broker: Mosquitto,
+) -> dict[AnyCase, Outcome]:
     outcomes = measure(folder / f"m-{folder.name[-12:]}", broker.port, cases)
     told = rows(committed(title))
     for number in range(MEASURED_AGAIN):

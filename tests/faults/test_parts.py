@@ -65,7 +65,9 @@ def _known_to_the_broker(site: Site) -> None:
 
 
 @pytest.mark.parametrize("part", thinned(PARTS))
-def test_a_part_that_fails_heals_or_ends_the_daemon_and_every_request_is_answered(tmp_path, shared_broker, part):
+def test_a_part_that_fails_heals_or_ends_the_daemon_and_every_request_is_answered(
+    tmp_path: Path, shared_broker: Mosquitto, part: str
+) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         _known_to_the_broker(site)
         site.make_daemon(Break(part, "raise")).start(online=False)
@@ -155,7 +157,9 @@ def systemd() -> Iterator[Systemd]:
     systemd.close()
 
 
-def test_systemd_hears_of_the_start_of_life_and_of_the_stop(tmp_path, shared_broker, systemd):
+def test_systemd_hears_of_the_start_of_life_and_of_the_stop(
+    tmp_path: Path, shared_broker: Mosquitto, systemd: Systemd
+) -> None:
     with new_site(tmp_path, shared_broker.port) as site:
         site.make_daemon(**systemd.environment).start()
 
@@ -198,7 +202,9 @@ HANGING = {
 
 
 @pytest.mark.parametrize("part", HANGING)
-def test_systemd_hears_nothing_more_when_a_part_hangs(tmp_path, shared_broker, systemd, part):
+def test_systemd_hears_nothing_more_when_a_part_hangs(
+    tmp_path: Path, shared_broker: Mosquitto, systemd: Systemd, part: str
+) -> None:
     more = {"retry": {"deadline": 3}, "mqtt": {"keepalive": 5}}
     with new_site(tmp_path, shared_broker.port, **more) as site, site.caller() as caller:
         site.make_daemon(*HANGING[part], **systemd.environment).start()
@@ -238,7 +244,7 @@ def test_systemd_hears_nothing_more_while_nothing_can_be_kept(
         site.check(request)
 
 
-def test_a_broker_that_confirms_nothing_any_more_is_left_for_a_new_connection(tmp_path):
+def test_a_broker_that_confirms_nothing_any_more_is_left_for_a_new_connection(tmp_path: Path) -> None:
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         pulse = Break("zkbridge.bridge.pulse:PULSE_S", "set", value=0.2)
         site.make_daemon(pulse, Break("zkbridge.bridge.pulse:SILENT_AFTER_S", "set", value=1.0)).start()

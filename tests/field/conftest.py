@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 BASE = "field"
@@ -40,7 +41,7 @@ class FieldSite:
 
 
 @pytest.fixture(scope="session")
-def field_site(tmp_path_factory, shared_broker) -> Iterator[FieldSite]:
+def field_site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[FieldSite]:
     """The daemon lives as long as the tests of one worker process."""
     with Simulator() as simulator:
         terminals = {name: simulator.add(TerminalConfig(profile="tft")) for name in ("p", "q")}
@@ -64,7 +65,7 @@ def field_site(tmp_path_factory, shared_broker) -> Iterator[FieldSite]:
 
 
 @pytest.fixture
-def any_user(field_site) -> Iterator[SimulatedTerminal]:
+def any_user(field_site: FieldSite) -> Iterator[SimulatedTerminal]:
     """The terminal of `p`, which takes whatever user_id another program writes."""
     terminal = field_site.terminals["p"]
     terminal.switches.user_id_rule = "accept"

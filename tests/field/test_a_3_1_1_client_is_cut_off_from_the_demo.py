@@ -5,6 +5,7 @@ Source: attack on 7bb949d, 2026-11
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ ASKED = {"user_id": "7", "name": "Eva"}
 
 
 @pytest.fixture
-def demo(tmp_path):
+def demo(tmp_path: Path):
     """A demo as it comes, until the test is over: its output, and its port."""
     log = tmp_path / "log"
     process = processes.start([sys.executable, "-u", "-m", "zkbridge", "demo", "--port", "0"], log=log)
@@ -26,7 +27,7 @@ def demo(tmp_path):
     assert processes.stop(process) == 0
 
 
-def test_a_3_1_1_subscriber_of_everything_stays_and_hears_the_reply(demo):
+def test_a_3_1_1_subscriber_of_everything_stays_and_hears_the_reply(demo) -> None:
     text, port = demo
     with Caller(port, "3.1.1", reconnect=False) as old, Caller(port) as new:
         for each in ("zk/#", "zk/replies/me"):
@@ -39,7 +40,7 @@ def test_a_3_1_1_subscriber_of_everything_stays_and_hears_the_reply(demo):
     assert "iotcore" not in text
 
 
-def test_with_iotcore_it_says_that_clients_must_speak_mqtt_5():
+def test_with_iotcore_it_says_that_clients_must_speak_mqtt_5() -> None:
     words = [sys.executable, "-m", "zkbridge", "demo", "--once", "--port", "0", "--broker-kind", "iotcore"]
 
     said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout

@@ -3,16 +3,21 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon
+from tests.support.mosquitto import Mosquitto
 from tests.support.strict_broker import Limits, StrictBroker
 from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_the_bridge_subscribes_with_at_most_8_filters_a_packet_and_is_heard(tmp_path, shared_broker, protocol):
+def test_the_bridge_subscribes_with_at_most_8_filters_a_packet_and_is_heard(
+    tmp_path: Path, shared_broker: Mosquitto, protocol: str
+) -> None:
     base = f"filters-{protocol[0]}"
     mqtt = {"base_topic": base, "unknown_devices": "ignore", "protocol": protocol}
     devices = {name: {"host": "127.0.0.1"} for name in ("p", "q")}

@@ -3,6 +3,8 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from pathlib import Path
+
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon
 from tests.support.mosquitto import Mosquitto
@@ -19,7 +21,7 @@ def answers(port: int, base: str) -> bool:
         return caller.wait_for(f"{base}/p/ping/reply").json["code"] == "body_required"
 
 
-def test_mosquitto_without_retained_messages_has_a_bridge_that_answers(tmp_path):
+def test_mosquitto_without_retained_messages_has_a_bridge_that_answers(tmp_path: Path) -> None:
     with (
         Mosquitto(tmp_path / "m", extra=["retain_available false"]) as broker,
         Daemon(tmp_path / "d", broker.port, DEVICES) as daemon,
@@ -29,7 +31,7 @@ def test_mosquitto_without_retained_messages_has_a_bridge_that_answers(tmp_path)
         assert daemon.log.count(" connected to ") == 1
 
 
-def test_a_broker_that_says_so_in_connack_gets_nothing_retained(tmp_path, shared_broker):
+def test_a_broker_that_says_so_in_connack_gets_nothing_retained(tmp_path: Path, shared_broker: Mosquitto) -> None:
     forgetful = Limits("forgetful", retain=False, announced=announced(retain=False))
     mqtt = {"base_topic": "forgetful"}
     with (
@@ -40,7 +42,7 @@ def test_a_broker_that_says_so_in_connack_gets_nothing_retained(tmp_path, shared
         assert proxy.violations == []
 
 
-def test_a_broker_that_takes_qos_0_only_is_named_as_that(tmp_path):
+def test_a_broker_that_takes_qos_0_only_is_named_as_that(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "m", extra=["max_qos 0"]) as broker:
         daemon = Daemon(tmp_path / "d", broker.port, DEVICES)
         daemon.start(online=False)
@@ -48,7 +50,7 @@ def test_a_broker_that_takes_qos_0_only_is_named_as_that(tmp_path):
         assert daemon.stop() == 0
 
 
-def test_a_shorter_session_is_logged(tmp_path, shared_broker):
+def test_a_shorter_session_is_logged(tmp_path: Path, shared_broker: Mosquitto) -> None:
     eight_hours = Limits("eight hours", announced=announced(session_expiry_s=28_800))
     mqtt = {"base_topic": "shorter"}
     with (

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.field.conftest import FieldSite
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.strict_broker import PUBLISH, StrictBroker, packet, receive
 from tests.support.waiting import wait_until
 from zkbridge.cli.watch import Watcher
@@ -34,14 +36,16 @@ BASE = "spoilt"
         {"content_type": "application/json", "user_properties": [("a", MARK)] * 20, "payload_format": 1},
     ],
 )
-def test_a_request_with_a_byte_order_mark_in_a_property_is_answered(field_site, properties):
+def test_a_request_with_a_byte_order_mark_in_a_property_is_answered(
+    field_site: FieldSite, properties: dict[str, Any]
+) -> None:
     answer = field_site.ask("p/ping", b"", **properties)
 
     assert answer["success"]
     assert field_site.connections == 1
 
 
-def test_it_is_answered_on_its_response_topic_with_its_correlation_data(field_site):
+def test_it_is_answered_on_its_response_topic_with_its_correlation_data(field_site: FieldSite) -> None:
     topic = f"field/replies/{MARK}mine"
     field_site.caller.publish(
         "field/p/ping", b"", response_topic=topic, correlation_data=b"\0c", user_properties=[(MARK, "")]
@@ -54,7 +58,7 @@ def test_it_is_answered_on_its_response_topic_with_its_correlation_data(field_si
     assert field_site.connections == 1
 
 
-def test_its_expiry_counts(field_site):
+def test_its_expiry_counts(field_site: FieldSite) -> None:
     field_site.caller.publish("field/both/ping", b"", message_expiry_s=0xFFFFFFFF, content_type=MARK)
 
     assert field_site.caller.wait_for("field/both/ping/reply", timeout=20).json["success"]
@@ -98,7 +102,7 @@ class Spoilt:
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory, shared_broker) -> Iterator[Spoilt]:
+def spoilt(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Spoilt]:
     with Simulator() as simulator, SpoilingBroker(shared_broker.port) as proxy:
         daemon = Daemon(
             tmp_path_factory.mktemp("spoilt") / "d",
@@ -116,7 +120,7 @@ def text(value: bytes) -> bytes:
     return struct.pack("!H", len(value)) + value
 
 
-def with_properties(region: bytes, payload: bytes = b"{}"):
+def with_properties(region: bytes, payload: bytes = b"{}") -> Callable[..., Any]:
     return lambda topic, mid: text(topic) + mid + bytes((len(region),)) + region + payload
 
 
@@ -142,7 +146,7 @@ SET_ASIDE = {
 
 
 @pytest.mark.parametrize("spoil", ANSWERED.values(), ids=ANSWERED)
-def test_a_message_whose_payload_can_be_read_is_answered(spoilt, spoil):
+def test_a_message_whose_payload_can_be_read_is_answered(spoilt: Spoilt, spoil: Callable[..., Any]) -> None:
     before = spoilt.connections
     spoilt.proxy.spoil = spoil
 
@@ -152,7 +156,7 @@ def test_a_message_whose_payload_can_be_read_is_answered(spoilt, spoil):
     assert spoilt.connections == before
 
 
-def test_a_response_topic_that_is_not_utf_8_is_refused(spoilt):
+def test_a_response_topic_that_is_not_utf_8_is_refused(spoilt: Spoilt) -> None:
     spoilt.proxy.spoil = with_properties(b"\x09" + text(b"c") + b"\x08" + text(f"{BASE}/replies/".encode() + BAD))
 
     spoilt.caller.publish(f"{BASE}/p/ping", b"SPOIL")
@@ -163,7 +167,9 @@ def test_a_response_topic_that_is_not_utf_8_is_refused(spoilt):
 
 
 @pytest.mark.parametrize("spoil", SET_ASIDE.values(), ids=SET_ASIDE)
-def test_what_cannot_be_read_is_acknowledged_and_set_aside_and_the_connection_lives(spoilt, spoil):
+def test_what_cannot_be_read_is_acknowledged_and_set_aside_and_the_connection_lives(
+    spoilt: Spoilt, spoil: Callable[..., Any]
+) -> None:
     connections, noted = spoilt.connections, len(spoilt.set_aside)
     spoilt.proxy.spoil = spoil
 
@@ -176,7 +182,7 @@ def test_what_cannot_be_read_is_acknowledged_and_set_aside_and_the_connection_li
     assert {"topic", "digest", "reason", "error_id", "at"} == set(spoilt.set_aside[-1])
 
 
-def test_what_was_set_aside_does_not_come_again(spoilt):
+def test_what_was_set_aside_does_not_come_again(spoilt: Spoilt) -> None:
     spoilt.proxy.spoil = SET_ASIDE["no length of the properties"]
     for _ in range(3):
         spoilt.caller.publish(f"{BASE}/p/ping", b"SPOIL")
@@ -192,7 +198,7 @@ def test_what_was_set_aside_does_not_come_again(spoilt):
     assert spoilt.connections == connections + 1
 
 
-def test_one_whose_packet_identifier_cannot_be_found_ends_no_connection(spoilt):
+def test_one_whose_packet_identifier_cannot_be_found_ends_no_connection(spoilt: Spoilt) -> None:
     connections = spoilt.connections
     spoilt.proxy.spoil = lambda _topic, _mid: b"\xff\xffab"
 

@@ -4,13 +4,17 @@ Source: attack on 7bb949d, 2026-11
 """
 
 import os
+from pathlib import Path
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from zkbridge.simulator import Simulator, TerminalConfig
 
 
-def test_the_request_is_answered_with_the_path_and_goes_through_when_the_fifo_is_gone(tmp_path, shared_broker):
+def test_the_request_is_answered_with_the_path_and_goes_through_when_the_fifo_is_gone(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         daemon = Daemon(tmp_path / "d", shared_broker.port, {"p": device(terminal)}, mqtt={"base_topic": "fifo"})

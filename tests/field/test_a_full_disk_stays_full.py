@@ -5,11 +5,14 @@ Source: attack on 7bb949d, 2026-11
 
 import os
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
 
@@ -17,7 +20,7 @@ PING = "full/p/ping"
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
     made = subprocess.run(
@@ -29,7 +32,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def fill(path):
+def fill(path: Path) -> None:
     """Leave no block free."""
     with path.open("wb", buffering=0) as file:
         try:
@@ -39,7 +42,9 @@ def fill(path):
             return
 
 
-def test_the_bridge_answers_again_while_the_disk_is_still_full(small_disk, tmp_path, shared_broker):
+def test_the_bridge_answers_again_while_the_disk_is_still_full(
+    small_disk: Path, tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with Simulator() as simulator:
         devices = {"p": device(simulator.add(TerminalConfig(profile="tft")))}
         daemon = Daemon(tmp_path / "d", shared_broker.port, devices, mqtt={"base_topic": "full"})

@@ -6,9 +6,11 @@ Source: attack on 7bb949d, 2026-11
 import itertools
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import pytest
 
@@ -32,6 +34,7 @@ from tests.support.hostile_terminal import (
     table,
 )
 from tests.support.memory import MB, peak, reset_peak, resident
+from tests.support.mosquitto import Mosquitto
 from zkbridge.simulator.wire.frames import with_top
 
 BASE = "hostile-memory"
@@ -44,14 +47,14 @@ PUNCH = struct.pack("<H24sBIB8x", 1, b"1001", 1, 838_000_000, 0)
 USERS_COUNTED, PUNCHES_COUNTED = 4, 8
 
 
-def users(count):
+def users(count: int) -> bytes:
     return b"".join(USER.pack(n, 0, b"", b"Name %d" % n, 0, 1, b"", b"%d" % n) for n in range(1, count + 1))
 
 
-def sends(command, *answer, ever=None):
+def sends(command: int, *answer, ever: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """Answers requests of this command by bytes and frames, each made of the request; `ever` is sent without an end."""
 
-    def answer_to(request):
+    def answer_to(request) -> chain[Any] | None:
         if request.command != command:
             return None
         return itertools.chain((make(request) for make in answer), itertools.repeat(ever(request)) if ever else ())
@@ -59,11 +62,11 @@ def sends(command, *answer, ever=None):
     return answer_to
 
 
-def announces(size):
+def announces(size: int) -> Callable[..., Any]:
     return sends(PREPARE_BUFFER, lambda request: reply(request, OK, struct.pack("<BI", 0, size)))
 
 
-def streams_a_piece(announced):
+def streams_a_piece(announced: int) -> Callable[..., Any]:
     """A table of one piece, which is announced with this size and never ends."""
 
     def answer_to(request):
@@ -125,7 +128,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
     with ExitStack() as stack:
         answers = HOSTILE | {name: answer for name, (answer, _) in CHANGES.items()}
         terminals = {name: stack.enter_context(HostileTerminal(answer)) for name, answer in answers.items()}
@@ -158,7 +161,9 @@ def site(tmp_path_factory, shared_broker) -> Iterator[Site]:
 
 @pytest.mark.parametrize("command", ["users/list", "users/create"])
 @pytest.mark.parametrize("device", HOSTILE)
-def test_whatever_a_terminal_sends_it_costs_at_most_32_mb_and_is_rejected(site, device, command):
+def test_whatever_a_terminal_sends_it_costs_at_most_32_mb_and_is_rejected(
+    site: Site, device: str, command: str
+) -> None:
     answer, most, left = site.ask(device, command, {"user_id": "1001", "name": "Ana"} if "create" in command else {})
 
     assert answer["code"] == "device_rejected"
@@ -168,7 +173,7 @@ def test_whatever_a_terminal_sends_it_costs_at_most_32_mb_and_is_rejected(site, 
 
 
 @pytest.mark.parametrize("device", IMPOSSIBLE)
-def test_what_no_terminal_can_hold_is_rejected_with_the_numbers(site, device):
+def test_what_no_terminal_can_hold_is_rejected_with_the_numbers(site: Site, device: str) -> None:
     command, _, _ = IMPOSSIBLE[device]
 
     answer, most, left = site.ask(device, command, {})
@@ -180,7 +185,7 @@ def test_what_no_terminal_can_hold_is_rejected_with_the_numbers(site, device):
 
 
 @pytest.mark.parametrize("device", FULL)
-def test_a_full_terminal_is_read_in_32_mb(site, device):
+def test_a_full_terminal_is_read_in_32_mb(site: Site, device: str) -> None:
     command, _, _, count = FULL[device]
 
     answer, most, left = site.ask(device, command, {"limit": 1})
@@ -197,7 +202,9 @@ def test_a_full_terminal_is_read_in_32_mb(site, device):
         ("door-opened", {}, "outcome_unknown"),
     ],
 )
-def test_a_change_whose_answer_is_too_long_is_not_told_as_refused(site, device, body, code):
+def test_a_change_whose_answer_is_too_long_is_not_told_as_refused(
+    site: Site, device: str, body: dict[str, Any], code: str
+) -> None:
     answer, most, _ = site.ask(device, CHANGES[device][1], body)
 
     assert answer["code"] == code

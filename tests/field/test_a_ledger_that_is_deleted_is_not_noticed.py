@@ -6,11 +6,13 @@ Source: attack on 7bb949d, 2026-11
 import os
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
@@ -20,7 +22,7 @@ CREATE = "lost/p/users/create"
 
 
 @pytest.fixture
-def site(tmp_path, shared_broker, monkeypatch):
+def site(tmp_path: Path, shared_broker: Mosquitto, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("zkbridge.bridge.ledger_care.LOOK_S", 0.1)
     with Simulator() as simulator:
         settings = {
@@ -40,12 +42,12 @@ def site(tmp_path, shared_broker, monkeypatch):
             bridge.stop()
 
 
-def ask(caller, request_id):
+def ask(caller, request_id: str):
     caller.publish(CREATE, {"user_id": "7", "name": request_id, "request_id": request_id})
     return caller.wait_for(f"{CREATE}/reply", timeout=30).json
 
 
-def test_a_deleted_ledger_is_written_anew_with_what_was_kept(site, caplog):
+def test_a_deleted_ledger_is_written_anew_with_what_was_kept(site, caplog: pytest.LogCaptureFixture) -> None:
     bridge, caller, path = site
     assert ask(caller, "before")["code"] == "created"
     path.unlink()
@@ -59,7 +61,7 @@ def test_a_deleted_ledger_is_written_anew_with_what_was_kept(site, caplog):
     assert not bridge.ended.is_set()
 
 
-def test_an_emptied_ledger_ends_the_bridge_with_a_sentence(site, caplog):
+def test_an_emptied_ledger_ends_the_bridge_with_a_sentence(site, caplog: pytest.LogCaptureFixture) -> None:
     bridge, caller, path = site
     assert ask(caller, "before")["code"] == "created"
     os.truncate(path, 0)

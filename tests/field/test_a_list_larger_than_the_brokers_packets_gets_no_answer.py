@@ -5,6 +5,7 @@ Source: attack on 7bb949d, 2026-11
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ LIST = "users/list"
 
 
 @contextmanager
-def bridge(folder, port: int, base: str, **mqtt) -> Iterator[Daemon]:
+def bridge(folder: Path, port: int, base: str, **mqtt) -> Iterator[Daemon]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         for number in range(1, 201):
@@ -29,7 +30,7 @@ def bridge(folder, port: int, base: str, **mqtt) -> Iterator[Daemon]:
             yield daemon
 
 
-def test_a_list_is_cut_to_the_packets_that_connack_announces(tmp_path):
+def test_a_list_is_cut_to_the_packets_that_connack_announces(tmp_path: Path) -> None:
     with (
         Mosquitto(tmp_path / "m", max_packet_size=4000) as broker,
         bridge(tmp_path, broker.port, "zk") as daemon,
@@ -48,7 +49,7 @@ def test_a_list_is_cut_to_the_packets_that_connack_announces(tmp_path):
 
 
 @pytest.mark.parametrize("request_id", ["r-1", None])
-def test_a_reply_that_mosquitto_refuses_is_replaced_by_one_that_says_so(tmp_path, request_id):
+def test_a_reply_that_mosquitto_refuses_is_replaced_by_one_that_says_so(tmp_path: Path, request_id: str | None) -> None:
     with (
         Mosquitto(tmp_path / "m", message_size_limit=2000) as broker,
         bridge(tmp_path, broker.port, "zk") as daemon,
@@ -70,7 +71,9 @@ def test_a_reply_that_mosquitto_refuses_is_replaced_by_one_that_says_so(tmp_path
         assert daemon.log.count(" connected to ") == 1
 
 
-def test_a_reply_at_which_the_broker_closes_is_replaced_after_some_tries(tmp_path, shared_broker):
+def test_a_reply_at_which_the_broker_closes_is_replaced_after_some_tries(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     """MQTT 3.1.1, where no CONNACK and no PUBACK can tell: AWS IoT Core closes at 128 KiB."""
 
     def closes_at(_topic: str, size: int) -> bool:

@@ -4,6 +4,8 @@ Source: attack on 7bb949d, 2026-11
 """
 
 import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -15,14 +17,14 @@ COUNT = 5000
 
 
 @pytest.fixture(scope="module")
-def listed(tmp_path_factory):
+def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
     """Asks a bridge between two terminals that hold so many users each; returns the exit code and the reply."""
     groups = {"planta": ["principal", "entrada"]}
     with running(tmp_path_factory.mktemp("long"), groups=groups, mqtt={"max_reply": 400_000}) as bridge:
         bridge.principal.fill_users(COUNT)
         bridge.entrada.fill_users(40)
 
-        def ask(device, *more):
+        def ask(device, *more: Any):
             words = ["users", "list", device, *more, "--config", str(bridge.config)]
             done = CliRunner().invoke(main, [*words, "--json"])
             assert done.exit_code == 0, done.output
@@ -31,7 +33,7 @@ def listed(tmp_path_factory):
         yield ask
 
 
-def test_all_users_are_listed(listed):
+def test_all_users_are_listed(listed: Callable[..., Any]) -> None:
     reply = listed("principal")
 
     assert [row["uid"] for row in reply["data"]] == list(range(1, COUNT + 1))
@@ -48,14 +50,20 @@ def test_all_users_are_listed(listed):
         (("--limit", "10"), 1, 10, 10),
     ],
 )
-def test_a_limit_and_an_offset_count_for_the_whole(listed, more, first, last, following):
+def test_a_limit_and_an_offset_count_for_the_whole(
+    listed: Callable[..., Any],
+    more: tuple[str, ...],
+    first: int,
+    last: int,
+    following: int | None,
+) -> None:
     reply = listed("principal", *more)
 
     assert [row["uid"] for row in reply["data"]] == list(range(first, last + 1))
     assert reply.get("next_offset") == following
 
 
-def test_each_device_of_a_group_is_listed_whole(listed):
+def test_each_device_of_a_group_is_listed_whole(listed: Callable[..., Any]) -> None:
     principal, entrada = listed("planta")["results"]
 
     assert [len(each["data"]) for each in (principal, entrada)] == [COUNT, 40]

@@ -5,8 +5,10 @@ Source: attack on 7bb949d, 2026-11
 
 import pytest
 
+from tests.field.conftest import FieldSite
 
-def test_leading_zeros_of_any_number_are_read_whole(field_site):
+
+def test_leading_zeros_of_any_number_are_read_whole(field_site: FieldSite) -> None:
     zeros = "0" * 5000
     answer = field_site.ask(
         "p/users/create", {"user_id": "551", "name": "Ana", "card": zeros + "12345", "privilege": zeros + "14"}
@@ -27,16 +29,16 @@ def test_leading_zeros_of_any_number_are_read_whole(field_site):
         ("privilege", "0" * 39 + "140"),
     ],
 )
-def test_a_number_that_is_too_large_is_refused(field_site, field, value):
+def test_a_number_that_is_too_large_is_refused(field_site: FieldSite, field: str, value: str) -> None:
     answer = field_site.ask("p/users/create", {"user_id": "552", "name": "Ana", field: value})
 
     assert [fault["field"] for fault in answer["errors"]] == [field]
 
 
 @pytest.mark.parametrize(("field", "value"), [("limit", "0" * 41), ("offset", "0" * 40 + "x"), ("limit", "1" * 50)])
-def test_a_part_of_a_list_is_asked_for_by_whole_numbers(field_site, field, value):
+def test_a_part_of_a_list_is_asked_for_by_whole_numbers(field_site: FieldSite, field: str, value: str) -> None:
     assert field_site.ask("p/users/list", {field: value})["code"] == "invalid_field"
 
 
-def test_a_long_offset_counts_as_what_it_is(field_site):
+def test_a_long_offset_counts_as_what_it_is(field_site: FieldSite) -> None:
     assert field_site.ask("p/users/list", {"offset": "0" * 60 + "4294967295"})["data"] == []

@@ -6,10 +6,13 @@ Source: attack on 7bb949d, 2026-11
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.field.conftest import FieldSite
 from zkbridge.commands import commands
 from zkbridge.contract.errors import InvalidField
 from zkbridge.contract.messages import encode, failed
@@ -22,7 +25,7 @@ KEYS = {
 FULL = 65_000
 
 
-def full_of(key) -> dict:
+def full_of(key: Callable[..., Any]) -> dict:
     """As many keys as 64 KiB hold."""
     body: dict = {"user_id": "1", "name": "a"}
     size = 30
@@ -42,7 +45,7 @@ def refusal(command: str, body: dict) -> InvalidField:
 @pytest.mark.parametrize(
     ("unknown", "told", "more"), [(1, 1, None), (19, 19, None), (20, 20, None), (21, 20, 1), (3000, 20, 2980)]
 )
-def test_no_more_than_twenty_faults_are_named_and_the_others_counted(unknown, told, more):
+def test_no_more_than_twenty_faults_are_named_and_the_others_counted(unknown: int, told: int, more: int | None) -> None:
     body = {"user_id": "1", "name": "a"} | {f"k{number}": 1 for number in range(unknown)}
 
     answer = json.loads(failed(refusal("users/create", body), "en").body)
@@ -52,7 +55,7 @@ def test_no_more_than_twenty_faults_are_named_and_the_others_counted(unknown, to
     assert answer["error"].endswith(f"; and {more} more" if more else "unknown field")
 
 
-def test_wrong_values_are_named_before_unknown_fields():
+def test_wrong_values_are_named_before_unknown_fields() -> None:
     body = {"user_id": [], "name": "a", "card": "x"} | {f"k{number}": 1 for number in range(30)}
 
     answer = json.loads(failed(refusal("users/create", body), "en").body)
@@ -61,7 +64,7 @@ def test_wrong_values_are_named_before_unknown_fields():
     assert answer["more_errors"] == 12
 
 
-def test_unknown_fields_do_not_hide_that_a_field_is_missing(field_site):
+def test_unknown_fields_do_not_hide_that_a_field_is_missing(field_site: FieldSite) -> None:
     body = {f"k{number}": 1 for number in range(3000)}
 
     assert field_site.ask("p/users/create", body)["code"] == "missing_fields"
@@ -69,7 +72,7 @@ def test_unknown_fields_do_not_hide_that_a_field_is_missing(field_site):
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 @pytest.mark.parametrize("command", ["users/create", "attendance/list"])
-def test_a_message_full_of_unknown_keys_costs_little(command, key):
+def test_a_message_full_of_unknown_keys_costs_little(command: str, key: Callable[..., Any]) -> None:
     body = full_of(key)
 
     began = time.thread_time()
@@ -80,13 +83,13 @@ def test_a_message_full_of_unknown_keys_costs_little(command, key):
     assert len(failed(error, "es").body) < 8_000
 
 
-def cpu_s(pid):
+def cpu_s(pid: int):
     """The processor time of a process, which its neighbours do not add to."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_caller_behind_many_such_messages_is_answered_soon(field_site):
+def test_a_caller_behind_many_such_messages_is_answered_soon(field_site: FieldSite) -> None:
     full = encode(full_of(KEYS["like a field"]))
     for _ in range(60):
         field_site.caller.send("field/p/users/create", full)

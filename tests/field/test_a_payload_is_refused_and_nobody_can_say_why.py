@@ -5,6 +5,7 @@ Source: attack on 7bb949d, 2026-11
 
 import pytest
 
+from tests.field.conftest import FieldSite
 from zkbridge.contract.errors import BodyRequired
 from zkbridge.contract.messages import parse_object
 
@@ -39,7 +40,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("payload", "detail"), CASES)
-def test_the_detail_says_what_is_wrong_and_where(payload, detail):
+def test_the_detail_says_what_is_wrong_and_where(payload: bytes, detail: str) -> None:
     with pytest.raises(BodyRequired) as caught:
         parse_object(payload)
 
@@ -48,7 +49,7 @@ def test_the_detail_says_what_is_wrong_and_where(payload, detail):
 
 
 @pytest.mark.parametrize("payload", [b"", b" \n"])
-def test_an_empty_payload_needs_no_reason(payload):
+def test_an_empty_payload_needs_no_reason(payload: bytes) -> None:
     with pytest.raises(BodyRequired) as caught:
         parse_object(payload)
 
@@ -56,7 +57,7 @@ def test_an_empty_payload_needs_no_reason(payload):
 
 
 @pytest.mark.parametrize("device", ["p", "both"])
-def test_the_reply_has_the_detail_beside_the_sentence(field_site, device):
+def test_the_reply_has_the_detail_beside_the_sentence(field_site: FieldSite, device: str) -> None:
     assert field_site.ask(f"{device}/users/create", BODY + b"\0") == {
         "success": False,
         "error": "JSON body required.",

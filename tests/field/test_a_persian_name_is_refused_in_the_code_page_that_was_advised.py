@@ -3,8 +3,10 @@
 Source: vodvud/php_zklib#11
 """
 
+from tests.field.conftest import FieldSite
 
-def test_it_is_written_with_the_arabic_letter_and_the_reply_shows_it(field_site):
+
+def test_it_is_written_with_the_arabic_letter_and_the_reply_shows_it(field_site: FieldSite) -> None:
     created = field_site.ask("arab/users/create", {"user_id": "771", "name": "علی کریمی"})
     same = field_site.ask("arab/users/update", {"user_id": "771", "name": "علي"})
     other = field_site.ask("arab/users/update", {"user_id": "771", "name": "علی"})
@@ -17,14 +19,14 @@ def test_it_is_written_with_the_arabic_letter_and_the_reply_shows_it(field_site)
     assert found == [1, 1]
 
 
-def test_a_letter_that_has_no_other_form_is_refused(field_site):
+def test_a_letter_that_has_no_other_form_is_refused(field_site: FieldSite) -> None:
     answer = field_site.ask("arab/users/create", {"user_id": "772", "name": "ۆ"})
 
     assert [fault["field"] for fault in answer["errors"]] == ["name"]
     assert "cp1256" in answer["error"]
 
 
-def test_utf_8_keeps_the_persian_letters(field_site):
+def test_utf_8_keeps_the_persian_letters(field_site: FieldSite) -> None:
     answer = field_site.ask("p/users/create", {"user_id": "773", "name": "علی کریمی"})
 
     assert answer["data"]["name"] == "علی کریمی"

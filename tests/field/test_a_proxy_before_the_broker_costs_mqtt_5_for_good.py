@@ -3,17 +3,22 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon
+from tests.support.mosquitto import Mosquitto
 from tests.support.processes import closed_port
 from tests.support.strict_broker import StrictBroker
 from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("closes", [2, 3])
-def test_mqtt_5_is_spoken_however_often_the_proxy_closed_before(tmp_path, shared_broker, closes):
+def test_mqtt_5_is_spoken_however_often_the_proxy_closed_before(
+    tmp_path: Path, shared_broker: Mosquitto, closes: int
+) -> None:
     base = f"proxied{closes}"
     with StrictBroker(closed_port()) as proxy:
         daemon = Daemon(tmp_path / "d", proxy.port, {"p": {"host": "127.0.0.1"}}, mqtt={"base_topic": base})

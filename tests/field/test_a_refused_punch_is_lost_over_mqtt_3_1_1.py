@@ -4,11 +4,13 @@ Source: attack on 7bb949d, 2026-11
 """
 
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.strict_broker import StrictBroker
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
@@ -18,7 +20,9 @@ NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_it_is_kept_named_and_published_when_the_broker_takes_it(tmp_path, shared_broker, protocol):
+def test_it_is_kept_named_and_published_when_the_broker_takes_it(
+    tmp_path: Path, shared_broker: Mosquitto, protocol: str
+) -> None:
     base = f"refusing-{protocol[0]}"
     event = f"{base}/p/attendance/event"
     refused = {event: NOT_AUTHORIZED}

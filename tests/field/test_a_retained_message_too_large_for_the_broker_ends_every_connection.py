@@ -5,6 +5,7 @@ Source: attack on 7bb949d, 2026-11
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ DEVICES = {"p": {"host": "127.0.0.1"}}
 LARGEST = 1500
 
 
-def test_mosquitto_refuses_it_and_the_bridge_stays_online(tmp_path):
+def test_mosquitto_refuses_it_and_the_bridge_stays_online(tmp_path: Path) -> None:
     with (
         Mosquitto(tmp_path / "m", message_size_limit=LARGEST) as broker,
         Daemon(tmp_path / "d", broker.port, DEVICES, homeassistant={"discovery": True}) as daemon,
@@ -35,7 +36,7 @@ def test_mosquitto_refuses_it_and_the_bridge_stays_online(tmp_path):
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_broker_that_closes_at_it_gets_all_the_rest(tmp_path, shared_broker, protocol):
+def test_a_broker_that_closes_at_it_gets_all_the_rest(tmp_path: Path, shared_broker: Mosquitto, protocol: str) -> None:
     base, prefix = f"closes-{protocol[0]}", f"ha-{protocol[0]}"
     mqtt = {"base_topic": base, "protocol": protocol}
     discovery = {"discovery": True, "prefix": prefix}

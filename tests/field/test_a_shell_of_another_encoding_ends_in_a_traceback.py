@@ -7,19 +7,25 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
+
+from tests.field.conftest import FieldSite
 
 NAME = "Mu\u00f1oz \u674e"
 
 
 @pytest.fixture
-def zk(field_site, tmp_path):
+def zk(field_site: FieldSite, tmp_path: Path) -> Callable[..., Any]:
     """Run the program to its end in a shell of some encoding."""
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps({**field_site.daemon.config, "language": "en"}))
 
-    def run(*words, stdin=b"", **environment):
+    def run(*words, stdin: bytes = b"", **environment) -> CompletedProcess[bytes]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
         return subprocess.run(
             [sys.executable, "-m", "zkbridge", *words, "--config", str(path)],
@@ -34,7 +40,9 @@ def zk(field_site, tmp_path):
 
 
 @pytest.mark.parametrize("words", [("p", "--name", b"Mu\xf1oz"), (b"p\xf1", "--name", "Ana")])
-def test_bytes_of_another_encoding_are_refused_in_a_sentence(zk, words):
+def test_bytes_of_another_encoding_are_refused_in_a_sentence(
+    zk: Callable[..., Any], words: tuple[bytes | str, ...]
+) -> None:
     ended = zk("users", "create", *words, "--user-id", "881")
 
     said = ended.stderr.decode()
@@ -43,7 +51,7 @@ def test_bytes_of_another_encoding_are_refused_in_a_sentence(zk, words):
     assert "Traceback" not in said
 
 
-def test_a_password_of_another_encoding_is_refused_and_not_quoted(zk, tmp_path):
+def test_a_password_of_another_encoding_is_refused_and_not_quoted(zk: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "pin").write_bytes(b"geheim\xf1\n")
 
     for ended in (
@@ -57,7 +65,9 @@ def test_a_password_of_another_encoding_is_refused_and_not_quoted(zk, tmp_path):
         assert "geheim" not in said
 
 
-def test_an_answer_is_printed_with_escapes_where_the_shell_lacks_characters(zk, field_site):
+def test_an_answer_is_printed_with_escapes_where_the_shell_lacks_characters(
+    zk: Callable[..., Any], field_site: FieldSite
+) -> None:
     field_site.terminals["p"].add_user("883", NAME)
 
     plain = zk("users", "list", "p", "--user-id", "883", PYTHONIOENCODING="latin-1")

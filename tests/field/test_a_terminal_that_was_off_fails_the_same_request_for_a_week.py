@@ -6,11 +6,13 @@ Source: attack on 7bb949d, 2026-11
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 from zkbridge.simulator.wire.codes import Command
 
@@ -21,7 +23,7 @@ MANY = 100
 class Site:
     """Terminals `p` and `q`, together the group `both`; each may be switched off for a while."""
 
-    def __init__(self, caller: Caller, p: SimulatedTerminal, q: SimulatedTerminal):
+    def __init__(self, caller: Caller, p: SimulatedTerminal, q: SimulatedTerminal) -> None:
         self.caller, self.p, self.q = caller, p, q
 
     def ask(self, topic: str, **fields) -> dict:
@@ -33,7 +35,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
     with Simulator() as simulator:
         p, q = (simulator.add(TerminalConfig(profile="tft")) for _ in range(2))
         daemon = Daemon(
@@ -59,7 +61,9 @@ def site(tmp_path_factory, shared_broker) -> Iterator[Site]:
         ("ping", {}, "ok"),
     ],
 )
-def test_the_same_request_is_carried_out_once_the_terminal_is_on(site, command, fields, code):
+def test_the_same_request_is_carried_out_once_the_terminal_is_on(
+    site: Site, command: str, fields: dict[str, Any], code: str
+) -> None:
     if not site.users(site.p, "900"):
         site.p.add_user("900", "Guard")
         site.p.add_user("901", "Gone")
@@ -79,7 +83,7 @@ def test_the_same_request_is_carried_out_once_the_terminal_is_on(site, command, 
         assert site.ask(f"p/{command}", **fields) == done | {"replayed": True}
 
 
-def test_a_refusal_is_answered_from_memory(site):
+def test_a_refusal_is_answered_from_memory(site: Site) -> None:
     first = site.ask("p/users/delete", user_id="77", request_id="nobody")
     site.p.add_user("77", "Late")
 
@@ -87,7 +91,7 @@ def test_a_refusal_is_answered_from_memory(site):
     assert site.users(site.p, "77") == 1
 
 
-def test_the_request_id_of_a_failure_still_means_the_same_request(site):
+def test_the_request_id_of_a_failure_still_means_the_same_request(site: Site) -> None:
     site.p.power_off()
     site.ask("p/users/create", user_id="2", name="Ana", request_id="two")
     site.p.power_on()
@@ -96,7 +100,7 @@ def test_the_request_id_of_a_failure_still_means_the_same_request(site):
     assert site.ask("p/users/create", user_id="2", name="Ana", request_id="two")["code"] == "created"
 
 
-def test_a_door_that_could_not_be_reached_is_opened_once_when_asked_again(site):
+def test_a_door_that_could_not_be_reached_is_opened_once_when_asked_again(site: Site) -> None:
     before = site.p.counts[Command.UNLOCK]
     site.p.power_off()
     assert site.ask("p/door/unlock", request_id="door")["effect"] == "none"
@@ -107,7 +111,7 @@ def test_a_door_that_could_not_be_reached_is_opened_once_when_asked_again(site):
     assert site.p.counts[Command.UNLOCK] == before + 1
 
 
-def test_a_door_that_may_have_opened_is_not_asked_again(site):
+def test_a_door_that_may_have_opened_is_not_asked_again(site: Site) -> None:
     before = site.p.counts[Command.UNLOCK]
     site.p.faults.add("UNLOCK", "after", "close")
     first = site.ask("p/door/unlock", request_id="perhaps")
@@ -117,7 +121,7 @@ def test_a_door_that_may_have_opened_is_not_asked_again(site):
     assert site.p.counts[Command.UNLOCK] == before + 1
 
 
-def test_a_user_who_was_written_before_the_answer_was_lost_is_a_success(site):
+def test_a_user_who_was_written_before_the_answer_was_lost_is_a_success(site: Site) -> None:
     site.p.switches.lazy_commit = True
     site.p.faults.add("REFRESHDATA", "before", "close", count=MANY)
     first = site.ask("p/users/create", user_id="3", name="Ana", request_id="three")
@@ -132,7 +136,7 @@ def test_a_user_who_was_written_before_the_answer_was_lost_is_a_success(site):
     assert site.users(site.p, "3") == 1
 
 
-def test_a_group_asks_only_those_who_could_not_be_reached(site):
+def test_a_group_asks_only_those_who_could_not_be_reached(site: Site) -> None:
     fields = {"user_id": "4", "name": "Ana", "request_id": "four"}
     site.q.power_off()
     first = site.ask("both/users/create", **fields)
@@ -151,7 +155,7 @@ def test_a_group_asks_only_those_who_could_not_be_reached(site):
     assert site.ask("both/users/create", **fields)["replayed"]
 
 
-def test_a_member_that_waits_is_left_waiting(site):
+def test_a_member_that_waits_is_left_waiting(site: Site) -> None:
     until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     fields = {"user_id": "5", "name": "Ana", "request_id": "five", "catch_up": True, "expires_at": until}
     site.q.power_off()

@@ -5,26 +5,32 @@ Source: attack on 7bb949d, 2026-11
 
 import ast
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from tests.project.tree import ROOT
+from tests.support.mosquitto import Mosquitto
 from zkbridge.cli.main import main
 from zkbridge.simulator import Simulator, TerminalConfig
+from zkbridge.simulator.handle import SimulatedTerminal
 
 FORGED = "K40\n\x1b[1A\x1b[2Kok      entrada  127.0.0.1:4370/tcp\u202e\x9b2J"
 
 
 @pytest.fixture(scope="module")
-def terminal():
+def terminal() -> Iterator[SimulatedTerminal]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         terminal.machine.terminal._tables.options |= {"~DeviceName": FORGED, "~SerialNumber": "1\r2"}
         yield terminal
 
 
-def test_what_a_terminal_calls_itself_stays_in_its_cell(terminal, shared_broker, tmp_path):
+def test_what_a_terminal_calls_itself_stays_in_its_cell(
+    terminal: SimulatedTerminal, shared_broker: Mosquitto, tmp_path: Path
+) -> None:
     devices = {"principal": {"host": terminal.host, "port": terminal.port, "timeout": 3, "encoding": "latin-1"}}
     mqtt = {"host": "127.0.0.1", "port": shared_broker.port}
     config = {"mqtt": mqtt, "devices": devices, "lock_dir": str(tmp_path)}
@@ -41,7 +47,7 @@ def test_what_a_terminal_calls_itself_stays_in_its_cell(terminal, shared_broker,
     assert "K40\\u000a\\u001b[1A" in done.output
 
 
-def test_all_text_for_people_goes_through_one_function():
+def test_all_text_for_people_goes_through_one_function() -> None:
     """`say` prints what passed through `shown`; only the documents of `zkbridge asyncapi` are printed as they are."""
     printers = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
     found = [

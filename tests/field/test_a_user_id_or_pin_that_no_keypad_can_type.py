@@ -3,7 +3,12 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from typing import Any
+
 import pytest
+
+from tests.field.conftest import FieldSite
+from zkbridge.simulator import SimulatedTerminal
 
 
 @pytest.mark.parametrize(
@@ -17,7 +22,9 @@ import pytest
         ({"user_id": "7", "password": " 1"}, "password"),
     ],
 )
-def test_it_is_refused_by_a_sentence_that_names_the_setting(field_site, body, field):
+def test_it_is_refused_by_a_sentence_that_names_the_setting(
+    field_site: FieldSite, body: dict[str, Any], field: str
+) -> None:
     answer = field_site.ask("p/users/create", {"name": "Ana", **body})
 
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
@@ -26,7 +33,7 @@ def test_it_is_refused_by_a_sentence_that_names_the_setting(field_site, body, fi
     assert "user_id_charset: any" in fault["message"]
 
 
-def test_a_pin_in_an_update_is_refused_too(field_site):
+def test_a_pin_in_an_update_is_refused_too(field_site: FieldSite) -> None:
     answer = field_site.ask("p/users/update", {"user_id": "A7", "password": "x"})
 
     assert [(fault["field"], "user_id_charset" in fault["message"]) for fault in answer["errors"]] == [
@@ -34,13 +41,15 @@ def test_a_pin_in_an_update_is_refused_too(field_site):
     ]
 
 
-def test_a_device_that_says_any_takes_letters(field_site):
+def test_a_device_that_says_any_takes_letters(field_site: FieldSite) -> None:
     answer = field_site.ask("letters/users/create", {"user_id": "A7", "name": "Ana", "password": "ab"})
 
     assert answer["success"]
 
 
-def test_a_user_with_letters_who_is_there_is_listed_changed_and_deleted(field_site, any_user):
+def test_a_user_with_letters_who_is_there_is_listed_changed_and_deleted(
+    field_site: FieldSite, any_user: SimulatedTerminal
+) -> None:
     any_user.add_user("B-8", "Ana")
 
     listed = field_site.ask("p/users/list", {"user_id": "B-8"})
@@ -54,7 +63,7 @@ def test_a_user_with_letters_who_is_there_is_listed_changed_and_deleted(field_si
     assert deleted["success"]
 
 
-def test_a_group_names_the_members_that_cannot_take_it(field_site):
+def test_a_group_names_the_members_that_cannot_take_it(field_site: FieldSite) -> None:
     answer = field_site.ask("both/users/create", {"user_id": "A7", "name": "Ana"})
 
     assert answer["code"] == "invalid_field"

@@ -3,9 +3,12 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.support.odd_terminals import odd, running
+from tests.support.mosquitto import Mosquitto
+from tests.support.odd_terminals import Site, odd, running
 
 LONG = "1234567890"
 SILENT = {"tells_user_id_width": False, "user_id_kept": 9, "user_id_rule": "accept"}
@@ -21,19 +24,19 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker):
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
     with running(tmp_path_factory.mktemp("cut"), shared_broker, KINDS) as site:
         for name in ("silent", "lying", "honest", "lost"):
             site.terminals[name].add_user("123456789", "Eva")
         yield site
 
 
-def ids(site, device):
+def ids(site: Site, device: str) -> list[str]:
     return [user.user_id for user in site.terminals[device].users()]
 
 
 @pytest.mark.parametrize("device", ["silent", "lying", "empty", "configured"])
-def test_the_user_is_taken_back_and_the_width_is_remembered(site, device):
+def test_the_user_is_taken_back_and_the_width_is_remembered(site: Site, device: str) -> None:
     before = ids(site, device)
 
     replies = [site.ask(device, "users/create", user_id=LONG, name="Ana") for _ in range(3)]
@@ -47,7 +50,7 @@ def test_the_user_is_taken_back_and_the_width_is_remembered(site, device):
     assert site.ask(device, "users/create", user_id="987654321", name="Ana")["code"] == "created"
 
 
-def test_a_terminal_that_keeps_it_whole_is_read_back_once(site):
+def test_a_terminal_that_keeps_it_whole_is_read_back_once(site: Site) -> None:
     site.terminals["honest"].machine.journal.counts.clear()
     replies = [site.ask("honest", "users/create", user_id=str(1234567890 + n), name="Ana") for n in range(3)]
 
@@ -56,7 +59,7 @@ def test_a_terminal_that_keeps_it_whole_is_read_back_once(site):
     assert len(ids(site, "honest")) == 4
 
 
-def test_a_user_whose_answer_was_lost_is_taken_back_too(site):
+def test_a_user_whose_answer_was_lost_is_taken_back_too(site: Site) -> None:
     site.terminals["lost"].faults.add("USER_WRQ", "after", "close")
 
     reply = site.ask("lost", "users/create", user_id=LONG, name="Ana")

@@ -3,22 +3,26 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.support.odd_terminals import odd, running
+from tests.support.mosquitto import Mosquitto
+from tests.support.odd_terminals import Site, odd, running
+from zkbridge.simulator.handle import SimulatedTerminal
 from zkbridge.simulator.wire import records
 
 KINDS = {"large": odd({"profile": "tft"}), "small": odd({"profile": "bw"}, transport="udp")}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker):
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
     with running(tmp_path_factory.mktemp("twins"), shared_broker, KINDS) as site:
         yield site
 
 
 @pytest.fixture(params=KINDS)
-def device(request, site):
+def device(request: pytest.FixtureRequest, site: Site):
     terminal = site.terminals[request.param]
     terminal.switches.update({"delete_without_effect": False})
     terminal.machine.terminal.clear("users", "templates")
@@ -28,17 +32,17 @@ def device(request, site):
     return request.param
 
 
-def write(terminal, uid, user_id, name=b"Ana"):
+def write(terminal: SimulatedTerminal, uid: int, user_id: str, name: bytes = b"Ana") -> None:
     size = terminal.machine.terminal.record
     raw = records.pack_user(size, uid=uid, user_id=user_id, name=name, password=b"12", privilege=0, card=uid, group=1)
     terminal.machine.terminal.write_user(raw)
 
 
-def table(site, device):
+def table(site: Site, device: str) -> list[tuple[int, str, str]]:
     return [(user.uid, user.user_id, user.name) for user in site.terminals[device].users()]
 
 
-def test_a_delete_takes_every_record_and_says_how_many(site, device):
+def test_a_delete_takes_every_record_and_says_how_many(site: Site, device: str) -> None:
     reply = site.ask(device, "users/delete", user_id="1001")
 
     assert reply["data"] == {"user_id": "1001", "records": 3, "device_id": device}
@@ -46,7 +50,7 @@ def test_a_delete_takes_every_record_and_says_how_many(site, device):
     assert table(site, device) == [(1, "77", "Eva")]
 
 
-def test_an_update_changes_every_record_and_says_how_many(site, device):
+def test_an_update_changes_every_record_and_says_how_many(site: Site, device: str) -> None:
     write(site.terminals[device], 9, "1001", b"Berta")
 
     reply = site.ask(device, "users/update", user_id="1001", name="Berta")
@@ -56,14 +60,14 @@ def test_an_update_changes_every_record_and_says_how_many(site, device):
     assert [user.card for user in site.terminals[device].users()] == [0, 5, 9, 14]
 
 
-def test_one_record_is_answered_as_ever(site, device):
+def test_one_record_is_answered_as_ever(site: Site, device: str) -> None:
     updated = site.ask(device, "users/update", user_id="77", name="Ida")
     deleted = site.ask(device, "users/delete", user_id="77")
 
     assert updated["data"] == deleted["data"] == {"user_id": "77", "device_id": device}
 
 
-def test_a_delete_whose_answer_was_lost_halfway_says_how_many_went(site, device):
+def test_a_delete_whose_answer_was_lost_halfway_says_how_many_went(site: Site, device: str) -> None:
     site.terminals[device].faults.add("DELETE_USER", "after", "close" if device == "large" else "silence", skip=1)
 
     reply = site.ask(device, "users/delete", user_id="1001")
@@ -72,7 +76,7 @@ def test_a_delete_whose_answer_was_lost_halfway_says_how_many_went(site, device)
     assert table(site, device) == [(1, "77", "Eva")]
 
 
-def test_a_delete_of_which_one_is_refused_is_no_success(site, device):
+def test_a_delete_of_which_one_is_refused_is_no_success(site: Site, device: str) -> None:
     site.terminals[device].faults.add("DELETE_USER", "before", "refuse", skip=1)
 
     reply = site.ask(device, "users/delete", user_id="1001")
@@ -81,7 +85,7 @@ def test_a_delete_of_which_one_is_refused_is_no_success(site, device):
     assert [uid for uid, user_id, _name in table(site, device) if user_id == "1001"] == [9]
 
 
-def test_an_update_that_is_acknowledged_without_effect_is_no_success(site, device):
+def test_an_update_that_is_acknowledged_without_effect_is_no_success(site: Site, device: str) -> None:
     site.terminals[device].faults.add("USER_WRQ", "before", "refuse", code=2000)
 
     reply = site.ask(device, "users/update", user_id="77", name="Ida")
@@ -89,7 +93,7 @@ def test_an_update_that_is_acknowledged_without_effect_is_no_success(site, devic
     assert (reply["success"], reply["code"]) == (False, "device_rejected")
 
 
-def test_a_delete_without_effect_is_no_success(site, device):
+def test_a_delete_without_effect_is_no_success(site: Site, device: str) -> None:
     site.terminals[device].switches.delete_without_effect = True
 
     reply = site.ask(device, "users/delete", user_id="77")
@@ -97,7 +101,7 @@ def test_a_delete_without_effect_is_no_success(site, device):
     assert (reply["success"], reply["code"], reply["effect"]) == (False, "device_rejected", "unknown")
 
 
-def test_the_fingers_of_all_records_are_listed(site, device):
+def test_the_fingers_of_all_records_are_listed(site: Site, device: str) -> None:
     terminal = site.terminals[device].machine.terminal
     terminal.write_template(5, 1, records.Template(1, b"x" * 50))
     terminal.write_template(14, 6, records.Template(1, b"y" * 50))

@@ -4,13 +4,15 @@ Source: attack on 7bb949d, 2026-11
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.caller import Caller
+from tests.support.caller import Caller, Message
 from tests.support.daemon import device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge import expiry
 from zkbridge.bridge.bridge import Bridge
@@ -46,11 +48,11 @@ class Site:
     caller: Caller
     away: object
 
-    def ask(self, topic, body, code):
+    def ask(self, topic: str, body: dict[str, str | int], code: str) -> Message:
         self.caller.publish(f"{BASE}/{topic}", body)
         return self.caller.wait_for(f"{BASE}/{topic}/reply", lambda m: m.json["code"] == code, timeout=30)
 
-    def wait(self, user_id):
+    def wait(self, user_id: str | int) -> None:
         """Have a request wait for the terminal that is away, for ten minutes."""
         until = datetime.fromtimestamp(self.clock.now() + EXPIRES_IN_S, UTC).isoformat()
         body = {"user_id": user_id, "name": "Ana", "catch_up": True, "expires_at": until, "request_id": user_id}
@@ -58,18 +60,18 @@ class Site:
         # Only after the answer is its end scheduled.
         wait_until(lambda: any("expiry" in key for key in list(self.bridge.parts.upkeep._jobs)), what="its end")
 
-    def late(self, user_id):
+    def late(self, user_id: str):
         """The answer of the terminal that was away."""
         topic = f"{BASE}/q/users/create/reply"
         return self.caller.wait_for(topic, lambda m: m.json.get("request_id") == user_id, timeout=30).json
 
-    def comes_back(self):
+    def comes_back(self) -> None:
         self.away.power_on()
         self.ask("q/ping", {}, "ok")
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory, shared_broker):
+def running(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
     folder, machine = tmp_path_factory.mktemp("jump"), Machine()
     clock = machine.clock()
     with Simulator() as simulator, pytest.MonkeyPatch.context() as patch:
@@ -98,7 +100,7 @@ def running(tmp_path_factory, shared_broker):
 
 
 @pytest.fixture
-def site(running):
+def site(running: Site) -> Iterator[Site]:
     running.away.power_off()
     running.machine.synchronised = False
     yield running
@@ -106,7 +108,7 @@ def site(running):
 
 
 @pytest.mark.parametrize("jump", [DAY_S, -DAY_S])
-def test_a_jump_without_a_time_server_neither_drops_nor_prolongs_a_request(site, jump):
+def test_a_jump_without_a_time_server_neither_drops_nor_prolongs_a_request(site: Site, jump: float) -> None:
     early, late = ("1", "2") if jump > 0 else ("3", "4")
     site.wait(early)
     site.machine.wall += jump
@@ -122,7 +124,7 @@ def test_a_jump_without_a_time_server_neither_drops_nor_prolongs_a_request(site,
     assert late not in {user.user_id for user in site.away.users()}
 
 
-def test_a_request_that_has_expired_by_a_clock_that_was_set_is_answered_soon(site):
+def test_a_request_that_has_expired_by_a_clock_that_was_set_is_answered_soon(site: Site) -> None:
     site.wait("5")
     site.machine.synchronised = True
     site.machine.wall += DAY_S
@@ -131,7 +133,7 @@ def test_a_request_that_has_expired_by_a_clock_that_was_set_is_answered_soon(sit
     assert site.late("5")["code"] == "expired"
 
 
-def test_a_request_waits_on_when_a_time_server_sets_the_clock_back(site):
+def test_a_request_waits_on_when_a_time_server_sets_the_clock_back(site: Site) -> None:
     site.wait("6")
     site.machine.synchronised = True
     site.machine.wall -= DAY_S

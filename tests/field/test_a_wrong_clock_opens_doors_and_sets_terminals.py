@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import device
+from tests.support.mosquitto import Mosquitto
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
 from zkbridge.machine.clock import Clock
@@ -16,7 +17,7 @@ from zkbridge.simulator import Command, Simulator, TerminalConfig
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker):
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto):
     """A bridge whose clock says two in the morning of the first of January 1970, and that knows of no time server."""
     folder = tmp_path_factory.mktemp("clock")
     behind = time.time() - 7200
@@ -46,12 +47,12 @@ def site(tmp_path_factory, shared_broker):
             bridge.stop()
 
 
-def ask(caller, topic, body):
+def ask(caller, topic: str, body: dict[str, str]):
     caller.publish(f"clock/{topic}", body)
     return caller.wait_for(f"clock/{topic}/reply", timeout=30).json
 
 
-def test_no_terminal_is_set_to_an_impossible_date(site):
+def test_no_terminal_is_set_to_an_impossible_date(site) -> None:
     caller, (terminal, _) = site
 
     answer = ask(caller, "p/time/sync", {})
@@ -60,11 +61,11 @@ def test_no_terminal_is_set_to_an_impossible_date(site):
     assert terminal.counts[Command.SET_TIME] == 0
 
 
-def test_a_time_that_the_caller_names_is_set_all_the_same(site):
+def test_a_time_that_the_caller_names_is_set_all_the_same(site) -> None:
     assert ask(site[0], "p/time/sync", {"time": "2030-01-31T08:00:00"})["code"] == "synchronized"
 
 
-def test_no_door_is_opened_by_a_clock_that_is_not_synchronised(site):
+def test_no_door_is_opened_by_a_clock_that_is_not_synchronised(site) -> None:
     caller, (terminal, _) = site
 
     answer = ask(caller, "p/door/unlock", {"expires_at": "2000-01-01T00:00:00Z"})
@@ -73,7 +74,7 @@ def test_no_door_is_opened_by_a_clock_that_is_not_synchronised(site):
     assert terminal.counts[Command.UNLOCK] == 0
 
 
-def test_a_door_that_is_to_trust_the_clock_is_opened(site):
+def test_a_door_that_is_to_trust_the_clock_is_opened(site) -> None:
     caller, (_, trusting) = site
 
     answer = ask(caller, "trusting/door/unlock", {"expires_at": "2100-01-01T00:00:00Z"})

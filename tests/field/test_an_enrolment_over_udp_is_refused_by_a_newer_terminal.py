@@ -3,9 +3,12 @@
 Source: attack on 7bb949d, 2026-11 (pyzk 0.9 chooses so, and fananimi/pyzk#30, #44 are enrolments that never begin)
 """
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.support.odd_terminals import odd, running
+from tests.support.mosquitto import Mosquitto
+from tests.support.odd_terminals import Site, odd, running
 
 KINDS = {
     "newer-udp": odd({"profile": "tft", "enrol_form": "text"}, transport="udp"),
@@ -17,8 +20,8 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker):
-    def prepare(terminal):
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
+    def prepare(terminal) -> None:
         terminal.add_user("7", "Ana")
 
     with running(tmp_path_factory.mktemp("forms"), shared_broker, KINDS, prepare=prepare) as site:
@@ -26,7 +29,7 @@ def site(tmp_path_factory, shared_broker):
 
 
 @pytest.mark.parametrize("device", KINDS)
-def test_the_finger_is_enrolled(site, device):
+def test_the_finger_is_enrolled(site: Site, device: str) -> None:
     reply = site.ask(device, "users/enroll-finger", user_id="7", finger_index=6)
 
     assert reply["code"] == "enrolled"
@@ -34,7 +37,7 @@ def test_the_finger_is_enrolled(site, device):
     assert site.terminals[device].counts[61] == (2 if device.startswith("other") else 1)
 
 
-def test_a_finger_that_both_forms_cannot_begin_is_refused(site):
+def test_a_finger_that_both_forms_cannot_begin_is_refused(site: Site) -> None:
     site.terminals["newer-tcp"].faults.add("STARTENROLL", "before", "refuse", count=2)
 
     reply = site.ask("newer-tcp", "users/enroll-finger", user_id="7", finger_index=1)

@@ -4,11 +4,13 @@ Source: attack on 7bb949d, 2026-11
 """
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
 
@@ -16,7 +18,7 @@ CARD = 4_223_344_556
 
 
 @pytest.fixture(scope="module")
-def listed(tmp_path_factory, shared_broker):
+def listed(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto):
     """A daemon with a terminal and a group, and what asks it for its users."""
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
@@ -44,7 +46,7 @@ def on_disk(daemon: Daemon) -> bool:
 
 @pytest.mark.parametrize("to", ["p", "all"])
 @pytest.mark.parametrize("fields", [{}, {"request_id": "cards"}], ids=["nameless", "named"])
-def test_the_rows_are_gone_from_the_disk_soon_after_they_were_sent(listed, to, fields):
+def test_the_rows_are_gone_from_the_disk_soon_after_they_were_sent(listed, to: str, fields: dict[str, Any]) -> None:
     daemon, _, ask = listed
 
     assert str(CARD) in json.dumps(ask(to, **fields))
@@ -52,7 +54,7 @@ def test_the_rows_are_gone_from_the_disk_soon_after_they_were_sent(listed, to, f
     wait_until(lambda: not on_disk(daemon))
 
 
-def test_a_list_asked_for_again_under_its_request_id_is_read_again(listed):
+def test_a_list_asked_for_again_under_its_request_id_is_read_again(listed) -> None:
     daemon, terminal, ask = listed
     first = ask("p", request_id="again")
     wait_until(lambda: not on_disk(daemon))  # the broker has confirmed it

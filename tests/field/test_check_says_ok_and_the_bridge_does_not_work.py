@@ -4,13 +4,16 @@ Source: attack on 7bb949d, 2026-11
 """
 
 import json
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from tests.support.caller import Caller
-from tests.support.certificates import make_certificates
+from tests.support.certificates import Certificates, make_certificates
 from tests.support.daemon import Daemon
 from tests.support.mosquitto import Mosquitto
 from tests.support.processes import closed_port
@@ -29,12 +32,12 @@ FORBIDDEN = "does its access list allow the base topic 'zk'?"
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")
-def brokers(tmp_path_factory, certificates):
+def brokers(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[dict[str, Mosquitto]]:
     """A Mosquitto for each way in which one can be set up."""
     folder = tmp_path_factory.mktemp("brokers")
     kinds = {
@@ -53,7 +56,7 @@ def brokers(tmp_path_factory, certificates):
         }
 
 
-def check(folder, port, **mqtt):
+def check(folder: Path, port, **mqtt: Any):
     """The row of the broker: its first word, and what follows the address."""
     config = {"mqtt": {"host": "localhost", "port": port} | mqtt, "devices": {}, "lock_dir": str(folder)}
     config["devices"] = {"p": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
@@ -63,7 +66,7 @@ def check(folder, port, **mqtt):
     return row.split()[0], row.partition(f":{port}")[2].strip()
 
 
-def cases(certificates):
+def cases(certificates: Certificates) -> dict[str, tuple[str, object, str, str]]:
     tls = {"ca_file": str(certificates.ca)}
     both = {"cert_file": str(certificates.client_cert), "key_file": str(certificates.client_key)}
     login = {"username": "bridge", "password": "x"}
@@ -115,7 +118,9 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_check_has_a_sentence_for_each_case(brokers, certificates, tmp_path, case):
+def test_check_has_a_sentence_for_each_case(
+    brokers: dict[str, Mosquitto], certificates: Certificates, tmp_path: Path, case: str
+) -> None:
     kind, mqtt, verdict, said = cases(certificates)[case]
 
     found, detail = check(tmp_path, brokers[kind].port, **mqtt)
@@ -124,7 +129,9 @@ def test_check_has_a_sentence_for_each_case(brokers, certificates, tmp_path, cas
     assert said in detail
 
 
-def test_a_check_leaves_nothing_at_the_broker_and_nobody_is_declared_dead(brokers, tmp_path):
+def test_a_check_leaves_nothing_at_the_broker_and_nobody_is_declared_dead(
+    brokers: dict[str, Mosquitto], tmp_path: Path
+) -> None:
     port = brokers["plain"].port
     with Caller(port) as caller:
         caller.subscribe("zk/#")
@@ -147,7 +154,9 @@ def test_a_check_leaves_nothing_at_the_broker_and_nobody_is_declared_dead(broker
         ("QoS 0 only", QOS_0),
     ],
 )
-def test_run_says_the_same_sentence(brokers, certificates, tmp_path, case, said):
+def test_run_says_the_same_sentence(
+    brokers: dict[str, Mosquitto], certificates: Certificates, tmp_path: Path, case: str, said: str
+) -> None:
     kind, mqtt, _, _ = cases(certificates)[case]
     devices = {"p": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
     daemon = Daemon(tmp_path / "d", brokers[kind].port, devices, mqtt={"host": "localhost", **mqtt})
@@ -160,7 +169,7 @@ def test_run_says_the_same_sentence(brokers, certificates, tmp_path, case, said)
     assert "Unspecified error" not in daemon.log
 
 
-def test_a_broker_that_just_closes_is_not_called_an_unspecified_error(tmp_path):
+def test_a_broker_that_just_closes_is_not_called_an_unspecified_error(tmp_path: Path) -> None:
     """A proxy that accepts, and has no broker behind it."""
     with StrictBroker(closed_port(), Limits("none")) as proxy:
         found, detail = check(tmp_path, proxy.port)

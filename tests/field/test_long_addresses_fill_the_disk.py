@@ -3,7 +3,11 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from typing import Any
+
 import pytest
+
+from tests.field.conftest import FieldSite
 
 
 @pytest.mark.parametrize(
@@ -13,7 +17,9 @@ import pytest
         ({"correlation_data": b"c" * 60_000}, "correlation_data"),
     ],
 )
-def test_a_long_response_topic_or_correlation_is_refused_on_the_default_topic(field_site, properties, refused):
+def test_a_long_response_topic_or_correlation_is_refused_on_the_default_topic(
+    field_site: FieldSite, properties: dict[str, Any], refused: str
+) -> None:
     field_site.caller.publish("field/p/ping", {"request_id": refused}, **properties)
 
     answer = field_site.caller.wait_for("field/p/ping/reply", lambda found: found.json.get("request_id") == refused)

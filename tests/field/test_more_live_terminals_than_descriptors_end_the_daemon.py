@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
 from tests.support import processes
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.scrape import scrape
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
@@ -31,7 +33,7 @@ class Limited(Daemon):
 
     soft = hard = HARD
 
-    def _begin(self, arguments, environment):
+    def _begin(self, arguments, environment) -> Popen[bytes]:
         limit = ["prlimit", f"--nofile={self.soft}:{self.hard}", "--"]
         command = [*limit, sys.executable, "-m", "zkbridge", *arguments]
         return processes.start(command, log=self.log_path, env=environment)
@@ -68,14 +70,14 @@ def site_of(kind: type[Limited], folder: Path, broker: int, devices: dict, stack
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker, devices) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto, devices: dict) -> Iterator[Site]:
     with ExitStack() as stack:
         site = site_of(Limited, tmp_path_factory.mktemp("few") / "d", shared_broker.port, devices, stack)
         wait_until(lambda: SHORT in site.daemon.log, what="the descriptors to run out")
         yield site
 
 
-def test_every_terminal_still_gets_its_requests_answered(site):
+def test_every_terminal_still_gets_its_requests_answered(site: Site) -> None:
     base = f"{BASE}-limited"
     for name in site.daemon.config["devices"]:
         site.caller.publish(f"{base}/{name}/ping", b"{}")
@@ -85,7 +87,7 @@ def test_every_terminal_still_gets_its_requests_answered(site):
     assert site.daemon.running
 
 
-def test_the_shortage_is_logged_once_and_shown_in_the_figures(site):
+def test_the_shortage_is_logged_once_and_shown_in_the_figures(site: Site) -> None:
     assert site.short_of("descriptors") == 1
     assert site.short_of("threads") == 0
     assert site.daemon.log.count(SHORT) == 1
@@ -93,7 +95,9 @@ def test_the_shortage_is_logged_once_and_shown_in_the_figures(site):
     assert " offline" not in site.daemon.log, "no terminal is to blame"
 
 
-def test_a_low_soft_limit_is_raised_as_far_as_the_devices_need(tmp_path, shared_broker, devices):
+def test_a_low_soft_limit_is_raised_as_far_as_the_devices_need(
+    tmp_path: Path, shared_broker: Mosquitto, devices: dict
+) -> None:
     with ExitStack() as stack:
         site = site_of(Low, tmp_path / "d", shared_broker.port, devices, stack)
         wait_until(lambda: site.daemon.log.count("is listened to") == TERMINALS, what="all to be listened to")

@@ -6,12 +6,15 @@ Source: attack on 7bb949d, 2026-11
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from threading import Thread
+from typing import Any
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import QUICK, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
@@ -23,7 +26,7 @@ BASE = "unkept"
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory, shared_broker) -> Iterator[Bridge]:
+def bridge(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Bridge]:
     folder = tmp_path_factory.mktemp("unkept")
     with Simulator() as simulator:
         config = {
@@ -42,20 +45,20 @@ def bridge(tmp_path_factory, shared_broker) -> Iterator[Bridge]:
 
 
 @pytest.fixture(scope="module")
-def caller(shared_broker) -> Iterator[Caller]:
+def caller(shared_broker: Mosquitto) -> Iterator[Caller]:
     with Caller(shared_broker.port) as caller:
         caller.subscribe(f"{BASE}/#", no_local=True)
         yield caller
 
 
 @pytest.fixture
-def spoil(monkeypatch):
+def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Have one method of the ledger, or of another class, raise for the device `q`."""
 
     def begin(kind: type, name: str, error: Exception, *, times: int = 1000) -> None:
         real, left = getattr(kind, name), [times]
 
-        def wrong(self, *arguments, **more):
+        def wrong(self, *arguments: Any, **more: Any):
             if left[0] and any(getattr(each, "device", each) == "q" for each in arguments):
                 left[0] -= 1
                 raise error
@@ -66,7 +69,7 @@ def spoil(monkeypatch):
     return begin
 
 
-def ask(caller, device_id, command="users/create", **body):
+def ask(caller: Caller, device_id: str, command: str = "users/create", **body: Any):
     caller.publish(f"{BASE}/{device_id}/{command}", json.dumps(body))
     return caller.wait_for(f"{BASE}/{device_id}/{command}/reply", timeout=20).json
 
@@ -81,7 +84,9 @@ def ask(caller, device_id, command="users/create", **body):
         ("_insert", sqlite3.IntegrityError("UNIQUE constraint failed")),
     ],
 )
-def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(bridge, caller, spoil, method, error):
+def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(
+    bridge: Bridge, caller: Caller, spoil: Callable[..., None], method: str, error: object
+) -> None:
     before, connection = bridge.standing().set_aside, bridge.parts.link.number
     spoil(Acceptance, method, error)
     user = {"user_id": "7", "name": "a", "password": "73915", "request_id": f"{method}-{type(error).__name__}"}
@@ -98,7 +103,9 @@ def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(bridge
     assert "73915" not in text
 
 
-def test_what_cannot_even_be_answered_is_acknowledged(bridge, caller, spoil):
+def test_what_cannot_even_be_answered_is_acknowledged(
+    bridge: Bridge, caller: Caller, spoil: Callable[..., None]
+) -> None:
     before, connection = bridge.standing().set_aside, bridge.parts.link.number
     spoil(Acceptance, "_keep_one", ValueError())
 
@@ -109,7 +116,7 @@ def test_what_cannot_even_be_answered_is_acknowledged(bridge, caller, spoil):
     assert (bridge.standing().set_aside, bridge.parts.link.number) == (before + 1, connection)
 
 
-def test_the_next_sign_of_life_counts_it(bridge, caller):
+def test_the_next_sign_of_life_counts_it(bridge: Bridge, caller: Caller) -> None:
     bridge.parts.pulse.beat()
 
     counted = bridge.standing().set_aside
@@ -117,16 +124,18 @@ def test_the_next_sign_of_life_counts_it(bridge, caller):
     assert caller.wait_for(f"{BASE}/bridge/health", lambda each: each.json["set_aside"] == counted)
 
 
-def _threads_of(bridge):
+def _threads_of(bridge: Bridge) -> list[Thread]:
     """The threads of its pool, busy or idle."""
     return [each for each in threading.enumerate() if getattr(each, "_pool", None) is bridge.parts.shared.pool]
 
 
-def test_a_kept_request_is_done_once_a_thread_can_be_started(bridge, caller, monkeypatch):
+def test_a_kept_request_is_done_once_a_thread_can_be_started(
+    bridge: Bridge, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is on disk: to leave it unacknowledged would have the broker bring it again."""
     connection, real, refused = bridge.parts.link.number, threading.Thread.start, []
 
-    def start(self):
+    def start(self) -> None:
         if type(self).__module__ == "zkbridge.runtime.thread_pool" and len(refused) < 2:
             refused.append(self)
             raise RuntimeError("can't start new thread")
@@ -144,10 +153,12 @@ def test_a_kept_request_is_done_once_a_thread_can_be_started(bridge, caller, mon
     assert bridge.parts.link.number == connection
 
 
-def test_a_ledger_that_cannot_be_written_is_waited_for_and_no_client_id_is_blamed(bridge, caller, monkeypatch, caplog):
+def test_a_ledger_that_cannot_be_written_is_waited_for_and_no_client_id_is_blamed(
+    bridge: Bridge, caller: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     connection, real = bridge.parts.link.number, Acceptance._keep_one
 
-    def full(*_arguments):
+    def full(*_arguments) -> None:
         raise sqlite3.DatabaseError("database disk image is malformed")
 
     monkeypatch.setattr(reconnect, "FIRST_PAUSE_S", 0.02)

@@ -5,12 +5,15 @@ Source: attack on 7bb949d, 2026-11
 
 import pytest
 
+from tests.field.conftest import FieldSite
+from zkbridge.simulator import SimulatedTerminal
+
 TWINS = ["\u200b1002", "1002\u200e", "1\u00ad002", "1002\ufe0f", "\ufeff1002", "1002\u3164", "10\u00a002"]
 
 
 @pytest.mark.parametrize("twin", TWINS)
 @pytest.mark.parametrize("device", ["p", "letters", "both"])
-def test_an_id_with_an_invisible_character_is_not_created(field_site, device, twin):
+def test_an_id_with_an_invisible_character_is_not_created(field_site: FieldSite, device: str, twin: str) -> None:
     answer = field_site.ask(f"{device}/users/create", {"user_id": twin, "name": "Ana"})
 
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
@@ -21,7 +24,9 @@ def test_an_id_with_an_invisible_character_is_not_created(field_site, device, tw
 
 
 @pytest.mark.parametrize("twin", ["\u200b1002", "1002\ufe0f", "\u0661\u0660\u0660\u0662"])
-def test_a_twin_that_is_on_the_terminal_is_listed_changed_and_deleted_by_its_own_id(field_site, any_user, twin):
+def test_a_twin_that_is_on_the_terminal_is_listed_changed_and_deleted_by_its_own_id(
+    field_site: FieldSite, any_user: SimulatedTerminal, twin: str
+) -> None:
     any_user.add_user("1002", "Ana")
     any_user.add_user(twin, "Twin")
 
@@ -40,7 +45,7 @@ def test_a_twin_that_is_on_the_terminal_is_listed_changed_and_deleted_by_its_own
     assert left["1002"] == 0
 
 
-def test_digits_of_another_script_find_the_user_whom_they_created(field_site):
+def test_digits_of_another_script_find_the_user_whom_they_created(field_site: FieldSite) -> None:
     arabic = "\u0664\u0664\u0665"
     created = field_site.ask("p/users/create", {"user_id": arabic, "name": "Ana", "password": "\u06f1\u06f2"})
     again = field_site.ask("p/users/create", {"user_id": "445", "name": "Eva"})

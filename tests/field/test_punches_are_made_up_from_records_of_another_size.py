@@ -3,11 +3,14 @@
 Source: fananimi/pyzk#41, #166, #174, #236 (sizes); the P160's manual (states 0 to 250); attack on 7bb949d, 2026-11.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
 
-from tests.support.odd_terminals import odd, running
+from tests.support.mosquitto import Mosquitto
+from tests.support.odd_terminals import Site, odd, running
+from zkbridge.simulator.handle import SimulatedTerminal
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.simulator.wire.records import Punch
 
@@ -18,7 +21,7 @@ LAYOUTS = ("40", "49", "16", "8", "8b")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker):
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
     kinds = {f"log{layout}": odd({"attendance": layout}) for layout in LAYOUTS}
     with running(tmp_path_factory.mktemp("sizes"), shared_broker, kinds) as site:
         for terminal in site.terminals.values():
@@ -26,7 +29,7 @@ def site(tmp_path_factory, shared_broker):
         yield site
 
 
-def fill(terminal, punches):
+def fill(terminal: SimulatedTerminal, punches: list[Punch]) -> None:
     terminal.switches.sizes_words = {}
     terminal.switches.attendance_shown = -1
     terminal.machine.terminal.clear("attendance")
@@ -34,13 +37,13 @@ def fill(terminal, punches):
         terminal.add_punch(punch)
 
 
-def at(minute, *, state=0):
+def at(minute: int, *, state: int = 0) -> Punch:
     return Punch(7, "1001", 1, state, encode_time(NINE + timedelta(minutes=minute)))
 
 
 @pytest.mark.parametrize("layout", ["40", "49", "16"])
 @pytest.mark.parametrize("state", [15, 25, 104])
-def test_punches_of_an_unusual_state_are_listed_as_they_are(site, layout, state):
+def test_punches_of_an_unusual_state_are_listed_as_they_are(site: Site, layout: str, state: int) -> None:
     fill(site.terminals[f"log{layout}"], [at(0, state=state), at(1, state=state)])
 
     reply = site.ask(f"log{layout}", "attendance/list")
@@ -52,7 +55,7 @@ def test_punches_of_an_unusual_state_are_listed_as_they_are(site, layout, state)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_empty_records_are_no_punches(site, layout):
+def test_empty_records_are_no_punches(site: Site, layout: str) -> None:
     fill(site.terminals[f"log{layout}"], [NOTHING] * 200 + [at(minute) for minute in range(3)])
 
     reply = site.ask(f"log{layout}", "attendance/list")
@@ -62,7 +65,7 @@ def test_empty_records_are_no_punches(site, layout):
 
 
 @pytest.mark.parametrize("layout", ["40", "49", "16"])
-def test_records_without_a_date_are_listed_without_one(site, layout):
+def test_records_without_a_date_are_listed_without_one(site: Site, layout: str) -> None:
     fill(site.terminals[f"log{layout}"], [Punch(7, "1001", 1, 0, NO_DATE)] * 6)
 
     reply = site.ask(f"log{layout}", "attendance/list")
@@ -71,7 +74,7 @@ def test_records_without_a_date_are_listed_without_one(site, layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_log_that_fits_no_size_is_refused_with_the_numbers(site, layout):
+def test_a_log_that_fits_no_size_is_refused_with_the_numbers(site: Site, layout: str) -> None:
     terminal = site.terminals[f"log{layout}"]
     fill(terminal, [at(minute) for minute in range(6)])
     terminal.switches.sizes_words = {"8": 7}

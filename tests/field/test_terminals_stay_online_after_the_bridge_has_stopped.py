@@ -3,11 +3,15 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 import zkbridge
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from zkbridge.simulator import Simulator, TerminalConfig
 
 
@@ -19,7 +23,9 @@ from zkbridge.simulator import Simulator, TerminalConfig
         ("en", 0, None),
     ],
 )
-def test_no_terminal_is_online_after_a_clean_stop(tmp_path, shared_broker, language, probe_interval, stopped):
+def test_no_terminal_is_online_after_a_clean_stop(
+    tmp_path: Path, shared_broker: Mosquitto, language: str, probe_interval: int, stopped: dict[str, Any] | None
+) -> None:
     base = f"stopped-{language}-{probe_interval}"
     with Simulator() as simulator:
         devices = {"p": device(simulator.add(TerminalConfig(profile="tft")))}

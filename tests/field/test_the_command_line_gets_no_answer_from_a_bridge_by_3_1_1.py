@@ -5,22 +5,24 @@ The request was carried out; its reply came on the default topic, without Correl
 Source: attack on 7bb949d, 2026-11
 """
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.support.caller import Caller as Client
-from tests.support.running import running
+from tests.support.running import Running, running
 from zkbridge.client.caller import Caller
 from zkbridge.config.models import Mqtt
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory):
+def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("old"), mqtt={"protocol": "3.1.1"}) as all_of_it:
         yield all_of_it
 
 
 @pytest.mark.parametrize("protocol", ["auto", "5", "3.1.1"])
-def test_the_answer_is_recognised_by_its_request_id(bridge, protocol):
+def test_the_answer_is_recognised_by_its_request_id(bridge: Running, protocol: str) -> None:
     settings = Mqtt(host="127.0.0.1", port=bridge.broker.port, protocol=protocol)
     with Caller(settings) as caller:
         answer = caller.ask("principal", "ping", {"request_id": f"old-{protocol}"}, timeout=20)
@@ -28,13 +30,13 @@ def test_the_answer_is_recognised_by_its_request_id(bridge, protocol):
     assert (answer["code"], answer["request_id"]) == ("ok", f"old-{protocol}")
 
 
-def test_the_answer_to_another_request_is_not_taken_for_it(bridge):
+def test_the_answer_to_another_request_is_not_taken_for_it(bridge: Running) -> None:
     """Another caller's answer, on the same default topic, comes first."""
     settings = Mqtt(host="127.0.0.1", port=bridge.broker.port)
     with Client(bridge.broker.port) as other, Caller(settings) as caller:
         listen = caller.listen
 
-        def listen_and_let_the_other_ask(topics):
+        def listen_and_let_the_other_ask(topics) -> None:
             listen(topics)
             other.subscribe("zk/principal/ping/reply")
             other.publish("zk/principal/ping", {"request_id": "theirs"})

@@ -3,9 +3,13 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.support.odd_terminals import odd, running
+from tests.support.mosquitto import Mosquitto
+from tests.support.odd_terminals import Site, odd, running
+from zkbridge.simulator.handle import SimulatedTerminal
 
 NAMES = {
     "cp932": "A\N{WAVE DASH}B",
@@ -17,18 +21,18 @@ NEIGHBOURS = {"cp932": "A\N{FULLWIDTH TILDE}B", "cp950": "李小明", "shift_jis
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory, shared_broker):
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
     kinds = {encoding: odd({"encoding": encoding}, encoding=encoding) for encoding in NAMES}
     with running(tmp_path_factory.mktemp("names"), shared_broker, kinds) as site:
         yield site
 
 
-def lose_the_answer(terminal):
+def lose_the_answer(terminal: SimulatedTerminal) -> None:
     terminal.faults.add("USER_WRQ", "after", "close")
 
 
 @pytest.mark.parametrize("encoding", NAMES)
-def test_a_character_that_would_be_read_back_as_another_is_refused(site, encoding):
+def test_a_character_that_would_be_read_back_as_another_is_refused(site: Site, encoding: str) -> None:
     lose_the_answer(site.terminals[encoding])
 
     created = site.ask(encoding, "users/create", user_id="1", name=NAMES[encoding])
@@ -44,7 +48,7 @@ def test_a_character_that_would_be_read_back_as_another_is_refused(site, encodin
 
 
 @pytest.mark.parametrize("encoding", NEIGHBOURS)
-def test_a_lost_answer_to_a_name_that_is_read_back_is_a_success(site, encoding):
+def test_a_lost_answer_to_a_name_that_is_read_back_is_a_success(site: Site, encoding: str) -> None:
     lose_the_answer(site.terminals[encoding])
 
     reply = site.ask(encoding, "users/create", user_id="3", name=NEIGHBOURS[encoding])

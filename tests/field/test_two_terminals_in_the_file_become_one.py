@@ -3,6 +3,8 @@
 Source: attack on 7bb949d, 2026-11
 """
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit.test_config import faults, write
@@ -28,7 +30,7 @@ DEVICE = "{host: 192.168.1.201}"
         ("2024-01-01", '"2024-01-01"'),
     ],
 )
-def test_an_id_that_is_not_read_as_it_is_written_is_refused(tmp_path, part, key, advice):
+def test_an_id_that_is_not_read_as_it_is_written_is_refused(tmp_path: Path, part: str, key: str, advice: str) -> None:
     lines = {"devices": f"devices: {{a: {DEVICE}}}\n", "groups": "groups: {b: [a]}\n"}
     value = DEVICE if part == "devices" else "[a]"
     lines[part] = f"{part}:\n  a: {value}\n  {key}: {value}\n"
@@ -40,7 +42,7 @@ def test_an_id_that_is_not_read_as_it_is_written_is_refused(tmp_path, part, key,
     assert "quotes" in told[0]
 
 
-def test_ids_that_differ_in_their_quotes_only_are_refused(tmp_path):
+def test_ids_that_differ_in_their_quotes_only_are_refused(tmp_path: Path) -> None:
     text = f'devices:\n  1: {DEVICE}\n  "1": {DEVICE}\ngroups:\n  2: ["1"]\n  "2": ["1"]\n'
 
     assert faults(tmp_path, text) == [
@@ -49,7 +51,7 @@ def test_ids_that_differ_in_their_quotes_only_are_refused(tmp_path):
     ]
 
 
-def test_a_member_that_is_not_read_as_it_is_written_is_refused(tmp_path):
+def test_a_member_that_is_not_read_as_it_is_written_is_refused(tmp_path: Path) -> None:
     told = faults(tmp_path, f'devices: {{"7": {DEVICE}}}\ngroups: {{g: [007], h: [null]}}\n')
 
     assert told == [
@@ -59,20 +61,20 @@ def test_a_member_that_is_not_read_as_it_is_written_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["101", '"007"', '"null"', "'1_000'", "!!str 7", "A1"])
-def test_plain_numbers_and_quoted_ids_are_taken(tmp_path, key):
+def test_plain_numbers_and_quoted_ids_are_taken(tmp_path: Path, key: str) -> None:
     config = load(write(tmp_path, f"devices: {{{key}: {DEVICE}}}"), {})
 
     assert list(config.devices) == [key.removeprefix("!!str ").strip("\"'")]
 
 
-def test_an_id_in_a_variable_is_looked_at_too(tmp_path):
+def test_an_id_in_a_variable_is_looked_at_too(tmp_path: Path) -> None:
     environment = {"ZKBRIDGE_GROUPS": "{007: [a]}"}
 
     assert any('"007"' in fault for fault in faults(tmp_path, f"devices: {{a: {DEVICE}}}", environment))
 
 
 @pytest.mark.parametrize("text", [f"devices:\n  - {DEVICE}\n", "devices: [principal]\n"])
-def test_a_list_of_devices_is_answered_with_the_form_that_is_right(tmp_path, text):
+def test_a_list_of_devices_is_answered_with_the_form_that_is_right(tmp_path: Path, text: str) -> None:
     [told] = faults(tmp_path, text)
 
     assert told.startswith("devices: must be a mapping of ids, not a list: `principal: {host: 192.168.1.201}`")

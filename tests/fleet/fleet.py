@@ -23,7 +23,7 @@ class Fleet:
     terminals are simulated by a process of their own.
     """
 
-    def __init__(self, folder: Path, *, bridges: int, terminals: int):
+    def __init__(self, folder: Path, *, bridges: int, terminals: int) -> None:
         self._folder = folder
         self._open = ExitStack()
         self._bridges = bridges

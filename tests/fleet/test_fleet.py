@@ -1,12 +1,15 @@
 """A bridge of a fleet dies in the middle, and one that stands by takes its terminals over."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.fleet.fleet import Fleet
 from tests.support.waiting import wait_until
 
 
-def ask_all(fleet, users):
+def ask_all(fleet: Fleet, users: list[str]) -> dict[str, Any]:
     """Every user on every terminal, through both brokers in turn; the requests' ids with their device."""
     asked = {}
     for number, user in enumerate(users):
@@ -17,12 +20,12 @@ def ask_all(fleet, users):
     return asked
 
 
-def ask_again(fleet, request_id, device, *, by=1):
+def ask_again(fleet: Fleet, request_id: str, device, *, by: int = 1) -> None:
     user = request_id.partition("-")[0]
     fleet.ask(device, "users/create", {"user_id": user, "name": f"User {user}", "request_id": request_id}, by=by)
 
 
-def kill_in_the_middle(fleet, asked):
+def kill_in_the_middle(fleet: Fleet, asked: dict[str, Any]) -> None:
     """`kill -9` of the first bridge, as soon as it has answered something but not all."""
     own = {request for request, device in asked.items() if device.startswith("b0-")}
     wait_until(lambda: own & fleet.answers(0).keys(), timeout=120, what="the first answer")
@@ -30,19 +33,19 @@ def kill_in_the_middle(fleet, asked):
 
 
 @pytest.mark.parametrize("ledger", ["shared", "copied"])
-def test_a_standby_with_the_ledger_loses_and_doubles_nobody(tmp_path, ledger):
+def test_a_standby_with_the_ledger_loses_and_doubles_nobody(tmp_path: Path, ledger: str) -> None:
     with Fleet(tmp_path, bridges=2, terminals=3) as fleet:
         take_over(fleet, ledger=ledger, before=["1", "2", "3"], after=["4"])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_three_hundred_terminals_outlive_a_bridge(tmp_path):
+def test_three_hundred_terminals_outlive_a_bridge(tmp_path: Path) -> None:
     with Fleet(tmp_path, bridges=3, terminals=100) as fleet:
         take_over(fleet, ledger="shared", before=["1", "2"], after=["3"])
 
 
-def take_over(fleet, *, ledger, before, after):
+def take_over(fleet: Fleet, *, ledger: str, before: list[str], after: list[str]) -> None:
     """Create users everywhere, kill a bridge on the way, have the standby go on, and look at everything."""
     asked = ask_all(fleet, before)
     kill_in_the_middle(fleet, asked)
@@ -61,7 +64,7 @@ def take_over(fleet, *, ledger, before, after):
     assert {device: sorted(table) for device, table in tables.items()} == dict.fromkeys(fleet.ids, users)
 
 
-def test_a_standby_without_the_ledger_doubles_nobody_and_answers_who_asks_again(tmp_path):
+def test_a_standby_without_the_ledger_doubles_nobody_and_answers_who_asks_again(tmp_path: Path) -> None:
     """What the dead bridge had kept and not answered is unknown to it: whoever waits in vain sends it again."""
     with Fleet(tmp_path, bridges=2, terminals=3) as fleet:
         asked = ask_all(fleet, ["1", "2", "3"])

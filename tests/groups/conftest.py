@@ -1,23 +1,28 @@
 """Plants: a bridge with a group."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.groups.plant import Plant
+from tests.support.mosquitto import Mosquitto
 from zkbridge.simulator import Simulator
 
 
 @pytest.fixture
-def simulator():
+def simulator() -> Iterator[Simulator]:
     with Simulator() as simulator:
         yield simulator
 
 
 @pytest.fixture
-def make(tmp_path, broker):
+def make(tmp_path: Path, broker: Mosquitto) -> Iterator[Callable[..., Any]]:
     """Makes a plant, with *more* in its configuration."""
     made = []
 
-    def make(**more):
+    def make(**more) -> Plant:
         made.append(Plant(tmp_path / str(len(made)), broker, **more))
         return made[-1]
 
@@ -27,7 +32,7 @@ def make(tmp_path, broker):
 
 
 @pytest.fixture
-def plant(make):
+def plant(make: Callable[..., Any]):
     """One that runs."""
     plant = make()
     with plant.daemon:
@@ -35,7 +40,7 @@ def plant(make):
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory, shared_broker):
+def shared(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Plant]:
     """One for a module's tests, each with users of its own."""
     plant = Plant(tmp_path_factory.mktemp("plant"), shared_broker)
     with plant.daemon:

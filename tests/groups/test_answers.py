@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.groups.plant import PATIENCE_S, in_s, user, users_of
+from tests.groups.plant import PATIENCE_S, Plant, in_s, user, users_of
 from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.asyncapi.examples import example_request
@@ -19,7 +21,7 @@ FOR_GROUPS = [name for name, each in COMMANDS.items() if each.for_groups]
 LASTING = [name for name, each in COMMANDS.items() if issubclass(each.params, Lasting)]
 
 
-def test_a_user_is_created_on_every_member_and_each_answer_is_told(shared):
+def test_a_user_is_created_on_every_member_and_each_answer_is_told(shared: Plant) -> None:
     answer = shared.ask("planta", "users/create", user(1, password="4711", card=99887766))
 
     assert answer == {
@@ -57,7 +59,9 @@ def test_a_user_is_created_on_every_member_and_each_answer_is_told(shared):
         ("en", "Done on 1 of 2 devices of group 'planta'; see results.", "user_id '7' already exists."),
     ],
 )
-def test_where_one_member_refuses_the_answer_is_neither_a_success_nor_a_failure(make, language, sentence, exists):
+def test_where_one_member_refuses_the_answer_is_neither_a_success_nor_a_failure(
+    make: Callable[..., Any], language: str, sentence: str, exists: str
+) -> None:
     plant = make(language=language)
     with plant.daemon:
         plant.ask("entrada", "users/create", {"user_id": "7", "name": "Somebody else"})
@@ -84,7 +88,7 @@ def test_where_one_member_refuses_the_answer_is_neither_a_success_nor_a_failure(
     assert dict(message.user_properties) == {"status": "207", "code": "partial", "command": "users/create"}
 
 
-def test_where_all_refuse_for_the_same_reason_the_sentence_says_which(shared):
+def test_where_all_refuse_for_the_same_reason_the_sentence_says_which(shared: Plant) -> None:
     shared.ask("planta", "users/create", user(2))
     answer = shared.ask("planta", "users/create", user(2, request_id="again"))
 
@@ -93,7 +97,7 @@ def test_where_all_refuse_for_the_same_reason_the_sentence_says_which(shared):
     assert [each["code"] for each in answer["results"]] == ["user_exists"] * 2
 
 
-def test_where_all_fail_for_reasons_of_their_own_the_results_say_them(plant):
+def test_where_all_fail_for_reasons_of_their_own_the_results_say_them(plant) -> None:
     plant.ask("principal", "users/create", user(3))
     plant.entrada.power_off()
     answer = plant.ask("planta", "users/create", user(3, request_id="group"))
@@ -110,7 +114,7 @@ def test_where_all_fail_for_reasons_of_their_own_the_results_say_them(plant):
     )
 
 
-def test_a_member_that_cannot_hold_it_answers_for_itself(make):
+def test_a_member_that_cannot_hold_it_answers_for_itself(make: Callable[..., Any]) -> None:
     plant = make(entrada={"encoding": "gbk"})
     with plant.daemon:
         answer = plant.ask("planta", "users/create", user(4, name="Ñandú"))
@@ -125,7 +129,7 @@ def test_a_member_that_cannot_hold_it_answers_for_itself(make):
     assert users_of(plant.principal, plant.entrada) == [["4"], []]
 
 
-def test_an_offline_member_costs_the_other_nothing(plant):
+def test_an_offline_member_costs_the_other_nothing(plant) -> None:
     plant.entrada.power_off()
     answer = plant.ask("planta", "users/create", user(6))
 
@@ -135,7 +139,7 @@ def test_an_offline_member_costs_the_other_nothing(plant):
 
 
 @pytest.mark.parametrize("name", FOR_GROUPS)
-def test_every_command_that_may_be_repeated_can_be_asked_of_a_group(shared, name):
+def test_every_command_that_may_be_repeated_can_be_asked_of_a_group(shared: Plant, name: str) -> None:
     number = 100 + FOR_GROUPS.index(name)
     shared.ask("planta", "users/create", user(number))
     example = example_request(COMMANDS[name]) if COMMANDS[name].required else {}
@@ -150,7 +154,7 @@ def test_every_command_that_may_be_repeated_can_be_asked_of_a_group(shared, name
     assert answer["message"]
 
 
-def test_the_lists_of_a_group_share_the_room_of_one_reply(make):
+def test_the_lists_of_a_group_share_the_room_of_one_reply(make: Callable[..., Any]) -> None:
     plant = make(mqtt={"max_reply": 4096})
     for terminal in (plant.principal, plant.entrada):
         terminal.fill_users(60)
@@ -167,7 +171,9 @@ def test_the_lists_of_a_group_share_the_room_of_one_reply(make):
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in FOR_GROUPS])
 @pytest.mark.parametrize(("language", "start"), [("es", "El comando "), ("en", "The command ")])
-def test_what_must_not_happen_twice_is_not_asked_of_a_group(make, name, language, start):
+def test_what_must_not_happen_twice_is_not_asked_of_a_group(
+    make: Callable[..., Any], name: str, language: str, start: str
+) -> None:
     door = {"door": {"enabled": True}}
     plant = make(language=language, principal=door, entrada=door)
     fields = {"user_id": "1", "finger_index": 1}
@@ -181,7 +187,7 @@ def test_what_must_not_happen_twice_is_not_asked_of_a_group(make, name, language
     assert plant.principal.connections_accepted == 0
 
 
-def test_the_policy_counts_for_a_group_as_for_a_device(make):
+def test_the_policy_counts_for_a_group_as_for_a_device(make: Callable[..., Any]) -> None:
     plant = make(policy={"administrators": False, "commands": ["users/create"]})
     with plant.daemon:
         admin = plant.ask("planta", "users/create", user(1, privilege=14))
@@ -197,7 +203,7 @@ def test_the_policy_counts_for_a_group_as_for_a_device(make):
 
 @pytest.mark.parametrize("catch_up", ["true", "", 1, 0, 1.5, [], {}, "sí"])
 @pytest.mark.parametrize("to", ["planta", "principal"])
-def test_an_odd_catch_up_is_refused(shared, to, catch_up):
+def test_an_odd_catch_up_is_refused(shared: Plant, to: str, catch_up: object) -> None:
     answer = shared.ask(to, "users/create", user(900, catch_up=catch_up, expires_at=in_s(60)))
 
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
@@ -205,7 +211,7 @@ def test_an_odd_catch_up_is_refused(shared, to, catch_up):
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_catch_up_is_for_groups_only(shared, name):
+def test_catch_up_is_for_groups_only(shared: Plant, name: str) -> None:
     body = {"user_id": "901", "name": "x", "catch_up": True, "expires_at": in_s(60), "request_id": "c"}
     body = {key: value for key, value in body.items() if key in COMMANDS[name].params.model_fields}
     answer = shared.ask("principal", name, body)
@@ -215,7 +221,7 @@ def test_catch_up_is_for_groups_only(shared, name):
 
 
 @pytest.mark.parametrize("name", [name for name in FOR_GROUPS if name not in LASTING])
-def test_what_is_worth_nothing_later_has_no_catch_up(shared, name):
+def test_what_is_worth_nothing_later_has_no_catch_up(shared: Plant, name: str) -> None:
     example = example_request(COMMANDS[name]) if COMMANDS[name].required else {}
     answer = shared.ask("planta", name, {**example, "catch_up": True, "expires_at": in_s(60)})
 
@@ -232,7 +238,7 @@ def test_what_is_worth_nothing_later_has_no_catch_up(shared, name):
         ("2030-01-31", "debe ser una fecha ISO 8601 con desfase horario, por ejemplo 2030-01-31T08:00:00+00:00"),
     ],
 )
-def test_catch_up_needs_an_end_that_is_remembered(shared, expires_at, rule):
+def test_catch_up_needs_an_end_that_is_remembered(shared: Plant, expires_at: int | str | None, rule: str) -> None:
     when = in_s(expires_at) if isinstance(expires_at, int) else expires_at
     answer = shared.ask("planta", "users/create", user(902, catch_up=True, expires_at=when))
 
@@ -240,7 +246,7 @@ def test_catch_up_needs_an_end_that_is_remembered(shared, expires_at, rule):
     assert answer["errors"] == [{"field": "expires_at", "message": rule}]
 
 
-def test_catch_up_false_or_null_is_as_good_as_absent(shared):
+def test_catch_up_false_or_null_is_as_good_as_absent(shared: Plant) -> None:
     for number, value in ((903, False), (904, None)):
         assert shared.ask("planta", "users/create", user(number, catch_up=value))["code"] == "created"
     assert shared.ask("principal", "users/create", user(905, catch_up=False))["code"] == "created"
@@ -260,14 +266,14 @@ def test_catch_up_false_or_null_is_as_good_as_absent(shared):
         (b" " * 70_000, "payload_too_large"),
     ],
 )
-def test_what_a_device_refuses_unread_a_group_refuses_too(shared, payload, code):
+def test_what_a_device_refuses_unread_a_group_refuses_too(shared: Plant, payload: bytes, code: str) -> None:
     answer = shared.ask("planta", "users/create", payload)
 
     assert answer["code"] == code
     assert "results" not in answer
 
 
-def test_a_retained_request_for_a_group_is_refused(make):
+def test_a_retained_request_for_a_group_is_refused(make: Callable[..., Any]) -> None:
     plant = make(mqtt={"protocol": "3.1.1"})
     plant.publish("planta", "users/create", user(1), retain=True)
     with plant.daemon:
@@ -275,7 +281,7 @@ def test_a_retained_request_for_a_group_is_refused(make):
     assert users_of(plant.principal, plant.entrada) == [[], []]
 
 
-def test_an_unknown_device_hears_of_groups_too(shared):
+def test_an_unknown_device_hears_of_groups_too(shared: Plant) -> None:
     answer = shared.ask("bodega", "users/create", user(1))
 
     assert (answer["status"], answer["disponibles"]) == (404, ["principal", "entrada", "patio", "planta"])
@@ -284,7 +290,7 @@ def test_an_unknown_device_hears_of_groups_too(shared):
 # -- ids, copies, time ---------------------------------------------------------------------------------------------
 
 
-def test_the_same_request_id_is_carried_out_once(shared):
+def test_the_same_request_id_is_carried_out_once(shared: Plant) -> None:
     first = shared.ask("planta", "users/create", user(20))
     second = shared.ask("planta", "users/create", user(20))
     other = shared.ask("planta", "users/create", user(20, name="Other"))
@@ -296,7 +302,7 @@ def test_the_same_request_id_is_carried_out_once(shared):
     assert [ids.count("20") for ids in users_of(shared.principal, shared.entrada)] == [1, 1]
 
 
-def test_a_members_own_request_id_is_another_matter(shared):
+def test_a_members_own_request_id_is_another_matter(shared: Plant) -> None:
     shared.ask("planta", "users/create", user(21, request_id="same"))
     own = shared.ask("principal", "users/create", user(22, request_id="same"))
 
@@ -304,7 +310,7 @@ def test_a_members_own_request_id_is_another_matter(shared):
     assert "replayed" not in own
 
 
-def test_copies_that_come_while_it_is_under_way_get_the_one_answer(plant):
+def test_copies_that_come_while_it_is_under_way_get_the_one_answer(plant) -> None:
     reached, release = threading.Event(), threading.Event()
     plant.entrada.faults.add("USER_WRQ", "before", lambda _: reached.set() or release.wait(PATIENCE_S))
     plant.publish("planta", "users/create", user(1))
@@ -321,14 +327,14 @@ def test_copies_that_come_while_it_is_under_way_get_the_one_answer(plant):
     assert users_of(plant.principal, plant.entrada) == [["1"], ["1"]]
 
 
-def test_a_request_that_came_too_late_is_not_begun(shared):
+def test_a_request_that_came_too_late_is_not_begun(shared: Plant) -> None:
     answer = shared.ask("planta", "users/create", user(23, expires_at=in_s(-1)))
 
     assert (answer["status"], answer["code"]) == (408, "expired")
     assert "results" not in answer
 
 
-def test_a_member_that_gets_to_it_too_late_says_so(make):
+def test_a_member_that_gets_to_it_too_late_says_so(make: Callable[..., Any]) -> None:
     plant = make(principal={"timeout": 60}, retry={"deadline": 120})
     reached, release = threading.Event(), threading.Event()
     plant.principal.faults.add("USER_WRQ", "before", lambda _: reached.set() or release.wait(2 * PATIENCE_S))
@@ -352,7 +358,7 @@ def test_a_member_that_gets_to_it_too_late_says_so(make):
 # -- full queues ---------------------------------------------------------------------------------------------------
 
 
-def test_a_full_queue_is_that_members_answer(make):
+def test_a_full_queue_is_that_members_answer(make: Callable[..., Any]) -> None:
     plant = make(queue_limit=1, principal={"timeout": 10})
     reached, release = threading.Event(), threading.Event()
     plant.principal.faults.add("USER_WRQ", "before", lambda _: reached.set() or release.wait(PATIENCE_S))
@@ -369,7 +375,7 @@ def test_a_full_queue_is_that_members_answer(make):
     assert busy["retry_after_s"] >= 1
 
 
-def test_where_every_queue_is_full_nothing_is_begun_and_it_may_be_asked_again(make):
+def test_where_every_queue_is_full_nothing_is_begun_and_it_may_be_asked_again(make: Callable[..., Any]) -> None:
     plant = make(queue_limit=1, principal={"timeout": 10}, entrada={"timeout": 10})
     reached, release = threading.Semaphore(0), threading.Event()
     for terminal in (plant.principal, plant.entrada):
@@ -391,7 +397,7 @@ def test_where_every_queue_is_full_nothing_is_begun_and_it_may_be_asked_again(ma
 # -- the other things that know groups -----------------------------------------------------------------------------
 
 
-def test_the_bridge_says_which_groups_it_has(shared):
+def test_the_bridge_says_which_groups_it_has(shared: Plant) -> None:
     def is_its_own(message):  # the broker may have kept what another bridge of the tests said
         return message.json["devices"] == ["principal", "entrada", "patio"]
 
@@ -400,7 +406,7 @@ def test_the_bridge_says_which_groups_it_has(shared):
     assert info["groups"] == {"planta": ["principal", "entrada"]}
 
 
-def test_a_bridge_among_others_listens_to_its_own_groups(make):
+def test_a_bridge_among_others_listens_to_its_own_groups(make: Callable[..., Any]) -> None:
     plant = make(mqtt={"unknown_devices": "ignore"})
     with plant.daemon:
         plant.publish("fabrica", "users/create", user(1))
@@ -408,7 +414,7 @@ def test_a_bridge_among_others_listens_to_its_own_groups(make):
     assert plant.heard("zk/fabrica/users/create/reply") == []
 
 
-def test_a_response_topic_below_the_group_is_allowed(shared):
+def test_a_response_topic_below_the_group_is_allowed(shared: Plant) -> None:
     body, where = json.dumps(user(30)), "zk/planta/replies/mine"
     shared.caller.publish("zk/planta/users/create", body, response_topic=where, correlation_data=b"\0\1")
     message = shared.caller.wait_for(where, timeout=PATIENCE_S)
@@ -419,7 +425,7 @@ def test_a_response_topic_below_the_group_is_allowed(shared):
 # -- a changed file ------------------------------------------------------------------------------------------------
 
 
-def reload(plant, **more):
+def reload(plant, **more: Any) -> None:
     """Have the daemon read another file; returns when it has."""
     mark = len(plant.daemon.log)
     plant.daemon.config |= more
@@ -428,7 +434,7 @@ def reload(plant, **more):
     wait_until(lambda: " reloaded: " in plant.daemon.log[mark:], timeout=PATIENCE_S, what="the reload")
 
 
-def test_groups_are_taken_over_without_a_restart(make):
+def test_groups_are_taken_over_without_a_restart(make: Callable[..., Any]) -> None:
     plant = make(mqtt={"unknown_devices": "ignore"})
     with plant.daemon:
         reload(plant, groups={"todo": ["patio", "principal"]})
@@ -443,7 +449,7 @@ def test_groups_are_taken_over_without_a_restart(make):
     assert "reloaded: groups: planta, todo" in plant.daemon.log
 
 
-def test_a_group_that_changes_does_not_change_what_is_under_way(make):
+def test_a_group_that_changes_does_not_change_what_is_under_way(make: Callable[..., Any]) -> None:
     plant = make(principal={"timeout": 20})
     reached, release = threading.Event(), threading.Event()
     plant.principal.faults.add("USER_WRQ", "before", lambda _: reached.set() or release.wait(PATIENCE_S))
@@ -461,7 +467,7 @@ def test_a_group_that_changes_does_not_change_what_is_under_way(make):
     assert users_of(plant.principal, plant.entrada, plant.patio) == [["1"], ["1"], ["2"]]
 
 
-def test_a_member_that_is_removed_under_way_is_told_as_gone(make):
+def test_a_member_that_is_removed_under_way_is_told_as_gone(make: Callable[..., Any]) -> None:
     plant = make(entrada={"port": closed_port()}, retry={"attempts": 100, "initial_delay": 5, "max_delay": 5})
     with plant.daemon:
         plant.publish("planta", "users/create", user(1))
@@ -475,7 +481,7 @@ def test_a_member_that_is_removed_under_way_is_told_as_gone(make):
     assert [each["code"] for each in answer["results"]] == ["created", "device_not_found"]
 
 
-def test_a_wrong_group_is_refused_and_everything_goes_on(plant):
+def test_a_wrong_group_is_refused_and_everything_goes_on(plant) -> None:
     mark = len(plant.daemon.log)
     plant.daemon.config["groups"] = {"planta": ["principal", "entrda"]}
     (plant.daemon.folder / "config.yaml").write_text(json.dumps(plant.daemon.config))

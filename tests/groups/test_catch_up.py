@@ -1,27 +1,29 @@
 """Members that are away are caught up later, each request once, in order, and nobody is held up by it."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.groups.plant import PATIENCE_S, in_s, user, users_of
 from tests.support.waiting import wait_until
-from zkbridge.simulator import TerminalConfig
+from zkbridge.simulator import Simulator, TerminalConfig
 
 LATE = "zk/entrada/users/create/reply"
 
 
-def waiting_user(number, seconds=600, **more):
+def waiting_user(number: int, seconds: int = 600, **more) -> dict[str, Any]:
     """A request that waits for members that are away."""
     return user(number, catch_up=True, expires_at=in_s(seconds), **more)
 
 
-def files_of(daemon):
+def files_of(daemon) -> bytes:
     return b"".join(path.read_bytes() for path in daemon.state.iterdir() if path.name.startswith("ledger.db"))
 
 
 @pytest.fixture
-def halved(make):
+def halved(make: Callable[..., Any]):
     """A plant that runs, and whose `entrada` is off."""
     plant = make()
     plant.entrada.power_off()
@@ -36,7 +38,9 @@ def halved(make):
         ("en", "Done on 1 of 2 devices of group 'planta', 1 waiting; see results.", "it will be done when"),
     ],
 )
-def test_a_member_that_is_away_is_told_as_waiting_and_done_when_it_is_back(make, language, sentence, why):
+def test_a_member_that_is_away_is_told_as_waiting_and_done_when_it_is_back(
+    make: Callable[..., Any], language: str, sentence: str, why: str
+) -> None:
     plant = make(language=language)
     plant.entrada.power_off()
     with plant.daemon:
@@ -79,7 +83,7 @@ def test_a_member_that_is_away_is_told_as_waiting_and_done_when_it_is_back(make,
     assert len(plant.heard(LATE)) == 1
 
 
-def test_what_waits_is_done_at_the_next_contact_whatever_that_is(halved):
+def test_what_waits_is_done_at_the_next_contact_whatever_that_is(halved) -> None:
     assert halved.ask("planta", "users/create", waiting_user(1))["code"] == "partial"
     halved.entrada.power_on()
     assert halved.ask("entrada", "ping", {})["code"] == "ok"
@@ -87,7 +91,7 @@ def test_what_waits_is_done_at_the_next_contact_whatever_that_is(halved):
     assert halved.caller.wait_for(LATE, timeout=PATIENCE_S).json["code"] == "created"
 
 
-def test_where_every_member_is_away_all_wait(make):
+def test_where_every_member_is_away_all_wait(make: Callable[..., Any]) -> None:
     plant = make()
     for terminal in (plant.principal, plant.entrada):
         terminal.power_off()
@@ -104,7 +108,7 @@ def test_where_every_member_is_away_all_wait(make):
     assert users_of(plant.principal, plant.entrada) == [["1"], ["1"]]
 
 
-def test_what_waits_does_not_hold_up_what_is_asked_of_the_member(halved):
+def test_what_waits_does_not_hold_up_what_is_asked_of_the_member(halved) -> None:
     for number in range(5):
         halved.ask("planta", "users/create", waiting_user(number))
     refused = halved.ask("entrada", "users/create", user(50))
@@ -118,7 +122,7 @@ def test_what_waits_does_not_hold_up_what_is_asked_of_the_member(halved):
     assert users_of(halved.entrada) == [["0", "1", "2", "3", "4", "51"]]
 
 
-def test_what_waits_does_not_fill_the_queue(make):
+def test_what_waits_does_not_fill_the_queue(make: Callable[..., Any]) -> None:
     plant = make(queue_limit=2)
     plant.entrada.power_off()
     with plant.daemon:
@@ -132,7 +136,7 @@ def test_what_waits_does_not_fill_the_queue(make):
     assert [each["code"] for each in third["results"]] == ["created", "device_unreachable"]
 
 
-def test_a_later_request_about_the_same_user_comes_after_what_waits(halved):
+def test_a_later_request_about_the_same_user_comes_after_what_waits(halved) -> None:
     """Somebody is taken on while a door is away, and leaves the day it is back: the door must not let them in."""
     halved.ask("planta", "users/create", waiting_user(1))
     halved.ask("planta", "users/create", waiting_user(2))
@@ -145,7 +149,7 @@ def test_a_later_request_about_the_same_user_comes_after_what_waits(halved):
     assert users_of(halved.principal, halved.entrada) == [["2"], ["2"]]
 
 
-def test_a_waiting_create_and_a_waiting_delete_are_done_in_their_order(halved):
+def test_a_waiting_create_and_a_waiting_delete_are_done_in_their_order(halved) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     bye = {"user_id": "1", "request_id": "bye", "catch_up": True, "expires_at": in_s(600)}
     assert [each["code"] for each in halved.ask("planta", "users/delete", bye)["results"]] == ["deleted", "waiting"]
@@ -156,7 +160,7 @@ def test_a_waiting_create_and_a_waiting_delete_are_done_in_their_order(halved):
     assert users_of(halved.principal, halved.entrada) == [[], []]
 
 
-def test_a_member_that_refuses_when_it_is_back_says_so(halved):
+def test_a_member_that_refuses_when_it_is_back_says_so(halved) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.entrada.add_user("1", name="From the keypad")
     halved.comes_back()
@@ -167,7 +171,7 @@ def test_a_member_that_refuses_when_it_is_back_says_so(halved):
 
 
 @pytest.mark.parametrize(("language", "start"), [("es", "La solicitud venció"), ("en", "The request expired")])
-def test_what_has_waited_too_long_is_told_and_not_done(make, language, start):
+def test_what_has_waited_too_long_is_told_and_not_done(make: Callable[..., Any], language: str, start: str) -> None:
     plant = make(language=language)
     plant.entrada.power_off()
     with plant.daemon:
@@ -185,7 +189,7 @@ def test_what_has_waited_too_long_is_told_and_not_done(make, language, start):
     assert users_of(plant.entrada) == [["2"]]
 
 
-def test_what_may_have_been_done_before_it_expired_is_told_as_unknown(make):
+def test_what_may_have_been_done_before_it_expired_is_told_as_unknown(make: Callable[..., Any]) -> None:
     """Its answer was lost, and the terminal never came back: nobody can say what it holds."""
     plant = make(retry={"attempts": 1, "deadline": 5})
     plant.entrada.faults.add("USER_WRQ", "after", lambda _: plant.entrada.power_off())
@@ -198,7 +202,7 @@ def test_what_may_have_been_done_before_it_expired_is_told_as_unknown(make):
     assert (late["code"], late["effect"], late["retryable"]) == ("outcome_unknown", "unknown", False)
 
 
-def test_what_was_done_before_the_answer_was_lost_is_not_done_twice(make):
+def test_what_was_done_before_the_answer_was_lost_is_not_done_twice(make: Callable[..., Any]) -> None:
     plant = make(retry={"attempts": 1, "deadline": 5})
     plant.entrada.faults.add("USER_WRQ", "after", lambda _: plant.entrada.power_off())
     with plant.daemon:
@@ -210,7 +214,7 @@ def test_what_was_done_before_the_answer_was_lost_is_not_done_twice(make):
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
-def test_what_waits_outlives_the_bridge(halved, how):
+def test_what_waits_outlives_the_bridge(halved, how: str) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.ask("planta", "users/create", waiting_user(2, seconds=600))
     getattr(halved.daemon, how)()
@@ -221,7 +225,7 @@ def test_what_waits_outlives_the_bridge(halved, how):
     assert users_of(halved.entrada) == [["1", "2"]]
 
 
-def test_what_expired_while_the_bridge_was_away_is_told_when_it_is_back(halved):
+def test_what_expired_while_the_bridge_was_away_is_told_when_it_is_back(halved) -> None:
     until = halved.waits_shortly(1)
     halved.daemon.kill()
     wait_until(lambda: in_s(0) > until, timeout=70, what="the request to expire")
@@ -230,7 +234,7 @@ def test_what_expired_while_the_bridge_was_away_is_told_when_it_is_back(halved):
     assert halved.reply("entrada")["code"] == "expired"
 
 
-def test_a_device_that_is_gone_for_good_is_not_waited_for(halved):
+def test_a_device_that_is_gone_for_good_is_not_waited_for(halved) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.daemon.stop()
     del halved.daemon.config["devices"]["entrada"]
@@ -241,7 +245,7 @@ def test_a_device_that_is_gone_for_good_is_not_waited_for(halved):
     assert (late["status"], late["code"], late["request_id"]) == (404, "device_not_found", "r1")
 
 
-def test_a_terminal_that_breaks_while_it_is_caught_up_loses_nothing(halved):
+def test_a_terminal_that_breaks_while_it_is_caught_up_loses_nothing(halved) -> None:
     for number in range(3):
         halved.ask("planta", "users/create", waiting_user(number))
     halved.entrada.faults.add("USER_WRQ", "after", "reset")
@@ -252,7 +256,7 @@ def test_a_terminal_that_breaks_while_it_is_caught_up_loses_nothing(halved):
     assert users_of(halved.entrada) == [["0", "1", "2"]]
 
 
-def test_what_is_asked_while_catching_up_fails_is_tried_for_itself(halved):
+def test_what_is_asked_while_catching_up_fails_is_tried_for_itself(halved) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.entrada.faults.add("DISABLE", "before", "silence")
     halved.comes_back()
@@ -263,7 +267,7 @@ def test_what_is_asked_while_catching_up_fails_is_tried_for_itself(halved):
     assert halved.reply("entrada", where=lambda answer: answer["request_id"] == "r1")["code"] == "created"
 
 
-def test_a_wrong_key_is_no_absence(make, simulator):
+def test_a_wrong_key_is_no_absence(make: Callable[..., Any], simulator: Simulator) -> None:
     locked = simulator.add(TerminalConfig(profile="tft", comm_key=77))
     plant = make(entrada={"port": locked.port})
     with plant.daemon:
@@ -272,7 +276,7 @@ def test_a_wrong_key_is_no_absence(make, simulator):
     assert [each["code"] for each in answer["results"]] == ["created", "device_auth_failed"]
 
 
-def test_passwords_and_cards_stay_only_as_long_as_they_are_needed(halved):
+def test_passwords_and_cards_stay_only_as_long_as_they_are_needed(halved) -> None:
     halved.ask("planta", "users/create", waiting_user(1, password="83920177", card=3456789012))
     assert b"83920177" in files_of(halved.daemon)
     halved.comes_back()
@@ -283,7 +287,7 @@ def test_passwords_and_cards_stay_only_as_long_as_they_are_needed(halved):
     assert "83920177" not in halved.daemon.log
 
 
-def test_what_expires_is_forgotten_too(halved):
+def test_what_expires_is_forgotten_too(halved) -> None:
     halved.waits_shortly(1, password="83920177")
     halved.reply("entrada")
 
@@ -300,7 +304,7 @@ def test_what_expires_is_forgotten_too(halved):
         ("ENABLE", "after"),
     ],
 )
-def test_a_bridge_killed_while_it_catches_up_does_each_once(halved, frame, when):
+def test_a_bridge_killed_while_it_catches_up_does_each_once(halved, frame: str, when: str) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.entrada.faults.add(frame, when, lambda _: halved.daemon.pause())
     halved.comes_back()

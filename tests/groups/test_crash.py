@@ -1,6 +1,9 @@
 """A group's request through kills, stops and redeliveries: each member once, and one answer that is true."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +11,7 @@ from tests.groups.plant import PATIENCE_S, user, users_of
 from tests.support.daemon import Daemon, device
 from tests.support.fake_broker import FakeBroker
 from tests.support.waiting import wait_until
-from zkbridge.simulator import TerminalConfig
+from zkbridge.simulator import Simulator, TerminalConfig
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,9 @@ from zkbridge.simulator import TerminalConfig
         ("entrada", "EXIT", "after"),
     ],
 )
-def test_a_bridge_killed_at_any_frame_of_any_member_gives_one_true_answer(make, member, frame, when):
+def test_a_bridge_killed_at_any_frame_of_any_member_gives_one_true_answer(
+    make: Callable[..., Any], member: str, frame: str, when: str
+) -> None:
     plant = make()
     with plant.daemon:
         getattr(plant, member).faults.add(frame, when, lambda _: plant.daemon.pause())
@@ -45,7 +50,7 @@ def test_a_bridge_killed_at_any_frame_of_any_member_gives_one_true_answer(make, 
     assert not plant.entrada.disabled
 
 
-def test_a_stop_in_the_middle_leaves_the_rest_to_the_next_start(make):
+def test_a_stop_in_the_middle_leaves_the_rest_to_the_next_start(make: Callable[..., Any]) -> None:
     retry = {"attempts": 100, "initial_delay": 5, "max_delay": 5, "deadline": 60}
     plant = make(retry=retry)
     plant.entrada.power_off()
@@ -63,7 +68,7 @@ def test_a_stop_in_the_middle_leaves_the_rest_to_the_next_start(make):
     assert users_of(plant.principal, plant.entrada) == [["1"], ["1"]]
 
 
-def test_a_bridge_killed_before_its_answer_is_confirmed_sends_the_same_again(make):
+def test_a_bridge_killed_before_its_answer_is_confirmed_sends_the_same_again(make: Callable[..., Any]) -> None:
     plant = make()
     with plant.daemon:
         plant.publish("planta", "users/create", user(1))
@@ -76,7 +81,9 @@ def test_a_bridge_killed_before_its_answer_is_confirmed_sends_the_same_again(mak
 
 
 @pytest.mark.parametrize("marked", [True, False])
-def test_a_message_that_the_broker_brings_again_is_carried_out_once(tmp_path, simulator, marked):
+def test_a_message_that_the_broker_brings_again_is_carried_out_once(
+    tmp_path: Path, simulator: Simulator, marked: bool
+) -> None:
     """As Mosquitto does, with DUP and the same packet id; and as RabbitMQ does, under a new one and unmarked."""
     terminals = {name: simulator.add(TerminalConfig(profile="tft")) for name in ("principal", "entrada")}
     devices = {name: device(terminal) for name, terminal in terminals.items()}

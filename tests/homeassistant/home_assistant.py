@@ -56,7 +56,7 @@ def judge(*arguments: str, given: object = None) -> Any:
 class HomeAssistant:
     """Home Assistant at a broker; *more* is YAML for its configuration, such as automations."""
 
-    def __init__(self, folder: Path, broker_port: int, *, more: str = ""):
+    def __init__(self, folder: Path, broker_port: int, *, more: str = "") -> None:
         self.folder = folder
         self.port = processes.free_port()
         self._broker_port = broker_port

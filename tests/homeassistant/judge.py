@@ -10,6 +10,7 @@ import enum
 import json
 import sys
 import tempfile
+from typing import Any
 
 import voluptuous as vol
 from homeassistant.components.binary_sensor import BinarySensorDeviceClass
@@ -23,23 +24,23 @@ from homeassistant.helpers import frame
 PLATFORMS = {"binary_sensor": binary_sensor, "button": button, "event": event, "sensor": sensor}
 
 
-def inner(schema):
+def inner(schema) -> dict[Any, Any]:
     """The mapping inside what is wrapped in `All`."""
     while not isinstance(schema, vol.Schema) or not isinstance(schema.schema, dict):
         schema = next(each for each in schema.validators if isinstance(each, (vol.Schema, vol.All)))
     return schema.schema
 
 
-def keys(schema):
+def keys(schema) -> dict[str, bool]:
     """Every key by its name, and whether it must be there."""
     return {str(key): isinstance(key, vol.Required) for key in sorted(inner(schema), key=str)}
 
 
-def words(kind: type[enum.Enum]):
+def words(kind: type[enum.Enum]) -> list[Any]:
     return sorted(each.value for each in kind)
 
 
-def all_keys():
+def all_keys() -> dict[str, Any]:
     places = schemas._MQTT_AVAILABILITY_LIST_SCHEMA.schema
     (place,) = next(each.validators[1] for key, each in places.items() if key == "availability")
     return {
@@ -59,7 +60,7 @@ def all_keys():
     }
 
 
-def verdict(message):
+def verdict(message) -> dict[str, Any]:
     try:
         schemas.DEVICE_DISCOVERY_SCHEMA(message)
     except vol.Invalid as error:
@@ -67,7 +68,7 @@ def verdict(message):
     return {name: wrong for name, each in message["components"].items() if (wrong := wrong_with(each))}
 
 
-def wrong_with(component):
+def wrong_with(component) -> str | None:
     rest = {key: value for key, value in component.items() if key != "platform"}
     try:
         taken = PLATFORMS[component["platform"]].DISCOVERY_SCHEMA(rest)

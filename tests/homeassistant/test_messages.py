@@ -7,6 +7,7 @@ import json
 import re
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,18 +23,18 @@ DOCS = (ROOT / "docs" / "home-assistant.md").read_text()
 TOPICS = Topics()
 
 
-def announced(devices=("principal",), **more):
+def announced(devices: tuple[str] | list[str] = ("principal",), **more) -> dict[str, Any]:
     """Every message by its topic, as Home Assistant reads it."""
     listed = {name: {"host": "192.0.2.1", "door": {"enabled": True}, "attendance": "live"} for name in devices}
     config = Config.model_validate({"devices": listed, "homeassistant": {"discovery": True}, **more})
     return {each.topic: json.loads(each.payload) for each in Discovery(config).messages()}
 
 
-def complaints(message):
+def complaints(message) -> list[str]:
     """What Home Assistant would not take, or would drop."""
     found = []
 
-    def look(place, given, known):
+    def look(place, given, known) -> None:
         found.extend(f"{place}: {key} is not known" for key in given if key not in known)
         found.extend(f"{place}: {key} is missing" for key, needed in known.items() if needed and key not in given)
 
@@ -53,7 +54,7 @@ def complaints(message):
 
 
 @pytest.mark.parametrize("language", ["es", "en"])
-def test_home_assistant_knows_every_key_and_misses_none(language):
+def test_home_assistant_knows_every_key_and_misses_none(language: str) -> None:
     for message in announced(language=language).values():
         assert complaints(message) == []
 
@@ -67,14 +68,14 @@ def test_home_assistant_knows_every_key_and_misses_none(language):
         ({"availability": [{"value_template": "x"}]}, "users.availability: topic is missing"),
     ],
 )
-def test_a_key_or_word_that_home_assistant_does_not_know_is_noticed(broken, complaint):
+def test_a_key_or_word_that_home_assistant_does_not_know_is_noticed(broken: dict[str, Any], complaint: str) -> None:
     *_, message = announced().values()
     message["components"]["users"] |= broken
 
     assert complaints(message) == [complaint]
 
 
-def test_a_key_that_home_assistant_needs_is_missed():
+def test_a_key_that_home_assistant_needs_is_missed() -> None:
     *_, message = announced().values()
     del message["components"]["check"]["command_topic"]
     del message["origin"]["name"]
@@ -82,7 +83,7 @@ def test_a_key_that_home_assistant_needs_is_missed():
     assert complaints(message) == ["origin: name is missing", "check: command_topic is missing"]
 
 
-def test_it_is_told_where_the_bridge_speaks_and_listens():
+def test_it_is_told_where_the_bridge_speaks_and_listens() -> None:
     (_bridge, terminal) = announced().values()
     told = {TOPICS.state, TOPICS.availability("principal"), TOPICS.status("principal"), TOPICS.punches("principal")}
     heard = {TOPICS.command("principal", name) for name in commands()}
@@ -98,7 +99,7 @@ def test_it_is_told_where_the_bridge_speaks_and_listens():
             )
 
 
-def test_counts_and_door_need_the_terminal_and_all_else_the_bridge_alone():
+def test_counts_and_door_need_the_terminal_and_all_else_the_bridge_alone() -> None:
     (_bridge, terminal) = announced().values()
     both = [TOPICS.state, TOPICS.availability("principal")]
     needs = {
@@ -124,14 +125,14 @@ def test_counts_and_door_need_the_terminal_and_all_else_the_bridge_alone():
         (["users/create", "door/unlock"], None, True),
     ],
 )
-def test_no_button_asks_for_what_the_policy_forbids(policy, check, unlock):
+def test_no_button_asks_for_what_the_policy_forbids(policy: list[str] | None, check: str | None, unlock: bool) -> None:
     (_bridge, terminal) = announced(policy={"commands": policy}).values()
 
     assert terminal["components"].get("check", {}).get("command_topic") == check
     assert ("command_topic" in terminal["components"]["unlock"]) == unlock
 
 
-def test_a_door_that_may_not_be_opened_and_punches_that_are_not_told_are_not_shown():
+def test_a_door_that_may_not_be_opened_and_punches_that_are_not_told_are_not_shown() -> None:
     config = Config.model_validate({"devices": {"principal": {"host": "a"}}})
     components = json.loads(Discovery(config).messages()[1].payload)["components"]
 
@@ -139,7 +140,7 @@ def test_a_door_that_may_not_be_opened_and_punches_that_are_not_told_are_not_sho
     assert components["punch"] == {"platform": "event"}
 
 
-def test_every_terminal_hangs_on_the_bridge_and_everything_has_one_id():
+def test_every_terminal_hangs_on_the_bridge_and_everything_has_one_id() -> None:
     messages = announced(["principal", "entrada"])
     bridge, *terminals = messages.values()
     ids = [each["unique_id"] for message in messages.values() for each in message["components"].values()]
@@ -149,13 +150,13 @@ def test_every_terminal_hangs_on_the_bridge_and_everything_has_one_id():
     assert "zkbridge/zk/principal/users" in ids
 
 
-def test_the_topic_is_one_that_home_assistant_reads():
+def test_the_topic_is_one_that_home_assistant_reads() -> None:
     for base in ("zk", "planta/zk", "planta_2/zk-1"):
         for topic in announced(mqtt={"base_topic": base}):
             assert re.fullmatch(r"homeassistant/device/zkbridge_[a-zA-Z0-9_-]+/[a-zA-Z0-9_-]+/config", topic)
 
 
-def test_no_two_base_topics_meet_in_home_assistant():
+def test_no_two_base_topics_meet_in_home_assistant() -> None:
     bases = ["a", "a/b", "a_b", "a-b", "a_/b", "a/_b", "a_-b", "a__b", "a/-b", "a//b".replace("//", "/x/")]
 
     assert len({escaped(base) for base in bases}) == len(bases)
@@ -163,9 +164,9 @@ def test_no_two_base_topics_meet_in_home_assistant():
     assert len({topic for topics in seen for topic in topics}) == 2 * len(bases)
 
 
-def test_help_is_offered_where_the_package_says(monkeypatch):
+def test_help_is_offered_where_the_package_says(monkeypatch: pytest.MonkeyPatch) -> None:
     class Package:
-        def get_all(self, _name):
+        def get_all(self, _name) -> list[str]:
             return ["Homepage, https://example.org", "Issues, https://example.org/issues"]
 
     monkeypatch.setattr(metadata, "metadata", lambda _name: Package())
@@ -178,19 +179,19 @@ def test_help_is_offered_where_the_package_says(monkeypatch):
 # -- the page in the docs ------------------------------------------------------------------------------------------
 
 
-def slug(text):
+def slug(text) -> str:
     """As Home Assistant makes ids of names, for the letters that ours have."""
     plain = text.lower().translate(str.maketrans("áéíóúüñ", "aeiouun"))
     return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
 
 
-def entities(language):
+def entities(language: str) -> list[str]:
     """The ids that Home Assistant gives the entities of the terminal `principal`, in their order."""
     (_bridge, terminal) = announced(language=language).values()
     return [f"{each['platform']}.principal_{slug(each['name'])}" for each in terminal["components"].values()]
 
 
-def test_the_table_in_the_docs_is_what_is_announced():
+def test_the_table_in_the_docs_is_what_is_announced() -> None:
     rows = DOCS.split("<!-- entities -->")[1].split("<!-- /entities -->")[0].strip().splitlines()[2:]
 
     assert [row.split("|")[2].strip(" `") for row in rows] == entities("en")
@@ -198,13 +199,13 @@ def test_the_table_in_the_docs_is_what_is_announced():
     assert len({name for names in NAMES.values() for name in names}) == 2 * len(NAMES)
 
 
-def test_the_configuration_in_the_docs_is_valid():
+def test_the_configuration_in_the_docs_is_valid() -> None:
     block = parse_yaml(re.search(r"```yaml\n(homeassistant:.*?)```", DOCS, re.DOTALL)[1])
 
     assert Config.model_validate({**block, "devices": {"principal": {"host": "a"}}}).homeassistant.discovery
 
 
-def test_the_examples_in_the_docs_speak_of_what_there_is():
+def test_the_examples_in_the_docs_speak_of_what_there_is() -> None:
     block = re.search(r"```yaml\n(automation:.*?)```", DOCS, re.DOTALL)[1]
     example = parse_yaml(block)
     known = {each.replace("principal", device) for each in entities("en") for device in ("principal", "entrada")}

@@ -2,7 +2,10 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -11,7 +14,7 @@ TOOLS = ("sh", "cat", "chmod", "dirname", "mkdir", "mktemp", "rm")
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path: Path) -> Callable[..., Any]:
     """A machine with nothing but *TOOLS*, a copy of need.sh, and what a test gives it."""
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -19,7 +22,7 @@ def machine(tmp_path):
         (programs / name).symlink_to(shutil.which(name))
     shutil.copy2(NEED, tmp_path / NEED.name)
 
-    def run(**environment):
+    def run(**environment) -> CompletedProcess[str]:
         return subprocess.run(
             ["sh", tmp_path / NEED.name],
             env={"PATH": str(programs), "HOME": str(tmp_path), **environment},
@@ -32,14 +35,14 @@ def machine(tmp_path):
     return run
 
 
-def give(path, script):
+def give(path, script: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
 
 
 @pytest.mark.parametrize("script", [None, "exit 1"], ids=["none", "another version"])
-def test_without_its_python_it_says_which_and_how_to_get_it(machine, script):
+def test_without_its_python_it_says_which_and_how_to_get_it(machine: Callable[..., Any], script: str | None) -> None:
     if script:
         give(machine.programs / "python3.13", script)
 
@@ -53,7 +56,7 @@ def test_without_its_python_it_says_which_and_how_to_get_it(machine, script):
     )
 
 
-def test_pyenvs_python_is_found_and_a_machine_without_a_network_is_told_so(machine):
+def test_pyenvs_python_is_found_and_a_machine_without_a_network_is_told_so(machine: Callable[..., Any]) -> None:
     pip = "printf '#!/bin/sh\\nexit 1\\n' > .venv/bin/pip; chmod +x .venv/bin/pip"
     python = machine.folder / ".pyenv" / "versions" / "3.13.7" / "bin" / "python3.13"
     give(python, f'case "$*" in *--clear*) mkdir -p .venv/bin; {pip} ;; esac')
@@ -64,7 +67,7 @@ def test_pyenvs_python_is_found_and_a_machine_without_a_network_is_told_so(machi
     assert "is this machine online?" in ended.stderr
 
 
-def test_what_is_installed_is_not_installed_again(machine):
+def test_what_is_installed_is_not_installed_again(machine: Callable[..., Any]) -> None:
     (machine.folder / ".venv").mkdir()
     (machine.folder / ".venv" / ".installed").write_text("2025.4.4\n")
 

@@ -74,18 +74,18 @@ def running(folder: Path) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running(tmp_path_factory.mktemp("site")) as site:
         site.wait_for("sensor.principal_users", "0")
         site.wait_for("binary_sensor.bodega_conexion", "on")
         yield site
 
 
-def test_the_keys_that_the_quick_tests_use_are_home_assistants():
+def test_the_keys_that_the_quick_tests_use_are_home_assistants() -> None:
     assert judge("keys") == KEYS, "bring tests/homeassistant/keys.json up to date: judge.py keys"
 
 
-def test_home_assistants_own_schemas_take_every_message_and_every_key_of_it():
+def test_home_assistants_own_schemas_take_every_message_and_every_key_of_it() -> None:
     messages = [each for language in ("es", "en") for each in announced(language=language).values()]
     broken = json.loads(json.dumps(messages[-1]))
     broken["components"]["users"]["availabilty_mode"] = "all"
@@ -98,7 +98,7 @@ def test_home_assistants_own_schemas_take_every_message_and_every_key_of_it():
     assert "command_topic" in bad["check"]
 
 
-def test_every_entity_is_there_in_both_languages_and_nothing_is_complained_of(site):
+def test_every_entity_is_there_in_both_languages_and_nothing_is_complained_of(site: Site) -> None:
     states = site.home.states()
 
     wanted = set(entities("en")) | {each.replace("principal", "bodega") for each in entities("es")}
@@ -115,7 +115,7 @@ def test_every_entity_is_there_in_both_languages_and_nothing_is_complained_of(si
     assert site.complaints == []
 
 
-def test_every_terminal_is_a_device_that_hangs_on_its_bridge(site):
+def test_every_terminal_is_a_device_that_hangs_on_its_bridge(site: Site) -> None:
     above = "{{ device_attr(device_attr('%s', 'via_device_id'), 'name') }}"
 
     assert site.home.render(above % "sensor.principal_users") == "zkbridge"
@@ -123,7 +123,7 @@ def test_every_terminal_is_a_device_that_hangs_on_its_bridge(site):
     assert site.home.render("{{ device_attr('sensor.principal_users', 'manufacturer') }}") == "ZKTeco"
 
 
-def test_a_new_user_is_seen_and_the_name_is_not(site):
+def test_a_new_user_is_seen_and_the_name_is_not(site: Site) -> None:
     assert site.ask("zk/principal/users/create", {"user_id": "007", "name": "Ana Quispe"})["success"]
 
     site.wait_for("sensor.principal_users", "1")
@@ -133,7 +133,7 @@ def test_a_new_user_is_seen_and_the_name_is_not(site):
     assert "Quispe" not in json.dumps({k: v for k, v in site.home.states().items() if k.startswith("sensor.")})
 
 
-def test_the_button_asks_the_terminal_and_the_door_opens(site):
+def test_the_button_asks_the_terminal_and_the_door_opens(site: Site) -> None:
     site.home.call("button.press", entity_id="button.principal_check_connection")
     wait_until(lambda: "command=info" in site.bridge.log and "code=ok" in site.bridge.log, timeout=PATIENCE_S)
     site.home.call("button.press", entity_id="button.principal_unlock_door")
@@ -142,7 +142,7 @@ def test_the_button_asks_the_terminal_and_the_door_opens(site):
     wait_until(lambda: re.search("answered .*door/unlock.* status=200", site.bridge.log), timeout=PATIENCE_S)
 
 
-def test_a_punch_is_seen_as_it_happens(site):
+def test_a_punch_is_seen_as_it_happens(site: Site) -> None:
     wait_until(lambda: "listened to for the first time" in site.bridge.log, timeout=PATIENCE_S)
     assert site.home.states()["event.principal_punch"]["state"] == "unknown"
     site.terminal.punch("007", verify=1, state=1, when=datetime(2026, 3, 2, 17, 30))  # noqa: DTZ001 - as a terminal's clock
@@ -159,7 +159,7 @@ def test_a_punch_is_seen_as_it_happens(site):
     assert site.complaints == []
 
 
-def test_a_terminal_that_goes_and_comes_back_is_seen_to_do_so(site):
+def test_a_terminal_that_goes_and_comes_back_is_seen_to_do_so(site: Site) -> None:
     site.terminal.power_off()
     site.home.call("button.press", entity_id="button.principal_check_connection")
 
@@ -181,7 +181,7 @@ def test_a_terminal_that_goes_and_comes_back_is_seen_to_do_so(site):
     site.wait_for("sensor.principal_last_error", "device_unreachable")
 
 
-def test_the_examples_of_the_docs_work(site):
+def test_the_examples_of_the_docs_work(site: Site) -> None:
     before = site.terminal.users()
     site.home.call("script.create_user", user_id="008", name='Inés "La Ñ"')
 
@@ -193,7 +193,7 @@ def test_the_examples_of_the_docs_work(site):
     wait_until(lambda: site.home.render(ran % "trouble_at_a_terminal") == "True", timeout=PATIENCE_S)
 
 
-def test_a_home_assistant_that_starts_again_finds_everything_as_it_was(tmp_path):
+def test_a_home_assistant_that_starts_again_finds_everything_as_it_was(tmp_path: Path) -> None:
     with running(tmp_path) as site:
         assert site.ask("zk/principal/users/create", {"user_id": "7", "name": "Ana"})["success"]
         site.wait_for("sensor.principal_last_user_created", "7")
@@ -211,7 +211,7 @@ def test_a_home_assistant_that_starts_again_finds_everything_as_it_was(tmp_path)
         assert site.complaints == []
 
 
-def test_a_bridge_that_stops_and_what_is_removed_or_switched_off_then(tmp_path):
+def test_a_bridge_that_stops_and_what_is_removed_or_switched_off_then(tmp_path: Path) -> None:
     with running(tmp_path) as site:
         site.wait_for("sensor.principal_users", "0")
         site.wait_for("sensor.bodega_usuarios", "0")

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +28,7 @@ from zkbridge.worker.worker import Worker
 class House:
     """One device `p` with `attendance: live`. Starting and stopping it is what a restart of the bridge is to it."""
 
-    def __init__(self, folder, terminal: SimulatedTerminal, *, ledger=None, **settings):
+    def __init__(self, folder: Path, terminal: SimulatedTerminal, *, ledger=None, **settings: Any) -> None:
         self.terminal = terminal
         address = {"host": terminal.host, "port": terminal.port, "timeout": 2, "attendance": "live"}
         self.config = Config.model_validate(
@@ -129,7 +131,7 @@ class House:
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes its time, for people's sake, takes little."""
     monkeypatch.setattr(follower, "QUIET_S", 0.1)
     monkeypatch.setattr(follower, "LOOK_S", 0.05)
@@ -146,10 +148,10 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def start(simulator) -> Callable[..., SimulatedTerminal]:
+def start(simulator: Simulator) -> Callable[..., SimulatedTerminal]:
     """A terminal of a kind, with ten users `1` to `10`."""
 
-    def start(profile="tft", **switches):
+    def start(profile="tft", **switches: Any) -> SimulatedTerminal:
         terminal = simulator.add(TerminalConfig(profile=profile, **switches))
         terminal.fill_users(10)
         return terminal
@@ -158,17 +160,17 @@ def start(simulator) -> Callable[..., SimulatedTerminal]:
 
 
 @pytest.fixture
-def terminal(start) -> SimulatedTerminal:
+def terminal(start: Callable[..., SimulatedTerminal]) -> SimulatedTerminal:
     """A 72-byte terminal with ten users."""
     return start()
 
 
 @pytest.fixture
-def house(tmp_path) -> Iterator[Callable[..., House]]:
+def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
     """Move in: the terminal is listened to from here on."""
     built: list[House] = []
 
-    def build(terminal, **settings):
+    def build(terminal, **settings: Any) -> House:
         built.append(House(tmp_path, terminal, **settings))
         built[-1].listens()
         return built[-1]

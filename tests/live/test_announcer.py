@@ -1,5 +1,9 @@
 """Punches leave in order, and again until the broker has confirmed them; then they are forgotten."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.support.waiting import wait_until
@@ -15,7 +19,7 @@ from zkbridge.outbox.punches import WINDOW, Announcer
 class Bench:
     """An announcer, its ledger, and a broker that does what the test says."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.ledger = Ledger(folder)
         self.published = []
         self.deaths = []
@@ -24,34 +28,34 @@ class Bench:
         )
         self.announcer.start()
 
-    def keep(self, *bodies, device="p"):
+    def keep(self, *bodies, device: str = "p") -> None:
         self.ledger.punches.add(device, bodies, Place("SN", 0), most_traces=10)
         self.announcer.wake()
 
-    def bodies(self):
+    def bodies(self) -> list[Any]:
         return [publication.payload for _, publication in self.published]
 
-    def wait_for(self, count):
+    def wait_for(self, count: int) -> None:
         wait_until(lambda: len(self.published) >= count, what=f"{count} publications")
 
-    def confirm(self, *tokens):
+    def confirm(self, *tokens) -> None:
         for token in tokens:
             self.announcer.confirmed(token, None)
 
-    def close(self):
+    def close(self) -> None:
         self.announcer.stop()
         self.ledger.close()
         assert self.deaths == []
 
 
 @pytest.fixture
-def bench(tmp_path):
+def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
     bench.close()
 
 
-def test_a_punch_is_sent_on_its_device_s_topic_and_forgotten_once_confirmed(bench):
+def test_a_punch_is_sent_on_its_device_s_topic_and_forgotten_once_confirmed(bench: Bench) -> None:
     bench.announcer.online()
     bench.keep(b"1", device="entrada")
     bench.wait_for(1)
@@ -64,7 +68,7 @@ def test_a_punch_is_sent_on_its_device_s_topic_and_forgotten_once_confirmed(benc
     assert b"entrada" not in b"".join(row[0] for row in bench.ledger.database.read("SELECT body FROM punches"))
 
 
-def test_nothing_leaves_while_the_broker_is_away(bench):
+def test_nothing_leaves_while_the_broker_is_away(bench: Bench) -> None:
     bench.keep(b"1", b"2")
     assert bench.announcer.drain(5)
     assert bench.published == []
@@ -74,7 +78,7 @@ def test_nothing_leaves_while_the_broker_is_away(bench):
     assert bench.bodies() == [b"1", b"2"]
 
 
-def test_what_was_not_confirmed_is_sent_again_from_the_oldest_on(bench):
+def test_what_was_not_confirmed_is_sent_again_from_the_oldest_on(bench: Bench) -> None:
     bench.announcer.online()
     bench.keep(b"1", b"2", b"3")
     bench.wait_for(3)
@@ -89,7 +93,7 @@ def test_what_was_not_confirmed_is_sent_again_from_the_oldest_on(bench):
     assert bench.bodies() == [b"1", b"2", b"3", b"2", b"3", b"4"]
 
 
-def test_no_more_are_under_way_than_the_window_holds(bench):
+def test_no_more_are_under_way_than_the_window_holds(bench: Bench) -> None:
     bench.announcer.online()
     bench.keep(*(b"%d" % number for number in range(3 * WINDOW)))
     bench.wait_for(WINDOW)
@@ -102,7 +106,7 @@ def test_no_more_are_under_way_than_the_window_holds(bench):
     assert bench.bodies() == [b"%d" % number for number in range(3 * WINDOW)]
 
 
-def test_a_refused_punch_is_kept_and_none_passes_it(bench, monkeypatch):
+def test_a_refused_punch_is_kept_and_none_passes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announcer, "REFUSED_WAIT_S", 0.2)
     monkeypatch.setattr(delivery, "LOOK_EVERY_S", 0.05)
     bench.announcer.online()
@@ -118,7 +122,7 @@ def test_a_refused_punch_is_kept_and_none_passes_it(bench, monkeypatch):
     assert bench.bodies() == [b"1", b"2", b"1", b"2", b"3"]
 
 
-def test_the_numbers_of_punches_are_never_used_again(bench):
+def test_the_numbers_of_punches_are_never_used_again(bench: Bench) -> None:
     bench.announcer.online()
     for number in range(3):
         bench.keep(b"%d" % number)
@@ -129,11 +133,11 @@ def test_the_numbers_of_punches_are_never_used_again(bench):
     assert len({token for token, _ in bench.published}) == 3
 
 
-def test_a_disk_that_fails_for_a_while_costs_nothing(bench, monkeypatch):
+def test_a_disk_that_fails_for_a_while_costs_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "DISK_PAUSE_S", 0.05)
     told, failed = bench.ledger.punches.forget, []
 
-    def full_disk(punches):
+    def full_disk(punches) -> None:
         if not failed:
             failed.append(True)
             raise LedgerUnavailable("disk full")
@@ -149,7 +153,7 @@ def test_a_disk_that_fails_for_a_while_costs_nothing(bench, monkeypatch):
     assert failed
 
 
-def test_a_fault_of_our_own_is_told(tmp_path, monkeypatch):
+def test_a_fault_of_our_own_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path)
     monkeypatch.setattr(bench.ledger.punches, "unsent", lambda *_a, **_k: 1 / 0)
     bench.announcer.online()
@@ -164,7 +168,9 @@ def topic(device: str) -> str:
     return f"zk/{device}/attendance/event"
 
 
-def test_a_refusal_holds_up_the_punches_of_its_device_only_and_names_its_topic(bench, caplog):
+def test_a_refusal_holds_up_the_punches_of_its_device_only_and_names_its_topic(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     bench.announcer.online()
     bench.keep(b"1", device="closed")
@@ -183,7 +189,9 @@ def test_a_refusal_holds_up_the_punches_of_its_device_only_and_names_its_topic(b
     assert f"the broker refuses punches on {topic('closed')} (Not authorized)" in caplog.text
 
 
-def test_a_punch_that_is_taken_again_is_told_once(bench, caplog, monkeypatch):
+def test_a_punch_that_is_taken_again_is_told_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(announcer, "REFUSED_WAIT_S", 0.05)
     caplog.set_level("INFO")
     bench.announcer.online()
@@ -201,7 +209,7 @@ def test_a_punch_that_is_taken_again_is_told_once(bench, caplog, monkeypatch):
 
 
 @pytest.fixture
-def old(bench, monkeypatch):
+def old(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A broker of MQTT 3.1.1, which brings punches back."""
     monkeypatch.setattr(announcer, "ECHO_S", 0.2)
     monkeypatch.setattr(announcer, "REFUSED_WAIT_S", 0.05)
@@ -210,7 +218,9 @@ def old(bench, monkeypatch):
     return bench
 
 
-def test_a_punch_that_is_confirmed_and_does_not_come_back_is_kept_and_sent_again(old, caplog):
+def test_a_punch_that_is_confirmed_and_does_not_come_back_is_kept_and_sent_again(
+    old: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     old.keep(b"1", b"2")
     old.wait_for(2)
@@ -227,7 +237,7 @@ def test_a_punch_that_is_confirmed_and_does_not_come_back_is_kept_and_sent_again
 
 
 @pytest.mark.parametrize("first", ["echo", "confirmation"])
-def test_a_punch_that_comes_back_is_forgotten_whichever_is_first(old, first):
+def test_a_punch_that_comes_back_is_forgotten_whichever_is_first(old: Bench, first: str) -> None:
     old.keep(b"1", device="q")
     old.wait_for(1)
     token = old.published[0][0]

@@ -13,15 +13,15 @@ from zkbridge.terminal.records.punches import Punch
 NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
 
 
-def digest(*parts):
+def digest(*parts) -> bytes:
     return hashlib.sha256(repr(parts).encode()).digest()
 
 
-def punch(minute, user_id="1"):
+def punch(minute: int, user_id: str = "1") -> Punch:
     return Punch(None, user_id, NINE + timedelta(minutes=minute), 1, 0)
 
 
-def told(punches, count=None):
+def told(punches: list[Punch], count: int | None = None) -> Bookmark:
     """A bookmark behind these."""
     book = Bookmark(Place("SN", 0), digest)
     traces = tuple(book.trace(each) for each in punches)[-REMEMBERED:]
@@ -32,45 +32,45 @@ LOG = [punch(minute, str(minute % 3)) for minute in range(300)]
 
 
 @pytest.mark.parametrize("known", [0, 1, 5, COMPARED, 200, 300])
-def test_what_was_told_is_not_new(known):
+def test_what_was_told_is_not_new(known: int) -> None:
     assert told(LOG[:known]).new_in(LOG) == LOG[known:]
 
 
 @pytest.mark.parametrize("count", [0, 3, 199, 201, 5000])
-def test_a_wrong_count_does_not_matter_where_the_punches_stand(count):
+def test_a_wrong_count_does_not_matter_where_the_punches_stand(count: int) -> None:
     assert told(LOG[:200], count=count).new_in(LOG) == LOG[200:]
 
 
 @pytest.mark.parametrize("dropped", [1, 100, 199])
-def test_a_log_that_lost_its_oldest_goes_on_where_it_was(dropped):
+def test_a_log_that_lost_its_oldest_goes_on_where_it_was(dropped: int) -> None:
     assert told(LOG[:200]).new_in(LOG[dropped:]) == LOG[200:]
 
 
-def test_another_log_is_all_new():
+def test_another_log_is_all_new() -> None:
     other = [punch(1000 + minute) for minute in range(400)]
 
     assert told(LOG).new_in(other) == other
 
 
-def test_a_log_that_was_cleared_and_told_of_since_has_only_its_end_new():
+def test_a_log_that_was_cleared_and_told_of_since_has_only_its_end_new() -> None:
     since = [punch(1000 + minute) for minute in range(5)]
 
     assert told([*LOG, *since[:3]]).new_in(since) == since[3:]
 
 
-def test_names_that_changed_with_the_users_do_not_make_a_punch_new():
+def test_names_that_changed_with_the_users_do_not_make_a_punch_new() -> None:
     renamed = [Punch(None, "999", each.timestamp, 1, 0) if each.user_id == "2" else each for each in LOG]
 
     assert told(LOG[:200]).new_in(renamed) == renamed[200:]
 
 
-def test_a_punch_that_the_terminal_did_not_record_hides_nothing():
+def test_a_punch_that_the_terminal_did_not_record_hides_nothing() -> None:
     odd = [*LOG[:190], punch(9999), *LOG[190:200]]
 
     assert told(odd).new_in(LOG) == LOG[200:]
 
 
-def test_equal_punches_are_counted_through():
+def test_equal_punches_are_counted_through() -> None:
     same = [punch(1)] * 5
     book = told(same[:3])
 
@@ -80,7 +80,7 @@ def test_equal_punches_are_counted_through():
     assert [identity("p", punch(1), book.trace(punch(1)).ordinal)[-1] for _ in range(2)] == ["3", "4"]
 
 
-def test_what_is_long_ago_is_forgotten():
+def test_what_is_long_ago_is_forgotten() -> None:
     book = told([])
     for minute in range(REMEMBERED + 1):
         book.trace(punch(minute))
@@ -89,12 +89,12 @@ def test_what_is_long_ago_is_forgotten():
     assert book.knows(punch(1))
 
 
-def test_a_time_that_is_none_has_an_id_all_the_same():
+def test_a_time_that_is_none_has_an_id_all_the_same() -> None:
     assert identity("p", Punch(7, "7", None, 1, 255), 2) == "p/-/7/1/255/2"
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_whatever_the_log_is_like_each_punch_is_new_once(seed):
+def test_whatever_the_log_is_like_each_punch_is_new_once(seed: int) -> None:
     """Few people, few minutes, a clock that jumps: many punches are equal."""
     random = Random(seed)
     log, book, heard = [], told([]), []

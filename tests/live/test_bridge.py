@@ -5,20 +5,25 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal
 
 NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
 EVENTS = "zk/p/attendance/event"
 PATIENCE_S = 30
 
 
-def events(caller):
+def events(caller: str | Caller) -> list[Any]:
     """Each punch as it was first told."""
     told = {}
     for message in caller.messages:
@@ -27,24 +32,24 @@ def events(caller):
     return list(told.values())
 
 
-def wait_for(caller, count):
+def wait_for(caller: str | Caller, count: int) -> list[Any]:
     wait_until(lambda: len(events(caller)) >= count, timeout=PATIENCE_S, what=f"{count} punches")
     return events(caller)
 
 
-def hears(daemon):
+def hears(daemon) -> None:
     wait_until(lambda: "listened to for the first time" in daemon.log, timeout=PATIENCE_S)
 
 
 @pytest.fixture
-def live(tmp_path, broker, start):
+def live(tmp_path: Path, broker: Mosquitto, start: Callable[..., SimulatedTerminal]):
     """A daemon, not started yet, and its terminal, which lets one client in at a time."""
     terminal = start(second_connection="refuse")
     return Daemon(tmp_path / "d", broker.port, {"p": device(terminal, attendance="live")}), terminal
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_punch_is_published_once_and_not_retained(live, broker, protocol):
+def test_a_punch_is_published_once_and_not_retained(live, broker: Mosquitto, protocol: str) -> None:
     daemon, terminal = live
     daemon.config["mqtt"]["protocol"] = protocol
     with daemon, Caller(broker.port) as caller:
@@ -63,7 +68,7 @@ def test_a_punch_is_published_once_and_not_retained(live, broker, protocol):
     assert terminal.connections_accepted == 1
 
 
-def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_another(live, broker):
+def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_another(live, broker: Mosquitto) -> None:
     daemon, terminal = live
     with daemon, Caller(broker.port) as caller:
         caller.subscribe("zk/#")
@@ -94,7 +99,7 @@ def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_anothe
     assert [event["timestamp"][-5:] for event in told] == [f"0{minute}:00" for minute in range(8)]
 
 
-def test_a_reload_begins_and_ends_it(live, broker):
+def test_a_reload_begins_and_ends_it(live, broker: Mosquitto) -> None:
     daemon, terminal = live
     daemon.config["devices"]["p"]["attendance"] = "off"
     with daemon, Caller(broker.port) as caller:
@@ -114,7 +119,7 @@ def test_a_reload_begins_and_ends_it(live, broker):
     assert [(event["user_id"], event.get("late")) for event in told] == [("2", None), ("3", True)]
 
 
-def reload(daemon, attendance):
+def reload(daemon, attendance: str) -> None:
     daemon.config["devices"]["p"]["attendance"] = attendance
     (daemon.folder / "config.yaml").write_text(json.dumps(daemon.config))
     seen = daemon.log.count("changed: p")
@@ -122,7 +127,7 @@ def reload(daemon, attendance):
     wait_until(lambda: daemon.log.count("changed: p") > seen, timeout=PATIENCE_S, what="the reload")
 
 
-def test_a_check_of_the_terminals_is_let_in(live):
+def test_a_check_of_the_terminals_is_let_in(live) -> None:
     daemon, terminal = live
     with daemon:
         hears(daemon)

@@ -1,21 +1,25 @@
 """A finger is enrolled on a terminal that is listened to: over the connection that is held, and no punch is lost."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.live.test_bridge import EVENTS, NINE, PATIENCE_S, hears, wait_for
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
-from zkbridge.simulator import Command
+from zkbridge.simulator import Command, SimulatedTerminal
 
 ENROL = "zk/p/users/enroll-finger"
 BODY = {"user_id": "3", "finger_index": 6, "timeout": 60}
 
 
 @pytest.fixture(params=[("tft", "tcp"), ("bw", "udp")], ids="-".join)
-def live(request, tmp_path, broker, start):
+def live(request: pytest.FixtureRequest, tmp_path: Path, broker: Mosquitto, start: Callable[..., SimulatedTerminal]):
     """A daemon that listens, a caller, and the terminal: it lets one client in at a time, and forgets a silent one."""
     profile, transport = request.param
     terminal = start(profile, transport=transport, second_connection="refuse", enrolment="wait", idle_timeout=6)
@@ -26,22 +30,22 @@ def live(request, tmp_path, broker, start):
         yield daemon, terminal, caller
 
 
-def begin(caller, **more):
+def begin(caller, **more: Any) -> None:
     """Ask, and return when the terminal has asked for the finger."""
     caller.publish(ENROL, {**BODY, **more})
     caller.wait_for(f"{ENROL}/progress", lambda message: message.json["step"] == "ready", timeout=PATIENCE_S)
 
 
-def punch(terminal, user_id, minute):
+def punch(terminal, user_id: str, minute: int) -> None:
     """Somebody punches; at the sensor while a finger is waited for, by card."""
     assert terminal.punch(user_id, verify=15, when=NINE + timedelta(minutes=minute))
 
 
-def users(told):
+def users(told) -> list[Any]:
     return [event["user_id"] for event in told]
 
 
-def test_before_while_and_after_each_punch_is_told_once_and_in_order(live):
+def test_before_while_and_after_each_punch_is_told_once_and_in_order(live: tuple[str, str]) -> None:
     daemon, terminal, caller = live
     punch(terminal, "1", 0)
     wait_for(caller, 1)
@@ -62,7 +66,7 @@ def test_before_while_and_after_each_punch_is_told_once_and_in_order(live):
     assert "lost" not in daemon.log
 
 
-def test_a_cancelled_one_gives_the_terminal_back_to_the_listener(live):
+def test_a_cancelled_one_gives_the_terminal_back_to_the_listener(live: tuple[str, str]) -> None:
     _daemon, terminal, caller = live
     begin(caller)
     punch(terminal, "1", 0)
@@ -74,7 +78,7 @@ def test_a_cancelled_one_gives_the_terminal_back_to_the_listener(live):
     assert users(wait_for(caller, 2)) == ["1", "2"]
 
 
-def test_killed_in_the_middle_nothing_is_lost(live):
+def test_killed_in_the_middle_nothing_is_lost(live: tuple[str, str]) -> None:
     daemon, terminal, caller = live
     begin(caller, request_id="e")
     punch(terminal, "1", 0)

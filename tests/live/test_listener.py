@@ -4,14 +4,19 @@ import itertools
 import json
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.live.conftest import House
 from tests.support.waiting import wait_until
 from zkbridge.attendance import follower, live_events, log_reader, names, punch_count
 from zkbridge.attendance import listener as listening
 from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.simulator.wire.records import Punch
 from zkbridge.terminal.line import FRESH_S
@@ -32,19 +37,19 @@ KINDS = [
 ]
 
 
-def ids(events):
+def ids(events: list[dict[Any, Any]]) -> list[Any]:
     return [event["id"] for event in events]
 
 
-def lates(events):
+def lates(events: list[dict[Any, Any]]) -> list[Any]:
     return [event.get("late", False) for event in events]
 
 
-def minutes(first, last):
+def minutes(first: int, last: int) -> list[datetime]:
     return [NINE + timedelta(minutes=number) for number in range(first, last)]
 
 
-def test_a_punch_says_who_when_and_how(terminal, house):
+def test_a_punch_says_who_when_and_how(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
     terminal.add_user("123", "Juan Pérez")
     home = house(terminal)
 
@@ -64,7 +69,9 @@ def test_a_punch_says_who_when_and_how(terminal, house):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join([*kind[:2], *kind[2].values()]))
-def test_live_and_from_the_log_it_is_the_same_punch(start, house, kind):
+def test_live_and_from_the_log_it_is_the_same_punch(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], kind: tuple[str, str, dict[str, Any]]
+) -> None:
     profile, transport, switches = kind
     terminal = start(profile, **switches)
     home = house(terminal, transport=transport)
@@ -82,7 +89,9 @@ def test_live_and_from_the_log_it_is_the_same_punch(start, house, kind):
     assert [{**event, "late": True} for event in live] == told[5:]
 
 
-def test_at_the_first_start_the_history_is_not_told(terminal, house, caplog):
+def test_at_the_first_start_the_history_is_not_told(
+    terminal: SimulatedTerminal, house: Callable[..., House], caplog: pytest.LogCaptureFixture
+) -> None:
     for when in minutes(0, 3):
         terminal.punch("1", when=when)
 
@@ -95,7 +104,9 @@ def test_at_the_first_start_the_history_is_not_told(terminal, house, caplog):
     assert "punches are told from now on, not the 3 in its log" in caplog.text
 
 
-def test_what_happened_while_the_bridge_was_away_comes_late_and_in_order(terminal, house):
+def test_what_happened_while_the_bridge_was_away_comes_late_and_in_order(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     home = house(terminal)
     terminal.punch("1", when=NINE)
     home.wait_for(1)
@@ -112,7 +123,9 @@ def test_what_happened_while_the_bridge_was_away_comes_late_and_in_order(termina
     assert lates(told) == [False, *[True] * 5, False]
 
 
-def test_a_restart_without_news_reads_no_long_log(start, house, monkeypatch):
+def test_a_restart_without_news_reads_no_long_log(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log_reader, "SHORT_LOG", 5)
     terminal = start()
     for when in minutes(0, 20):
@@ -136,7 +149,9 @@ def test_a_restart_without_news_reads_no_long_log(start, house, monkeypatch):
 
 @pytest.mark.parametrize("how", ["reset", "close", "silent"])
 @pytest.mark.usefixtures("quick")
-def test_a_terminal_that_starts_again_is_heard_again(terminal, house, how):
+def test_a_terminal_that_starts_again_is_heard_again(
+    terminal: SimulatedTerminal, house: Callable[..., House], how: str
+) -> None:
     home = house(terminal, timeout=0.5)
     terminal.punch("1", when=NINE)
     home.wait_for(1)
@@ -156,7 +171,9 @@ def test_a_terminal_that_starts_again_is_heard_again(terminal, house, how):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_connection_that_died_in_silence_is_noticed(start, house):
+def test_a_connection_that_died_in_silence_is_noticed(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
     terminal = start()
     home = house(terminal, timeout=0.3)
 
@@ -169,16 +186,18 @@ def test_a_connection_that_died_in_silence_is_noticed(start, house):
     wait_until(lambda: home.states[-1] is None)
 
 
-def test_silence_is_noticed_within_thirty_seconds_whatever_the_terminal_s_timeout():
+def test_silence_is_noticed_within_thirty_seconds_whatever_the_terminal_s_timeout() -> None:
     assert follower.QUIET_S + follower.LOOK_S + punch_count.ANSWER_S < 30
 
 
-def test_a_command_in_the_middle_of_a_rush_loses_nothing(terminal, house):
+def test_a_command_in_the_middle_of_a_rush_loses_nothing(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     home = house(terminal)
     terminal.latency = 0.002
     stop = threading.Event()
 
-    def rush():
+    def rush() -> None:
         for number in itertools.count():
             if stop.is_set():
                 return
@@ -202,11 +221,13 @@ def test_a_command_in_the_middle_of_a_rush_loses_nothing(terminal, house):
     assert all(answer["success"] for answer in home.answers())
 
 
-def new_user(number):
+def new_user(number: int) -> dict[str, str]:
     return {"user_id": str(500 + number), "name": "Nuevo"}
 
 
-def test_a_command_uses_the_connection_that_is_held(start, house):
+def test_a_command_uses_the_connection_that_is_held(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
     terminal = start(second_connection="refuse")
     home = house(terminal)
 
@@ -219,7 +240,9 @@ def test_a_command_uses_the_connection_that_is_held(start, house):
     wait_until(lambda: not terminal.disabled)
 
 
-def test_a_command_finds_a_dead_connection_out_and_makes_a_new_one(start, house, monkeypatch):
+def test_a_command_finds_a_dead_connection_out_and_makes_a_new_one(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("zkbridge.terminal.line.FRESH_S", 0.0)
     monkeypatch.setattr("zkbridge.terminal.line.TRIAL_S", 0.3)
     terminal = start(silent_restart=True)
@@ -234,7 +257,9 @@ def test_a_command_finds_a_dead_connection_out_and_makes_a_new_one(start, house,
     assert terminal.connections_accepted == 2
 
 
-def test_a_connection_that_was_just_heard_is_not_tried(terminal, house):
+def test_a_connection_that_was_just_heard_is_not_tried(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     home = house(terminal)
     before = home.asked("GET_TIME")
 
@@ -245,7 +270,7 @@ def test_a_connection_that_was_just_heard_is_not_tried(terminal, house):
     assert FRESH_S <= 1
 
 
-def test_equal_punches_are_told_apart(terminal, house):
+def test_equal_punches_are_told_apart(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
     home = house(terminal)
     for _ in range(3):
         terminal.punch("1", when=NINE)
@@ -257,7 +282,9 @@ def test_equal_punches_are_told_apart(terminal, house):
     assert [each[-1] for each in ids(home.wait_for(4))] == ["0", "1", "2", "3"]
 
 
-def test_an_event_told_again_does_not_pass_for_the_next_punch(terminal, house):
+def test_an_event_told_again_does_not_pass_for_the_next_punch(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     """As when a punch was just read from the log, its event is still on the way, and somebody punches meanwhile."""
     home = house(terminal)
     terminal.punch("1", when=NINE)
@@ -271,7 +298,7 @@ def test_an_event_told_again_does_not_pass_for_the_next_punch(terminal, house):
     assert len(home.events) == 2
 
 
-def test_a_clock_that_is_set_back_makes_no_punch_old(terminal, house):
+def test_a_clock_that_is_set_back_makes_no_punch_old(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
     """As at the end of summer time: the same hour once more."""
     home = house(terminal)
     terminal.punch("1", when=NINE)
@@ -289,7 +316,9 @@ def test_a_clock_that_is_set_back_makes_no_punch_old(terminal, house):
     assert len(set(ids(told))) == 5
 
 
-def test_a_log_that_was_cleared_while_nobody_looked_is_told_from_its_beginning(terminal, house):
+def test_a_log_that_was_cleared_while_nobody_looked_is_told_from_its_beginning(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     home = house(terminal)
     for when in minutes(0, 3):
         terminal.punch("1", when=when)
@@ -305,7 +334,7 @@ def test_a_log_that_was_cleared_while_nobody_looked_is_told_from_its_beginning(t
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_log_that_is_cleared_meanwhile_does_no_harm(terminal, house):
+def test_a_log_that_is_cleared_meanwhile_does_no_harm(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
     home = house(terminal)
     for when in minutes(0, 5):
         terminal.punch("1", when=when)
@@ -321,11 +350,13 @@ def test_a_log_that_is_cleared_meanwhile_does_no_harm(terminal, house):
     assert len(home.events) == 7
 
 
-def clear(terminal):
+def clear(terminal: SimulatedTerminal | str) -> None:
     terminal.machine.terminal.clear("attendance")
 
 
-def test_a_full_log_that_loses_its_oldest_is_followed(start, house):
+def test_a_full_log_that_loses_its_oldest_is_followed(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
     terminal = start(record_capacity=20, log_full="overwrite")
     for when in minutes(0, 20):
         terminal.punch("1", when=when)
@@ -346,7 +377,9 @@ def test_a_full_log_that_loses_its_oldest_is_followed(start, house):
     assert lates(home.events) == [False] * 5 + [True] * 3 + [False]
 
 
-def test_another_terminal_at_the_same_address_is_not_told_from_its_beginning(terminal, house):
+def test_another_terminal_at_the_same_address_is_not_told_from_its_beginning(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     home = house(terminal)
     terminal.punch("1", when=NINE)
     home.wait_for(1)
@@ -362,7 +395,9 @@ def test_another_terminal_at_the_same_address_is_not_told_from_its_beginning(ter
 
 
 @pytest.mark.parametrize("silent", ["at first", "later"])
-def test_a_terminal_that_does_not_say_its_serial_number_just_now_is_no_other(terminal, house, silent):
+def test_a_terminal_that_does_not_say_its_serial_number_just_now_is_no_other(
+    terminal: SimulatedTerminal, house: Callable[..., House], silent: str
+) -> None:
     if silent == "at first":
         terminal.faults.add("OPTIONS_RRQ", "before", "refuse")
     home = house(terminal)
@@ -389,7 +424,9 @@ def test_a_terminal_that_does_not_say_its_serial_number_just_now_is_no_other(ter
     assert home.users == ["1", "2", "3", "5"], "and another is still known"
 
 
-def test_somebody_whom_the_table_does_not_know_has_no_name(start, house):
+def test_somebody_whom_the_table_does_not_know_has_no_name(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
     terminal = start("ma300")
     home = house(terminal, transport="udp")
     home.stop()
@@ -400,7 +437,9 @@ def test_somebody_whom_the_table_does_not_know_has_no_name(start, house):
     assert [(event["user_id"], event["name"]) for event in home.wait_for(1)] == [("3", "")]
 
 
-def test_a_user_added_at_the_keypad_has_a_name_at_once(terminal, house, monkeypatch):
+def test_a_user_added_at_the_keypad_has_a_name_at_once(
+    terminal: SimulatedTerminal, house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(names, "STRANGER_S", 0.0)
     home = house(terminal)
     terminal.punch("1", when=NINE)
@@ -411,7 +450,9 @@ def test_a_user_added_at_the_keypad_has_a_name_at_once(terminal, house, monkeypa
     assert home.wait_for(2)[1]["name"] == "Eva"
 
 
-def test_a_name_that_a_command_has_changed_is_the_new_one(terminal, house):
+def test_a_name_that_a_command_has_changed_is_the_new_one(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     home = house(terminal)
     terminal.punch("1", when=NINE)
     home.wait_for(1)
@@ -422,11 +463,13 @@ def test_a_name_that_a_command_has_changed_is_the_new_one(terminal, house):
     assert home.wait_for(2)[1]["name"] == "Renata"
 
 
-def test_an_event_is_acknowledged_once_it_is_on_disk(terminal, house, monkeypatch):
+def test_an_event_is_acknowledged_once_it_is_on_disk(
+    terminal: SimulatedTerminal, house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = house(terminal)
     tell, broken = home.ledger.punches.add, threading.Event()
 
-    def full_disk(*arguments, **more):
+    def full_disk(*arguments, **more) -> None:
         if not broken.is_set():
             broken.set()
             raise LedgerUnavailable("disk full")
@@ -445,7 +488,9 @@ def test_an_event_is_acknowledged_once_it_is_on_disk(terminal, house, monkeypatc
 
 
 @pytest.mark.usefixtures("quick")
-def test_lost_doubled_and_mixed_up_datagrams_make_no_false_punch(start, house):
+def test_lost_doubled_and_mixed_up_datagrams_make_no_false_punch(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
     terminal = start("bw", udp_loss=0.1, udp_duplicate=0.2, udp_reorder=0.2)
     home = house(terminal, transport="udp", timeout=0.3)
     for number in range(60):
@@ -458,7 +503,9 @@ def test_lost_doubled_and_mixed_up_datagrams_make_no_false_punch(start, house):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_terminal_that_tells_nothing_is_asked_for_its_log(terminal, house):
+def test_a_terminal_that_tells_nothing_is_asked_for_its_log(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     terminal.faults.add("REG_EVENT", "before", "refuse", count=100)
     home = house(terminal)
 
@@ -468,7 +515,9 @@ def test_a_terminal_that_tells_nothing_is_asked_for_its_log(terminal, house):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_log_that_cannot_be_read_does_not_end_the_listening(start, house, caplog):
+def test_a_log_that_cannot_be_read_does_not_end_the_listening(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], caplog: pytest.LogCaptureFixture
+) -> None:
     terminal = start()
     home = house(terminal)
     home.stop()
@@ -482,14 +531,16 @@ def test_a_log_that_cannot_be_read_does_not_end_the_listening(start, house, capl
     assert home.users == ["2"]
 
 
-def with_history(terminal, count):
+def with_history(terminal: SimulatedTerminal, count: int) -> None:
     for number in range(count):
         terminal.add_punch(Punch(1, "1", 1, 0, encode_time(NINE + timedelta(minutes=number))))
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("shown", [0, 1, 250, 500])
-def test_a_log_that_reads_shorter_than_the_count_does_not_move_the_place(start, house, caplog, shown):
+def test_a_log_that_reads_shorter_than_the_count_does_not_move_the_place(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], caplog: pytest.LogCaptureFixture, shown: int
+) -> None:
     terminal = start()
     with_history(terminal, 500)
     home = house(terminal)
@@ -506,7 +557,13 @@ def test_a_log_that_reads_shorter_than_the_count_does_not_move_the_place(start, 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("shown", [0, 250])
-def test_a_log_that_stays_short_is_read_again_later(start, house, monkeypatch, caplog, shown):
+def test_a_log_that_stays_short_is_read_again_later(
+    start: Callable[..., SimulatedTerminal],
+    house: Callable[..., House],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    shown: int,
+) -> None:
     monkeypatch.setattr(log_reader, "READ_AGAIN_S", 0.5)
     terminal = start()
     with_history(terminal, 500)
@@ -524,7 +581,12 @@ def test_a_log_that_stays_short_is_read_again_later(start, house, monkeypatch, c
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_count_of_0_is_a_cleared_log_only_if_the_next_connection_says_so_too(terminal, house, monkeypatch, caplog):
+def test_a_count_of_0_is_a_cleared_log_only_if_the_next_connection_says_so_too(
+    terminal: SimulatedTerminal,
+    house: Callable[..., House],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     monkeypatch.setattr(listening, "FIRST_PAUSE_S", 1.0)
     with_history(terminal, 300)
     home = house(terminal)
@@ -540,7 +602,9 @@ def test_a_count_of_0_is_a_cleared_log_only_if_the_next_connection_says_so_too(t
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_terminal_that_does_not_count_must_read_short_several_times_before_its_log_was_cleared(start, house, caplog):
+def test_a_terminal_that_does_not_count_must_read_short_several_times_before_its_log_was_cleared(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], caplog: pytest.LogCaptureFixture
+) -> None:
     terminal = start(sizes_length=16)
     with_history(terminal, 300)
     home = house(terminal)
@@ -562,7 +626,9 @@ def test_a_terminal_that_does_not_count_must_read_short_several_times_before_its
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_empty_record_is_no_event_and_keeps_its_place(start, house):
+def test_an_empty_record_is_no_event_and_keeps_its_place(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
     terminal = start()
     home = house(terminal)
     terminal.add_punch(Punch(0, "", 0, 0, 0))
@@ -575,7 +641,9 @@ def test_an_empty_record_is_no_event_and_keeps_its_place(start, house):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_punch_that_is_heard_while_the_log_cannot_be_read_is_told(start, house, caplog):
+def test_a_punch_that_is_heard_while_the_log_cannot_be_read_is_told(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], caplog: pytest.LogCaptureFixture
+) -> None:
     terminal = start()
     with_history(terminal, 300)
     home = house(terminal)
@@ -589,7 +657,9 @@ def test_a_punch_that_is_heard_while_the_log_cannot_be_read_is_told(start, house
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_count_that_disagrees_with_the_log_is_asked_of_the_log_a_few_times_only(start, house):
+def test_a_count_that_disagrees_with_the_log_is_asked_of_the_log_a_few_times_only(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
     terminal = start()
     home = house(terminal)
     terminal.punch("1", when=NINE)
@@ -605,7 +675,9 @@ def test_a_count_that_disagrees_with_the_log_is_asked_of_the_log_a_few_times_onl
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_record_that_no_event_told_of_is_found_when_it_is_quiet(terminal, house):
+def test_a_record_that_no_event_told_of_is_found_when_it_is_quiet(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     home = house(terminal)
     terminal.add_punch(Punch(1, "1", 1, 0, encode_time(NINE)))
 
@@ -613,7 +685,9 @@ def test_a_record_that_no_event_told_of_is_found_when_it_is_quiet(terminal, hous
 
 
 @pytest.mark.usefixtures("quick")
-def test_who_else_wants_the_terminal_gets_it(start, house, tmp_path):
+def test_who_else_wants_the_terminal_gets_it(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], tmp_path: Path
+) -> None:
     terminal = start(second_connection="refuse")
     home = house(terminal)
 
@@ -626,7 +700,9 @@ def test_who_else_wants_the_terminal_gets_it(start, house, tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_while_somebody_else_has_the_terminal_nothing_is_lost(terminal, house, tmp_path):
+def test_while_somebody_else_has_the_terminal_nothing_is_lost(
+    terminal: SimulatedTerminal, house: Callable[..., House], tmp_path: Path
+) -> None:
     home = house(terminal)
     address = f"{terminal.host}:{terminal.port}"
     with hold(address, lock_dir=tmp_path / "locks", deadline=Deadline.after(10)):
@@ -636,7 +712,9 @@ def test_while_somebody_else_has_the_terminal_nothing_is_lost(terminal, house, t
     assert home.wait_for(1)[0]["late"]
 
 
-def test_reading_a_long_log_makes_way_for_a_command(start, house, monkeypatch):
+def test_reading_a_long_log_makes_way_for_a_command(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(follower, "LOOK_S", 0.05)
     terminal = start(piece_delay=0.3)
     home = house(terminal)
@@ -653,7 +731,9 @@ def test_reading_a_long_log_makes_way_for_a_command(start, house, monkeypatch):
     assert lates(home.events) == [True] * 3500
 
 
-def test_reading_a_long_log_does_not_hold_up_the_end(start, house):
+def test_reading_a_long_log_does_not_hold_up_the_end(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
     terminal = start(piece_delay=0.4)
     home = house(terminal)
     home.stop()
@@ -670,7 +750,9 @@ def test_reading_a_long_log_does_not_hold_up_the_end(start, house):
     home.start()
 
 
-def test_of_a_long_log_only_the_end_is_read(start, house, monkeypatch):
+def test_of_a_long_log_only_the_end_is_read(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log_reader, "SHORT_LOG", 5)
     terminal = start()
     for number in range(4000):  # three pieces
@@ -689,7 +771,9 @@ def test_of_a_long_log_only_the_end_is_read(start, house, monkeypatch):
     assert home.asked("READ_BUFFER") == 1
 
 
-def test_a_log_that_was_cleared_and_is_longer_than_before_is_told_whole(terminal, house, monkeypatch):
+def test_a_log_that_was_cleared_and_is_longer_than_before_is_told_whole(
+    terminal: SimulatedTerminal, house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(log_reader, "SHORT_LOG", 5)
     home = house(terminal)
     for number in range(100):
@@ -705,7 +789,9 @@ def test_a_log_that_was_cleared_and_is_longer_than_before_is_told_whole(terminal
     assert home.users == ["1"] * 100 + ["2"] * 150
 
 
-def test_a_flood_of_requests_does_not_keep_punches_back(terminal, house, monkeypatch):
+def test_a_flood_of_requests_does_not_keep_punches_back(
+    terminal: SimulatedTerminal, house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listening, "HUNGRY_S", 0.1)
     home = house(terminal)
     terminal.punch("1", when=NINE)
@@ -723,7 +809,7 @@ def test_a_flood_of_requests_does_not_keep_punches_back(terminal, house, monkeyp
 
 
 @pytest.mark.usefixtures("quick")
-def test_no_more_is_kept_than_there_is_room_for(terminal, house):
+def test_no_more_is_kept_than_there_is_room_for(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
     home = house(terminal, ledger={"max_punches": 100})
     home.stop()
     for number in range(450):
@@ -740,7 +826,7 @@ def test_no_more_is_kept_than_there_is_room_for(terminal, house):
     assert [event["timestamp"] for event in told] == [(NINE + timedelta(seconds=n)).isoformat() for n in range(450)]
 
 
-def test_the_end_comes_at_once(terminal, house):
+def test_the_end_comes_at_once(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
     home = house(terminal)
     began = time.monotonic()
     home.stop()
@@ -750,7 +836,9 @@ def test_the_end_comes_at_once(terminal, house):
     home.start()
 
 
-def test_the_watchdog_hears_of_a_step_that_does_not_end(terminal, house):
+def test_the_watchdog_hears_of_a_step_that_does_not_end(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
     home = house(terminal)
     assert not home.worker.overdue()
 

@@ -1,6 +1,7 @@
 """The dashboard and the rules ask for what there is, and are what Grafana and Prometheus take."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ LABELS = {
 
 
 @pytest.mark.parametrize(("asker", "expression"), questions(), ids=[asker for asker, _ in questions()])
-def test_every_question_is_promql_and_asks_by_labels_that_there_are(asker, expression):
+def test_every_question_is_promql_and_asks_by_labels_that_there_are(asker: str, expression: str) -> None:
     found = selectors(expression)
 
     assert found
@@ -30,13 +31,13 @@ def test_every_question_is_promql_and_asks_by_labels_that_there_are(asker, expre
         assert asked <= (known or LABELS[selector.name]), (asker, selector.name)
 
 
-def test_a_question_that_is_none_is_found():
+def test_a_question_that_is_none_is_found() -> None:
     with pytest.raises(ValueError, match="unclosed"):
         selectors("sum by (device) (rate(zkbridge_requests_total[5m])")
     assert [each.name for each in selectors("histogram_quantile(0.5, rate(a[1m])) / (b or -c)")] == ["a", "b", "c"]
 
 
-def test_everything_that_is_recorded_is_shown():
+def test_everything_that_is_recorded_is_shown() -> None:
     shown = {selector.name for _, expression in questions() for selector in selectors(expression)}
 
     for metric in (*EVENTS, *STATES):
@@ -44,7 +45,7 @@ def test_everything_that_is_recorded_is_shown():
         assert shown & names, metric.name
 
 
-def test_the_dashboard_can_be_imported():
+def test_the_dashboard_can_be_imported() -> None:
     board = dashboard()
 
     assert (board["uid"], board["id"], board["title"]) == ("zkbridge", None, "zkbridge")
@@ -54,7 +55,7 @@ def test_the_dashboard_can_be_imported():
     assert {variable["type"] for variable in board["templating"]["list"]} == {"datasource", "query"}
 
 
-def test_every_panel_reads_the_chosen_data_source_and_has_a_place_of_its_own():
+def test_every_panel_reads_the_chosen_data_source_and_has_a_place_of_its_own() -> None:
     cells = set()
     for panel in dashboard()["panels"]:
         place = panel["gridPos"]
@@ -75,13 +76,13 @@ def test_every_panel_reads_the_chosen_data_source_and_has_a_place_of_its_own():
             assert "$instance" in target["expr"]
 
 
-def test_the_dashboard_uses_no_variable_that_it_does_not_have():
+def test_the_dashboard_uses_no_variable_that_it_does_not_have() -> None:
     used = set(re.findall(r"\$\{?(\w+)", DASHBOARD.read_text()))
 
     assert used - {"__rate_interval", "__all"} == {"datasource", "instance", "device"}
 
 
-def test_every_rule_says_what_to_do():
+def test_every_rule_says_what_to_do() -> None:
     assert len(rules()) >= 6
     for rule in rules():
         assert re.fullmatch(r"Zkbridge[A-Za-z]+", rule["alert"])
@@ -91,14 +92,14 @@ def test_every_rule_says_what_to_do():
         assert labels <= {"instance", "device"}
 
 
-def test_prometheus_is_told_of_the_rules_and_of_the_job_that_they_name():
+def test_prometheus_is_told_of_the_rules_and_of_the_job_that_they_name() -> None:
     config = parse_yaml((PROMETHEUS / "prometheus.yml").read_text())
 
     assert config["rule_files"] == [RULES.name]
     assert [job["job_name"] for job in config["scrape_configs"]] == ["zkbridge"]
 
 
-def test_codes_that_are_asked_for_are_the_contracts():
+def test_codes_that_are_asked_for_are_the_contracts() -> None:
     codes = {
         matcher.value
         for _, expression in questions()
@@ -111,7 +112,7 @@ def test_codes_that_are_asked_for_are_the_contracts():
     assert codes <= {error.code for error in every(BridgeError)}
 
 
-def test_the_table_in_the_page_is_the_catalogues():
+def test_the_table_in_the_page_is_the_catalogues() -> None:
     page = (PROMETHEUS.parents[1] / "docs" / "metrics.md").read_text()
 
     told = page.split("<!-- metrics -->\n")[1].split("\n<!-- /metrics -->")[0]
@@ -122,5 +123,5 @@ def test_the_table_in_the_page_is_the_catalogues():
     )
 
 
-def every(error):
+def every(error) -> set[Any]:
     return {error} | {each for sub in error.__subclasses__() for each in every(sub)}

@@ -6,57 +6,61 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.processes import accepts, closed_port, free_port
 from tests.support.promql import questions, selectors
-from tests.support.running import running
+from tests.support.running import Running, running
 from tests.support.scrape import scrape
 from tests.support.waiting import wait_until
 from zkbridge.config.models import Metrics as Settings
 from zkbridge.metrics.errors import MetricsUnavailable
 from zkbridge.metrics.server import MetricsServer
 from zkbridge.simulator import Simulator, TerminalConfig
+from zkbridge.simulator.handle import SimulatedTerminal
 
 PATIENCE_S = 20
 SECRETS = {"password": "73915826", "card": 2718281828}
 
 
 @pytest.fixture(scope="module")
-def port():
+def port() -> int:
     return free_port()
 
 
 @pytest.fixture(scope="module")
-def bridge(tmp_path_factory, port):
+def bridge(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("metrics"), metrics={"port": port}) as all_of_it:
         yield all_of_it
 
 
 @pytest.fixture(scope="module")
-def caller(bridge):
+def caller(bridge: Running) -> Iterator[Caller]:
     with Caller(bridge.broker.port) as caller:
         caller.subscribe("zk/#", no_local=True)
         yield caller
 
 
 @pytest.fixture
-def terminal():
+def terminal() -> Iterator[SimulatedTerminal]:
     with Simulator() as simulator:
         yield simulator.add(TerminalConfig(profile="tft"))
 
 
-def ask(caller, topic, **body):
+def ask(caller: Caller, topic: str, **body: Any):
     caller.publish(topic, json.dumps(body))
     return caller.wait_for(f"{topic}/reply", timeout=PATIENCE_S).json
 
 
-def test_a_day_s_work_is_told_as_it_was(bridge, caller, port):
+def test_a_day_s_work_is_told_as_it_was(bridge: Running, caller: Caller, port: int) -> None:
     user = {"user_id": "4711", "name": "Rosa Quispe", **SECRETS}
     assert ask(caller, "zk/principal/users/create", **user, request_id="r-once")["code"] == "created"
     assert ask(caller, "zk/principal/users/create", **user, request_id="r-once")["replayed"]
@@ -103,7 +107,7 @@ def test_a_day_s_work_is_told_as_it_was(bridge, caller, port):
     assert said.total("zkbridge_queue_requests") == said.get("zkbridge_ledger_unfinished_requests") == 0
 
 
-def test_nothing_of_a_person_is_told(bridge, caller, port):
+def test_nothing_of_a_person_is_told(bridge: Running, caller: Caller, port: int) -> None:
     person = {"user_id": "80815", "name": "Zacarias", "password": "73915826", "card": 2718281828}
     ask(caller, "zk/principal/users/create", **person, request_id="req-4242")
 
@@ -113,7 +117,7 @@ def test_nothing_of_a_person_is_told(bridge, caller, port):
         assert str(value) not in text
 
 
-def test_every_question_of_the_dashboard_and_the_rules_has_an_answer(caller, port):
+def test_every_question_of_the_dashboard_and_the_rules_has_an_answer(caller: Caller, port: int) -> None:
     user = {"user_id": "815", "name": "Ana", "request_id": "r-815"}
     for _ in range(2):
         ask(caller, "zk/principal/users/create", **user)
@@ -125,7 +129,7 @@ def test_every_question_of_the_dashboard_and_the_rules_has_an_answer(caller, por
     assert wanted - scrape(port).names == set()
 
 
-def test_health_tells_an_operator_how_it_stands(tmp_path, broker, terminal):
+def test_health_tells_an_operator_how_it_stands(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
     devices = {"p": device(terminal), "apagada": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
     with Daemon(tmp_path / "d", broker.port, devices) as daemon:
         with Caller(broker.port) as caller:
@@ -159,7 +163,9 @@ def test_health_tells_an_operator_how_it_stands(tmp_path, broker, terminal):
     assert said["ledger_bytes"] > 1000
 
 
-def test_what_waits_is_told_while_the_terminal_and_the_broker_are_away(tmp_path, broker, terminal):
+def test_what_waits_is_told_while_the_terminal_and_the_broker_are_away(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     port = free_port()
     release, reached = threading.Event(), threading.Event()
     terminal.faults.add("USER_WRQ", "before", lambda _: reached.set() or release.wait(PATIENCE_S))
@@ -189,7 +195,9 @@ def test_what_waits_is_told_while_the_terminal_and_the_broker_are_away(tmp_path,
     assert (back.get("zkbridge_broker_connected"), back.get("zkbridge_broker_reconnects_total")) == (1, 1)
 
 
-def test_a_terminal_that_may_be_disabled_is_told_until_it_is_not(tmp_path, broker, terminal):
+def test_a_terminal_that_may_be_disabled_is_told_until_it_is_not(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     port = free_port()
     owes = {"name": "zkbridge_terminal_owes_enable", "device": "p"}
     terminal.faults.add("ENABLE", "before", "refuse", count=2)  # at the end of the session, on both connections
@@ -208,7 +216,9 @@ def test_a_terminal_that_may_be_disabled_is_told_until_it_is_not(tmp_path, broke
     assert owing.get("zkbridge_disabled_duration_seconds_sum", device="p") == 5
 
 
-def test_a_removed_device_is_told_no_more_and_a_new_port_needs_a_restart(tmp_path, broker, terminal):
+def test_a_removed_device_is_told_no_more_and_a_new_port_needs_a_restart(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     port = free_port()
     devices = {"p": device(terminal), "q": device(terminal)}
     with Daemon(tmp_path / "d", broker.port, devices, metrics={"port": port}) as daemon, Caller(broker.port) as caller:
@@ -225,7 +235,7 @@ def test_a_removed_device_is_told_no_more_and_a_new_port_needs_a_restart(tmp_pat
         assert scrape(port).values("device") == {"p"}
 
 
-def reload(daemon, config):
+def reload(daemon: Daemon, config: dict[str, Any]) -> str:
     mark = len(daemon.log)
     (daemon.folder / "config.yaml").write_text(json.dumps(config))
     os.kill(daemon.pid, signal.SIGHUP)
@@ -233,7 +243,9 @@ def reload(daemon, config):
     return daemon.log[mark:]
 
 
-def test_a_port_in_use_stops_the_start_and_says_so(tmp_path, broker, terminal):
+def test_a_port_in_use_stops_the_start_and_says_so(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, metrics={"port": port})
@@ -247,12 +259,14 @@ def test_a_port_in_use_stops_the_start_and_says_so(tmp_path, broker, terminal):
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
-def test_a_host_that_is_not_this_machine_is_the_host_s_fault(host):
+def test_a_host_that_is_not_this_machine_is_the_host_s_fault(host: str) -> None:
     with pytest.raises(MetricsUnavailable, match=rf"^metrics\.host: {host}:9812 cannot be listened on: \w"):
         MetricsServer(Settings(host=host, port=9812), CollectorRegistry())
 
 
-def test_silent_readers_keep_neither_others_nor_the_end_waiting(tmp_path, broker, terminal):
+def test_silent_readers_keep_neither_others_nor_the_end_waiting(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     port = free_port()
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, metrics={"port": port}) as daemon:
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
@@ -267,7 +281,9 @@ def test_silent_readers_keep_neither_others_nor_the_end_waiting(tmp_path, broker
         daemon.start()
 
 
-def test_odd_readers_are_answered_and_nothing_is_logged(tmp_path, broker, terminal):
+def test_odd_readers_are_answered_and_nothing_is_logged(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     port = free_port()
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, metrics={"port": port}) as daemon:
         before = daemon.log
@@ -293,7 +309,7 @@ def test_odd_readers_are_answered_and_nothing_is_logged(tmp_path, broker, termin
     assert statuses["POST", "/metrics"] == 405
 
 
-def test_only_with_a_port_somebody_listens(tmp_path, broker, terminal):
+def test_only_with_a_port_somebody_listens(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
     port = free_port()
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon:
         assert listening(daemon.pid) == set()
@@ -303,7 +319,7 @@ def test_only_with_a_port_somebody_listens(tmp_path, broker, terminal):
         assert listening(daemon.pid) == {("127.0.0.1", port)}
 
 
-def listening(pid):
+def listening(pid: int) -> set[tuple[str, int]]:
     """The addresses (IPv4) on which a process accepts connections."""
     own = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
     found = set()

@@ -7,8 +7,11 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -23,21 +26,21 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PATIENCE_S = 90
 
 
-def program(name):
+def program(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         pytest.fail(f"{name} is missing: `make metrics` installs it, or: apt install prometheus")
     return found
 
 
-def promtool(*arguments, cwd=None):
+def promtool(*arguments, cwd: Path | None = None) -> CompletedProcess[str]:
     return subprocess.run(
         [program("promtool"), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60, cwd=cwd
     )
 
 
 @contextmanager
-def prometheus(folder: Path, bridge_port: int):
+def prometheus(folder: Path, bridge_port: int) -> Iterator[int]:
     """The example's Prometheus, told where this bridge is and to look every second; its port."""
     port = free_port()
     shutil.copy(RULES, folder)
@@ -62,7 +65,7 @@ def prometheus(folder: Path, bridge_port: int):
         processes.stop(process, timeout=60)
 
 
-def is_ready(port):
+def is_ready(port: int):
     """It listens before it can answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=30) as answer:
@@ -71,7 +74,7 @@ def is_ready(port):
         return False
 
 
-def ask(port, path, **query):
+def ask(port: int, path: str, **query: Any):
     url = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
     with urllib.request.urlopen(url, timeout=30) as answer:
         said = json.load(answer)
@@ -79,23 +82,23 @@ def ask(port, path, **query):
     return said["data"]
 
 
-def value(port, expression):
+def value(port: int, expression: str) -> dict[str, float]:
     return {json.dumps(row["metric"], sort_keys=True): float(row["value"][1]) for row in result(port, expression)}
 
 
-def result(port, expression):
+def result(port: int, expression: str):
     try:
         return ask(port, "query", query=expression)["result"]
     except urllib.error.HTTPError as refusal:
         raise AssertionError(f"{expression}: {refusal.read().decode()}") from None
 
 
-def alarms(port):
+def alarms(port: int) -> set[Any]:
     """Those that are raised, or will be if nothing changes."""
     return {alarm["labels"]["alertname"] for alarm in ask(port, "alerts")["alerts"]}
 
 
-def test_prometheus_s_own_tool_takes_configuration_and_rules(tmp_path):
+def test_prometheus_s_own_tool_takes_configuration_and_rules(tmp_path: Path) -> None:
     for name in ("prometheus.yml", RULES.name):
         shutil.copy(PROMETHEUS / name, tmp_path)
 
@@ -107,7 +110,7 @@ def test_prometheus_s_own_tool_takes_configuration_and_rules(tmp_path):
     assert f"{len(rules())} rules found" in linted.stdout
 
 
-def test_the_rules_raise_their_alarms_when_they_should(tmp_path):
+def test_the_rules_raise_their_alarms_when_they_should(tmp_path: Path) -> None:
     cases = Path(__file__).parent / "alarms.yml"
     for path in (RULES, cases):
         shutil.copy(path, tmp_path)
@@ -119,7 +122,7 @@ def test_the_rules_raise_their_alarms_when_they_should(tmp_path):
     assert tried == {rule["alert"] for rule in rules()}
 
 
-def test_a_real_prometheus_answers_every_question(tmp_path):
+def test_a_real_prometheus_answers_every_question(tmp_path: Path) -> None:
     bridge_port = free_port()
     with (
         running(tmp_path / "bridge", metrics={"port": bridge_port}) as bridge,

@@ -19,7 +19,7 @@ TERMINALS = (
 )
 
 
-def standing(**changes):
+def standing(**changes) -> Standing:
     fields = {
         "version": "9.8.7",
         "uptime_s": 1.0,
@@ -34,20 +34,20 @@ def standing(**changes):
 
 
 @pytest.fixture
-def devices():
+def devices() -> set[str]:
     return {"principal", "entrada", "nueva"}
 
 
 @pytest.fixture
-def recorder(devices):
+def recorder(devices: set[str]) -> Recorder:
     return Recorder(standing, lambda: devices)
 
 
-def read(recorder):
+def read(recorder: Recorder) -> Scrape:
     return Scrape(generate_latest(recorder.registry).decode())
 
 
-def test_an_answer_counts_once_and_its_copies_apart(recorder):
+def test_an_answer_counts_once_and_its_copies_apart(recorder: Recorder) -> None:
     recorder.tell(Answered("principal", "users/create", "created", 0.3))
     recorder.tell(Answered("principal", "users/create", "created", again=True))
     recorder.tell(Known("principal", "users/create"))
@@ -59,7 +59,7 @@ def test_an_answer_counts_once_and_its_copies_apart(recorder):
     assert said.get("zkbridge_copies_total", **labels) == 2
 
 
-def test_only_what_waited_for_a_terminal_has_a_duration(recorder):
+def test_only_what_waited_for_a_terminal_has_a_duration(recorder: Recorder) -> None:
     recorder.tell(Answered("principal", "users/create", "missing_fields"))
     recorder.tell(Answered("principal", "users/create", "created", 0.3))
 
@@ -71,7 +71,7 @@ def test_only_what_waited_for_a_terminal_has_a_duration(recorder):
     assert said.get("zkbridge_request_duration_seconds_bucket", command="users/create", le="0.5") == 1
 
 
-def test_sessions_and_the_time_of_disabling_are_apart(recorder):
+def test_sessions_and_the_time_of_disabling_are_apart(recorder: Recorder) -> None:
     recorder.tell(SessionEnded("principal", 2.0, 1.5))
     recorder.tell(SessionEnded("principal", 4.0, None))
 
@@ -82,7 +82,7 @@ def test_sessions_and_the_time_of_disabling_are_apart(recorder):
     assert said.get("zkbridge_disabled_duration_seconds_sum", device="principal") == 1.5
 
 
-def test_an_attempt_that_is_made_again_is_no_failure_yet(recorder):
+def test_an_attempt_that_is_made_again_is_no_failure_yet(recorder: Recorder) -> None:
     recorder.tell(Failed("entrada", "device_timeout", final=False))
     recorder.tell(Failed("entrada", "device_timeout", final=False))
     recorder.tell(Failed("entrada", "device_timeout", final=True))
@@ -93,7 +93,7 @@ def test_an_attempt_that_is_made_again_is_no_failure_yet(recorder):
     assert said.get("zkbridge_failures_total", device="entrada", code="device_timeout") == 1
 
 
-def test_what_callers_invent_is_one_label(recorder):
+def test_what_callers_invent_is_one_label(recorder: Recorder) -> None:
     for number in range(1000):
         recorder.tell(Answered(f"invented-{number}", "ping", "device_not_found"))
 
@@ -103,7 +103,9 @@ def test_what_callers_invent_is_one_label(recorder):
     assert said.values("device") == {"(unknown)", "principal", "entrada", "nueva"}
 
 
-def test_a_device_that_was_removed_is_forgotten_and_counts_anew_when_it_comes_back(recorder, devices):
+def test_a_device_that_was_removed_is_forgotten_and_counts_anew_when_it_comes_back(
+    recorder: Recorder, devices: set[str]
+) -> None:
     recorder.tell(Answered("entrada", "ping", "pong", 0.1))
     recorder.tell(SessionEnded("entrada", 1.0, 0.5))
     recorder.tell(Answered("principal", "ping", "pong", 0.1))
@@ -121,7 +123,7 @@ def test_a_device_that_was_removed_is_forgotten_and_counts_anew_when_it_comes_ba
     assert read(recorder).total("zkbridge_requests_total", device="(unknown)") == 1
 
 
-def test_how_the_bridge_stands_is_looked_up_with_each_reading():
+def test_how_the_bridge_stands_is_looked_up_with_each_reading() -> None:
     now = [standing()]
     recorder = Recorder(lambda: now[0], lambda: {"principal"})
 
@@ -147,8 +149,8 @@ def test_how_the_bridge_stands_is_looked_up_with_each_reading():
     assert not [name for name in later.names if "ledger" in name]
 
 
-def test_threads_that_count_at_once_lose_nothing(recorder):
-    def count():
+def test_threads_that_count_at_once_lose_nothing(recorder: Recorder) -> None:
+    def count() -> None:
         for _ in range(500):
             recorder.tell(Answered("principal", "ping", "pong", 0.1))
 
@@ -163,7 +165,7 @@ def test_threads_that_count_at_once_lose_nothing(recorder):
     assert read(recorder).total("zkbridge_requests_total", device="principal") == 2000
 
 
-def test_every_metric_of_the_catalogue_is_scraped_and_no_other(recorder):
+def test_every_metric_of_the_catalogue_is_scraped_and_no_other(recorder: Recorder) -> None:
     recorder.tell(Answered("principal", "ping", "pong", 0.1))
     recorder.tell(Known("principal", "ping"))
     recorder.tell(Failed("principal", "device_timeout", final=True))

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.mutants.table import MUTATIONS
+from tests.mutants.table import MUTATIONS, Mutation
 from tests.project.tree import ROOT
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.harm)
-def test_the_guard_is_there_once(mutation):
+def test_the_guard_is_there_once(mutation: Mutation) -> None:
     source = (ROOT / mutation.file).read_text()
 
     assert mutation.applied(source) != source

@@ -33,7 +33,7 @@ class NodeRed:
     *patience_s* is how long a page waits for its reply; the flow's own patience if None.
     """
 
-    def __init__(self, folder: Path, protocol: str, broker_port: int, *, patience_s: float | None = None):
+    def __init__(self, folder: Path, protocol: str, broker_port: int, *, patience_s: float | None = None) -> None:
         self.folder = folder
         self.port = 0
         self._protocol = protocol

@@ -19,7 +19,7 @@ from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 class Page(HTMLParser):
     """What a browser makes of a page: its text, the fields of its form, the ids of its elements."""
 
-    def __init__(self, status: int, source: str):
+    def __init__(self, status: int, source: str) -> None:
         super().__init__()
         self.status = status
         self.source = source

@@ -1,6 +1,7 @@
 """The example flows in a real Node-RED: what a person with a browser does, and what is then on the terminal."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,12 +11,12 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module", params=FLOWS)
-def site(request, tmp_path_factory) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running(tmp_path_factory.mktemp("site"), request.param) as site:
         yield site
 
 
-def test_the_form_knows_the_terminals_and_how_they_are(site):
+def test_the_form_knows_the_terminals_and_how_they_are(site: Site) -> None:
     wait_until(lambda: "principal: online" in site.open().text)
     wait_until(lambda: "bodega: offline (Connection refused" in site.open().text)
 
@@ -25,7 +26,7 @@ def test_the_form_knows_the_terminals_and_how_they_are(site):
     assert set(page.fields) == {"request_id", "device", "user_id", "name", "password", "card"}
 
 
-def test_a_user_is_created_from_the_form(site):
+def test_a_user_is_created_from_the_form(site: Site) -> None:
     page = site.send(site.fill(user_id="7", name="José Núñez", password="4711", card="12345"))
 
     assert (page.status, page.ids & {"created", "exists", "again", "refused"}) == (200, {"created"})
@@ -34,7 +35,7 @@ def test_a_user_is_created_from_the_form(site):
     assert (user.name, user.password, user.card) == ("José Núñez", "4711", 12345)
 
 
-def test_a_user_id_that_is_taken_is_the_409_branch(site):
+def test_a_user_id_that_is_taken_is_the_409_branch(site: Site) -> None:
     site.send(site.fill(user_id="8", name="Ana"))
     page = site.send(site.fill(user_id="8", name="Eva"))
 
@@ -43,7 +44,7 @@ def test_a_user_id_that_is_taken_is_the_409_branch(site):
     assert [user.name for user in site.terminal.users() if user.user_id == "8"] == ["Ana"]
 
 
-def test_the_same_form_sent_twice_is_one_user_and_no_409(site):
+def test_the_same_form_sent_twice_is_one_user_and_no_409(site: Site) -> None:
     form = site.fill(user_id="9", name="Ana")
 
     first, second = site.send(form), site.send(form)
@@ -54,7 +55,7 @@ def test_the_same_form_sent_twice_is_one_user_and_no_409(site):
     assert len([user for user in site.terminal.users() if user.user_id == "9"]) == 1
 
 
-def test_what_does_not_fit_is_refused_with_its_rule(site):
+def test_what_does_not_fit_is_refused_with_its_rule(site: Site) -> None:
     page = site.send(site.fill(user_id="10", name="Ana", password="123456789"))
 
     assert (page.status, "refused" in page.ids) == (400, True)
@@ -62,7 +63,7 @@ def test_what_does_not_fit_is_refused_with_its_rule(site):
     assert "(invalid_field)" in page.text
 
 
-def test_a_terminal_that_is_off_is_worth_another_try(site):
+def test_a_terminal_that_is_off_is_worth_another_try(site: Site) -> None:
     wait_until(lambda: "bodega" in site.open().text)
     page = site.send(site.fill(user_id="11", name="Ana", device="bodega"))
 
@@ -70,7 +71,7 @@ def test_a_terminal_that_is_off_is_worth_another_try(site):
     assert "Connection refused by device" in page.text
 
 
-def test_the_same_form_is_carried_out_once_the_terminal_is_on(site):
+def test_the_same_form_is_carried_out_once_the_terminal_is_on(site: Site) -> None:
     form = site.fill(user_id="16", name="Ana")
     site.terminal.power_off()
     try:
@@ -88,7 +89,7 @@ def test_the_same_form_is_carried_out_once_the_terminal_is_on(site):
     assert [user.user_id for user in site.terminal.users()].count("16") == 1
 
 
-def test_a_form_that_names_no_terminal_goes_nowhere(site):
+def test_a_form_that_names_no_terminal_goes_nowhere(site: Site) -> None:
     page = site.send(site.fill(user_id="12", name="Ana", device="+/x"))
 
     assert (page.status, "refused" in page.ids) == (400, True)
@@ -96,14 +97,14 @@ def test_a_form_that_names_no_terminal_goes_nowhere(site):
     assert "device=+" not in site.daemon.log
 
 
-def test_a_name_is_text_and_never_part_of_the_page(site):
+def test_a_name_is_text_and_never_part_of_the_page(site: Site) -> None:
     page = site.send(site.fill(user_id="13", name="<b>Ana</b>"))
 
     assert "created" in page.ids
     assert "<b>" not in page.source
 
 
-def test_node_red_keeps_no_password(site):
+def test_node_red_keeps_no_password(site: Site) -> None:
     assert "created" in site.send(site.fill(user_id="14", name="Ana", password="83920177")).ids
 
     kept = [path for path in site.node_red.folder.rglob("*") if path.is_file() and b"83920177" in path.read_bytes()]
@@ -111,7 +112,7 @@ def test_node_red_keeps_no_password(site):
 
 
 @pytest.mark.parametrize("protocol", FLOWS)
-def test_a_bridge_that_is_away_is_told_and_the_same_form_may_be_sent_again(tmp_path, protocol):
+def test_a_bridge_that_is_away_is_told_and_the_same_form_may_be_sent_again(tmp_path: Path, protocol: str) -> None:
     with running(tmp_path, protocol, patience_s=1) as site:
         wait_until(lambda: "bridge: online" in site.open().text)
         form = site.fill(user_id="15", name="Ana")

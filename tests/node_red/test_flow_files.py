@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -27,24 +28,24 @@ TOPICS = Topics()
 
 
 @pytest.fixture(params=FLOWS)
-def protocol(request) -> str:
+def protocol(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 @pytest.fixture
-def nodes(protocol) -> dict[str, dict]:
+def nodes(protocol: str) -> dict[str, dict]:
     return {node["id"]: node for node in json.loads(FLOWS[protocol].read_text())}
 
 
-def of(nodes, kind: str) -> list[dict]:
+def of(nodes: dict[str, dict[Any, Any]], kind: str) -> list[dict]:
     return [node for node in nodes.values() if node["type"] == kind]
 
 
-def test_it_needs_nothing_but_node_red(nodes):
+def test_it_needs_nothing_but_node_red(nodes: dict[str, dict]) -> None:
     assert {node["type"] for node in nodes.values()} <= CORE
 
 
-def test_every_wire_leads_to_a_node_of_the_flow(nodes):
+def test_every_wire_leads_to_a_node_of_the_flow(nodes: dict[str, dict]) -> None:
     (tab,) = of(nodes, "tab")
     (broker,) = of(nodes, "mqtt-broker")
     for node in nodes.values():
@@ -56,14 +57,14 @@ def test_every_wire_leads_to_a_node_of_the_flow(nodes):
             assert node["broker"] == broker["id"]
 
 
-def test_it_speaks_its_protocol_and_holds_no_secret(nodes, protocol):
+def test_it_speaks_its_protocol_and_holds_no_secret(nodes: dict[str, dict], protocol: str) -> None:
     (broker,) = of(nodes, "mqtt-broker")
 
     assert broker["protocolVersion"] == {"5": "5", "3.1.1": "4"}[protocol]
     assert not any("credentials" in node for node in nodes.values())
 
 
-def test_it_listens_where_the_bridge_speaks(nodes, protocol):
+def test_it_listens_where_the_bridge_speaks(nodes: dict[str, dict], protocol: str) -> None:
     spoken = {
         TOPICS.state,
         TOPICS.availability("principal"),
@@ -75,7 +76,7 @@ def test_it_listens_where_the_bridge_speaks(nodes, protocol):
     assert len(wanted) == len(spoken)
 
 
-def test_it_asks_at_qos_1_a_command_that_there_is(nodes):
+def test_it_asks_at_qos_1_a_command_that_there_is(nodes: dict[str, dict]) -> None:
     (asked,) = {
         match for node in of(nodes, "function") for match in re.findall(r"`zk/\$\{device\}/([a-z/-]+)`", node["func"])
     }
@@ -86,7 +87,7 @@ def test_it_asks_at_qos_1_a_command_that_there_is(nodes):
         assert node["retain"] == "false"
 
 
-def test_it_branches_by_codes_of_the_contract(nodes):
+def test_it_branches_by_codes_of_the_contract(nodes: dict[str, dict]) -> None:
     def codes(error: type[BridgeError]) -> set[str]:
         return {getattr(error, "code", "")}.union(*(codes(each) for each in error.__subclasses__()))
 
@@ -97,7 +98,7 @@ def test_it_branches_by_codes_of_the_contract(nodes):
     assert asked - {"created"} <= codes(BridgeError)
 
 
-def test_the_two_variants_differ_in_their_protocol_alone():
+def test_the_two_variants_differ_in_their_protocol_alone() -> None:
     texts = []
     for protocol, number in (("5", "5"), ("3.1.1", "3")):
         flow = json.loads(FLOWS[protocol].read_text())

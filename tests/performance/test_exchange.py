@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import QUICK, client_id, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config import loader
@@ -91,14 +92,14 @@ class Case:
 
 
 @pytest.fixture(autouse=True)
-def _unscrubbed(monkeypatch):
+def _unscrubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log is emptied a second after an answer, which on a slow machine is while the next request is counted."""
     monkeypatch.setattr("zkbridge.bridge.dispatch.SCRUB_AFTER_S", 3600.0)
 
 
 @contextmanager
 def make_site(
-    folder: Path, broker, *, profile: str, transport: str, users: int, timeout: float = 10, budget: float = 2
+    folder: Path, broker: Mosquitto, *, profile: str, transport: str, users: int, timeout: float = 10, budget: float = 2
 ) -> Iterator[Site]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile=profile, transport="both", user_capacity=60_000))
@@ -148,7 +149,7 @@ def plain(pieces: int, *, together: bool) -> Counter:
     ],
     ids=lambda case: f"{case.record}-{case.transport}-{case.users}",
 )
-def test_a_create_asks_each_question_once(tmp_path, shared_broker, case):
+def test_a_create_asks_each_question_once(tmp_path: Path, shared_broker: Mosquitto, case: Case) -> None:
     with make_site(tmp_path, shared_broker, profile=case.profile, transport=case.transport, users=case.users) as here:
         here.create("70000")  # what is asked once in a lifetime: the width of a user_id
 
@@ -162,7 +163,7 @@ def test_a_create_asks_each_question_once(tmp_path, shared_broker, case):
         assert asked == plain(pieces, together=case.transport == "tcp") + Counter(accepts=1, syncs=3)
 
 
-def test_a_burst_shares_one_connection_and_one_refresh(tmp_path, shared_broker):
+def test_a_burst_shares_one_connection_and_one_refresh(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=100, budget=BUDGET) as here:
         here.create("70000")
         worker = here.bridge.parts.roster.by_device["principal"]
@@ -185,7 +186,9 @@ def test_a_burst_shares_one_connection_and_one_refresh(tmp_path, shared_broker):
         assert len(here.terminal.users()) == 301
 
 
-def test_a_burst_on_a_large_table_takes_as_few_round_trips_as_on_a_small_one(tmp_path, shared_broker):
+def test_a_burst_on_a_large_table_takes_as_few_round_trips_as_on_a_small_one(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=10_000, budget=BUDGET) as here:
         here.create("70000")
         worker = here.bridge.parts.roster.by_device["principal"]
@@ -203,7 +206,9 @@ def test_a_burst_on_a_large_table_takes_as_few_round_trips_as_on_a_small_one(tmp
         assert asked["round trips"] == len(names) + 10
 
 
-def test_a_terminal_that_takes_no_second_request_costs_two_attempts_in_its_life(tmp_path, shared_broker):
+def test_a_terminal_that_takes_no_second_request_costs_two_attempts_in_its_life(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=2_000, timeout=1) as here:
         here.terminal.switches.several_requests = "first"
         attempts = []
@@ -218,7 +223,9 @@ def test_a_terminal_that_takes_no_second_request_costs_two_attempts_in_its_life(
         assert len(here.terminal.users()) == 2_005
 
 
-def test_a_reply_does_not_wait_for_the_terminal_to_say_that_it_is_enabled(tmp_path, shared_broker):
+def test_a_reply_does_not_wait_for_the_terminal_to_say_that_it_is_enabled(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1, timeout=2) as here:
         here.create("70000")
         here.terminal.faults.add(Command.ENABLE, when="after", do="silence")
@@ -236,26 +243,28 @@ def test_a_reply_does_not_wait_for_the_terminal_to_say_that_it_is_enabled(tmp_pa
         assert not here.terminal.disabled
 
 
-def test_a_bridge_at_rest_has_its_parts_and_no_thread_a_terminal(tmp_path, shared_broker):
+def test_a_bridge_at_rest_has_its_parts_and_no_thread_a_terminal(tmp_path: Path, shared_broker: Mosquitto) -> None:
     before = {thread.name for thread in threading.enumerate()}
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
         here.create("70000")
 
-        def parts():
+        def parts() -> set[str]:
             names = {thread.name for thread in threading.enumerate()} - before
             return {name for name in names if not name.startswith(("simulator", "paho"))}
 
         wait_until(lambda: parts() == {"announcer", "mqtt", "outbox", "upkeep"})
 
 
-def test_the_socket_to_the_broker_sends_at_once(tmp_path, shared_broker):
+def test_the_socket_to_the_broker_sends_at_once(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
         sock = here.bridge.parts.mqtt._connection.client.socket()
 
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_a_terminal_that_is_given_up_awaits_its_turn_and_nobody_else_does(tmp_path, shared_broker):
+def test_a_terminal_that_is_given_up_awaits_its_turn_and_nobody_else_does(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
         here.create("70000")
         with here.bridge.parts.shared.failure_gate:  # as if another terminal were just being given up

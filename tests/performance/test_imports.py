@@ -21,14 +21,14 @@ def loaded(statement: str) -> set[str]:
     return set(said.stdout.split())
 
 
-def test_help_and_version_wait_for_nothing_but_click():
+def test_help_and_version_wait_for_nothing_but_click() -> None:
     modules = loaded("import zkbridge.cli.main")
 
     heavy = {"pydantic", "paho", "zk", "tenacity", "ruamel", "sqlite3", "asyncio", "rich", "zkbridge.bridge.bridge"}
     assert not heavy & modules
 
 
-def test_the_daemon_loads_no_simulator_no_demonstration_and_no_screen():
+def test_the_daemon_loads_no_simulator_no_demonstration_and_no_screen() -> None:
     modules = loaded(DAEMON)
 
     assert "zkbridge.bridge.bridge" in modules

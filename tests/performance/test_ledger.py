@@ -2,8 +2,9 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ FULL, NORMAL = 2, 1
 
 
 @pytest.fixture
-def ledger(tmp_path) -> Iterator[Ledger]:
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger(tmp_path)
     yield ledger
     ledger.close()
@@ -45,7 +46,9 @@ def live(ledger: Ledger, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 64])
-def test_a_request_waits_for_the_disk_when_kept_noted_and_finished_and_at_no_other_time(ledger, count):
+def test_a_request_waits_for_the_disk_when_kept_noted_and_finished_and_at_no_other_time(
+    ledger: Ledger, count: int
+) -> None:
     commits, syncs = ledger.database.commits, ledger.database.syncs
 
     live(ledger, count)
@@ -56,7 +59,7 @@ def test_a_request_waits_for_the_disk_when_kept_noted_and_finished_and_at_no_oth
     assert ledger.enables.devices() == set()
 
 
-def test_nothing_is_asked_of_the_ledger_that_need_not_be(ledger):
+def test_nothing_is_asked_of_the_ledger_that_need_not_be(ledger: Ledger) -> None:
     """Every statement gives the interpreter to other threads, several times."""
     live(ledger, 1)
     asked: list[str] = []
@@ -69,7 +72,7 @@ def test_nothing_is_asked_of_the_ledger_that_need_not_be(ledger):
     assert words == {"INSERT": 2, "UPDATE": 3, "SELECT": 1, "DELETE": 1, "BEGIN": 1, "COMMIT": 1, "PRAGMA": 2}
 
 
-def test_only_what_may_be_said_or_done_twice_leaves_the_disk_in_peace(ledger):
+def test_only_what_may_be_said_or_done_twice_leaves_the_disk_in_peace(ledger: Ledger) -> None:
     (request,) = keep(ledger, 1)
     assert synchronous(ledger) == FULL
     ledger.finish([Finish(request, Reply(200, "created", b"{}"))])
@@ -82,7 +85,7 @@ def test_only_what_may_be_said_or_done_twice_leaves_the_disk_in_peace(ledger):
     assert synchronous(ledger) == FULL
 
 
-def test_what_needs_the_disk_gets_it_also_in_the_company_of_what_does_not(ledger):
+def test_what_needs_the_disk_gets_it_also_in_the_company_of_what_does_not(ledger: Ledger) -> None:
     (request,) = keep(ledger, 1)
     ledger.finish([Finish(request, Reply(200, "created", b"{}"))])
     answer = 1
@@ -101,7 +104,7 @@ def test_what_needs_the_disk_gets_it_also_in_the_company_of_what_does_not(ledger
     assert synchronous(ledger) == FULL
 
 
-def test_the_life_of_a_lone_request_is_written_in_few_small_pages(ledger):
+def test_the_life_of_a_lone_request_is_written_in_few_small_pages(ledger: Ledger) -> None:
     for _ in range(20):
         live(ledger, 1)
     ledger.scrub()
@@ -113,7 +116,7 @@ def test_the_life_of_a_lone_request_is_written_in_few_small_pages(ledger):
     assert log <= 40 * 1024
 
 
-def test_the_log_s_head_is_written_while_nobody_waits_for_it(ledger):
+def test_the_log_s_head_is_written_while_nobody_waits_for_it(ledger: Ledger) -> None:
     """SQLite waits for the disk once more at the first commit to an empty log."""
     live(ledger, 1)
 
@@ -131,7 +134,7 @@ def synchronous(ledger: Ledger) -> int:
     return int(ledger.database._db.execute("PRAGMA synchronous").fetchone()[0])
 
 
-def in_a_thread(work) -> threading.Thread:
+def in_a_thread(work: Callable[..., None]) -> threading.Thread:
     thread = threading.Thread(target=work)
     thread.start()
     return thread

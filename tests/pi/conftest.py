@@ -11,7 +11,7 @@ EMULATORS = {"arm64": "qemu-aarch64", "armhf": "qemu-arm"}
 
 
 @pytest.fixture(autouse=True)
-def leftovers():
+def leftovers() -> None:
     """What runs in a container ends with it."""
 
 

@@ -5,6 +5,9 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests.project.tree import ROOT
 from tests.support import processes
 from tests.support.caller import Caller
 from tests.support.daemon import QUICK, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from tests.systemd.rootfs import RootFs, checked
 from zkbridge.simulator import Simulator, TerminalConfig
@@ -31,7 +35,7 @@ PATIENCE_S = 60
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
     subprocess.run(list(map(str, command)), check=True)
@@ -39,7 +43,7 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=SYSTEMS, ids="-".join)
-def pi(request, wheel, tmp_path_factory):
+def pi(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RootFs]:
     """A system of the Pi's, the wheel installed as the README does it, in a virtual environment."""
     suite, architecture = request.param
     with RootFs(tmp_path_factory.mktemp(f"{suite}-{architecture}")) as pi:
@@ -54,7 +58,7 @@ def pi(request, wheel, tmp_path_factory):
         yield pi
 
 
-def test_the_wheel_needs_no_compiler(pi):
+def test_the_wheel_needs_no_compiler(pi: tuple[str, str]) -> None:
     there = {path.name for folder in ("usr/bin", "usr/local/bin") for path in (pi.root / folder).glob("*")}
     assert not there & set(COMPILERS)
     fetched = re.findall(r"Downloading (\S+?)-\d\S*\.(?:tar\.gz|zip)", pi.said)
@@ -63,7 +67,7 @@ def test_the_wheel_needs_no_compiler(pi):
     assert pi.execute("/opt/zkbridge/bin/pip", "check").strip() == "No broken requirements found."
 
 
-def test_the_demonstration_works_there(pi):
+def test_the_demonstration_works_there(pi: tuple[str, str]) -> None:
     said = pi.execute("/opt/zkbridge/bin/zkbridge", "demo", "--once", "--port", "0", options=["--private-network"])
 
     statuses = [json.loads(line.strip("← "))["status"] for line in said.splitlines() if '"success"' in line]
@@ -71,7 +75,7 @@ def test_the_demonstration_works_there(pi):
     assert "1    123      Juan Perez  1234      0          12345  1" in said
 
 
-def test_the_daemon_works_there_and_survives_a_kill(pi, tmp_path, broker):
+def test_the_daemon_works_there_and_survives_a_kill(pi: tuple[str, str], tmp_path: Path, broker: Mosquitto) -> None:
     """Broker, terminal and caller are here; the daemon is a program for ARM."""
     with Simulator() as simulator, Caller(broker.port) as caller:
         terminal = simulator.add(TerminalConfig(profile="tft"))
@@ -99,12 +103,12 @@ def test_the_daemon_works_there_and_survives_a_kill(pi, tmp_path, broker):
     assert [(u.user_id, u.name, u.card) for u in terminal.users()] == [(n, "Juan Perez", 12345) for n in ("101", "102")]
 
 
-def start(pi, log):
+def start(pi: list[Any] | tuple[str, str], log):
     """The daemon under emulation, in the network of this machine: the container, and the daemon's pid."""
     command = ["/opt/zkbridge/bin/zkbridge", "run", "--config", "/etc/zkbridge/config.yaml"]
     container = processes.start([*pi.nspawn("--pipe"), *command], log=log)
 
-    def found():
+    def found() -> int:
         assert container.poll() is None, log.read_text()
         # Not the container's own helper, whose command line ends alike, and who is gone soon.
         there = processes.descendants(container.pid)
@@ -115,7 +119,7 @@ def start(pi, log):
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
 @pytest.mark.parametrize("machine", ["aarch64", "armv7l"])
-def test_everything_it_needs_is_there_as_a_wheel(python, machine, tmp_path):
+def test_everything_it_needs_is_there_as_a_wheel(python: str, machine: str, tmp_path: Path) -> None:
     """What pip would choose on that system, asked from this one: so also where its Debian cannot be had."""
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     wheels = [need for need in needed if not need.startswith(tuple(FROM_SOURCE))]

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from zkbridge.runtime import affinity
 from zkbridge.simulator import Simulator, TerminalConfig
 
 
 @pytest.fixture(autouse=True)
-def intervals(monkeypatch) -> list[float]:
+def intervals(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What was set instead of that of the tests."""
     told: list[float] = []
     monkeypatch.setattr(sys, "setswitchinterval", told.append)
@@ -20,14 +21,14 @@ def intervals(monkeypatch) -> list[float]:
 
 
 @pytest.fixture
-def moved(monkeypatch) -> list[tuple[int, set[int]]]:
+def moved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, set[int]]]:
     """Where this thread was told to stay; it is not kept there."""
     told: list[tuple[int, set[int]]] = []
     monkeypatch.setattr(os, "sched_setaffinity", lambda who, where: told.append((who, where)))
     return told
 
 
-def test_all_threads_of_a_daemon_at_work_are_on_one_cpu(tmp_path, broker):
+def test_all_threads_of_a_daemon_at_work_are_on_one_cpu(tmp_path: Path, broker: Mosquitto) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon:
@@ -39,7 +40,7 @@ def test_all_threads_of_a_daemon_at_work_are_on_one_cpu(tmp_path, broker):
             assert os.sched_getaffinity(daemon.pid) <= os.sched_getaffinity(0)
 
 
-def test_it_is_one_that_the_process_may_use(moved):
+def test_it_is_one_that_the_process_may_use(moved: list[tuple[int, set[int]]]) -> None:
     affinity.share_the_interpreter()
 
     ((who, where),) = moved
@@ -49,14 +50,14 @@ def test_it_is_one_that_the_process_may_use(moved):
 
 
 @pytest.mark.usefixtures("moved")
-def test_threads_that_wait_for_the_interpreter_do_not_wake_up_all_the_time(intervals):
+def test_threads_that_wait_for_the_interpreter_do_not_wake_up_all_the_time(intervals: list[float]) -> None:
     affinity.share_the_interpreter()
 
     assert intervals == [affinity.SWITCH_INTERVAL_S]
 
 
-def test_where_it_is_forbidden_nothing_is_said(monkeypatch, intervals):
-    def refuse(_who, _where):
+def test_where_it_is_forbidden_nothing_is_said(monkeypatch: pytest.MonkeyPatch, intervals: list[float]) -> None:
+    def refuse(_who, _where) -> None:
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setaffinity", refuse)
@@ -67,7 +68,9 @@ def test_where_it_is_forbidden_nothing_is_said(monkeypatch, intervals):
 
 
 @pytest.mark.parametrize("text", ["", "12 (a) b) S 1 2", "not what it should be"])
-def test_a_system_that_does_not_say_where_we_are_is_left_alone(monkeypatch, moved, text):
+def test_a_system_that_does_not_say_where_we_are_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, moved: list[tuple[int, set[int]]], text: str
+) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
 
     affinity.share_the_interpreter()
@@ -75,7 +78,9 @@ def test_a_system_that_does_not_say_where_we_are_is_left_alone(monkeypatch, move
     assert moved == []
 
 
-def test_a_name_with_blanks_and_brackets_is_no_riddle(monkeypatch, moved):
+def test_a_name_with_blanks_and_brackets_is_no_riddle(
+    monkeypatch: pytest.MonkeyPatch, moved: list[tuple[int, set[int]]]
+) -> None:
     fields = " ".join(["S", *map(str, range(4, 39)), "77", "0"])
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"12 (a) b (c) {fields}")
 
@@ -84,7 +89,9 @@ def test_a_name_with_blanks_and_brackets_is_no_riddle(monkeypatch, moved):
     assert moved == [(0, {77})]
 
 
-def test_without_a_global_lock_all_cpus_are_used(monkeypatch, moved, intervals):
+def test_without_a_global_lock_all_cpus_are_used(
+    monkeypatch: pytest.MonkeyPatch, moved: list[tuple[int, set[int]]], intervals: list[float]
+) -> None:
     monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
 
     affinity.share_the_interpreter()
@@ -92,7 +99,7 @@ def test_without_a_global_lock_all_cpus_are_used(monkeypatch, moved, intervals):
     assert (moved, intervals) == ([], [])
 
 
-def test_a_system_without_affinities_is_left_alone(monkeypatch):
+def test_a_system_without_affinities_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_setaffinity")
 
     affinity.share_the_interpreter()

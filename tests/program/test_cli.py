@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 import zkbridge
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
@@ -16,7 +18,7 @@ from zkbridge.simulator import Simulator, TerminalConfig
 ROOT = Path(__file__).parents[2]
 
 
-def zk(*arguments, cwd=None, **environment):
+def zk(*arguments, cwd: Path | None = None, **environment) -> CompletedProcess[str]:
     """Run the program to its end."""
     return subprocess.run(
         [sys.executable, "-m", "zkbridge", *map(str, arguments)],
@@ -29,7 +31,7 @@ def zk(*arguments, cwd=None, **environment):
     )  # fmt: skip - one call
 
 
-def test_every_command_has_its_help():
+def test_every_command_has_its_help() -> None:
     for command in ("run", "check", "simulate", "demo"):
         assert command in zk("--help").stdout
         assert zk(command, "--help").returncode == 0
@@ -37,7 +39,7 @@ def test_every_command_has_its_help():
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_a_wrong_file_names_every_fault_and_exits_2(tmp_path, command):
+def test_a_wrong_file_names_every_fault_and_exits_2(tmp_path: Path, command: str) -> None:
     (tmp_path / "config.yaml").write_text("devices: {entrada: {host: x, port: 70000}}\nmqtt: {hots: x}\n")
 
     done = zk(command, cwd=tmp_path)
@@ -50,7 +52,7 @@ def test_a_wrong_file_names_every_fault_and_exits_2(tmp_path, command):
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_a_name_that_leads_nowhere_stops_the_start(tmp_path, command):
+def test_a_name_that_leads_nowhere_stops_the_start(tmp_path: Path, command: str) -> None:
     (tmp_path / "config.yaml").write_text(
         "devices: {p: {host: x}}\nmqtt: {tls: {ca_file: gone.pem}}\npolicy: {commands: [users/creat]}\n"
     )
@@ -64,7 +66,7 @@ def test_a_name_that_leads_nowhere_stops_the_start(tmp_path, command):
     ]
 
 
-def test_check_says_what_is_allowed_and_worth_a_second_look(tmp_path):
+def test_check_says_what_is_allowed_and_worth_a_second_look(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("devices: {p: {host: x}}\nmetrics: {host: 0.0.0.0, port: 9812}\n")
 
     done = zk("check", cwd=tmp_path)
@@ -75,14 +77,14 @@ def test_check_says_what_is_allowed_and_worth_a_second_look(tmp_path):
     ]
 
 
-def test_the_example_configuration_is_right():
+def test_the_example_configuration_is_right() -> None:
     done = zk("check", "--config", ROOT / "config.yaml")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{ROOT / 'config.yaml'}: right; 2 devices, broker localhost:1883\n"
 
 
-def test_check_dials_broker_and_devices_and_prints_a_table(tmp_path, broker):
+def test_check_dials_broker_and_devices_and_prints_a_table(tmp_path: Path, broker: Mosquitto) -> None:
     closed = closed_port()
     with Simulator() as simulator:
         good = simulator.add(TerminalConfig(profile="tft"))
@@ -120,9 +122,9 @@ def test_check_dials_broker_and_devices_and_prints_a_table(tmp_path, broker):
 
 
 def test_two_daemons_cannot_share_a_state_directory(
-    tmp_path,
-    broker,
-):
+    tmp_path: Path,
+    broker: Mosquitto,
+) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}) as daemon:
@@ -132,7 +134,7 @@ def test_two_daemons_cannot_share_a_state_directory(
     assert "is in use by another zkbridge" in second.stderr
 
 
-def test_a_state_directory_that_cannot_be_made_is_said(tmp_path):
+def test_a_state_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "config.yaml").write_text(f"devices: {{p: {{host: h}}}}\nstate_dir: {tmp_path}/file/state\n")
 
@@ -142,7 +144,7 @@ def test_a_state_directory_that_cannot_be_made_is_said(tmp_path):
     assert "the state directory cannot be used" in done.stderr
 
 
-def test_a_stop_is_clean_and_quick_without_a_broker(tmp_path):
+def test_a_stop_is_clean_and_quick_without_a_broker(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "d", closed_port(), {"p": {"host": "127.0.0.1", "port": closed_port()}})
     daemon.start(online=False)
     wait_until(lambda: "no connection to the broker" in daemon.log, timeout=60)
@@ -150,7 +152,7 @@ def test_a_stop_is_clean_and_quick_without_a_broker(tmp_path):
     assert daemon.stop(timeout=10) == 0
 
 
-def test_json_logs_are_json(tmp_path, broker):
+def test_json_logs_are_json(tmp_path: Path, broker: Mosquitto) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         log = {"format": "json", "level": "info"}

@@ -4,28 +4,30 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
 from tests.support import processes
-from tests.support.mosquitto import program
+from tests.support.mosquitto import Mosquitto, program
 from tests.support.waiting import wait_until
 
 CREATED = '"message": "Usuario registrado."'
 
 
-def run(*arguments, log):
+def run(*arguments, log: Path) -> Popen[bytes]:
     return processes.start([sys.executable, "-u", "-m", "zkbridge", "demo", *arguments], log=log)
 
 
-def check(text):
+def check(text: str) -> None:
     replies = [json.loads(line) for line in text.splitlines() if line.strip().startswith('{"success"')]
     assert [reply["status"] for reply in replies] == [200, 409, 404]
     assert replies[0]["data"] == {"user_id": "123", "name": "Juan Perez", "device_id": "principal"}
     assert "1    123      Juan Perez  1234      0          12345  1" in text
 
 
-def test_once_shows_the_main_job_and_ends_by_itself(tmp_path):
+def test_once_shows_the_main_job_and_ends_by_itself(tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     assert run("--once", "--port", "0", log=log).wait(60) == 0
@@ -34,7 +36,7 @@ def test_once_shows_the_main_job_and_ends_by_itself(tmp_path):
     assert "WARNING" not in log.read_text()
 
 
-def test_it_stays_up_for_visitors_until_ctrl_c(tmp_path):
+def test_it_stays_up_for_visitors_until_ctrl_c(tmp_path: Path) -> None:
     log = tmp_path / "log"
     demo = run("--port", "0", log=log)
     wait_until(lambda: "Ctrl-C ends the demo" in log.read_text() and "mosquitto_rr" in log.read_text(), timeout=30)
@@ -48,7 +50,7 @@ def test_it_stays_up_for_visitors_until_ctrl_c(tmp_path):
     assert processes.stop(demo, sign=signal.SIGINT) == 0
 
 
-def test_it_works_on_a_broker_that_runs_already(tmp_path, broker):
+def test_it_works_on_a_broker_that_runs_already(tmp_path: Path, broker: Mosquitto) -> None:
     log = tmp_path / "log"
 
     assert run("--once", "--broker", f"127.0.0.1:{broker.port}", log=log).wait(60) == 0
@@ -57,7 +59,7 @@ def test_it_works_on_a_broker_that_runs_already(tmp_path, broker):
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_either_broker_carries_it(tmp_path, kind):
+def test_either_broker_carries_it(tmp_path: Path, kind: str) -> None:
     log = tmp_path / "log"
 
     assert run("--once", "--port", "0", "--broker-kind", kind, log=log).wait(60) == 0
@@ -65,7 +67,7 @@ def test_either_broker_carries_it(tmp_path, kind):
     check(log.read_text())
 
 
-def test_a_broker_that_is_not_there_is_said(tmp_path):
+def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     assert run("--once", "--broker", f"127.0.0.1:{processes.closed_port()}", log=log).wait(60) == 1

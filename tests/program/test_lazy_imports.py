@@ -12,7 +12,7 @@ def run(program: str, *, before: str = "") -> str:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_the_daemon_s_packages_load_neither_mail_nor_archives():
+def test_the_daemon_s_packages_load_neither_mail_nor_archives() -> None:
     program = (
         "import os; os.environ['PYDANTIC_DISABLE_PLUGINS'] = '1'\n"
         "from zkbridge.bridge.bridge import Bridge; from zkbridge.bridge.vetting import vet\n"
@@ -42,11 +42,11 @@ def test_the_daemon_s_packages_load_neither_mail_nor_archives():
         ("import urllib.request as a; a.Request; print(sys.modules['urllib.request'].__file__ is not None)", "True"),
     ],
 )
-def test_whoever_asks_for_something_in_them_gets_it(program, printed):
+def test_whoever_asks_for_something_in_them_gets_it(program: str, printed: str) -> None:
     assert run(program) == printed
 
 
-def test_what_is_loaded_already_stays():
+def test_what_is_loaded_already_stays() -> None:
     program = "import urllib.request as b; print(a is b, b.Request.__name__)"
 
     assert run(program, before="import urllib.request as a") == "True Request"

@@ -6,58 +6,62 @@ import re
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
+from zkbridge.simulator.handle import SimulatedTerminal
 
 PATIENCE_S = 20
 
 
 @pytest.fixture
-def simulator():
+def simulator() -> Iterator[Simulator]:
     with Simulator() as simulator:
         yield simulator
 
 
 @pytest.fixture
-def terminal(simulator):
+def terminal(simulator: Simulator) -> SimulatedTerminal:
     return simulator.add(TerminalConfig(profile="tft"))
 
 
 @pytest.fixture
-def other():
+def other() -> Iterator[SimulatedTerminal]:
     """A terminal that nothing done to the first one holds up."""
     with Simulator() as simulator:
         yield simulator.add(TerminalConfig(profile="tft"))
 
 
 @pytest.fixture
-def caller(broker):
+def caller(broker: Mosquitto) -> Iterator[Caller]:
     with Caller(broker.port) as caller:
         caller.subscribe("zk/#", no_local=True)
         yield caller
 
 
-def user(number):
+def user(number: int) -> str:
     return json.dumps({"user_id": str(number), "name": f"User {number}", "request_id": f"r{number}"})
 
 
-def ask(caller, number, device_id):
+def ask(caller: Caller, number: int, device_id: str) -> None:
     caller.publish(f"zk/{device_id}/users/create", user(number))
 
 
-def answer(caller, number):
+def answer(caller: Caller, number: int):
     return caller.wait_for(
         "zk/+/users/create/reply", lambda m: m.json.get("request_id") == f"r{number}", timeout=PATIENCE_S
     ).json
 
 
-def reload(daemon, devices, **more):
+def reload(daemon: Daemon, devices: dict[str, dict[str, Any]], **more: Any) -> int:
     """Write the file anew and ask for it; where the log stood then."""
     mark = len(daemon.log)
     (daemon.folder / "config.yaml").write_text(json.dumps({**daemon.config, "devices": devices, **more}))
@@ -65,17 +69,17 @@ def reload(daemon, devices, **more):
     return mark
 
 
-def done(daemon, mark):
+def done(daemon: Daemon, mark: int) -> str:
     """Wait for the end of a reload; its lines of the log."""
     wait_until(lambda: re.search(r"reloaded: |going on with", daemon.log[mark:]), timeout=PATIENCE_S, what="the reload")
     return daemon.log[mark:]
 
 
-def info(caller, devices):
+def info(caller: Caller, devices: list[str]) -> None:
     caller.wait_for("zk/bridge/info", lambda m: m.json["devices"] == devices, timeout=PATIENCE_S)
 
 
-def told(caller):
+def told(caller: Caller) -> int:
     """How often the bridge has said what it knows: once more as soon as new settings count."""
     return sum(message.topic == "zk/bridge/info" for message in list(caller.messages))
 
@@ -83,18 +87,20 @@ def told(caller):
 class Hold:
     """Keeps a terminal from writing the next user until the block ends."""
 
-    def __init__(self, terminal):
+    def __init__(self, terminal: SimulatedTerminal) -> None:
         self.reached, self._release = threading.Event(), threading.Event()
         terminal.faults.add("USER_WRQ", "before", lambda _: self.reached.set() or self._release.wait(PATIENCE_S))
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self._release.set()
 
 
-def test_an_added_device_is_served_without_a_restart(tmp_path, broker, terminal, other, caller):
+def test_an_added_device_is_served_without_a_restart(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, other: SimulatedTerminal, caller: Caller
+) -> None:
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, probe_interval=300) as daemon:
         pid = daemon.pid
         mark = reload(daemon, {"p": device(terminal), "q": device(other)}, probe_interval=300)
@@ -111,7 +117,9 @@ def test_an_added_device_is_served_without_a_restart(tmp_path, broker, terminal,
     assert [u.user_id for u in other.users()] == ["1"]
 
 
-def test_a_removed_device_finishes_what_is_in_hand_and_refuses_the_rest(tmp_path, broker, terminal, other, caller):
+def test_a_removed_device_finishes_what_is_in_hand_and_refuses_the_rest(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, other: SimulatedTerminal, caller: Caller
+) -> None:
     devices = {"p": device(terminal, timeout=20), "q": device(other)}
     with Daemon(tmp_path / "d", broker.port, devices) as daemon:
         with Hold(terminal) as hold:
@@ -143,7 +151,9 @@ def test_a_removed_device_finishes_what_is_in_hand_and_refuses_the_rest(tmp_path
     assert not terminal.disabled
 
 
-def test_a_changed_device_does_what_waits_with_its_new_settings(tmp_path, broker, terminal, other, caller):
+def test_a_changed_device_does_what_waits_with_its_new_settings(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, other: SimulatedTerminal, caller: Caller
+) -> None:
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=20)}) as daemon:
         with Hold(terminal) as hold:
             ask(caller, 1, "p")
@@ -162,7 +172,9 @@ def test_a_changed_device_does_what_waits_with_its_new_settings(tmp_path, broker
     assert not terminal.disabled
 
 
-def test_a_request_that_is_being_tried_again_goes_to_where_the_device_is_now(tmp_path, broker, terminal, caller):
+def test_a_request_that_is_being_tried_again_goes_to_where_the_device_is_now(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, caller: Caller
+) -> None:
     closed = {**device(terminal), "port": 1}
     retry = {"attempts": 100, "initial_delay": 5, "max_delay": 5, "deadline": 60}
     with Daemon(tmp_path / "d", broker.port, {"p": closed}, retry=retry) as daemon:
@@ -174,7 +186,9 @@ def test_a_request_that_is_being_tried_again_goes_to_where_the_device_is_now(tmp
         assert answer(caller, 1)["code"] == "created"
 
 
-def test_a_wrong_file_is_refused_with_every_fault_and_the_daemon_goes_on(tmp_path, broker, terminal, caller):
+def test_a_wrong_file_is_refused_with_every_fault_and_the_daemon_goes_on(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, caller: Caller
+) -> None:
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon:
         said = done(daemon, reload(daemon, {"p": {"host": "x", "prot": 1}, "q": {"host": "y", "port": 0}}))
 
@@ -191,7 +205,9 @@ def test_a_wrong_file_is_refused_with_every_fault_and_the_daemon_goes_on(tmp_pat
         assert answer(caller, 2)["code"] == "created"
 
 
-def test_what_needs_a_restart_is_named_and_nothing_is_taken_over(tmp_path, broker, terminal, other, caller):
+def test_what_needs_a_restart_is_named_and_nothing_is_taken_over(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, other: SimulatedTerminal, caller: Caller
+) -> None:
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon:
         devices = {"p": device(terminal), "q": device(other)}
         said = done(daemon, reload(daemon, devices, language="en", queue_limit=5))
@@ -204,7 +220,9 @@ def test_what_needs_a_restart_is_named_and_nothing_is_taken_over(tmp_path, broke
     assert other.connections_accepted == 0
 
 
-def test_a_bridge_among_others_listens_to_its_own_devices_only(tmp_path, broker, terminal, other, caller):
+def test_a_bridge_among_others_listens_to_its_own_devices_only(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, other: SimulatedTerminal, caller: Caller
+) -> None:
     mqtt = {"unknown_devices": "ignore"}
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, mqtt=mqtt) as daemon:
         assert "reloaded: added: q; removed: p" in done(daemon, reload(daemon, {"q": device(other)}))
@@ -217,7 +235,9 @@ def test_a_bridge_among_others_listens_to_its_own_devices_only(tmp_path, broker,
     assert terminal.users() == []
 
 
-def test_a_stop_does_not_wait_for_a_reload(tmp_path, broker, terminal, other):
+def test_a_stop_does_not_wait_for_a_reload(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, other: SimulatedTerminal
+) -> None:
     retry = {"attempts": 3, "initial_delay": 0, "max_delay": 0, "deadline": 3}
     devices = {"p": device(terminal), "q": device(other)}
     with Daemon(tmp_path / "d", broker.port, devices, retry=retry) as daemon, Hold(terminal) as hold:
@@ -235,34 +255,36 @@ def test_a_stop_does_not_wait_for_a_reload(tmp_path, broker, terminal, other):
 class Manager:
     """systemd's end of the notification socket."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
         self._socket.settimeout(PATIENCE_S)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self._socket.close()
 
-    def hear(self):
+    def hear(self) -> dict[str, str]:
         """The next message that says more than a new status."""
         while (said := self._hear_any()).keys() == {"STATUS"}:
             pass
         return said
 
-    def hear_status(self):
+    def hear_status(self) -> str:
         """The next message that says nothing but a new status."""
         while (said := self._hear_any()).keys() != {"STATUS"}:
             pass
         return said["STATUS"]
 
-    def _hear_any(self):
+    def _hear_any(self) -> dict[str, str]:
         return dict(line.split("=", 1) for line in self._socket.recv(4096).decode().splitlines())
 
 
-def test_systemd_is_told_when_a_reload_begins_and_how_it_ended(tmp_path, broker, terminal):
+def test_systemd_is_told_when_a_reload_begins_and_how_it_ended(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     path = tmp_path / "notify"
     with Manager(path) as manager:
         daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, environment={"NOTIFY_SOCKET": str(path)})
@@ -281,7 +303,9 @@ def test_systemd_is_told_when_a_reload_begins_and_how_it_ended(tmp_path, broker,
         assert manager.hear()["STOPPING"] == "1"
 
 
-def test_systemd_shows_soon_that_the_broker_is_there(tmp_path, broker, terminal):
+def test_systemd_shows_soon_that_the_broker_is_there(
+    tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
+) -> None:
     path = tmp_path / "notify"
     environment = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "60000000"}
     broker.stop()

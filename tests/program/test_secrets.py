@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+from collections.abc import Collection
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +70,7 @@ FILES = [
 
 
 @contextmanager
-def site(folder, log_format):
+def site(folder: Path, log_format: str):
     """A broker with a login, a terminal with a key, and a daemon that logs all it can."""
     (folder / "fault").mkdir()
     (folder / "fault" / "sitecustomize.py").write_text(FAULT)
@@ -92,14 +95,14 @@ def site(folder, log_format):
             yield daemon, broker, caller
 
 
-def ask(caller: Caller, command: str, body, **more) -> Message:
+def ask(caller: Caller, command: str, body: Collection[object] | dict[str, Any], **more) -> Message:
     topic = f"zk/{command}"
     caller.publish(topic, body if isinstance(body, bytes) else json.dumps(body), **more)
     return caller.wait_for(f"{topic}/reply", timeout=30)
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_no_log_holds_a_secret_or_a_payload(tmp_path, log_format):
+def test_no_log_holds_a_secret_or_a_payload(tmp_path: Path, log_format: str) -> None:
     with site(tmp_path, log_format) as (daemon, broker, caller):
         codes = {ask(caller, "p/users/create", PERSON).json["code"] for _ in range(2)}
         codes |= {ask(caller, "p/users/create", body).json["code"] for body in [*WRONG, *BROKEN]}
@@ -149,11 +152,11 @@ def test_no_log_holds_a_secret_or_a_payload(tmp_path, log_format):
         assert answered[0].items() >= {"device": "p", "command": "users/create", "status": 200}.items()
 
 
-def merged(config, changes):
+def merged(config, changes: object) -> dict[Any, Any]:
     return {**config, **{key: {**config[key], **value} for key, value in changes.items()}}
 
 
-def reload(daemon, text):
+def reload(daemon, text: str) -> None:
     mark = len(daemon.log)
     (daemon.folder / "config.yaml").write_text(text)
     os.kill(daemon.pid, signal.SIGHUP)
@@ -161,7 +164,7 @@ def reload(daemon, text):
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_refused_login_does_not_tell_the_password(tmp_path, log_format):
+def test_a_refused_login_does_not_tell_the_password(tmp_path: Path, log_format: str) -> None:
     with Mosquitto(tmp_path / "mosquitto", users={"bridge": "another"}) as broker:
         daemon = Daemon(
             tmp_path / "d",

@@ -15,7 +15,7 @@ TOOLS = ("sh", "make", "cat", "cksum", "cp", "dirname", "env", "mkdir", "sed", "
 class Machine:
     """A copy of the project's set-up on a machine that has nothing but *TOOLS* and what a test gives it."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.project = folder / "zkbridge"
         self.programs = folder / "bin"
         self.home = folder / "home"
@@ -79,7 +79,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path) -> Machine:
+def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
@@ -91,7 +91,7 @@ def sentence(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.parametrize("target", ["demo", "test"])
-def test_without_python_it_says_which_and_where_from(machine, target):
+def test_without_python_it_says_which_and_where_from(machine: Machine, target: str) -> None:
     machine.give_mosquitto()
 
     said = sentence(machine.make(target))
@@ -100,13 +100,13 @@ def test_without_python_it_says_which_and_where_from(machine, target):
     assert said.endswith("sudo apt install python3 python3-venv")
 
 
-def test_a_python_that_is_too_old_is_none(machine):
+def test_a_python_that_is_too_old_is_none(machine: Machine) -> None:
     machine.give("python3", f'exec "{sys.executable}" -c "import sys; sys.version_info = (3, 10); $2"')
 
     assert "Python 3.11 or newer is missing" in sentence(machine.make("demo"))
 
 
-def test_the_newest_python_need_not_be_called_python3(machine):
+def test_the_newest_python_need_not_be_called_python3(machine: Machine) -> None:
     machine.give("python3", "exit 1")
     machine.give("python3.12", f'exec "{sys.executable}" -c "import sys; sys.modules[\'ensurepip\'] = None; $2"')
 
@@ -114,7 +114,7 @@ def test_the_newest_python_need_not_be_called_python3(machine):
 
 
 @pytest.mark.parametrize("target", ["demo", "test"])
-def test_without_the_venv_module_it_says_which_package_has_it(machine, target):
+def test_without_the_venv_module_it_says_which_package_has_it(machine: Machine, target: str) -> None:
     machine.give_mosquitto()
     machine.give_python(has_venv=False)
 
@@ -127,7 +127,7 @@ def test_without_the_venv_module_it_says_which_package_has_it(machine, target):
 
 
 @pytest.mark.parametrize("sudo", [None, "exit 1"], ids=["no sudo", "sudo asks for a password"])
-def test_without_mosquitto_and_the_right_to_install_it_it_says_how(machine, sudo):
+def test_without_mosquitto_and_the_right_to_install_it_it_says_how(machine: Machine, sudo: str | None) -> None:
     machine.be(1000)
     machine.give("apt-get")
     if sudo:
@@ -139,7 +139,7 @@ def test_without_mosquitto_and_the_right_to_install_it_it_says_how(machine, sudo
     assert machine.called("apt-get") == []
 
 
-def test_root_gets_mosquitto_installed(machine):
+def test_root_gets_mosquitto_installed(machine: Machine) -> None:
     machine.be(0)
     machine.give("openssl")
     machine.give("setpriv")
@@ -156,7 +156,7 @@ def test_root_gets_mosquitto_installed(machine):
     assert "Python 3.11 or newer is missing" in sentence(ended)
 
 
-def test_whoever_may_use_sudo_gets_mosquitto_installed(machine):
+def test_whoever_may_use_sudo_gets_mosquitto_installed(machine: Machine) -> None:
     machine.be(1000)
     machine.give("sudo", 'shift; exec "$@"')
     machine.give("true")
@@ -171,20 +171,20 @@ def test_whoever_may_use_sudo_gets_mosquitto_installed(machine):
 
 
 @pytest.mark.parametrize("script", ["exit 100", "exit 0"], ids=["fails", "installs nothing"])
-def test_an_apt_that_does_not_help_ends_in_the_sentence(machine, script):
+def test_an_apt_that_does_not_help_ends_in_the_sentence(machine: Machine, script: str) -> None:
     machine.be(0)
     machine.give("apt-get", script)
 
     assert "sudo apt install mosquitto" in sentence(machine.make("test"))
 
 
-def test_a_system_without_apt_ends_in_the_sentence(machine):
+def test_a_system_without_apt_ends_in_the_sentence(machine: Machine) -> None:
     machine.be(0)
 
     assert "sudo apt install mosquitto" in sentence(machine.make("test"))
 
 
-def test_a_mosquitto_outside_the_path_of_people_is_found(machine, tmp_path):
+def test_a_mosquitto_outside_the_path_of_people_is_found(machine: Machine, tmp_path: Path) -> None:
     machine.give_mosquitto()
     (tmp_path / "sbin").mkdir()
     (machine.programs / "mosquitto").rename(tmp_path / "sbin" / "mosquitto")
@@ -194,7 +194,7 @@ def test_a_mosquitto_outside_the_path_of_people_is_found(machine, tmp_path):
     assert "Python 3.11 or newer is missing" in said
 
 
-def test_the_demonstration_needs_no_mosquitto_and_no_developers_tools(machine):
+def test_the_demonstration_needs_no_mosquitto_and_no_developers_tools(machine: Machine) -> None:
     machine.give_python()
 
     machine.make("demo")
@@ -203,7 +203,7 @@ def test_the_demonstration_needs_no_mosquitto_and_no_developers_tools(machine):
     assert installed.endswith("--editable .[demo]")
 
 
-def test_the_tests_get_the_developers_tools(machine):
+def test_the_tests_get_the_developers_tools(machine: Machine) -> None:
     machine.give_mosquitto()
     machine.give_python()
 
@@ -213,7 +213,7 @@ def test_the_tests_get_the_developers_tools(machine):
     assert installed.endswith("--editable .[dev]")
 
 
-def test_installed_is_installed_until_pyproject_changes(machine):
+def test_installed_is_installed_until_pyproject_changes(machine: Machine) -> None:
     machine.give_mosquitto()
     machine.give_python()
     for target in ("check", "check", "demo"):
@@ -230,7 +230,7 @@ def test_installed_is_installed_until_pyproject_changes(machine):
     assert len(machine.called("venv-python -m pip install")) == 2
 
 
-def test_a_clone_that_was_moved_is_set_up_anew(machine):
+def test_a_clone_that_was_moved_is_set_up_anew(machine: Machine) -> None:
     machine.give_python()
     machine.make("demo")
 
@@ -240,7 +240,7 @@ def test_a_clone_that_was_moved_is_set_up_anew(machine):
     assert len(machine.called("python3 -m venv --clear .venv")) == 2
 
 
-def test_a_venv_that_broke_half_way_is_set_up_anew(machine):
+def test_a_venv_that_broke_half_way_is_set_up_anew(machine: Machine) -> None:
     machine.give_python()
     (machine.project / ".venv" / "bin").mkdir(parents=True)
     machine.give("broken", "exit 1")
@@ -251,7 +251,7 @@ def test_a_venv_that_broke_half_way_is_set_up_anew(machine):
     assert len(machine.called("python3 -m venv --clear .venv")) == 1
 
 
-def test_a_pip_that_fails_is_asked_again_the_next_time(machine):
+def test_a_pip_that_fails_is_asked_again_the_next_time(machine: Machine) -> None:
     machine.give_python(pip='case "$*" in *install*) exit 1 ;; esac')
 
     for _ in range(2):
@@ -260,7 +260,7 @@ def test_a_pip_that_fails_is_asked_again_the_next_time(machine):
     assert len(machine.called("venv-python -m pip install")) == 2
 
 
-def test_a_real_python_without_a_network_says_so(machine):
+def test_a_real_python_without_a_network_says_so(machine: Machine) -> None:
     machine.give("python3", f'exec "{Path(sys.executable).resolve()}" "$@"')
     (machine.home / "nothing").mkdir()
 
@@ -271,7 +271,7 @@ def test_a_real_python_without_a_network_says_so(machine):
     assert "is this machine online?" in sentence(ended)
 
 
-def test_make_alone_says_what_there_is_to_make(machine):
+def test_make_alone_says_what_there_is_to_make(machine: Machine) -> None:
     said = machine.make().stdout
 
     assert "make demo: Show the main job" in said

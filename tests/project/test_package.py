@@ -15,7 +15,7 @@ from tests.project.tree import ROOT, tracked_files
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> zipfile.ZipFile:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
     ended = subprocess.run(build, capture_output=True, text=True, check=False)
@@ -25,7 +25,7 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
         yield opened
 
 
-def test_the_wheel_holds_the_program_and_nothing_else(wheel):
+def test_the_wheel_holds_the_program_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
     program = {str(path.relative_to(ROOT)) for path in tracked_files("zkbridge")}
 
@@ -33,7 +33,7 @@ def test_the_wheel_holds_the_program_and_nothing_else(wheel):
     assert {name.split("/")[0] for name in shipped} == {"zkbridge"}
 
 
-def test_the_wheel_holds_the_simulators_profiles(wheel):
+def test_the_wheel_holds_the_simulators_profiles(wheel: zipfile.ZipFile) -> None:
     profiles = [name for name in wheel.namelist() if re.fullmatch(r"zkbridge/simulator/profiles/[^/]+\.toml", name)]
 
     assert profiles
@@ -41,18 +41,18 @@ def test_the_wheel_holds_the_simulators_profiles(wheel):
         assert tomllib.loads(wheel.read(profile).decode())
 
 
-def test_the_wheel_has_the_command_and_the_licence(wheel):
+def test_the_wheel_has_the_command_and_the_licence(wheel: zipfile.ZipFile) -> None:
     (entry_points,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
 
     assert "zkbridge = zkbridge.cli.main:main" in wheel.read(entry_points).decode()
     assert any(name.endswith("/LICENSE") for name in wheel.namelist())
 
 
-def test_the_wheel_has_the_version_of_the_package(wheel):
+def test_the_wheel_has_the_version_of_the_package(wheel: zipfile.ZipFile) -> None:
     assert Path(wheel.filename).name.startswith(f"zkbridge-{zkbridge.__version__}-")
 
 
-def test_the_version_is_written_in_one_place():
+def test_the_version_is_written_in_one_place() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "version" not in pyproject["project"]
     assert pyproject["tool"]["hatch"]["version"] == {"path": "zkbridge/__init__.py"}
@@ -62,14 +62,14 @@ def test_the_version_is_written_in_one_place():
     assert [path for path in modules if number.search(path.read_text())] == [ROOT / "zkbridge" / "__init__.py"]
 
 
-def test_what_is_installed_says_the_same_version():
+def test_what_is_installed_says_the_same_version() -> None:
     said = subprocess.run([sys.executable, "-m", "zkbridge", "--version"], capture_output=True, text=True, check=True)
 
     assert zkbridge.__version__ in said.stdout
     assert importlib.metadata.version("zkbridge") == zkbridge.__version__
 
 
-def test_the_changelog_speaks_of_the_version_to_come():
+def test_the_changelog_speaks_of_the_version_to_come() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
 
     assert re.search(rf"^## \[(Unreleased|{re.escape(zkbridge.__version__)})\]", changelog, re.MULTILINE)

@@ -6,14 +6,14 @@ import subprocess
 from pathlib import Path
 
 from tests.support.daemon import Daemon, device
-from tests.support.mosquitto import program
+from tests.support.mosquitto import Mosquitto, program
 from zkbridge.simulator import Simulator, TerminalConfig
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_example_is_what_the_bridge_answers(tmp_path, broker):
+def test_the_example_is_what_the_bridge_answers(tmp_path: Path, broker: Mosquitto) -> None:
     command = re.search(r"```sh\n(mosquitto_rr .*?)```", README, re.DOTALL)[1].replace("\\\n", " ").strip()
     created, exists = (line for line in README.splitlines() if line.startswith('{"success"'))
     words = command.replace("mosquitto_rr", f"{program('mosquitto_rr')} -p {broker.port} -W 20", 1)
@@ -29,7 +29,7 @@ def test_the_example_is_what_the_bridge_answers(tmp_path, broker):
     assert json.loads(created)["success"]
 
 
-def test_every_promise_names_a_test_that_exists():
+def test_every_promise_names_a_test_that_exists() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs" / "promises.md").read_text())
 
     assert len(named) >= 8

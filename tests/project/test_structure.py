@@ -1,5 +1,7 @@
 """The limits of the structure hold: rooms, floors, arrows, circles; the size of files, classes, constructors."""
 
+from pathlib import PosixPath
+
 import pytest
 
 from tests.project.structure import PAGE, class_sizes, maintainability, page, sources, structure
@@ -24,7 +26,7 @@ LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
 HARD_FILES: dict[str, float] = {}
 
 
-def test_imports_between_rooms_stay_within_their_limits():
+def test_imports_between_rooms_stay_within_their_limits() -> None:
     now = structure()
 
     assert now.circles == ()
@@ -33,12 +35,12 @@ def test_imports_between_rooms_stay_within_their_limits():
     assert len(now.arrows) <= 80
 
 
-def test_architecture_shows_the_figures_of_today():
+def test_architecture_shows_the_figures_of_today() -> None:
     assert PAGE.read_text() == page(), "bring it up to date: .venv/bin/python -m tests.docs.write"
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_keeps_its_limits(path):
+def test_a_file_keeps_its_limits(path: PosixPath) -> None:
     name = str(path.relative_to(ROOT))
 
     assert len(path.read_text().splitlines()) <= LONG_FILES.get(name, MOST_LINES)

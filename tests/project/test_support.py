@@ -5,24 +5,27 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from tests.support import mosquitto, processes
 from tests.support.caller import Caller, Refused
 from tests.support.certificates import make_certificates
 from tests.support.leftovers import Leftovers
 from tests.support.mosquitto import Mosquitto
+from tests.support.nursery import Nursery
 from tests.support.waiting import wait_until
 
 
-def test_a_wait_in_vain_says_for_what():
+def test_a_wait_in_vain_says_for_what() -> None:
     with pytest.raises(AssertionError, match="in vain for the moon"):
         wait_until(lambda: False, timeout=0.01, what="the moon")
 
 
 @pytest.mark.parametrize("protocol", [5, "3.1.1"])
-def test_a_caller_publishes_and_receives(shared_broker, protocol):
+def test_a_caller_publishes_and_receives(shared_broker: Mosquitto, protocol: int | str) -> None:
     with Caller(shared_broker.port, protocol) as caller:
         caller.subscribe(f"kit/{protocol}/#")
 
@@ -37,7 +40,7 @@ def test_a_caller_publishes_and_receives(shared_broker, protocol):
             caller.wait_for(f"kit/{protocol}/a", timeout=0.05)
 
 
-def test_a_caller_sees_every_property(shared_broker):
+def test_a_caller_sees_every_property(shared_broker: Mosquitto) -> None:
     with Caller(shared_broker.port) as caller:
         caller.subscribe("kit/properties", retain_as_published=True)
 
@@ -63,7 +66,7 @@ def test_a_caller_sees_every_property(shared_broker):
         assert message.user_properties == [("status", "200"), ("status", "201")]
 
 
-def test_a_caller_on_the_older_protocol_has_no_properties(shared_broker):
+def test_a_caller_on_the_older_protocol_has_no_properties(shared_broker: Mosquitto) -> None:
     with Caller(shared_broker.port, "3.1.1") as caller:
         caller.subscribe("kit/old")
         caller.publish("kit/old", b"1")
@@ -75,7 +78,7 @@ def test_a_caller_on_the_older_protocol_has_no_properties(shared_broker):
             caller.publish("kit/old", b"1", response_topic="kit/answer")
 
 
-def test_a_refused_message_raises(tmp_path):
+def test_a_refused_message_raises(tmp_path: Path) -> None:
     acl = "user reader\ntopic read open\n"
     with Mosquitto(tmp_path, users={"reader": "secret"}, acl=acl) as broker:
         with pytest.raises(Refused) as wrong, Caller(broker.port, username="reader", password="wrong"):
@@ -90,7 +93,7 @@ def test_a_refused_message_raises(tmp_path):
     assert denied.value.reason == 0x87
 
 
-def test_a_caller_speaks_tls(tmp_path):
+def test_a_caller_speaks_tls(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path / "certificates")
     with (
         Mosquitto(tmp_path, tls=certificates) as broker,
@@ -102,7 +105,7 @@ def test_a_caller_speaks_tls(tmp_path):
         assert caller.wait_for("kit/tls").payload == b"1"
 
 
-def test_a_lost_caller_leaves_its_will_and_comes_back(broker):
+def test_a_lost_caller_leaves_its_will_and_comes_back(broker: Mosquitto) -> None:
     with Caller(broker.port) as watcher, Caller(broker.port, will=("kit/will", b"gone")) as caller:
         watcher.subscribe("kit/will")
         caller.subscribe("kit/news")
@@ -115,11 +118,11 @@ def test_a_lost_caller_leaves_its_will_and_comes_back(broker):
         assert caller.wait_for("kit/news").payload == b"1"
 
 
-def _subscriptions_after_a_reconnect(caller):
+def _subscriptions_after_a_reconnect(caller: Caller) -> dict[str, SubscribeOptions | int]:
     return caller._filters if caller.disconnections and caller.connected and len(caller._granted) > 1 else {}
 
 
-def test_a_killed_broker_comes_back_on_its_port_with_what_it_kept(tmp_path):
+def test_a_killed_broker_comes_back_on_its_port_with_what_it_kept(tmp_path: Path) -> None:
     with Mosquitto(tmp_path, persistence=True) as broker:
         port = broker.port
         with Caller(port) as caller:
@@ -136,7 +139,7 @@ def test_a_killed_broker_comes_back_on_its_port_with_what_it_kept(tmp_path):
             assert caller.wait_for("kit/kept").retain
 
 
-def test_a_paused_broker_answers_nothing_until_it_goes_on(broker):
+def test_a_paused_broker_answers_nothing_until_it_goes_on(broker: Mosquitto) -> None:
     with Caller(broker.port) as caller:
         broker.pause()
         with pytest.raises(AssertionError, match="in vain for PUBACK"):
@@ -147,7 +150,7 @@ def test_a_paused_broker_answers_nothing_until_it_goes_on(broker):
         caller.publish("kit/pause", b"2")
 
 
-def test_a_broker_that_refuses_large_packets_says_so_in_its_log(tmp_path):
+def test_a_broker_that_refuses_large_packets_says_so_in_its_log(tmp_path: Path) -> None:
     with Mosquitto(tmp_path, max_packet_size=200, message_size_limit=50, extra=["log_type all"]) as broker:
         with Caller(broker.port) as caller:
             caller.publish("kit/size", b"x" * 50)
@@ -159,12 +162,12 @@ def test_a_broker_that_refuses_large_packets_says_so_in_its_log(tmp_path):
         wait_until(lambda: "Dropped too large PUBLISH" in broker.log, what="the broker to say so")
 
 
-def test_a_wrong_configuration_shows_the_brokers_own_words(tmp_path):
+def test_a_wrong_configuration_shows_the_brokers_own_words(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="Unknown configuration variable"):
         Mosquitto(tmp_path, extra=["no_such_key 1"]).start()
 
 
-def test_a_missing_mosquitto_fails_the_test_and_says_how_to_get_it(monkeypatch):
+def test_a_missing_mosquitto_fails_the_test_and_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(mosquitto, "SYSTEM_FOLDERS", "")
 
@@ -172,7 +175,7 @@ def test_a_missing_mosquitto_fails_the_test_and_says_how_to_get_it(monkeypatch):
         mosquitto.program("mosquitto")
 
 
-def test_a_broker_does_not_outlive_the_process_that_started_it(tmp_path):
+def test_a_broker_does_not_outlive_the_process_that_started_it(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path; from tests.support.mosquitto import Mosquitto\n"
         "broker = Mosquitto(Path(sys.argv[1])); broker.start(); print(broker.port, flush=True)\n"
@@ -187,7 +190,7 @@ def test_a_broker_does_not_outlive_the_process_that_started_it(tmp_path):
     wait_until(lambda: not processes.accepts(port), what="the broker to end")
 
 
-def test_leftovers_name_a_thread_and_a_process():
+def test_leftovers_name_a_thread_and_a_process() -> None:
     before = Leftovers.since()
     release = threading.Event()
     thread = threading.Thread(target=release.wait, name="forgotten")
@@ -213,7 +216,7 @@ def test_leftovers_name_a_thread_and_a_process():
         ("import subprocess; globals()['kept'] = subprocess.Popen(['sleep', '60'])", "sleep 60"),
     ],
 )
-def test_a_test_that_leaves_something_behind_fails(tmp_path, body, name):
+def test_a_test_that_leaves_something_behind_fails(tmp_path: Path, body: str, name: str) -> None:
     test = tmp_path / "test_it.py"
     test.write_text(
         f"from tests import conftest\n\n"
@@ -234,7 +237,7 @@ def test_a_test_that_leaves_something_behind_fails(tmp_path, body, name):
     assert name in ended.stdout
 
 
-def test_what_the_nursery_bears_is_the_program_and_ends_as_it_does(nursery, tmp_path):
+def test_what_the_nursery_bears_is_the_program_and_ends_as_it_does(nursery: Nursery, tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     good = nursery.bear(["--help"], log=log, env={"ZKBRIDGE_X": "1"})
@@ -246,7 +249,7 @@ def test_what_the_nursery_bears_is_the_program_and_ends_as_it_does(nursery, tmp_
     assert "nowhere.yaml" in (tmp_path / "other").read_text()
 
 
-def test_what_the_nursery_bears_is_noticed_and_can_be_killed(nursery, tmp_path):
+def test_what_the_nursery_bears_is_noticed_and_can_be_killed(nursery: Nursery, tmp_path: Path) -> None:
     before, log = Leftovers.since(), tmp_path / "log"
     log.touch()
     child = nursery.bear(["simulate", "--port", "0"], log=log, env={})

@@ -73,15 +73,15 @@ def run_by_make(test: Path, makefile: str) -> bool:
     return any(word.rstrip("/") in named for recipe in recipes for word in recipe.split())
 
 
-def test_no_file_names_a_folder_of_somebodys_machine():
+def test_no_file_names_a_folder_of_somebodys_machine() -> None:
     assert lines_with(MACHINE_PATH) == []
 
 
-def test_no_file_names_the_host_of_a_package_registry():
+def test_no_file_names_the_host_of_a_package_registry() -> None:
     assert lines_with(REGISTRY_HOST) == []
 
 
-def test_whoever_silences_a_tool_says_why():
+def test_whoever_silences_a_tool_says_why() -> None:
     assert [
         f"{path.relative_to(ROOT)}:{number}"
         for path, text in texts()
@@ -106,17 +106,17 @@ def test_whoever_silences_a_tool_says_why():
         ("# pragma: no cover", False),
     ],
 )
-def test_a_silenced_tool_needs_a_rule_and_a_reason(comment, accepted):
+def test_a_silenced_tool_needs_a_rule_and_a_reason(comment: str, accepted: bool) -> None:
     assert (unexplained(f"x = 1  {comment}\n") == []) == accepted
 
 
-def test_a_reason_may_stand_on_the_line_above():
+def test_a_reason_may_stand_on_the_line_above() -> None:
     assert unexplained("# It is another process that runs this.\nx = 1  # pragma: no cover\n") == []
     assert unexplained("# It is so.\nx = 1  # noqa\n") == [2]
     assert unexplained("x = 1\ny = 2  # pragma: no cover\n") == [2]
 
 
-def test_every_slow_test_is_run_by_make():
+def test_every_slow_test_is_run_by_make() -> None:
     makefile = (ROOT / "Makefile").read_text()
 
     assert [
@@ -126,7 +126,7 @@ def test_every_slow_test_is_run_by_make():
     ] == []
 
 
-def test_a_slow_test_that_no_recipe_names_is_found():
+def test_a_slow_test_that_no_recipe_names_is_found() -> None:
     makefile = "fast:\n\tpytest -m 'not slow'\ntorture:\n\tpytest -m slow tests/torture tests/bridge/test_long.py\n"
 
     assert slow_tests("import pytest\n\n@pytest.mark.slow\ndef test_it(): ...\n")

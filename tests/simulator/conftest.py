@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 
 @pytest.fixture
-def sim(caplog) -> Iterator[Simulator]:
+def sim(caplog: pytest.LogCaptureFixture) -> Iterator[Simulator]:
     """A simulator that must not have had a fault of its own when the test is over."""
     with Simulator() as simulator:
         yield simulator
@@ -18,13 +19,13 @@ def sim(caplog) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def start(sim) -> Callable[..., SimulatedTerminal]:
+def start(sim: Simulator) -> Callable[..., SimulatedTerminal]:
     """Start a terminal with the configuration in the keywords."""
     return lambda **config: sim.add(TerminalConfig(**config))
 
 
 @pytest.fixture
-def terminal(start) -> SimulatedTerminal:
+def terminal(start: Callable[..., SimulatedTerminal]) -> SimulatedTerminal:
     """A K40-like terminal without a key."""
     return start()
 
@@ -34,7 +35,7 @@ def raw() -> Iterator[Callable[..., RawClient]]:
     """Open raw clients, connected unless told otherwise; closed at the end."""
     with ExitStack() as stack:
 
-        def open_client(terminal, *, key=0, connect=True, **options) -> RawClient:
+        def open_client(terminal, *, key: int = 0, connect: bool = True, **options: Any) -> RawClient:
             client = stack.enter_context(RawClient(terminal, **options))
             if connect:
                 assert client.connect(key).code == 2000

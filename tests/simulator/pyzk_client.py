@@ -5,11 +5,13 @@ from contextlib import contextmanager, suppress
 
 from zk import ZK
 
+from zkbridge.simulator.handle import SimulatedTerminal
+
 TIMEOUT_S = 10
 
 
 @contextmanager
-def pyzk(terminal, *, udp: bool = False, connect: bool = True, **options) -> Iterator[ZK]:
+def pyzk(terminal: SimulatedTerminal, *, udp: bool = False, connect: bool = True, **options) -> Iterator[ZK]:
     """A client, connected unless told otherwise; only what it leaves open is touched."""
     options = {"timeout": TIMEOUT_S, "ommit_ping": True, "force_udp": udp} | options
     client = ZK(terminal.host, port=terminal.port, **options)

@@ -3,6 +3,7 @@
 import socket
 from dataclasses import dataclass
 from time import monotonic
+from typing import Self
 
 TOP = bytes.fromhex("5050827d")
 PATIENCE_S = 5.0
@@ -52,7 +53,7 @@ def scrambled(key: int, session: int, ticks: int = 50) -> bytes:
 class RawClient:
     """One connection; `ask` sends a command and returns the answer, checked for checksum and reply id."""
 
-    def __init__(self, terminal, *, udp: bool = False, timeout: float = PATIENCE_S):
+    def __init__(self, terminal, *, udp: bool = False, timeout: float = PATIENCE_S) -> None:
         self.udp = udp
         self.session = 0
         self.reply_id = 0
@@ -66,13 +67,13 @@ class RawClient:
             self.socket.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self.socket.close()
 
-    def close(self):
+    def close(self) -> None:
         self.socket.close()
 
     def connect(self, key: int = 0) -> Packet:

@@ -9,14 +9,17 @@ import socket
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from subprocess import Popen
 from time import monotonic
 
 import pytest
 from click.testing import CliRunner
 
 from tests.simulator.raw import RawClient, user_72
-from zkbridge.simulator import TerminalConfig
+from zkbridge.simulator import Simulator, TerminalConfig
 from zkbridge.simulator.console.cli import simulate
 from zkbridge.simulator.device import profile, switches
 
@@ -28,12 +31,12 @@ PATIENCE_S = 20
 class Place:
     """Where a terminal in another process listens."""
 
-    def __init__(self, host: str, port: str):
+    def __init__(self, host: str, port: str) -> None:
         self.host, self.port = host, int(port)
 
 
 @contextmanager
-def running(*options: str):
+def running(*options: str) -> Iterator[Popen[str]]:
     """The process; killed if the test does not end it."""
     command = [*COMMAND, "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -44,7 +47,7 @@ def running(*options: str):
                 process.kill()
 
 
-def ready(process) -> tuple[str, Place, str]:
+def ready(process: Popen[str]) -> tuple[str, Place, str]:
     line = process.stdout.readline()
     found = READY.match(line)
     assert found is not None, line + process.stderr.read()
@@ -64,7 +67,7 @@ def two_free_ports() -> int:
     raise AssertionError("no two free ports")
 
 
-def test_ten_terminals_run_until_the_signal():
+def test_ten_terminals_run_until_the_signal() -> None:
     with running("--count", "10", "--comm-key", "7", "--users", "3") as process:
         places = [ready(process)[1] for _ in range(10)]
         serials = set()
@@ -80,7 +83,7 @@ def test_ten_terminals_run_until_the_signal():
     assert len(serials) == 10
 
 
-def test_consecutive_ports_are_used():
+def test_consecutive_ports_are_used() -> None:
     first = two_free_ports()
     with running("--port", str(first), "--count", "2", "--transport", "tcp") as process:
         assert [ready(process)[1].port for _ in range(2)] == [first, first + 1]
@@ -88,7 +91,7 @@ def test_consecutive_ports_are_used():
         assert process.wait(PATIENCE_S) == 0
 
 
-def test_profile_switches_and_faults_come_from_the_options(tmp_path):
+def test_profile_switches_and_faults_come_from_the_options(tmp_path: Path) -> None:
     (tmp_path / "switches.toml").write_text("full_code = 65531\nlatency = 9\n")
     options = ("--profile", "bw", "--transport", "both", "--latency", "0", "--delivery", "separate")
     more = ("--set", "user_capacity=1", "--switches", str(tmp_path / "switches.toml"), "--user", "5:Ana")
@@ -102,7 +105,7 @@ def test_profile_switches_and_faults_come_from_the_options(tmp_path):
     assert (name, ways) == ("bw", "tcp+udp")
 
 
-def test_frames_and_news_are_lines_without_contents():
+def test_frames_and_news_are_lines_without_contents() -> None:
     with running("--frames", "--lines") as process:
         place = ready(process)[1]
         with RawClient(place) as client:
@@ -119,7 +122,7 @@ def test_frames_and_news_are_lines_without_contents():
     assert "Ana" not in said
 
 
-def test_a_state_file_brings_the_users_back(tmp_path):
+def test_a_state_file_brings_the_users_back(tmp_path: Path) -> None:
     state = str(tmp_path / "tables")
     for expected in (1, 1):
         with running("--state", state, "--user", "5:Ana") as process:
@@ -130,7 +133,7 @@ def test_a_state_file_brings_the_users_back(tmp_path):
             assert process.wait(PATIENCE_S) == 0
 
 
-def test_the_control_port_is_told():
+def test_the_control_port_is_told() -> None:
     with running("--control", "0") as process:
         ready(process)
         assert re.match(r"control on 127\.0\.0\.1:\d+", process.stdout.readline())
@@ -149,7 +152,7 @@ def test_the_control_port_is_told():
         (["--user", "x-y"], "neither digits nor letters"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(options, said):
+def test_what_is_wrong_is_said_in_one_line(options: list[str], said: str) -> None:
     result = CliRunner().invoke(simulate, ["--port", "0", "--lines", *options])
 
     assert result.exit_code != 0
@@ -157,7 +160,7 @@ def test_what_is_wrong_is_said_in_one_line(options, said):
     assert "Traceback" not in result.output
 
 
-def test_a_broken_profile_or_switch_file_names_its_fault(tmp_path):
+def test_a_broken_profile_or_switch_file_names_its_fault(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('title = "Mine"\nfirmware = "1"\nrecord = 99\n')
     (tmp_path / "bad.toml").write_text("= 1")
 
@@ -168,13 +171,13 @@ def test_a_broken_profile_or_switch_file_names_its_fault(tmp_path):
     assert "bad.toml" in wrong_file.output
 
 
-def test_the_list_names_all_profiles_switches_and_faults():
+def test_the_list_names_all_profiles_switches_and_faults() -> None:
     said = CliRunner().invoke(simulate, ["--list"]).output
 
     assert all(name in said for name in (*profile.available(), *switches.names(), "trickle"))
 
 
-def test_a_copied_profile_is_a_profile(tmp_path, sim):
+def test_a_copied_profile_is_a_profile(tmp_path: Path, sim: Simulator) -> None:
     (tmp_path / "mine.toml").write_text(
         'title = "Mine"\nfirmware = "Mine 1.0"\nrecord = 72\n[switches]\nlatency = 0.01\n[options]\nMAC = "00"\n'
     )
@@ -189,7 +192,7 @@ def test_a_copied_profile_is_a_profile(tmp_path, sim):
 class Screen:
     """A pseudo terminal with the live screen on it."""
 
-    def __init__(self, *options: str):
+    def __init__(self, *options: str) -> None:
         self.master, slave = pty.openpty()
         self.before = termios.tcgetattr(slave)
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
@@ -223,13 +226,13 @@ class Screen:
 
 
 @pytest.fixture
-def screen():
+def screen() -> Iterator[Screen]:
     made = Screen("--user", "5:Ana", "--screen")
     yield made
     made.close()
 
 
-def test_the_screen_shows_the_terminal_and_does_what_is_typed(screen):
+def test_the_screen_shows_the_terminal_and_does_what_is_typed(screen: Screen) -> None:
     assert screen.shows("Ana")
     port = re.search(r"ready on 127\.0\.0\.1:(\d+)", screen.said)[1]
 
@@ -253,7 +256,7 @@ def test_the_screen_shows_the_terminal_and_does_what_is_typed(screen):
     assert termios.tcgetattr(screen.slave) == screen.before
 
 
-def test_lines_may_be_typed_where_no_screen_is_wanted():
+def test_lines_may_be_typed_where_no_screen_is_wanted() -> None:
     screen = Screen("--lines", "--user", "5")
     try:
         assert screen.shows("ready on")

@@ -2,32 +2,36 @@
 
 import json
 import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.simulator.raw import RawClient
 from tests.support.waiting import wait_until
-from zkbridge.simulator import TerminalConfig
+from zkbridge.simulator import Simulator, TerminalConfig
 from zkbridge.simulator.console import operations
 from zkbridge.simulator.console.control import Control
 from zkbridge.simulator.console.operations import OperationFailed
+from zkbridge.simulator.handle import SimulatedTerminal
 
 
 @pytest.fixture
-def terminals(sim):
+def terminals(sim: Simulator) -> list[SimulatedTerminal]:
     return [sim.add(), sim.add(TerminalConfig(profile="bw"))]
 
 
 @contextmanager
-def remote(terminals):
+def remote(terminals: list[SimulatedTerminal]) -> Iterator[Callable[..., Any]]:
     """A function that sends one request and returns the answer."""
     control = Control(terminals)
     try:
         with socket.create_connection(("127.0.0.1", control.port), timeout=5) as connection:
             lines = connection.makefile("rwb")
 
-            def ask(**request):
+            def ask(**request: Any):
                 lines.write(json.dumps(request).encode() + b"\n")
                 lines.flush()
                 return json.loads(lines.readline())
@@ -39,7 +43,7 @@ def remote(terminals):
         control.stop()
 
 
-def test_a_user_is_added_seen_and_deleted(terminals):
+def test_a_user_is_added_seen_and_deleted(terminals: list[SimulatedTerminal]) -> None:
     with remote(terminals) as ask:
         added = ask(do="add_user", user_id="7", name="Ana", card=42)
         assert added == {"ok": True, "result": {"uid": 1, "user_id": "7"}}
@@ -51,7 +55,7 @@ def test_a_user_is_added_seen_and_deleted(terminals):
     assert terminals[0].users() == []
 
 
-def test_a_terminal_is_chosen_by_its_port_or_place(terminals):
+def test_a_terminal_is_chosen_by_its_port_or_place(terminals: list[SimulatedTerminal]) -> None:
     with remote(terminals) as ask:
         ask(do="fill_users", count=2, terminal=terminals[1].port)
         ask(do="fill_users", count=1, terminal=1)
@@ -60,7 +64,7 @@ def test_a_terminal_is_chosen_by_its_port_or_place(terminals):
         assert ask(do="state", terminal=99)["error"] == "no terminal 99"
 
 
-def test_people_punch_and_the_state_tells(terminals):
+def test_people_punch_and_the_state_tells(terminals: list[SimulatedTerminal]) -> None:
     terminals[0].add_user("7")
     with remote(terminals) as ask:
         assert ask(do="punch", user_id=7, state=1, when="2026-05-10T08:30:15")["result"]["taken"]
@@ -71,7 +75,7 @@ def test_people_punch_and_the_state_tells(terminals):
     assert terminals[0].attendance()[0].state == 1
 
 
-def test_switches_faults_options_and_power(terminals, raw):
+def test_switches_faults_options_and_power(terminals: list[SimulatedTerminal], raw: Callable[..., RawClient]) -> None:
     terminal = terminals[0]
     with remote(terminals) as ask:
         assert ask(do="set", name="latency", value=0.01)["ok"]
@@ -98,7 +102,9 @@ def test_switches_faults_options_and_power(terminals, raw):
     assert raw(terminal).ask(11, b"LockOn\0").data == b"LockOn=9\0"
 
 
-def test_a_restart_a_finger_an_alarm_and_a_snapshot(terminals, raw, tmp_path):
+def test_a_restart_a_finger_an_alarm_and_a_snapshot(
+    terminals: list[SimulatedTerminal], raw: Callable[..., RawClient], tmp_path: Path
+) -> None:
     terminal = terminals[0]
     with remote(terminals) as ask:
         ask(do="add_user", user_id="7")
@@ -135,7 +141,9 @@ def test_a_restart_a_finger_an_alarm_and_a_snapshot(terminals, raw, tmp_path):
         {"do": "alarm", "kind": "boredom"},
     ],
 )
-def test_what_cannot_be_done_is_said_and_the_next_is_done(terminals, request_):
+def test_what_cannot_be_done_is_said_and_the_next_is_done(
+    terminals: list[SimulatedTerminal], request_: dict[str, Any]
+) -> None:
     with remote(terminals) as ask:
         answer = ask(**request_)
         assert answer["ok"] is False
@@ -143,14 +151,14 @@ def test_what_cannot_be_done_is_said_and_the_next_is_done(terminals, request_):
         assert ask(do="state")["ok"]
 
 
-def test_what_is_no_request_is_answered(terminals):
+def test_what_is_no_request_is_answered(terminals: list[SimulatedTerminal]) -> None:
     with remote(terminals) as ask:
         assert "JSON" in ask.raw(b"hello\n")["error"]
         assert "JSON" in ask.raw(b"[1]\n")["error"]
         assert "JSON" in ask.raw(b"\xff\xfe\n")["error"]
 
 
-def test_a_line_is_read_as_a_person_means_it():
+def test_a_line_is_read_as_a_person_means_it() -> None:
     assert operations.parse_line("punch 123 state=1") == {"do": "punch", "user_id": "123", "state": "1"}
     assert operations.parse_line("add_user 7 'Ana Gil' card=4") == {
         "do": "add_user",
@@ -163,16 +171,16 @@ def test_a_line_is_read_as_a_person_means_it():
 
 
 @pytest.mark.parametrize("line", ["punch 1 2", "add_user 'Ana"])
-def test_a_line_that_makes_no_sense_is_said(line):
+def test_a_line_that_makes_no_sense_is_said(line: str) -> None:
     with pytest.raises(OperationFailed, match=r".+"):
         operations.parse_line(line)
 
 
-def test_every_operation_is_explained():
+def test_every_operation_is_explained() -> None:
     assert all(f"\n{name}" in "\n" + operations.help_text() for name in operations.OPERATIONS)
 
 
-def test_a_line_changes_a_terminal(terminals):
+def test_a_line_changes_a_terminal(terminals: list[SimulatedTerminal]) -> None:
     operations.perform(terminals, operations.parse_line("set user_capacity 1"))
     operations.perform(terminals, operations.parse_line("add_user 5 Eva password=1 privilege=14"))
     with pytest.raises(OperationFailed, match="room"):
@@ -181,7 +189,9 @@ def test_a_line_changes_a_terminal(terminals):
     assert [(user.name, user.privilege) for user in terminals[0].users()] == [("Eva", 14)]
 
 
-def test_a_moved_terminal_leaves_its_old_clients_in_silence(terminals, raw):
+def test_a_moved_terminal_leaves_its_old_clients_in_silence(
+    terminals: list[SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     terminal = terminals[0]
     client = raw(terminal)
 

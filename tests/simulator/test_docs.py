@@ -32,11 +32,11 @@ def section(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["operations", "faults", "switches"])
-def test_a_table_is_that_of_the_code(name):
+def test_a_table_is_that_of_the_code(name: str) -> None:
     assert section(name) == generated()[name]
 
 
-def test_every_known_behaviour_has_its_way():
+def test_every_known_behaviour_has_its_way() -> None:
     rows = dict(re.findall(r"^\| (\d+) \| .* \| (.*) \|$", PAGE.read_text("utf-8"), re.MULTILINE))
     ways = {*switches.names(), *faults.ACTIONS, *dir(SimulatedTerminal), *profile.available()}
 
@@ -46,7 +46,7 @@ def test_every_known_behaviour_has_its_way():
 
 
 @pytest.mark.parametrize("name", profile.available())
-def test_a_profile_is_described_as_it_is(name):
+def test_a_profile_is_described_as_it_is(name: str) -> None:
     loaded = profile.load(name)
     made = switches.Switches(**loaded.switches)
 
@@ -55,7 +55,7 @@ def test_a_profile_is_described_as_it_is(name):
     assert row in PAGE.read_text("utf-8")
 
 
-def test_the_python_example_runs():
+def test_the_python_example_runs() -> None:
     code = re.search(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[1]
 
     exec(compile(code, str(PAGE), "exec"), {})

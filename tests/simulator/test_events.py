@@ -1,12 +1,15 @@
 """Live events and enrolment, as a client sees them."""
 
-# ruff: noqa: DTZ001  a terminal knows no time zone
+from collections.abc import Callable
 
+# ruff: noqa: DTZ001  a terminal knows no time zone
 from datetime import datetime
 
 import pytest
 
+from tests.simulator.raw import Packet, RawClient
 from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal
 
 TRANSPORTS = pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 WHEN = datetime(2018, 6, 25, 17, 41, 5)
@@ -15,12 +18,14 @@ PIN = b"999111333".hex() + "00" * 15
 QUIET_S = 0.15
 
 
-def register(client, mask: int) -> None:
+def register(client: RawClient, mask: int) -> None:
     assert client.ask(500, mask.to_bytes(4, "little")).code == 2000
 
 
 @TRANSPORTS
-def test_a_punch_is_told_as_an_f19_was_captured_to_tell_it(terminal, raw, udp):
+def test_a_punch_is_told_as_an_f19_was_captured_to_tell_it(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     terminal.add_user("999111333", uid=13)
     client = raw(terminal, udp=udp)
     register(client, 1)
@@ -42,7 +47,9 @@ def test_a_punch_is_told_as_an_f19_was_captured_to_tell_it(terminal, raw, udp):
         ("52", PIN + "0102" + SIX + "00" * 20),
     ],
 )
-def test_a_punch_has_the_length_of_its_firmware(terminal, raw, size, data):
+def test_a_punch_has_the_length_of_its_firmware(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], size: str, data: str
+) -> None:
     terminal.add_user("999111333", uid=13)
     terminal.switches.event = size
     client = raw(terminal)
@@ -55,7 +62,9 @@ def test_a_punch_has_the_length_of_its_firmware(terminal, raw, size, data):
     assert (event.code, event.session, event.reply_id) == (500, 1, 0)
 
 
-def test_every_client_that_registered_is_told_and_no_other(terminal, raw):
+def test_every_client_that_registered_is_told_and_no_other(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("1")
     first, second, deaf = raw(terminal), raw(terminal), raw(terminal)
     register(first, 1)
@@ -70,7 +79,7 @@ def test_every_client_that_registered_is_told_and_no_other(terminal, raw):
     assert deaf.silent(QUIET_S)
 
 
-def test_events_do_not_wait_for_acknowledgements(terminal, raw):
+def test_events_do_not_wait_for_acknowledgements(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1")
     client = raw(terminal)
     register(client, 1)
@@ -93,7 +102,9 @@ def test_events_do_not_wait_for_acknowledgements(terminal, raw):
         ("passback", 0x22, 12),
     ],
 )
-def test_an_alarm_is_told_to_who_registered_for_alarms(terminal, raw, kind, first, size):
+def test_an_alarm_is_told_to_who_registered_for_alarms(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], kind: str, first: int, size: int
+) -> None:
     client = raw(terminal)
     register(client, 512)
 
@@ -103,12 +114,12 @@ def test_an_alarm_is_told_to_who_registered_for_alarms(terminal, raw, kind, firs
     assert (event.session, event.data[0], len(event.data)) == (512, first, size)
 
 
-def test_an_unknown_alarm_is_an_error_of_the_caller(terminal):
+def test_an_unknown_alarm_is_an_error_of_the_caller(terminal: SimulatedTerminal) -> None:
     with pytest.raises(ValueError, match="tamper"):
         terminal.alarm("fire")
 
 
-def test_a_punch_is_recorded_with_time_verify_and_state(terminal):
+def test_a_punch_is_recorded_with_time_verify_and_state(terminal: SimulatedTerminal) -> None:
     terminal.add_user("7")
 
     assert terminal.punch("7", verify=2, state=1, when=WHEN)
@@ -117,13 +128,13 @@ def test_a_punch_is_recorded_with_time_verify_and_state(terminal):
     assert (punch.uid, punch.user_id, punch.verify, punch.state, punch.time) == (1, "7", 2, 1, 0x2368B131)
 
 
-def test_a_stranger_does_not_get_in_and_is_told_so(terminal):
+def test_a_stranger_does_not_get_in_and_is_told_so(terminal: SimulatedTerminal) -> None:
     assert not terminal.punch("404")
     assert terminal.display == "Invalid ID"
     assert terminal.attendance() == []
 
 
-def test_nobody_punches_without_power(terminal):
+def test_nobody_punches_without_power(terminal: SimulatedTerminal) -> None:
     terminal.add_user("7")
     terminal.power_off()
 
@@ -131,13 +142,13 @@ def test_nobody_punches_without_power(terminal):
     assert terminal.attendance() == []
 
 
-def begin(client, user_id: str = "1001", finger: int = 3):
+def begin(client: RawClient, user_id: str = "1001", finger: int = 3) -> Packet:
     if client.udp:
         return client.ask(61, int(user_id).to_bytes(4, "little") + bytes((finger,)))
     return client.ask(61, user_id.encode().ljust(24, b"\0") + bytes((finger, 1)))
 
 
-def events(client, count: int) -> list[tuple[int, bytes]]:
+def events(client: RawClient, count: int) -> list[tuple[int, bytes]]:
     """Read events and acknowledge each, as pyzk does."""
     seen = []
     for _ in range(count):
@@ -149,7 +160,7 @@ def events(client, count: int) -> list[tuple[int, bytes]]:
 
 
 @pytest.fixture
-def enrolling(terminal):
+def enrolling(terminal: SimulatedTerminal) -> SimulatedTerminal:
     terminal.add_user("1001")
     terminal.switches.template_size = 1200
     return terminal
@@ -160,7 +171,9 @@ MISSED = [(2, b""), (256, b"\0")]
 
 
 @TRANSPORTS
-def test_a_good_finger_is_enrolled_step_by_step(enrolling, raw, udp):
+def test_a_good_finger_is_enrolled_step_by_step(
+    enrolling: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     client = raw(enrolling, udp=udp)
 
     assert begin(client).code == 2000
@@ -179,7 +192,12 @@ def test_a_good_finger_is_enrolled_step_by_step(enrolling, raw, udp):
         ([100, 0, 100, 100], None),
     ],
 )
-def test_a_finger_may_be_bad_or_known_or_need_another_try(enrolling, raw, script, told):
+def test_a_finger_may_be_bad_or_known_or_need_another_try(
+    enrolling: SimulatedTerminal,
+    raw: Callable[..., RawClient],
+    script: list[int] | str,
+    told: list[tuple[int, bytes]] | None,
+) -> None:
     client = raw(enrolling)
     enrolling.enrol(script)
     begin(client)
@@ -192,7 +210,7 @@ def test_a_finger_may_be_bad_or_known_or_need_another_try(enrolling, raw, script
         assert enrolling.templates() == {}
 
 
-def test_without_a_finger_an_enrolment_times_out(enrolling, raw):
+def test_without_a_finger_an_enrolment_times_out(enrolling: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     enrolling.switches.enrolment_timeout = 0.1
     enrolling.enrol("timeout")
     client = raw(enrolling)
@@ -201,7 +219,9 @@ def test_without_a_finger_an_enrolment_times_out(enrolling, raw):
     assert events(client, 1) == [(8, b"\6\0")]
 
 
-def test_a_person_may_be_told_to_put_the_finger_later(enrolling, raw):
+def test_a_person_may_be_told_to_put_the_finger_later(
+    enrolling: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     enrolling.switches.enrolment = "wait"
     client = raw(enrolling)
     begin(client)
@@ -213,7 +233,9 @@ def test_a_person_may_be_told_to_put_the_finger_later(enrolling, raw):
     assert events(client, 7)[-1][0] == 8
 
 
-def test_cancel_ends_an_enrolment_and_another_may_begin(enrolling, raw):
+def test_cancel_ends_an_enrolment_and_another_may_begin(
+    enrolling: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     enrolling.switches.enrolment = "wait"
     client = raw(enrolling)
     begin(client)
@@ -226,7 +248,9 @@ def test_cancel_ends_an_enrolment_and_another_may_begin(enrolling, raw):
     assert len(events(client, 7)) == 7
 
 
-def test_a_disabled_terminal_reads_no_finger_until_it_is_enabled(enrolling, raw):
+def test_a_disabled_terminal_reads_no_finger_until_it_is_enabled(
+    enrolling: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(enrolling)
     client.ask(1003)
     begin(client)
@@ -237,14 +261,14 @@ def test_a_disabled_terminal_reads_no_finger_until_it_is_enabled(enrolling, raw)
     assert len(events(client, 7)) == 7
 
 
-def test_an_unknown_user_or_finger_is_refused(enrolling, raw):
+def test_an_unknown_user_or_finger_is_refused(enrolling: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(enrolling)
 
     assert begin(client, "404").code == 2001
     assert begin(client, finger=10).code == 2001
 
 
-def test_an_enrolment_ends_with_the_power(enrolling, raw):
+def test_an_enrolment_ends_with_the_power(enrolling: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     enrolling.switches.enrolment = "wait"
     begin(raw(enrolling))
 
@@ -256,7 +280,9 @@ def test_an_enrolment_ends_with_the_power(enrolling, raw):
     assert enrolling.templates() == {}
 
 
-def test_a_client_that_acknowledges_nothing_still_gets_the_result(enrolling, raw):
+def test_a_client_that_acknowledges_nothing_still_gets_the_result(
+    enrolling: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     enrolling.switches.ack_wait = 0.01
     client = raw(enrolling)
     begin(client)

@@ -1,11 +1,13 @@
 """Faults by frame: before and after the effect, counted, and gone when used up."""
 
+from collections.abc import Callable
 from time import monotonic
 
 import pytest
 
 from tests.simulator.raw import RawClient, summed, user_72
 from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.network.faults import ACTIONS
 
 QUIET_S = 0.15
@@ -14,7 +16,9 @@ ENDINGS = [("close", "closed"), ("reset", "reset")]
 
 @pytest.mark.parametrize(("action", "ending"), ENDINGS)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_connection_ends_before_or_after_the_user_is_written(terminal, raw, action, ending, when):
+def test_a_connection_ends_before_or_after_the_user_is_written(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], action: str, ending: str, when: str
+) -> None:
     terminal.faults.add("USER_WRQ", when, action)
     client = raw(terminal)
 
@@ -25,7 +29,9 @@ def test_a_connection_ends_before_or_after_the_user_is_written(terminal, raw, ac
 
 
 @pytest.mark.parametrize(("action", "ending"), ENDINGS)
-def test_a_connection_ends_within_the_answer(terminal, raw, action, ending):
+def test_a_connection_ends_within_the_answer(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], action: str, ending: str
+) -> None:
     terminal.faults.add(1100, "after", action, after_bytes=20)
     client = raw(terminal)
     client.tell(1100)
@@ -37,7 +43,9 @@ def test_a_connection_ends_within_the_answer(terminal, raw, action, ending):
 
 
 @pytest.mark.parametrize(("when", "written"), [("before", 0), ("after", 1)])
-def test_an_answer_that_never_comes_leaves_the_connection_usable(terminal, raw, when, written):
+def test_an_answer_that_never_comes_leaves_the_connection_usable(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], when: str, written: int
+) -> None:
     terminal.faults.add(8, when, "silence")
     client = raw(terminal)
 
@@ -49,7 +57,7 @@ def test_an_answer_that_never_comes_leaves_the_connection_usable(terminal, raw, 
 
 
 @pytest.mark.parametrize("size", [None, 3])
-def test_half_an_answer(terminal, raw, size):
+def test_half_an_answer(terminal: SimulatedTerminal, raw: Callable[..., RawClient], size: int | None) -> None:
     terminal.faults.add("GET_FREE_SIZES", "after", "half", after_bytes=size)
     client = raw(terminal)
     client.tell(50)
@@ -58,7 +66,7 @@ def test_half_an_answer(terminal, raw, size):
     assert client.silent(QUIET_S)
 
 
-def test_rubbish_for_an_answer(terminal, raw):
+def test_rubbish_for_an_answer(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.faults.add("GET_VERSION", "after", "garbage")
     client = raw(terminal)
     client.tell(1100)
@@ -69,7 +77,7 @@ def test_rubbish_for_an_answer(terminal, raw):
     assert not rubbish.startswith(b"\x50\x50\x82\x7d")
 
 
-def test_a_trickle_takes_its_time_and_is_whole(terminal, raw):
+def test_a_trickle_takes_its_time_and_is_whole(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.faults.add("CONNECT", "after", "trickle", delay=0.01)
     client = raw(terminal, connect=False)
     began = monotonic()
@@ -79,7 +87,9 @@ def test_a_trickle_takes_its_time_and_is_whole(terminal, raw):
 
 
 @pytest.mark.parametrize(("when", "at_once"), [("before", 0), ("after", 1)])
-def test_a_late_answer_comes_with_its_effect_before_or_after_the_delay(terminal, raw, when, at_once):
+def test_a_late_answer_comes_with_its_effect_before_or_after_the_delay(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], when: str, at_once: int
+) -> None:
     terminal.faults.add(8, when, "late", delay=0.2)
     client = raw(terminal)
     client.tell(8, user_72(1, "1"))
@@ -91,7 +101,9 @@ def test_a_late_answer_comes_with_its_effect_before_or_after_the_delay(terminal,
     assert len(terminal.users()) == 1
 
 
-def test_an_effect_comes_late_although_the_client_has_left(terminal, raw):
+def test_an_effect_comes_late_although_the_client_has_left(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.faults.add(8, "before", "late", delay=0.1)
     client = raw(terminal)
     client.tell(8, user_72(1, "1"))
@@ -101,7 +113,9 @@ def test_an_effect_comes_late_although_the_client_has_left(terminal, raw):
     wait_until(lambda: len(terminal.users()) == 1)
 
 
-def test_what_takes_long_has_other_clients_and_the_keypad_wait(terminal, raw):
+def test_what_takes_long_has_other_clients_and_the_keypad_wait(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     """Or a write could have its effect after a later ENABLE, on a uid that somebody has taken by then."""
     terminal.faults.add(8, "before", "late", delay=0.3)
     slow, other = raw(terminal), raw(terminal)
@@ -118,7 +132,9 @@ def test_what_takes_long_has_other_clients_and_the_keypad_wait(terminal, raw):
         assert usable
 
 
-def test_a_terminal_that_lost_its_power_has_its_hands_free_again(terminal, raw):
+def test_a_terminal_that_lost_its_power_has_its_hands_free_again(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.faults.add(8, "before", "late", delay=60)
     client = raw(terminal)
     client.tell(8, user_72(1, "1"))
@@ -130,7 +146,9 @@ def test_a_terminal_that_lost_its_power_has_its_hands_free_again(terminal, raw):
         assert usable
 
 
-def test_nobody_uses_the_keypad_of_a_terminal_that_is_disabled_or_off(terminal, raw):
+def test_nobody_uses_the_keypad_of_a_terminal_that_is_disabled_or_off(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
     client.ask(1003)
     with terminal.keypad() as usable:
@@ -143,7 +161,7 @@ def test_nobody_uses_the_keypad_of_a_terminal_that_is_disabled_or_off(terminal, 
         assert not usable
 
 
-def test_an_event_pushes_itself_before_the_answer(terminal, raw):
+def test_an_event_pushes_itself_before_the_answer(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("5")
     terminal.faults.add("OPTIONS_RRQ", "after", "event")
     client = raw(terminal)
@@ -153,14 +171,16 @@ def test_an_event_pushes_itself_before_the_answer(terminal, raw):
 
 
 @pytest.mark.parametrize(("when", "written"), [("before", 0), ("after", 1)])
-def test_a_refusal_with_and_without_effect(terminal, raw, when, written):
+def test_a_refusal_with_and_without_effect(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], when: str, written: int
+) -> None:
     terminal.faults.add(8, when, "refuse", code=65533)
 
     assert raw(terminal).ask(8, user_72(1, "1")).code == 65533
     assert len(terminal.users()) == written
 
 
-def test_an_answer_comes_twice(terminal, raw):
+def test_an_answer_comes_twice(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.faults.add(50, "after", "twice")
     client = raw(terminal, udp=True)
     client.tell(50)
@@ -168,7 +188,7 @@ def test_an_answer_comes_twice(terminal, raw):
     assert client.read().raw == client.read().raw
 
 
-def test_a_wrong_checksum(terminal, raw):
+def test_a_wrong_checksum(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.faults.add(50, "after", "bad_checksum")
     client = raw(terminal)
     client.tell(50)
@@ -176,7 +196,7 @@ def test_a_wrong_checksum(terminal, raw):
     assert summed(client.read_packet()) not in {0, 0xFFFF}
 
 
-def test_another_request_s_reply_id(terminal, raw):
+def test_another_request_s_reply_id(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.faults.add(50, "after", "bad_reply_id")
     client = raw(terminal)
     sent = client.tell(50)
@@ -185,7 +205,7 @@ def test_another_request_s_reply_id(terminal, raw):
 
 
 @pytest.fixture
-def datagrams(terminal, raw):
+def datagrams(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> Callable[..., list[bytes]]:
     """Ask for a table of 100 users by UDP; nine DATA datagrams stand between PREPARE_DATA and the ACK."""
     terminal.fill_users(100)
 
@@ -200,7 +220,9 @@ def datagrams(terminal, raw):
     return read
 
 
-def test_datagrams_are_lost_doubled_and_swapped(terminal, datagrams):
+def test_datagrams_are_lost_doubled_and_swapped(
+    terminal: SimulatedTerminal, datagrams: Callable[..., list[bytes]]
+) -> None:
     whole = datagrams(10)
 
     terminal.faults.add(1504, "after", "lose", frame=3)
@@ -212,7 +234,9 @@ def test_datagrams_are_lost_doubled_and_swapped(terminal, datagrams):
 
 
 @pytest.mark.parametrize(("when", "written"), [("before", 0), ("after", 1)])
-def test_the_power_fails_before_or_after_the_effect(terminal, raw, when, written):
+def test_the_power_fails_before_or_after_the_effect(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], when: str, written: int
+) -> None:
     terminal.faults.add(8, when, "power_off")
     client = raw(terminal)
     client.tell(8, user_72(1, "1"))
@@ -222,7 +246,9 @@ def test_the_power_fails_before_or_after_the_effect(terminal, raw, when, written
     assert not terminal.powered
 
 
-def test_somebody_may_use_the_keypad_between_two_frames(terminal, raw):
+def test_somebody_may_use_the_keypad_between_two_frames(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.faults.add("PREPARE_BUFFER", "before", lambda here: here.add_user("77"))
     client = raw(terminal)
 
@@ -230,7 +256,9 @@ def test_somebody_may_use_the_keypad_between_two_frames(terminal, raw):
     assert len(client.read_table(9, 5)) == 4 + 72
 
 
-def test_a_function_may_take_the_power_without_blocking_the_simulator(terminal, raw):
+def test_a_function_may_take_the_power_without_blocking_the_simulator(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.faults.add(50, "before", lambda here: here.power_off())
     client = raw(terminal)
     client.tell(50)
@@ -239,7 +267,9 @@ def test_a_function_may_take_the_power_without_blocking_the_simulator(terminal, 
     wait_until(lambda: not terminal.powered)
 
 
-def test_a_fault_lets_some_pass_then_hits_as_often_as_told(terminal, raw):
+def test_a_fault_lets_some_pass_then_hits_as_often_as_told(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.faults.add("*", "after", "refuse", skip=1, count=2)
     client = raw(terminal)
 
@@ -247,14 +277,14 @@ def test_a_fault_lets_some_pass_then_hits_as_often_as_told(terminal, raw):
     assert terminal.faults.waiting() == ()
 
 
-def test_faults_are_cleared(terminal, raw):
+def test_faults_are_cleared(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.faults.add("*", "before", "close", count=100)
     terminal.faults.clear()
 
     assert raw(terminal).ask(50).code == 2000
 
 
-def test_a_fault_is_given_as_text(terminal):
+def test_a_fault_is_given_as_text(terminal: SimulatedTerminal) -> None:
     fault = terminal.faults.add_text("on=user_wrq,when=before,do=late,delay=1.5,count=3,skip=1,after_bytes=4,frame=2")
 
     assert (fault.on, fault.when, fault.do, fault.delay) == (8, "before", "late", 1.5)
@@ -264,16 +294,18 @@ def test_a_fault_is_given_as_text(terminal):
 @pytest.mark.parametrize(
     "text", ["on=8,do=explode", "on=8,when=later", "do=close", "on=NOPE", "on=8,x=1", "on", "on=8,count=x"]
 )
-def test_a_text_that_is_no_fault_is_an_error(terminal, text):
+def test_a_text_that_is_no_fault_is_an_error(terminal: SimulatedTerminal, text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         terminal.faults.add_text(text)
 
 
-def test_each_action_is_explained():
+def test_each_action_is_explained() -> None:
     assert all(ACTIONS.values())
 
 
-def test_a_fault_hits_one_client_and_spares_the_next(terminal, raw):
+def test_a_fault_hits_one_client_and_spares_the_next(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.faults.add(50, "after", "close")
     first = raw(terminal)
     first.tell(50)

@@ -1,11 +1,12 @@
 """A recorded conversation of pyzk 0.9 with a terminal, replayed frame by frame."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.simulator.raw import RawClient
-from zkbridge.simulator import Punch
+from zkbridge.simulator import Punch, SimulatedTerminal
 
 TRANSCRIPT = Path(__file__).with_name("golden.txt")
 TEMPLATE = bytes(range(1, 13))
@@ -32,7 +33,7 @@ def sections() -> list[tuple[str, list[tuple[str, bytes]]]]:
 
 
 @pytest.fixture
-def recorded(start):
+def recorded(start: Callable[..., SimulatedTerminal]) -> SimulatedTerminal:
     """The terminal of the recording: key 1234, session 0x1f2e, two users, one finger, one punch."""
     terminal = start(comm_key=1234, session_id=0x1F2E, buffer_word=0x12345678, sizes_words=CONSTANT_WORDS)
     terminal.add_user("1001", "Ana", password="99", privilege=14, card=123456)
@@ -42,7 +43,7 @@ def recorded(start):
     return terminal
 
 
-def prepare(terminal, title: str) -> None:
+def prepare(terminal: SimulatedTerminal, title: str) -> None:
     """What happened at the recorded device in the stretches that the transcript leaves out."""
     if title == "users 1504":
         terminal.switches.inline_max = 100
@@ -57,11 +58,11 @@ def prepare(terminal, title: str) -> None:
         terminal.machine.terminal.delete_templates(1, None)
 
 
-def test_the_recording_has_all_its_packets():
+def test_the_recording_has_all_its_packets() -> None:
     assert sum(len(frames) for _title, frames in sections()) == 98
 
 
-def test_every_frame_of_the_terminal_is_as_recorded(recorded):
+def test_every_frame_of_the_terminal_is_as_recorded(recorded: SimulatedTerminal) -> None:
     with RawClient(recorded) as client:
         for title, frames in sections():
             prepare(recorded, title)

@@ -22,7 +22,7 @@ COMMANDS = st.integers(0, 65535).filter(lambda number: number not in {1004, 1005
 class TwoClients(RuleBasedStateMachine):
     """One client by TCP, one by UDP, and somebody at the keypad; a model knows who is on the terminal."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.simulator = Simulator()
         self.terminal = self.simulator.add(
@@ -40,13 +40,13 @@ class TwoClients(RuleBasedStateMachine):
         self.off = False
         self.punches = 0
 
-    def teardown(self):
+    def teardown(self) -> None:
         for client in self.clients.values():
             client.close()
         self.simulator.stop()
 
     @rule(who=WHO, uid=UIDS, user_id=USER_IDS, name=st.binary(max_size=24))
-    def write(self, who, uid, user_id, name):
+    def write(self, who, uid, user_id, name) -> None:
         record = user_72(uid, user_id, name)
         fits = uid > 0 and 0 < len(user_id) <= 9 and (uid in self.users or len(self.users) < CAPACITY)
 
@@ -57,14 +57,14 @@ class TwoClients(RuleBasedStateMachine):
             self.users[uid] = record
 
     @rule(who=WHO, uid=UIDS)
-    def delete(self, who, uid):
+    def delete(self, who, uid) -> None:
         code = self.clients[who].ask(18, uid.to_bytes(2, "little")).code
 
         assert code == (2000 if uid in self.users else 2001)
         self.users.pop(uid, None)
 
     @rule(user_id=USER_IDS)
-    def type_at_the_keypad(self, user_id):
+    def type_at_the_keypad(self, user_id) -> None:
         try:
             added = self.terminal.add_user(user_id)
         except (Refused, ValueError):
@@ -72,7 +72,7 @@ class TwoClients(RuleBasedStateMachine):
         self.users[added.uid] = added.raw
 
     @rule(who=WHO, uid=UIDS, finger=FINGERS, size=st.sampled_from([0, 20, 21]))
-    def upload_a_finger(self, who, uid, finger, size):
+    def upload_a_finger(self, who, uid, finger, size) -> None:
         client = self.clients[who]
         client.ask(1500, bytes(4))
         client.ask(1501, b"t" * 20)
@@ -85,7 +85,7 @@ class TwoClients(RuleBasedStateMachine):
 
     @precondition(lambda self: self.users)
     @rule(who=WHO, place=PLACES, finger=st.sampled_from([0, 9]))
-    def store_a_finger_of_somebody(self, who, place, finger):
+    def store_a_finger_of_somebody(self, who, place, finger) -> None:
         client, uid = self.clients[who], self.somebody(place)
         known = (uid, finger) in self.terminal.templates() or len(self.terminal.templates()) < FINGERS_THAT_FIT
         client.ask(1500, bytes(4))
@@ -97,7 +97,7 @@ class TwoClients(RuleBasedStateMachine):
 
     @precondition(lambda self: self.users)
     @rule(who=WHO, place=PLACES)
-    def delete_somebody(self, who, place):
+    def delete_somebody(self, who, place) -> None:
         uid = self.somebody(place)
 
         assert self.clients[who].ask(18, uid.to_bytes(2, "little")).code == 2000
@@ -108,17 +108,17 @@ class TwoClients(RuleBasedStateMachine):
         return sorted(self.users)[place % len(self.users)]
 
     @rule(who=WHO, uid=UIDS)
-    def delete_fingers(self, who, uid):
+    def delete_fingers(self, who, uid) -> None:
         self.clients[who].ask(19, uid.to_bytes(2, "little"))
 
     @rule(who=WHO, off=st.booleans(), seconds=st.booleans())
-    def keep_people_off_or_let_them_in(self, who, off, seconds):
+    def keep_people_off_or_let_them_in(self, who, off, seconds) -> None:
         data = (3600).to_bytes(4, "little") if off and seconds else b""
         assert self.clients[who].ask(1003 if off else 1002, data).code == 2000
         self.off = off
 
     @rule(user_id=USER_IDS)
-    def punch(self, user_id):
+    def punch(self, user_id) -> None:
         before = len(self.terminal.attendance())
         known = any(user.user_id == user_id for user in self.terminal.users())
 
@@ -128,7 +128,7 @@ class TwoClients(RuleBasedStateMachine):
         assert len(self.terminal.attendance()) == before + taken
 
     @rule(who=WHO, command=COMMANDS, data=st.binary(max_size=80))
-    def ask_anything(self, who, command, data):
+    def ask_anything(self, who, command, data) -> None:
         if command in {8, 14, 15, 18, 20, 22, 110, 1002, 1003, 61}:
             return
         client = self.clients[who]
@@ -141,18 +141,18 @@ class TwoClients(RuleBasedStateMachine):
             assert client.connect().code == 2000
 
     @rule(who=WHO)
-    def leave_and_come_back(self, who):
+    def leave_and_come_back(self, who) -> None:
         self.clients[who].ask(1001)
         self.clients[who].close()
         self.clients[who] = RawClient(self.terminal, udp=who == "udp")
         assert self.clients[who].connect().code == 2000
 
     @invariant()
-    def the_table_holds_who_was_written(self):
+    def the_table_holds_who_was_written(self) -> None:
         assert {user.uid: user.raw for user in self.terminal.users()} == self.users
 
     @invariant()
-    def counts_equal_tables_as_both_clients_see_them(self):
+    def counts_equal_tables_as_both_clients_see_them(self) -> None:
         for client in self.clients.values():
             sizes = client.sizes()
             records = client.users()
@@ -162,17 +162,17 @@ class TwoClients(RuleBasedStateMachine):
             assert sizes[4] + sizes[18] == CAPACITY
 
     @invariant()
-    def fingers_belong_to_users(self):
+    def fingers_belong_to_users(self) -> None:
         assert {uid for uid, _finger in self.terminal.templates()} <= set(self.users)
 
     @invariant()
-    def it_is_off_when_it_was_told_so(self):
+    def it_is_off_when_it_was_told_so(self) -> None:
         assert self.terminal.disabled == self.off
         assert (self.terminal.display == "working…") == self.off
 
 
 @pytest.mark.timeout(110)
-def test_two_clients_and_a_person_never_break_the_terminal():
+def test_two_clients_and_a_person_never_break_the_terminal() -> None:
     run_state_machine_as_test(
         TwoClients,
         settings=settings(

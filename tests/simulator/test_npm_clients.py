@@ -1,18 +1,19 @@
 """Clients from npm that nobody here wrote, unmodified, by TCP and by UDP."""
 
 # ruff: noqa: DTZ001  a terminal knows no time zone
-
 import fcntl
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal
 
 CLIENTS = Path(__file__).with_name("clients")
 LIBRARIES = ("node-zklib", "zklib-js", "zkteco-js")
@@ -46,7 +47,7 @@ CASES = [
 ]
 
 
-def met(start, way: str):
+def met(start: Callable[..., SimulatedTerminal], way: str) -> SimulatedTerminal:
     """TCP with 72- and 40-byte records, or UDP with 28 and 16: each of these clients knows just this pair."""
     if way == "tcp":
         return start(profile="tft", transport="tcp")
@@ -55,7 +56,9 @@ def met(start, way: str):
 
 
 @pytest.mark.parametrize(("library", "way", "count"), CASES)
-def test_it_reads_writes_and_watches(npm_clients, start, library, way, count):
+def test_it_reads_writes_and_watches(
+    npm_clients: Path, start: Callable[..., SimulatedTerminal], library: str, way: str, count: int
+) -> None:
     terminal = met(start, way)
     udp = way == "udp"
     if udp and count < 10:
@@ -85,7 +88,7 @@ def test_it_reads_writes_and_watches(npm_clients, start, library, way, count):
     wait_until(lambda: terminal.sessions_open == 0)
 
 
-def run(folder: Path, terminal, library: str) -> dict:
+def run(folder: Path, terminal: SimulatedTerminal, library: str) -> dict:
     """Run the script, punch when it watches, and return what it found."""
     command = ["node", "stranger.cjs", library, terminal.host, str(terminal.port), terminal.switches.transport]
     environment = {**os.environ, "TZ": "UTC"}

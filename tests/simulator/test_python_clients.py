@@ -1,10 +1,12 @@
 """Clients from the Python index that nobody here wrote, unmodified: pyzk2 and zk-sdk."""
 
-# ruff: noqa: DTZ001  a terminal knows no time zone
+from collections.abc import Callable
 
+# ruff: noqa: DTZ001  a terminal knows no time zone
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Thread
+from typing import Any
 
 import pytest
 from pyzk2 import ZK as ZK2
@@ -13,13 +15,14 @@ from pyzk2.user import User
 from zk_sdk import ZKClient
 
 from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal
 
 WHEN = datetime(2026, 5, 10, 8, 30, 15)
 TRANSPORTS = pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 
 
 @contextmanager
-def pyzk2(terminal, *, udp=False, **options):
+def pyzk2(terminal: SimulatedTerminal, *, udp: bool = False, **options: Any):
     client = ZK2(terminal.host, port=terminal.port, timeout=10, ommit_ping=True, force_udp=udp, **options)
     # As pyzk does, it forgets the socket that its constructor opens.
     client._ZK__sock.close()
@@ -31,7 +34,7 @@ def pyzk2(terminal, *, udp=False, **options):
 
 
 @contextmanager
-def zk_sdk(terminal, *, udp=False, **options):
+def zk_sdk(terminal: SimulatedTerminal, *, udp: bool = False, **options: Any):
     client = ZKClient(terminal.host, port=terminal.port, ommit_ping=True, force_udp=udp, timeout=10, **options)
     client._zk._ZK__sock.close()
     try:
@@ -41,8 +44,8 @@ def zk_sdk(terminal, *, udp=False, **options):
         client._zk._ZK__sock.close()
 
 
-def punch_once_registered(terminal) -> Thread:
-    def person():
+def punch_once_registered(terminal: SimulatedTerminal) -> Thread:
+    def person() -> None:
         wait_until(lambda: terminal.counts[500] and terminal.log[-1].direction == "out")
         terminal.punch("11", verify=2, state=1, when=WHEN)
 
@@ -52,7 +55,7 @@ def punch_once_registered(terminal) -> Thread:
 
 
 @TRANSPORTS
-def test_pyzk2_reads_writes_and_deletes_users(start, udp):
+def test_pyzk2_reads_writes_and_deletes_users(start: Callable[..., SimulatedTerminal], udp: bool) -> None:
     terminal = start(comm_key=1234)
     terminal.add_user("10")
     with pyzk2(terminal, udp=udp, password=1234) as client:
@@ -69,7 +72,7 @@ def test_pyzk2_reads_writes_and_deletes_users(start, udp):
 
 
 @pytest.mark.parametrize("layout", ["8", "16", "40", "49"])
-def test_pyzk2_reads_attendance_in_all_layouts(start, layout):
+def test_pyzk2_reads_attendance_in_all_layouts(start: Callable[..., SimulatedTerminal], layout: str) -> None:
     terminal = start(attendance=layout)
     terminal.add_user("11")
     for second in range(3):
@@ -84,7 +87,7 @@ def test_pyzk2_reads_attendance_in_all_layouts(start, layout):
 
 
 @pytest.mark.parametrize("size", ["10", "12", "14", "32", "36", "37", "52"])
-def test_pyzk2_sees_punches_live_in_all_lengths(start, size):
+def test_pyzk2_sees_punches_live_in_all_lengths(start: Callable[..., SimulatedTerminal], size: str) -> None:
     terminal = start(event=size)
     terminal.add_user("11", uid=11)
     with pyzk2(terminal) as client:
@@ -98,7 +101,7 @@ def test_pyzk2_sees_punches_live_in_all_lengths(start, size):
     assert (seen.user_id, seen.status, seen.punch, seen.timestamp) == ("11", 2, 1, WHEN)
 
 
-def test_pyzk2_saves_many_users_with_fingers_and_writes_the_display(terminal):
+def test_pyzk2_saves_many_users_with_fingers_and_writes_the_display(terminal: SimulatedTerminal) -> None:
     users = [
         (User(uid, f"User {uid}", 0, user_id=str(uid)), [Finger(uid, 3, 1, bytes((uid,)) * 900)]) for uid in (1, 2)
     ]
@@ -114,7 +117,7 @@ def test_pyzk2_saves_many_users_with_fingers_and_writes_the_display(terminal):
     assert terminal.users() == []
 
 
-def test_pyzk2_keeps_what_it_saves(terminal):
+def test_pyzk2_keeps_what_it_saves(terminal: SimulatedTerminal) -> None:
     with pyzk2(terminal) as client:
         client.user_packet_size = 72
         client.HR_save_usertemplates([(User(4, "Eva", 14, user_id="44"), [Finger(4, 9, 1, b"x" * 700)])])
@@ -124,7 +127,7 @@ def test_pyzk2_keeps_what_it_saves(terminal):
 
 
 @TRANSPORTS
-def test_zk_sdk_manages_a_terminal(start, udp):
+def test_zk_sdk_manages_a_terminal(start: Callable[..., SimulatedTerminal], udp: bool) -> None:
     terminal = start(comm_key=77)
     terminal.add_user("11", "Ana", uid=3)
     terminal.punch("11", when=WHEN)
@@ -148,7 +151,7 @@ def test_zk_sdk_manages_a_terminal(start, udp):
     assert terminal.sessions_open == 0
 
 
-def test_zk_sdk_finds_deletes_and_misses_users(start):
+def test_zk_sdk_finds_deletes_and_misses_users(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start()
     terminal.add_user("11", "Ana")
     with zk_sdk(terminal) as client:

@@ -1,9 +1,9 @@
 """pyzk 0.9, unmodified: its whole public surface against every profile, TCP and UDP."""
 
 # ruff: noqa: DTZ001  a terminal knows no time zone
-
 import re
 import struct
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
@@ -16,6 +16,7 @@ from zk.user import User
 
 from tests.simulator.pyzk_client import pyzk
 from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.device import profile
 
 KEY = 1234
@@ -33,13 +34,13 @@ CASES = [
 
 
 @pytest.fixture(params=CASES)
-def way(request) -> tuple[str, bool]:
+def way(request: pytest.FixtureRequest) -> tuple[str, bool]:
     """A profile, and whether by UDP."""
     return request.param
 
 
 @pytest.fixture
-def met(start, way):
+def met(start: Callable[..., SimulatedTerminal], way: tuple[str, bool]):
     """A terminal of a profile, and pyzk connected to it with the key."""
     name, udp = way
     terminal = start(profile=name, comm_key=KEY, transport="both" if len(WAYS[name]) == 2 else "udp" if udp else "tcp")
@@ -47,11 +48,11 @@ def met(start, way):
         yield terminal, client
 
 
-def test_there_is_a_way_for_every_profile():
+def test_there_is_a_way_for_every_profile() -> None:
     assert set(WAYS) == set(profile.available())
 
 
-def test_it_says_what_the_terminal_is(met):
+def test_it_says_what_the_terminal_is(met) -> None:
     terminal, client = met
 
     assert client.get_serialnumber() == terminal.option("~SerialNumber")
@@ -74,7 +75,7 @@ def test_it_says_what_the_terminal_is(met):
         ("get_compat_old_firmware", "CompatOldFirmware"),
     ],
 )
-def test_an_option_has_its_value_or_is_missing_and_the_next_call_is_right(met, method, option):
+def test_an_option_has_its_value_or_is_missing_and_the_next_call_is_right(met, method: str, option: str) -> None:
     terminal, client = met
     value = terminal.option(option)
 
@@ -82,7 +83,7 @@ def test_an_option_has_its_value_or_is_missing_and_the_next_call_is_right(met, m
     assert client.get_platform() == terminal.option("~Platform")
 
 
-def test_it_reads_the_sizes(met):
+def test_it_reads_the_sizes(met) -> None:
     terminal, client = met
     terminal.add_user("11", privilege=ADMIN)
     terminal.add_template("11", 0)
@@ -96,7 +97,7 @@ def test_it_reads_the_sizes(met):
     assert "users[" in str(client)
 
 
-def test_it_lets_people_in_and_keeps_them_off(met):
+def test_it_lets_people_in_and_keeps_them_off(met) -> None:
     terminal, client = met
     terminal.add_user("11", group=1)
 
@@ -106,7 +107,7 @@ def test_it_lets_people_in_and_keeps_them_off(met):
     assert terminal.punch("11")
 
 
-def test_it_sets_and_reads_the_clock(met):
+def test_it_sets_and_reads_the_clock(met) -> None:
     _terminal, client = met
 
     assert client.set_time(datetime(2024, 2, 29, 12, 0, 0))
@@ -115,7 +116,7 @@ def test_it_sets_and_reads_the_clock(met):
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 400])
-def test_it_reads_users_inline_and_in_pieces(met, count):
+def test_it_reads_users_inline_and_in_pieces(met, count: int) -> None:
     terminal, client = met
     terminal.fill_users(count)
 
@@ -127,7 +128,7 @@ def test_it_reads_users_inline_and_in_pieces(met, count):
     assert client.next_uid == count + 1
 
 
-def test_it_writes_changes_and_deletes_a_user(met):
+def test_it_writes_changes_and_deletes_a_user(met) -> None:
     terminal, client = met
     terminal.add_user("11", "Ana")
     client.get_users()
@@ -147,7 +148,7 @@ def test_it_writes_changes_and_deletes_a_user(met):
     assert client.delete_user(user_id="12") is False
 
 
-def test_it_reads_writes_and_deletes_fingers(met):
+def test_it_reads_writes_and_deletes_fingers(met) -> None:
     terminal, client = met
     terminal.add_user("11")
     template = bytes(range(1, 201)) * 9
@@ -164,7 +165,7 @@ def test_it_reads_writes_and_deletes_fingers(met):
     assert sorted(terminal.templates()) == [(1, 7)]
 
 
-def test_it_saves_a_finger_for_a_user_given_by_number_or_record(met):
+def test_it_saves_a_finger_for_a_user_given_by_number_or_record(met) -> None:
     terminal, client = met
     terminal.add_user("11", "Ana", card=77)
 
@@ -175,7 +176,7 @@ def test_it_saves_a_finger_for_a_user_given_by_number_or_record(met):
     assert (1, 0) in terminal.templates()
 
 
-def test_it_reads_the_log_with_the_dates_that_the_layout_allows(met, way):
+def test_it_reads_the_log_with_the_dates_that_the_layout_allows(met, way: tuple[str, bool]) -> None:
     terminal, client = met
     terminal.add_user("11")
     when = datetime(2026, 5, 10, 8, 30, 15)
@@ -192,7 +193,7 @@ def test_it_reads_the_log_with_the_dates_that_the_layout_allows(met, way):
     assert (log[0].user_id, log[0].timestamp, log[0].status, log[0].punch) == ("11", when.replace(minute=0), 1, 1)
 
 
-def test_it_clears_the_log_and_cannot_clear_the_rest(met):
+def test_it_clears_the_log_and_cannot_clear_the_rest(met) -> None:
     terminal, client = met
     terminal.add_user("11")
     terminal.punch("11")
@@ -205,7 +206,7 @@ def test_it_clears_the_log_and_cannot_clear_the_rest(met):
     assert len(terminal.users()) == 1
 
 
-def test_it_enrols_a_finger(met):
+def test_it_enrols_a_finger(met) -> None:
     terminal, client = met
     terminal.add_user("11")
 
@@ -225,14 +226,14 @@ def test_it_enrols_a_finger(met):
 LENGTHS = {"tft": "32", "f19": "52", "bw": "12", "ma300": "12", "face": "36"}
 
 
-def test_it_sees_punches_live(met, way):
+def test_it_sees_punches_live(met, way: tuple[str, bool]) -> None:
     terminal, client = met
     terminal.add_user("11", uid=9)
     # The lengths that 0.9 understands; it ignores 10 and crashes on 14 and 37.
     terminal.switches.event = LENGTHS[way[0]]
     live = client.live_capture(new_timeout=5)
 
-    def punch_once_registered():
+    def punch_once_registered() -> None:
         wait_until(lambda: terminal.counts[500] and terminal.log[-1].direction == "out")
         terminal.punch("11", verify=2, state=1)
 
@@ -246,7 +247,7 @@ def test_it_sees_punches_live(met, way):
     assert (seen.user_id, seen.uid, seen.status, seen.punch) == ("11", 9, 2, 1)
 
 
-def test_it_does_the_small_things(met):
+def test_it_does_the_small_things(met) -> None:
     terminal, client = met
 
     assert client.set_sdk_build_1()
@@ -263,7 +264,7 @@ def test_it_does_the_small_things(met):
     assert size == len(data) >= 4
 
 
-def test_it_restarts_the_terminal_and_turns_it_off(met):
+def test_it_restarts_the_terminal_and_turns_it_off(met) -> None:
     terminal, client = met
     terminal.switches.restart_seconds = 0.01
 
@@ -275,7 +276,7 @@ def test_it_restarts_the_terminal_and_turns_it_off(met):
     wait_until(lambda: not terminal.powered)
 
 
-def test_a_wrong_key_is_refused_and_no_session_stays_authorised(start):
+def test_a_wrong_key_is_refused_and_no_session_stays_authorised(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start(comm_key=KEY)
 
     with pytest.raises(ZKErrorResponse, match="Unauthenticated"), pyzk(terminal, password=KEY + 1):
@@ -283,7 +284,7 @@ def test_a_wrong_key_is_refused_and_no_session_stays_authorised(start):
     wait_until(lambda: terminal.sessions_open == 0)
 
 
-def test_disconnect_leaves_no_session(start):
+def test_disconnect_leaves_no_session(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start()
     with pyzk(terminal) as client:
         assert terminal.sessions_open == 1
@@ -292,13 +293,13 @@ def test_disconnect_leaves_no_session(start):
     assert terminal.sessions_open == 0
 
 
-def test_the_probe_of_connect_is_seen(start):
+def test_the_probe_of_connect_is_seen(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start()
     with pyzk(terminal):
         assert terminal.connections_accepted == 2
 
 
-def test_delivery_in_all_ways_that_it_can_read(start):
+def test_delivery_in_all_ways_that_it_can_read(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start()
     terminal.fill_users(1500)
     for delivery in ("js", "separate", "coalesced", "split-128"):
@@ -307,14 +308,14 @@ def test_delivery_in_all_ways_that_it_can_read(start):
             assert len(client.get_users()) == 1500, delivery
 
 
-def test_segments_of_sixteen_bytes_make_it_see_nobody(start):
+def test_segments_of_sixteen_bytes_make_it_see_nobody(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start(delivery="split-16", split_delay=0.02)
     terminal.fill_users(3)
     with pyzk(terminal) as client:
         assert client.get_users() == []
 
 
-def test_an_event_in_place_of_an_answer_is_taken_for_it(start):
+def test_an_event_in_place_of_an_answer_is_taken_for_it(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start()
     terminal.add_user("1")
     with pyzk(terminal) as client:
@@ -323,7 +324,7 @@ def test_an_event_in_place_of_an_answer_is_taken_for_it(start):
             client.get_platform()
 
 
-def test_a_lost_datagram_loses_users_without_an_error(start):
+def test_a_lost_datagram_loses_users_without_an_error(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start()
     terminal.fill_users(100)
     terminal.switches.udp_packet = 1024
@@ -335,7 +336,7 @@ def test_a_lost_datagram_loses_users_without_an_error(start):
     assert sum(user.user_id == str(user.uid) for user in users) == 28
 
 
-def test_its_template_deletion_by_user_id_is_broken_on_tcp(start):
+def test_its_template_deletion_by_user_id_is_broken_on_tcp(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start()
     terminal.add_user("11")
     terminal.add_template("11", 0)
@@ -345,7 +346,7 @@ def test_its_template_deletion_by_user_id_is_broken_on_tcp(start):
         assert client.delete_user_template(user_id="11", temp_id=0)
 
 
-def test_every_public_method_is_called_here():
+def test_every_public_method_is_called_here() -> None:
     public = {name for name, value in vars(ZK).items() if callable(value) and not name.startswith("_")}
     called = set(re.findall(r"""client\.(\w+)\(|"(get_\w+)\"""", Path(__file__).read_text("utf-8")))
 

@@ -4,12 +4,12 @@ import threading
 import time
 
 from tests.simulator.raw import RawClient
-from zkbridge.simulator import TerminalConfig
+from zkbridge.simulator import Simulator, TerminalConfig
 
 TERMINALS = 1000
 
 
-def test_a_thousand_terminals_answer_in_one_process(sim):
+def test_a_thousand_terminals_answer_in_one_process(sim: Simulator) -> None:
     terminals = [sim.add(TerminalConfig(comm_key=number)) for number in range(TERMINALS)]
     assert len({terminal.port for terminal in terminals}) == TERMINALS
 
@@ -22,7 +22,7 @@ def test_a_thousand_terminals_answer_in_one_process(sim):
     assert all(terminal.connections_accepted == 1 for terminal in terminals)
 
 
-def test_a_slow_terminal_keeps_no_other_waiting(sim):
+def test_a_slow_terminal_keeps_no_other_waiting(sim: Simulator) -> None:
     slow, quick = sim.add(TerminalConfig(latency=5.0)), sim.add()
     with RawClient(slow) as waiting, RawClient(quick) as client:
         waiting.tell(1000)

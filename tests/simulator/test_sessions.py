@@ -1,11 +1,13 @@
 """Connections, sessions, keys, and people kept off."""
 
 import socket
+from collections.abc import Callable
 
 import pytest
 
 from tests.simulator.raw import TOP, RawClient, packed, scrambled
 from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal
 
 TRANSPORTS = pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 
@@ -13,7 +15,9 @@ QUIET_S = 0.15
 
 
 @TRANSPORTS
-def test_connect_brings_a_session_id_in_the_header_and_no_data(terminal, raw, udp):
+def test_connect_brings_a_session_id_in_the_header_and_no_data(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     client = raw(terminal, connect=False, udp=udp)
 
     answer = client.ask(1000)
@@ -23,19 +27,23 @@ def test_connect_brings_a_session_id_in_the_header_and_no_data(terminal, raw, ud
     assert terminal.sessions_open == 1
 
 
-def test_a_second_connect_on_a_connection_returns_the_same_session(terminal, raw):
+def test_a_second_connect_on_a_connection_returns_the_same_session(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
 
     assert client.ask(1000).session == client.session
     assert terminal.sessions_open == 1
 
 
-def test_sessions_have_ids_of_their_own(terminal, raw):
+def test_sessions_have_ids_of_their_own(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     assert len({raw(terminal).session for _ in range(5)}) == 5
 
 
 @TRANSPORTS
-def test_exit_ends_the_session_and_is_answered(terminal, raw, udp):
+def test_exit_ends_the_session_and_is_answered(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     client = raw(terminal, udp=udp)
 
     answer = client.ask(1001)
@@ -45,7 +53,9 @@ def test_exit_ends_the_session_and_is_answered(terminal, raw, udp):
 
 
 @pytest.mark.parametrize("rude", [False, True], ids=["fin", "rst"])
-def test_a_client_that_leaves_without_exit_leaves_no_session(terminal, raw, rude):
+def test_a_client_that_leaves_without_exit_leaves_no_session(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], rude: bool
+) -> None:
     client = raw(terminal)
     if rude:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -56,7 +66,9 @@ def test_a_client_that_leaves_without_exit_leaves_no_session(terminal, raw, rude
 
 
 @TRANSPORTS
-def test_a_key_is_asked_for_and_checked(start, raw, udp):
+def test_a_key_is_asked_for_and_checked(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient], udp: bool
+) -> None:
     terminal = start(comm_key=1234)
     client = raw(terminal, connect=False, udp=udp)
 
@@ -68,7 +80,9 @@ def test_a_key_is_asked_for_and_checked(start, raw, udp):
 
 
 @TRANSPORTS
-def test_any_ticks_make_a_good_key(start, raw, udp):
+def test_any_ticks_make_a_good_key(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient], udp: bool
+) -> None:
     client = raw(start(comm_key=999999), connect=False, udp=udp)
     client.session = client.ask(1000).session
 
@@ -77,7 +91,9 @@ def test_any_ticks_make_a_good_key(start, raw, udp):
 
 @pytest.mark.parametrize("command", [50, 8, 1003, 1503, 11, 4242])
 @TRANSPORTS
-def test_nothing_is_done_before_the_key(start, raw, udp, command):
+def test_nothing_is_done_before_the_key(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient], udp: bool, command: int
+) -> None:
     terminal = start(comm_key=7)
     client = raw(terminal, connect=False, udp=udp)
     client.session = client.ask(1000).session
@@ -87,14 +103,16 @@ def test_nothing_is_done_before_the_key(start, raw, udp, command):
 
 
 @TRANSPORTS
-def test_nothing_is_done_without_connect(terminal, raw, udp):
+def test_nothing_is_done_without_connect(terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool) -> None:
     client = raw(terminal, connect=False, udp=udp)
 
     assert client.ask(50).code == 2005
 
 
 @TRANSPORTS
-def test_every_answer_carries_the_request_s_reply_id_and_the_session(terminal, raw, udp):
+def test_every_answer_carries_the_request_s_reply_id_and_the_session(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     client = raw(terminal, udp=udp)
 
     for reply_id in (5, 4, 65534, 0, 1):
@@ -103,7 +121,9 @@ def test_every_answer_carries_the_request_s_reply_id_and_the_session(terminal, r
         assert (answer.reply_id, answer.session) == (reply_id, client.session)
 
 
-def test_an_acknowledgement_of_the_client_is_never_answered(terminal, raw):
+def test_an_acknowledgement_of_the_client_is_never_answered(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
 
     client.tell(2000)
@@ -112,13 +132,17 @@ def test_an_acknowledgement_of_the_client_is_never_answered(terminal, raw):
 
 
 @pytest.mark.parametrize("command", [2001, 65535, 4242, 0])
-def test_an_unknown_command_is_answered_as_unknown_without_data(terminal, raw, command):
+def test_an_unknown_command_is_answered_as_unknown_without_data(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], command: int
+) -> None:
     answer = raw(terminal).ask(command, b"~ExtendFmt\0")
 
     assert (answer.code, answer.data) == (65535, b"")
 
 
-def test_requests_in_one_segment_are_answered_one_by_one(terminal, raw):
+def test_requests_in_one_segment_are_answered_one_by_one(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
     packets = [packed(11, client.session, number, b"DeviceID\0") for number in range(3)]
 
@@ -127,7 +151,7 @@ def test_requests_in_one_segment_are_answered_one_by_one(terminal, raw):
     assert [client.read().reply_id for _ in packets] == [0, 1, 2]
 
 
-def test_a_request_may_arrive_byte_by_byte(terminal, raw):
+def test_a_request_may_arrive_byte_by_byte(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
     packet = packed(11, client.session, 9, b"DeviceID\0")
 
@@ -137,7 +161,9 @@ def test_a_request_may_arrive_byte_by_byte(terminal, raw):
     assert client.read().data == b"DeviceID=1\0"
 
 
-def test_a_probe_that_is_closed_at_once_takes_no_place(start, raw):
+def test_a_probe_that_is_closed_at_once_takes_no_place(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     terminal = start(second_connection="refuse")
 
     for _ in range(10):
@@ -149,7 +175,9 @@ def test_a_probe_that_is_closed_at_once_takes_no_place(start, raw):
 
 
 @TRANSPORTS
-def test_a_disabled_terminal_refuses_punches_until_it_is_enabled(terminal, raw, udp):
+def test_a_disabled_terminal_refuses_punches_until_it_is_enabled(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     terminal.add_user("1")
     client = raw(terminal, udp=udp)
 
@@ -161,7 +189,7 @@ def test_a_disabled_terminal_refuses_punches_until_it_is_enabled(terminal, raw, 
     assert len(terminal.disabled_spans()) == 1
 
 
-def test_a_plain_disable_survives_its_client(terminal, raw):
+def test_a_plain_disable_survives_its_client(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     raw(terminal).ask(1003)
     with RawClient(terminal) as client:
         client.connect()
@@ -171,7 +199,7 @@ def test_a_plain_disable_survives_its_client(terminal, raw):
     assert terminal.disabled
 
 
-def test_a_disable_with_seconds_ends_by_itself(terminal, raw):
+def test_a_disable_with_seconds_ends_by_itself(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
 
     client.ask(1003, (1).to_bytes(4, "little"))
@@ -181,7 +209,9 @@ def test_a_disable_with_seconds_ends_by_itself(terminal, raw):
     assert terminal.disabled_spans() == [pytest.approx(1.0, abs=0.01)]
 
 
-def test_a_longer_disable_replaces_the_timer_of_a_shorter(terminal, raw):
+def test_a_longer_disable_replaces_the_timer_of_a_shorter(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
 
     client.ask(1003, (1).to_bytes(4, "little"))
@@ -192,7 +222,9 @@ def test_a_longer_disable_replaces_the_timer_of_a_shorter(terminal, raw):
     assert len(terminal.disabled_spans()) == 1
 
 
-def test_a_restart_drops_connections_and_comes_back_enabled_with_its_table(terminal, raw):
+def test_a_restart_drops_connections_and_comes_back_enabled_with_its_table(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.switches.restart_seconds = 0.05
     terminal.add_user("5")
     client = raw(terminal)
@@ -206,7 +238,9 @@ def test_a_restart_drops_connections_and_comes_back_enabled_with_its_table(termi
     assert raw(terminal).sizes()[4] == 1
 
 
-def test_power_off_is_answered_and_then_nobody_listens(terminal, raw):
+def test_power_off_is_answered_and_then_nobody_listens(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
 
     assert client.ask(1005).code == 2000
@@ -218,7 +252,9 @@ def test_power_off_is_answered_and_then_nobody_listens(terminal, raw):
     assert terminal.display == "(off)"
 
 
-def test_pulling_the_plug_resets_connections_and_putting_it_back_keeps_the_port(terminal, raw):
+def test_pulling_the_plug_resets_connections_and_putting_it_back_keeps_the_port(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     port, client = terminal.port, raw(terminal)
 
     terminal.power_off()
@@ -229,7 +265,9 @@ def test_pulling_the_plug_resets_connections_and_putting_it_back_keeps_the_port(
     assert raw(terminal).ask(50).code == 2000
 
 
-def test_a_terminal_that_dies_silently_resets_an_old_connection_once_it_is_back(terminal, raw):
+def test_a_terminal_that_dies_silently_resets_an_old_connection_once_it_is_back(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
 
     terminal.power_off("silent")
@@ -241,7 +279,7 @@ def test_a_terminal_that_dies_silently_resets_an_old_connection_once_it_is_back(
     assert client.ended() == "reset"
 
 
-def test_sleep_and_resume_show_on_the_display(terminal, raw):
+def test_sleep_and_resume_show_on_the_display(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
 
     assert client.ask(1006).code == 2000
@@ -250,7 +288,9 @@ def test_sleep_and_resume_show_on_the_display(terminal, raw):
     assert terminal.display != "(asleep)"
 
 
-def test_the_journal_tells_every_frame_and_no_contents(terminal, raw):
+def test_the_journal_tells_every_frame_and_no_contents(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
 
     client.ask(11, b"~SerialNumber\0")

@@ -6,14 +6,20 @@ import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
 from tests.simulator.raw import RawClient, user_72
 from zkbridge.simulator import Punch, Simulator, TerminalConfig
+from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.wire.records import Template
 
 
-def contents(terminal):
+def contents(
+    terminal: SimulatedTerminal,
+) -> tuple[list[bytes], dict[tuple[int, int], Template], list[Punch], str | None, str | None]:
     return (
         [user.raw for user in terminal.users()],
         terminal.templates(),
@@ -23,7 +29,9 @@ def contents(terminal):
     )
 
 
-def used(terminal):
+def used(
+    terminal: SimulatedTerminal,
+) -> tuple[list[bytes], dict[tuple[int, int], Template], list[Punch], str | None, str | None]:
     """Do what changes every table."""
     for user_id in ("1", "2", "3"):
         terminal.add_user(user_id, f"Name {user_id}")
@@ -39,7 +47,7 @@ def used(terminal):
     return contents(terminal)
 
 
-def test_a_terminal_starts_with_the_tables_it_had(tmp_path):
+def test_a_terminal_starts_with_the_tables_it_had(tmp_path: Path) -> None:
     config = TerminalConfig(state_file=tmp_path / "state")
     with Simulator() as simulator:
         before = used(simulator.add(config))
@@ -49,7 +57,7 @@ def test_a_terminal_starts_with_the_tables_it_had(tmp_path):
         assert contents(simulator.add(config)) == before
 
 
-def test_cleared_tables_stay_cleared(tmp_path):
+def test_cleared_tables_stay_cleared(tmp_path: Path) -> None:
     config = TerminalConfig(state_file=tmp_path / "state")
     with Simulator() as simulator:
         terminal = simulator.add(config)
@@ -60,7 +68,7 @@ def test_cleared_tables_stay_cleared(tmp_path):
         assert contents(simulator.add(config))[:3] == ([], {}, [])
 
 
-def test_the_clock_s_difference_is_kept(tmp_path):
+def test_the_clock_s_difference_is_kept(tmp_path: Path) -> None:
     config = TerminalConfig(state_file=tmp_path / "state")
     with Simulator() as simulator:
         terminal = simulator.add(config)
@@ -72,7 +80,7 @@ def test_the_clock_s_difference_is_kept(tmp_path):
         assert simulator.add(config).time.year == 2018
 
 
-def test_a_snapshot_goes_to_another_terminal(sim, tmp_path):
+def test_a_snapshot_goes_to_another_terminal(sim: Simulator, tmp_path: Path) -> None:
     first, second = sim.add(), sim.add(TerminalConfig(state_file=tmp_path / "second"))
     before = used(first)
     second.add_user("99")
@@ -85,13 +93,13 @@ def test_a_snapshot_goes_to_another_terminal(sim, tmp_path):
         assert contents(simulator.add(TerminalConfig(state_file=tmp_path / "second"))) == before
 
 
-def test_its_owner_alone_reads_the_file(sim, tmp_path):
+def test_its_owner_alone_reads_the_file(sim: Simulator, tmp_path: Path) -> None:
     sim.add(TerminalConfig(state_file=tmp_path / "state")).add_user("1", password="1234")
 
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o600
 
 
-def test_a_line_that_a_kill_tore_is_left_out(tmp_path):
+def test_a_line_that_a_kill_tore_is_left_out(tmp_path: Path) -> None:
     config = TerminalConfig(state_file=tmp_path / "state")
     with Simulator() as simulator:
         simulator.add(config).add_user("1")
@@ -103,14 +111,14 @@ def test_a_line_that_a_kill_tore_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("line", [["user", 1, "00" * 28], ["nonsense", 1]])
-def test_the_file_of_another_terminal_is_refused(sim, tmp_path, line):
+def test_the_file_of_another_terminal_is_refused(sim: Simulator, tmp_path: Path, line: list[int | str]) -> None:
     (tmp_path / "state").write_text(json.dumps(line) + "\n")
 
     with pytest.raises(ValueError, match=r"28|72|nonsense"):
         sim.add(TerminalConfig(state_file=tmp_path / "state"))
 
 
-def test_a_killed_simulator_has_every_user_that_it_acknowledged(tmp_path):
+def test_a_killed_simulator_has_every_user_that_it_acknowledged(tmp_path: Path) -> None:
     state = tmp_path / "state"
     command = [sys.executable, "-m", "zkbridge.simulator", "--port", "0", "--state", str(state), "--lines"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -127,11 +135,11 @@ def test_a_killed_simulator_has_every_user_that_it_acknowledged(tmp_path):
 class Address:
     """Where a terminal in another process listens."""
 
-    def __init__(self, host: str, port: int):
+    def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
 
 
-def write_until_killed(process, address) -> int:
+def write_until_killed(process: Popen[str], address: Address) -> int:
     """Write users one by one, kill the simulator while the next is on its way; returns how many were confirmed."""
     with RawClient(address) as client:
         client.connect()
@@ -147,7 +155,7 @@ def write_until_killed(process, address) -> int:
     raise AssertionError("the simulator outlived its kill")
 
 
-def test_a_punch_of_no_calendar_is_kept_too(tmp_path):
+def test_a_punch_of_no_calendar_is_kept_too(tmp_path: Path) -> None:
     config = TerminalConfig(state_file=tmp_path / "state")
     odd = Punch(1, "1", 1, 0, 0xFFFFFFFF)
     with Simulator() as simulator:

@@ -1,15 +1,16 @@
 """Each switch, shown to change what a client meets; and that none is without its test."""
 
 # ruff: noqa: DTZ001  a terminal knows no time zone
-
 import time
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from tests.simulator.raw import TOP, RawClient, packed, scrambled, user_72
 from tests.support.waiting import wait_until
-from zkbridge.simulator import Punch, Switches
+from zkbridge.simulator import Punch, SimulatedTerminal, Switches
 from zkbridge.simulator.device import switches as table
 from zkbridge.simulator.wire import frames as wire
 
@@ -18,19 +19,19 @@ QUIET_S = 0.1
 WHEN = datetime(2018, 6, 25, 17, 41, 5)
 
 
-def shows(*names):
+def shows(*names) -> Callable[..., Any]:
     """Name the switches that a test shows."""
     SHOWN.update(names)
     return lambda test: test
 
 
-def asked_in(client, command: int, data: bytes = b"") -> float:
+def asked_in(client: RawClient, command: int, data: bytes = b"") -> float:
     began = time.monotonic()
     client.ask(command, data)
     return time.monotonic() - began
 
 
-def is_reset(terminal) -> bool:
+def is_reset(terminal: SimulatedTerminal) -> bool:
     """Whether a new connection is reset, which may come before the client's system says connected."""
     try:
         with RawClient(terminal, timeout=QUIET_S) as client:
@@ -45,7 +46,7 @@ def finger(user_id: str = "1001", number: int = 3) -> bytes:
     return user_id.encode().ljust(24, b"\0") + bytes((number, 1))
 
 
-def start_reading(terminal, client) -> None:
+def start_reading(terminal: SimulatedTerminal, client: RawClient) -> None:
     terminal.fill_users(500)
     client.prepare(9, 5)
     client.tell(1504, bytes(4) + (36004).to_bytes(4, "little"))
@@ -55,7 +56,9 @@ def start_reading(terminal, client) -> None:
 
 
 @shows("latency", "delays")
-def test_every_answer_or_those_of_one_command_take_their_time(terminal, raw):
+def test_every_answer_or_those_of_one_command_take_their_time(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
     terminal.latency = 0.05
     terminal.switches.delays = {"GET_VERSION": 0.05, "69": 0.1}
@@ -65,7 +68,7 @@ def test_every_answer_or_those_of_one_command_take_their_time(terminal, raw):
     assert asked_in(client, 69) >= 0.15
 
 
-def segments(client, bulk_bytes: int) -> list[int]:
+def segments(client: RawClient, bulk_bytes: int) -> list[int]:
     """The sizes of what arrives, as long as the gaps are long enough to see."""
     sizes = []
     while sum(sizes) < bulk_bytes:
@@ -78,7 +81,9 @@ def segments(client, bulk_bytes: int) -> list[int]:
     ("delivery", "expected"),
     [("js", [24, 7220 + 16]), ("separate", [24, 7220, 16]), ("coalesced", [24 + 7220 + 16])],
 )
-def test_a_bulk_answer_leaves_in_the_segments_of_its_setting(terminal, raw, delivery, expected):
+def test_a_bulk_answer_leaves_in_the_segments_of_its_setting(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], delivery: str, expected: list[int]
+) -> None:
     terminal.fill_users(100)
     terminal.switches.update({"delivery": delivery, "gap": 0.2})
     client = raw(terminal)
@@ -88,7 +93,7 @@ def test_a_bulk_answer_leaves_in_the_segments_of_its_setting(terminal, raw, deli
     assert segments(client, 7260) == expected
 
 
-def test_split_cuts_every_answer(terminal, raw):
+def test_split_cuts_every_answer(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
     terminal.switches.update({"delivery": "split-10", "split_delay": 0.15})
     client.tell(1100)
@@ -97,7 +102,7 @@ def test_split_cuts_every_answer(terminal, raw):
 
 
 @shows("piece_delay")
-def test_each_piece_of_a_bulk_read_takes_its_time(terminal, raw):
+def test_each_piece_of_a_bulk_read_takes_its_time(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
     terminal.switches.piece_delay = 0.05
     client = raw(terminal)
@@ -110,7 +115,7 @@ def test_each_piece_of_a_bulk_read_takes_its_time(terminal, raw):
 
 
 @shows("record_rate")
-def test_many_records_take_long_to_prepare(terminal, raw):
+def test_many_records_take_long_to_prepare(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
     terminal.switches.record_rate = 1000
     client = raw(terminal)
@@ -119,7 +124,7 @@ def test_many_records_take_long_to_prepare(terminal, raw):
 
 
 @shows("stall_after")
-def test_bulk_data_stalls(terminal, raw):
+def test_bulk_data_stalls(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.switches.stall_after = 20_000
     client = raw(terminal)
     start_reading(terminal, client)
@@ -134,7 +139,9 @@ def test_bulk_data_stalls(terminal, raw):
 
 @shows("fin_after", "reset_after")
 @pytest.mark.parametrize(("switch", "ending"), [("fin_after", "closed"), ("reset_after", "reset")])
-def test_a_connection_ends_within_bulk_data(terminal, raw, switch, ending):
+def test_a_connection_ends_within_bulk_data(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], switch: str, ending: str
+) -> None:
     setattr(terminal.switches, switch, 100)
     client = raw(terminal)
     start_reading(terminal, client)
@@ -142,7 +149,7 @@ def test_a_connection_ends_within_bulk_data(terminal, raw, switch, ending):
     assert client.ended() == ending
 
 
-def test_the_bytes_of_several_pieces_count_together(terminal, raw):
+def test_the_bytes_of_several_pieces_count_together(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
     terminal.switches.fin_after = 5000
     client = raw(terminal)
@@ -155,7 +162,7 @@ def test_the_bytes_of_several_pieces_count_together(terminal, raw):
 
 
 @shows("udp_loss")
-def test_all_datagrams_may_be_lost(terminal, raw):
+def test_all_datagrams_may_be_lost(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal, udp=True)
     terminal.switches.udp_loss = 1.0
     client.tell(50)
@@ -165,7 +172,7 @@ def test_all_datagrams_may_be_lost(terminal, raw):
 
 
 @shows("udp_duplicate")
-def test_all_datagrams_may_come_twice(terminal, raw):
+def test_all_datagrams_may_come_twice(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal, udp=True)
     terminal.switches.udp_duplicate = 1.0
     client.tell(50)
@@ -174,7 +181,7 @@ def test_all_datagrams_may_come_twice(terminal, raw):
 
 
 @shows("udp_reorder")
-def test_datagrams_may_change_places(terminal, raw):
+def test_datagrams_may_change_places(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
     client = raw(terminal, udp=True)
     client.prepare(9, 5)
@@ -185,7 +192,7 @@ def test_datagrams_may_change_places(terminal, raw):
 
 
 @shows("udp_packet")
-def test_data_datagrams_have_the_size_that_is_set(terminal, raw):
+def test_data_datagrams_have_the_size_that_is_set(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
     terminal.switches.udp_packet = 500
     client = raw(terminal, udp=True)
@@ -200,7 +207,9 @@ def test_data_datagrams_have_the_size_that_is_set(terminal, raw):
 
 
 @shows("transport")
-def test_a_terminal_listens_on_what_it_has(start, raw):
+def test_a_terminal_listens_on_what_it_has(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     terminal = start(transport="udp")
     assert raw(terminal, udp=True).ask(50).code == 2000
     with pytest.raises(ConnectionRefusedError):
@@ -214,7 +223,9 @@ def test_a_terminal_listens_on_what_it_has(start, raw):
 
 
 @shows("second_connection")
-def test_a_second_connection_is_served_refused_ignored_or_replaces_the_first(terminal, raw):
+def test_a_second_connection_is_served_refused_ignored_or_replaces_the_first(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     first = raw(terminal)
     second = raw(terminal)
     assert second.ask(50).code == first.ask(50).code == 2000
@@ -239,7 +250,9 @@ def test_a_second_connection_is_served_refused_ignored_or_replaces_the_first(ter
 
 @shows("several_requests")
 @pytest.mark.parametrize(("taken", "answered"), [("serve", [0, 1]), ("first", [0]), ("last", [1]), ("reset", [0])])
-def test_of_requests_that_arrive_together_some_are_answered(terminal, raw, taken, answered):
+def test_of_requests_that_arrive_together_some_are_answered(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], taken: str, answered: list[int]
+) -> None:
     terminal.switches.several_requests = taken
     client = raw(terminal)
     first = client.reply_id
@@ -254,7 +267,9 @@ def test_of_requests_that_arrive_together_some_are_answered(terminal, raw, taken
         assert client.silent(QUIET_S)
 
 
-def test_one_client_only_holds_for_udp_too(start, raw):
+def test_one_client_only_holds_for_udp_too(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     terminal = start(second_connection="refuse")
     first = raw(terminal, udp=True)
     second = raw(terminal, udp=True, connect=False)
@@ -267,7 +282,7 @@ def test_one_client_only_holds_for_udp_too(start, raw):
 
 
 @shows("reset_soon_after_close")
-def test_a_connection_just_after_another_is_reset(terminal):
+def test_a_connection_just_after_another_is_reset(terminal: SimulatedTerminal) -> None:
     terminal.switches.reset_soon_after_close = 0.2
     RawClient(terminal).close()
     wait_until(lambda: terminal.machine.connections._last_close > 0)
@@ -277,7 +292,7 @@ def test_a_connection_just_after_another_is_reset(terminal):
 
 
 @shows("idle_timeout")
-def test_a_silent_connection_is_closed(terminal, raw):
+def test_a_silent_connection_is_closed(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
 
     terminal.switches.idle_timeout = 0.1
@@ -287,7 +302,9 @@ def test_a_silent_connection_is_closed(terminal, raw):
 
 
 @shows("slot_timeout")
-def test_a_silent_connection_loses_its_place(start, raw):
+def test_a_silent_connection_loses_its_place(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     terminal = start(second_connection="refuse", slot_timeout=0.1)
     raw(terminal)
 
@@ -296,7 +313,7 @@ def test_a_silent_connection_loses_its_place(start, raw):
 
 
 @shows("auth_always")
-def test_a_key_of_zero_is_asked_for(start, raw):
+def test_a_key_of_zero_is_asked_for(start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]) -> None:
     client = raw(start(auth_always=True), connect=False)
 
     client.session = (answer := client.ask(1000)).session
@@ -308,7 +325,9 @@ def test_a_key_of_zero_is_asked_for(start, raw):
 
 
 @shows("connect_code")
-def test_connect_is_answered_by_another_code(start, raw):
+def test_connect_is_answered_by_another_code(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     client = raw(start(connect_code=6001), connect=False)
 
     assert client.ask(1000).code == 6001
@@ -316,12 +335,14 @@ def test_connect_is_answered_by_another_code(start, raw):
 
 
 @shows("unauthorised_code")
-def test_what_is_asked_before_connect_gets_the_code_that_is_set(start, raw):
+def test_what_is_asked_before_connect_gets_the_code_that_is_set(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     assert raw(start(unauthorised_code=2001), connect=False).ask(50).code == 2001
 
 
 @shows("check_checksum")
-def test_a_wrong_checksum_is_overlooked_or_dropped(terminal, raw):
+def test_a_wrong_checksum_is_overlooked_or_dropped(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
     wrong = bytearray(packed(50, client.session, 1))
     wrong[2] ^= 0xFF
@@ -334,7 +355,9 @@ def test_a_wrong_checksum_is_overlooked_or_dropped(terminal, raw):
 
 
 @shows("check_session")
-def test_a_foreign_session_id_is_overlooked_or_refused(terminal, raw):
+def test_a_foreign_session_id_is_overlooked_or_refused(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
     client.session ^= 0x0101
 
@@ -345,7 +368,9 @@ def test_a_foreign_session_id_is_overlooked_or_refused(terminal, raw):
 
 @shows("foreign_protocol")
 @pytest.mark.parametrize("udp", [False, True])
-def test_another_protocol_may_live_on_the_port(start, raw, udp):
+def test_another_protocol_may_live_on_the_port(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient], udp: bool
+) -> None:
     client = raw(start(foreign_protocol=True), connect=False, udp=udp)
     client.tell(1000)
 
@@ -353,7 +378,7 @@ def test_another_protocol_may_live_on_the_port(start, raw, udp):
 
 
 @shows("session_field_of_closing_ack")
-def test_the_closing_ack_may_carry_the_size(terminal, raw):
+def test_the_closing_ack_may_carry_the_size(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
     terminal.switches.session_field_of_closing_ack = "size"
     client = raw(terminal)
@@ -367,7 +392,7 @@ def test_the_closing_ack_may_carry_the_size(terminal, raw):
 
 
 @shows("keep_disabled")
-def test_a_terminal_may_enable_itself_when_its_client_vanishes(terminal):
+def test_a_terminal_may_enable_itself_when_its_client_vanishes(terminal: SimulatedTerminal) -> None:
     for keep in (True, False):
         terminal.switches.keep_disabled = keep
         with RawClient(terminal) as client:
@@ -379,7 +404,7 @@ def test_a_terminal_may_enable_itself_when_its_client_vanishes(terminal):
 
 
 @shows("disable_without_effect")
-def test_disable_may_do_nothing(terminal, raw):
+def test_disable_may_do_nothing(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.switches.disable_without_effect = True
 
     assert raw(terminal).ask(1003).code == 2000
@@ -388,7 +413,9 @@ def test_disable_may_do_nothing(terminal, raw):
 
 
 @shows("timed_disable")
-def test_disable_with_seconds_may_be_refused_or_have_its_time_ignored(terminal, raw):
+def test_disable_with_seconds_may_be_refused_or_have_its_time_ignored(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
     one_second = (1).to_bytes(4, "little")
 
@@ -406,7 +433,9 @@ def test_disable_with_seconds_may_be_refused_or_have_its_time_ignored(terminal, 
 
 
 @shows("restart_ack", "restart_seconds")
-def test_a_restart_may_come_without_an_answer(start, raw):
+def test_a_restart_may_come_without_an_answer(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     terminal = start(restart_ack=False, restart_seconds=0.2)
     client = raw(terminal)
     client.tell(1004)
@@ -420,7 +449,7 @@ def test_a_restart_may_come_without_an_answer(start, raw):
 
 
 @shows("silent_restart")
-def test_a_restart_may_leave_connections_dead(terminal, raw):
+def test_a_restart_may_leave_connections_dead(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1")
     client = raw(terminal)
     client.ask(500, b"\1\0\0\0")
@@ -433,14 +462,14 @@ def test_a_restart_may_leave_connections_dead(terminal, raw):
 
 
 @shows("refuse_refresh")
-def test_refresh_may_be_refused(terminal, raw):
+def test_refresh_may_be_refused(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.switches.refuse_refresh = True
 
     assert raw(terminal).ask(1013).code == 2001
 
 
 @shows("unknown_command", "unknown_option")
-def test_what_is_unknown_gets_the_code_that_is_set(terminal, raw):
+def test_what_is_unknown_gets_the_code_that_is_set(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.switches.update({"unknown_command": 65533, "unknown_option": 4993})
     client = raw(terminal)
 
@@ -450,7 +479,9 @@ def test_what_is_unknown_gets_the_code_that_is_set(terminal, raw):
 
 @shows("pin_width_reply")
 @pytest.mark.parametrize(("reply", "data"), [("normal", b"\x09"), ("empty", b""), ("zero", b"\0")])
-def test_the_pin_width_may_be_missing(terminal, raw, reply, data):
+def test_the_pin_width_may_be_missing(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], reply: str, data: bytes
+) -> None:
     terminal.switches.pin_width_reply = reply
 
     assert raw(terminal).ask(69).data == data
@@ -460,7 +491,7 @@ def test_the_pin_width_may_be_missing(terminal, raw, reply, data):
 
 
 @shows("user_capacity", "full_code")
-def test_a_full_table_answers_the_code_that_is_set(terminal, raw):
+def test_a_full_table_answers_the_code_that_is_set(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.switches.update({"user_capacity": 1, "full_code": 65531})
     client = raw(terminal)
 
@@ -471,7 +502,9 @@ def test_a_full_table_answers_the_code_that_is_set(terminal, raw):
 
 @shows("uid_max")
 @pytest.mark.parametrize(("uid_max", "highest"), [(65535, 65535), (100, 100), (0, 3)])
-def test_a_uid_has_an_upper_bound(terminal, raw, uid_max, highest):
+def test_a_uid_has_an_upper_bound(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], uid_max: int, highest: int
+) -> None:
     terminal.switches.update({"uid_max": uid_max, "user_capacity": 3})
     client = raw(terminal)
 
@@ -481,7 +514,7 @@ def test_a_uid_has_an_upper_bound(terminal, raw, uid_max, highest):
 
 
 @shows("duplicate_user_id")
-def test_a_user_id_may_be_taken_once_or_twice(terminal, raw):
+def test_a_user_id_may_be_taken_once_or_twice(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
     client.ask(8, user_72(1, "7"))
 
@@ -493,7 +526,7 @@ def test_a_user_id_may_be_taken_once_or_twice(terminal, raw):
 
 
 @shows("user_id_width", "user_id_rule")
-def test_a_user_id_is_checked_or_not(terminal, raw):
+def test_a_user_id_is_checked_or_not(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.switches.user_id_width = 5
     client = raw(terminal)
 
@@ -513,7 +546,7 @@ def test_a_user_id_is_checked_or_not(terminal, raw):
 
 
 @shows("name_bytes")
-def test_a_name_may_be_cut_within_a_character(terminal, raw):
+def test_a_name_may_be_cut_within_a_character(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.switches.name_bytes = 5
     client = raw(terminal)
 
@@ -523,7 +556,9 @@ def test_a_name_may_be_cut_within_a_character(terminal, raw):
 
 
 @shows("encoding")
-def test_names_typed_at_the_terminal_have_its_encoding(terminal, raw):
+def test_names_typed_at_the_terminal_have_its_encoding(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.switches.encoding = "gbk"
     terminal.add_user("1", "李明")
 
@@ -532,7 +567,7 @@ def test_names_typed_at_the_terminal_have_its_encoding(terminal, raw):
 
 
 @shows("card_bits", "card_rule")
-def test_a_long_card_number_is_refused_or_trimmed(terminal, raw):
+def test_a_long_card_number_is_refused_or_trimmed(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
     assert client.ask(8, user_72(1, "1", card=0xFFFFFFFF)).code == 2000
 
@@ -545,7 +580,9 @@ def test_a_long_card_number_is_refused_or_trimmed(terminal, raw):
 
 
 @shows("junk")
-def test_rubbish_stands_after_the_nul_of_name_and_password(terminal, raw):
+def test_rubbish_stands_after_the_nul_of_name_and_password(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("1", "Ned", password="444")
     client = raw(terminal)
     clean = client.users()[0]
@@ -559,7 +596,9 @@ def test_rubbish_stands_after_the_nul_of_name_and_password(terminal, raw):
 
 
 @shows("lazy_commit")
-def test_a_written_user_may_appear_after_a_restart_only(terminal, raw):
+def test_a_written_user_may_appear_after_a_restart_only(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.switches.lazy_commit = True
     client = raw(terminal)
     assert client.ask(8, user_72(1, "1")).code == 2000
@@ -571,7 +610,9 @@ def test_a_written_user_may_appear_after_a_restart_only(terminal, raw):
 
 
 @shows("delete_without_effect", "delete_unknown")
-def test_deleting_may_do_nothing_and_a_stranger_s_deletion_has_its_code(terminal, raw):
+def test_deleting_may_do_nothing_and_a_stranger_s_deletion_has_its_code(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("1")
     terminal.switches.update({"delete_without_effect": True, "delete_unknown": 2000})
     client = raw(terminal)
@@ -582,7 +623,7 @@ def test_deleting_may_do_nothing_and_a_stranger_s_deletion_has_its_code(terminal
 
 
 @shows("honour_disabled_bit")
-def test_a_disabled_user_is_kept_out_or_not(terminal):
+def test_a_disabled_user_is_kept_out_or_not(terminal: SimulatedTerminal) -> None:
     terminal.add_user("1")
     terminal.set_user_disabled("1", True)
 
@@ -595,7 +636,7 @@ def test_a_disabled_user_is_kept_out_or_not(terminal):
 
 
 @shows("group_zero_locks_out")
-def test_a_user_of_group_zero_may_be_kept_out(terminal):
+def test_a_user_of_group_zero_may_be_kept_out(terminal: SimulatedTerminal) -> None:
     terminal.add_user("1", group=0)
 
     assert terminal.punch("1")
@@ -608,7 +649,7 @@ def test_a_user_of_group_zero_may_be_kept_out(terminal):
 
 
 @shows("count_offset")
-def test_the_sizes_may_contradict_the_table(terminal, raw):
+def test_the_sizes_may_contradict_the_table(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(4)
     terminal.switches.count_offset = -1
     client = raw(terminal)
@@ -618,7 +659,9 @@ def test_the_sizes_may_contradict_the_table(terminal, raw):
 
 
 @shows("sizes_length", "sizes_words")
-def test_the_sizes_may_be_short_or_say_something_else(terminal, raw):
+def test_the_sizes_may_be_short_or_say_something_else(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
     terminal.switches.update({"sizes_length": 76, "sizes_words": {"14": 77}})
 
@@ -629,7 +672,7 @@ def test_the_sizes_may_be_short_or_say_something_else(terminal, raw):
 
 
 @shows("bulk_limit")
-def test_too_many_records_are_not_read_at_once(terminal, raw):
+def test_too_many_records_are_not_read_at_once(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(11)
     terminal.switches.bulk_limit = 10
     client = raw(terminal)
@@ -640,7 +683,9 @@ def test_too_many_records_are_not_read_at_once(terminal, raw):
 
 
 @shows("inline_max", "buffer_word")
-def test_what_comes_at_once_has_a_limit_and_the_announcement_a_last_word(terminal, raw):
+def test_what_comes_at_once_has_a_limit_and_the_announcement_a_last_word(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.fill_users(2)
     terminal.switches.update({"inline_max": 147, "buffer_word": 0x01020304})
     client = raw(terminal)
@@ -651,7 +696,7 @@ def test_what_comes_at_once_has_a_limit_and_the_announcement_a_last_word(termina
 
 
 @shows("packet_hint")
-def test_prepare_data_carries_a_hint(terminal, raw):
+def test_prepare_data_carries_a_hint(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
     terminal.switches.packet_hint = 0x1000
     client = raw(terminal)
@@ -662,7 +707,9 @@ def test_prepare_data_carries_a_hint(terminal, raw):
 
 @shows("attendance")
 @pytest.mark.parametrize(("layout", "size"), [("8", 8), ("8b", 8), ("16", 16), ("40", 40), ("49", 49)])
-def test_attendance_has_the_layout_that_is_set(terminal, raw, layout, size):
+def test_attendance_has_the_layout_that_is_set(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], layout: str, size: int
+) -> None:
     terminal.add_user("1")
     terminal.punch("1")
     terminal.switches.attendance = layout
@@ -671,7 +718,9 @@ def test_attendance_has_the_layout_that_is_set(terminal, raw, layout, size):
 
 
 @shows("record_capacity", "log_full")
-def test_a_full_log_refuses_a_punch_or_forgets_the_oldest(terminal, raw):
+def test_a_full_log_refuses_a_punch_or_forgets_the_oldest(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     for user_id in ("1", "2", "3"):
         terminal.add_user(user_id)
     terminal.switches.record_capacity = 2
@@ -686,7 +735,9 @@ def test_a_full_log_refuses_a_punch_or_forgets_the_oldest(terminal, raw):
 
 
 @shows("tells_user_id_width", "user_id_kept")
-def test_a_terminal_keeps_fewer_bytes_of_a_user_id_than_it_is_sent_and_says_nothing(terminal, raw):
+def test_a_terminal_keeps_fewer_bytes_of_a_user_id_than_it_is_sent_and_says_nothing(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.switches.update({"tells_user_id_width": False, "user_id_kept": 9, "user_id_rule": "accept"})
     client = raw(terminal)
 
@@ -696,7 +747,7 @@ def test_a_terminal_keeps_fewer_bytes_of_a_user_id_than_it_is_sent_and_says_noth
 
 
 @shows("attendance_shown")
-def test_a_log_reads_shorter_than_it_is_counted(terminal, raw):
+def test_a_log_reads_shorter_than_it_is_counted(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     for user_id in ("1", "2", "3"):
         terminal.add_user(user_id)
         terminal.punch(user_id)
@@ -708,7 +759,7 @@ def test_a_log_reads_shorter_than_it_is_counted(terminal, raw):
 
 
 @shows("finger_capacity")
-def test_templates_have_their_capacity(terminal, raw):
+def test_templates_have_their_capacity(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1001")
     terminal.switches.finger_capacity = 1
     terminal.add_template("1001", 0)
@@ -726,7 +777,7 @@ def test_templates_have_their_capacity(terminal, raw):
 
 
 @shows("template_padding")
-def test_a_template_is_padded_as_set(terminal, raw):
+def test_a_template_is_padded_as_set(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1")
     terminal.add_template("1", 0, b"abc")
     terminal.switches.template_padding = 1
@@ -736,7 +787,7 @@ def test_a_template_is_padded_as_set(terminal, raw):
 
 
 @shows("delete_finger_zero")
-def test_finger_zero_is_one_finger_or_all(terminal, raw):
+def test_finger_zero_is_one_finger_or_all(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1")
     for number in range(3):
         terminal.add_template("1", number)
@@ -754,7 +805,9 @@ def test_finger_zero_is_one_finger_or_all(terminal, raw):
 
 @shows("event")
 @pytest.mark.parametrize("size", ["10", "12", "14", "32", "36", "37", "52"])
-def test_the_event_of_a_punch_has_the_length_that_is_set(terminal, raw, size):
+def test_the_event_of_a_punch_has_the_length_that_is_set(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], size: str
+) -> None:
     terminal.add_user("1")
     terminal.switches.event = size
     client = raw(terminal)
@@ -766,7 +819,9 @@ def test_the_event_of_a_punch_has_the_length_that_is_set(terminal, raw, size):
 
 
 @shows("ack_wait", "enrolment_pace")
-def test_the_steps_of_an_enrolment_wait_for_the_ack_and_for_the_person(terminal, raw):
+def test_the_steps_of_an_enrolment_wait_for_the_ack_and_for_the_person(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("1001")
     terminal.switches.update({"ack_wait": 0.05, "enrolment_pace": 0.05})
     client = raw(terminal)
@@ -778,7 +833,7 @@ def test_the_steps_of_an_enrolment_wait_for_the_ack_and_for_the_person(terminal,
 
 
 @shows("enrolment", "template_size")
-def test_the_person_does_what_is_set(terminal, raw):
+def test_the_person_does_what_is_set(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1001")
     terminal.switches.update({"enrolment": "bad", "ack_wait": 0.0})
     client = raw(terminal)
@@ -792,7 +847,7 @@ def test_the_person_does_what_is_set(terminal, raw):
 
 
 @shows("enrolment_timeout")
-def test_an_enrolment_ends_after_its_time(terminal, raw):
+def test_an_enrolment_ends_after_its_time(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1001")
     terminal.switches.update({"enrolment": "wait", "enrolment_timeout": 0.1})
     client = raw(terminal)
@@ -803,7 +858,7 @@ def test_an_enrolment_ends_after_its_time(terminal, raw):
 
 
 @shows("enrol_existing")
-def test_a_stored_finger_is_refused_or_replaced(terminal, raw):
+def test_a_stored_finger_is_refused_or_replaced(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1001")
     terminal.add_template("1001", 3, b"old")
     terminal.switches.ack_wait = 0.0
@@ -817,7 +872,9 @@ def test_a_stored_finger_is_refused_or_replaced(terminal, raw):
 
 
 @shows("enrol_form")
-def test_an_enrolment_is_asked_for_by_text_or_by_number(terminal, raw):
+def test_an_enrolment_is_asked_for_by_text_or_by_number(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.switches.update({"enrolment": "wait", "enrol_form": "text"})
     terminal.add_user("5")
     terminal.add_user("53")
@@ -836,7 +893,7 @@ def test_an_enrolment_is_asked_for_by_text_or_by_number(terminal, raw):
 
 
 @shows("enrol_cancel")
-def test_cancelling_is_silent_or_told(terminal, raw):
+def test_cancelling_is_silent_or_told(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1001")
     terminal.switches.enrolment = "wait"
     client = raw(terminal)
@@ -853,7 +910,7 @@ def test_cancelling_is_silent_or_told(terminal, raw):
 
 
 @shows("unlock_unit")
-def test_the_door_counts_tenths_or_seconds(terminal, raw):
+def test_the_door_counts_tenths_or_seconds(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
 
     client.ask(31, (2).to_bytes(4, "little"))
@@ -869,11 +926,11 @@ def test_the_door_counts_tenths_or_seconds(terminal, raw):
 # The switches themselves
 
 
-def test_every_switch_is_shown():
+def test_every_switch_is_shown() -> None:
     assert set(table.names()) == SHOWN
 
 
-def test_every_switch_says_what_it_means_and_how_we_know():
+def test_every_switch_says_what_it_means_and_how_we_know() -> None:
     assert [name for name, _default, meaning, source in table.rows() if not meaning or not source] == []
 
 
@@ -889,7 +946,7 @@ def test_every_switch_says_what_it_means_and_how_we_know():
         ("delays", '{"CONNECT": 0.5}', {"CONNECT": 0.5}),
     ],
 )
-def test_a_switch_is_set_by_text(name, text, value):
+def test_a_switch_is_set_by_text(name: str, text: str, value: object) -> None:
     switches = Switches()
 
     setattr(switches, name, text)
@@ -913,12 +970,12 @@ def test_a_switch_is_set_by_text(name, text, value):
         ("no_such_switch", 1),
     ],
 )
-def test_a_value_that_does_not_fit_is_refused_by_name(name, value):
+def test_a_value_that_does_not_fit_is_refused_by_name(name: str, value: int | str) -> None:
     with pytest.raises(ValueError, match=name):
         setattr(Switches(), name, value)
 
 
-def test_of_several_values_all_or_none_are_taken():
+def test_of_several_values_all_or_none_are_taken() -> None:
     switches = Switches()
 
     with pytest.raises(ValueError, match="gap"):
@@ -927,7 +984,9 @@ def test_of_several_values_all_or_none_are_taken():
     assert switches == Switches()
 
 
-def test_times_outside_the_calendar_are_kept_in_the_log(terminal, raw):
+def test_times_outside_the_calendar_are_kept_in_the_log(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     nonsense = wire.encode_time(datetime(2026, 2, 28)) + 2 * 86400
     terminal.add_punch(Punch(1, "1", 1, 0, nonsense))
 

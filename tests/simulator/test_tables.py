@@ -1,9 +1,11 @@
 """Whole tables and templates: read in all ways, written in both."""
 
+from collections.abc import Callable
+
 import pytest
 
-from tests.simulator.raw import user_72
-from zkbridge.simulator import Punch
+from tests.simulator.raw import RawClient, user_72
+from zkbridge.simulator import Punch, SimulatedTerminal
 from zkbridge.simulator.wire.frames import buffer_checksum
 
 TRANSPORTS = pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
@@ -11,7 +13,7 @@ NOON = (((26 * 12 + 4) * 31) + 9) * 86400 + 12 * 3600  # 2026-05-10 12:00
 
 
 @pytest.fixture
-def punched(terminal):
+def punched(terminal: SimulatedTerminal) -> SimulatedTerminal:
     terminal.add_user("1001")
     terminal.add_punch(Punch(uid=1, user_id="1001", verify=15, state=1, time=NOON))
     return terminal
@@ -19,7 +21,9 @@ def punched(terminal):
 
 @TRANSPORTS
 @pytest.mark.parametrize("count", [0, 1, 13, 14, 15, 1000])
-def test_a_table_of_any_size_is_read_whole(terminal, raw, udp, count):
+def test_a_table_of_any_size_is_read_whole(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool, count: int
+) -> None:
     terminal.fill_users(count)
 
     table = raw(terminal, udp=udp).read_table(9, 5)
@@ -28,7 +32,9 @@ def test_a_table_of_any_size_is_read_whole(terminal, raw, udp, count):
 
 
 @TRANSPORTS
-def test_a_small_set_comes_at_once_and_a_large_one_is_announced(terminal, raw, udp):
+def test_a_small_set_comes_at_once_and_a_large_one_is_announced(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     client = raw(terminal, udp=udp)
     terminal.fill_users(1)
     assert client.prepare(9, 5).code == 1501
@@ -40,7 +46,7 @@ def test_a_small_set_comes_at_once_and_a_large_one_is_announced(terminal, raw, u
     assert (announced.code, announced.data[:9], len(announced.data)) == (2000, b"\0" + size + size, 13)
 
 
-def test_pieces_may_be_asked_in_any_order_and_size(terminal, raw):
+def test_pieces_may_be_asked_in_any_order_and_size(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
     client = raw(terminal)
     client.prepare(9, 5)
@@ -51,7 +57,9 @@ def test_pieces_may_be_asked_in_any_order_and_size(terminal, raw):
 
 
 @pytest.mark.parametrize(("first", "size"), [(7204, 1), (0, 7205), (-1, 4)])
-def test_a_piece_beyond_the_set_is_refused(terminal, raw, first, size):
+def test_a_piece_beyond_the_set_is_refused(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], first: int, size: int
+) -> None:
     terminal.fill_users(100)
     client = raw(terminal)
     client.prepare(9, 5)
@@ -61,7 +69,7 @@ def test_a_piece_beyond_the_set_is_refused(terminal, raw, first, size):
     assert client.ask(1504, request).code == 2001
 
 
-def test_a_piece_after_free_is_refused(terminal, raw):
+def test_a_piece_after_free_is_refused(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
     client = raw(terminal)
     client.prepare(9, 5)
@@ -70,7 +78,9 @@ def test_a_piece_after_free_is_refused(terminal, raw):
     assert client.ask(1504, bytes(4) + b"\4\0\0\0").code == 2001
 
 
-def test_prepare_data_has_exactly_eight_bytes_and_one_data_frame_follows(terminal, raw):
+def test_prepare_data_has_exactly_eight_bytes_and_one_data_frame_follows(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.fill_users(500)
     client = raw(terminal)
     client.prepare(9, 5)
@@ -83,7 +93,7 @@ def test_prepare_data_has_exactly_eight_bytes_and_one_data_frame_follows(termina
     assert data.reply_id == closing.reply_id == answer.reply_id
 
 
-def test_no_frame_is_longer_than_sixteen_bits_tell(terminal, raw):
+def test_no_frame_is_longer_than_sixteen_bits_tell(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(2000)
     client = raw(terminal)
     client.prepare(9, 5)
@@ -95,7 +105,9 @@ def test_no_frame_is_longer_than_sixteen_bits_tell(terminal, raw):
     assert max(len(frame.raw) for frame in frames) < 65536
 
 
-def test_udp_packets_hold_at_most_1024_bytes_of_data(terminal, raw):
+def test_udp_packets_hold_at_most_1024_bytes_of_data(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.fill_users(100)
     client = raw(terminal, udp=True)
     client.prepare(9, 5)
@@ -108,7 +120,9 @@ def test_udp_packets_hold_at_most_1024_bytes_of_data(terminal, raw):
 
 
 @TRANSPORTS
-def test_old_clients_read_users_and_attendance_directly(punched, raw, udp):
+def test_old_clients_read_users_and_attendance_directly(
+    punched: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     client = raw(punched, udp=udp)
 
     users = client.read_bulk(client.ask(9, b"\5"))
@@ -118,7 +132,9 @@ def test_old_clients_read_users_and_attendance_directly(punched, raw, udp):
     assert log[:4] == (40).to_bytes(4, "little")
 
 
-def test_an_unknown_data_set_is_refused_and_an_unused_one_is_empty(terminal, raw):
+def test_an_unknown_data_set_is_refused_and_an_unused_one_is_empty(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
 
     assert client.prepare(99, 99).code == 2001
@@ -136,7 +152,9 @@ def test_an_unknown_data_set_is_refused_and_an_unused_one_is_empty(terminal, raw
         ("49", "0100 31303031" + "00" * 20 + "0f {time} 01 00000000 ff000000 ff3235350000000000"),
     ],
 )
-def test_a_punch_has_the_layout_of_its_firmware(punched, raw, layout, record):
+def test_a_punch_has_the_layout_of_its_firmware(
+    punched: SimulatedTerminal, raw: Callable[..., RawClient], layout: str, record: str
+) -> None:
     punched.switches.attendance = layout
 
     table = raw(punched).read_table(13)
@@ -146,7 +164,7 @@ def test_a_punch_has_the_layout_of_its_firmware(punched, raw, layout, record):
     assert int.from_bytes(table[:4], "little") == len(table) - 4
 
 
-def test_operations_are_logged_in_sixteen_bytes(terminal, raw):
+def test_operations_are_logged_in_sixteen_bytes(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
     client.ask(8, user_72(7, "7"))
 
@@ -158,7 +176,9 @@ def test_operations_are_logged_in_sixteen_bytes(terminal, raw):
 
 
 @TRANSPORTS
-def test_one_template_is_read_with_the_padding_that_pyzk_cuts_or_bare(terminal, raw, udp):
+def test_one_template_is_read_with_the_padding_that_pyzk_cuts_or_bare(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     terminal.add_user("1")
     terminal.add_template("1", 3, bytes(range(1, 200)) * 10)
     client = raw(terminal, udp=udp)
@@ -171,11 +191,15 @@ def test_one_template_is_read_with_the_padding_that_pyzk_cuts_or_bare(terminal, 
 
 
 @pytest.mark.parametrize("command", [88, 9])
-def test_a_template_that_is_not_there_is_refused(terminal, raw, command):
+def test_a_template_that_is_not_there_is_refused(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], command: int
+) -> None:
     assert raw(terminal).ask(command, b"\1\0\3").code == 2001
 
 
-def test_the_template_table_has_size_uid_finger_and_flag(terminal, raw):
+def test_the_template_table_has_size_uid_finger_and_flag(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("1")
     terminal.add_template("1", 3, b"abc", flag=3)
     terminal.add_template("1", 4, b"de")
@@ -185,14 +209,14 @@ def test_the_template_table_has_size_uid_finger_and_flag(terminal, raw):
     assert table[4:] == b"\x09\0\1\0\3\3abc" + b"\x08\0\1\0\4\1de"
 
 
-def upload(client, data: bytes) -> None:
+def upload(client: RawClient, data: bytes) -> None:
     assert client.ask(1502).code == 2000
     assert client.ask(1500, len(data).to_bytes(4, "little")).code == 2000
     for at in range(0, len(data), 1024):
         assert client.ask(1501, data[at : at + 1024]).code == 2000
 
 
-def test_a_template_is_written_the_sdk_s_way(terminal, raw):
+def test_a_template_is_written_the_sdk_s_way(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1")
     template = bytes(range(256)) * 5
     client = raw(terminal)
@@ -206,7 +230,9 @@ def test_a_template_is_written_the_sdk_s_way(terminal, raw):
     assert terminal.templates()[1, 6].data == template
 
 
-def test_a_template_for_nobody_or_larger_than_the_buffer_is_refused(terminal, raw):
+def test_a_template_for_nobody_or_larger_than_the_buffer_is_refused(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
     upload(client, b"abc")
 
@@ -229,7 +255,9 @@ def users_with_fingers(*users: tuple[int, dict[int, bytes]]) -> bytes:
 SAVE = bytes.fromhex("0c00000000000800")
 
 
-def test_users_are_written_with_their_fingers_in_one_upload(terminal, raw):
+def test_users_are_written_with_their_fingers_in_one_upload(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
     upload(client, users_with_fingers((1, {0: b"a" * 600, 5: b"b" * 700}), (2, {9: b"c"})))
 
@@ -244,7 +272,9 @@ def test_users_are_written_with_their_fingers_in_one_upload(terminal, raw):
 
 
 @pytest.mark.parametrize("cut", [1, 5, 12, 40, -1])
-def test_an_upload_that_was_cut_is_refused(terminal, raw, cut):
+def test_an_upload_that_was_cut_is_refused(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], cut: int
+) -> None:
     client = raw(terminal)
     upload(client, users_with_fingers((1, {0: b"a" * 60}))[:cut])
 
@@ -252,7 +282,9 @@ def test_an_upload_that_was_cut_is_refused(terminal, raw, cut):
     assert terminal.templates() == {}
 
 
-def test_templates_are_deleted_by_uid_and_by_user_id(terminal, raw):
+def test_templates_are_deleted_by_uid_and_by_user_id(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("A1")
     for finger in range(4):
         terminal.add_template("A1", finger)

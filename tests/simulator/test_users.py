@@ -1,15 +1,19 @@
 """The table of users: what is written is what is read, and what is refused."""
 
+from collections.abc import Callable
+
 import pytest
 
-from tests.simulator.raw import user_28, user_72
-from zkbridge.simulator import Refused
+from tests.simulator.raw import RawClient, user_28, user_72
+from zkbridge.simulator import Refused, SimulatedTerminal
 
 TRANSPORTS = pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 
 
 @TRANSPORTS
-def test_a_record_is_read_back_bit_for_bit(terminal, raw, udp):
+def test_a_record_is_read_back_bit_for_bit(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
+) -> None:
     record = bytearray(user_72(14, "11224488", b"Nuevo\0\xaa\xbb", b"12345678", privilege=6, card=0x198F, group=2))
     record[40:48] = b"\1\0\2\0\3\0\4\0"
     client = raw(terminal, udp=udp)
@@ -23,7 +27,9 @@ def test_a_record_is_read_back_bit_for_bit(terminal, raw, udp):
 
 
 @TRANSPORTS
-def test_a_short_record_is_read_back_bit_for_bit(start, raw, udp):
+def test_a_short_record_is_read_back_bit_for_bit(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient], udp: bool
+) -> None:
     terminal = start(profile="bw", transport="both")
     record = user_28(300, 42, b"Ana", b"9999", privilege=14, card=0xDEADBEEF, group=3)
     client = raw(terminal, udp=udp)
@@ -36,7 +42,9 @@ def test_a_short_record_is_read_back_bit_for_bit(start, raw, udp):
     assert (user.privilege, user.card, user.group) == (14, 0xDEADBEEF, 3)
 
 
-def test_the_record_of_another_firmware_is_refused(start, raw):
+def test_the_record_of_another_firmware_is_refused(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     long_one, short_one = start(), start(profile="bw", transport="tcp")
 
     assert raw(long_one).ask(8, user_28(1, 1)).code == 2001
@@ -44,7 +52,7 @@ def test_the_record_of_another_firmware_is_refused(start, raw):
     assert long_one.users() == short_one.users() == []
 
 
-def test_writing_a_uid_again_changes_that_user(terminal, raw):
+def test_writing_a_uid_again_changes_that_user(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
     client.ask(8, user_72(1, "1", b"Ana"))
     client.ask(8, user_72(2, "2", b"Bob"))
@@ -54,11 +62,13 @@ def test_writing_a_uid_again_changes_that_user(terminal, raw):
     assert [user.name for user in terminal.users()] == ["Eva", "Bob"]
 
 
-def test_uid_zero_is_refused(terminal, raw):
+def test_uid_zero_is_refused(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     assert raw(terminal).ask(8, user_72(0, "1")).code == 2001
 
 
-def test_a_full_table_takes_changes_but_no_more_users(start, raw):
+def test_a_full_table_takes_changes_but_no_more_users(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     terminal = start(user_capacity=2)
     terminal.fill_users(2)
     client = raw(terminal)
@@ -70,7 +80,9 @@ def test_a_full_table_takes_changes_but_no_more_users(start, raw):
         terminal.add_user("3")
 
 
-def test_deleting_a_user_deletes_the_fingers_and_keeps_the_punches(terminal, raw):
+def test_deleting_a_user_deletes_the_fingers_and_keeps_the_punches(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("77")
     terminal.add_template("77", 0)
     terminal.punch("77")
@@ -81,12 +93,12 @@ def test_deleting_a_user_deletes_the_fingers_and_keeps_the_punches(terminal, raw
     assert client.sizes()[4:9:2] == [0, 0, 1]
 
 
-def test_deleting_a_stranger_is_refused(terminal, raw):
+def test_deleting_a_stranger_is_refused(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     assert raw(terminal).ask(18, b"\1\0").code == 2001
     assert raw(terminal).ask(18, b"").code == 2001
 
 
-def test_the_keypad_takes_the_next_uid_and_no_user_id_twice(terminal):
+def test_the_keypad_takes_the_next_uid_and_no_user_id_twice(terminal: SimulatedTerminal) -> None:
     terminal.add_user("5", uid=40)
 
     assert terminal.add_user("6").uid == 41
@@ -94,7 +106,7 @@ def test_the_keypad_takes_the_next_uid_and_no_user_id_twice(terminal):
         terminal.add_user("6")
 
 
-def test_a_short_record_holds_numbers_only(start):
+def test_a_short_record_holds_numbers_only(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start(profile="bw")
 
     assert terminal.add_user("0042").user_id == "42"
@@ -102,7 +114,7 @@ def test_a_short_record_holds_numbers_only(start):
         terminal.add_user("A1")
 
 
-def test_the_sizes_count_what_the_tables_hold(terminal, raw):
+def test_the_sizes_count_what_the_tables_hold(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1", privilege=14, password="1")
     terminal.add_user("2")
     terminal.add_template("1", 0)
@@ -126,7 +138,9 @@ def test_the_sizes_count_what_the_tables_hold(terminal, raw):
         (b"\5", (0, 0, 1)),
     ],
 )
-def test_clear_data_empties_everything_or_the_table_it_names(terminal, raw, data, left):
+def test_clear_data_empties_everything_or_the_table_it_names(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], data: bytes, left: tuple[int, int, int]
+) -> None:
     terminal.add_user("1")
     terminal.add_template("1", 0)
     terminal.punch("1")
@@ -136,14 +150,16 @@ def test_clear_data_empties_everything_or_the_table_it_names(terminal, raw, data
     assert (len(terminal.users()), len(terminal.templates()), len(terminal.attendance())) == left
 
 
-def test_clear_data_with_an_unknown_table_is_refused(terminal, raw):
+def test_clear_data_with_an_unknown_table_is_refused(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("1")
 
     assert raw(terminal).ask(14, b"\x77").code == 2001
     assert len(terminal.users()) == 1
 
 
-def test_clear_attendance_and_operations(terminal, raw):
+def test_clear_attendance_and_operations(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1")
     terminal.punch("1")
     client = raw(terminal)
@@ -155,7 +171,9 @@ def test_clear_attendance_and_operations(terminal, raw):
     assert len(terminal.users()) == 1
 
 
-def test_clear_admin_makes_everybody_an_ordinary_user(terminal, raw):
+def test_clear_admin_makes_everybody_an_ordinary_user(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("1", privilege=14)
 
     assert raw(terminal).ask(20).code == 2000
@@ -163,7 +181,9 @@ def test_clear_admin_makes_everybody_an_ordinary_user(terminal, raw):
     assert [user.privilege for user in terminal.users()] == [0]
 
 
-def test_the_group_and_the_way_to_verify_are_read_and_written(terminal, raw):
+def test_the_group_and_the_way_to_verify_are_read_and_written(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.add_user("1")
     client = raw(terminal)
 
@@ -175,7 +195,9 @@ def test_the_group_and_the_way_to_verify_are_read_and_written(terminal, raw):
     assert terminal.users()[0].group == 7
 
 
-def test_thirty_thousand_users_are_there_at_once_and_read_whole(start, raw):
+def test_thirty_thousand_users_are_there_at_once_and_read_whole(
+    start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
+) -> None:
     terminal = start(user_capacity=30_000)
     terminal.fill_users(30_000)
 

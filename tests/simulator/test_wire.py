@@ -51,7 +51,7 @@ TIMES = [
 
 
 @pytest.mark.parametrize("packet", [bytes.fromhex(text) for text in CHECKSUMS.values()], ids=CHECKSUMS)
-def test_a_captured_packet_is_made_again_byte_for_byte(packet):
+def test_a_captured_packet_is_made_again_byte_for_byte(packet: bytes) -> None:
     read = wire.parse_packet(packet)
 
     assert read is not None
@@ -61,47 +61,47 @@ def test_a_captured_packet_is_made_again_byte_for_byte(packet):
 
 
 @given(st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 65535), st.binary(max_size=300))
-def test_any_packet_has_the_standard_checksum(command, session, reply_id, data):
+def test_any_packet_has_the_standard_checksum(command, session, reply_id, data) -> None:
     packet = wire.Frame(command, session, reply_id, data).packet()
 
     assert summed(packet) == 0xFFFF
     assert packet == packed(command, session, reply_id, data)
 
 
-def test_a_wrong_checksum_is_noticed():
+def test_a_wrong_checksum_is_noticed() -> None:
     good = bytes.fromhex(CHECKSUMS["CONNECT"])
 
     assert not wire.parse_packet(good[:2] + b"\x18" + good[3:]).intact
 
 
 @pytest.mark.parametrize(("key", "session", "payload"), KEYS)
-def test_a_key_is_scrambled_as_the_sdk_does(key, session, payload):
+def test_a_key_is_scrambled_as_the_sdk_does(key: int, session: int, payload: str) -> None:
     assert wire.scramble_key(key, session, 50) == bytes.fromhex(payload)
     assert scrambled(key, session) == bytes.fromhex(payload)
 
 
-def test_a_key_whose_sum_overflows_is_scrambled_too():
+def test_a_key_whose_sum_overflows_is_scrambled_too() -> None:
     assert len(wire.scramble_key(0xFFFFFFFF, 0xFFFF, 50)) == 4
 
 
 @pytest.mark.parametrize(("when", "payload"), TIMES)
-def test_a_time_is_counted_in_months_of_31_days(when, payload):
+def test_a_time_is_counted_in_months_of_31_days(when: datetime, payload: str) -> None:
     assert wire.encode_time(when).to_bytes(4, "little") == bytes.fromhex(payload)
     assert wire.decode_time(int.from_bytes(bytes.fromhex(payload), "little")) == when
 
 
-def test_the_highest_time_is_in_2133():
+def test_the_highest_time_is_in_2133() -> None:
     assert wire.decode_time(0xFFFFFFFF).year == 2133
 
 
-def test_a_slot_that_no_calendar_has_is_no_time():
+def test_a_slot_that_no_calendar_has_is_no_time() -> None:
     thirtieth_of_february = ((26 * 12 + 1) * 31 + 29) * 86400
 
     with pytest.raises(ValueError, match="day"):
         wire.decode_time(thirtieth_of_february)
 
 
-def test_the_time_of_an_event_has_six_bytes():
+def test_the_time_of_an_event_has_six_bytes() -> None:
     assert wire.event_time(datetime(2018, 6, 25, 17, 41, 5)) == bytes.fromhex("12 06 19 11 29 05")
 
 
@@ -114,7 +114,7 @@ def test_the_time_of_an_event_has_six_bytes():
         (bytes(range(256)), 0xBFEBCB),
     ],
 )
-def test_an_uploaded_buffer_has_the_published_checksum(data, value):
+def test_an_uploaded_buffer_has_the_published_checksum(data: bytes, value: int) -> None:
     assert wire.buffer_checksum(data) == value
 
 
@@ -123,7 +123,7 @@ def stream(*packets: bytes) -> bytes:
 
 
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=5), st.integers(0, 2**32))
-def test_requests_are_found_however_the_stream_is_cut(contents, seed):
+def test_requests_are_found_however_the_stream_is_cut(contents, seed) -> None:
     packets = [packed(11, 7, number, data) for number, data in enumerate(contents)]
     whole, rng, parser, found = stream(*packets), random.Random(seed), wire.StreamParser(), []
 
@@ -135,7 +135,7 @@ def test_requests_are_found_however_the_stream_is_cut(contents, seed):
     assert [frame.data for frame in found] == contents
 
 
-def test_bytes_beyond_the_declared_length_belong_to_the_request():
+def test_bytes_beyond_the_declared_length_belong_to_the_request() -> None:
     packet = packed(11, 0, 1, b"~SerialNumber\0")
     with_length_of_zklib = TOP + (8).to_bytes(4, "little") + packet
 
@@ -144,13 +144,13 @@ def test_bytes_beyond_the_declared_length_belong_to_the_request():
     assert [(frame.command, frame.data) for frame in found] == [(11, b"~SerialNumber\0"), (50, b"")]
 
 
-def test_rubbish_before_a_request_is_skipped():
+def test_rubbish_before_a_request_is_skipped() -> None:
     assert [frame.command for frame in wire.StreamParser().feed(b"GET / HTTP/1.1\r\n" + stream(packed(50, 0, 1)))] == [
         50
     ]
 
 
-def test_a_length_that_no_request_has_is_rubbish():
+def test_a_length_that_no_request_has_is_rubbish() -> None:
     parser = wire.StreamParser()
 
     found = parser.feed(TOP + b"\xff\xff\xff\xff" + stream(packed(50, 0, 1)))
@@ -159,7 +159,7 @@ def test_a_length_that_no_request_has_is_rubbish():
 
 
 @given(st.lists(st.binary(max_size=40), max_size=10))
-def test_no_bytes_break_the_parser(chunks):
+def test_no_bytes_break_the_parser(chunks) -> None:
     parser = wire.StreamParser()
 
     for chunk in chunks:

@@ -31,7 +31,7 @@ SESSION_KEPT_S = 3600
 class Refused(AssertionError):
     """The broker said no; *reason* is its MQTT reason code."""
 
-    def __init__(self, what: str, reason: int):
+    def __init__(self, what: str, reason: int) -> None:
         super().__init__(f"the broker refused {what}: reason {reason:#04x}")
         self.reason = reason
 
@@ -102,7 +102,7 @@ class Caller:
         will: tuple[str, bytes] | None = None,
         keepalive_s: int = 60,
         reconnect: bool = True,
-    ):
+    ) -> None:
         self.port = port
         self.host = host
         self.mqtt5 = str(protocol) == "5"

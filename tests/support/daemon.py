@@ -45,7 +45,7 @@ class Daemon:
         environment: Mapping[str, str] | None = None,
         covered: bool = True,
         **more: Any,
-    ):
+    ) -> None:
         self.folder = folder
         self.state = folder / "state"
         self.log_path = folder / "log"

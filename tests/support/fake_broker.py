@@ -33,7 +33,7 @@ class FakeBroker:
     `acknowledged` holds the packet ids that the client acknowledged, one list for each connection.
     """
 
-    def __init__(self, *, connack: int | None = 0, confirms: bool = True, slow_s: float = 0.0):
+    def __init__(self, *, connack: int | None = 0, confirms: bool = True, slow_s: float = 0.0) -> None:
         self.connack = connack
         self.confirms = confirms
         self.session = False
@@ -53,7 +53,9 @@ class FakeBroker:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.drop()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()

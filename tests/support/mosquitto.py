@@ -47,7 +47,7 @@ class Mosquitto:
         max_packet_size: int | None = None,
         message_size_limit: int | None = None,
         extra: Sequence[str] = (),
-    ):
+    ) -> None:
         self.folder = folder
         self.host = processes.LOCALHOST
         self.port = 0

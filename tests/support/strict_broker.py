@@ -128,7 +128,7 @@ class StrictBroker:
         *,
         refuse: Callable[[str, bool], int | None] = lambda _topic, _retain: None,
         closes_at: Callable[[str, int], bool] = lambda _topic, _size: False,
-    ):
+    ) -> None:
         self.limits = limits or Limits("a broker without limits")
         self.violations: list[str] = []
         self.subscribes: list[list[str]] = []
@@ -146,7 +146,9 @@ class StrictBroker:
         self._threads[0].start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._threads[0].join()

@@ -4,5 +4,5 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def leftovers():
+def leftovers() -> None:
     """What runs on the machine is the machine's; it ends with it."""

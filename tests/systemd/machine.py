@@ -21,7 +21,7 @@ class Machine(RootFs):
     A booted machine has a network of its own, with nothing in it but itself.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._container: subprocess.Popen[bytes] | None = None
         self._leader = 0

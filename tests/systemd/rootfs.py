@@ -17,7 +17,7 @@ SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 class RootFs:
     """A root file system in *folder*/root; a context manager that removes it."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.root = folder / "root"
         self._log = folder / "log"
 

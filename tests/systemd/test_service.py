@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,13 +21,13 @@ SECOND = "  entrada: {host: 127.0.0.1, port: 4371, timeout: 3}\n"
 PATIENCE_S = 60
 
 
-def split(lines):
+def split(lines: list[str]):
     """What needs the world outside, and what does not: the first line that puts a file in place parts them."""
     parting = next(number for number, line in enumerate(lines) if line.startswith("sudo install"))
     return lines[:parting], lines[parting:]
 
 
-def start_terminals(machine):
+def start_terminals(machine: Machine | str) -> None:
     """Two simulated terminals, on ports 4370 and 4371."""
     machine.sh("systemd-run --quiet --unit=terminals /opt/zkbridge/bin/zkbridge simulate --lines --count 2")
     journal = ["journalctl", "--unit=terminals", "--output=cat"]
@@ -34,7 +35,7 @@ def start_terminals(machine):
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
-def machine(request, tmp_path_factory):
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A machine on which somebody has followed the README; with two simulated terminals."""
     before, after = split(readme.commands(HEADING))
     with Machine(tmp_path_factory.mktemp("systemd")) as machine:
@@ -51,26 +52,26 @@ def machine(request, tmp_path_factory):
 class Service:
     """zkbridge.service, as systemctl and its journal tell of it."""
 
-    def __init__(self, machine):
+    def __init__(self, machine: Machine | str) -> None:
         self.machine = machine
 
-    def get(self, name):
+    def get(self, name: str):
         return self.machine.run("systemctl", "show", "zkbridge", "--property", name, "--value").strip()
 
-    def wait_for(self, name, pattern, *, timeout=PATIENCE_S):
+    def wait_for(self, name: str, pattern: str, *, timeout: int = PATIENCE_S) -> None:
         wait_until(
             lambda: re.search(pattern, self.get(name)),
             timeout=timeout,
             what=f"{name} to be {pattern}, it is {self.get(name)}:\n{self.journal()}",
         )
 
-    def online(self, devices=1):
+    def online(self, devices: int = 1) -> None:
         self.wait_for("StatusText", rf"^connected by MQTT 5; {devices} devices, 0 requests waiting$")
 
     def journal(self):
         return self.machine.run("journalctl", "--unit=zkbridge", "--output=cat", "--no-pager", "--boot")
 
-    def configure(self, config=DEVICES, *, drop_in=""):
+    def configure(self, config: str = DEVICES, *, drop_in: str = "") -> None:
         self.machine.write(CONFIG, config)
         self.machine.write(DROP_IN, drop_in)
         self.machine.run("systemctl", "daemon-reload")
@@ -78,17 +79,17 @@ class Service:
     def restart(self):
         return self.machine.try_("systemctl", "restart", "zkbridge")
 
-    def pid(self):
+    def pid(self) -> int:
         return int(self.get("MainPID"))
 
-    def create(self, user_id, device="principal"):
+    def create(self, user_id: str, device: str = "principal"):
         """What the README's request for another user is answered."""
         request, _ = readme.example()
         return json.loads(self.machine.person(request.replace("125", user_id).replace("principal", device)))
 
 
 @pytest.fixture
-def service(machine):
+def service(machine: Machine) -> Service:
     service = Service(machine)
     service.configure()
     machine.run("systemctl", "reset-failed", "zkbridge")
@@ -97,7 +98,7 @@ def service(machine):
     return service
 
 
-def test_the_readme_leads_to_a_running_service_that_creates_a_user(machine):
+def test_the_readme_leads_to_a_running_service_that_creates_a_user(machine: str) -> None:
     service = Service(machine)
     request, reply = readme.example()
 
@@ -110,19 +111,19 @@ def test_the_readme_leads_to_a_running_service_that_creates_a_user(machine):
     assert re.search(r"^ok +principal .*, 1 of \d+ users", checked, re.MULTILINE)
 
 
-def test_systemd_finds_nothing_to_say_about_the_unit_in_its_place(machine):
+def test_systemd_finds_nothing_to_say_about_the_unit_in_its_place(machine: str) -> None:
     verified = machine.try_("systemd-analyze", "verify", "zkbridge.service")
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
     assert machine.try_("systemd-analyze", "security", "--threshold=15", "zkbridge.service").returncode == 0
 
 
-def test_the_daemon_may_keep_to_one_cpu(service):
+def test_the_daemon_may_keep_to_one_cpu(service: Service) -> None:
     status = service.machine.run("cat", f"/proc/{service.pid()}/status")
 
     assert re.search(r"^Cpus_allowed_list:\s*\d+$", status, re.MULTILINE)
 
 
-def test_a_reload_takes_a_device_over_and_keeps_the_process(service):
+def test_a_reload_takes_a_device_over_and_keeps_the_process(service: Service) -> None:
     pid = service.pid()
     service.configure(DEVICES + SECOND)
 
@@ -133,7 +134,7 @@ def test_a_reload_takes_a_device_over_and_keeps_the_process(service):
     assert service.create("201", "entrada")["code"] == "created"
 
 
-def test_a_reload_of_a_wrong_file_is_refused_in_the_journal_and_the_service_goes_on(service):
+def test_a_reload_of_a_wrong_file_is_refused_in_the_journal_and_the_service_goes_on(service: Service) -> None:
     pid = service.pid()
     service.configure("language: en\ndevices: {principal: {host: x, port: 0}, q: {hots: y}}\n")
 
@@ -146,7 +147,7 @@ def test_a_reload_of_a_wrong_file_is_refused_in_the_journal_and_the_service_goes
     assert service.create("202")["code"] == "created"
 
 
-def test_a_daemon_that_hangs_is_killed_by_the_watchdog_and_started_again(service):
+def test_a_daemon_that_hangs_is_killed_by_the_watchdog_and_started_again(service: Service) -> None:
     service.configure(drop_in="[Service]\nWatchdogSec=4\n")
     service.restart()
     service.online()
@@ -161,7 +162,7 @@ def test_a_daemon_that_hangs_is_killed_by_the_watchdog_and_started_again(service
     assert service.create("203")["code"] == "created"
 
 
-def test_a_killed_daemon_is_started_again_and_answers_what_was_asked(service):
+def test_a_killed_daemon_is_started_again_and_answers_what_was_asked(service: Service) -> None:
     machine = service.machine
     machine.run("systemctl", "stop", "terminals")
     machine.person(
@@ -183,7 +184,7 @@ def test_a_killed_daemon_is_started_again_and_answers_what_was_asked(service):
     assert service.create("204")["code"] == "user_exists"
 
 
-def test_a_stop_is_clean_and_within_its_time(service):
+def test_a_stop_is_clean_and_within_its_time(service: Service) -> None:
     began = time.monotonic()
 
     service.machine.run("systemctl", "stop", "zkbridge")
@@ -198,7 +199,7 @@ def test_a_stop_is_clean_and_within_its_time(service):
     assert json.loads(state)["state"] == "offline"
 
 
-def test_a_secret_comes_as_a_credential_that_nobody_else_can_read(service):
+def test_a_secret_comes_as_a_credential_that_nobody_else_can_read(service: Service) -> None:
     machine = service.machine
     machine.write(
         "/etc/mosquitto/conf.d/locked.conf",
@@ -226,7 +227,7 @@ def test_a_secret_comes_as_a_credential_that_nobody_else_can_read(service):
     assert "s3cret" not in service.journal()
 
 
-def test_the_service_writes_its_state_and_its_locks_and_nowhere_else(service):
+def test_the_service_writes_its_state_and_its_locks_and_nowhere_else(service: Service) -> None:
     tried = (
         "/ /etc /etc/zkbridge /opt/zkbridge /usr /usr/lib /var /var/lib /var/log /var/spool /srv /home /root /boot /run"
         " /var/lib/zkbridge /run/lock"
@@ -248,7 +249,7 @@ def test_the_service_writes_its_state_and_its_locks_and_nowhere_else(service):
     assert "/var/lib/private/zkbridge/zk-was-here" in owned
 
 
-def test_a_wrong_configuration_is_not_tried_again(service):
+def test_a_wrong_configuration_is_not_tried_again(service: Service) -> None:
     service.configure("devices: {principal: {host: x, port: 70000}}\n")
 
     assert service.restart().returncode != 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ PATIENCE_S = 10
 
 
 @pytest.fixture
-def sim(caplog) -> Iterator[Simulator]:
+def sim(caplog: pytest.LogCaptureFixture) -> Iterator[Simulator]:
     """A simulator that must not have had a fault of its own when the test is over."""
     with Simulator() as simulator:
         yield simulator
@@ -22,19 +23,19 @@ def sim(caplog) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def start(sim) -> Callable[..., SimulatedTerminal]:
+def start(sim: Simulator) -> Callable[..., SimulatedTerminal]:
     """Start a terminal with the configuration in the keywords."""
     return lambda **config: sim.add(TerminalConfig(**config))
 
 
 @pytest.fixture
-def terminal(start) -> SimulatedTerminal:
+def terminal(start: Callable[..., SimulatedTerminal]) -> SimulatedTerminal:
     """A K40-like terminal without a key."""
     return start()
 
 
 @pytest.fixture
-def locks(tmp_path) -> Path:
+def locks(tmp_path: Path) -> Path:
     """A folder of lock files for one test."""
     return tmp_path / "locks"
 
@@ -51,10 +52,18 @@ def device_of() -> Callable[..., Device]:
 
 
 @pytest.fixture
-def talk(device_of, locks) -> Callable[..., Session]:
+def talk(device_of: Callable[..., Device], locks: Path) -> Callable[..., Session]:
     """A session with a simulated terminal, to be entered; `within` seconds, disabled unless told otherwise."""
 
-    def session(terminal, *, within=PATIENCE_S, known=None, disable_for=10, enable_first=False, **settings) -> Session:
+    def session(
+        terminal,
+        *,
+        within: int = PATIENCE_S,
+        known=None,
+        disable_for: int = 10,
+        enable_first: bool = False,
+        **settings: Any,
+    ) -> Session:
         return open_session(
             device_of(terminal, **settings),
             deadline=Deadline.after(within),

@@ -2,28 +2,32 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from typing import Self
 
 import pytest
 
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.wire.codes import command_name
 from zkbridge.terminal.protocol.bulk_read import ReadInterrupted
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.protocol.wire import Frame
+from zkbridge.terminal.session import Session
 
 NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
 PROFILES = [("tft", "tcp"), ("tft", "udp"), ("face", "tcp"), ("f19", "tcp"), ("bw", "udp"), ("ma300", "udp")]
 
 
-def asked(terminal, command):
+def asked(terminal: SimulatedTerminal, command: str) -> int:
     return sum(exchange.direction == "in" and command_name(exchange.command) == command for exchange in terminal.log)
 
 
 @pytest.fixture
-def waker():
+def waker() -> Iterator[Waker]:
     with Waker() as made:
         yield made
 
@@ -31,14 +35,14 @@ def waker():
 class Listener(threading.Thread):
     """Listens in a thread of its own, and keeps what it heard and how it ended; asks for the count in silence."""
 
-    def __init__(self, session, waker, *, idle=30.0):
+    def __init__(self, session: Session, waker: Waker, *, idle: float = 30.0) -> None:
         super().__init__(daemon=True)
         self.heard = []
         self.questions = 0
         self.failure = None
         self._session, self._waker, self._idle = session, waker, idle
 
-    def run(self):
+    def run(self) -> None:
         try:
             self._session.listen()
             while not self._waker.woken:
@@ -52,11 +56,11 @@ class Listener(threading.Thread):
         except Exception as failure:  # noqa: BLE001 - the test looks at it
             self.failure = failure
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self._waker.wake()
         self.join(10)
         assert not self.is_alive()
@@ -65,7 +69,14 @@ class Listener(threading.Thread):
 class TestLog:
     @pytest.mark.parametrize(("profile", "transport"), PROFILES)
     @pytest.mark.parametrize("count", [0, 1, 3, 500])
-    def test_every_profile_s_log_is_read(self, start, talk, profile, transport, count):
+    def test_every_profile_s_log_is_read(
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        profile: str,
+        transport: str,
+        count: int,
+    ) -> None:
         terminal = start(profile=profile)
         for number in range(9):
             terminal.add_user(str(100 + number), f"U{number}")
@@ -79,7 +90,9 @@ class TestLog:
             (str(100 + number % 9), NINE + timedelta(minutes=number), 1, number % 2) for number in range(count)
         ]
 
-    def test_punches_of_somebody_who_is_gone_keep_the_uid(self, start, talk):
+    def test_punches_of_somebody_who_is_gone_keep_the_uid(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(profile="ma300")
         terminal.add_user("500", "Ana", uid=7)
         terminal.punch("500")
@@ -89,7 +102,9 @@ class TestLog:
             assert [punch.user_id for punch in session.attendance()] == ["7"]
 
     @pytest.mark.parametrize("frame", range(1, 9))
-    def test_datagrams_that_change_places_make_no_false_log(self, start, talk, frame):
+    def test_datagrams_that_change_places_make_no_false_log(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], frame: int
+    ) -> None:
         terminal = start(profile="bw")
         terminal.add_user("5", "Ana")
         for number in range(600):
@@ -101,7 +116,9 @@ class TestLog:
 
         assert [punch.timestamp for punch in punches] == [NINE + timedelta(minutes=number) for number in range(600)]
 
-    def test_a_log_whose_clock_was_set_back_is_read_twice_over_datagrams(self, start, talk):
+    def test_a_log_whose_clock_was_set_back_is_read_twice_over_datagrams(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(profile="bw")
         terminal.add_user("5", "Ana")
         for number in range(300, 0, -1):
@@ -111,7 +128,9 @@ class TestLog:
             assert len(session.attendance()) == 300
         assert asked(terminal, "PREPARE_BUFFER") == 2
 
-    def test_a_log_that_is_refused_is_told(self, start, talk):
+    def test_a_log_that_is_refused_is_told(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start()
         terminal.add_user("5", "Ana")
         terminal.punch("5")
@@ -121,7 +140,9 @@ class TestLog:
             session.attendance()
         assert caught.value.sentence("en").startswith("The attendance log of device")
 
-    def test_a_log_of_no_known_layout_is_told(self, terminal, talk, monkeypatch):
+    def test_a_log_of_no_known_layout_is_told(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         terminal.add_user("5", "Ana")
         terminal.punch("5")
 
@@ -145,7 +166,13 @@ class TestListening:
         ],
         ids="-".join,
     )
-    def test_punches_are_heard_as_they_happen(self, start, talk, waker, kind):
+    def test_punches_are_heard_as_they_happen(
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        waker: Waker,
+        kind: tuple[str, str, str],
+    ) -> None:
         profile, transport, event = kind
         terminal = start(profile=profile, event=event)
         terminal.add_user("500", "Ana", uid=7)
@@ -162,7 +189,9 @@ class TestListening:
         ]
         wait_until(lambda: asked(terminal, "OK") == 3)
 
-    def test_a_user_who_is_new_is_known_by_his_uid(self, start, talk, waker):
+    def test_a_user_who_is_new_is_known_by_his_uid(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], waker: Waker
+    ) -> None:
         terminal = start(profile="ma300")
         terminal.add_user("500", "Ana")
 
@@ -177,20 +206,26 @@ class TestListening:
         assert session_knows
         assert [punch.user_id for punch in listener.heard] == ["500", "777"]
 
-    def test_a_wait_is_ended_at_once(self, terminal, talk, waker):
+    def test_a_wait_is_ended_at_once(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         with talk(terminal, disable_for=None) as session, Listener(session, waker):
             wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
             began = time.monotonic()
         assert time.monotonic() - began < 5
 
-    def test_after_listening_the_session_serves_requests(self, terminal, talk, waker):
+    def test_after_listening_the_session_serves_requests(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         with talk(terminal, disable_for=None) as session:
             with Listener(session, waker):
                 wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
             session.extend(Deadline.after(5))
             assert session.count() == 0
 
-    def test_a_rush_is_heard_whole_and_in_order(self, terminal, talk, waker):
+    def test_a_rush_is_heard_whole_and_in_order(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         terminal.add_user("5", "Ana")
 
         with talk(terminal, disable_for=None) as session, Listener(session, waker) as listener:
@@ -202,7 +237,9 @@ class TestListening:
         assert [punch.timestamp for punch in listener.heard] == [NINE + timedelta(seconds=n) for n in range(400)]
 
     @pytest.mark.parametrize("delivery", ["split-1", "split-9", "coalesced"])
-    def test_events_are_whole_however_the_stream_is_cut(self, start, talk, waker, delivery):
+    def test_events_are_whole_however_the_stream_is_cut(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], waker: Waker, delivery: str
+    ) -> None:
         terminal = start(delivery=delivery, split_delay=0)
         terminal.add_user("5", "Ana")
 
@@ -212,7 +249,9 @@ class TestListening:
                 terminal.punch("5", when=NINE + timedelta(seconds=second))
             wait_until(lambda: len(listener.heard) == 5)
 
-    def test_other_events_are_no_punches(self, terminal, talk, waker):
+    def test_other_events_are_no_punches(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         terminal.add_user("5", "Ana")
 
         with talk(terminal, disable_for=None) as session:
@@ -226,7 +265,9 @@ class TestListening:
         assert [punch.user_id for punch in listener.heard] == ["5"]
         wait_until(lambda: asked(terminal, "OK") == 2)
 
-    def test_an_event_that_came_between_request_and_answer_is_heard(self, terminal, talk, waker):
+    def test_an_event_that_came_between_request_and_answer_is_heard(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         terminal.add_user("5", "Ana")
         terminal.faults.add("GET_FREE_SIZES", "after", "event")
 
@@ -237,13 +278,17 @@ class TestListening:
 
         assert [punch.user_id for punch in listener.heard] == ["5"]
 
-    def test_silence_is_broken_by_a_question(self, terminal, talk, waker):
+    def test_silence_is_broken_by_a_question(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         with talk(terminal, disable_for=None) as session, Listener(session, waker, idle=0.05) as listener:
             wait_until(lambda: listener.questions >= 2)
 
         assert listener.heard == []
 
-    def test_listening_outlasts_the_session_s_deadline(self, terminal, talk, waker):
+    def test_listening_outlasts_the_session_s_deadline(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         terminal.add_user("5", "Ana")
 
         with talk(terminal, disable_for=None, within=0.3) as session, Listener(session, waker) as listener:
@@ -253,7 +298,9 @@ class TestListening:
             terminal.punch("5")
             wait_until(lambda: len(listener.heard) == 1)
 
-    def test_a_connection_that_died_in_silence_is_noticed(self, terminal, talk, waker):
+    def test_a_connection_that_died_in_silence_is_noticed(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         with talk(terminal, disable_for=None, timeout=0.3) as session, Listener(session, waker, idle=0.2) as listener:
             wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
             terminal.power_off("silent")
@@ -262,7 +309,9 @@ class TestListening:
         assert isinstance(listener.failure, DeviceTimeout)
 
     @pytest.mark.parametrize("how", ["reset", "close"])
-    def test_a_connection_that_ends_is_noticed_at_once(self, terminal, talk, waker, how):
+    def test_a_connection_that_ends_is_noticed_at_once(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker, how: str
+    ) -> None:
         with talk(terminal, disable_for=None) as session, Listener(session, waker) as listener:
             wait_until(lambda: asked(terminal, "REG_EVENT") == 1)
             terminal.power_off(how)
@@ -270,7 +319,9 @@ class TestListening:
 
         assert isinstance(listener.failure, ConnectionFailure)
 
-    def test_a_terminal_that_tells_nothing_is_told(self, terminal, talk):
+    def test_a_terminal_that_tells_nothing_is_told(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("REG_EVENT", "before", "refuse")
 
         with talk(terminal, disable_for=None) as session, pytest.raises(DeviceRejected, match="REG_EVENT"):
@@ -278,13 +329,15 @@ class TestListening:
 
 
 class TestGivingUp:
-    def test_a_log_that_is_given_up_leaves_the_connection_as_it_was(self, terminal, talk):
+    def test_a_log_that_is_given_up_leaves_the_connection_as_it_was(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.add_user("5", "Ana")
         for number in range(4000):  # three pieces
             terminal.punch("5", when=NINE + timedelta(seconds=number))
         asked_for = []
 
-        def after_one_piece():
+        def after_one_piece() -> bool:
             asked_for.append(True)
             return len(asked_for) > 1
 
@@ -297,14 +350,16 @@ class TestGivingUp:
 
 
 class TestWaking:
-    def test_who_was_woken_before_does_not_wait(self, terminal, talk, waker):
+    def test_who_was_woken_before_does_not_wait(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         waker.wake()
 
         with talk(terminal, disable_for=None) as session:
             session.listen()
             assert session.hear(30, waker) is None
 
-    def test_waking_often_or_too_late_does_no_harm(self):
+    def test_waking_often_or_too_late_does_no_harm(self) -> None:
         waker = Waker()
         for _ in range(100_000):
             waker.wake()

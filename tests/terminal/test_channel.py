@@ -20,7 +20,7 @@ FRAMES = [Frame(2000, 7, 1, b""), Frame(1501, 7, 2, bytes(range(256)) * 9), Fram
 STREAM = b"".join(wire.with_top(wire.pack(frame)) for frame in FRAMES)
 
 
-def soon(seconds=5.0):
+def soon(seconds: float = 5.0) -> Deadline:
     return Deadline.after(seconds)
 
 
@@ -33,10 +33,10 @@ def stream():
 
 
 @pytest.mark.parametrize("size", [1, 7, 9, 16, 24, 100, len(STREAM)])
-def test_frames_are_whole_however_the_stream_is_cut(stream, size):
+def test_frames_are_whole_however_the_stream_is_cut(stream, size: int) -> None:
     reader, peer = stream
 
-    def send():
+    def send() -> None:
         for at in range(0, len(STREAM), size):
             peer.sendall(STREAM[at : at + size])
 
@@ -48,11 +48,11 @@ def test_frames_are_whole_however_the_stream_is_cut(stream, size):
     assert received == FRAMES
 
 
-def test_a_peer_that_trickles_runs_out_of_time(stream):
+def test_a_peer_that_trickles_runs_out_of_time(stream) -> None:
     reader, peer = stream
     stop = threading.Event()
 
-    def trickle():
+    def trickle() -> None:
         for byte in STREAM:
             if stop.wait(0.02):
                 return
@@ -70,14 +70,14 @@ def test_a_peer_that_trickles_runs_out_of_time(stream):
     assert time.monotonic() - began < 5
 
 
-def test_a_silent_peer_runs_out_of_time(stream):
+def test_a_silent_peer_runs_out_of_time(stream) -> None:
     reader, _peer = stream
 
     with pytest.raises(TimeoutError):
         reader.receive(soon(0.05))
 
 
-def test_a_deadline_that_has_passed_is_no_endless_wait(stream):
+def test_a_deadline_that_has_passed_is_no_endless_wait(stream) -> None:
     reader, _peer = stream
 
     with pytest.raises(TimeoutError):
@@ -87,7 +87,7 @@ def test_a_deadline_that_has_passed_is_no_endless_wait(stream):
 
 
 @pytest.mark.parametrize("cut", [0, 4, 8, 12])
-def test_the_end_of_the_stream_ends_the_reading(stream, cut):
+def test_the_end_of_the_stream_ends_the_reading(stream, cut: int) -> None:
     reader, peer = stream
     peer.sendall(STREAM[:cut])
     peer.close()
@@ -96,7 +96,7 @@ def test_the_end_of_the_stream_ends_the_reading(stream, cut):
         reader.receive(soon())
 
 
-def test_rubbish_is_told_at_once(stream):
+def test_rubbish_is_told_at_once(stream) -> None:
     reader, peer = stream
     peer.sendall(b"HTTP/1.1 400 Bad Request\r\n")
 
@@ -104,14 +104,14 @@ def test_rubbish_is_told_at_once(stream):
         reader.receive(soon())
 
 
-def test_a_peer_that_reads_nothing_stops_a_long_send_in_time(stream):
+def test_a_peer_that_reads_nothing_stops_a_long_send_in_time(stream) -> None:
     writer, _peer = stream
 
     with pytest.raises(TimeoutError):
         writer.send(Frame(1501, 7, 1, bytes(10_000_000)), until=soon(0.1))
 
 
-def test_datagrams_of_others_do_not_arrive():
+def test_datagrams_of_others_do_not_arrive() -> None:
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as terminal,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
@@ -128,7 +128,7 @@ def test_datagrams_of_others_do_not_arrive():
             assert ours.receive(soon()) == FRAMES[0]
 
 
-def test_a_datagram_is_never_cut():
+def test_a_datagram_is_never_cut() -> None:
     long = Frame(1501, 7, 1, bytes(60_000))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as terminal:
         terminal.bind(("127.0.0.1", 0))
@@ -139,7 +139,7 @@ def test_a_datagram_is_never_cut():
             assert ours.receive(soon()) == long
 
 
-def test_a_connection_is_made_once_without_delay_and_kept_alive():
+def test_a_connection_is_made_once_without_delay_and_kept_alive() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         made = connect(*server.getsockname(), udp=False, until=soon())
         with closing(made):
@@ -156,7 +156,7 @@ def test_a_connection_is_made_once_without_delay_and_kept_alive():
                 server.accept()
 
 
-def test_a_hard_close_resets_the_connection():
+def test_a_hard_close_resets_the_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         made = connect(*server.getsockname(), udp=False, until=soon())
         peer, _ = server.accept()
@@ -165,7 +165,7 @@ def test_a_hard_close_resets_the_connection():
             peer.recv(1)
 
 
-def test_the_next_address_of_a_host_is_tried(monkeypatch):
+def test_the_next_address_of_a_host_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", port))]
@@ -176,7 +176,7 @@ def test_the_next_address_of_a_host_is_tried(monkeypatch):
             server.accept()[0].close()
 
 
-def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch):
+def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     monkeypatch.setattr(channel.socket, "getaddrinfo", lambda *_args, **_kind: release.wait(20))
     began = time.monotonic()
@@ -188,8 +188,8 @@ def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch):
         release.set()
 
 
-def test_a_name_that_is_not_known_is_told(monkeypatch):
-    def fail(*_args, **_kind):
+def test_a_name_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args, **_kind) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(channel.socket, "getaddrinfo", fail)
@@ -198,7 +198,7 @@ def test_a_name_that_is_not_known_is_told(monkeypatch):
         connect("terminal.example", 4370, udp=False, until=soon())
 
 
-def test_a_refused_connection_leaves_no_socket():
+def test_a_refused_connection_leaves_no_socket() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
     before = open_files()
@@ -228,7 +228,7 @@ def test_a_refused_connection_leaves_no_socket():
         (OSError(errno.EMFILE, "Too many open files"), "Connection failed to device h:1: Too many open files"),
     ],
 )
-def test_every_way_to_break_has_its_sentence(error, sentence):
+def test_every_way_to_break_has_its_sentence(error: object, sentence: str) -> None:
     found = failure(error, "h", 1)
 
     assert found.sentence("es") == sentence

@@ -1,22 +1,27 @@
 """People get their terminal back, whatever became of the conversation."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from tests.terminal.files import assert_none_left, open_files
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.wire.codes import command_name
 from zkbridge.terminal import conversation
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.records.users import UserFields
-from zkbridge.terminal.session import enable
+from zkbridge.terminal.session import Session, enable
 
 
-def lengths(terminal, command):
+def lengths(terminal: SimulatedTerminal, command: str) -> list[int]:
     return [
         exchange.length
         for exchange in terminal.log
@@ -25,7 +30,9 @@ def lengths(terminal, command):
 
 
 class TestDisabling:
-    def test_a_terminal_is_disabled_just_for_the_session(self, terminal, talk):
+    def test_a_terminal_is_disabled_just_for_the_session(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal) as session:
             assert terminal.disabled
             assert session.pending_enable
@@ -37,7 +44,9 @@ class TestDisabling:
         assert session.disabled_for() == 0
         assert len(terminal.disabled_spans()) == 1
 
-    def test_for_how_long_people_were_kept_off_is_known_afterwards(self, terminal, talk):
+    def test_for_how_long_people_were_kept_off_is_known_afterwards(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal, disable_for=10) as session:
             assert session.disabled_s == 0
             session.keep_disabled(10)  # the second time is no beginning
@@ -48,7 +57,9 @@ class TestDisabling:
         assert abs(session.disabled_s - span) < 0.5
         assert reader.disabled_s == 0
 
-    def test_a_terminal_that_does_not_confirm_counts_until_it_enables_itself(self, terminal, talk):
+    def test_a_terminal_that_does_not_confirm_counts_until_it_enables_itself(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("ENABLE", "before", "refuse", count=9)
 
         with talk(terminal, disable_for=10) as session:
@@ -57,7 +68,9 @@ class TestDisabling:
         assert session.pending_enable
         assert session.disabled_s == 10
 
-    def test_one_that_never_enables_itself_counts_for_the_session(self, start, talk):
+    def test_one_that_never_enables_itself_counts_for_the_session(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(timed_disable="refuse")
         terminal.faults.add("ENABLE", "before", "refuse", count=9)
 
@@ -67,13 +80,17 @@ class TestDisabling:
         assert session.pending_enable
         assert 0 < session.disabled_s < 10
 
-    def test_a_terminal_that_is_left_alone_enables_itself(self, terminal, talk):
+    def test_a_terminal_that_is_left_alone_enables_itself(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         session = talk(terminal, disable_for=1)
         with session:
             assert terminal.disabled
             wait_until(lambda: not terminal.disabled, timeout=5)
 
-    def test_a_session_that_takes_long_disables_again_before_its_time_is_over(self, terminal, talk):
+    def test_a_session_that_takes_long_disables_again_before_its_time_is_over(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal, disable_for=10) as session:
             assert session.keep_disabled(5)
             assert lengths(terminal, "DISABLE") == [4]
@@ -83,7 +100,9 @@ class TestDisabling:
 
         assert not terminal.disabled
 
-    def test_a_session_that_disables_again_too_late_says_so(self, terminal, talk):
+    def test_a_session_that_disables_again_too_late_says_so(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal, disable_for=1) as session:
             wait_until(lambda: not terminal.disabled, timeout=5)
 
@@ -91,7 +110,9 @@ class TestDisabling:
             assert terminal.disabled
             assert session.keep_disabled(0.2)
 
-    def test_a_session_that_disabled_nothing_has_nothing_to_keep(self, start, talk):
+    def test_a_session_that_disabled_nothing_has_nothing_to_keep(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(timed_disable="refuse")
 
         with talk(terminal) as session:
@@ -101,7 +122,9 @@ class TestDisabling:
 
         assert lengths(terminal, "DISABLE") == [4, 0]
 
-    def test_the_time_counts_from_the_asking_however_late_the_answer_is(self, terminal, talk):
+    def test_the_time_counts_from_the_asking_however_late_the_answer_is(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("DISABLE", "after", "late", delay=1.5)
 
         with talk(terminal, disable_for=2, timeout=3) as session:
@@ -117,7 +140,9 @@ class TestDisabling:
         ],
         ids=["add", "change", "delete"],
     )
-    def test_nothing_is_written_once_people_may_have_changed_the_table(self, terminal, talk, change):
+    def test_nothing_is_written_once_people_may_have_changed_the_table(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], change: Callable[..., Any]
+    ) -> None:
         terminal.fill_users(3)
         with talk(terminal, disable_for=2, timeout=1) as session:
             session.users()
@@ -130,7 +155,9 @@ class TestDisabling:
 
         assert not {"USER_WRQ", "DELETE_USER"} & set(asked(terminal))
 
-    def test_a_change_that_outlasts_the_disabled_time_is_told_of(self, terminal, talk, caplog):
+    def test_a_change_that_outlasts_the_disabled_time_is_told_of(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], caplog: pytest.LogCaptureFixture
+    ) -> None:
         """As after a stop of the process between the last look and the sending: too late to be helped."""
         with talk(terminal, disable_for=4, timeout=3) as session:
             session.users()
@@ -139,7 +166,9 @@ class TestDisabling:
 
         assert "let people in again while USER_WRQ was under way" in caplog.text
 
-    def test_a_refusal_to_be_disabled_again_does_not_forget_that_it_is_disabled(self, terminal, talk):
+    def test_a_refusal_to_be_disabled_again_does_not_forget_that_it_is_disabled(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("DISABLE", "before", "refuse", count=2, skip=1)
         session = talk(terminal)
 
@@ -149,7 +178,9 @@ class TestDisabling:
         assert session.enabled
         assert not terminal.disabled
 
-    def test_a_session_may_leave_the_terminal_enabled(self, terminal, talk):
+    def test_a_session_may_leave_the_terminal_enabled(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal, disable_for=None) as session:
             assert not terminal.disabled
             assert session.disabled_for() == 0
@@ -157,7 +188,9 @@ class TestDisabling:
         assert not session.enabled
         assert "ENABLE" not in asked(terminal)
 
-    def test_a_terminal_that_takes_no_time_is_disabled_without(self, start, talk):
+    def test_a_terminal_that_takes_no_time_is_disabled_without(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(timed_disable="refuse")
 
         with talk(terminal) as session:
@@ -170,7 +203,9 @@ class TestDisabling:
         assert lengths(terminal, "DISABLE") == [4, 0, 0]
         assert not terminal.disabled
 
-    def test_a_terminal_that_refuses_to_be_disabled_is_not_written_to(self, terminal, talk):
+    def test_a_terminal_that_refuses_to_be_disabled_is_not_written_to(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("DISABLE", "before", "refuse", count=2)
         session = talk(terminal)
 
@@ -181,7 +216,9 @@ class TestDisabling:
         assert session.known.timed_disable
         assert asked(terminal)[-1] == "EXIT"
 
-    def test_a_disable_that_went_unanswered_is_made_good(self, terminal, talk):
+    def test_a_disable_that_went_unanswered_is_made_good(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("DISABLE", "after", "silence")
         session = talk(terminal, timeout=0.3)
 
@@ -194,7 +231,9 @@ class TestDisabling:
 
 
 class TestLeaving:
-    def test_a_fault_of_ours_inside_the_session_still_enables(self, terminal, talk):
+    def test_a_fault_of_ours_inside_the_session_still_enables(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with pytest.raises(ZeroDivisionError), talk(terminal):
             raise ZeroDivisionError
 
@@ -202,7 +241,9 @@ class TestLeaving:
         assert terminal.sessions_open == 0
 
     @pytest.mark.parametrize("fault", ["reset", "close", "silence", "garbage", "bad_checksum", "bad_reply_id", "half"])
-    def test_a_broken_conversation_is_followed_by_a_new_one_that_enables(self, terminal, talk, fault):
+    def test_a_broken_conversation_is_followed_by_a_new_one_that_enables(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], fault: str
+    ) -> None:
         terminal.faults.add("GET_FREE_SIZES", "after", fault)
         session = talk(terminal, timeout=0.5)
 
@@ -216,7 +257,9 @@ class TestLeaving:
         assert terminal.connections_accepted == 2
 
     @pytest.mark.parametrize("fault", ["reset", "silence", "refuse"])
-    def test_an_enable_that_fails_is_tried_once_more_on_a_new_connection(self, terminal, talk, fault):
+    def test_an_enable_that_fails_is_tried_once_more_on_a_new_connection(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], fault: str
+    ) -> None:
         terminal.faults.add("ENABLE", "before", fault)
 
         with talk(terminal, timeout=0.5) as session:
@@ -227,7 +270,9 @@ class TestLeaving:
         assert asked(terminal).count("ENABLE") == 2
 
     @pytest.mark.parametrize("fault", ["reset", "silence", "refuse"])
-    def test_an_enable_that_fails_twice_is_owed(self, terminal, talk, fault, caplog):
+    def test_an_enable_that_fails_twice_is_owed(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], fault: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         terminal.faults.add("ENABLE", "before", fault, count=2)
 
         with talk(terminal, timeout=0.3) as session:
@@ -238,7 +283,9 @@ class TestLeaving:
         assert terminal.disabled
         assert "may have been left disabled" in caplog.text
 
-    def test_people_get_in_although_the_request_s_time_is_over(self, terminal, talk):
+    def test_people_get_in_although_the_request_s_time_is_over(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("GET_FREE_SIZES", "after", "silence")
         session = talk(terminal, within=0.3, timeout=5)
 
@@ -248,7 +295,9 @@ class TestLeaving:
         assert session.enabled
         assert not terminal.disabled
 
-    def test_a_terminal_that_died_does_not_hold_the_end_up(self, terminal, talk, monkeypatch):
+    def test_a_terminal_that_died_does_not_hold_the_end_up(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(conversation, "CLOSING_S", 0.3)
         session = talk(terminal, timeout=5)
 
@@ -259,7 +308,9 @@ class TestLeaving:
 
         assert session.pending_enable
 
-    def test_a_farewell_that_goes_unanswered_is_no_failure(self, terminal, talk):
+    def test_a_farewell_that_goes_unanswered_is_no_failure(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("EXIT", "after", "silence")
 
         with talk(terminal, timeout=0.3) as session:
@@ -268,7 +319,7 @@ class TestLeaving:
         assert session.enabled
 
     @pytest.mark.parametrize("fault", ["reset", "close", "silence", "garbage"])
-    def test_nothing_stays_open(self, terminal, talk, fault):
+    def test_nothing_stays_open(self, terminal: SimulatedTerminal, talk: Callable[..., Session], fault: str) -> None:
         with talk(terminal):
             pass
         before = open_files()
@@ -280,7 +331,9 @@ class TestLeaving:
         assert_none_left(before)
 
     @pytest.mark.parametrize("fault", ["silence", "garbage"])
-    def test_a_terminal_that_knows_no_connections_is_told_that_the_session_is_over(self, terminal, talk, fault):
+    def test_a_terminal_that_knows_no_connections_is_told_that_the_session_is_over(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], fault: str
+    ) -> None:
         terminal.faults.add("GET_FREE_SIZES", "after", fault)
 
         with pytest.raises(TerminalError), talk(terminal, timeout=0.3, transport="udp") as session:
@@ -288,7 +341,7 @@ class TestLeaving:
 
         wait_until(lambda: terminal.sessions_open == 0, what="the sessions to end")
 
-    def test_the_lock_is_free_after_every_end(self, terminal, talk):
+    def test_the_lock_is_free_after_every_end(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.faults.add("CONNECT", "after", "reset")
         with pytest.raises(DeviceUnreachable), talk(terminal):
             pytest.fail("the connection was reset")
@@ -298,7 +351,9 @@ class TestLeaving:
 
 
 class TestEnablingEarly:
-    def test_the_terminal_is_asked_to_enable_once_and_the_end_takes_the_answer(self, terminal, talk):
+    def test_the_terminal_is_asked_to_enable_once_and_the_end_takes_the_answer(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal) as session:
             session.begin_to_enable()
             wait_until(lambda: not terminal.disabled)
@@ -309,7 +364,9 @@ class TestEnablingEarly:
         assert asked(terminal).count("ENABLE") == 1
 
     @pytest.mark.parametrize("fault", ["reset", "silence", "refuse"])
-    def test_an_early_enable_that_fails_is_tried_once_more_on_a_new_connection(self, terminal, talk, fault):
+    def test_an_early_enable_that_fails_is_tried_once_more_on_a_new_connection(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], fault: str
+    ) -> None:
         terminal.faults.add("ENABLE", "before", fault)
 
         with talk(terminal, timeout=0.5) as session:
@@ -319,7 +376,9 @@ class TestEnablingEarly:
         assert not terminal.disabled
         assert asked(terminal)[-3:] == ["CONNECT", "ENABLE", "EXIT"]
 
-    def test_on_a_broken_connection_nothing_is_asked_early(self, terminal, talk):
+    def test_on_a_broken_connection_nothing_is_asked_early(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("GET_FREE_SIZES", "after", "reset")
 
         with talk(terminal) as session:
@@ -330,7 +389,9 @@ class TestEnablingEarly:
         assert session.enabled
         assert asked(terminal).count("ENABLE") == 1
 
-    def test_a_session_that_disabled_nothing_enables_nothing(self, terminal, talk):
+    def test_a_session_that_disabled_nothing_enables_nothing(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal, disable_for=None) as session:
             session.begin_to_enable()
 
@@ -338,7 +399,9 @@ class TestEnablingEarly:
 
 
 class TestDebts:
-    def test_a_debt_is_paid_by_a_conversation_of_its_own(self, terminal, device_of, locks):
+    def test_a_debt_is_paid_by_a_conversation_of_its_own(
+        self, terminal: SimulatedTerminal, device_of: Callable[..., Device], locks: Path
+    ) -> None:
         terminal.machine.terminal.disable()
 
         enable(device_of(terminal), deadline=Deadline.after(5), lock_dir=locks)
@@ -348,7 +411,9 @@ class TestDebts:
 
     @pytest.mark.parametrize("disable_for", [None, 3])
     @pytest.mark.parametrize("answer", ["yes", "no"])
-    def test_a_debt_is_paid_before_anything_else(self, terminal, talk, disable_for, answer):
+    def test_a_debt_is_paid_before_anything_else(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], disable_for: int | None, answer: str
+    ) -> None:
         terminal.machine.terminal.disable()
         if answer == "no":
             terminal.faults.add("ENABLE", "before", "refuse")
@@ -360,7 +425,9 @@ class TestDebts:
         assert asked(terminal)[:2] == ["CONNECT", "ENABLE"]
         assert asked(terminal)[2:3] == (["DISABLE"] if disable_for else ["ENABLE"] if answer == "no" else ["EXIT"])
 
-    def test_a_debt_that_cannot_be_paid_is_told(self, terminal, device_of, locks):
+    def test_a_debt_that_cannot_be_paid_is_told(
+        self, terminal: SimulatedTerminal, device_of: Callable[..., Device], locks: Path
+    ) -> None:
         terminal.machine.terminal.disable()
         terminal.faults.add("ENABLE", "before", "refuse", count=3)
 
@@ -369,7 +436,9 @@ class TestDebts:
 
 
 class TestSharing:
-    def test_two_sessions_with_one_terminal_wait_for_each_other(self, terminal, talk):
+    def test_two_sessions_with_one_terminal_wait_for_each_other(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal):
             began = time.monotonic()
             with pytest.raises(DeviceTimeout), talk(terminal, within=0.2):
@@ -378,7 +447,9 @@ class TestSharing:
 
         assert terminal.connections_accepted == 1
 
-    def test_a_session_that_never_began_owes_nothing(self, terminal, talk, locks):
+    def test_a_session_that_never_began_owes_nothing(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], locks: Path
+    ) -> None:
         locks.write_text("no folder")
         session = talk(terminal)
 

@@ -2,6 +2,9 @@
 
 import socket
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,10 +12,11 @@ from tests.support.waiting import wait_until
 from tests.terminal.files import assert_none_left, open_files
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import BridgeError, ConnectionFailure, DeviceRejected, DeviceTimeout, DeviceUnreachable
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.records.users import UserFields
-from zkbridge.terminal.session import Known, reach
+from zkbridge.terminal.session import Known, Session, reach
 
 JUAN = UserFields("9123", "Juan")
 TIMEOUT_S = 0.4
@@ -54,20 +58,22 @@ UDP = {
 }
 
 
-def create(session):
+def create(session: Session) -> int | None:
     users = session.users()
     session.add_user(session.fit(JUAN), users.next_uid())
     session.refresh()
     return session.count()
 
 
-def reason_of(error):
+def reason_of(error: ConnectionFailure) -> str:
     return "timeout" if isinstance(error, DeviceTimeout) else error.reason
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(("fault", "reason"), TCP.items())
-def test_a_fault_of_a_stream(start, talk, command, fault, reason):
+def test_a_fault_of_a_stream(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], command: str, fault: str, reason: str | None
+) -> None:
     terminal = start(comm_key=5, inline_max=0)
     terminal.fill_users(30)
     before = open_files()
@@ -91,7 +97,9 @@ def test_a_fault_of_a_stream(start, talk, command, fault, reason):
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "READ_BUFFER"])
 @pytest.mark.parametrize(("fault", "reason"), UDP.items())
-def test_a_fault_of_datagrams(start, talk, command, fault, reason):
+def test_a_fault_of_datagrams(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], command: str, fault: str, reason: str | None
+) -> None:
     """Bulk data in datagrams has tests of its own: test_udp.py."""
     terminal = start(comm_key=5, inline_max=0)
     terminal.fill_users(30)
@@ -112,7 +120,9 @@ def test_a_fault_of_datagrams(start, talk, command, fault, reason):
 
 @pytest.mark.parametrize("switch", [{"stall_after": 3000}, {"reset_after": 3000}, {"fin_after": 3000}])
 @pytest.mark.parametrize("delivery", ["js", "split-100"])
-def test_a_bulk_answer_that_stops_in_the_middle(start, talk, switch, delivery):
+def test_a_bulk_answer_that_stops_in_the_middle(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], switch: dict[str, Any], delivery: str
+) -> None:
     terminal = start(delivery=delivery, split_delay=0, **switch)
     terminal.fill_users(500)
     began = time.monotonic()
@@ -128,7 +138,7 @@ def test_a_bulk_answer_that_stops_in_the_middle(start, talk, switch, delivery):
     assert not terminal.disabled
 
 
-def test_a_late_answer_is_never_taken_for_the_next(terminal, talk):
+def test_a_late_answer_is_never_taken_for_the_next(terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
     terminal.faults.add("GET_FREE_SIZES", "after", "late", delay=1)
     with pytest.raises(DeviceTimeout), talk(terminal, timeout=TIMEOUT_S) as session:
         session.count()
@@ -137,7 +147,7 @@ def test_a_late_answer_is_never_taken_for_the_next(terminal, talk):
         assert session.option("~Platform") == "JZ4725_TFT"
 
 
-def test_a_port_that_nobody_listens_on_refuses(terminal, talk):
+def test_a_port_that_nobody_listens_on_refuses(terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
     terminal.power_off()
 
     with pytest.raises(DeviceUnreachable) as caught, talk(terminal):
@@ -145,7 +155,7 @@ def test_a_port_that_nobody_listens_on_refuses(terminal, talk):
     assert caught.value.sentence("es") == f"Connection refused by device 127.0.0.1:{terminal.port}"
 
 
-def test_a_port_that_no_datagram_reaches_refuses(terminal, talk):
+def test_a_port_that_no_datagram_reaches_refuses(terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
     terminal.power_off()
 
     with pytest.raises(DeviceUnreachable) as caught, talk(terminal, transport="udp"):
@@ -154,7 +164,13 @@ def test_a_port_that_no_datagram_reaches_refuses(terminal, talk):
 
 
 @pytest.mark.parametrize(("mode", "reason"), [("refuse", "reset"), ("ignore", "timeout")])
-def test_a_terminal_with_one_place_that_is_taken(start, talk, device_of, mode, reason):
+def test_a_terminal_with_one_place_that_is_taken(
+    start: Callable[..., SimulatedTerminal],
+    talk: Callable[..., Session],
+    device_of: Callable[..., Device],
+    mode: str,
+    reason: str,
+) -> None:
     terminal = start(second_connection=mode)
     stranger = Client(device_of(terminal), Deadline.after(5)).connect()
 
@@ -165,7 +181,9 @@ def test_a_terminal_with_one_place_that_is_taken(start, talk, device_of, mode, r
     assert reason_of(caught.value) == reason
 
 
-def test_a_terminal_that_resets_who_comes_too_soon_is_not_probed(start, talk):
+def test_a_terminal_that_resets_who_comes_too_soon_is_not_probed(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+) -> None:
     """A K14 reset the connection that follows pyzk's probe (fananimi/pyzk#57)."""
     terminal = start(reset_soon_after_close=5)
 
@@ -173,13 +191,17 @@ def test_a_terminal_that_resets_who_comes_too_soon_is_not_probed(start, talk):
         assert session.count() == 0
 
 
-def test_another_protocol_on_the_port_is_garbled(start, talk):
+def test_another_protocol_on_the_port_is_garbled(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+) -> None:
     with pytest.raises(DeviceUnreachable) as caught, talk(start(foreign_protocol=True), timeout=2):
         pytest.fail("that was no ZK terminal")
     assert caught.value.reason == "garbled"
 
 
-def test_a_terminal_that_checks_checksums_and_sessions_is_content(start, talk):
+def test_a_terminal_that_checks_checksums_and_sessions_is_content(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+) -> None:
     terminal = start(check_checksum=True, check_session=True, comm_key=3)
     terminal.fill_users(1000)
 
@@ -187,7 +209,7 @@ def test_a_terminal_that_checks_checksums_and_sessions_is_content(start, talk):
         assert create(session) == 1001
 
 
-def test_an_address_that_leads_nowhere_times_out_in_time(locks):
+def test_an_address_that_leads_nowhere_times_out_in_time(locks: Path) -> None:
     # A listener whose queue is full drops what more comes, as a firewall does.
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
@@ -203,7 +225,7 @@ def test_an_address_that_leads_nowhere_times_out_in_time(locks):
         assert time.monotonic() - began < 3
 
 
-def test_a_name_that_does_not_exist_is_unknown(locks):
+def test_a_name_that_does_not_exist_is_unknown(locks: Path) -> None:
     device = Device(id="x", host="no-such-host.invalid", timeout=5)
 
     with pytest.raises(BridgeError) as caught:
@@ -211,7 +233,9 @@ def test_a_name_that_does_not_exist_is_unknown(locks):
     assert caught.value.sentence("en") == "Unknown host name of device no-such-host.invalid:4370"
 
 
-def test_an_answer_that_pyzk_cannot_take_apart_is_garbled(terminal, talk):
+def test_an_answer_that_pyzk_cannot_take_apart_is_garbled(
+    terminal: SimulatedTerminal, talk: Callable[..., Session]
+) -> None:
     session = talk(terminal)
 
     with pytest.raises(DeviceUnreachable) as caught, session:
@@ -220,7 +244,9 @@ def test_an_answer_that_pyzk_cannot_take_apart_is_garbled(terminal, talk):
     assert session.enabled
 
 
-def test_what_is_asked_of_an_unauthorised_session_is_refused(start, talk):
+def test_what_is_asked_of_an_unauthorised_session_is_refused(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+) -> None:
     terminal = start()
     terminal.faults.add("GET_TIME", "before", "refuse", code=2005)
 

@@ -3,34 +3,38 @@
 import struct
 import threading
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.terminal.fingers import Down, Ended, Ready, Sample
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import Unreadable
 from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.records.templates import Finger, parse_templates
+from zkbridge.terminal.session import Session
 
 GOOD = [Ready(), *[Down(), Sample(good=True)] * 3]
 KINDS = [("tft", "tcp"), ("tft", "udp"), ("bw", "udp"), ("face", "tcp")]
 
 
 @pytest.fixture
-def waker():
+def waker() -> Iterator[Waker]:
     with Waker() as made:
         yield made
 
 
 @pytest.fixture
-def enrol(talk, waker):
+def enrol(talk: Callable[..., Session], waker: Waker) -> Callable[..., Any]:
     """Enrol a finger of user 5, and return every step."""
 
-    def run(terminal, *, transport="tcp", index=3, timeout=20, patience=5):
+    def run(terminal, *, transport: str = "tcp", index: int = 3, timeout: int = 20, patience: int = 5):
         with talk(terminal, transport=transport, disable_for=None, timeout=patience) as session:
             user = session.users().by_user_id("5")
             return list(session.enrol(user, index, timeout=timeout, waker=waker))
@@ -39,7 +43,7 @@ def enrol(talk, waker):
 
 
 class TestTemplates:
-    def test_entries_of_different_sizes_are_taken_apart(self):
+    def test_entries_of_different_sizes_are_taken_apart(self) -> None:
         table = struct.pack("<HHBB4s", 10, 14, 4, 1, b"SS21") + struct.pack("<HHBB", 6, 9, 0, 0)
 
         first, second = parse_templates(table)
@@ -51,17 +55,19 @@ class TestTemplates:
     @pytest.mark.parametrize(
         "table", [b"\x06", struct.pack("<HHBB", 7, 1, 1, 1), struct.pack("<HHBB", 5, 1, 1, 1), bytes(6)]
     )
-    def test_entries_that_do_not_fit_are_no_table(self, table):
+    def test_entries_that_do_not_fit_are_no_table(self, table: bytes) -> None:
         with pytest.raises(Unreadable):
             parse_templates(table)
 
-    def test_templates_are_not_shown(self):
+    def test_templates_are_not_shown(self) -> None:
         assert "SS21" not in repr(Finger(1, 1, 1, b"SS21"))
 
 
 class TestReading:
     @pytest.mark.parametrize(("profile", "transport"), KINDS)
-    def test_a_user_s_fingers_are_those_of_the_terminal(self, start, talk, profile, transport):
+    def test_a_user_s_fingers_are_those_of_the_terminal(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], profile: str, transport: str
+    ) -> None:
         terminal = start(profile=profile)
         terminal.add_user("5", "Ana")
         terminal.add_user("6", "Eva")
@@ -74,7 +80,9 @@ class TestReading:
         assert [(finger.index, finger.flag, finger.valid) for finger in fingers] == [(0, 1, True), (7, 3, True)]
         assert fingers[0].template == terminal.templates()[1, 0].data
 
-    def test_on_a_terminal_with_many_fingers_only_one_person_s_are_asked_for(self, terminal, talk):
+    def test_on_a_terminal_with_many_fingers_only_one_person_s_are_asked_for(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.fill_users(101)
         for uid in range(1, 102):
             terminal.add_template(str(uid), 6, b"x" * 50)
@@ -84,12 +92,16 @@ class TestReading:
 
         assert "PREPARE_BUFFER" not in asked(terminal)
 
-    def test_a_terminal_without_fingers_is_not_asked_for_them(self, terminal, talk):
+    def test_a_terminal_without_fingers_is_not_asked_for_them(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal) as session:
             assert session.fingers(1) == []
         assert "PREPARE_BUFFER" not in asked(terminal)
 
-    def test_a_terminal_that_does_not_count_its_fingers_is_asked_for_them(self, start, talk):
+    def test_a_terminal_that_does_not_count_its_fingers_is_asked_for_them(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(sizes_length=4)
         terminal.add_user("5", "Ana")
         terminal.add_template("5", 2)
@@ -97,7 +109,7 @@ class TestReading:
         with talk(terminal) as session:
             assert [finger.index for finger in session.fingers(1)] == [2]
 
-    def test_a_refused_table_is_told(self, terminal, talk):
+    def test_a_refused_table_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.add_user("5", "Ana")
         terminal.add_template("5", 2)
         terminal.faults.add("PREPARE_BUFFER", "before", "refuse")
@@ -106,13 +118,17 @@ class TestReading:
             session.fingers(1)
         assert caught.value.sentence("en").startswith("The fingerprints of device")
 
-    def test_a_table_that_makes_no_sense_is_told(self, terminal, talk, monkeypatch):
+    def test_a_table_that_makes_no_sense_is_told(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with talk(terminal) as session:
             monkeypatch.setattr(session, "_read", lambda *_args, **_kind: b"\x03\0\0\0abc")
             with pytest.raises(DeviceRejected, match="3 bytes are left over"):
                 session.templates()
 
-    def test_one_finger_is_looked_for_by_either_command(self, terminal, talk):
+    def test_one_finger_is_looked_for_by_either_command(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.add_user("5", "Ana")
         terminal.add_template("5", 2)
 
@@ -123,7 +139,9 @@ class TestReading:
             assert session.has_finger(1, 2)
             assert not session.has_finger(1, 3)
 
-    def test_a_terminal_that_shows_no_single_finger_is_told(self, terminal, talk):
+    def test_a_terminal_that_shows_no_single_finger_is_told(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         for command in ("GET_USERTEMP", "USERTEMP_RRQ"):
             terminal.faults.add(command, "before", "refuse", code=65535)
 
@@ -131,7 +149,9 @@ class TestReading:
             session.has_finger(1, 2)
 
     @pytest.mark.parametrize("frame", [0, 1, 2])
-    def test_a_template_of_which_a_datagram_was_lost_is_asked_for_again(self, terminal, talk, frame):
+    def test_a_template_of_which_a_datagram_was_lost_is_asked_for_again(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], frame: int
+    ) -> None:
         terminal.add_user("5", "Ana")
         terminal.add_template("5", 2)
         terminal.faults.add("GET_USERTEMP", "after", "lose", frame=frame)
@@ -143,7 +163,14 @@ class TestReading:
 class TestDeleting:
     @pytest.mark.parametrize(("profile", "transport"), KINDS)
     @pytest.mark.parametrize("way", ["user_id", "uid"])
-    def test_one_finger_is_deleted_and_the_others_stay(self, start, talk, profile, transport, way):
+    def test_one_finger_is_deleted_and_the_others_stay(
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        profile: str,
+        transport: str,
+        way: str,
+    ) -> None:
         terminal = start(profile=profile)
         terminal.add_user("5", "Ana")
         for index in (0, 1, 2):
@@ -158,7 +185,7 @@ class TestDeleting:
 
         assert sorted(terminal.templates()) == [(1, 1), (1, 2)]
 
-    def test_another_answer_is_a_refusal(self, terminal, talk):
+    def test_another_answer_is_a_refusal(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.add_user("5", "Ana")
         terminal.faults.add("DEL_USER_TEMP", "before", "refuse", code=2005)
 
@@ -168,14 +195,16 @@ class TestDeleting:
 
 class TestEnrolling:
     @pytest.mark.parametrize(("profile", "transport"), KINDS)
-    def test_three_good_samples_make_a_finger(self, start, enrol, profile, transport):
+    def test_three_good_samples_make_a_finger(
+        self, start: Callable[..., SimulatedTerminal], enrol: Callable[..., Any], profile: str, transport: str
+    ) -> None:
         terminal = start(profile=profile)
         terminal.add_user("5", "Ana")
 
         assert enrol(terminal, transport=transport) == [*GOOD, Ended("stored")]
         assert list(terminal.templates()) == [(1, 3)]
 
-    def test_a_bad_sample_is_told(self, terminal, enrol):
+    def test_a_bad_sample_is_told(self, terminal: SimulatedTerminal, enrol: Callable[..., Any]) -> None:
         terminal.add_user("5", "Ana")
         terminal.enrol([100, 0, 100, 100])
 
@@ -185,14 +214,18 @@ class TestEnrolling:
         assert steps[-1] == Ended("stored")
 
     @pytest.mark.parametrize(("script", "outcome"), [("bad", "failed"), ("duplicate", "duplicate")])
-    def test_an_enrolment_that_fails_is_told(self, terminal, enrol, script, outcome):
+    def test_an_enrolment_that_fails_is_told(
+        self, terminal: SimulatedTerminal, enrol: Callable[..., Any], script: str, outcome: str
+    ) -> None:
         terminal.add_user("5", "Ana")
         terminal.enrol(script)
 
         assert enrol(terminal)[-1] == Ended(outcome)
         assert terminal.templates() == {}
 
-    def test_a_person_who_never_comes_ends_in_a_timeout_of_ours(self, start, enrol):
+    def test_a_person_who_never_comes_ends_in_a_timeout_of_ours(
+        self, start: Callable[..., SimulatedTerminal], enrol: Callable[..., Any]
+    ) -> None:
         terminal = start(enrolment="wait")
         terminal.add_user("5", "Ana")
         began = time.monotonic()
@@ -201,14 +234,18 @@ class TestEnrolling:
         assert time.monotonic() - began < 5
         assert asked(terminal)[-5:-1] == ["CANCELCAPTURE", "REG_EVENT", "STARTVERIFY", "GET_USERTEMP"]
 
-    def test_a_person_who_never_comes_ends_in_a_timeout_of_the_terminal(self, start, enrol):
+    def test_a_person_who_never_comes_ends_in_a_timeout_of_the_terminal(
+        self, start: Callable[..., SimulatedTerminal], enrol: Callable[..., Any]
+    ) -> None:
         terminal = start(enrolment="timeout", enrolment_timeout=0.2)
         terminal.add_user("5", "Ana")
 
         assert enrol(terminal) == [Ready(), Ended("timeout")]
 
     @pytest.mark.parametrize("way", ["silent", "event"])
-    def test_an_enrolment_is_cancelled_at_once(self, start, talk, waker, way):
+    def test_an_enrolment_is_cancelled_at_once(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], waker: Waker, way: str
+    ) -> None:
         terminal = start(enrolment="wait", enrol_cancel=way)
         terminal.add_user("5", "Ana")
         steps = []
@@ -226,14 +263,14 @@ class TestEnrolling:
         assert steps == [Ready(), Ended("cancelled")]
         assert terminal.templates() == {}
 
-    def test_a_finger_that_is_taken_is_refused(self, terminal, enrol):
+    def test_a_finger_that_is_taken_is_refused(self, terminal: SimulatedTerminal, enrol: Callable[..., Any]) -> None:
         terminal.add_user("5", "Ana")
         terminal.add_template("5", 3)
 
         with pytest.raises(DeviceRejected, match="STARTENROLL"):
             enrol(terminal)
 
-    def test_the_template_store_has_the_last_word(self, terminal, enrol):
+    def test_the_template_store_has_the_last_word(self, terminal: SimulatedTerminal, enrol: Callable[..., Any]) -> None:
         """Newer firmware enrols and reports a failure, or the other way round (fananimi/pyzk#30, #117)."""
         terminal.add_user("5", "Ana")
         terminal.faults.add("CANCELCAPTURE", "after", lambda device: device.add_template("5", 3), skip=1)
@@ -243,14 +280,18 @@ class TestEnrolling:
         terminal.faults.add("CANCELCAPTURE", "after", _forget_fingers, skip=1)
         assert enrol(terminal, index=4)[-1] == Ended("failed")
 
-    def test_where_the_store_cannot_be_asked_the_event_counts(self, terminal, enrol):
+    def test_where_the_store_cannot_be_asked_the_event_counts(
+        self, terminal: SimulatedTerminal, enrol: Callable[..., Any]
+    ) -> None:
         terminal.add_user("5", "Ana")
         for command in ("GET_USERTEMP", "USERTEMP_RRQ"):
             terminal.faults.add(command, "before", "refuse", code=65535)
 
         assert enrol(terminal)[-1] == Ended("stored")
 
-    def test_letters_in_a_user_id_are_enrolled_over_datagrams_too(self, terminal, talk, waker):
+    def test_letters_in_a_user_id_are_enrolled_over_datagrams_too(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
         terminal.add_user("A5", "Ana")
 
         with talk(terminal, transport="udp", disable_for=None) as session:
@@ -260,7 +301,13 @@ class TestEnrolling:
     @pytest.mark.parametrize(
         "kind", [("tft", "tcp", 26), ("tft", "udp", 26), ("bw", "udp", 5), ("bw", "tcp", 5)], ids=str
     )
-    def test_the_form_follows_the_records_not_the_transport(self, start, talk, waker, kind):
+    def test_the_form_follows_the_records_not_the_transport(
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        waker: Waker,
+        kind: tuple[str, str, int],
+    ) -> None:
         profile, transport, size = kind
         terminal = start(profile=profile, transport="both")
         terminal.add_user("5", "Ana")
@@ -274,7 +321,13 @@ class TestEnrolling:
     @pytest.mark.parametrize(
         "kind", [("tft", "number", [26, 5]), ("bw", "text", [5, 26]), ("bw", "first", [5])], ids=str
     )
-    def test_a_form_that_is_refused_is_followed_by_the_other(self, start, talk, waker, kind):
+    def test_a_form_that_is_refused_is_followed_by_the_other(
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        waker: Waker,
+        kind: tuple[str, str, list[int]],
+    ) -> None:
         profile, form, sizes = kind
         terminal = start(profile=profile, transport="both", enrol_form=form)
         terminal.add_user("5", "Ana")
@@ -285,7 +338,9 @@ class TestEnrolling:
         assert steps[-1] == Ended("stored")
         assert enrolments(terminal) == sizes
 
-    def test_both_forms_refused_is_a_refusal(self, start, enrol):
+    def test_both_forms_refused_is_a_refusal(
+        self, start: Callable[..., SimulatedTerminal], enrol: Callable[..., Any]
+    ) -> None:
         terminal = start()
         terminal.add_user("5", "Ana")
         terminal.faults.add("STARTENROLL", "before", "refuse", count=2)
@@ -295,7 +350,9 @@ class TestEnrolling:
         assert len(enrolments(terminal)) == 2
         assert not terminal.machine.terminal.enrolling
 
-    def test_a_lost_answer_is_followed_by_no_second_form(self, start, talk, waker):
+    def test_a_lost_answer_is_followed_by_no_second_form(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], waker: Waker
+    ) -> None:
         terminal = start(enrolment="wait")
         terminal.add_user("5", "Ana")
         terminal.faults.add("STARTENROLL", "after", "silence")
@@ -307,7 +364,13 @@ class TestEnrolling:
         assert len(enrolments(terminal)) == 1
 
     @pytest.mark.parametrize("kind", [("bw", "5", "53"), ("tft", "53", "5")], ids=str)
-    def test_a_form_that_could_be_taken_for_another_user_is_not_tried(self, start, talk, waker, kind):
+    def test_a_form_that_could_be_taken_for_another_user_is_not_tried(
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        waker: Waker,
+        kind: tuple[str, str, str],
+    ) -> None:
         """`5` as text is 53 to a terminal that reads a number, and 53 as a number is `5` to one that reads text."""
         profile, user_id, other = kind
         terminal = start(profile=profile, transport="both")
@@ -320,7 +383,9 @@ class TestEnrolling:
         assert len(enrolments(terminal)) == 1
 
     @pytest.mark.parametrize("how", ["reset", "close", "silent"])
-    def test_a_connection_lost_in_the_middle_is_told(self, start, talk, waker, how):
+    def test_a_connection_lost_in_the_middle_is_told(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], waker: Waker, how: str
+    ) -> None:
         terminal = start(enrolment="wait")
         terminal.add_user("5", "Ana")
 
@@ -333,7 +398,9 @@ class TestEnrolling:
 
         assert isinstance(caught.value, DeviceTimeout) == (how == "silent")
 
-    def test_whoever_stops_listening_leaves_no_terminal_that_waits(self, start, talk, waker):
+    def test_whoever_stops_listening_leaves_no_terminal_that_waits(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], waker: Waker
+    ) -> None:
         terminal = start(enrolment="wait")
         terminal.add_user("5", "Ana")
 
@@ -343,7 +410,9 @@ class TestEnrolling:
             enrolment.close()
             wait_until(lambda: not terminal.machine.terminal.enrolling)
 
-    def test_an_enrolment_outlasts_the_session_s_deadline(self, start, talk, waker):
+    def test_an_enrolment_outlasts_the_session_s_deadline(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], waker: Waker
+    ) -> None:
         terminal = start(enrolment_pace=0.2)
         terminal.add_user("5", "Ana")
 
@@ -353,10 +422,10 @@ class TestEnrolling:
         assert steps[-1] == Ended("stored")
 
 
-def enrolments(terminal):
+def enrolments(terminal: SimulatedTerminal) -> list[int]:
     """The bytes of each request for an enrolment."""
     return [each.length for each in terminal.log if each.direction == "in" and each.command == Command.STARTENROLL]
 
 
-def _forget_fingers(device):
+def _forget_fingers(device) -> None:
     device.machine.terminal.clear("templates")

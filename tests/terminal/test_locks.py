@@ -9,8 +9,11 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 import pytest
 
@@ -18,7 +21,7 @@ from tests.support.waiting import wait_until
 from tests.terminal.files import open_files
 from zkbridge.contract.errors import DeviceTimeout, DeviceUnreachable
 from zkbridge.terminal.lock_files import LockUnusable, folder, open_lock
-from zkbridge.terminal.locks import hold
+from zkbridge.terminal.locks import Held, hold
 from zkbridge.terminal.protocol.deadline import Deadline
 
 ADDRESS = "10.0.0.5:4370"
@@ -34,16 +37,16 @@ with hold(sys.argv[1], lock_dir=Path(sys.argv[2]), deadline=Deadline.after(20)):
 """
 
 
-def held(locks, address=ADDRESS, *, seconds=0.0):
+def held(locks: Path, address: str = ADDRESS, *, seconds: float = 0.0) -> AbstractContextManager[Held]:
     return hold(address, lock_dir=locks, deadline=Deadline.after(seconds))
 
 
 @pytest.fixture
-def other_process(locks):
+def other_process(locks: Path) -> Iterator[Callable[..., Any]]:
     """Start processes that hold the lock, as another user if told so; killed at the end."""
     with ExitStack() as stack:
 
-        def start(*, where=locks, user=None):
+        def start(*, where: Path = locks, user=None) -> Popen[str]:
             # The project is imported first: another user may not be allowed to read it.
             become = "" if user is None else f"import os, zkbridge.terminal.locks; os.setuid({user})"
             process = subprocess.Popen(
@@ -58,16 +61,16 @@ def other_process(locks):
         yield start
 
 
-def _end(process):
+def _end(process) -> None:
     process.kill()
     process.communicate()
 
 
-def test_a_second_thread_waits_its_turn(locks):
+def test_a_second_thread_waits_its_turn(locks: Path) -> None:
     order = []
     inside = threading.Event()
 
-    def second():
+    def second() -> None:
         inside.wait()
         with held(locks, seconds=10):
             order.append("second")
@@ -83,7 +86,7 @@ def test_a_second_thread_waits_its_turn(locks):
     assert order == ["first", "second"]
 
 
-def test_a_thread_gives_up_at_its_deadline(locks):
+def test_a_thread_gives_up_at_its_deadline(locks: Path) -> None:
     with held(locks):
         began = time.monotonic()
         with pytest.raises(DeviceTimeout) as caught, held(locks, seconds=0.2):
@@ -93,7 +96,7 @@ def test_a_thread_gives_up_at_its_deadline(locks):
     assert caught.value.sentence("en") == "Connection timeout to device 10.0.0.5:4370"
 
 
-def test_a_second_process_is_kept_out_until_the_first_lets_go(locks, other_process):
+def test_a_second_process_is_kept_out_until_the_first_lets_go(locks: Path, other_process: Callable[..., Any]) -> None:
     first = other_process()
     assert first.stdout.readline() == "held\n"
 
@@ -105,7 +108,7 @@ def test_a_second_process_is_kept_out_until_the_first_lets_go(locks, other_proce
         pass
 
 
-def test_a_killed_process_holds_nothing(locks, other_process):
+def test_a_killed_process_holds_nothing(locks: Path, other_process: Callable[..., Any]) -> None:
     first = other_process()
     assert first.stdout.readline() == "held\n"
 
@@ -115,11 +118,13 @@ def test_a_killed_process_holds_nothing(locks, other_process):
         pass
 
 
-def test_two_threads_never_hold_it_at_once_beside_another_process(locks, other_process):
+def test_two_threads_never_hold_it_at_once_beside_another_process(
+    locks: Path, other_process: Callable[..., Any]
+) -> None:
     inside = []
     most = []
 
-    def work():
+    def work() -> None:
         for _ in range(20):
             with held(locks, seconds=60):
                 inside.append(1)
@@ -139,7 +144,7 @@ def test_two_threads_never_hold_it_at_once_beside_another_process(locks, other_p
     assert max(most) == 1
 
 
-def test_terminals_do_not_wait_for_each_other(locks):
+def test_terminals_do_not_wait_for_each_other(locks: Path) -> None:
     with held(locks), held(locks, "10.0.0.6:4370"), held(locks, "10.0.0.5:4371"):
         assert sorted(path.name for path in locks.iterdir()) == [
             "10.0.0.5:4370.lock",
@@ -148,19 +153,19 @@ def test_terminals_do_not_wait_for_each_other(locks):
         ]
 
 
-def test_a_host_name_s_case_makes_no_other_lock(locks):
+def test_a_host_name_s_case_makes_no_other_lock(locks: Path) -> None:
     with held(locks, "Door.example:4370"), pytest.raises(DeviceTimeout), held(locks, "door.example:4370"):
         pytest.fail("two hold the lock")
 
 
 @pytest.mark.parametrize("host", ["fe80::1%eth0", "x" * 250, "ñ" * 90])
-def test_any_host_has_a_lock_file_in_the_folder(locks, host):
+def test_any_host_has_a_lock_file_in_the_folder(locks: Path, host: str) -> None:
     with held(locks, f"{host}:4370"):
         (path,) = locks.iterdir()
     assert path.parent == locks
 
 
-def test_any_user_may_lock_and_none_may_remove(locks):
+def test_any_user_may_lock_and_none_may_remove(locks: Path) -> None:
     before = os.umask(0o077)
     try:
         with held(locks):
@@ -173,7 +178,7 @@ def test_any_user_may_lock_and_none_may_remove(locks):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a process as somebody else")
-def test_another_user_s_process_shares_the_lock(other_process):
+def test_another_user_s_process_shares_the_lock(other_process: Callable[..., Any]) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         open_to_all = Path(name)
         open_to_all.chmod(0o755)
@@ -190,7 +195,7 @@ def test_another_user_s_process_shares_the_lock(other_process):
             pass
 
 
-def test_a_link_in_the_place_of_the_lock_file_is_not_followed(locks, tmp_path):
+def test_a_link_in_the_place_of_the_lock_file_is_not_followed(locks: Path, tmp_path: Path) -> None:
     locks.mkdir()
     target = tmp_path / "precious"
     target.write_text("kept")
@@ -201,22 +206,22 @@ def test_a_link_in_the_place_of_the_lock_file_is_not_followed(locks, tmp_path):
     assert "lock file" in caught.value.sentence("en")
 
 
-def _a_fifo(path):
+def _a_fifo(path) -> None:
     os.mkfifo(path, 0o666)
 
 
-def _a_folder(path):
+def _a_folder(path) -> None:
     path.mkdir()
 
 
-def _a_socket(path):
+def _a_socket(path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(os.path.relpath(path))  # a socket's path may have 108 bytes only
 
 
 @pytest.mark.parametrize("put", [_a_fifo, _a_folder, _a_socket])
 @pytest.mark.parametrize("kind", ["lock", "wanted"])
-def test_what_is_no_regular_file_is_refused_at_once_and_named(locks, put, kind):
+def test_what_is_no_regular_file_is_refused_at_once_and_named(locks: Path, put: Callable[..., Any], kind: str) -> None:
     locks.mkdir()
     path = locks / f"{ADDRESS}.{kind}"
     put(path)
@@ -226,7 +231,7 @@ def test_what_is_no_regular_file_is_refused_at_once_and_named(locks, put, kind):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a process as somebody else")
-def test_another_user_s_closed_file_or_folder_is_told_with_its_path_and_owner():
+def test_another_user_s_closed_file_or_folder_is_told_with_its_path_and_owner() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         Path(name).chmod(0o755)
         locks = Path(name) / "locks"
@@ -244,7 +249,7 @@ def test_another_user_s_closed_file_or_folder_is_told_with_its_path_and_owner():
     ]
 
 
-def as_another_user(*calls):
+def as_another_user(*calls: Any) -> list[Any]:
     """What each returns where the effective user is not root; the user of the file system is a thread's own."""
     os.seteuid(65534)
     try:
@@ -253,13 +258,13 @@ def as_another_user(*calls):
         os.seteuid(0)
 
 
-def _refusal(locks):
+def _refusal(locks: Path) -> str:
     with pytest.raises(LockUnusable) as caught:
         open_lock(ADDRESS, locks, "lock")
     return str(caught.value)
 
 
-def test_a_folder_in_which_everybody_may_remove_the_others_files_is_refused(locks):
+def test_a_folder_in_which_everybody_may_remove_the_others_files_is_refused(locks: Path) -> None:
     locks.mkdir()
     locks.chmod(0o777)
 
@@ -268,7 +273,7 @@ def test_a_folder_in_which_everybody_may_remove_the_others_files_is_refused(lock
     assert f"{locks} lets every user remove" in caught.value.sentence("en")
 
 
-def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path):
+def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "locks").symlink_to(tmp_path / "elsewhere")
 
@@ -277,7 +282,7 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_told_and_leaves_nothing_held(tmp_path):
+def test_a_folder_that_cannot_be_made_is_told_and_leaves_nothing_held(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     for _ in range(2):
@@ -286,12 +291,12 @@ def test_a_folder_that_cannot_be_made_is_told_and_leaves_nothing_held(tmp_path):
         assert "Not a directory" in caught.value.sentence("en")
 
 
-def test_without_a_folder_in_the_configuration_all_processes_find_the_same():
+def test_without_a_folder_in_the_configuration_all_processes_find_the_same() -> None:
     assert folder(None) == folder(None)
     assert folder(None).name in ("zkbridge", "zkbridge-lock")
 
 
-def test_no_file_stays_open(locks):
+def test_no_file_stays_open(locks: Path) -> None:
     before = open_files()
 
     with held(locks):
@@ -306,11 +311,11 @@ class Enough(Exception):
     """Whoever waits has something better to do."""
 
 
-def give_up():
+def give_up() -> None:
     raise Enough
 
 
-def test_who_waits_for_another_process_may_give_up(locks, other_process):
+def test_who_waits_for_another_process_may_give_up(locks: Path, other_process: Callable[..., Any]) -> None:
     holder = other_process()
     assert holder.stdout.readline() == "held\n"
 
@@ -318,10 +323,10 @@ def test_who_waits_for_another_process_may_give_up(locks, other_process):
         pass
 
 
-def test_who_waits_for_another_thread_may_give_up_and_leaves_the_lock_to_others(locks):
+def test_who_waits_for_another_thread_may_give_up_and_leaves_the_lock_to_others(locks: Path) -> None:
     gone = []
 
-    def wait():
+    def wait() -> None:
         with pytest.raises(Enough), hold(ADDRESS, lock_dir=locks, deadline=Deadline.after(60), waiting=give_up):
             pass
         gone.append(True)

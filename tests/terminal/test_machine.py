@@ -1,5 +1,6 @@
 """What a terminal is, its clock and its door."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import pytest
@@ -7,18 +8,21 @@ import pytest
 from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.terminal.protocol.sizes import Sizes
+from zkbridge.terminal.protocol.wire import Frame
+from zkbridge.terminal.session import Session
 
 WHEN = datetime(2026, 2, 28, 23, 59, 50)  # noqa: DTZ001 - a terminal's clock has no zone
 
 
-def words(**values):
+def words(**values) -> bytes:
     """An answer to GET_FREE_SIZES, made of its 23 words by index."""
     return b"".join(values.get(f"w{index}", 0).to_bytes(4, "little", signed=True) for index in range(23))
 
 
 class TestSizes:
-    def test_a_captured_answer_is_read(self):
+    def test_a_captured_answer_is_read(self) -> None:
         """An F18 (fananimi/pyzk#111)."""
         values = {
             4: 3,
@@ -54,12 +58,12 @@ class TestSizes:
     @pytest.mark.parametrize(
         ("length", "users", "records"), [(0, None, None), (19, None, None), (20, 7, None), (36, 7, 9)]
     )
-    def test_a_short_answer_holds_what_it_holds(self, length, users, records):
+    def test_a_short_answer_holds_what_it_holds(self, length: int, users: int | None, records: int | None) -> None:
         sizes = Sizes.parse(words(w4=7, w8=9)[:length])
 
         assert (sizes.users, sizes.records, sizes.faces) == (users, records, None)
 
-    def test_a_negative_count_is_none(self):
+    def test_a_negative_count_is_none(self) -> None:
         assert Sizes.parse(words(w4=-1)).users is None
 
     @pytest.mark.parametrize(
@@ -74,13 +78,15 @@ class TestSizes:
             (Sizes(), 9, False),
         ],
     )
-    def test_a_terminal_is_full_when_no_more_users_fit(self, sizes, added, full):
+    def test_a_terminal_is_full_when_no_more_users_fit(self, sizes: Sizes, added: int, full: bool) -> None:
         assert sizes.is_full(added=added) is full
 
 
 class TestInfo:
     @pytest.mark.parametrize(("profile", "transport"), [("tft", "tcp"), ("tft", "udp"), ("ma300", "udp")])
-    def test_a_terminal_says_what_it_is(self, start, talk, profile, transport):
+    def test_a_terminal_says_what_it_is(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], profile: str, transport: str
+    ) -> None:
         terminal = start(profile=profile, serial="SN 1")
         terminal.fill_users(2)
 
@@ -92,39 +98,49 @@ class TestInfo:
         assert info.mac == terminal.option("MAC")
         assert info.sizes.users == 2
 
-    def test_a_value_may_hold_what_separates_it_from_its_name(self, terminal, talk):
+    def test_a_value_may_hold_what_separates_it_from_its_name(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.set_option("~SerialNumber", "A=B")
 
         with talk(terminal) as session:
             assert session.option("~SerialNumber") == "A=B"
 
-    def test_an_option_that_is_not_known_is_none(self, terminal, talk):
+    def test_an_option_that_is_not_known_is_none(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal) as session:
             assert session.option("NoSuchThing") is None
 
 
 class TestClock:
     @pytest.mark.parametrize("transport", ["tcp", "udp"])
-    def test_the_clock_is_set_and_read(self, terminal, talk, transport):
+    def test_the_clock_is_set_and_read(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], transport: str
+    ) -> None:
         with talk(terminal, transport=transport) as session:
             session.set_time(WHEN)
             shown = session.time()
 
         assert 0 <= (shown - WHEN).total_seconds() < 10
 
-    def test_a_clock_that_shows_no_date_is_none(self, terminal, talk, monkeypatch):
+    def test_a_clock_that_shows_no_date_is_none(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with talk(terminal) as session:
             _answer(session, monkeypatch, ((31 + 30) * 86400).to_bytes(4, "little"))  # 31 February
             assert session.time() is None
 
-    def test_a_clock_that_says_nothing_is_garbled(self, terminal, talk, monkeypatch):
+    def test_a_clock_that_says_nothing_is_garbled(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with talk(terminal) as session:
             _answer(session, monkeypatch, b"")
             with pytest.raises(DeviceUnreachable) as caught:
                 session.time()
         assert caught.value.reason == "garbled"
 
-    def test_a_refused_clock_is_told(self, terminal, talk):
+    def test_a_refused_clock_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         for command in ("SET_TIME", "GET_TIME"):
             terminal.faults.add(command, "before", "refuse")
 
@@ -137,7 +153,9 @@ class TestClock:
 
 class TestDoor:
     @pytest.mark.parametrize("transport", ["tcp", "udp"])
-    def test_the_door_opens_for_a_time(self, terminal, talk, transport):
+    def test_the_door_opens_for_a_time(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], transport: str
+    ) -> None:
         with talk(terminal, transport=transport, disable_for=None) as session:
             assert session.door_open() is False
             session.unlock(1)
@@ -145,20 +163,22 @@ class TestDoor:
             assert session.door_open() is True
             wait_until(lambda: not terminal.door_open, timeout=5)
 
-    def test_a_door_that_does_not_open_is_told(self, terminal, talk):
+    def test_a_door_that_does_not_open_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.faults.add("UNLOCK", "before", "refuse")
 
         with talk(terminal, disable_for=None) as session, pytest.raises(DeviceRejected, match="UNLOCK"):
             session.unlock(3)
         assert not terminal.door_open
 
-    def test_a_terminal_that_knows_no_door_does_not_say_that_it_is_shut(self, terminal, talk):
+    def test_a_terminal_that_knows_no_door_does_not_say_that_it_is_shut(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("DOORSTATE_RRQ", "before", "refuse", code=65535)
 
         with talk(terminal, disable_for=None) as session:
             assert session.door_open() is None
 
-    def test_the_door_is_asked_to_open_once(self, terminal, talk):
+    def test_the_door_is_asked_to_open_once(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.faults.add("UNLOCK", "after", "reset")
 
         with pytest.raises(DeviceUnreachable), talk(terminal, disable_for=None) as session:
@@ -167,11 +187,11 @@ class TestDoor:
         assert asked(terminal).count("UNLOCK") == 1
 
 
-def _answer(session, monkeypatch, data):
+def _answer(session: Session, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     """Let the terminal answer whatever it is asked next by this."""
     ask = session._client.request
 
-    def answer(command, _data=b""):
+    def answer(command, _data: bytes = b"") -> Frame:
         monkeypatch.undo()
         return ask(command)._replace(data=data)
 

@@ -1,17 +1,21 @@
 """A large table in pieces: asked for together, and one by one where a terminal does not take that."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from tests.support.frames import asked
 from tests.terminal.test_client import SESSION, Scripted, client_of
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.wire.records import Punch
 from zkbridge.terminal.known import Pieces
 from zkbridge.terminal.protocol import bulk_read
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.tables import MAX_USERS_BYTES
 from zkbridge.terminal.protocol.wire import Frame
-from zkbridge.terminal.session import Known
+from zkbridge.terminal.session import Known, Session
 
 #: A table of three pieces, and of one.
 LARGE, SMALL = 2000, 500
@@ -22,10 +26,10 @@ FEW = len(["CONNECT", "DISABLE", "PREPARE_BUFFER", "all pieces", "FREE_DATA", "G
 
 
 @pytest.fixture
-def large(start):
+def large(start: Callable[..., SimulatedTerminal]) -> Callable[..., Any]:
     """A terminal with a large table, and a behaviour in the keywords."""
 
-    def begin(**config):
+    def begin(**config) -> SimulatedTerminal:
         terminal = start(**config)
         terminal.fill_users(LARGE)
         return terminal
@@ -33,13 +37,13 @@ def large(start):
     return begin
 
 
-def read(talk, terminal, known=KNOWN, **settings):
+def read(talk: Callable[..., Session], terminal, known: Known = KNOWN, **settings: Any):
     """The users that a session reads, and what it knows afterwards."""
     with talk(terminal, known=known, **settings) as session:
         return [user.uid for user in session.users()], session.known
 
 
-def fail(talk, terminal, known, **settings):
+def fail(talk: Callable[..., Session], terminal, known: Known, **settings: Any) -> Known:
     """What a session knows that breaks at the table."""
     with talk(terminal, known=known, **settings) as session, pytest.raises(ConnectionFailure):
         session.users()
@@ -47,7 +51,9 @@ def fail(talk, terminal, known, **settings):
 
 
 @pytest.mark.parametrize("delivery", ["js", "separate", "coalesced", "split-16", "split-1000", "split-65000"])
-def test_all_pieces_take_one_round_trip_however_they_are_delivered(large, talk, delivery):
+def test_all_pieces_take_one_round_trip_however_they_are_delivered(
+    large: Callable[..., Any], talk: Callable[..., Session], delivery: str
+) -> None:
     terminal = large(delivery=delivery, split_delay=0)
 
     users, known = read(talk, terminal)
@@ -58,7 +64,9 @@ def test_all_pieces_take_one_round_trip_however_they_are_delivered(large, talk, 
     assert known == KNOWN
 
 
-def test_more_pieces_than_fit_a_segment_are_asked_for_in_several_goes(large, talk, monkeypatch):
+def test_more_pieces_than_fit_a_segment_are_asked_for_in_several_goes(
+    large: Callable[..., Any], talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bulk_read, "TOGETHER", 2)
     terminal = large()
 
@@ -69,11 +77,13 @@ def test_more_pieces_than_fit_a_segment_are_asked_for_in_several_goes(large, tal
     assert known == KNOWN
 
 
-def test_so_many_requests_fit_one_segment_of_ethernet():
+def test_so_many_requests_fit_one_segment_of_ethernet() -> None:
     assert bulk_read.TOGETHER * (8 + 8 + 8) <= 1500 - 20 - 20 - 12
 
 
-def test_a_table_of_one_piece_teaches_nothing(start, talk):
+def test_a_table_of_one_piece_teaches_nothing(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+) -> None:
     terminal = start()
     terminal.fill_users(SMALL)
 
@@ -83,7 +93,7 @@ def test_a_table_of_one_piece_teaches_nothing(start, talk):
     assert known == KNOWN
 
 
-def test_datagrams_are_never_asked_for_together(large, talk):
+def test_datagrams_are_never_asked_for_together(large: Callable[..., Any], talk: Callable[..., Session]) -> None:
     terminal = large()
 
     users, known = read(talk, terminal, transport="udp")
@@ -94,7 +104,9 @@ def test_datagrams_are_never_asked_for_together(large, talk):
     assert known == KNOWN
 
 
-def test_punches_are_asked_for_one_by_one(start, talk):
+def test_punches_are_asked_for_one_by_one(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+) -> None:
     terminal = start()
     terminal.add_user("1", "Ana")
     for _ in range(4000):
@@ -108,7 +120,9 @@ def test_punches_are_asked_for_one_by_one(start, talk):
 
 
 @pytest.mark.parametrize("behaviour", ["first", "last", "reset"])
-def test_a_terminal_that_does_not_take_it_is_asked_one_by_one_after_two_failures(large, talk, behaviour):
+def test_a_terminal_that_does_not_take_it_is_asked_one_by_one_after_two_failures(
+    large: Callable[..., Any], talk: Callable[..., Session], behaviour: str
+) -> None:
     terminal = large(several_requests=behaviour)
     everybody = list(range(1, LARGE + 1))
 
@@ -126,7 +140,9 @@ def test_a_terminal_that_does_not_take_it_is_asked_one_by_one_after_two_failures
     assert not terminal.disabled
 
 
-def test_a_network_that_failed_once_does_not_cost_the_terminal_its_name(large, talk):
+def test_a_network_that_failed_once_does_not_cost_the_terminal_its_name(
+    large: Callable[..., Any], talk: Callable[..., Session]
+) -> None:
     terminal = large()
     terminal.switches.reset_after = 100_000
 
@@ -143,7 +159,9 @@ def test_a_network_that_failed_once_does_not_cost_the_terminal_its_name(large, t
 
 @pytest.mark.parametrize("switch", ["reset_after", "fin_after", "stall_after"])
 @pytest.mark.parametrize("size", [10, 70_000, 140_000])
-def test_no_part_of_a_table_is_taken_for_the_whole(large, talk, switch, size):
+def test_no_part_of_a_table_is_taken_for_the_whole(
+    large: Callable[..., Any], talk: Callable[..., Session], switch: str, size: int
+) -> None:
     terminal = large()
     terminal.switches.update({switch: size})
 
@@ -151,7 +169,9 @@ def test_no_part_of_a_table_is_taken_for_the_whole(large, talk, switch, size):
 
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "second", "last"])
-def test_after_a_refused_piece_the_same_conversation_goes_on_one_by_one(large, talk, place):
+def test_after_a_refused_piece_the_same_conversation_goes_on_one_by_one(
+    large: Callable[..., Any], talk: Callable[..., Session], place: int
+) -> None:
     terminal = large()
     terminal.faults.add("READ_BUFFER", "before", "refuse", skip=place)
 
@@ -163,7 +183,9 @@ def test_after_a_refused_piece_the_same_conversation_goes_on_one_by_one(large, t
     assert known.pieces is Pieces.DOUBTED
 
 
-def test_a_terminal_that_refuses_every_piece_is_told_of_as_before(large, talk):
+def test_a_terminal_that_refuses_every_piece_is_told_of_as_before(
+    large: Callable[..., Any], talk: Callable[..., Session]
+) -> None:
     terminal = large()
     terminal.faults.add("READ_BUFFER", "before", "refuse", count=1000)
 
@@ -172,7 +194,7 @@ def test_a_terminal_that_refuses_every_piece_is_told_of_as_before(large, talk):
 
 
 @pytest.mark.parametrize("do", ["late", "event"])
-def test_events_and_late_pieces_do_no_harm(large, talk, do):
+def test_events_and_late_pieces_do_no_harm(large: Callable[..., Any], talk: Callable[..., Session], do: str) -> None:
     terminal = large()
     terminal.faults.add("READ_BUFFER", "after", do, count=1000, **({"delay": 0.05} if do == "late" else {}))
 
@@ -183,7 +205,9 @@ def test_events_and_late_pieces_do_no_harm(large, talk, do):
 
 
 @pytest.mark.parametrize("do", ["half", "garbage", "bad_checksum", "bad_reply_id", "silence", "close", "reset"])
-def test_a_spoilt_piece_ends_the_conversation_and_is_read_singly_next_time(large, talk, do):
+def test_a_spoilt_piece_ends_the_conversation_and_is_read_singly_next_time(
+    large: Callable[..., Any], talk: Callable[..., Session], do: str
+) -> None:
     terminal = large()
     terminal.faults.add("READ_BUFFER", "after", do, skip=1)
 
@@ -197,7 +221,7 @@ def test_a_spoilt_piece_ends_the_conversation_and_is_read_singly_next_time(large
 SIZE = 2 * bulk_read.TCP_PIECE
 
 
-def pieces_of(*answers):
+def pieces_of(*answers) -> list[Frame]:
     """The frames with which a terminal answers two requests that came together."""
     return [
         frame
@@ -224,7 +248,7 @@ PREPARED = [Frame(2000, SESSION, None, b"\0" + SIZE.to_bytes(4, "little") * 2 + 
     ],
     ids=["in order", "in another order", "two answers to one request", "an answer to no request"],
 )
-def test_every_piece_must_answer_its_own_request(answers, whole):
+def test_every_piece_must_answer_its_own_request(answers: list[tuple[int, bytes]], whole: bytes | None) -> None:
     with Scripted(PREPARED, pieces_of(*answers), []) as terminal, client_of(terminal, timeout=0.3) as talking:
         if whole is None:
             with pytest.raises(ConnectionFailure):
@@ -235,6 +259,6 @@ def test_every_piece_must_answer_its_own_request(answers, whole):
             assert talking.bulk.took_together is True
 
 
-def test_what_is_known_survives_in_the_ledger_s_text():
+def test_what_is_known_survives_in_the_ledger_s_text() -> None:
     assert Known.parse(str(SINGLY)) == SINGLY
     assert Known.parse('{"record_size": 28, "user_id_width": null, "timed_disable": false}') == Known(28, None, False)

@@ -1,19 +1,24 @@
 """What a session does to a terminal's users, request by request."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from tests.support.frames import asked
+from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceFull, DeviceRejected, InvalidField
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.records.users import UserFields
-from zkbridge.terminal.session import Known, reach
+from zkbridge.terminal.session import Known, Session, reach
 
 JUAN = UserFields("123", "Juan Perez", "1234", 14, 12345)
 KNOWN = Known(record_size=72, user_id_width=9)
 OLD = UserFields("123", "Juan", "1234", 0, 99)
 
 
-def create(session, fields=JUAN):
+def create(session: Session, fields: UserFields = JUAN):
     """What one users/create asks of a session; the uid, and the terminal's count afterwards."""
     users = session.users()
     uid = users.next_uid()
@@ -24,7 +29,9 @@ def create(session, fields=JUAN):
 
 
 class TestCreating:
-    def test_the_terminal_holds_the_user_as_sent(self, terminal, talk):
+    def test_the_terminal_holds_the_user_as_sent(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.fill_users(3)
 
         with talk(terminal) as session:
@@ -36,7 +43,9 @@ class TestCreating:
         assert not terminal.disabled
         assert terminal.sessions_open == 0
 
-    def test_a_known_terminal_is_asked_nothing_superfluous(self, start, talk):
+    def test_a_known_terminal_is_asked_nothing_superfluous(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(comm_key=7)
         terminal.fill_users(3)
 
@@ -57,7 +66,9 @@ class TestCreating:
         ]
         assert terminal.connections_accepted == 1
 
-    def test_a_large_table_takes_one_request_a_piece(self, terminal, talk):
+    def test_a_large_table_takes_one_request_a_piece(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.fill_users(2000)
 
         with talk(terminal, known=KNOWN) as session:
@@ -65,7 +76,9 @@ class TestCreating:
 
         assert asked(terminal)[2:7] == ["PREPARE_BUFFER", "READ_BUFFER", "READ_BUFFER", "READ_BUFFER", "FREE_DATA"]
 
-    def test_nothing_is_written_by_a_table_that_is_not_compared_with_the_count(self, terminal, talk):
+    def test_nothing_is_written_by_a_table_that_is_not_compared_with_the_count(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.fill_users(50)
 
         with talk(terminal, known=KNOWN) as session:
@@ -84,7 +97,9 @@ class TestCreating:
 
         assert asked(terminal)[2:7] == ["PREPARE_BUFFER", "READ_BUFFER", "FREE_DATA", "GET_FREE_SIZES", "USER_WRQ"]
 
-    def test_a_table_that_is_not_as_counted_is_read_anew(self, terminal, talk):
+    def test_a_table_that_is_not_as_counted_is_read_anew(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.fill_users(50)
         terminal.faults.add(on="FREE_DATA", when="after", do=lambda _: terminal.add_user("4711", "Keypad"))
 
@@ -101,7 +116,9 @@ class TestCreating:
         [(50, None), (0, KNOWN), (3, KNOWN), (50, KNOWN._replace(record_size=28))],
         ids=["nothing is known", "it is empty", "it comes as one answer", "what is known is wrong"],
     )
-    def test_a_table_is_compared_at_once_where_reading_ahead_gains_nothing(self, terminal, talk, users, known):
+    def test_a_table_is_compared_at_once_where_reading_ahead_gains_nothing(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], users: int, known: Known | None
+    ) -> None:
         terminal.fill_users(users)
 
         with talk(terminal, **({} if known is None else {"known": known})) as session:
@@ -111,7 +128,9 @@ class TestCreating:
 
         assert asked(terminal).count("PREPARE_BUFFER") == 1
 
-    def test_an_unknown_terminal_is_asked_once_how_wide_a_user_id_is(self, terminal, talk):
+    def test_an_unknown_terminal_is_asked_once_how_wide_a_user_id_is(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal) as session:
             create(session)
             create(session, UserFields("124", "Ana"))
@@ -123,7 +142,14 @@ class TestCreating:
         assert known == KNOWN
 
     @pytest.mark.parametrize(("told", "width"), [("5", 5), ("24", 24), ("25", 24), ("0", 24), ("many", 24), ("", 24)])
-    def test_a_width_that_makes_no_sense_is_taken_for_24(self, start, talk, monkeypatch, told, width):
+    def test_a_width_that_makes_no_sense_is_taken_for_24(
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        monkeypatch: pytest.MonkeyPatch,
+        told: str,
+        width: int,
+    ) -> None:
         terminal = start()
         monkeypatch.setattr(type(terminal.machine.terminal), "option", lambda _terminal, _name: told)
 
@@ -131,21 +157,27 @@ class TestCreating:
             session.fit(JUAN)
             assert session.known.user_id_width == width
 
-    def test_a_terminal_that_will_not_say_how_wide_takes_24(self, terminal, talk):
+    def test_a_terminal_that_will_not_say_how_wide_takes_24(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("OPTIONS_RRQ", "before", "refuse")
 
         with talk(terminal) as session:
             assert session.fit(UserFields("1" * 24, "Ana")).user_id == "1" * 24
             assert session.known.user_id_width == 24
 
-    def test_a_width_in_the_configuration_is_not_asked_for(self, terminal, talk):
+    def test_a_width_in_the_configuration_is_not_asked_for(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         with talk(terminal, user_id_width=4) as session, pytest.raises(InvalidField):
             session.fit(UserFields("12345", "Ana"))
         assert "OPTIONS_RRQ" not in asked(terminal)
 
     @pytest.mark.parametrize("delivery", ["js", "separate", "coalesced", "split-1", "split-7", "split-16", "split-100"])
     @pytest.mark.parametrize("count", [0, 5, 100])
-    def test_delivery_makes_no_difference(self, start, talk, delivery, count):
+    def test_delivery_makes_no_difference(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], delivery: str, count: int
+    ) -> None:
         terminal = start(delivery=delivery, split_delay=0)
         terminal.fill_users(count)
 
@@ -154,7 +186,9 @@ class TestCreating:
             assert create(session, UserFields("9999", "Ana")) == (count + 1, count + 1)
 
     @pytest.mark.parametrize("profile", ["tft", "f19", "face"])
-    def test_every_72_byte_profile_takes_a_user(self, start, talk, profile):
+    def test_every_72_byte_profile_takes_a_user(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], profile: str
+    ) -> None:
         terminal = start(profile=profile)
         terminal.fill_users(2)
 
@@ -164,7 +198,9 @@ class TestCreating:
 
     @pytest.mark.parametrize("profile", ["bw", "ma300"])
     @pytest.mark.parametrize("transport", ["udp", "tcp"])
-    def test_every_28_byte_profile_takes_a_user(self, start, talk, profile, transport):
+    def test_every_28_byte_profile_takes_a_user(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], profile: str, transport: str
+    ) -> None:
         terminal = start(profile=profile, transport=transport)
         terminal.fill_users(2)
 
@@ -178,7 +214,9 @@ class TestCreating:
     @pytest.mark.parametrize(
         ("encoding", "name"), [("utf-8", "Zoë 李"), ("cp1256", "محمد"), ("gbk", "李明"), ("cp1252", "Müller")]
     )
-    def test_a_name_is_written_and_read_in_the_device_s_encoding(self, start, talk, encoding, name):
+    def test_a_name_is_written_and_read_in_the_device_s_encoding(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], encoding: str, name: str
+    ) -> None:
         terminal = start(encoding=encoding)
 
         with talk(terminal, encoding=encoding) as session:
@@ -187,7 +225,9 @@ class TestCreating:
 
         assert terminal.users()[0].name == name
 
-    def test_a_user_of_the_configured_group_may_enter(self, start, talk):
+    def test_a_user_of_the_configured_group_may_enter(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(profile="face", group_zero_locks_out=True)
 
         with talk(terminal, group=5) as session:
@@ -196,7 +236,9 @@ class TestCreating:
         assert terminal.users()[0].group == 5
         assert terminal.punch("123")
 
-    def test_secrets_are_not_logged(self, terminal, talk, caplog):
+    def test_secrets_are_not_logged(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], caplog: pytest.LogCaptureFixture
+    ) -> None:
         caplog.set_level("DEBUG")
 
         with talk(terminal, comm_key=0) as session:
@@ -207,7 +249,9 @@ class TestCreating:
 
 
 class TestRefusals:
-    def test_a_full_terminal_is_called_full(self, start, talk):
+    def test_a_full_terminal_is_called_full(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(user_capacity=3)
         terminal.fill_users(2)
 
@@ -218,7 +262,9 @@ class TestRefusals:
 
         assert len(terminal.users()) == 3
 
-    def test_users_added_since_the_terminal_counted_fill_it_too(self, start, talk):
+    def test_users_added_since_the_terminal_counted_fill_it_too(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(user_capacity=3)
         terminal.fill_users(2)
 
@@ -227,7 +273,9 @@ class TestRefusals:
             with pytest.raises(DeviceFull):
                 session.add_user(UserFields("124", "Ana"), 9)
 
-    def test_another_refusal_tells_operation_and_answer(self, start, talk):
+    def test_another_refusal_tells_operation_and_answer(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(duplicate_user_id="reject")
         terminal.fill_users(2)
 
@@ -235,7 +283,9 @@ class TestRefusals:
             session.add_user(UserFields("1", "Ana"), 9)
         assert "(USER_WRQ, answer 2001)" in caught.value.sentence("en")
 
-    def test_a_refused_write_leaves_the_session_in_use(self, start, talk):
+    def test_a_refused_write_leaves_the_session_in_use(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(user_id_width=4)
         terminal.fill_users(1)
 
@@ -244,7 +294,9 @@ class TestRefusals:
                 create(session, UserFields("123456", "Ana"))
             assert create(session) == (3, 2)
 
-    def test_a_refused_refresh_is_no_failure(self, start, talk, caplog):
+    def test_a_refused_refresh_is_no_failure(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], caplog: pytest.LogCaptureFixture
+    ) -> None:
         terminal = start(refuse_refresh=True)
 
         with talk(terminal) as session:
@@ -255,7 +307,7 @@ class TestRefusals:
 
         assert "refused to refresh" in caplog.text
 
-    def test_a_wrong_key_is_told(self, start, talk):
+    def test_a_wrong_key_is_told(self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]) -> None:
         terminal = start(comm_key=1234)
 
         with pytest.raises(DeviceAuthFailed) as caught, talk(terminal, comm_key=1235):
@@ -265,15 +317,21 @@ class TestRefusals:
         assert "DISABLE" not in asked(terminal)
 
     @pytest.mark.parametrize("key", [1234, 999999, 0xFFFFFFFF])
-    def test_the_right_key_opens(self, start, talk, key):
+    def test_the_right_key_opens(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], key: int
+    ) -> None:
         with talk(start(comm_key=key), comm_key=key) as session:
             assert session.count() == 0
 
-    def test_a_terminal_may_ask_for_a_key_of_0(self, start, talk):
+    def test_a_terminal_may_ask_for_a_key_of_0(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         with talk(start(auth_always=True)) as session:
             assert session.count() == 0
 
-    def test_another_answer_to_connect_is_a_refusal(self, start, talk):
+    def test_another_answer_to_connect_is_a_refusal(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         with pytest.raises(DeviceRejected) as caught, talk(start(connect_code=6001)):
             pytest.fail("6001 was taken for a yes")
         assert "(CONNECT, answer 6001)" in caught.value.sentence("en")
@@ -283,8 +341,13 @@ class TestEmptyTerminals:
     @pytest.mark.parametrize(("profile", "transport"), [("tft", "tcp"), ("tft", "udp"), ("bw", "udp"), ("bw", "tcp")])
     @pytest.mark.parametrize("remembered", [None, 72, 28])
     def test_the_first_user_is_written_in_the_size_that_the_terminal_takes(
-        self, start, talk, profile, transport, remembered
-    ):
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        profile: str,
+        transport: str,
+        remembered: int | None,
+    ) -> None:
         terminal = start(profile=profile, transport="both")
         size = terminal.machine.terminal.record
 
@@ -299,7 +362,9 @@ class TestEmptyTerminals:
             2 if size == (remembered or (72 if transport == "tcp" else 28)) else 3
         )
 
-    def test_a_user_that_does_not_fit_the_other_size_is_told_so(self, start, talk):
+    def test_a_user_that_does_not_fit_the_other_size_is_told_so(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(profile="bw", transport="tcp")
 
         with talk(terminal) as session, pytest.raises(InvalidField) as caught:
@@ -308,7 +373,9 @@ class TestEmptyTerminals:
         assert {fault.name for fault in caught.value.faults} == {"user_id", "name", "password"}
         assert terminal.users() == []
 
-    def test_a_user_that_both_sizes_are_refused_for_is_refused(self, start, talk):
+    def test_a_user_that_both_sizes_are_refused_for_is_refused(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(user_id_width=4)
 
         with talk(terminal, user_id_width=24) as session, pytest.raises(DeviceRejected):
@@ -316,7 +383,9 @@ class TestEmptyTerminals:
 
         assert terminal.users() == []
 
-    def test_a_size_in_the_configuration_is_the_only_one_tried(self, start, talk):
+    def test_a_size_in_the_configuration_is_the_only_one_tried(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(profile="bw", transport="tcp")
 
         with talk(terminal, record=72) as session, pytest.raises(DeviceRejected):
@@ -326,7 +395,9 @@ class TestEmptyTerminals:
         with talk(terminal, record=28) as session:
             assert create(session, OLD) == (1, 1)
 
-    def test_users_planned_before_the_size_was_known_are_measured_again(self, start, talk):
+    def test_users_planned_before_the_size_was_known_are_measured_again(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(profile="bw", transport="tcp")
 
         with talk(terminal) as session:
@@ -339,7 +410,9 @@ class TestEmptyTerminals:
 
 
 class TestTablesThatDisagree:
-    def test_a_user_added_at_the_keypad_meanwhile_is_seen(self, terminal, talk):
+    def test_a_user_added_at_the_keypad_meanwhile_is_seen(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.fill_users(2)
         terminal.faults.add("GET_FREE_SIZES", "before", lambda device: device.add_user("77", "Ana"))
 
@@ -349,7 +422,14 @@ class TestTablesThatDisagree:
 
     @pytest.mark.parametrize("offset", [-2, -1, 1, 5, 500])
     @pytest.mark.parametrize(("profile", "transport"), [("tft", "tcp"), ("bw", "udp")])
-    def test_a_count_that_lies_is_overruled_by_the_table(self, start, talk, offset, profile, transport):
+    def test_a_count_that_lies_is_overruled_by_the_table(
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        offset: int,
+        profile: str,
+        transport: str,
+    ) -> None:
         terminal = start(profile=profile, count_offset=offset)
         terminal.fill_users(2)
 
@@ -361,7 +441,9 @@ class TestTablesThatDisagree:
         assert len(terminal.users()) == 3
 
     @pytest.mark.parametrize("length", [0, 4, 12, 19])
-    def test_sizes_too_short_to_hold_the_count_are_not_read_as_an_empty_terminal(self, start, talk, length):
+    def test_sizes_too_short_to_hold_the_count_are_not_read_as_an_empty_terminal(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], length: int
+    ) -> None:
         terminal = start(sizes_length=length)
         terminal.fill_users(2)
 
@@ -369,14 +451,18 @@ class TestTablesThatDisagree:
             assert len(session.users()) == 2
             assert create(session) == (3, None)
 
-    def test_refused_sizes_leave_the_table_to_decide(self, terminal, talk):
+    def test_refused_sizes_leave_the_table_to_decide(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.fill_users(2)
         terminal.faults.add("GET_FREE_SIZES", "before", "refuse", count=9)
 
         with talk(terminal) as session:
             assert create(session) == (3, None)
 
-    def test_a_table_that_reads_as_empty_where_users_are_counted_is_not_written_to(self, start, talk):
+    def test_a_table_that_reads_as_empty_where_users_are_counted_is_not_written_to(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(count_offset=5)
 
         with talk(terminal) as session, pytest.raises(DeviceRejected) as caught:
@@ -385,7 +471,9 @@ class TestTablesThatDisagree:
         assert "it reads as empty, but counts 5 users" in caught.value.sentence("en")
         assert "USER_WRQ" not in asked(terminal)
 
-    def test_a_refused_table_is_not_written_to(self, start, talk):
+    def test_a_refused_table_is_not_written_to(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(bulk_limit=1)
         terminal.fill_users(2)
 
@@ -396,7 +484,7 @@ class TestTablesThatDisagree:
         assert "USER_WRQ" not in asked(terminal)
         assert not terminal.disabled
 
-    def test_a_refused_piece_is_not_written_to(self, terminal, talk):
+    def test_a_refused_piece_is_not_written_to(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.fill_users(100)
         terminal.faults.add("READ_BUFFER", "before", "refuse")
 
@@ -404,14 +492,18 @@ class TestTablesThatDisagree:
             session.users()
         assert "answer 2001" in caught.value.sentence("en")
 
-    def test_records_of_neither_size_are_not_written_to(self, terminal, talk):
+    def test_records_of_neither_size_are_not_written_to(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.fill_users(3)
 
         with talk(terminal, record=28) as session, pytest.raises(DeviceRejected) as caught:
             session.users()
         assert "216 bytes are no records of 3 users" in caught.value.sentence("en")
 
-    def test_the_highest_uid_makes_the_next_user_take_the_lowest_free_one(self, terminal, talk):
+    def test_the_highest_uid_makes_the_next_user_take_the_lowest_free_one(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.add_user("1", uid=65535)
         terminal.add_user("2", uid=1)
 
@@ -420,7 +512,7 @@ class TestTablesThatDisagree:
 
 
 class TestChanging:
-    def test_a_user_is_changed_bit_for_bit(self, terminal, talk):
+    def test_a_user_is_changed_bit_for_bit(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.add_user("5", "Ana", password="77", card=9, group=3)
 
         with talk(terminal) as session:
@@ -431,14 +523,14 @@ class TestChanging:
         user = terminal.users()[0]
         assert (user.privilege, user.raw) == (14, bytes(raw))
 
-    def test_a_user_is_deleted_by_any_uid(self, terminal, talk):
+    def test_a_user_is_deleted_by_any_uid(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.add_user("5", uid=40000)
 
         with talk(terminal) as session:
             session.delete_user(40000)
             assert session.count() == 0
 
-    def test_a_refused_change_is_told(self, terminal, talk):
+    def test_a_refused_change_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         with talk(terminal) as session:
             with pytest.raises(DeviceRejected, match="DELETE_USER"):
                 session.delete_user(1)
@@ -447,7 +539,9 @@ class TestChanging:
 
 
 class TestReaching:
-    def test_a_terminal_that_answers_says_who_it_is(self, terminal, device_of, locks):
+    def test_a_terminal_that_answers_says_who_it_is(
+        self, terminal: SimulatedTerminal, device_of: Callable[..., Device], locks: Path
+    ) -> None:
         terminal.fill_users(2)
 
         info = reach(device_of(terminal), deadline=Deadline.after(5), lock_dir=locks)
@@ -456,7 +550,9 @@ class TestReaching:
         assert "DISABLE" not in asked(terminal)
         assert terminal.sessions_open == 0
 
-    def test_a_terminal_that_will_not_say_who_it_is_is_reached_all_the_same(self, start, device_of, locks):
+    def test_a_terminal_that_will_not_say_who_it_is_is_reached_all_the_same(
+        self, start: Callable[..., SimulatedTerminal], device_of: Callable[..., Device], locks: Path
+    ) -> None:
         terminal = start(sizes_length=4)
         for command in ("OPTIONS_RRQ", "GET_VERSION"):
             terminal.faults.add(command, "before", "refuse", count=9)

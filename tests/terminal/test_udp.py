@@ -1,34 +1,40 @@
 """Tables over datagrams, which may be lost, come twice, or change places."""
 
+from collections.abc import Callable
+
 import pytest
 
 from zkbridge.contract.errors import ConnectionFailure, TerminalError
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.wire.codes import command_name
-from zkbridge.terminal.session import Known
+from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.session import Known, Session
 
 KNOWN = Known(record_size=72, user_id_width=9)
 
 
 @pytest.fixture
-def full(start):
+def full(start: Callable[..., SimulatedTerminal]) -> SimulatedTerminal:
     """A terminal with 100 users, whose table takes eight datagrams."""
     terminal = start()
     terminal.fill_users(100)
     return terminal
 
 
-def pieces_asked(terminal):
+def pieces_asked(terminal: SimulatedTerminal) -> int:
     return sum(
         exchange.direction == "in" and command_name(exchange.command) == "READ_BUFFER" for exchange in terminal.log
     )
 
 
-def is_right(terminal, users):
+def is_right(terminal: SimulatedTerminal, users: UserTable) -> bool:
     return [user.raw for user in users] == [user.raw for user in terminal.users()]
 
 
 @pytest.mark.parametrize("frame", range(9))
-def test_a_piece_of_which_something_was_lost_is_asked_for_again(full, talk, frame):
+def test_a_piece_of_which_something_was_lost_is_asked_for_again(
+    full: SimulatedTerminal, talk: Callable[..., Session], frame: int
+) -> None:
     """Frame 0 announces the piece, 1 to 8 are its data; frame 9, the closing ACK, is not needed."""
     full.faults.add("READ_BUFFER", "after", "lose", frame=frame)
 
@@ -38,7 +44,7 @@ def test_a_piece_of_which_something_was_lost_is_asked_for_again(full, talk, fram
     assert pieces_asked(full) == 2
 
 
-def test_a_lost_closing_acknowledgement_costs_nothing(full, talk):
+def test_a_lost_closing_acknowledgement_costs_nothing(full: SimulatedTerminal, talk: Callable[..., Session]) -> None:
     full.faults.add("READ_BUFFER", "after", "lose", frame=9)
 
     with talk(full, transport="udp", known=KNOWN) as session:
@@ -48,7 +54,9 @@ def test_a_lost_closing_acknowledgement_costs_nothing(full, talk):
 
 
 @pytest.mark.parametrize("frame", range(10))
-def test_a_datagram_that_comes_twice_is_taken_once(full, talk, frame):
+def test_a_datagram_that_comes_twice_is_taken_once(
+    full: SimulatedTerminal, talk: Callable[..., Session], frame: int
+) -> None:
     full.faults.add("READ_BUFFER", "after", "repeat", frame=frame)
 
     with talk(full, transport="udp", known=KNOWN) as session:
@@ -56,7 +64,9 @@ def test_a_datagram_that_comes_twice_is_taken_once(full, talk, frame):
         assert session.count() == 100
 
 
-def test_one_datagram_twice_does_not_make_up_for_another_that_was_lost(full, talk):
+def test_one_datagram_twice_does_not_make_up_for_another_that_was_lost(
+    full: SimulatedTerminal, talk: Callable[..., Session]
+) -> None:
     full.faults.add("READ_BUFFER", "after", "repeat", frame=3)
     full.faults.add("READ_BUFFER", "after", "lose", frame=5)
 
@@ -66,7 +76,9 @@ def test_one_datagram_twice_does_not_make_up_for_another_that_was_lost(full, tal
 
 @pytest.mark.parametrize("packet", [1008, 1024, 500])
 @pytest.mark.parametrize("frame", range(9))
-def test_datagrams_that_change_places_make_no_false_table(start, talk, packet, frame):
+def test_datagrams_that_change_places_make_no_false_table(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], packet: int, frame: int
+) -> None:
     full = start(udp_packet=packet)
     full.fill_users(100)
     full.faults.add("READ_BUFFER", "after", "swap", frame=frame)
@@ -75,7 +87,9 @@ def test_datagrams_that_change_places_make_no_false_table(start, talk, packet, f
         assert is_right(full, session.users())
 
 
-def test_a_piece_that_is_never_whole_ends_the_conversation(full, talk):
+def test_a_piece_that_is_never_whole_ends_the_conversation(
+    full: SimulatedTerminal, talk: Callable[..., Session]
+) -> None:
     full.faults.add("READ_BUFFER", "after", "lose", frame=4, count=3)
 
     with pytest.raises(ConnectionFailure) as caught, talk(full, transport="udp", known=KNOWN) as session:
@@ -86,7 +100,9 @@ def test_a_piece_that_is_never_whole_ends_the_conversation(full, talk):
 
 
 @pytest.mark.parametrize("profile", ["tft", "bw"])
-def test_over_a_bad_network_a_table_is_right_or_not_there(start, talk, profile):
+def test_over_a_bad_network_a_table_is_right_or_not_there(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], profile: str
+) -> None:
     terminal = start(profile=profile, udp_loss=0.03, udp_duplicate=0.05, udp_reorder=0.05)
     terminal.fill_users(300)
     read = 0
@@ -105,7 +121,9 @@ def test_over_a_bad_network_a_table_is_right_or_not_there(start, talk, profile):
 
 @pytest.mark.parametrize("packet", [1008, 1024])
 @pytest.mark.parametrize("frame", range(9))
-def test_datagrams_that_change_places_are_noticed_although_uids_are_in_no_order(start, talk, packet, frame):
+def test_datagrams_that_change_places_are_noticed_although_uids_are_in_no_order(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], packet: int, frame: int
+) -> None:
     """Datagrams of 1008 bytes cut a table of 28-byte records just before each user_id."""
     terminal = start(profile="bw", udp_packet=packet)
     for uid in range(400, 100, -1):
@@ -116,14 +134,16 @@ def test_datagrams_that_change_places_are_noticed_although_uids_are_in_no_order(
         assert is_right(terminal, session.users())
 
 
-def test_uids_in_order_need_no_second_reading(full, talk):
+def test_uids_in_order_need_no_second_reading(full: SimulatedTerminal, talk: Callable[..., Session]) -> None:
     with talk(full, transport="udp", known=KNOWN) as session:
         session.users()
 
     assert pieces_asked(full) == 1
 
 
-def test_a_table_with_a_strange_user_in_it_is_read_as_it_is(start, talk):
+def test_a_table_with_a_strange_user_in_it_is_read_as_it_is(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+) -> None:
     terminal = start()
     terminal.fill_users(3)
     terminal.machine.terminal.users[0] = bytes(72)

@@ -1,6 +1,7 @@
 """Records of users: what fits, what is written, and what a table says."""
 
 import struct
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from zkbridge.terminal.records.comparison import holds, is_cut_off, same
 from zkbridge.terminal.records.fit import fit, surely_unfit
 from zkbridge.terminal.records.record_size import record_size_of
 from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import SIZES, UserFields, decode, encode, rewrite
+from zkbridge.terminal.records.users import SIZES, User, UserFields, decode, encode, rewrite
 
 #: Captured from an F19 (adrobinoga/zk-protocol data-user.md): rubbish after the password's NUL, time zones of his own.
 NED = (
@@ -26,17 +27,19 @@ OLD = struct.pack("<HB5s8sIxBHI", 7, 14, b"123", b"Ana", 99, 1, 0, 1001)
 JUAN = UserFields("123", "Juan Perez", "1234", 0, 12345)
 
 
-def fitted(fields=JUAN, *, size=72, encoding="utf-8", width=9, name_overflow="refuse"):
+def fitted(
+    fields=JUAN, *, size: int = 72, encoding: str = "utf-8", width: int = 9, name_overflow: str = "refuse"
+) -> UserFields:
     return fit(fields, record_size=size, encoding=encoding, user_id_width=width, name_overflow=name_overflow)
 
 
-def faults(*args, **settings):
+def faults(*args, **settings) -> dict[str, tuple[str, Mapping[str, object]]]:
     with pytest.raises(InvalidField) as caught:
         fitted(*args, **settings)
     return {fault.name: (fault.rule, fault.facts) for fault in caught.value.faults}
 
 
-def table(*users, size=72, **settings):
+def table(*users, size: int = 72, **settings) -> UserTable:
     records = b"".join(
         encode(UserFields(user_id, f"User {uid}"), uid=uid, group=1, record_size=size, encoding="utf-8")
         for uid, user_id in users
@@ -45,14 +48,14 @@ def table(*users, size=72, **settings):
 
 
 class TestRecords:
-    def test_a_captured_record_is_read(self):
+    def test_a_captured_record_is_read(self) -> None:
         ned = decode(NED, encoding="utf-8")
 
         assert (ned.uid, ned.user_id, ned.name, ned.password) == (13, "555", "Ned", "444")
         assert (ned.privilege, ned.card, ned.group) == (0, 0xDE, 2)
         assert ned.raw == NED
 
-    def test_a_captured_write_is_made_byte_for_byte(self):
+    def test_a_captured_write_is_made_byte_for_byte(self) -> None:
         nuevo = UserFields("11224488", "Nuevo", "123456", 6, 0x198F)
 
         raw = encode(nuevo, uid=14, group=1, record_size=72, encoding="utf-8")
@@ -63,13 +66,13 @@ class TestRecords:
         assert raw[40:48] == bytes(8)
         assert raw[48:] == b"11224488".ljust(24, b"\0")
 
-    def test_an_old_record_is_read(self):
+    def test_an_old_record_is_read(self) -> None:
         ana = decode(OLD, encoding="utf-8")
 
         assert (ana.uid, ana.user_id, ana.name, ana.password) == (7, "1001", "Ana", "123")
         assert (ana.privilege, ana.card, ana.group) == (14, 99, 1)
 
-    def test_an_old_record_is_written(self):
+    def test_an_old_record_is_written(self) -> None:
         assert encode(UserFields("1001", "Ana", "123", 14, 99), uid=7, group=1, record_size=28, encoding="utf-8") == OLD
 
     @given(
@@ -85,7 +88,7 @@ class TestRecords:
         ),
         place=st.tuples(st.integers(1, 65535), st.integers(0, 255)),
     )
-    def test_whatever_fits_is_read_back_as_it_was_written(self, size, encoding, fields, place):
+    def test_whatever_fits_is_read_back_as_it_was_written(self, size, encoding, fields, place) -> None:
         uid, group = place
         try:
             fields = fitted(fields, size=size, encoding=encoding, width=10)
@@ -100,7 +103,7 @@ class TestRecords:
         assert same(user, fields, group=group, encoding=encoding)
         assert rewrite(user, fields, encoding=encoding) == raw
 
-    def test_secrets_are_not_shown(self):
+    def test_secrets_are_not_shown(self) -> None:
         shown = repr(JUAN) + repr(
             decode(encode(JUAN, uid=1, group=1, record_size=72, encoding="utf-8"), encoding="utf-8")
         )
@@ -110,20 +113,20 @@ class TestRecords:
 
 
 class TestRewriting:
-    def test_only_what_was_named_changes(self):
+    def test_only_what_was_named_changes(self) -> None:
         ned = decode(NED, encoding="utf-8")
 
         raw = rewrite(ned, _fields(ned)._replace(name="Eddard"), encoding="utf-8")
 
         assert raw == NED[:11] + b"Eddard".ljust(24, b"\0") + NED[35:]
 
-    def test_the_rubbish_after_a_password_stays_unless_the_password_changes(self):
+    def test_the_rubbish_after_a_password_stays_unless_the_password_changes(self) -> None:
         ned = decode(NED, encoding="utf-8")
 
         assert rewrite(ned, _fields(ned), encoding="utf-8") == NED
         assert rewrite(ned, _fields(ned)._replace(password="9"), encoding="utf-8")[3:11] == b"9".ljust(8, b"\0")
 
-    def test_a_name_in_another_encoding_is_left_alone_when_only_the_card_changes(self):
+    def test_a_name_in_another_encoding_is_left_alone_when_only_the_card_changes(self) -> None:
         raw = NED[:11] + "李明".encode("gbk").ljust(24, b"\0") + NED[35:]
         user = decode(raw, encoding="utf-8")
 
@@ -131,7 +134,7 @@ class TestRewriting:
 
         assert changed == raw[:35] + (7).to_bytes(4, "little") + raw[39:]
 
-    def test_an_old_record_is_changed_in_its_own_places(self):
+    def test_an_old_record_is_changed_in_its_own_places(self) -> None:
         ana = decode(OLD, encoding="utf-8")
 
         raw = rewrite(ana, UserFields("1001", "Bea", "9", 0, 0x01020304), encoding="utf-8")
@@ -141,7 +144,7 @@ class TestRewriting:
 
 class TestFitting:
     @pytest.mark.parametrize(("size", "limit"), [(72, 24), (28, 8)])
-    def test_a_name_is_measured_in_bytes(self, size, limit):
+    def test_a_name_is_measured_in_bytes(self, size: int, limit: int) -> None:
         accented = "ñ" * (limit // 2)
 
         assert fitted(JUAN._replace(name=accented), size=size).name == accented
@@ -149,42 +152,42 @@ class TestFitting:
             "name": ("bytes", {"size": limit + 1, "encoding": "utf-8", "limit": limit})
         }
 
-    def test_the_encoding_decides_how_many_bytes_a_name_takes(self):
+    def test_the_encoding_decides_how_many_bytes_a_name_takes(self) -> None:
         assert fitted(JUAN._replace(name="ñ" * 24), encoding="cp1252").name == "ñ" * 24
 
     @pytest.mark.parametrize(("size", "limit"), [(72, 8), (28, 5)])
-    def test_a_password_is_measured_in_bytes(self, size, limit):
+    def test_a_password_is_measured_in_bytes(self, size: int, limit: int) -> None:
         assert fitted(JUAN._replace(name="J", password="1" * limit), size=size).password == "1" * limit
         assert faults(JUAN._replace(name="J", password="1" * (limit + 1)), size=size) == {
             "password": ("bytes", {"size": limit + 1, "encoding": "utf-8", "limit": limit})
         }
 
-    def test_a_user_id_is_as_wide_as_the_terminal_says(self):
+    def test_a_user_id_is_as_wide_as_the_terminal_says(self) -> None:
         assert fitted(JUAN._replace(user_id="123456789"), width=9).user_id == "123456789"
         assert faults(JUAN._replace(user_id="1234567890"), width=9) == {
             "user_id": ("bytes", {"size": 10, "encoding": "utf-8", "limit": 9})
         }
 
     @pytest.mark.parametrize("user_id", ["A1", "-1", "1.5", "4294967296", "9" * 5000, "٣", " 1"])
-    def test_an_old_terminal_takes_numbers_only(self, user_id):
+    def test_an_old_terminal_takes_numbers_only(self, user_id: str) -> None:
         assert faults(JUAN._replace(name="J", user_id=user_id), size=28) == {"user_id": ("number_id", {})}
 
-    def test_an_old_terminal_would_lose_leading_zeros(self):
+    def test_an_old_terminal_would_lose_leading_zeros(self) -> None:
         assert faults(JUAN._replace(name="J", user_id="001"), size=28) == {
             "user_id": ("leading_zero", {"text": "001", "number": "1"})
         }
 
     @pytest.mark.parametrize("user_id", ["0", "1", "4294967295"])
-    def test_an_old_terminal_takes_every_number_of_32_bits(self, user_id):
+    def test_an_old_terminal_takes_every_number_of_32_bits(self, user_id: str) -> None:
         assert fitted(JUAN._replace(name="J", user_id=user_id), size=28).user_id == user_id
 
     @pytest.mark.parametrize("field", ["name", "password"])
-    def test_a_character_that_the_encoding_lacks_is_refused(self, field):
+    def test_a_character_that_the_encoding_lacks_is_refused(self, field: str) -> None:
         assert faults(JUAN._replace(**{field: "李"}), encoding="cp1252") == {
             field: ("encoding", {"encoding": "cp1252"})
         }
 
-    def test_all_faults_are_told_at_once(self):
+    def test_all_faults_are_told_at_once(self) -> None:
         wrong = UserFields("x" * 25, "n" * 25, "p" * 9)
 
         assert set(faults(wrong)) == {"user_id", "name", "password"}
@@ -199,18 +202,18 @@ class TestFitting:
             ("ñ" * 12, "ñ" * 12),
         ],
     )
-    def test_a_name_is_cut_at_a_character_where_the_device_says_so(self, name, kept):
+    def test_a_name_is_cut_at_a_character_where_the_device_says_so(self, name: str, kept: str) -> None:
         assert fitted(JUAN._replace(name=name), name_overflow="truncate").name == kept
 
-    def test_a_very_long_name_is_cut_at_once(self):
+    def test_a_very_long_name_is_cut_at_once(self) -> None:
         assert fitted(JUAN._replace(name="ñ" * 100_000), name_overflow="truncate").name == "ñ" * 12
 
-    def test_cutting_does_not_excuse_characters_that_the_encoding_lacks(self):
+    def test_cutting_does_not_excuse_characters_that_the_encoding_lacks(self) -> None:
         assert faults(JUAN._replace(name="a" * 30 + "李"), encoding="cp1252", name_overflow="truncate") == {
             "name": ("encoding", {"encoding": "cp1252"})
         }
 
-    def test_what_fits_no_terminal_is_known_before_any_is_asked(self):
+    def test_what_fits_no_terminal_is_known_before_any_is_asked(self) -> None:
         wrong = UserFields("1" * 25, "n" * 25, "p" * 9)
 
         assert {fault.name for fault in surely_unfit(wrong, encoding="utf-8", name_overflow="refuse")} == {
@@ -226,10 +229,10 @@ class TestFitting:
 
 
 class TestSameness:
-    def user(self, fields=JUAN, **settings):
+    def user(self, fields: UserFields = JUAN, **settings) -> User:
         return decode(encode(fields, uid=1, group=1, record_size=72, encoding="utf-8", **settings), encoding="utf-8")
 
-    def test_a_user_is_the_same_field_for_field(self):
+    def test_a_user_is_the_same_field_for_field(self) -> None:
         assert same(self.user(), JUAN, group=1, encoding="utf-8")
 
     @pytest.mark.parametrize(
@@ -242,32 +245,32 @@ class TestSameness:
             JUAN._replace(card=0),
         ],
     )
-    def test_one_other_field_is_another_user(self, other):
+    def test_one_other_field_is_another_user(self, other: UserFields) -> None:
         assert not same(self.user(), other, group=1, encoding="utf-8")
 
-    def test_another_group_is_another_user(self):
+    def test_another_group_is_another_user(self) -> None:
         assert not same(self.user(), JUAN, group=2, encoding="utf-8")
 
     @pytest.mark.parametrize("name", ["n" * 24, "x" + "ñ" * 11 + "y", "ñ" * 12])
-    def test_a_name_that_lost_its_last_byte_to_the_terminal_s_nul_is_the_same(self, name):
+    def test_a_name_that_lost_its_last_byte_to_the_terminal_s_nul_is_the_same(self, name: str) -> None:
         raw = self.user(JUAN._replace(name=name)).raw
         cut = decode(raw[:34] + b"\0" + raw[35:], encoding="utf-8")
 
         assert cut.name != name
         assert same(cut, JUAN._replace(name=name), group=1, encoding="utf-8")
 
-    def test_a_shorter_name_is_another_user(self):
+    def test_a_shorter_name_is_another_user(self) -> None:
         assert not same(
             self.user(JUAN._replace(name="n" * 22)), JUAN._replace(name="n" * 24), group=1, encoding="utf-8"
         )
 
-    def test_bytes_after_a_nul_and_time_zones_do_not_count(self):
+    def test_bytes_after_a_nul_and_time_zones_do_not_count(self) -> None:
         raw = self.user().raw
         other = raw[:8] + b"\0xx" + raw[11:22] + b"\0junk" + raw[27:40] + b"\1" * 8 + raw[48:]
 
         assert same(decode(other, encoding="utf-8"), JUAN, group=1, encoding="utf-8")
 
-    def test_texts_are_compared_as_the_terminal_holds_them(self):
+    def test_texts_are_compared_as_the_terminal_holds_them(self) -> None:
         """A byte that no encoding reads, and the character that stands for such a byte, are not the same."""
         raw = self.user(JUAN._replace(name="\ufffd")).raw
         other = raw[:11] + b"\xff".ljust(24, b"\0") + raw[35:]
@@ -275,7 +278,7 @@ class TestSameness:
         assert decode(other, encoding="utf-8").name == "\ufffd"
         assert not holds(decode(other, encoding="utf-8"), raw)
 
-    def test_a_user_whose_user_id_was_cut_off_is_known_by_the_rest(self):
+    def test_a_user_whose_user_id_was_cut_off_is_known_by_the_rest(self) -> None:
         raw = encode(JUAN._replace(user_id="1234567890"), uid=1, group=1, record_size=72, encoding="utf-8")
         cut = decode(raw[:57] + bytes(15), encoding="utf-8")
         elsewhere = decode(b"\2" + cut.raw[1:], encoding="utf-8")
@@ -298,7 +301,7 @@ class TestCharacters:
         ],
     )
     @pytest.mark.parametrize("field", ["name", "password", "user_id"])
-    def test_a_character_that_would_come_back_as_another_is_refused(self, encoding, name, field):
+    def test_a_character_that_would_come_back_as_another_is_refused(self, encoding: str, name: str, field: str) -> None:
         fields = JUAN._replace(**{field: name})
 
         assert name.encode(encoding, "replace").decode(encoding, "replace") != name
@@ -307,7 +310,7 @@ class TestCharacters:
         ] == [(field, "encoding")]
 
     @pytest.mark.parametrize("encoding", ["utf-8", "shift_jis", "cp950", "euc_kr"])
-    def test_every_character_that_is_taken_is_read_back(self, encoding):
+    def test_every_character_that_is_taken_is_read_back(self, encoding: str) -> None:
         for number in [*range(0x20, 0xD800, 5), *range(0xE000, 0x10000, 5), 0xA5, 0x203E, 0x2022]:
             try:
                 fields = fitted(UserFields("1", chr(number)), encoding=encoding)
@@ -318,7 +321,7 @@ class TestCharacters:
 
 
 class TestTables:
-    def test_users_are_found_by_user_id_and_uid(self):
+    def test_users_are_found_by_user_id_and_uid(self) -> None:
         users = table((3, "77"), (9, "A5"))
 
         assert len(users) == 2
@@ -328,27 +331,27 @@ class TestTables:
         assert users.by_uid(4) is None
         assert [user.uid for user in users] == [3, 9]
 
-    def test_a_user_id_is_found_by_its_text_not_by_its_number(self):
+    def test_a_user_id_is_found_by_its_text_not_by_its_number(self) -> None:
         assert table((1, "0042")).by_user_id("42") is None
 
     @pytest.mark.parametrize("user_id", ["0042", "x", "-1", "²", ""])
-    def test_an_old_terminal_holds_no_such_user_id(self, user_id):
+    def test_an_old_terminal_holds_no_such_user_id(self, user_id: str) -> None:
         assert table((1, "42"), size=28).by_user_id(user_id) is None
 
-    def test_an_old_terminal_s_users_are_found_by_number(self):
+    def test_an_old_terminal_s_users_are_found_by_number(self) -> None:
         assert table((1, "42"), size=28).by_user_id("42").uid == 1
 
-    def test_a_user_id_that_cannot_be_encoded_is_not_there(self):
+    def test_a_user_id_that_cannot_be_encoded_is_not_there(self) -> None:
         users = UserTable(NED, record_size=72, encoding="ascii")
 
         assert users.by_user_id("ñ") is None
 
-    def test_of_two_users_with_one_user_id_the_first_counts(self):
+    def test_of_two_users_with_one_user_id_the_first_counts(self) -> None:
         assert table((5, "1"), (6, "1")).by_user_id("1").uid == 5
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("searched", [0, 20], ids=["searched for", "looked up"])
-    def test_all_users_with_one_user_id_are_found(self, size, searched):
+    def test_all_users_with_one_user_id_are_found(self, size: int, searched: int) -> None:
         users = table((5, "1"), (6, "11"), (7, "1"), (8, "2"), (9, "1"), size=size)
         for _ in range(searched):
             users.by_user_id("9")
@@ -359,7 +362,7 @@ class TestTables:
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("lookups_before", [0, 20], ids=["searched for", "looked up"])
-    def test_whoever_is_searched_for_is_whom_an_index_names(self, size, lookups_before):
+    def test_whoever_is_searched_for_is_whom_an_index_names(self, size: int, lookups_before: int) -> None:
         """Digits stand in names, passwords and other user_ids too; and the first of two counts."""
         pins = ["1", "11", "111", "21", "12", "2", "4294967295", "11", "3", "1"]
         users = table(*((uid, pin) for uid, pin in enumerate(pins, 1)), size=size)
@@ -374,7 +377,7 @@ class TestTables:
         assert [users.by_uid(uid) and users.by_uid(uid).user_id for uid in (1, 7, 11)] == ["1", "4294967295", None]
 
     @pytest.mark.parametrize("lookups_before", [0, 20], ids=["searched for", "looked up"])
-    def test_a_user_id_ends_at_its_nul_or_with_its_field(self, lookups_before):
+    def test_a_user_id_ends_at_its_nul_or_with_its_field(self, lookups_before: int) -> None:
         wide = "x" * 24
         records = bytearray(table((1, "7"), (2, wide))._records)
         records[48 + 2 : 48 + 5] = b"xyz"  # garbage after the NUL
@@ -386,17 +389,17 @@ class TestTables:
         assert users.by_user_id(wide).uid == 2
         assert [users.by_user_id(pin) for pin in ("xyz", "x" * 23, "x" * 25, "7\0xyz")] == [None] * 4
 
-    def test_the_next_uid_is_one_above_the_highest(self):
+    def test_the_next_uid_is_one_above_the_highest(self) -> None:
         assert table((3, "a"), (17, "b"), (5, "c")).next_uid() == 18
         assert table().next_uid() == 1
 
-    def test_a_reserved_uid_is_not_offered_again(self):
+    def test_a_reserved_uid_is_not_offered_again(self) -> None:
         users = table((3, "a"))
         users.reserve(users.next_uid())
 
         assert users.next_uid() == 5
 
-    def test_past_65535_the_lowest_free_uid_is_next(self):
+    def test_past_65535_the_lowest_free_uid_is_next(self) -> None:
         users = table((1, "a"), (2, "b"), (4, "c"), (65535, "d"))
 
         offered = []
@@ -406,10 +409,10 @@ class TestTables:
 
         assert offered == [3, 5, 6]
 
-    def test_the_last_uid_is_used(self):
+    def test_the_last_uid_is_used(self) -> None:
         assert table((65534, "a")).next_uid() == 65535
 
-    def test_a_table_without_a_free_uid_is_full(self):
+    def test_a_table_without_a_free_uid_is_full(self) -> None:
         keys = b"".join(struct.pack("<H22xI", uid, uid) for uid in range(1, 65536))
         users = UserTable(keys, record_size=28, encoding="utf-8", host="10.0.0.5", port=4370)
 
@@ -417,10 +420,10 @@ class TestTables:
             users.next_uid()
         assert caught.value.sentence("en") == "Device 10.0.0.5:4370 has no room for one more user."
 
-    def test_a_user_with_uid_0_does_not_make_0_free(self):
+    def test_a_user_with_uid_0_does_not_make_0_free(self) -> None:
         assert table((0, "a")).next_uid() == 1
 
-    def test_an_empty_table_learns_its_record_size(self):
+    def test_an_empty_table_learns_its_record_size(self) -> None:
         users = UserTable(b"", record_size=72, encoding="utf-8", guessed=True)
         users.reserve(1)
 
@@ -430,7 +433,7 @@ class TestTables:
 
 
 class TestRecordSize:
-    def records(self, size, count):
+    def records(self, size: int, count: int) -> bytes:
         return b"".join(
             encode(UserFields(str(uid), f"U {uid}"), uid=uid, group=1, record_size=size, encoding="utf-8")
             for uid in range(1, count + 1)
@@ -438,29 +441,29 @@ class TestRecordSize:
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("count", [1, 2, 7, 18, 36, 100])
-    def test_table_and_count_tell_the_size(self, size, count):
+    def test_table_and_count_tell_the_size(self, size: int, count: int) -> None:
         assert record_size_of(self.records(size, count), count=count, known=None, encoding="utf-8") == size
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("known", [None, 28, 72])
     @pytest.mark.parametrize("lie", [None, 0, 1, 3, 7, 18, 500])
-    def test_a_count_that_lies_does_not_mislead(self, size, known, lie):
+    def test_a_count_that_lies_does_not_mislead(self, size: int, known: int | None, lie: int | None) -> None:
         """504 bytes are 7 records of 72 or 18 of 28."""
         records = self.records(size, 504 // size)
 
         assert record_size_of(records, count=lie, known=known, encoding="utf-8") == size
 
-    def test_records_of_another_size_are_not_read_as_one_of_ours(self):
+    def test_records_of_another_size_are_not_read_as_one_of_ours(self) -> None:
         """3 records of 120 bytes (fananimi/pyzk#240) have the length of 5 of 72."""
         records = b"".join(struct.pack("<HB", uid, 0) + b"x" * 117 for uid in (1, 2, 3))
 
         for known in (None, 72, 28):
             assert record_size_of(records, count=3, known=known, encoding="utf-8") is None
 
-    def test_a_length_that_is_no_multiple_is_of_neither_size(self):
+    def test_a_length_that_is_no_multiple_is_of_neither_size(self) -> None:
         assert record_size_of(bytes(73), count=1, known=72, encoding="utf-8") is None
 
-    def test_records_that_look_strange_are_believed_where_the_count_agrees(self):
+    def test_records_that_look_strange_are_believed_where_the_count_agrees(self) -> None:
         """An AK3750 kept 0x31 in every privilege byte (fananimi/pyzk#41)."""
         records = b"".join(self.records(72, 3)[at : at + 72] for at in (0, 72, 144))
         strange = b"".join(records[at : at + 2] + b"\x31" + records[at + 3 : at + 72] for at in (0, 72, 144))
@@ -468,5 +471,5 @@ class TestRecordSize:
         assert record_size_of(strange, count=3, known=None, encoding="utf-8") == 72
 
 
-def _fields(user):
+def _fields(user: User) -> UserFields:
     return UserFields(user.user_id, user.name, user.password, user.privilege, user.card)

@@ -46,20 +46,20 @@ frames = st.builds(
 
 
 @pytest.mark.parametrize(("wire", "frame"), PACKETS.values(), ids=PACKETS)
-def test_known_packets_are_made_and_read_as_they_were_captured(wire, frame):
+def test_known_packets_are_made_and_read_as_they_were_captured(wire: str, frame: Frame) -> None:
     assert pack(frame) == bytes.fromhex(wire)
     assert unpack(bytes.fromhex(wire)) == frame
 
 
 @given(frames)
-def test_a_packet_is_read_as_it_was_made(frame):
+def test_a_packet_is_read_as_it_was_made(frame) -> None:
     assert unpack(pack(frame)) == frame
 
 
 @given(frames)
 @example(Frame(0, 0, 0, b""))
 @example(Frame(0xFFFF, 0, 0, b"\xff\xff"))
-def test_the_checksum_is_the_one_s_complement_sum_of_words(frame):
+def test_the_checksum_is_the_one_s_complement_sum_of_words(frame) -> None:
     packet = pack(frame)
     padded = packet + b"\0" * (len(packet) % 2)
     total = sum(struct.unpack(f"<{len(padded) // 2}H", padded))
@@ -70,7 +70,7 @@ def test_the_checksum_is_the_one_s_complement_sum_of_words(frame):
 
 
 @given(frames, st.data())
-def test_one_changed_bit_is_noticed(frame, data):
+def test_one_changed_bit_is_noticed(frame, data) -> None:
     packet = bytearray(pack(frame))
     bit = data.draw(st.integers(0, 8 * len(packet) - 1))
     packet[bit // 8] ^= 1 << bit % 8
@@ -79,12 +79,12 @@ def test_one_changed_bit_is_noticed(frame, data):
         unpack(bytes(packet))
 
 
-def test_a_short_packet_is_none():
+def test_a_short_packet_is_none() -> None:
     with pytest.raises(Garbled, match="7 bytes"):
         unpack(bytes(7))
 
 
-def test_the_top_of_a_tcp_frame_tells_its_length():
+def test_the_top_of_a_tcp_frame_tells_its_length() -> None:
     framed = with_top(bytes.fromhex(PACKETS["serial number"][0]))
 
     assert framed[:8] == bytes.fromhex("50 50 82 7d 16 00 00 00")
@@ -92,12 +92,12 @@ def test_the_top_of_a_tcp_frame_tells_its_length():
 
 
 @pytest.mark.parametrize("length", [0, 7, MAX_PACKET + 1, 0xFFFFFFFF])
-def test_an_absurd_length_is_not_believed(length):
+def test_an_absurd_length_is_not_believed(length: int) -> None:
     with pytest.raises(Garbled, match=f"{length} bytes"):
         packet_length(bytes.fromhex("50 50 82 7d") + length.to_bytes(4, "little"))
 
 
-def test_bytes_that_begin_no_frame_are_garbled():
+def test_bytes_that_begin_no_frame_are_garbled() -> None:
     with pytest.raises(Garbled, match="begin no frame"):
         packet_length(b"HTTP/1.1")
 
@@ -115,11 +115,11 @@ def test_bytes_that_begin_no_frame_are_garbled():
         (999999, 0xFFFF, "22 81 32 96"),
     ],
 )
-def test_the_communication_key_is_scrambled_as_terminals_expect(key, session, sent):
+def test_the_communication_key_is_scrambled_as_terminals_expect(key: int, session: int, sent: str) -> None:
     assert scramble_key(key, session) == bytes.fromhex(sent)
 
 
-def test_the_largest_key_does_not_overflow():
+def test_the_largest_key_does_not_overflow() -> None:
     assert len(scramble_key(0xFFFFFFFF, 0xFFFF)) == 4
 
 
@@ -133,11 +133,11 @@ def test_the_largest_key_does_not_overflow():
         ((1 * 31 + 30) * 86400, None),  # 31 February, which the format can say
     ],
 )
-def test_a_terminal_s_time_is_read(value, moment):
+def test_a_terminal_s_time_is_read(value: int, moment: datetime | None) -> None:
     assert decode_time(value) == moment
 
 
-def test_reply_ids_of_earlier_requests_are_told_from_those_never_asked():
+def test_reply_ids_of_earlier_requests_are_told_from_those_never_asked() -> None:
     assert is_earlier(4, current=5, asked=6)
     assert is_earlier(0, current=5, asked=6)
     assert not is_earlier(5, current=5, asked=6)
@@ -145,5 +145,5 @@ def test_reply_ids_of_earlier_requests_are_told_from_those_never_asked():
     assert not is_earlier(65534, current=5, asked=6)
 
 
-def test_reply_ids_begin_again_after_65534():
+def test_reply_ids_begin_again_after_65534() -> None:
     assert is_earlier(65534, current=0, asked=65536)

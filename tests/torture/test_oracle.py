@@ -150,7 +150,7 @@ HONEST = {
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_an_honest_history_has_no_finding(name):
+def test_an_honest_history_has_no_finding(name: str) -> None:
     assert judge(HONEST[name]) == []
 
 
@@ -326,13 +326,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_promise_is_found(name):
+def test_a_broken_promise_is_found(name: str) -> None:
     what, expected = BROKEN[name]
 
     assert verdicts(what) == expected
 
 
-def test_a_terminal_may_be_disabled_once_more_by_each_life_of_a_daemon_that_is_killed():
+def test_a_terminal_may_be_disabled_once_more_by_each_life_of_a_daemon_that_is_killed() -> None:
     spans = [Span(1, 11, lives=2), Span(20, 6, lives=1)]
 
     assert verdicts(at_the_terminal(FINE, spans=spans)) == []
@@ -348,11 +348,11 @@ def test_a_terminal_may_be_disabled_once_more_by_each_life_of_a_daemon_that_is_k
         (b'{"password":"$zzzz","card":2234567890}', set()),
     ],
 )
-def test_a_secret_is_found_wherever_it_stands(content, found):
+def test_a_secret_is_found_wherever_it_stands(content: bytes, found: set[str]) -> None:
     assert secrets_in(content, {"$abcd123", "$ab12", "1234567890"}) == found
 
 
-def test_the_story_of_a_user_tells_of_whoever_was_given_the_same_uid():
+def test_the_story_of_a_user_tells_of_whoever_was_given_the_same_uid() -> None:
     diary = Diary()
     for at, text in enumerate(
         [

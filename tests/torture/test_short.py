@@ -1,5 +1,7 @@
 """A short torture of fixed seeds with every run of the tests; `make torture` is the long one."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.torture.report import stories, table
@@ -9,7 +11,7 @@ REQUESTS, KILLS, SECONDS = 150, 10, 12
 
 
 @pytest.mark.parametrize("seed", [3, pytest.param(1871, marks=pytest.mark.slow)])
-def test_nothing_is_lost_doubled_or_untrue_while_everything_breaks(seed, tmp_path):
+def test_nothing_is_lost_doubled_or_untrue_while_everything_breaks(seed: int, tmp_path: Path) -> None:
     result = Run(tmp_path, seed=seed, requests=REQUESTS, kills=KILLS, seconds=SECONDS).go()
 
     assert not result.findings, "\n\n".join([*stories(result), table(result)])

@@ -25,7 +25,7 @@ OWN = [
 ]
 
 
-def rules(*allowed, **more):
+def rules(*allowed, **more) -> Addressing:
     mqtt = {"response_topics": list(allowed)} if allowed else {}
     config = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}, "mqtt": mqtt, **more})
     return Addressing(config, commands(), [TOPICS.command("+", name) for name in commands()])
@@ -33,7 +33,7 @@ def rules(*allowed, **more):
 
 @pytest.mark.parametrize("topic", OWN)
 @pytest.mark.parametrize("allowed", [(), ("#",), ("+/+/#", "zk/#")])
-def test_a_topic_of_the_bridges_own_is_refused_whatever_is_allowed(topic, allowed):
+def test_a_topic_of_the_bridges_own_is_refused_whatever_is_allowed(topic: str, allowed: tuple[str, ...]) -> None:
     assert not rules(*allowed).allows(topic, "p")
 
 
@@ -61,15 +61,17 @@ def test_a_topic_of_the_bridges_own_is_refused_whatever_is_allowed(topic, allowe
         ("zk/replies/" + "x" * 70_000, "p", False),
     ],
 )
-def test_by_default_replies_go_below_replies_of_the_base_topic_or_of_the_device(topic, device, allowed):
+def test_by_default_replies_go_below_replies_of_the_base_topic_or_of_the_device(
+    topic: str, device: str, allowed: bool
+) -> None:
     assert rules().allows(topic, device) is allowed
 
 
-def test_a_configuration_may_allow_other_topics():
+def test_a_configuration_may_allow_other_topics() -> None:
     assert rules("office/{device}/in").allows("office/p/in", "p")
     assert not rules("office/{device}/in").allows("zk/replies/me", "p")
 
 
-def test_no_list_at_all_refuses_every_response_topic():
+def test_no_list_at_all_refuses_every_response_topic() -> None:
     config = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}, "mqtt": {"response_topics": []}})
     assert not Addressing(config, commands(), []).allows("zk/replies/me", "p")

@@ -1,6 +1,7 @@
 """What the next attempt to connect to the broker learns from the last one."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ class Facts(dict):
     remember = dict.__setitem__
 
 
-def attempts(facts=None, **settings) -> Attempts:
+def attempts(facts: Facts | None = None, **settings) -> Attempts:
     made = Settings.model_validate({"host": "127.0.0.1", "port": 1, "client_id": "side", **settings})
     return Attempts(made, Facts() if facts is None else facts)
 
@@ -40,7 +41,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("known", "failure"), FAILURES)
-def test_how_an_attempt_failed_follows_from_its_state(known, failure):
+def test_how_an_attempt_failed_follows_from_its_state(known: dict[str, Any], failure: Failure) -> None:
     assert state(**known).failure is failure
 
 
@@ -54,7 +55,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("known", "protocol", "pause_s"), [row[1:] for row in ENDS], ids=[row[0] for row in ENDS])
-def test_version_and_pause_follow_from_the_end(known, protocol, pause_s):
+def test_version_and_pause_follow_from_the_end(known: dict[str, Any] | None, protocol: str, pause_s: float) -> None:
     learns = attempts()
 
     learns.ended("5", None if known is None else state(**known), "it ended")
@@ -62,7 +63,7 @@ def test_version_and_pause_follow_from_the_end(known, protocol, pause_s):
     assert (learns.next_protocol, learns.pause_s) == (protocol, pause_s)
 
 
-def test_a_refused_retained_will_is_not_tried_again():
+def test_a_refused_retained_will_is_not_tried_again() -> None:
     learns = attempts()
     assert learns.retains_will
 
@@ -72,7 +73,7 @@ def test_a_refused_retained_will_is_not_tried_again():
 
 
 @pytest.mark.parametrize(("setting", "kept"), [("auto", {"protocol 127.0.0.1:1": "5"}), ("5", {})])
-def test_that_mqtt_5_works_is_kept_where_the_version_is_chosen(setting, kept):
+def test_that_mqtt_5_works_is_kept_where_the_version_is_chosen(setting: str, kept: dict[str, Any]) -> None:
     facts = Facts()
 
     attempts(facts, protocol=setting).subscribed("5")
@@ -81,7 +82,9 @@ def test_that_mqtt_5_works_is_kept_where_the_version_is_chosen(setting, kept):
 
 
 @pytest.mark.parametrize(("topics", "named"), [([], False), (["a", "b", "c"], True), (["a", "b", "c", "d"], False)])
-def test_three_short_connections_name_another_client_and_a_few_topics(caplog, topics, named):
+def test_three_short_connections_name_another_client_and_a_few_topics(
+    caplog: pytest.LogCaptureFixture, topics: list[str], named: bool
+) -> None:
     learns = attempts()
     for _ in range(3):
         assert "using the client id" not in caplog.text

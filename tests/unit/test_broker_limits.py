@@ -1,5 +1,7 @@
 """What a CONNACK says counts."""
 
+from typing import Any
+
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -40,17 +42,19 @@ def limits(**said) -> BrokerLimits:
         ({"SessionExpiryInterval": 3600}, "session_expiry_s", 3600),
     ],
 )
-def test_a_limit_is_what_connack_says_or_what_was_asked_for(said, field, value):
+def test_a_limit_is_what_connack_says_or_what_was_asked_for(
+    said: dict[str, Any], field: str, value: int | None
+) -> None:
     assert getattr(limits(**said), field) == value
 
 
-def test_mqtt_3_1_1_announces_no_limit():
+def test_mqtt_3_1_1_announces_no_limit() -> None:
     assert BrokerLimits.of(None, keepalive_s=30, session_expiry_s=WEEK) == BrokerLimits(30)
 
 
 @pytest.mark.parametrize("count", [0, 1, FILTERS_PER_PACKET, FILTERS_PER_PACKET + 1, 16, 17, 130])
 @pytest.mark.parametrize("largest", [None, 60, 149_504])
-def test_filters_go_out_in_order_in_packets_that_the_broker_takes(count, largest):
+def test_filters_go_out_in_order_in_packets_that_the_broker_takes(count: int, largest: int | None) -> None:
     filters = [f"zk/+/command-{number}" for number in range(count)]
     packets = list(BrokerLimits(30, largest_packet=largest).packets(filters))
 
@@ -60,7 +64,7 @@ def test_filters_go_out_in_order_in_packets_that_the_broker_takes(count, largest
         assert all(8 + sum(len(each) + 3 for each in some) <= largest for some in packets)
 
 
-def test_a_publication_over_the_packet_size_is_refused_with_both_numbers():
+def test_a_publication_over_the_packet_size_is_refused_with_both_numbers() -> None:
     publication = Publication("zk/p/ping/reply", b"x" * 400)
     size = publication.packet_size
 
@@ -80,12 +84,12 @@ def test_a_publication_over_the_packet_size_is_refused_with_both_numbers():
         ({"WildcardSubscriptionAvailable": 0}, ["mqtt.unknown_devices to ignore"]),
     ],
 )
-def test_what_the_broker_does_not_grant_is_told_in_a_sentence_each(said, told):
+def test_what_the_broker_does_not_grant_is_told_in_a_sentence_each(said: dict[str, Any], told: list[str]) -> None:
     sentences = limits(**said).shortcomings(session_expiry_s=WEEK, filters=["zk/+/ping"])
 
     assert len(sentences) == len(told)
     assert all(words in sentence for words, sentence in zip(told, sentences, strict=True))
 
 
-def test_filters_without_a_wildcard_need_none():
+def test_filters_without_a_wildcard_need_none() -> None:
     assert limits(WildcardSubscriptionAvailable=0).shortcomings(session_expiry_s=WEEK, filters=["zk/p/ping"]) == []

@@ -1,6 +1,9 @@
 """What the ledger forgets to stay within its bytes, and that it keeps what is still open."""
 
 import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,34 +22,34 @@ DONE = Reply(200, "ok", b"{}" + b" " * 4000)
 class Site:
     """A ledger with a clock in the test's hand."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.now = 1e9
         self.ledger = Ledger(folder, clock=lambda: self.now)
         self.budget = Budget(self.ledger, Reserve(folder), clock=lambda: self.now)
 
-    def turn_away(self, count, *, sent=True):
+    def turn_away(self, count: int, *, sent: bool = True) -> None:
         drafts = [self._draft()._replace(reply=REFUSED) for _ in range(count)]
         self._keep(drafts)
         self._send(sent)
 
-    def do(self, count, *, sent=True, finished=True):
+    def do(self, count: int, *, sent: bool = True, finished: bool = True) -> None:
         kept = self._keep([self._draft() for _ in range(count)])
         if finished:
             done = self.ledger.finish([Finish(each.request, DONE) for each in kept])
             self.ledger.replies.release(done.answers)
             self._send(sent)
 
-    def _draft(self):
+    def _draft(self) -> Draft:
         return Draft(digest=b"d", topic="t", fallback="t", device="d", command="ping", params=b"{}" + b" " * 4000)
 
     def _keep(self, drafts):
         return self.ledger.keep(drafts, Judging(admit=lambda _: None, reused=lambda _: REFUSED))
 
-    def _send(self, sent):
+    def _send(self, sent: bool) -> None:
         if sent:
             self.ledger.replies.sent([answer.id for answer in self.ledger.replies.unsent(10_000)])
 
-    def count(self):
+    def count(self) -> tuple[Any, ...]:
         """Answers to what was turned away, and requests."""
         return self.ledger.inspect(
             lambda db: tuple(
@@ -57,13 +60,13 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path):
+def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path)
     yield site
     site.ledger.close()
 
 
-def test_what_was_turned_away_is_remembered_for_minutes_and_what_was_done_for_longer(site):
+def test_what_was_turned_away_is_remembered_for_minutes_and_what_was_done_for_longer(site: Site) -> None:
     site.turn_away(3)
     site.do(2)
     assert site.budget.tidy(64 * MEGABYTE) == 0
@@ -72,7 +75,7 @@ def test_what_was_turned_away_is_remembered_for_minutes_and_what_was_done_for_lo
     assert site.count() == (0, 2)
 
 
-def test_over_its_bytes_what_was_turned_away_goes_first_and_then_the_oldest(site):
+def test_over_its_bytes_what_was_turned_away_goes_first_and_then_the_oldest(site: Site) -> None:
     site.do(150)
     site.turn_away(150)
     site.budget.tidy(MEGABYTE)
@@ -86,7 +89,7 @@ def test_over_its_bytes_what_was_turned_away_goes_first_and_then_the_oldest(site
 
 
 @pytest.mark.parametrize("kind", ["unfinished", "done and not confirmed", "turned away and not confirmed"])
-def test_what_is_open_is_never_forgotten(site, kind):
+def test_what_is_open_is_never_forgotten(site: Site, kind: str) -> None:
     if kind == "unfinished":
         site.do(600, finished=False)
     elif kind == "done and not confirmed":
@@ -99,7 +102,7 @@ def test_what_is_open_is_never_forgotten(site, kind):
     assert site.count() == before
 
 
-def test_a_full_disk_leaves_what_was_done_within_the_hour(site):
+def test_a_full_disk_leaves_what_was_done_within_the_hour(site: Site) -> None:
     site.do(50)
     site.now += RECENT_S + 1
     site.do(50)
@@ -108,7 +111,7 @@ def test_a_full_disk_leaves_what_was_done_within_the_hour(site):
     assert site.count() == (0, 50)
 
 
-def test_the_flood_that_filled_the_disk_leaves_a_ledger_within_its_bytes(site):
+def test_the_flood_that_filled_the_disk_leaves_a_ledger_within_its_bytes(site: Site) -> None:
     for _ in range(6):
         site.turn_away(500)
         site.budget.tidy(4 * MEGABYTE)
@@ -118,7 +121,7 @@ def test_the_flood_that_filled_the_disk_leaves_a_ledger_within_its_bytes(site):
     assert pages * size < 8 * MEGABYTE
 
 
-def test_the_ledger_says_that_the_disk_is_full_and_works_again_with_the_room_that_was_made(site):
+def test_the_ledger_says_that_the_disk_is_full_and_works_again_with_the_room_that_was_made(site: Site) -> None:
     told = []
     site.ledger.database.when_full = lambda: told.append(True)
     site.turn_away(400)
@@ -134,7 +137,7 @@ def test_the_ledger_says_that_the_disk_is_full_and_works_again_with_the_room_tha
     site.do(100)
 
 
-def test_the_reserve_holds_room_and_gives_it_up(tmp_path):
+def test_the_reserve_holds_room_and_gives_it_up(tmp_path: Path) -> None:
     reserve = Reserve(tmp_path)
     assert reserve.hold()
     assert reserve.hold()
@@ -146,13 +149,13 @@ def test_the_reserve_holds_room_and_gives_it_up(tmp_path):
     assert not path.exists()
 
 
-def test_no_room_is_held_in_reserve_where_there_is_little(tmp_path, monkeypatch):
+def test_no_room_is_held_in_reserve_where_there_is_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zkbridge.ledger.budget.HELD_WITH_FREE", 1 << 60)
     assert not Reserve(tmp_path).hold()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_start_on_a_full_disk_gets_the_reserve(tmp_path, monkeypatch):
+def test_a_start_on_a_full_disk_gets_the_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reserve = Reserve(tmp_path)
     reserve.hold()
     reserve.release_if_full()
@@ -162,8 +165,8 @@ def test_a_start_on_a_full_disk_gets_the_reserve(tmp_path, monkeypatch):
     assert not (tmp_path / "ledger.reserve").exists()
 
 
-def test_a_ledger_whose_pages_cannot_be_counted_says_so(site):
-    def fail(_db):
+def test_a_ledger_whose_pages_cannot_be_counted_says_so(site: Site) -> None:
+    def fail(_db) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
     with pytest.raises(LedgerUnavailable, match="disk I/O"):

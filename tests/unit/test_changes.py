@@ -1,19 +1,20 @@
 """What a reload finds different between two configurations."""
 
 from pathlib import Path
+from typing import Any
 
 from zkbridge.config.changes import compare
 from zkbridge.config.models import Config
 
 
-def config(devices, **more):
+def config(devices: dict[str, Any], **more: Any) -> Config:
     return Config.model_validate({"devices": devices, **more})
 
 
 OLD = {"stays": {"host": "a"}, "moves": {"host": "b"}, "goes": {"host": "c"}}
 
 
-def test_devices_are_told_apart_by_what_became_of_them():
+def test_devices_are_told_apart_by_what_became_of_them() -> None:
     changes = compare(config(OLD), config({"comes": {"host": "d"}, "moves": {"host": "z"}, "stays": {"host": "a"}}))
 
     assert (changes.added, changes.removed, changes.changed) == (("comes",), ("goes",), ("moves",))
@@ -21,18 +22,18 @@ def test_devices_are_told_apart_by_what_became_of_them():
     assert str(changes) == "added: comes; removed: goes; changed: moves"
 
 
-def test_a_new_communication_key_is_a_change():
+def test_a_new_communication_key_is_a_change() -> None:
     assert compare(config({"p": {"host": "a"}}), config({"p": {"host": "a", "comm_key": 7}})).changed == ("p",)
 
 
-def test_a_file_that_says_the_same_changes_nothing():
+def test_a_file_that_says_the_same_changes_nothing() -> None:
     changes = compare(config(OLD), config(dict(reversed(OLD.items()))))
 
     assert str(changes) == "nothing changed"
     assert changes.need_restart == ()
 
 
-def test_every_other_key_is_named_and_never_its_value():
+def test_every_other_key_is_named_and_never_its_value() -> None:
     new = config(
         OLD,
         mqtt={"host": "elsewhere", "password": "s3cret", "tls": {"ca_file": Path("ca.crt")}},
@@ -55,10 +56,10 @@ def test_every_other_key_is_named_and_never_its_value():
     ]
 
 
-def test_groups_are_told_by_what_became_of_them():
+def test_groups_are_told_by_what_became_of_them() -> None:
     devices = {"p": {"host": "a"}, "q": {"host": "b"}}
 
-    def grouped(groups):
+    def grouped(groups: dict[str, list[str]]) -> Config:
         return Config.model_validate({"devices": devices, "groups": groups})
 
     changes = compare(

@@ -56,14 +56,14 @@ SEEN = ["1002", "AB-12", "ñandú", "10 02", "李", "علي", "Ω", "🙂", "e\u
 
 @pytest.mark.parametrize("sign", UNSEEN.values(), ids=UNSEEN.keys())
 @pytest.mark.parametrize("place", [0, 1, 4])
-def test_an_unseen_character_is_found_in_an_id(sign, place):
+def test_an_unseen_character_is_found_in_an_id(sign: str, place: int) -> None:
     found = unseen_in_id("1002"[:place] + sign + "1002"[place:])
 
     assert found == (sign, place + 1)
 
 
 @pytest.mark.parametrize("text", SEEN)
-def test_what_people_see_may_stand_in_an_id_and_a_name(text):
+def test_what_people_see_may_stand_in_an_id_and_a_name(text: str) -> None:
     assert unseen_in_id(text) is None
     assert unseen_in_name(text) is None
 
@@ -72,18 +72,18 @@ def test_what_people_see_may_stand_in_an_id_and_a_name(text):
     "name",
     ["می\u200cخواهم", "क्\u200dष", "a\u200eb\u200f", "\ue000", "Ana\u00a0María", "林\u3000森", "\u0600", "\u06dd"],
 )
-def test_a_name_may_have_what_its_script_needs(name):
+def test_a_name_may_have_what_its_script_needs(name: str) -> None:
     assert unseen_in_name(name) is None
 
 
 @pytest.mark.parametrize(
     "sign", ["\u200b", "\u00ad", "\ufeff", "\u202e", "\ufe0f", "\u034f", "\u3164", "\u0378", "\U000e0041", "\u2028"]
 )
-def test_a_name_has_nothing_that_no_terminal_can_show(sign):
+def test_a_name_has_nothing_that_no_terminal_can_show(sign: str) -> None:
     assert unseen_in_name(f"Ana{sign}") == (sign, 4)
 
 
-def test_every_category_is_decided_for_every_code_point():
+def test_every_category_is_decided_for_every_code_point() -> None:
     refused = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
     for sign in map(chr, range(sys.maxunicode + 1)):
         if unicodedata.category(sign) in refused:
@@ -104,16 +104,16 @@ def test_every_category_is_decided_for_every_code_point():
         ("", ""),
     ],
 )
-def test_decimal_digits_of_any_script_become_ascii(text, spelled):
+def test_decimal_digits_of_any_script_become_ascii(text: str, spelled: str) -> None:
     assert ascii_digits(text) == spelled
 
 
-def test_a_text_in_two_spellings_becomes_one():
+def test_a_text_in_two_spellings_becomes_one() -> None:
     assert one_spelling("Jose\u0301") == "José"
     assert id_spelling("e\u0301١") == "é1"
 
 
-def test_the_time_for_a_hostile_text_stays_small():
+def test_the_time_for_a_hostile_text_stays_small() -> None:
     marks = "\u0300\u0316" * 32_000
 
     assert one_spelling(marks) == marks
@@ -123,7 +123,7 @@ def test_the_time_for_a_hostile_text_stays_small():
     ("sought", "name"),
     [("jose\u0301", "JOSÉ"), ("JOSÉ", "Jose\u0301"), ("علی", "علي"), ("كريم", "کریم"), ("STRASSE", "Straße")],
 )
-def test_a_search_finds_either_spelling(sought, name):
+def test_a_search_finds_either_spelling(sought: str, name: str) -> None:
     assert for_search(sought) in for_search(name)
 
 
@@ -141,11 +141,11 @@ def test_a_search_finds_either_spelling(sought, name):
         ("ﬁ", "cp1252", "ﬁ"),
     ],
 )
-def test_what_an_encoding_lacks_is_spelled_otherwise_where_it_can_be(name, encoding, spelled):
+def test_what_an_encoding_lacks_is_spelled_otherwise_where_it_can_be(name: str, encoding: str, spelled: str) -> None:
     assert for_encoding(name, encoding) == spelled
 
 
-def test_what_the_page_says_of_cp1256_is_true():
+def test_what_the_page_says_of_cp1256_is_true() -> None:
     for letter in "پچژگکٹڈڑںھہے" + "ابتثجحخدذرزسشصضطظعغفقكلمنهويىءآأإؤئة":
         assert letter.encode("cp1256")
     for letter in "یۀۂۃۓەڕڵڤۆێ" + "٠١۰۱":

@@ -1,6 +1,7 @@
 """The machine's clock through jumps, and whether a time server stands behind it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -20,18 +21,18 @@ class Machine:
     since_start: float = 100.0
     synchronised: bool = False
 
-    def clock(self):
+    def clock(self) -> Clock:
         return Clock(
             wall=lambda: self.wall, since_start=lambda: self.since_start, synchronised=lambda: self.synchronised
         )
 
-    def pass_(self, seconds):
+    def pass_(self, seconds: float) -> None:
         self.wall += seconds
         self.since_start += seconds
 
 
 @pytest.mark.parametrize("synchronised", [True, False])
-def test_the_clock_counts_while_it_runs_as_time_passes(synchronised):
+def test_the_clock_counts_while_it_runs_as_time_passes(synchronised: bool) -> None:
     machine = Machine(synchronised=synchronised)
     clock = machine.clock()
     for _ in range(3):
@@ -41,7 +42,9 @@ def test_the_clock_counts_while_it_runs_as_time_passes(synchronised):
 
 
 @pytest.mark.parametrize("jump", [-60 * 365 * DAY_S, -7200, 7200, 40 * 365 * DAY_S])
-def test_after_a_jump_that_no_server_stands_behind_the_time_that_has_passed_counts(jump, caplog):
+def test_after_a_jump_that_no_server_stands_behind_the_time_that_has_passed_counts(
+    jump: float, caplog: pytest.LogCaptureFixture
+) -> None:
     machine = Machine()
     clock = machine.clock()
     machine.wall += jump
@@ -52,14 +55,14 @@ def test_after_a_jump_that_no_server_stands_behind_the_time_that_has_passed_coun
 
 
 @pytest.mark.parametrize("jump", [-7200, 40 * 365 * DAY_S])
-def test_a_jump_that_a_server_stands_behind_is_followed(jump):
+def test_a_jump_that_a_server_stands_behind_is_followed(jump: float) -> None:
     machine = Machine(synchronised=True)
     clock = machine.clock()
     machine.wall += jump
     assert clock.now() == NOON + jump
 
 
-def test_a_jump_is_followed_as_soon_as_a_server_stands_behind_it():
+def test_a_jump_is_followed_as_soon_as_a_server_stands_behind_it() -> None:
     machine = Machine()
     clock = machine.clock()
     machine.wall += DAY_S
@@ -69,7 +72,7 @@ def test_a_jump_is_followed_as_soon_as_a_server_stands_behind_it():
     assert clock.now() == NOON + DAY_S + 5
 
 
-def test_a_clock_that_jumps_back_to_where_it_was_is_believed_again():
+def test_a_clock_that_jumps_back_to_where_it_was_is_believed_again() -> None:
     machine = Machine()
     clock = machine.clock()
     machine.wall += DAY_S
@@ -91,9 +94,13 @@ def test_a_clock_that_jumps_back_to_where_it_was_is_believed_again():
     ],
 )
 def test_the_clock_is_synchronised_where_systemd_or_the_kernel_says_so(
-    tmp_path, monkeypatch, file, state, synchronised
-):
-    def ask():
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: bool,
+    state: MemoryError | PermissionError | int,
+    synchronised: bool,
+) -> None:
+    def ask() -> int:
         if isinstance(state, BaseException):
             raise state
         return state
@@ -106,16 +113,16 @@ def test_the_clock_is_synchronised_where_systemd_or_the_kernel_says_so(
     assert machine_clock.is_synchronised() is synchronised
 
 
-def test_the_kernel_can_be_asked():
+def test_the_kernel_can_be_asked() -> None:
     assert machine_clock._adjtimex() in range(-1, 6)
 
 
 @pytest.mark.parametrize("wall", [0.0, 7200.0, 946_684_800.0, machine_clock.MADE_AT - 1])
-def test_a_clock_that_shows_a_time_before_this_version_is_not_plausible(wall):
+def test_a_clock_that_shows_a_time_before_this_version_is_not_plausible(wall: float) -> None:
     with pytest.raises(ClockUntrusted, match="an impossible date"):
         Machine(wall=wall).clock().require_plausible()
 
 
-def test_a_clock_of_today_is_plausible():
+def test_a_clock_of_today_is_plausible() -> None:
     Machine().clock().require_plausible()
     machine_clock.SYSTEM.require_plausible()

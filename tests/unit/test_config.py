@@ -25,12 +25,12 @@ def faults(folder: Path, text: str, environment: dict[str, str] | None = None) -
     return [str(fault) for fault in caught.value.faults]
 
 
-def test_the_example_shows_every_key_with_its_default():
+def test_the_example_shows_every_key_with_its_default() -> None:
     shown = parse_yaml((ROOT / "config.yaml").read_text())
     loaded = load(ROOT / "config.yaml", {})
     default = Config.model_validate({"devices": {"x": {"host": "h"}}})
 
-    def keys(model, mapping, secrets=()):
+    def keys(model: object, mapping, secrets: tuple[()] | list[str] = ()) -> None:
         wanted = {name for name in type(model).model_fields if name not in ("id", "password")} | set(secrets)
         assert set(mapping) == wanted, type(model).__name__
 
@@ -95,17 +95,17 @@ def test_the_example_shows_every_key_with_its_default():
         ("devices: [\n", "line 2, column 1:"),
     ],
 )
-def test_every_fault_is_named_by_its_path(tmp_path, text, fault):
+def test_every_fault_is_named_by_its_path(tmp_path: Path, text: str, fault: str) -> None:
     assert any(fault in said for said in faults(tmp_path, text)), faults(tmp_path, text)
 
 
-def test_all_faults_are_told_at_once(tmp_path):
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     said = faults(tmp_path, "mqtt: {port: 0}\ndevices: {x: {host: h, timeout: -1}}\nqueue_limit: 0\n")
 
     assert [line.split(":")[0] for line in said] == ["mqtt.port", "devices.x.timeout", "queue_limit"]
 
 
-def test_a_file_that_cannot_be_read_is_a_fault(tmp_path):
+def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load(tmp_path / "gone.yaml", {})
 
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path):
         load(tmp_path / "latin.yaml", {})
 
 
-def test_variables_override_the_file(tmp_path):
+def test_variables_override_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "devices: {Puerta: {host: 192.168.1.201}}\nmqtt: {host: a}\n")
     config = load(
         path,
@@ -134,13 +134,13 @@ def test_variables_override_the_file(tmp_path):
     assert config.retry.attempts == 5
 
 
-def test_a_variable_that_names_no_key_is_a_fault(tmp_path):
+def test_a_variable_that_names_no_key_is_a_fault(tmp_path: Path) -> None:
     assert faults(tmp_path, MINIMAL, {"ZKBRIDGE_MQTT__HOTS": "x"}) == ["mqtt.hots: no such key (did you mean host?)"]
     said = faults(tmp_path, MINIMAL, {"ZKBRIDGE_LANGUAGE__X__Y": "x", "ZKBRIDGE_LANGUAGE": "es"})
     assert said == ["ZKBRIDGE_LANGUAGE__X__Y: does not name a key of the configuration"]
 
 
-def test_certificates_stand_where_secrets_do(tmp_path):
+def test_certificates_stand_where_secrets_do(tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / "bridge.key").write_text("a key")
@@ -157,7 +157,7 @@ def test_certificates_stand_where_secrets_do(tmp_path):
     ]
 
 
-def test_secrets_come_from_files_and_are_never_shown(tmp_path):
+def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path) -> None:
     (tmp_path / "pw").write_text("s3cret\n")
     (tmp_path / "key").write_text("778899\n")
     credentials = tmp_path / "credentials"
@@ -179,7 +179,7 @@ def test_secrets_come_from_files_and_are_never_shown(tmp_path):
     assert load(path, {"CREDENTIALS_DIRECTORY": str(credentials)}).mqtt.password == "from systemd"
 
 
-def test_a_secret_that_is_no_number_is_not_quoted(tmp_path):
+def test_a_secret_that_is_no_number_is_not_quoted(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("hunter2\n")
 
     said = faults(tmp_path, "devices: {a: {host: h, comm_key_file: key}}\n")
@@ -187,17 +187,17 @@ def test_a_secret_that_is_no_number_is_not_quoted(tmp_path):
     assert said == ["devices.a.comm_key_file: key: must hold a decimal number"]
 
 
-def test_the_port_follows_tls(tmp_path):
+def test_the_port_follows_tls(tmp_path: Path) -> None:
     assert load(write(tmp_path, MINIMAL + "mqtt: {tls: {}}"), {}).mqtt.port == 8883
     assert load(write(tmp_path, MINIMAL + "mqtt: {tls: {}, port: 1884}"), {}).mqtt.port == 1884
     assert load(write(tmp_path, MINIMAL + "mqtt: {tls: }"), {}).mqtt.port == 1883
 
 
-def test_a_protocol_may_be_written_as_a_number(tmp_path):
+def test_a_protocol_may_be_written_as_a_number(tmp_path: Path) -> None:
     assert load(write(tmp_path, MINIMAL + "mqtt: {protocol: 5}"), {}).mqtt.protocol == "5"
 
 
-def test_the_state_directory_is_systemds_or_the_users(tmp_path):
+def test_the_state_directory_is_systemds_or_the_users(tmp_path: Path) -> None:
     config = load(write(tmp_path, MINIMAL), {})
 
     assert state_dir(config, {"STATE_DIRECTORY": "/var/lib/zkbridge:/other"}) == Path("/var/lib/zkbridge")
@@ -220,13 +220,13 @@ def test_the_state_directory_is_systemds_or_the_users(tmp_path):
         ("{port: 9812, host: bridge.local}", True),
     ],
 )
-def test_figures_for_the_whole_network_are_remarked_upon(tmp_path, metrics, said):
+def test_figures_for_the_whole_network_are_remarked_upon(tmp_path: Path, metrics: str, said: bool) -> None:
     found = remarks(load(write(tmp_path, f"{MINIMAL}metrics: {metrics}\n"), {}))
 
     assert [fault.path for fault in found] == (["metrics.host"] if said else [])
 
 
-def test_a_secret_that_stands_twice_is_not_quoted(tmp_path):
+def test_a_secret_that_stands_twice_is_not_quoted(tmp_path: Path) -> None:
     said = faults(tmp_path, "mqtt: {password: hunter2, password: hunter3}\n" + MINIMAL)
 
     assert len(said) == 1
@@ -234,7 +234,7 @@ def test_a_secret_that_stands_twice_is_not_quoted(tmp_path):
     assert "hunter" not in said[0]
 
 
-def test_a_secret_that_is_no_text_is_not_quoted(tmp_path):
+def test_a_secret_that_is_no_text_is_not_quoted(tmp_path: Path) -> None:
     (tmp_path / "pw").write_bytes(b"\xff\xfe")
 
     assert faults(tmp_path, "mqtt: {username: u, password_file: pw}\n" + MINIMAL) == [
@@ -242,7 +242,7 @@ def test_a_secret_that_is_no_text_is_not_quoted(tmp_path):
     ]
 
 
-def test_what_is_allowed_and_odd_is_remarked_upon(tmp_path):
+def test_what_is_allowed_and_odd_is_remarked_upon(tmp_path: Path) -> None:
     text = "mqtt: {password: x}\ndevices: {p: {host: a}, q: {host: a}, r: {host: a, port: 4371}}\n"
 
     assert [str(fault) for fault in remarks(load(write(tmp_path, text), {}))] == [
@@ -252,20 +252,20 @@ def test_what_is_allowed_and_odd_is_remarked_upon(tmp_path):
 
 
 @pytest.mark.parametrize("host", ["::1", "fe80::1%eth0", "192.168.1.201", "broker.local", "mosquitto"])
-def test_names_and_addresses_of_both_kinds_are_hosts(tmp_path, host):
+def test_names_and_addresses_of_both_kinds_are_hosts(tmp_path: Path, host: str) -> None:
     assert load(write(tmp_path, f"devices: {{p: {{host: '{host}'}}}}"), {}).devices["p"].host == host
 
 
 TWO = "devices: {principal: {host: a}, entrada: {host: b}, 7: {host: c}}\n"
 
 
-def test_a_group_has_devices_in_its_own_order(tmp_path):
+def test_a_group_has_devices_in_its_own_order(tmp_path: Path) -> None:
     config = load(write(tmp_path, TWO + "groups: {planta: [entrada, principal], 12: [7]}\n"), {})
 
     assert config.groups == {"planta": ("entrada", "principal"), "12": ("7",)}
 
 
-def test_a_variable_may_name_a_groups_devices(tmp_path):
+def test_a_variable_may_name_a_groups_devices(tmp_path: Path) -> None:
     environment = {"ZKBRIDGE_GROUPS__PLANTA": "[principal, entrada]"}
 
     assert load(write(tmp_path, TWO), environment).groups == {"planta": ("principal", "entrada")}
@@ -303,11 +303,11 @@ def test_a_variable_may_name_a_groups_devices(tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_with_a_group_is_named_by_its_path(tmp_path, groups, fault):
+def test_what_is_wrong_with_a_group_is_named_by_its_path(tmp_path: Path, groups: str, fault: str) -> None:
     assert faults(tmp_path, f"{TWO}groups: {groups}\n") == [fault]
 
 
-def test_all_faults_of_groups_are_told_at_once(tmp_path):
+def test_all_faults_of_groups_are_told_at_once(tmp_path: Path) -> None:
     text = "devices: {p: {host: 'a b'}}\ngroups: {p: [q], bridge: [p, p]}\n"
 
     assert [fault.split(":")[0] for fault in faults(tmp_path, text)] == [

@@ -15,7 +15,7 @@ from zkbridge.contract.texts import TEXTS, shown
 from zkbridge.contract.topics import Topics, is_device_id, is_publishable, matches
 
 
-def test_a_topic_names_device_and_command():
+def test_a_topic_names_device_and_command() -> None:
     topics = Topics("site/zk")
 
     assert topics.parse("site/zk/principal/users/create") == ("principal", "users/create")
@@ -37,30 +37,30 @@ def test_a_topic_names_device_and_command():
         ("zk/a/b", "zk/a", False),
     ],
 )
-def test_filters_cover_topics_as_brokers_see_it(pattern, topic, covered):
+def test_filters_cover_topics_as_brokers_see_it(pattern: str, topic: str, covered: bool) -> None:
     assert matches(pattern, topic) is covered
 
 
-def test_device_ids_are_narrow():
+def test_device_ids_are_narrow() -> None:
     assert is_device_id("puerta-1_B")
     for odd in ("", "bridge", "-a", "a.b", "a/b", "a+", "ñ", "x" * 65, "a\n"):
         assert not is_device_id(odd), odd
 
 
-def test_some_topics_no_broker_takes():
+def test_some_topics_no_broker_takes() -> None:
     assert is_publishable("zk/replies/me")
     for odd in ("", "$SYS/x", "zk/+/x", "zk/#", "a\0b", "x" * 65536, "\ud800"):
         assert not is_publishable(odd), odd
 
 
-def test_every_text_is_there_in_both_languages_with_the_same_facts():
+def test_every_text_is_there_in_both_languages_with_the_same_facts() -> None:
     for key, (spanish, english) in TEXTS.items():
         facts = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in (spanish, english)]
         assert spanish, key
         assert facts[0] == facts[1], key
 
 
-def test_a_success_has_the_keys_of_the_contract_in_their_order():
+def test_a_success_has_the_keys_of_the_contract_in_their_order() -> None:
     body = {
         "message": "Usuario registrado.",
         "data": {"user_id": "123", "name": "Juan Perez", "device_id": "principal"},
@@ -75,7 +75,7 @@ def test_a_success_has_the_keys_of_the_contract_in_their_order():
     )
 
 
-def test_an_error_has_the_keys_of_the_contract_in_their_order():
+def test_an_error_has_the_keys_of_the_contract_in_their_order() -> None:
     reply = failed(UserExists(user_id="123"), "es", request_id="r-1")
 
     assert reply.body.decode() == (
@@ -83,7 +83,7 @@ def test_an_error_has_the_keys_of_the_contract_in_their_order():
     )
 
 
-def test_a_connection_failure_says_whether_anything_was_written():
+def test_a_connection_failure_says_whether_anything_was_written() -> None:
     failure = DeviceTimeout(host="192.168.1.205", port=4370)
     failure.effect = "unknown"
 
@@ -97,7 +97,7 @@ def test_a_connection_failure_says_whether_anything_was_written():
     }
 
 
-def test_every_wrong_field_is_told():
+def test_every_wrong_field_is_told() -> None:
     error = InvalidField(
         FieldFault("card", "card"), FieldFault("name", "bytes", {"size": 30, "limit": 24, "encoding": "utf-8"})
     )
@@ -111,14 +111,14 @@ def test_every_wrong_field_is_told():
     )
 
 
-def test_a_delivery_carries_its_own_flags():
+def test_a_delivery_carries_its_own_flags() -> None:
     assert flagged(b'{"a":1}') == b'{"a":1}'
     assert flagged(b'{"a":1}', replayed=True) == b'{"a":1,"replayed":true}'
     both = flagged(b'{"a":1}', replayed=True, response_topic_refused=True)
     assert json.loads(both) == {"a": 1, "replayed": True, "response_topic_refused": True}
 
 
-def test_json_is_sent_compact_and_unescaped():
+def test_json_is_sent_compact_and_unescaped() -> None:
     assert encode({"name": "Zoë", "n": 1}) == '{"name":"Zoë","n":1}'.encode()
 
 
@@ -145,12 +145,12 @@ def test_json_is_sent_compact_and_unescaped():
         b'{"a":1e9999999999999999999}',
     ],
 )  # fmt: skip - a list of payloads reads best as one
-def test_what_is_no_json_object_is_no_body(payload):
+def test_what_is_no_json_object_is_no_body(payload: bytes) -> None:
     with pytest.raises(BodyRequired):
         parse_object(payload)
 
 
-def test_numbers_of_any_length_are_read():
+def test_numbers_of_any_length_are_read() -> None:
     body = parse_object(b'{"a":' + b"9" * 50_000 + b',"c":1.50}')
 
     assert body["a"] == int("9" * 640)
@@ -159,13 +159,13 @@ def test_numbers_of_any_length_are_read():
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_an_object_or_no_body(payload):
+def test_any_bytes_are_an_object_or_no_body(payload) -> None:
     with contextlib.suppress(BodyRequired):
         assert isinstance(parse_object(payload), dict)
 
 
 @given(st.text(max_size=200))
-def test_what_is_shown_of_a_stranger_is_short_and_printable(text):
+def test_what_is_shown_of_a_stranger_is_short_and_printable(text) -> None:
     safe = shown(text)
 
     assert len(safe) <= 65 or not text.isprintable()
@@ -192,10 +192,10 @@ def test_what_is_shown_of_a_stranger_is_short_and_printable(text):
         ("", 64, ""),
     ],
 )
-def test_what_a_stranger_writes_cannot_drive_a_screen(text, limit, seen):
+def test_what_a_stranger_writes_cannot_drive_a_screen(text: str, limit: int | None, seen: str) -> None:
     assert shown(text, limit) == seen
 
 
 @given(st.text())
-def test_json_that_is_shown_is_the_same_json(text):
+def test_json_that_is_shown_is_the_same_json(text) -> None:
     assert json.loads(shown(json.dumps([text], ensure_ascii=False), None)) == [text]

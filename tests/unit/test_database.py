@@ -1,7 +1,9 @@
 """The ledger's file: what several threads write together is committed together, and stays apart where one fails."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ PUT = "INSERT INTO facts VALUES (?, 'name', 'value')"
 
 
 @pytest.fixture
-def database(tmp_path) -> Iterator[Database]:
+def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(tmp_path / "state")
     yield database
     database.close()
@@ -42,7 +44,7 @@ def together(database: Database, *works) -> list[BaseException | None]:
     return raised
 
 
-def writes(subject: str):
+def writes(subject: str) -> Callable[..., Any | None]:
     return lambda db: db.execute(PUT, (subject,)) and None
 
 
@@ -52,7 +54,7 @@ def fails_after_writing(db) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_work_that_fails_takes_back_what_it_wrote_and_nothing_else(database, place):
+def test_work_that_fails_takes_back_what_it_wrote_and_nothing_else(database: Database, place: int) -> None:
     works = [writes("a"), writes("b")]
     works.insert(place, fails_after_writing)
     before = database.commits
@@ -64,7 +66,7 @@ def test_work_that_fails_takes_back_what_it_wrote_and_nothing_else(database, pla
     assert database.commits == before + 1
 
 
-def test_work_that_fails_alone_leaves_nothing(database):
+def test_work_that_fails_alone_leaves_nothing(database: Database) -> None:
     with pytest.raises(ValueError, match="this work alone"):
         database.write(fails_after_writing)
 

@@ -18,25 +18,25 @@ class Clock:
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def delay(clock):
+def delay(clock: Clock) -> DeliveryDelay:
     delay = DeliveryDelay(TOPIC, lambda: 10.0, clock=clock)
     delay.begin()
     return delay
 
 
-def echo(delay, clock, after):
+def echo(delay: DeliveryDelay, clock: Clock, after: float) -> None:
     """Say the word, and hear it some seconds later."""
     assert delay.look() == [TOPIC]
     clock.now += after
     delay.take(TOPIC)
 
 
-def test_before_the_first_echo_nothing_is_claimed(delay, clock):
+def test_before_the_first_echo_nothing_is_claimed(delay: DeliveryDelay, clock: Clock) -> None:
     assert delay.look() == [TOPIC]
     clock.now += 100
     assert delay.waited_s() == 0
@@ -44,7 +44,7 @@ def test_before_the_first_echo_nothing_is_claimed(delay, clock):
     assert delay.wait_s() == float("inf")
 
 
-def test_what_comes_after_an_echo_has_waited_no_longer_than_since_its_word(delay, clock):
+def test_what_comes_after_an_echo_has_waited_no_longer_than_since_its_word(delay: DeliveryDelay, clock: Clock) -> None:
     echo(delay, clock, 0.25)
 
     assert delay.waited_s() == 0.25
@@ -52,7 +52,7 @@ def test_what_comes_after_an_echo_has_waited_no_longer_than_since_its_word(delay
     assert delay.waited_s() == 9.25
 
 
-def test_a_late_echo_proves_nothing_and_the_word_is_said_again_at_once(delay, clock):
+def test_a_late_echo_proves_nothing_and_the_word_is_said_again_at_once(delay: DeliveryDelay, clock: Clock) -> None:
     echo(delay, clock, 0)
     clock.now += MOST_S
     echo(delay, clock, PROMPT_S + 4)
@@ -63,7 +63,7 @@ def test_a_late_echo_proves_nothing_and_the_word_is_said_again_at_once(delay, cl
     assert delay.waited_s() == 0.5
 
 
-def test_a_first_echo_that_is_late_tells_at_least_since_when(delay, clock):
+def test_a_first_echo_that_is_late_tells_at_least_since_when(delay: DeliveryDelay, clock: Clock) -> None:
     echo(delay, clock, PROMPT_S + 4)
 
     assert delay.waited_s() == PROMPT_S + 4
@@ -71,7 +71,7 @@ def test_a_first_echo_that_is_late_tells_at_least_since_when(delay, clock):
 
 
 @pytest.mark.parametrize(("age", "pause"), [(100, MOST_S), (4, 1), (0.1, LEAST_S)])
-def test_the_word_is_said_often_enough_for_the_age_that_matters(clock, age, pause):
+def test_the_word_is_said_often_enough_for_the_age_that_matters(clock: Clock, age: float, pause: float) -> None:
     delay = DeliveryDelay(TOPIC, lambda: age, clock=clock)
     delay.begin()
     echo(delay, clock, 0)
@@ -82,14 +82,14 @@ def test_the_word_is_said_often_enough_for_the_age_that_matters(clock, age, paus
     assert delay.look() == [TOPIC]
 
 
-def test_where_no_age_matters_nothing_is_said(clock):
+def test_where_no_age_matters_nothing_is_said(clock: Clock) -> None:
     delay = DeliveryDelay(TOPIC, lambda: None, clock=clock)
     delay.begin()
 
     assert (delay.look(), delay.wait_s(), delay.waited_s()) == ([], float("inf"), 0)
 
 
-def test_a_new_connection_begins_anew(delay, clock):
+def test_a_new_connection_begins_anew(delay: DeliveryDelay, clock: Clock) -> None:
     echo(delay, clock, 0)
     delay.end()
     clock.now += 50

@@ -11,7 +11,7 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(disabled_time, "now", lambda: clock.now)
     return clock
@@ -27,7 +27,9 @@ def clock(monkeypatch) -> Clock:
         (None, 3, False, 3),
     ],
 )
-def test_an_end_that_is_not_confirmed_counts_all_the_time_that_was_asked_for(clock, seconds, later, confirmed, total):
+def test_an_end_that_is_not_confirmed_counts_all_the_time_that_was_asked_for(
+    clock: Clock, seconds: int | None, later: int, confirmed: bool, total: int
+) -> None:
     disabled = DisabledTime()
     disabled.begin(clock.now, seconds)
     clock.now += later
@@ -38,7 +40,7 @@ def test_an_end_that_is_not_confirmed_counts_all_the_time_that_was_asked_for(clo
 
 
 @pytest.mark.parametrize(("seconds", "wanted", "lasts"), [(10, 9, True), (10, 10, False), (None, 1000, True)])
-def test_a_time_lasts_until_its_end(clock, seconds, wanted, lasts):
+def test_a_time_lasts_until_its_end(clock: Clock, seconds: int | None, wanted: int, lasts: bool) -> None:
     disabled = DisabledTime()
     disabled.begin(clock.now, seconds)
 
@@ -49,7 +51,9 @@ def test_a_time_lasts_until_its_end(clock, seconds, wanted, lasts):
     ("later", "unbroken", "so_far", "total"),
     [(9, True, 9, 0), (10, False, 0, 10)],
 )
-def test_a_time_that_is_renewed_too_late_has_a_gap(clock, later, unbroken, so_far, total):
+def test_a_time_that_is_renewed_too_late_has_a_gap(
+    clock: Clock, later: int, unbroken: bool, so_far: int, total: int
+) -> None:
     disabled = DisabledTime()
     disabled.begin(clock.now, 10)
     since, until = disabled.since, disabled.until

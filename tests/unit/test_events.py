@@ -2,12 +2,14 @@
 
 import logging
 
+import pytest
+
 from zkbridge.telemetry.events import Answered, Known, broadcast, ignore
 
 EVENT = Answered("principal", "ping", "pong", 0.1)
 
 
-def test_everybody_is_told_in_order():
+def test_everybody_is_told_in_order() -> None:
     heard = []
     tell = broadcast([lambda event: heard.append((1, event)), lambda event: heard.append((2, event))])
 
@@ -17,10 +19,10 @@ def test_everybody_is_told_in_order():
     assert heard == [(n, event) for event in (EVENT, Known("principal", "ping")) for n in (1, 2)]
 
 
-def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog):
+def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
     heard = []
 
-    def broken(_event):
+    def broken(_event) -> None:
         raise RuntimeError("no room left")
 
     with caplog.at_level(logging.ERROR):
@@ -30,6 +32,6 @@ def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog):
     assert "a listener failed at Answered" in caplog.text
 
 
-def test_where_nobody_watches_nothing_is_called():
+def test_where_nobody_watches_nothing_is_called() -> None:
     assert broadcast([]) is ignore
     assert ignore(EVENT) is None

@@ -2,6 +2,9 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +14,7 @@ from zkbridge.ledger.ledger import Ledger
 
 
 @pytest.fixture
-def site(tmp_path):
+def site(tmp_path: Path) -> Site:
     site = Site(tmp_path / "state")
     site.do(3, sent=False)
     site.ledger.scrub()
@@ -19,46 +22,46 @@ def site(tmp_path):
     return site
 
 
-def remove(path):
+def remove(path) -> None:
     path.unlink()
 
 
-def remove_all(path):
+def remove_all(path) -> None:
     for each in path.parent.glob("ledger.db*"):
         each.unlink()
 
 
-def replace(path):
+def replace(path) -> None:
     other = path.with_name("other")
     other.write_bytes(b"not ours")
     other.replace(path)
 
 
-def remove_log(path):
+def remove_log(path) -> None:
     path.with_name("ledger.db-wal").unlink()
 
 
-def empty(path):
+def empty(path) -> None:
     os.truncate(path, 0)
 
 
-def cut(path):
+def cut(path) -> None:
     os.truncate(path, path.stat().st_size - 1024)
 
 
-def overwrite(path):
+def overwrite(path) -> None:
     shutil.copyfile(path.with_name("backup"), path)
 
 
-def rubbish(path):
+def rubbish(path) -> None:
     path.write_bytes(b"x" * path.stat().st_size)
 
 
-def unlock(path):
+def unlock(path) -> None:
     path.with_name("ledger.lock").unlink()
 
 
-def test_files_that_nobody_touched_are_in_order_whatever_is_written(site):
+def test_files_that_nobody_touched_are_in_order_whatever_is_written(site: Site) -> None:
     for _ in range(3):
         assert site.watch.look() is None
         site.do(20)
@@ -70,7 +73,7 @@ def test_files_that_nobody_touched_are_in_order_whatever_is_written(site):
 
 
 @pytest.mark.parametrize("harm", [remove, remove_all, replace, remove_log])
-def test_what_was_removed_or_replaced_is_written_anew_with_everything(site, harm):
+def test_what_was_removed_or_replaced_is_written_anew_with_everything(site: Site, harm: Callable[..., Any]) -> None:
     site.do(2, finished=False)
     harm(site.ledger.path)
 
@@ -94,7 +97,7 @@ def test_what_was_removed_or_replaced_is_written_anew_with_everything(site, harm
 
 
 @pytest.mark.parametrize("harm", [empty, cut, overwrite, rubbish, unlock])
-def test_what_was_lost_in_the_file_itself_cannot_be_healed(site, harm):
+def test_what_was_lost_in_the_file_itself_cannot_be_healed(site: Site, harm: Callable[..., Any]) -> None:
     shutil.copyfile(site.ledger.path, site.ledger.path.with_name("backup"))
     site.do(3)
     site.ledger.scrub()

@@ -26,7 +26,11 @@ def free(*used: int) -> FreeUids:
         ((1,), (MAX_UID,), 2),
     ],
 )
-def test_the_next_uid_is_above_the_highest_and_past_the_last_the_lowest_free(used, reserved, expected):
+def test_the_next_uid_is_above_the_highest_and_past_the_last_the_lowest_free(
+    used: tuple[int, ...],
+    reserved: tuple[int, ...],
+    expected: int,
+) -> None:
     uids = free(*used)
     for uid in reserved:
         uids.reserve(uid)
@@ -34,7 +38,7 @@ def test_the_next_uid_is_above_the_highest_and_past_the_last_the_lowest_free(use
     assert uids.next() == expected
 
 
-def test_a_uid_that_is_reserved_after_the_first_search_is_not_offered():
+def test_a_uid_that_is_reserved_after_the_first_search_is_not_offered() -> None:
     uids = free(1, MAX_UID)
     assert uids.next() == 2
 
@@ -43,6 +47,6 @@ def test_a_uid_that_is_reserved_after_the_first_search_is_not_offered():
     assert uids.next() == 3
 
 
-def test_no_uid_is_left():
+def test_no_uid_is_left() -> None:
     with pytest.raises(DeviceFull):
         free(*range(1, MAX_UID + 1)).next()

@@ -1,6 +1,7 @@
 """What stands at the broker for Home Assistant: said on every connect and change, taken away when it is over."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,14 +15,14 @@ CONFIG = "homeassistant/device/zkbridge_zk/{}/config"
 class Rest:
     """The rest of a daemon, as far as Home Assistant's part needs it; jobs are run when the test says so."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 1000.0
         self.facts = {}
         self.published = []
         self.jobs = {}
         self.taken = True
 
-    def part(self, devices=("principal", "entrada"), **settings):
+    def part(self, devices: tuple[str, str] | list[str] = ("principal", "entrada"), **settings) -> HomeAssistant:
         hooks = Hooks(
             recall=lambda subject, name: self.facts.get((subject, name)),
             remember=lambda subject, name, value: self.facts.update({(subject, name): value}),
@@ -31,35 +32,37 @@ class Rest:
         )
         return HomeAssistant(config(devices, **settings), hooks, clock=lambda: self.now)
 
-    def run_jobs(self):
+    def run_jobs(self) -> None:
         jobs, self.jobs = self.jobs, {}
         for key, (_seconds, job) in jobs.items():
             again = job()
             if again is not None:
                 self.jobs[key] = (again, job)
 
-    def topics(self):
+    def topics(self) -> list[Any]:
         said, self.published = self.published, []
         return [each.topic for each in said]
 
 
-def config(devices=("principal", "entrada"), *, discovery=True, **more):
+def config(
+    devices: tuple[str, str] | list[str] = ("principal", "entrada"), *, discovery: bool = True, **more
+) -> Config:
     listed = {name: {"host": "192.0.2.1"} for name in devices}
     return Config.model_validate({"devices": listed, "homeassistant": {"discovery": discovery}, **more})
 
 
-def shown(publications):
+def shown(publications: list[Any]) -> dict[Any, Any | None]:
     """Topic by topic what is retained; None is what was cleared."""
     assert all(each.retain for each in publications)
     return {each.topic: json.loads(each.payload) if each.payload else None for each in publications}
 
 
 @pytest.fixture
-def rest():
+def rest() -> Rest:
     return Rest()
 
 
-def test_where_it_is_off_nothing_is_said_heard_or_kept(rest):
+def test_where_it_is_off_nothing_is_said_heard_or_kept(rest: Rest) -> None:
     part = rest.part(discovery=False)
     part.hear(Counted("principal", 1, 10, 9))
     part.overheard("homeassistant/status", b"online")
@@ -71,7 +74,7 @@ def test_where_it_is_off_nothing_is_said_heard_or_kept(rest):
     assert (rest.published, rest.jobs, rest.facts) == ([], {}, {})
 
 
-def test_the_bridge_is_announced_before_the_terminals_that_refer_to_it(rest):
+def test_the_bridge_is_announced_before_the_terminals_that_refer_to_it(rest: Rest) -> None:
     topics = [each.topic for each in rest.part().retained()]
 
     assert topics == [
@@ -83,7 +86,7 @@ def test_the_bridge_is_announced_before_the_terminals_that_refer_to_it(rest):
     ]
 
 
-def test_a_change_is_said_once_and_kept(rest):
+def test_a_change_is_said_once_and_kept(rest: Rest) -> None:
     part = rest.part()
     part.hear(Counted("principal", 1, 10, 9))
     part.hear(Created("principal", "7"))
@@ -98,7 +101,7 @@ def test_a_change_is_said_once_and_kept(rest):
     assert rest.part().retained()[-1] == rest.published[0]
 
 
-def test_what_waits_to_be_said_is_said_at_the_end(rest):
+def test_what_waits_to_be_said_is_said_at_the_end(rest: Rest) -> None:
     part = rest.part()
     part.hear(Created("principal", "7"))
     part.flush()
@@ -106,7 +109,7 @@ def test_what_waits_to_be_said_is_said_at_the_end(rest):
     assert "zk/principal/status" in rest.topics()
 
 
-def test_a_birth_is_answered_by_every_announcement_but_not_at_once(rest):
+def test_a_birth_is_answered_by_every_announcement_but_not_at_once(rest: Rest) -> None:
     part = rest.part()
     for topic, payload in (("homeassistant/status", b"offline"), ("zk/bridge/state", b"online")):
         part.overheard(topic, payload)
@@ -121,7 +124,7 @@ def test_a_birth_is_answered_by_every_announcement_but_not_at_once(rest):
     assert rest.topics() == [CONFIG.format(each) for each in ("bridge", "principal", "entrada")]
 
 
-def test_a_device_that_goes_is_taken_away_until_the_broker_has_taken_that(rest):
+def test_a_device_that_goes_is_taken_away_until_the_broker_has_taken_that(rest: Rest) -> None:
     part = rest.part()
     part.reload(config(["principal"]))
     gone = {CONFIG.format("entrada"): None, "zk/entrada/status": None}
@@ -142,7 +145,7 @@ def test_a_device_that_goes_is_taken_away_until_the_broker_has_taken_that(rest):
     assert not gone.keys() & shown(rest.part(["principal"]).retained()).keys()
 
 
-def test_a_device_that_comes_back_meanwhile_stays(rest):
+def test_a_device_that_comes_back_meanwhile_stays(rest: Rest) -> None:
     part = rest.part()
     part.reload(config(["principal"]))
     part.reload(config())
@@ -164,7 +167,7 @@ def test_a_device_that_comes_back_meanwhile_stays(rest):
     ],
     ids=["switched off", "a device less", "another prefix", "another base topic"],
 )
-def test_a_restart_takes_away_what_an_earlier_run_has_said(rest, later, cleared):
+def test_a_restart_takes_away_what_an_earlier_run_has_said(rest: Rest, later: dict[str, Any], cleared: int) -> None:
     rest.part()
 
     after = rest.part(**later)
@@ -175,12 +178,12 @@ def test_a_restart_takes_away_what_an_earlier_run_has_said(rest, later, cleared)
     assert None not in shown(rest.part(**later).retained()).values()
 
 
-def test_what_is_said_is_noted_before(rest):
+def test_what_is_said_is_noted_before(rest: Rest) -> None:
     """A crash right after the first word must not leave at the broker what nobody knows of."""
     rest.part()
 
     assert set(rest.facts["homeassistant", "topics"].split()) >= {CONFIG.format("bridge"), "zk/entrada/status"}
 
 
-def test_nobody_else_may_have_the_bridge_speak_to_home_assistant():
+def test_nobody_else_may_have_the_bridge_speak_to_home_assistant() -> None:
     assert own_filters(config(homeassistant={"discovery": True, "prefix": "ha"})) == ["ha/#"]

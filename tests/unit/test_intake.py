@@ -1,6 +1,8 @@
 """Where intake lets a reply go, and that it judges anew when what it goes by has changed."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,7 @@ CONFIG = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}})
 class Desk:
     """An intake with a ledger, and no terminal that anything could be asked of."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.ledger = Ledger(folder)
         self.intake = Intake(
             CONFIG,
@@ -31,7 +33,7 @@ class Desk:
             keeper=Keeper(SetAside(folder), Topics()),
         )
 
-    def answer_to(self, response_topic):
+    def answer_to(self, response_topic: str):
         """Where the answer to a message with this response topic goes, and whether it says that it was refused."""
         self.intake.receive([Message("zk/p/users/create", b"{}", response_topic=response_topic)])
         answer = self.ledger.replies.unsent(1000)[-1]
@@ -39,14 +41,14 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
+def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     yield desk
     desk.ledger.close()
 
 
 @pytest.mark.parametrize("length", [20, 490])
-def test_a_topic_is_judged_the_same_again_and_again(desk, length):
+def test_a_topic_is_judged_the_same_again_and_again(desk: Desk, length: int) -> None:
     good, bad = "zk/replies/" + "a" * length, "other/" + "a" * length
 
     for _ in range(2):
@@ -54,7 +56,7 @@ def test_a_topic_is_judged_the_same_again_and_again(desk, length):
         assert desk.answer_to(bad) == ("zk/p/users/create/reply", True)
 
 
-def test_what_a_reload_subscribes_to_is_refused_from_then_on(desk):
+def test_what_a_reload_subscribes_to_is_refused_from_then_on(desk: Desk) -> None:
     topic = "zk/replies/mine"
     assert desk.answer_to(topic) == (topic, False)
 
@@ -63,7 +65,7 @@ def test_what_a_reload_subscribes_to_is_refused_from_then_on(desk):
     assert desk.answer_to(topic) == ("zk/p/users/create/reply", True)
 
 
-def test_no_caller_can_fill_the_memory_with_topics(desk):
+def test_no_caller_can_fill_the_memory_with_topics(desk: Desk) -> None:
     for number in range(600):
         desk.intake._addressing.allows(f"zk/replies/{number}", "p")
         desk.intake._addressing.allows(f"zk/replies/{number}".ljust(10_000, "x"), "p")
@@ -84,7 +86,9 @@ def test_no_caller_can_fill_the_memory_with_topics(desk):
         (None, b"", []),
     ],
 )
-def test_what_is_kept_of_an_address_is_bounded_in_bytes_and_longer_ones_are_refused(desk, topic, correlation, refused):
+def test_what_is_kept_of_an_address_is_bounded_in_bytes_and_longer_ones_are_refused(
+    desk: Desk, topic: str | None, correlation: bytes | None, refused: list[str]
+) -> None:
     desk.intake.receive(
         [Message("zk/p/users/create", b"[]", response_topic=topic, correlation_data=correlation)],
     )

@@ -2,6 +2,9 @@
 
 import json
 import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +20,7 @@ from zkbridge.ledger.records import Draft, Kept, Verdict
 SECRET = b"hunter2"
 
 
-def draft(name, **more):
+def draft(name: str, **more) -> Draft:
     return Draft(
         digest=name.encode(),
         topic=f"zk/replies/{name}",
@@ -32,7 +35,7 @@ def draft(name, **more):
 class Desk:
     """A keeper over a ledger that fails as a test says: `wrong(draft)` raises for what cannot be kept."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.now = 1000.0
         self.kept = []
         self.calls = []
@@ -40,37 +43,37 @@ class Desk:
         self.set_aside = SetAside(folder, clock=lambda: 0.0)
         self.keeper = Keeper(self.set_aside, Topics(), clock=lambda: self.now)
 
-    def keep(self, drafts):
+    def keep(self, drafts: list[Any]):
         self.calls.append(len(drafts))
         for each in drafts:
             self.wrong(each)
         self.kept += drafts
         return [Kept(Verdict.ANSWERED if each.reply else Verdict.NEW) for each in drafts]
 
-    def receive(self, *drafts):
+    def receive(self, *drafts: Any):
         outcomes = self.keeper.keep(list(drafts), self.keep, lambda _draft, id_: failed(Internal(id_), "en"))
         return [pair for outcome in outcomes for pair in outcome]
 
     @property
-    def lines(self):
+    def lines(self) -> list[Any]:
         path = self.set_aside.path
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 @pytest.fixture
-def desk(tmp_path):
+def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def fails_on(digest, *, only=lambda _draft: True):
-    def wrong(each):
+def fails_on(digest: str, *, only: Callable[..., Any] = lambda _draft: True) -> Callable[..., None]:
+    def wrong(each) -> None:
         if each.digest == digest.encode() and only(each):
             raise ValueError(SECRET)
 
     return wrong
 
 
-def test_a_batch_that_can_be_kept_is_kept_as_one(desk):
+def test_a_batch_that_can_be_kept_is_kept_as_one(desk: Desk) -> None:
     desk.receive(draft("a"), draft("b"), draft("c"))
 
     assert desk.calls == [3]
@@ -78,7 +81,7 @@ def test_a_batch_that_can_be_kept_is_kept_as_one(desk):
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_that_cannot_be_kept_is_answered_internal_and_the_others_are_kept(desk, place):
+def test_one_that_cannot_be_kept_is_answered_internal_and_the_others_are_kept(desk: Desk, place: int) -> None:
     names = ["a", "b", "c"]
     desk.wrong = fails_on(names[place], only=lambda each: each.reply is None)
 
@@ -94,7 +97,7 @@ def test_one_that_cannot_be_kept_is_answered_internal_and_the_others_are_kept(de
     assert outcome[place][0].params == b""
 
 
-def test_what_is_noted_is_topic_digest_reason_and_error_id_and_never_the_payload(desk):
+def test_what_is_noted_is_topic_digest_reason_and_error_id_and_never_the_payload(desk: Desk) -> None:
     desk.wrong = fails_on("a")
 
     desk.receive(draft("a"))
@@ -107,7 +110,7 @@ def test_what_is_noted_is_topic_digest_reason_and_error_id_and_never_the_payload
     assert stat.S_IMODE(desk.set_aside.path.stat().st_mode) == 0o600
 
 
-def test_what_makes_its_own_answer_fail_is_answered_on_the_default_topic(desk):
+def test_what_makes_its_own_answer_fail_is_answered_on_the_default_topic(desk: Desk) -> None:
     desk.wrong = fails_on("a", only=lambda each: each.topic != "zk/p/users/create/reply")
 
     ((answer, kept),) = desk.receive(draft("a", correlation=b"c"))
@@ -116,7 +119,7 @@ def test_what_makes_its_own_answer_fail_is_answered_on_the_default_topic(desk):
     assert kept.verdict is Verdict.ANSWERED
 
 
-def test_what_cannot_be_answered_at_all_is_set_aside_all_the_same(desk):
+def test_what_cannot_be_answered_at_all_is_set_aside_all_the_same(desk: Desk) -> None:
     desk.wrong = fails_on("a")
 
     outcome = desk.receive(draft("a"), draft("b"))
@@ -125,10 +128,12 @@ def test_what_cannot_be_answered_at_all_is_set_aside_all_the_same(desk):
     assert desk.keeper.set_aside == 1
 
 
-def test_a_failure_that_does_not_repeat_is_logged_without_its_text_and_sets_nothing_aside(desk, caplog):
+def test_a_failure_that_does_not_repeat_is_logged_without_its_text_and_sets_nothing_aside(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     failures = [RuntimeError("a payload")]
 
-    def fail_once(_draft):
+    def fail_once(_draft) -> None:
         if failures:
             raise failures.pop()
 
@@ -140,7 +145,9 @@ def test_a_failure_that_does_not_repeat_is_logged_without_its_text_and_sets_noth
     assert "a payload" not in line
 
 
-def test_the_same_message_is_noted_and_logged_once_and_counted_each_time(desk, caplog):
+def test_the_same_message_is_noted_and_logged_once_and_counted_each_time(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     desk.wrong = fails_on("a")
 
     for _ in range(5):
@@ -151,7 +158,7 @@ def test_the_same_message_is_noted_and_logged_once_and_counted_each_time(desk, c
     assert desk.keeper.set_aside == 5
 
 
-def test_the_same_message_is_noted_once_over_restarts(desk, tmp_path):
+def test_the_same_message_is_noted_once_over_restarts(desk: Desk, tmp_path: Path) -> None:
     desk.wrong = fails_on("a")
     desk.receive(draft("a"))
 
@@ -163,8 +170,8 @@ def test_the_same_message_is_noted_once_over_restarts(desk, tmp_path):
     assert again.keeper.set_aside == 1
 
 
-def test_a_ledger_that_cannot_be_written_sets_nothing_aside(desk):
-    def full(_draft):
+def test_a_ledger_that_cannot_be_written_sets_nothing_aside(desk: Desk) -> None:
+    def full(_draft) -> None:
         raise LedgerUnavailable("disk full")
 
     desk.wrong = full
@@ -174,10 +181,10 @@ def test_a_ledger_that_cannot_be_written_sets_nothing_aside(desk):
     assert desk.lines == []
 
 
-def test_what_was_kept_before_the_disk_was_full_is_handed_over(desk):
+def test_what_was_kept_before_the_disk_was_full_is_handed_over(desk: Desk) -> None:
     """Kept one by one, some are on disk: they do not come again, so they must be worked on."""
 
-    def wrong(each):
+    def wrong(each) -> None:
         fails_on("a", only=lambda each: each.reply is None)(each)
         if each.digest == b"c":
             raise LedgerUnavailable("disk full")
@@ -191,8 +198,8 @@ def test_what_was_kept_before_the_disk_was_full_is_handed_over(desk):
         next(outcomes)
 
 
-def test_a_bridge_that_can_keep_nothing_for_a_minute_is_not_well(desk):
-    def full(_draft):
+def test_a_bridge_that_can_keep_nothing_for_a_minute_is_not_well(desk: Desk) -> None:
+    def full(_draft) -> None:
         raise LedgerUnavailable("disk full")
 
     desk.wrong = full
@@ -212,8 +219,8 @@ def test_a_bridge_that_can_keep_nothing_for_a_minute_is_not_well(desk):
     assert desk.keeper.is_well()
 
 
-def test_one_failure_long_ago_with_nothing_to_keep_since_is_no_illness(desk):
-    def full(_draft):
+def test_one_failure_long_ago_with_nothing_to_keep_since_is_no_illness(desk: Desk) -> None:
+    def full(_draft) -> None:
         raise LedgerUnavailable("disk full")
 
     desk.wrong = full
@@ -224,7 +231,7 @@ def test_one_failure_long_ago_with_nothing_to_keep_since_is_no_illness(desk):
     assert desk.keeper.is_well()
 
 
-def test_a_keeper_that_sets_everything_aside_is_well(desk):
+def test_a_keeper_that_sets_everything_aside_is_well(desk: Desk) -> None:
     desk.wrong = fails_on("a")
     for _ in range(10):
         desk.receive(draft("a"))
@@ -233,7 +240,7 @@ def test_a_keeper_that_sets_everything_aside_is_well(desk):
     assert desk.keeper.is_well()
 
 
-def test_the_record_is_bounded(tmp_path, monkeypatch):
+def test_the_record_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(set_aside, "MOST_ENTRIES", 50)
     aside = SetAside(tmp_path)
     for number in range(set_aside.MOST_ENTRIES + 10):
@@ -247,13 +254,13 @@ def test_the_record_is_bounded(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"{}\n", b"[]\n", b"x", b'{"digest":1}\n'])
-def test_a_record_that_cannot_be_read_costs_nothing(tmp_path, content):
+def test_a_record_that_cannot_be_read_costs_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "set-aside.jsonl").write_bytes(content)
 
     assert SetAside(tmp_path).add("zk/p/ping", b"a", "reason").first
 
 
-def test_a_record_that_cannot_be_written_costs_no_message(desk, caplog):
+def test_a_record_that_cannot_be_written_costs_no_message(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     desk.set_aside.path.mkdir()
     desk.wrong = fails_on("a")
 

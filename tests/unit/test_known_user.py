@@ -1,6 +1,7 @@
 """How a user of the terminal is found by an id that is spelled in an odd way."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from zkbridge.terminal.records.users import UserFields, encode
 DEVICE = Device(id="p", host="127.0.0.1")
 
 
-def session_with_uids(*users):
+def session_with_uids(*users) -> SimpleNamespace:
     records = b"".join(
         encode(UserFields(user_id, "Ana"), uid=uid, group=1, record_size=72, encoding="utf-8") for uid, user_id in users
     )
@@ -23,7 +24,7 @@ def session_with_uids(*users):
 
 
 @pytest.mark.parametrize("command", ["users/delete", "users/update"])
-def test_a_record_whose_uid_somebody_else_has_too_is_neither_deleted_nor_changed(command):
+def test_a_record_whose_uid_somebody_else_has_too_is_neither_deleted_nor_changed(command: str) -> None:
     asked = commands()[command]
     fields = {"user_id": "7"} | ({"name": "Eva"} if command == "users/update" else {})
 
@@ -32,11 +33,11 @@ def test_a_record_whose_uid_somebody_else_has_too_is_neither_deleted_nor_changed
     assert "several users have the uid 3; none of them" in caught.value.sentence("en")
 
 
-def test_a_record_that_is_there_twice_is_deleted_once():
+def test_a_record_that_is_there_twice_is_deleted_once() -> None:
     assert delete("7", session_with_uids((3, "7"), (3, "7"), (4, "8"))).intent["uids"] == [3]
 
 
-def session_with(*user_ids):
+def session_with(*user_ids) -> SimpleNamespace:
     records = b"".join(
         encode(UserFields(user_id, "Ana"), uid=uid, group=1, record_size=72, encoding="utf-8")
         for uid, user_id in enumerate(user_ids, 1)
@@ -45,7 +46,7 @@ def session_with(*user_ids):
     return SimpleNamespace(users=lambda: table)
 
 
-def delete(user_id, session, **context):
+def delete(user_id: str, session: SimpleNamespace, **context: Any):
     command = commands()["users/delete"]
     return command.run(session, command.parse({"user_id": user_id}, strict=True), Context(DEVICE, **context))
 
@@ -61,14 +62,16 @@ def delete(user_id, session, **context):
         ("\u200b1", ["1", "\u200b1"], "\u200b1"),
     ],
 )
-def test_the_very_id_comes_first_and_the_spelling_of_a_new_one_after_it(user_id, there, found):
+def test_the_very_id_comes_first_and_the_spelling_of_a_new_one_after_it(
+    user_id: str, there: list[str], found: str | None
+) -> None:
     table = session_with(*there).users()
     user = table.by_user_id(spelled(table, user_id))
 
     assert (user and user.user_id) == found
 
 
-def test_a_delete_that_is_settled_after_a_lost_answer_deletes_nobody_else():
+def test_a_delete_that_is_settled_after_a_lost_answer_deletes_nobody_else() -> None:
     first = delete("١٢٣", session_with("123", "١٢٣"))
 
     assert first.intent == {"uids": [2], "user_id": "١٢٣"}
@@ -76,7 +79,7 @@ def test_a_delete_that_is_settled_after_a_lost_answer_deletes_nobody_else():
     assert body == {"data": {"user_id": "١٢٣", "device_id": "p"}}
 
 
-def test_a_delete_by_another_spelling_is_settled_by_the_user_that_it_meant():
+def test_a_delete_by_another_spelling_is_settled_by_the_user_that_it_meant() -> None:
     first = delete("١٢٣", session_with("123"))
 
     assert first.intent == {"uids": [1], "user_id": "123"}
@@ -84,12 +87,12 @@ def test_a_delete_by_another_spelling_is_settled_by_the_user_that_it_meant():
     assert body == {"data": {"user_id": "123", "device_id": "p"}}
 
 
-def test_an_id_that_looks_like_one_on_the_terminal_deletes_nobody():
+def test_an_id_that_looks_like_one_on_the_terminal_deletes_nobody() -> None:
     with pytest.raises(UserNotFound):
         delete("\u200b123", session_with("123"))
 
 
-def test_requests_for_one_user_in_two_spellings_share_no_session():
+def test_requests_for_one_user_in_two_spellings_share_no_session() -> None:
     create = commands()["users/create"].parse({"user_id": "١٢", "name": "a"}, strict=True)
     update = commands()["users/update"].parse({"user_id": "12", "card": 1}, strict=True)
     other = commands()["users/delete"].parse({"user_id": "۱۲"}, strict=True)
@@ -98,7 +101,7 @@ def test_requests_for_one_user_in_two_spellings_share_no_session():
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
-def test_an_id_that_fits_in_one_of_its_spellings_is_no_fault(encoding):
+def test_an_id_that_fits_in_one_of_its_spellings_is_no_fault(encoding: str) -> None:
     params = commands()["users/delete"].parse({"user_id": "١٢"}, strict=True)
 
     assert params.surely_wrong(Device(id="p", host="h", encoding=encoding)) == ()

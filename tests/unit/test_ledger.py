@@ -6,6 +6,9 @@ import random
 import sqlite3
 import stat
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,13 +26,13 @@ CREATED = Reply(200, "created", b'{"success":true}')
 
 
 @pytest.fixture
-def ledger(tmp_path):
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger(tmp_path)
     yield ledger
     ledger.close()
 
 
-def draft(ledger, name="a", **changes):
+def draft(ledger: Ledger, name: str = "a", **changes: Any) -> Draft:
     made = Draft(
         digest=ledger.digest(name),
         topic="zk/p/users/create/reply",
@@ -45,23 +48,23 @@ def draft(ledger, name="a", **changes):
     return made._replace(**changes)
 
 
-def keep(ledger, *drafts, admit=lambda _draft: None):
+def keep(ledger: tuple[Any, ...] | Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _draft: None):
     judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
     return ledger.keep(drafts, judge)
 
 
-def finish(ledger, finishes, **more):
+def finish(ledger, finishes, **more: Any):
     """As somebody does who leaves the sending to the outbox."""
     finished = ledger.finish(finishes, **more)
     ledger.replies.release(finished.answers)
     return finished
 
 
-def contents(folder):
+def contents(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.iterdir() if path.name.startswith("ledger.db"))
 
 
-def test_a_request_goes_from_accepted_to_sent(ledger):
+def test_a_request_goes_from_accepted_to_sent(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
     assert kept.verdict is Verdict.NEW
     request = kept.request.id
@@ -87,7 +90,7 @@ def test_a_request_goes_from_accepted_to_sent(ledger):
     assert state == "sent"
 
 
-def test_everything_survives_a_restart(tmp_path):
+def test_everything_survives_a_restart(tmp_path: Path) -> None:
     first = Ledger(tmp_path)
     (one,) = keep(first, draft(first, "one"))
     keep(first, draft(first, "two", mid=2))
@@ -104,7 +107,7 @@ def test_everything_survives_a_restart(tmp_path):
     second.close()
 
 
-def test_a_finished_request_leaves_no_secret_behind(tmp_path):
+def test_a_finished_request_leaves_no_secret_behind(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     (kept,) = keep(ledger, draft(ledger))
     assert b"geheim77" in contents(tmp_path)
@@ -117,7 +120,7 @@ def test_a_finished_request_leaves_no_secret_behind(tmp_path):
     ledger.close()
 
 
-def test_the_files_are_for_their_owner_only(tmp_path):
+def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
     os.umask(0)
     (tmp_path / "state").mkdir(mode=0o700)
     (tmp_path / "state" / "ledger.db").touch(mode=0o644)  # as somebody may have copied it back
@@ -133,7 +136,7 @@ def test_the_files_are_for_their_owner_only(tmp_path):
     os.umask(0o022)
 
 
-def test_a_copy_with_the_same_request_id_waits_for_the_same_answer(ledger):
+def test_a_copy_with_the_same_request_id_waits_for_the_same_answer(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger, request_id="r-1"))
     (second,) = keep(ledger, draft(ledger, "b", request_id="r-1", mid=2, content=ledger.digest("content", "a")))
     assert second.verdict is Verdict.UNDER_WAY
@@ -149,7 +152,7 @@ def test_a_copy_with_the_same_request_id_waits_for_the_same_answer(ledger):
     ]  # fmt: skip - one comparison
 
 
-def test_a_request_id_with_other_content_is_refused(ledger):
+def test_a_request_id_with_other_content_is_refused(ledger: Ledger) -> None:
     keep(ledger, draft(ledger, request_id="r-1"))
 
     (other,) = keep(ledger, draft(ledger, "b", request_id="r-1", mid=2))
@@ -158,7 +161,7 @@ def test_a_request_id_with_other_content_is_refused(ledger):
     assert [answer.code for answer in ledger.replies.unsent(10)] == ["request_id_reused"]
 
 
-def test_what_was_turned_away_may_be_asked_again_with_its_request_id(ledger):
+def test_what_was_turned_away_may_be_asked_again_with_its_request_id(ledger: Ledger) -> None:
     busy = failed(Busy("stopping", retry_after_s=10), "es")
     (refused,) = keep(ledger, draft(ledger, request_id="r-1"), admit=lambda _draft: busy)
     assert refused.reply.code == "busy"
@@ -168,7 +171,7 @@ def test_what_was_turned_away_may_be_asked_again_with_its_request_id(ledger):
     assert again.verdict is Verdict.NEW
 
 
-def test_a_redelivery_is_the_same_request_and_has_one_answer(ledger):
+def test_a_redelivery_is_the_same_request_and_has_one_answer(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger, connection=1, mid=5))
 
     (again,) = keep(ledger, draft(ledger, connection=2, mid=5, dup=True))
@@ -180,7 +183,7 @@ def test_a_redelivery_is_the_same_request_and_has_one_answer(ledger):
     assert len(ledger.replies.unsent(10)) == 1
 
 
-def test_a_redelivered_refusal_is_answered_once(ledger):
+def test_a_redelivered_refusal_is_answered_once(ledger: Ledger) -> None:
     reply = failed(RequestIdReused(request_id="x"), "es")
     keep(ledger, draft(ledger, reply=reply))
 
@@ -190,14 +193,14 @@ def test_a_redelivered_refusal_is_answered_once(ledger):
     assert len(ledger.replies.unsent(10)) == 1
 
 
-def test_the_same_words_twice_are_two_requests(ledger):
+def test_the_same_words_twice_are_two_requests(ledger: Ledger) -> None:
     first, second = keep(ledger, draft(ledger, mid=1), draft(ledger, mid=2))
 
     assert first.request.id != second.request.id
     assert second.request.suspect_of is None
 
 
-def test_a_redelivery_under_a_new_packet_id_is_left_to_the_terminal_to_settle(ledger):
+def test_a_redelivery_under_a_new_packet_id_is_left_to_the_terminal_to_settle(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger, connection=1, mid=5))
 
     (again,) = keep(ledger, draft(ledger, connection=2, mid=1, dup=True))
@@ -209,7 +212,7 @@ def test_a_redelivery_under_a_new_packet_id_is_left_to_the_terminal_to_settle(le
     assert quality_0.request.suspect_of is None
 
 
-def test_a_packet_id_of_long_ago_proves_nothing(ledger):
+def test_a_packet_id_of_long_ago_proves_nothing(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger, connection=1, mid=5))
     keep(ledger, draft(ledger, "other", connection=2, mid=6))
 
@@ -219,7 +222,7 @@ def test_a_packet_id_of_long_ago_proves_nothing(ledger):
     assert again.request.suspect_of == first.request.id
 
 
-def test_a_retained_command_is_answered_once_per_content(ledger):
+def test_a_retained_command_is_answered_once_per_content(ledger: Ledger) -> None:
     reply = Reply(409, "retained_refused", b"{}")
 
     verdicts = [keep(ledger, draft(ledger, name, retained=True, reply=reply))[0].verdict for name in ("a", "a", "b")]
@@ -227,7 +230,7 @@ def test_a_retained_command_is_answered_once_per_content(ledger):
     assert verdicts == [Verdict.ANSWERED, Verdict.KNOWN, Verdict.ANSWERED]
 
 
-def test_a_stored_reply_is_not_overwritten(ledger):
+def test_a_stored_reply_is_not_overwritten(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
     finish(ledger, [Finish(kept.request, CREATED)])
 
@@ -236,7 +239,7 @@ def test_a_stored_reply_is_not_overwritten(ledger):
     assert ledger.reply_of(kept.request.id) == CREATED
 
 
-def test_a_refused_topic_falls_back(ledger):
+def test_a_refused_topic_falls_back(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger, topic="zk/replies/me"))
     finish(ledger, [Finish(kept.request, CREATED)])
     (answer,) = ledger.replies.unsent(10)
@@ -246,7 +249,7 @@ def test_a_refused_topic_falls_back(ledger):
     assert [a.topic for a in ledger.replies.unsent(10)] == ["zk/p/users/create/reply"]
 
 
-def test_debts_are_kept_with_the_answer_and_paid_once(ledger):
+def test_debts_are_kept_with_the_answer_and_paid_once(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
 
     finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
@@ -256,11 +259,11 @@ def test_debts_are_kept_with_the_answer_and_paid_once(ledger):
     assert ledger.enables.devices() == set()
 
 
-def debts_on_disk(ledger):
+def debts_on_disk(ledger: Ledger) -> list[Any]:
     return [device for (device,) in sqlite3.connect(ledger.path).execute("SELECT device FROM debts")]
 
 
-def test_a_debt_that_is_paid_is_written_off_with_the_next_answers_sent(ledger):
+def test_a_debt_that_is_paid_is_written_off_with_the_next_answers_sent(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
     finished = finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
     ledger.enables.mark_enabled("p")
@@ -271,7 +274,7 @@ def test_a_debt_that_is_paid_is_written_off_with_the_next_answers_sent(ledger):
     assert debts_on_disk(ledger) == []
 
 
-def test_a_debt_that_is_paid_is_written_off_soon_also_without_answers(ledger):
+def test_a_debt_that_is_paid_is_written_off_soon_also_without_answers(ledger: Ledger) -> None:
     finish(ledger, [], owed_by="p")
     ledger.enables.mark_enabled("p")
 
@@ -280,7 +283,7 @@ def test_a_debt_that_is_paid_is_written_off_soon_also_without_answers(ledger):
     assert debts_on_disk(ledger) == []
 
 
-def test_a_debt_that_is_made_again_before_that_stays(ledger):
+def test_a_debt_that_is_made_again_before_that_stays(ledger: Ledger) -> None:
     for number in (1, 2):
         (kept,) = keep(ledger, draft(ledger, str(number), mid=number))
         finished = finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
@@ -293,7 +296,7 @@ def test_a_debt_that_is_made_again_before_that_stays(ledger):
     assert ledger.enables.devices() == set(debts_on_disk(ledger)) == {"p"}
 
 
-def test_answers_belong_to_whoever_has_ended_the_requests_until_released(ledger):
+def test_answers_belong_to_whoever_has_ended_the_requests_until_released(ledger: Ledger) -> None:
     one, two = keep(ledger, draft(ledger, "one"), draft(ledger, "two", mid=2))
 
     first = ledger.finish([Finish(one.request, CREATED)])
@@ -305,7 +308,7 @@ def test_answers_belong_to_whoever_has_ended_the_requests_until_released(ledger)
     assert [answer.id for answer in ledger.replies.unsent(10)] == [1, 2]
 
 
-def test_answers_that_were_handed_out_in_a_crash_are_owed_to_the_next_start(tmp_path):
+def test_answers_that_were_handed_out_in_a_crash_are_owed_to_the_next_start(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     (kept,) = keep(ledger, draft(ledger))
     ledger.finish([Finish(kept.request, CREATED)])
@@ -317,7 +320,7 @@ def test_answers_that_were_handed_out_in_a_crash_are_owed_to_the_next_start(tmp_
     again.close()
 
 
-def test_numbers_of_requests_go_on_after_a_restart(tmp_path):
+def test_numbers_of_requests_go_on_after_a_restart(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     (kept,) = keep(ledger, draft(ledger))
     ledger.close()
@@ -328,13 +331,13 @@ def test_numbers_of_requests_go_on_after_a_restart(tmp_path):
     again.close()
 
 
-def test_what_is_asked_stays_out_of_every_text_about_it(ledger):
+def test_what_is_asked_stays_out_of_every_text_about_it(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
 
     assert "geheim77" not in f"{kept} {draft(ledger)} {kept.request}"
 
 
-def test_what_is_old_or_too_much_is_forgotten_but_nothing_unfinished_or_unsent(tmp_path):
+def test_what_is_old_or_too_much_is_forgotten_but_nothing_unfinished_or_unsent(tmp_path: Path) -> None:
     now = [1000.0]
     ledger = Ledger(tmp_path, clock=lambda: now[0])
     for number in range(10):
@@ -354,7 +357,7 @@ def test_what_is_old_or_too_much_is_forgotten_but_nothing_unfinished_or_unsent(t
     ledger.close()
 
 
-def test_two_daemons_cannot_share_a_folder(tmp_path):
+def test_two_daemons_cannot_share_a_folder(tmp_path: Path) -> None:
     first = Ledger(tmp_path)
 
     with pytest.raises(LedgerInUse):
@@ -364,7 +367,7 @@ def test_two_daemons_cannot_share_a_folder(tmp_path):
     Ledger(tmp_path).close()
 
 
-def test_a_damaged_ledger_is_kept_aside_and_said_loudly(tmp_path, caplog):
+def test_a_damaged_ledger_is_kept_aside_and_said_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "ledger.db").write_bytes(b"this is not a database, it is a sentence. " * 100)
 
     ledger = Ledger(tmp_path)
@@ -376,7 +379,7 @@ def test_a_damaged_ledger_is_kept_aside_and_said_loudly(tmp_path, caplog):
     ledger.close()
 
 
-def test_a_ledger_with_a_broken_page_is_kept_aside(tmp_path, caplog):
+def test_a_ledger_with_a_broken_page_is_kept_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ledger = Ledger(tmp_path)
     keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(200)))
     ledger.close()
@@ -390,7 +393,7 @@ def test_a_ledger_with_a_broken_page_is_kept_aside(tmp_path, caplog):
     assert "the ledger is damaged" in caplog.text
 
 
-def test_an_older_ledger_is_lifted_with_what_it_holds(tmp_path):
+def test_an_older_ledger_is_lifted_with_what_it_holds(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "ledger.db")
     db.executescript(MIGRATIONS[0] + "PRAGMA user_version = 1;")
     db.execute(
@@ -408,7 +411,7 @@ def test_an_older_ledger_is_lifted_with_what_it_holds(tmp_path):
     ledger.close()
 
 
-def test_a_newer_ledger_is_left_alone(tmp_path):
+def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "ledger.db")
     db.execute("PRAGMA user_version = 99")
     db.close()
@@ -417,7 +420,7 @@ def test_a_newer_ledger_is_left_alone(tmp_path):
         Ledger(tmp_path)
 
 
-def test_a_lost_key_makes_no_copy_look_like_another_request(tmp_path):
+def test_a_lost_key_makes_no_copy_look_like_another_request(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     keep(ledger, draft(ledger, request_id="r-1"))
     ledger.close()
@@ -429,7 +432,7 @@ def test_a_lost_key_makes_no_copy_look_like_another_request(tmp_path):
     ledger.close()
 
 
-def test_a_full_disk_keeps_nothing_and_says_so(ledger):
+def test_a_full_disk_keeps_nothing_and_says_so(ledger: Ledger) -> None:
     ledger.database._db.execute("PRAGMA max_page_count = 30")
     with pytest.raises(LedgerUnavailable, match="full"):
         keep(ledger, *(draft(ledger, str(number), mid=number, params=SECRET * 100) for number in range(100)))
@@ -440,8 +443,8 @@ def test_a_full_disk_keeps_nothing_and_says_so(ledger):
     assert keep(ledger, draft(ledger))[0].verdict is Verdict.NEW
 
 
-def test_one_threads_fault_does_not_undo_anothers_work(ledger):
-    def fail(_draft):
+def test_one_threads_fault_does_not_undo_anothers_work(ledger: Ledger) -> None:
+    def fail(_draft) -> None:
         raise ValueError("a fault")
 
     with pytest.raises(ValueError, match="a fault"):
@@ -451,14 +454,14 @@ def test_one_threads_fault_does_not_undo_anothers_work(ledger):
     assert keep(ledger, draft(ledger))[0].verdict is Verdict.NEW
 
 
-def test_what_arrives_together_is_committed_together(ledger):
+def test_what_arrives_together_is_committed_together(ledger: Ledger) -> None:
     before = ledger.database.commits
     keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(100)))
     assert ledger.database.commits == before + 1
 
     start = threading.Barrier(20)
 
-    def remember(number):
+    def remember(number: str) -> None:
         start.wait()
         ledger.facts.remember("x", str(number), "y")
 
@@ -476,7 +479,7 @@ def test_what_arrives_together_is_committed_together(ledger):
     assert all(ledger.facts.recall("x", str(number)) == "y" for number in range(20))
 
 
-def test_connection_numbers_never_repeat(tmp_path):
+def test_connection_numbers_never_repeat(tmp_path: Path) -> None:
     first = Ledger(tmp_path)
     numbers = [first.facts.next_connection(), first.facts.next_connection()]
     first.close()
@@ -487,14 +490,14 @@ def test_connection_numbers_never_repeat(tmp_path):
     assert numbers == [1, 2, 3]
 
 
-def test_digests_tell_parts_apart(ledger):
+def test_digests_tell_parts_apart(ledger: Ledger) -> None:
     texts = [("ab", "c"), ("a", "bc"), ("abc", None), ("abc", ""), (b"abc",)]
 
     assert len({ledger.digest(*parts) for parts in texts}) == len(texts)
     assert json.dumps(ledger.digest("x").hex()) != json.dumps(Ledger.__name__)
 
 
-def test_no_secret_is_left_where_a_row_stood_before_its_page_was_rearranged(tmp_path):
+def test_no_secret_is_left_where_a_row_stood_before_its_page_was_rearranged(tmp_path: Path) -> None:
     """Requests of all sizes come and go in any order; what waits stays, what is done is nowhere."""
     ledger, luck = Ledger(tmp_path), random.Random(7)
     waiting: dict[Request, bytes] = {}
@@ -518,7 +521,7 @@ def test_no_secret_is_left_where_a_row_stood_before_its_page_was_rearranged(tmp_
     ledger.close()
 
 
-def test_a_scrub_that_cannot_write_is_made_up_for_later(ledger):
+def test_a_scrub_that_cannot_write_is_made_up_for_later(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
     finish(ledger, [Finish(kept.request, CREATED)])
     ledger.database._db.execute("PRAGMA query_only = ON")
@@ -530,7 +533,7 @@ def test_a_scrub_that_cannot_write_is_made_up_for_later(ledger):
     assert b"geheim77" not in contents(ledger.path.parent)
 
 
-def test_very_much_that_waits_is_not_written_anew_each_time(ledger, monkeypatch):
+def test_very_much_that_waits_is_not_written_anew_each_time(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zkbridge.ledger.retention.REWRITTEN_AT_MOST", 3)
     kept = keep(ledger, *(draft(ledger, str(number), mid=number) for number in range(5)))
     finish(ledger, [Finish(kept[0].request, CREATED)])
@@ -545,7 +548,7 @@ def test_very_much_that_waits_is_not_written_anew_each_time(ledger, monkeypatch)
 # -- groups --------------------------------------------------------------------------------------------------------
 
 
-def group_draft(ledger, name="g", members=("p", "q"), **changes):
+def group_draft(ledger: Ledger, name: str = "g", members: tuple[str, str] = ("p", "q"), **changes: Any) -> Draft:
     parts = tuple(Part(member, f"zk/{member}/users/create/reply") for member in members)
     return draft(ledger, name, device="planta", parts=parts, request_id=name, expires_at=2e9, **changes)
 
@@ -553,7 +556,7 @@ def group_draft(ledger, name="g", members=("p", "q"), **changes):
 DONE = Reply(200, "created", b'{"success":true,"status":200,"code":"created"}')
 
 
-def test_a_groups_request_is_one_for_each_member_and_answered_with_the_last(ledger):
+def test_a_groups_request_is_one_for_each_member_and_answered_with_the_last(ledger: Ledger) -> None:
     (kept,) = keep(ledger, group_draft(ledger))
     one, two = kept.parts
     assert [(r.device, r.parent, r.request_id, r.shares) for r in ledger.unfinished()] == [
@@ -574,7 +577,7 @@ def test_a_groups_request_is_one_for_each_member_and_answered_with_the_last(ledg
     assert b"geheim77" not in contents(ledger.path.parent)
 
 
-def test_two_members_that_end_at_once_answer_the_group_once(ledger):
+def test_two_members_that_end_at_once_answer_the_group_once(ledger: Ledger) -> None:
     (kept,) = keep(ledger, group_draft(ledger))
     threads = [threading.Thread(target=finish, args=(ledger, [Finish(each, DONE)])) for each in kept.parts]
     for thread in threads:
@@ -585,7 +588,7 @@ def test_two_members_that_end_at_once_answer_the_group_once(ledger):
     assert len(ledger.replies.unsent(10)) == 1
 
 
-def test_a_copy_of_a_groups_request_waits_for_its_answer(ledger):
+def test_a_copy_of_a_groups_request_waits_for_its_answer(ledger: Ledger) -> None:
     (kept,) = keep(ledger, group_draft(ledger))
     (copy,) = keep(ledger, group_draft(ledger, mid=2))
     assert copy.verdict is Verdict.UNDER_WAY
@@ -597,7 +600,7 @@ def test_a_copy_of_a_groups_request_waits_for_its_answer(ledger):
     assert json.loads(second.body)["replayed"] is True
 
 
-def test_a_member_that_waits_completes_the_group_and_answers_later_for_itself(ledger):
+def test_a_member_that_waits_completes_the_group_and_answers_later_for_itself(ledger: Ledger) -> None:
     (kept,) = keep(ledger, group_draft(ledger, catch_up=True, correlation=b"c"))
     one, two = kept.parts
     finish(ledger, [Finish(one, DONE)])
@@ -628,7 +631,9 @@ def test_a_member_that_waits_completes_the_group_and_answers_later_for_itself(le
 
 
 @pytest.mark.parametrize("intents", [[], [{"uid": 7}]], ids=["never asked", "asked once"])
-def test_what_waited_and_is_taken_up_is_known_to_the_next_start_as_far_as_it_got(tmp_path, intents):
+def test_what_waited_and_is_taken_up_is_known_to_the_next_start_as_far_as_it_got(
+    tmp_path: Path, intents: list[dict[str, Any]]
+) -> None:
     ledger = Ledger(tmp_path)
     (kept,) = keep(ledger, group_draft(ledger, catch_up=True))
     one, two = kept.parts
@@ -647,7 +652,7 @@ def test_what_waited_and_is_taken_up_is_known_to_the_next_start_as_far_as_it_got
     assert (left.state, left.tried) == (State.RUNNING if intents else State.ACCEPTED, tuple(intents))
 
 
-def test_a_member_that_waited_but_ended_before_the_group_answers_with_it(ledger):
+def test_a_member_that_waited_but_ended_before_the_group_answers_with_it(ledger: Ledger) -> None:
     (kept,) = keep(ledger, group_draft(ledger, catch_up=True))
     one, two = kept.parts
     finish(ledger, [], parked=[Parked(two.id, "", waiting("q", until=2e9, effect="none", why="x", language="es"))])
@@ -659,7 +664,7 @@ def test_a_member_that_waited_but_ended_before_the_group_answers_with_it(ledger)
     assert json.loads(answer.body)["code"] == "created"
 
 
-def test_what_waited_too_long_is_answered_for_itself(tmp_path):
+def test_what_waited_too_long_is_answered_for_itself(tmp_path: Path) -> None:
     now = [1e9]
     ledger = Ledger(tmp_path, clock=lambda: now[0])
     (kept,) = keep(ledger, group_draft(ledger, catch_up=True)._replace(expires_at=1e9 + 10))
@@ -678,7 +683,7 @@ def test_what_waited_too_long_is_answered_for_itself(tmp_path):
     ledger.close()
 
 
-def test_a_groups_request_is_remembered_whole_while_a_member_waits(tmp_path):
+def test_a_groups_request_is_remembered_whole_while_a_member_waits(tmp_path: Path) -> None:
     now = [1e9]
     ledger = Ledger(tmp_path, clock=lambda: now[0])
     (kept,) = keep(ledger, group_draft(ledger, catch_up=True))
@@ -700,11 +705,11 @@ def test_a_groups_request_is_remembered_whole_while_a_member_waits(tmp_path):
     ledger.close()
 
 
-def test_members_that_all_refuse_at_once_answer_at_once(ledger):
+def test_members_that_all_refuse_at_once_answer_at_once(ledger: Ledger) -> None:
     busy = failed(Busy("queue", retry_after_s=1, waiting=9, device="p"), "es")
     asked = []
 
-    def admit(each):
+    def admit(each) -> Reply | None:
         asked.append(each.device)
         return busy if each.device == "p" else None
 
@@ -719,7 +724,7 @@ def test_members_that_all_refuse_at_once_answer_at_once(ledger):
     assert ledger.unfinished() == []
 
 
-def test_a_disk_that_takes_nothing_when_a_debt_is_paid_stops_nobody(ledger):
+def test_a_disk_that_takes_nothing_when_a_debt_is_paid_stops_nobody(ledger: Ledger) -> None:
     finish(ledger, [], owed_by="p")
     ledger.enables.mark_enabled("p")
     ledger.database._db.execute("PRAGMA query_only = ON")

@@ -28,12 +28,14 @@ def caused(error: Exception, by: Exception) -> Exception:
         (ValueError(), None),
     ],
 )
-def test_a_shortage_is_recognised_by_the_error_or_by_what_led_to_it(error, kind):
+def test_a_shortage_is_recognised_by_the_error_or_by_what_led_to_it(
+    error: Exception | ValueError, kind: str | None
+) -> None:
     assert limits.kind_of(error) == kind
     assert Shortages().note(error) == (kind is not None)
 
 
-def test_a_shortage_is_logged_once_and_reported_for_five_minutes(caplog):
+def test_a_shortage_is_logged_once_and_reported_for_five_minutes(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
     shortages = Shortages(clock=lambda: now)
     assert shortages.current() == ()
@@ -62,7 +64,7 @@ def test_a_shortage_is_logged_once_and_reported_for_five_minutes(caplog):
         (10_000, resource.RLIM_INFINITY, True),
     ],
 )
-def test_what_the_devices_need_is_compared_with_the_hard_limit(devices, hard, fits):
+def test_what_the_devices_need_is_compared_with_the_hard_limit(devices: int, hard: int, fits: bool) -> None:
     assert (limits.lacking(devices, hard=hard) is None) == fits
 
 
@@ -76,7 +78,9 @@ def test_what_the_devices_need_is_compared_with_the_hard_limit(devices, hard, fi
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 30, None),
     ],
 )
-def test_the_soft_limit_is_raised_as_far_as_needed_and_allowed(monkeypatch, soft, hard, devices, raised):
+def test_the_soft_limit_is_raised_as_far_as_needed_and_allowed(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, devices: int, raised: int | None
+) -> None:
     asked = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
     monkeypatch.setattr(resource, "setrlimit", lambda _, values: asked.append(values))
@@ -86,8 +90,10 @@ def test_the_soft_limit_is_raised_as_far_as_needed_and_allowed(monkeypatch, soft
     assert asked == ([] if raised is None else [(raised, hard)])
 
 
-def test_a_limit_that_may_not_be_raised_is_logged(monkeypatch, caplog):
-    def refuse(*_):
+def test_a_limit_that_may_not_be_raised_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (32, 4096))
@@ -98,7 +104,7 @@ def test_a_limit_that_may_not_be_raised_is_logged(monkeypatch, caplog):
     assert "stays at 32" in caplog.text
 
 
-def test_there_is_no_room_while_only_the_reserve_is_left(monkeypatch):
+def test_there_is_no_room_while_only_the_reserve_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (limits.RESERVE + 1, 4096))
 
     with pytest.raises(OSError, match="Too many open files") as caught:

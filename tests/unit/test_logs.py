@@ -3,6 +3,9 @@
 import json
 import logging
 import sys
+from logging import LogRecord
+from types import TracebackType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,31 +21,31 @@ SECRET = "hunter2"
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def record(message, *args, exc_info=None):
+def record(message, *args: Any, exc_info=None) -> LogRecord:
     return logging.LogRecord("zkbridge.worker.worker", logging.INFO, __file__, 1, message, args, exc_info)
 
 
-def as_json(*args, **more):
+def as_json(*args: Any, **more: Any):
     line = JsonFormatter().format(record(*args, **more))
     assert len(line.splitlines()) == 1
     return json.loads(line)
 
 
-def as_text(*args, **more):
+def as_text(*args, **more) -> str:
     return TextFormatter("%(levelname)-7s %(message)s").format(record(*args, **more))
 
 
-def fail(error):
+def fail(error: KeyError) -> None:
     raise error
 
 
-def raised(error):
+def raised(error: KeyError) -> tuple[type[KeyError], KeyError, TracebackType] | None:
     with pytest.raises(type(error)) as caught:
         fail(error)
     return caught._excinfo
 
 
-def test_what_a_line_names_is_a_field_of_its_own():
+def test_what_a_line_names_is_a_field_of_its_own() -> None:
     line = "answered request=%d device=%s command=%s request_id=%s status=%d code=%s seconds=%.2f"
 
     said = as_json(line, 17, "principal", "users/create", None, 200, "created", 0.123456)
@@ -60,7 +63,7 @@ def test_what_a_line_names_is_a_field_of_its_own():
     assert said["message"].endswith("code=created seconds=0.12")
 
 
-def test_only_the_names_that_are_listed_become_fields():
+def test_only_the_names_that_are_listed_become_fields() -> None:
     said = as_json("100%% of %s password=%s device=%s card=%d xdevice=%s", "it", SECRET, "principal", 1, "other")
 
     assert said["device"] == "principal"
@@ -68,14 +71,14 @@ def test_only_the_names_that_are_listed_become_fields():
     assert {"password", "card", "name", "user_id", "payload", "comm_key"}.isdisjoint(FIELDS)
 
 
-def test_a_value_that_is_no_plain_one_becomes_no_field():
+def test_a_value_that_is_no_plain_one_becomes_no_field() -> None:
     assert "device" not in as_json("device=%s", {"password": SECRET})
     assert "device" not in as_json("device=%s", b"bytes")
 
 
 @PATIENT
 @given(st.text(), st.text(), st.integers())
-def test_whatever_stands_in_a_line_it_is_one_line(device, other, number):
+def test_whatever_stands_in_a_line_it_is_one_line(device, other, number) -> None:
     said = as_json("kept request=%d device=%s and %s", number, device, other)
 
     assert (said["request"], said["device"]) == (number, device)
@@ -86,7 +89,7 @@ def test_whatever_stands_in_a_line_it_is_one_line(device, other, number):
 
 @PATIENT
 @given(st.text(min_size=6))
-def test_an_exception_keeps_its_words(words):
+def test_an_exception_keeps_its_words(words) -> None:
     words = f"<{words}>"
     try:
         try:
@@ -103,7 +106,7 @@ def test_an_exception_keeps_its_words(words):
         assert "test_logs.py" in line
 
 
-def test_an_exception_tells_where_it_passed():
+def test_an_exception_tells_where_it_passed() -> None:
     said = as_json("error_id=%s a fault of the bridge's own", "ab12", exc_info=raised(KeyError(SECRET)))
 
     [error] = said["error"]
@@ -113,7 +116,7 @@ def test_an_exception_tells_where_it_passed():
     assert said["error_id"] == "ab12"
 
 
-def test_notes_and_contexts_keep_their_words_too():
+def test_notes_and_contexts_keep_their_words_too() -> None:
     error = ValueError(SECRET)
     error.add_note(SECRET)
     try:
@@ -132,14 +135,14 @@ def test_notes_and_contexts_keep_their_words_too():
     assert len(list(explain(info[1]))) == 1
 
 
-def test_the_systems_own_errors_say_which():
+def test_the_systems_own_errors_say_which() -> None:
     [(name, _)] = explain(OSError(111, SECRET, f"/tmp/{SECRET}"))
     assert name == "ConnectionRefusedError: Connection refused"
     [(without, _)] = explain(OSError(SECRET))
     assert without == "OSError"
 
 
-def test_an_exception_that_is_a_value_in_a_line_speaks_only_if_it_is_ours():
+def test_an_exception_that_is_a_value_in_a_line_speaks_only_if_it_is_ours() -> None:
     ours = LedgerUnavailable("ledger.db: database or disk is full")
 
     for line in (as_text, as_json):
@@ -148,7 +151,7 @@ def test_an_exception_that_is_a_value_in_a_line_speaks_only_if_it_is_ours():
         assert "2 messages could not be kept (ValueError, ledger.db: database or disk is full)" in said
 
 
-def test_an_endless_chain_of_causes_ends():
+def test_an_endless_chain_of_causes_ends() -> None:
     error = ValueError()
     error.__cause__ = other = TypeError()
     other.__cause__ = error
@@ -157,14 +160,16 @@ def test_an_endless_chain_of_causes_ends():
     assert list(explain(None)) == []
 
 
-def test_an_error_of_the_contract_is_told_by_its_class():
+def test_an_error_of_the_contract_is_told_by_its_class() -> None:
     [(name, _)] = explain(DeviceTimeout(host="192.168.1.205", port=4370))
 
     assert name == "DeviceTimeout"
 
 
 @pytest.mark.parametrize(("journal", "begins"), [(True, "WARNING a line"), (False, "20")])
-def test_the_journal_adds_the_time_itself(monkeypatch, capsys, journal, begins):
+def test_the_journal_adds_the_time_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], journal: bool, begins: str
+) -> None:
     if journal:
         monkeypatch.setenv("JOURNAL_STREAM", "8:123")
     else:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.support.waiting import wait_until
 from zkbridge.contract.messages import TOO_LARGE, Publication, Reply, encode
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Draft, Finish
+from zkbridge.ledger.records import Answer, Draft, Finish
 from zkbridge.outbox import replies as outbox
 from zkbridge.outbox.replies import WAIT_AFTER, WINDOW, Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
@@ -21,7 +23,7 @@ DRAFT = Draft(digest=b"d", topic="zk/replies/me", fallback="zk/p/users/create/re
 class Bench:
     """An outbox, its ledger, and a broker that does what the test says."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.ledger = Ledger(folder)
         self.published: list[tuple[int, Publication]] = []
         self.deaths: list[BaseException] = []
@@ -29,49 +31,49 @@ class Bench:
         self.outbox = Outbox(self.ledger, lambda *sent: said(sent), topics=Topics(), died=self.deaths.append)
         self.outbox.start()
 
-    def owe(self, count=1, body=b"{}"):
+    def owe(self, count: int = 1, body: bytes = b"{}") -> None:
         drafts = [DRAFT._replace(digest=b"%d" % n, reply=Reply(409, "user_exists", body)) for n in range(count)]
         self.ledger.keep(drafts, Judging())
         self.outbox.wake()
 
-    def finish(self, count=1, body=b"{}"):
+    def finish(self, count: int = 1, body: bytes = b"{}") -> list[Answer]:
         """So many requests end; the answers to them, for whoever ended them to send."""
         drafts = [DRAFT._replace(digest=b"f%d" % n, device="p", command="users/create") for n in range(count)]
         kept = self.ledger.keep(drafts, Judging())
         done = [Finish(one.request, Reply(200, "created", body)) for one in kept if one.request is not None]
         return self.ledger.finish(done).answers
 
-    def rest(self):
+    def rest(self) -> None:
         """Wait until the thread has looked, so that nothing but `offer` can send what comes now."""
         wait_until(lambda: not self.outbox._look)
 
-    def wait_for(self, count):
+    def wait_for(self, count: int) -> Literal[False] | list[tuple[int, Publication]]:
         return wait_until(lambda: len(self.published) >= count and self.published, what=f"{count} publications")
 
-    def confirm_all_but(self, number):
+    def confirm_all_but(self, number: int) -> None:
         for token in set(self.outbox._under_way) - {number}:
             self.outbox.confirmed(token, None)
 
-    def tries(self, number):
+    def tries(self, number: int) -> int:
         return sum(token == number for token, _ in self.published)
 
-    def owed(self):
+    def owed(self) -> list[int]:
         return [answer.id for answer in self.ledger.replies.unsent(1000)]
 
-    def close(self):
+    def close(self) -> None:
         self.outbox.stop()
         self.ledger.close()
 
 
 @pytest.fixture
-def bench(tmp_path) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
     bench.close()
     assert bench.deaths == []
 
 
-def test_an_answer_is_owed_until_it_is_confirmed(bench):
+def test_an_answer_is_owed_until_it_is_confirmed(bench: Bench) -> None:
     bench.outbox.online(None)
     bench.owe()
 
@@ -85,7 +87,7 @@ def test_an_answer_is_owed_until_it_is_confirmed(bench):
     assert bench.outbox.drain(5)
 
 
-def test_nothing_is_sent_offline_and_all_of_it_again_online(bench):
+def test_nothing_is_sent_offline_and_all_of_it_again_online(bench: Bench) -> None:
     bench.owe(3)
     assert bench.outbox.drain(0.2)
     assert bench.published == []
@@ -98,7 +100,7 @@ def test_nothing_is_sent_offline_and_all_of_it_again_online(bench):
     assert [token for token, _ in bench.wait_for(6)] == [1, 2, 3, 1, 2, 3]
 
 
-def test_a_refused_response_topic_falls_back_to_the_default(bench, caplog):
+def test_a_refused_response_topic_falls_back_to_the_default(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.outbox.online(None)
     bench.owe()
     ((token, _),) = bench.wait_for(1)
@@ -115,7 +117,7 @@ def test_a_refused_response_topic_falls_back_to_the_default(bench, caplog):
     bench.wait_for(3)
 
 
-def test_no_more_than_a_window_is_under_way(bench):
+def test_no_more_than_a_window_is_under_way(bench: Bench) -> None:
     bench.outbox.online(None)
     bench.owe(WINDOW + 20)
     sent = list(bench.wait_for(WINDOW))
@@ -128,7 +130,9 @@ def test_no_more_than_a_window_is_under_way(bench):
     bench.wait_for(WINDOW + 20)
 
 
-def test_an_answer_that_breaks_the_connection_is_found_out_and_waits(bench, caplog, monkeypatch):
+def test_an_answer_that_breaks_the_connection_is_found_out_and_waits(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(outbox, "FIRST_WAIT_S", 0.5)
     bench.owe(3)
     poison, breaks = 2, 0
@@ -148,7 +152,7 @@ def test_an_answer_that_breaks_the_connection_is_found_out_and_waits(bench, capl
     wait_until(lambda: not bench.owed())
 
 
-def test_an_answer_too_large_for_the_broker_is_not_sent(bench, caplog):
+def test_an_answer_too_large_for_the_broker_is_not_sent(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.outbox.online(200)
     bench.owe(1, body=b"x" * 300)
 
@@ -159,7 +163,7 @@ def test_an_answer_too_large_for_the_broker_is_not_sent(bench, caplog):
 
 
 class TestWhatIsOfferedByWhoeverHasKeptIt:
-    def test_it_is_sent_at_once_without_the_thread(self, bench):
+    def test_it_is_sent_at_once_without_the_thread(self, bench: Bench) -> None:
         bench.outbox.online(None)
         bench.rest()
 
@@ -173,7 +177,7 @@ class TestWhatIsOfferedByWhoeverHasKeptIt:
         assert bench.outbox.drain(5)
         assert len(bench.published) == 2
 
-    def test_the_thread_leaves_it_alone_until_then(self, bench):
+    def test_the_thread_leaves_it_alone_until_then(self, bench: Bench) -> None:
         bench.outbox.online(None)
         answers = bench.finish()
 
@@ -187,7 +191,7 @@ class TestWhatIsOfferedByWhoeverHasKeptIt:
         bench.rest()
         assert len(bench.published) == 1
 
-    def test_offline_it_is_left_to_the_thread(self, bench):
+    def test_offline_it_is_left_to_the_thread(self, bench: Bench) -> None:
         bench.outbox.offer(bench.finish())
         assert bench.published == []
 
@@ -195,7 +199,7 @@ class TestWhatIsOfferedByWhoeverHasKeptIt:
 
         bench.wait_for(1)
 
-    def test_what_was_under_way_when_the_broker_went_is_sent_again(self, bench):
+    def test_what_was_under_way_when_the_broker_went_is_sent_again(self, bench: Bench) -> None:
         bench.outbox.online(None)
         bench.rest()
         bench.outbox.offer(bench.finish())
@@ -205,7 +209,7 @@ class TestWhatIsOfferedByWhoeverHasKeptIt:
 
         assert [token for token, _ in bench.wait_for(2)] == [1, 1]
 
-    def test_it_does_not_go_before_what_waits_already(self, bench):
+    def test_it_does_not_go_before_what_waits_already(self, bench: Bench) -> None:
         bench.outbox.online(None)
         bench.owe(WINDOW + 2)
         bench.wait_for(WINDOW)
@@ -218,7 +222,7 @@ class TestWhatIsOfferedByWhoeverHasKeptIt:
             bench.outbox.confirmed(number, None)
         assert [token for token, _ in bench.published] == list(range(1, WINDOW + 4))
 
-    def test_one_too_large_for_the_broker_is_kept(self, bench, caplog):
+    def test_one_too_large_for_the_broker_is_kept(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
         bench.outbox.online(200)
         bench.rest()
 
@@ -228,7 +232,7 @@ class TestWhatIsOfferedByWhoeverHasKeptIt:
         assert bench.published == []
         assert bench.owed() == [1]
 
-    def test_what_the_broker_had_taken_when_it_went_is_no_suspect(self, bench):
+    def test_what_the_broker_had_taken_when_it_went_is_no_suspect(self, bench: Bench) -> None:
         bench.outbox.online(None)
         bench.rest()
         with bench.outbox._change:  # the thread cannot note it before the end
@@ -252,7 +256,7 @@ def short(publication) -> dict:
     return body["reply"]
 
 
-def test_a_list_over_the_packet_size_of_connack_is_replaced_by_a_small_answer(bench):
+def test_a_list_over_the_packet_size_of_connack_is_replaced_by_a_small_answer(bench: Bench) -> None:
     bench.outbox.online(2000)
     bench.owe(body=LIST)
 
@@ -263,7 +267,7 @@ def test_a_list_over_the_packet_size_of_connack_is_replaced_by_a_small_answer(be
     wait_until(lambda: not bench.owed())
 
 
-def test_a_list_that_the_broker_refuses_as_too_large_is_replaced_on_the_same_topic(bench):
+def test_a_list_that_the_broker_refuses_as_too_large_is_replaced_on_the_same_topic(bench: Bench) -> None:
     bench.outbox.online(None)
     bench.owe(body=LIST)
     ((token, publication),) = bench.wait_for(1)
@@ -276,7 +280,7 @@ def test_a_list_that_the_broker_refuses_as_too_large_is_replaced_on_the_same_top
     assert publication.topic == DRAFT.topic
 
 
-def test_a_list_that_is_refused_for_another_reason_is_not_replaced(bench):
+def test_a_list_that_is_refused_for_another_reason_is_not_replaced(bench: Bench) -> None:
     bench.outbox.online(None)
     bench.owe(body=LIST)
     ((token, _),) = bench.wait_for(1)
@@ -287,7 +291,7 @@ def test_a_list_that_is_refused_for_another_reason_is_not_replaced(bench):
 
 
 @pytest.mark.parametrize(("size", "tries"), [(outbox.LARGE + 200, 3), (outbox.LARGE - 200, WAIT_AFTER)])
-def test_only_a_large_answer_that_ends_connections_alone_is_replaced(bench, size, tries):
+def test_only_a_large_answer_that_ends_connections_alone_is_replaced(bench: Bench, size: int, tries: int) -> None:
     body = encode({"success": True, "data": "x" * size, "status": 200, "code": "ok", "request_id": "r-1"})
     bench.owe(body=body)
     for number in range(tries):
@@ -314,7 +318,7 @@ def test_only_a_large_answer_that_ends_connections_alone_is_replaced(bench, size
         (268_435_455, 262_144),
     ],
 )
-def test_a_reply_is_made_for_the_packets_of_the_last_connection(largest, room):
+def test_a_reply_is_made_for_the_packets_of_the_last_connection(largest: int | None, room: int) -> None:
     reply_room = ReplyRoom(262_144)
     reply_room.follow(largest)
 

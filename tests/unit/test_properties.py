@@ -15,13 +15,13 @@ def told(**reply) -> dict:
 COMMON = {"ContentType": "application/json", "PayloadFormatIndicator": 1}
 
 
-def test_a_reply_says_its_status_and_code_as_properties():
+def test_a_reply_says_its_status_and_code_as_properties() -> None:
     assert told(status=409, code="user_exists") == {**COMMON, "status": "409", "code": "user_exists"}
     assert told(status=200, code="ok", command="ping") == {**COMMON, "status": "200", "code": "ok", "command": "ping"}
     assert told() == COMMON
 
 
-def test_no_reply_carries_the_correlation_data_of_another():
+def test_no_reply_carries_the_correlation_data_of_another() -> None:
     first = publish_properties(Publication("t", b"{}", correlation_data=b"one", status=200, code="created"))
     second = publish_properties(Publication("t", b"{}", correlation_data=b"two", status=200, code="created"))
     third = publish_properties(Publication("t", b"{}", status=200, code="created"))

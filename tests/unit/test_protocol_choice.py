@@ -65,18 +65,18 @@ def tried(choice: ProtocolChoice, *events: Failure | str) -> list[str]:
         ([YES, END, VERSION, AWAY], ["5", "5", "3.1.1", "5"]),
     ],
 )
-def test_the_version_follows_what_the_broker_said(events, versions):
+def test_the_version_follows_what_the_broker_said(events: list[Failure | str], versions: list[str]) -> None:
     assert tried(ProtocolChoice("auto"), *events) == versions
 
 
 @pytest.mark.parametrize("events", [[SILENT] * 4, [AWAY] * 4, [SILENT, SILENT, AWAY, SILENT]])
-def test_mqtt_5_that_worked_in_an_earlier_run_is_not_given_up_for_silence(events):
+def test_mqtt_5_that_worked_in_an_earlier_run_is_not_given_up_for_silence(events: list[Failure]) -> None:
     assert set(tried(ProtocolChoice("auto", five_has_worked=True), *events)) == {"5"}
 
 
 @pytest.mark.parametrize("setting", ["5", "3.1.1"])
 @pytest.mark.parametrize("events", [[VERSION] * 3, [SILENT] * 4, [YES, END, YES, END]])
-def test_a_version_that_is_configured_is_the_only_one(setting, events):
+def test_a_version_that_is_configured_is_the_only_one(setting: str, events: list[Failure | str]) -> None:
     choice = ProtocolChoice(setting)
 
     assert set(tried(choice, *events)) == {setting}
@@ -84,7 +84,7 @@ def test_a_version_that_is_configured_is_the_only_one(setting, events):
     assert not choice.is_due
 
 
-def test_a_refusal_is_believed_for_a_day():
+def test_a_refusal_is_believed_for_a_day() -> None:
     clock = Clock()
     choice = ProtocolChoice("auto", clock=clock)
     tried(choice, VERSION, YES)
@@ -98,7 +98,7 @@ def test_a_refusal_is_believed_for_a_day():
     assert (choice.is_due, choice.next) == (False, "5")
 
 
-def test_a_connection_by_3_1_1_after_silence_lasts_for_a_day_at_most():
+def test_a_connection_by_3_1_1_after_silence_lasts_for_a_day_at_most() -> None:
     clock = Clock()
     choice = ProtocolChoice("auto", clock=clock)
     tried(choice, SILENT, SILENT, YES, SILENT, YES)
@@ -109,7 +109,7 @@ def test_a_connection_by_3_1_1_after_silence_lasts_for_a_day_at_most():
     assert choice.is_due
 
 
-def test_only_the_attempts_of_the_comparison_come_without_a_pause():
+def test_only_the_attempts_of_the_comparison_come_without_a_pause() -> None:
     choice = ProtocolChoice("auto")
     paused = []
     for event in [SILENT, SILENT, YES, SILENT, REFUSED, REFUSED]:
@@ -128,7 +128,7 @@ def test_only_the_attempts_of_the_comparison_come_without_a_pause():
         ([VERSION, YES, END, YES, END], None),
     ],
 )
-def test_the_log_gets_the_reason_for_3_1_1(events, words):
+def test_the_log_gets_the_reason_for_3_1_1(events: list[Failure | str], words: str | None) -> None:
     choice = ProtocolChoice("auto")
     tried(choice, *events)
 

@@ -25,7 +25,7 @@ def text(value: bytes) -> bytes:
     return struct.pack("!H", len(value)) + value
 
 
-def read_five(header, body):
+def read_five(header, body: bytes) -> MQTTMessage | Unreadable:
     return read(header, body, five=True, reason="why")
 
 
@@ -58,7 +58,7 @@ def packets(draw):
 
 
 @given(packets())
-def test_what_paho_can_read_is_read_as_paho_reads_it(packet):
+def test_what_paho_can_read_is_read_as_paho_reads_it(packet) -> None:
     header, body = packet
     theirs = _packet.decode_publish(header, body, MQTTProtocolVersion.MQTTv5)
 
@@ -80,7 +80,7 @@ def test_what_paho_can_read_is_read_as_paho_reads_it(packet):
 
 
 @given(st.integers(0x30, 0x3F), st.binary(max_size=60), st.booleans())
-def test_no_bytes_make_either_reader_raise_anything_else(header, body, five):
+def test_no_bytes_make_either_reader_raise_anything_else(header, body, five) -> None:
     protocol = MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311
     with contextlib.suppress(MalformedPacket):
         _packet.decode_publish(header, body, protocol)
@@ -89,7 +89,7 @@ def test_no_bytes_make_either_reader_raise_anything_else(header, body, five):
 
 
 @given(packets(), st.data())
-def test_a_packet_that_was_spoilt_somewhere_is_read_or_unreadable(packet, data):
+def test_a_packet_that_was_spoilt_somewhere_is_read_or_unreadable(packet, data) -> None:
     header, body = packet
     spoilt = bytearray(body)
     for _ in range(data.draw(st.integers(1, 3))):
@@ -100,7 +100,7 @@ def test_a_packet_that_was_spoilt_somewhere_is_read_or_unreadable(packet, data):
     assert isinstance(message_of(read_five(header, bytes(spoilt)), connection=1, waited_s=0), (Message, Unreadable))
 
 
-def test_properties_before_the_one_that_cannot_be_read_count():
+def test_properties_before_the_one_that_cannot_be_read_count() -> None:
     region = b"\x02\0\0\0\x05" + b"\x08" + text(b"zk/replies/a") + b"\x7f" + b"\x09" + text(b"lost")
 
     message = message_of(
@@ -128,14 +128,16 @@ def test_properties_before_the_one_that_cannot_be_read_count():
         (0x30, text(b"zk/p/ping") + b"\x05", 0, "zk/p/ping"),
     ],
 )
-def test_of_what_cannot_be_read_the_packet_identifier_is_found_where_it_is(header, body, mid, topic):
+def test_of_what_cannot_be_read_the_packet_identifier_is_found_where_it_is(
+    header: int, body: bytes, mid: int, topic: str
+) -> None:
     unread = read_five(header, body)
 
     assert isinstance(unread, Unreadable)
     assert (unread.qos, unread.mid, unread.topic, unread.reason) == (header >> 1 & 3, mid, topic, "why")
 
 
-def test_the_same_message_under_another_packet_identifier_has_the_same_content():
+def test_the_same_message_under_another_packet_identifier_has_the_same_content() -> None:
     one, two = (read_five(0x32, text(b"zk/p/ping") + mid + b"\x05a") for mid in (b"\0\x07", b"\0\x08"))
 
     assert one.content == two.content

@@ -20,20 +20,20 @@ class Steps(list):
 
     fails: tuple[str, ...] = ()
 
-    def receive(self, messages):
+    def receive(self, messages) -> None:
         self._do("receive", *(message.topic for message in messages))
 
-    def unreadable(self, packets):
+    def unreadable(self, packets) -> None:
         if packets:
             self._do("unreadable", *(packet.topic for packet in packets))
 
-    def overheard(self, topic, _payload):
+    def overheard(self, topic, _payload) -> None:
         self._do("overheard", topic)
 
-    def ack(self, mid, _qos):
+    def ack(self, mid, _qos) -> None:
         self._do("ack", mid)
 
-    def _do(self, step, *what):
+    def _do(self, step: str, *what) -> None:
         self.append((step, *what))
         if step in self.fails:
             raise RuntimeError(step)
@@ -56,13 +56,15 @@ def state() -> ConnectionState:
 
 
 @pytest.fixture
-def receiver(steps, state) -> Receiver:
+def receiver(steps: Steps, state: ConnectionState) -> Receiver:
     check = SubscriptionCheck({"zk/+/users/create": PROBED})
     check.begin()
     return Receiver(steps, state, steps, check, DeliveryDelay("", lambda: None))
 
 
-def test_commands_are_kept_before_watched_messages_are_noted_and_all_acknowledged_in_order_of_arrival(receiver, steps):
+def test_commands_are_kept_before_watched_messages_are_noted_and_all_acknowledged_in_order_of_arrival(
+    receiver: Receiver, steps: Steps
+) -> None:
     for raw in [
         message(1, WATCHED),
         message(2, COMMAND),
@@ -82,7 +84,9 @@ def test_commands_are_kept_before_watched_messages_are_noted_and_all_acknowledge
     ]
 
 
-def test_nothing_is_acknowledged_when_the_commands_cannot_be_kept(receiver, steps, state):
+def test_nothing_is_acknowledged_when_the_commands_cannot_be_kept(
+    receiver: Receiver, steps: Steps, state: ConnectionState
+) -> None:
     steps.fails = ("receive",)
     receiver.add(message(1, WATCHED))
     receiver.add(message(2, COMMAND))
@@ -94,7 +98,7 @@ def test_nothing_is_acknowledged_when_the_commands_cannot_be_kept(receiver, step
     assert state.unreadable
 
 
-def test_a_watched_message_that_makes_the_bridge_fail_is_acknowledged(receiver, steps):
+def test_a_watched_message_that_makes_the_bridge_fail_is_acknowledged(receiver: Receiver, steps: Steps) -> None:
     steps.fails = ("overheard",)
     receiver.add(message(1, WATCHED))
 
@@ -103,7 +107,7 @@ def test_a_watched_message_that_makes_the_bridge_fail_is_acknowledged(receiver, 
     assert steps == [("overheard", WATCHED), ("ack", 1)]
 
 
-def test_a_batch_is_settled_once(receiver, steps):
+def test_a_batch_is_settled_once(receiver: Receiver, steps: Steps) -> None:
     for mid in range(1, BATCH + 1):
         assert not receiver.is_full
         receiver.add(message(mid, COMMAND))

@@ -1,5 +1,8 @@
 """How long the bridge waits before it connects to the broker again."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from zkbridge.mqtt.reconnect import ReconnectPolicy
@@ -8,7 +11,7 @@ FAIL = ReconnectPolicy.failed
 ACCEPT = ReconnectPolicy.accepted
 
 
-def end(lived_s: float = 0.1, *, taken_over: bool = False, unreadable: bool = False):
+def end(lived_s: float = 0.1, *, taken_over: bool = False, unreadable: bool = False) -> Callable[..., Any]:
     return lambda policy: policy.ended(lived_s, taken_over=taken_over, unreadable=unreadable)
 
 
@@ -37,7 +40,9 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("events", "pause_s", "contested"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_the_pause_follows_from_how_connections_ended(events, pause_s, contested):
+def test_the_pause_follows_from_how_connections_ended(
+    events: list[Callable[..., Any]], pause_s: float, contested: bool
+) -> None:
     policy = ReconnectPolicy()
     for event in events:
         event(policy)

@@ -1,6 +1,9 @@
 """A request that comes again with its request_id: when it is carried out anew, and when its stored answer is sent."""
 
 import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,19 +12,19 @@ from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Draft, Finish, Parked, Part, State, Verdict
+from zkbridge.ledger.records import Answer, Draft, Finish, Parked, Part, State, Verdict
 
 CREATED = Reply(200, "created", b'{"success":true,"status":200,"code":"created"}')
 EXISTS = Reply(409, "user_exists", b'{"success":false,"status":409,"code":"user_exists"}')
 INTENT = {"uid": 7}
 
 
-def away(effect="none"):
+def away(effect: str = "none") -> Reply:
     body = {"success": False, "status": 500, "code": "device_unreachable", "retryable": True, "effect": effect}
     return Reply(500, "device_unreachable", encode(body))
 
 
-def ended(code, status=500, **more):
+def ended(code: str, status: int = 500, **more) -> Reply:
     return Reply(status, code, encode({"success": False, "status": status, "code": code, **more}))
 
 
@@ -30,13 +33,13 @@ BUSY = ended("busy", 503, retryable=True, retry_after_s=1)
 
 
 @pytest.fixture
-def ledger(tmp_path):
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger(tmp_path, readings=["users/list"])
     yield ledger
     ledger.close()
 
 
-def draft(ledger, *, words="first", content="a", **changes):
+def draft(ledger: Ledger, *, words: str = "first", content: str = "a", **changes: Any) -> Draft:
     made = Draft(
         digest=ledger.digest(words),
         topic="zk/p/users/create/reply",
@@ -54,26 +57,26 @@ def draft(ledger, *, words="first", content="a", **changes):
     return made._replace(**changes)
 
 
-def group(ledger, *, members=("p", "q", "s"), **changes):
+def group(ledger: Ledger, *, members: tuple[Any, ...] = ("p", "q", "s"), **changes: Any) -> Draft:
     parts = tuple(Part(member, f"zk/{member}/users/create/reply") for member in members)
     return draft(ledger, device="planta", parts=parts, **changes)
 
 
-def keep(ledger, *drafts, admit=lambda _: None):
+def keep(ledger: tuple[Any, ...] | Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _: None):
     judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
     return ledger.keep(drafts, judge)
 
 
-def finish(ledger, *finishes, **more):
+def finish(ledger: Ledger, *finishes: Any, **more: Any) -> None:
     finished = ledger.finish([Finish(request, reply) for request, reply in finishes], **more)
     ledger.replies.release(finished.answers)
 
 
-def confirm(ledger):
+def confirm(ledger: Ledger) -> None:
     ledger.replies.sent([answer.id for answer in ledger.replies.unsent(100)])
 
 
-def codes(reply):
+def codes(reply: Answer) -> list[tuple[Any, Any]]:
     return [(each["code"], each.get("replayed", False)) for each in json.loads(reply.body)["results"]]
 
 
@@ -92,7 +95,9 @@ def codes(reply):
         (ended("internal", error_id="5f3a9c01"), False, Verdict.ANSWERED, None),
     ],
 )
-def test_only_what_may_be_asked_again_is_carried_out_again(ledger, reply, noted, verdict, tried):
+def test_only_what_may_be_asked_again_is_carried_out_again(
+    ledger: Ledger, reply: Reply, noted: bool, verdict: Verdict, tried: tuple[dict[str, Any], ...] | None
+) -> None:
     (first,) = keep(ledger, draft(ledger))
     if noted:
         ledger.running([(first.request.id, INTENT)])
@@ -128,7 +133,9 @@ def test_only_what_may_be_asked_again_is_carried_out_again(ledger, reply, noted,
         ({"mid": 2, "content": "b"}, Verdict.ANSWERED),
     ],
 )
-def test_a_message_that_the_broker_may_have_brought_again_is_no_new_request(ledger, changes, verdict):
+def test_a_message_that_the_broker_may_have_brought_again_is_no_new_request(
+    ledger: Ledger, changes: dict[str, Any], verdict: Verdict
+) -> None:
     (first,) = keep(ledger, draft(ledger))
     finish(ledger, (first.request, AWAY))
     confirm(ledger)
@@ -140,7 +147,7 @@ def test_a_message_that_the_broker_may_have_brought_again_is_no_new_request(ledg
         assert again.reply.code == ("request_id_reused" if "content" in changes else "device_unreachable")
 
 
-def test_a_connection_brings_a_message_again_only_as_often_as_it_was_sent(ledger):
+def test_a_connection_brings_a_message_again_only_as_often_as_it_was_sent(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger))
     finish(ledger, (first.request, AWAY))
 
@@ -151,7 +158,7 @@ def test_a_connection_brings_a_message_again_only_as_often_as_it_was_sent(ledger
     assert verdicts == [Verdict.ANSWERED, Verdict.NEW]
 
 
-def test_two_copies_at_once_are_carried_out_once_and_both_are_answered(ledger):
+def test_two_copies_at_once_are_carried_out_once_and_both_are_answered(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger))
     finish(ledger, (first.request, AWAY))
     confirm(ledger)
@@ -168,7 +175,7 @@ def test_two_copies_at_once_are_carried_out_once_and_both_are_answered(ledger):
     ]
 
 
-def test_an_answer_that_is_not_sent_yet_stays_what_it_was(ledger):
+def test_an_answer_that_is_not_sent_yet_stays_what_it_was(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger))
     finish(ledger, (first.request, AWAY))
 
@@ -179,7 +186,7 @@ def test_an_answer_that_is_not_sent_yet_stays_what_it_was(ledger):
     assert [answer.body for answer in ledger.replies.unsent(9)] == [AWAY.body, CREATED.body]
 
 
-def test_what_cannot_be_taken_on_now_stays_open(ledger):
+def test_what_cannot_be_taken_on_now_stays_open(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger))
     finish(ledger, (first.request, AWAY))
     busy = failed(Busy("stopping", retry_after_s=10), "es")
@@ -190,7 +197,7 @@ def test_what_cannot_be_taken_on_now_stays_open(ledger):
     assert (refused.verdict, refused.reply.code, again.verdict) == (Verdict.ANSWERED, "busy", Verdict.NEW)
 
 
-def test_a_repetition_is_kept_whole_or_not_at_all(ledger, monkeypatch):
+def test_a_repetition_is_kept_whole_or_not_at_all(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     (first,) = keep(ledger, draft(ledger))
     ledger.running([(first.request.id, INTENT)])
     finish(ledger, (first.request, DOUBTFUL))
@@ -205,7 +212,7 @@ def test_a_repetition_is_kept_whole_or_not_at_all(ledger, monkeypatch):
     assert again.request.tried == (INTENT,)
 
 
-def test_each_failure_is_followed_by_another_attempt_until_one_succeeds(ledger):
+def test_each_failure_is_followed_by_another_attempt_until_one_succeeds(ledger: Ledger) -> None:
     for mid, reply in enumerate([AWAY, DOUBTFUL, DOUBTFUL, AWAY, CREATED], 1):
         (kept,) = keep(ledger, draft(ledger, mid=mid))
         assert kept.verdict is Verdict.NEW
@@ -220,7 +227,7 @@ def test_each_failure_is_followed_by_another_attempt_until_one_succeeds(ledger):
 # -- groups ----------------------------------------------------------------------------------------------------------
 
 
-def test_members_that_failed_are_asked_again_and_the_others_answer_from_memory(ledger):
+def test_members_that_failed_are_asked_again_and_the_others_answer_from_memory(ledger: Ledger) -> None:
     (first,) = keep(ledger, group(ledger))
     p, q, s = first.parts
     ledger.running([(s.id, INTENT)])
@@ -241,7 +248,7 @@ def test_members_that_failed_are_asked_again_and_the_others_answer_from_memory(l
     assert (last.verdict, last.replayed) == (Verdict.ANSWERED, True)
 
 
-def test_a_group_of_which_nobody_can_be_asked_again_answers_from_memory(ledger):
+def test_a_group_of_which_nobody_can_be_asked_again_answers_from_memory(ledger: Ledger) -> None:
     (first,) = keep(ledger, group(ledger))
     finish(ledger, *zip(first.parts, [CREATED, EXISTS, ended("device_rejected")], strict=True))
 
@@ -250,7 +257,7 @@ def test_a_group_of_which_nobody_can_be_asked_again_answers_from_memory(ledger):
     assert (again.verdict, again.replayed) == (Verdict.ANSWERED, True)
 
 
-def test_a_member_whose_queue_was_full_is_asked_again(ledger):
+def test_a_member_whose_queue_was_full_is_asked_again(ledger: Ledger) -> None:
     (first,) = keep(ledger, group(ledger), admit=lambda d: BUSY if d.device == "q" else None)
     finish(ledger, *((part, CREATED) for part in first.parts))
     confirm(ledger)
@@ -260,7 +267,7 @@ def test_a_member_whose_queue_was_full_is_asked_again(ledger):
     assert [part.device for part in again.parts] == ["q"]
 
 
-def test_a_member_that_waits_goes_on_waiting_and_answers_for_itself(ledger):
+def test_a_member_that_waits_goes_on_waiting_and_answers_for_itself(ledger: Ledger) -> None:
     (first,) = keep(ledger, group(ledger, catch_up=True, correlation=b"1"))
     p, q, s = first.parts
     waits = waiting("q", until=2e9, effect="none", why="away", language="es")
@@ -280,7 +287,7 @@ def test_a_member_that_waits_goes_on_waiting_and_answers_for_itself(ledger):
     assert codes(whole) == [("created", True), ("created", False), ("created", False)]
 
 
-def test_a_worker_that_took_a_part_up_before_the_repetition_answers_to_the_new_request(ledger):
+def test_a_worker_that_took_a_part_up_before_the_repetition_answers_to_the_new_request(ledger: Ledger) -> None:
     (first,) = keep(ledger, group(ledger, catch_up=True))
     p, q, s = first.parts
     waits = waiting("q", until=2e9, effect="none", why="away", language="es")
@@ -296,7 +303,7 @@ def test_a_worker_that_took_a_part_up_before_the_repetition_answers_to_the_new_r
     assert codes(whole) == [("created", True), ("created", False), ("busy", False)]
 
 
-def test_a_member_that_has_left_the_group_is_not_asked_again(ledger):
+def test_a_member_that_has_left_the_group_is_not_asked_again(ledger: Ledger) -> None:
     (first,) = keep(ledger, group(ledger))
     finish(ledger, *((part, AWAY) for part in first.parts))
     confirm(ledger)
@@ -308,7 +315,7 @@ def test_a_member_that_has_left_the_group_is_not_asked_again(ledger):
     assert [each["device_id"] for each in json.loads(ledger.replies.unsent(9)[0].body)["results"]] == ["p", "q", "s"]
 
 
-def test_the_parts_of_a_repeated_group_are_forgotten_with_it_and_not_before(tmp_path):
+def test_the_parts_of_a_repeated_group_are_forgotten_with_it_and_not_before(tmp_path: Path) -> None:
     now = [1e9]
     ledger = Ledger(tmp_path, clock=lambda: now[0])
     (first,) = keep(ledger, group(ledger))
@@ -338,7 +345,7 @@ def test_the_parts_of_a_repeated_group_are_forgotten_with_it_and_not_before(tmp_
     ledger.close()
 
 
-def test_what_a_crash_leaves_of_a_repetition_is_under_way_after_the_restart(tmp_path):
+def test_what_a_crash_leaves_of_a_repetition_is_under_way_after_the_restart(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     (first,) = keep(ledger, group(ledger))
     p, q, s = first.parts
@@ -360,12 +367,12 @@ def test_what_a_crash_leaves_of_a_repetition_is_under_way_after_the_restart(tmp_
 LISTED = Reply(200, "ok", b'{"success":true,"data":[{"card":4455667788}],"status":200,"code":"ok"}')
 
 
-def contents(ledger):
+def contents(ledger: Ledger) -> bytes:
     ledger.scrub()
     return b"".join(path.read_bytes() for path in ledger.path.parent.glob("ledger.db*"))
 
 
-def test_what_was_read_is_forgotten_when_the_broker_has_it_and_read_again(ledger):
+def test_what_was_read_is_forgotten_when_the_broker_has_it_and_read_again(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger, command="users/list"))
     finish(ledger, (first.request, LISTED))
     (copy,) = keep(ledger, draft(ledger, command="users/list", mid=2))
@@ -383,7 +390,7 @@ def test_what_was_read_is_forgotten_when_the_broker_has_it_and_read_again(ledger
     assert ledger.retention.forget(keep_s=-1, most=100) > 0  # it is no unfinished request
 
 
-def test_what_a_group_read_is_forgotten_with_every_members_part(ledger):
+def test_what_a_group_read_is_forgotten_with_every_members_part(ledger: Ledger) -> None:
     (first,) = keep(ledger, group(ledger, command="users/list"))
     finish(ledger, *zip(first.parts, [LISTED, LISTED, AWAY], strict=True))
     assert b"4455667788" in contents(ledger)
@@ -394,7 +401,7 @@ def test_what_a_group_read_is_forgotten_with_every_members_part(ledger):
     assert [part.device for part in again.parts] == ["p", "q", "s"]
 
 
-def test_what_was_changed_is_remembered(ledger):
+def test_what_was_changed_is_remembered(ledger: Ledger) -> None:
     (first,) = keep(ledger, draft(ledger))
     finish(ledger, (first.request, CREATED))
     confirm(ledger)

@@ -8,7 +8,7 @@ from zkbridge.mqtt.connection import Connection
 from zkbridge.mqtt.thread_control import ThreadControl
 
 
-def test_subscriptions_that_change_while_the_queue_is_sent_go_before_the_next_publication():
+def test_subscriptions_that_change_while_the_queue_is_sent_go_before_the_next_publication() -> None:
     control, order = ThreadControl(Mock()), Mock()
     connection = object.__new__(Connection)
     connection.client = order

@@ -1,5 +1,7 @@
 """When a terminal may be asked again."""
 
+from typing import Any
+
 import pytest
 
 from zkbridge.config.models import Retry
@@ -10,7 +12,7 @@ from zkbridge.worker.retry import Interrupted, again
 class Run:
     """Attempts with prepared outcomes, and what was paused between them."""
 
-    def __init__(self, *outcomes):
+    def __init__(self, *outcomes) -> None:
         self.outcomes = list(outcomes)
         self.pauses: list[float] = []
         self.told: list[tuple[int, BaseException]] = []
@@ -21,8 +23,8 @@ class Run:
             raise outcome
         return outcome
 
-    def go(self, *, stop=False, left=60.0, **retry):
-        def pause(seconds):
+    def go(self, *, stop: bool = False, left: float = 60.0, **retry: Any):
+        def pause(seconds) -> bool:
             self.pauses.append(seconds)
             return stop
 
@@ -38,7 +40,7 @@ class Run:
 TIMEOUT = DeviceTimeout(host="h", port=1)
 
 
-def test_a_connection_failure_is_tried_again_until_it_works():
+def test_a_connection_failure_is_tried_again_until_it_works() -> None:
     run = Run(TIMEOUT, DeviceUnreachable("reset", host="h", port=1), "done")
 
     assert run.go() == "done"
@@ -46,7 +48,7 @@ def test_a_connection_failure_is_tried_again_until_it_works():
     assert run.told[0][1] is TIMEOUT
 
 
-def test_the_last_failure_comes_out_as_it_was():
+def test_the_last_failure_comes_out_as_it_was() -> None:
     run = Run(TIMEOUT, TIMEOUT, TIMEOUT, "never")
 
     with pytest.raises(DeviceTimeout) as caught:
@@ -59,7 +61,7 @@ def test_the_last_failure_comes_out_as_it_was():
 @pytest.mark.parametrize(
     "refusal", [DeviceAuthFailed(host="h", port=1), DeviceRejected("answer", host="h", port=1), ValueError("a fault")]
 )
-def test_a_refusal_is_never_retried(refusal):
+def test_a_refusal_is_never_retried(refusal: DeviceAuthFailed | DeviceRejected | ValueError) -> None:
     run = Run(refusal, "never")
 
     with pytest.raises(type(refusal)):
@@ -68,7 +70,7 @@ def test_a_refusal_is_never_retried(refusal):
     assert run.pauses == []
 
 
-def test_pauses_grow_with_jitter_up_to_the_most():
+def test_pauses_grow_with_jitter_up_to_the_most() -> None:
     run = Run(*[TIMEOUT] * 9, "done")
     run.go(attempts=10, initial_delay=0.5, max_delay=5)
 
@@ -77,7 +79,7 @@ def test_pauses_grow_with_jitter_up_to_the_most():
     assert len({round(pause, 6) for pause in run.pauses[:4]}) == 4
 
 
-def test_no_pause_leads_past_the_deadline():
+def test_no_pause_leads_past_the_deadline() -> None:
     run = Run(TIMEOUT, "never")
 
     with pytest.raises(DeviceTimeout):
@@ -86,7 +88,7 @@ def test_no_pause_leads_past_the_deadline():
     assert run.pauses == []
 
 
-def test_a_stop_cuts_the_pause_short():
+def test_a_stop_cuts_the_pause_short() -> None:
     run = Run(TIMEOUT, "never")
 
     with pytest.raises(Interrupted):

@@ -13,7 +13,7 @@ STATE, LARGE, INFO = (Publication(f"zk/{name}", b"x" * size) for name, size in [
 class Broker:
     """One that takes everything but `bad`, where it ends the connection; `now` is its clock."""
 
-    def __init__(self, bad: Publication = LARGE):
+    def __init__(self, bad: Publication = LARGE) -> None:
         self.now = 0.0
         self.bad = bad
         self.refused = RefusedTopics(clock=lambda: self.now)
@@ -51,7 +51,9 @@ class Broker:
 
 @pytest.mark.parametrize("order", [(STATE, LARGE, INFO), (LARGE, STATE, INFO), (STATE, INFO, LARGE)])
 @pytest.mark.parametrize("most", [1, 2, 20])
-def test_after_three_connections_all_but_the_guilty_message_are_taken(order, most):
+def test_after_three_connections_all_but_the_guilty_message_are_taken(
+    order: tuple[Publication, Publication, Publication], most: int
+) -> None:
     broker = Broker()
     ended = [broker.connection(*order, most=most)[-1] for _ in range(3)]
 
@@ -60,7 +62,7 @@ def test_after_three_connections_all_but_the_guilty_message_are_taken(order, mos
     assert broker.refused.topics == ["zk/large"]
 
 
-def test_the_third_connection_takes_all_others_before_it_ends():
+def test_the_third_connection_takes_all_others_before_it_ends() -> None:
     broker = Broker()
     broker.connection(LARGE, STATE, INFO)
     broker.connection(LARGE, STATE, INFO)
@@ -68,7 +70,7 @@ def test_the_third_connection_takes_all_others_before_it_ends():
     assert broker.connection(LARGE, STATE, INFO) == ["zk/s", "zk/i", "!"]
 
 
-def test_a_message_that_waits_is_tried_again_alone_and_waits_longer_each_time():
+def test_a_message_that_waits_is_tried_again_alone_and_waits_longer_each_time() -> None:
     broker = Broker()
     for _ in range(3):
         broker.connection(LARGE, STATE)
@@ -82,7 +84,7 @@ def test_a_message_that_waits_is_tried_again_alone_and_waits_longer_each_time():
     assert waits[-1] == LONGEST_WAIT_S
 
 
-def test_a_message_that_is_taken_at_last_is_one_like_all_others_again():
+def test_a_message_that_is_taken_at_last_is_one_like_all_others_again() -> None:
     broker = Broker()
     for _ in range(3):
         broker.connection(LARGE, STATE)
@@ -95,7 +97,7 @@ def test_a_message_that_is_taken_at_last_is_one_like_all_others_again():
     assert broker.refused.wait_s() == float("inf")
 
 
-def test_a_smaller_message_on_the_same_topic_does_not_wait():
+def test_a_smaller_message_on_the_same_topic_does_not_wait() -> None:
     broker = Broker()
     for _ in range(3):
         broker.connection(LARGE)
@@ -104,7 +106,7 @@ def test_a_smaller_message_on_the_same_topic_does_not_wait():
     assert broker.refused.topics == []
 
 
-def test_a_connection_that_ends_for_another_reason_is_held_against_no_message():
+def test_a_connection_that_ends_for_another_reason_is_held_against_no_message() -> None:
     broker = Broker()
     for _ in range(9):
         broker.queue.extend([LARGE])
@@ -117,7 +119,7 @@ def test_a_connection_that_ends_for_another_reason_is_held_against_no_message():
     assert broker.refused.topics == []
 
 
-def test_answers_and_probes_have_their_own_care():
+def test_answers_and_probes_have_their_own_care() -> None:
     broker = Broker()
     for _ in range(5):
         broker.queue.add(7, LARGE)
@@ -132,7 +134,7 @@ def test_answers_and_probes_have_their_own_care():
     assert [broker.queue.next(20).token, broker.queue.next(20).token] == [7, None]
 
 
-def test_what_was_not_sent_does_not_hold_up_the_others():
+def test_what_was_not_sent_does_not_hold_up_the_others() -> None:
     broker = Broker()
     for _ in range(2):
         broker.connection(LARGE)
@@ -147,7 +149,7 @@ def test_what_was_not_sent_does_not_hold_up_the_others():
     assert broker.queue.under_way == []
 
 
-def test_a_refusal_is_told_once_a_connection_and_its_end_too(caplog):
+def test_a_refusal_is_told_once_a_connection_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     refused = RefusedTopics()
     for _ in range(2):

@@ -17,22 +17,22 @@ LARGE = Publication("zk/p/users/list/reply", b"x" * 1000)
 class Broker:
     """A connection and the part that hears confirmations; `cannot` are publications that MQTT cannot carry."""
 
-    def __init__(self, cannot=()):
+    def __init__(self, cannot: tuple[()] | list[Publication] = ()) -> None:
         self.cannot = cannot
         self.sent = []
         self.confirmations = []
 
-    def send(self, publication, *, retain):
+    def send(self, publication, *, retain) -> int:
         if publication in self.cannot:
             raise ValueError("no")
         self.sent.append((publication.topic, retain))
         return len(self.sent)
 
-    def confirmed(self, token, refusal):
+    def confirmed(self, token: int, refusal: str | None) -> None:
         self.confirmations.append((token, refusal))
 
 
-def window(broker, *sendings) -> SendWindow:
+def window(broker: Broker, *sendings) -> SendWindow:
     made = SendWindow(broker, SubscriptionCheck({"zk/+/ping": "zk/test/ping"}))
     made.begin()
     made.open()
@@ -56,7 +56,12 @@ TABLE = [
 @pytest.mark.parametrize(
     ("sending", "limits", "sent", "confirmed"), [row[1:] for row in TABLE], ids=[r[0] for r in TABLE]
 )
-def test_what_is_sent_follows_from_the_limits(sending, limits, sent, confirmed):
+def test_what_is_sent_follows_from_the_limits(
+    sending: tuple[Publication | int | None, ...],
+    limits: BrokerLimits,
+    sent: list[tuple[str, bool]],
+    confirmed: list[tuple[int, str]],
+) -> None:
     broker = Broker()
 
     window(broker, sending).fill(broker, limits)
@@ -66,7 +71,7 @@ def test_what_is_sent_follows_from_the_limits(sending, limits, sent, confirmed):
 
 
 @pytest.mark.parametrize("most", [1, 2, 5])
-def test_no_more_is_under_way_than_the_broker_takes(most):
+def test_no_more_is_under_way_than_the_broker_takes(most: int) -> None:
     broker = Broker()
     sends = window(broker, *((token, REPLY) for token in range(10)))
     limits = BrokerLimits(60, in_flight=most)
@@ -78,7 +83,7 @@ def test_no_more_is_under_way_than_the_broker_takes(most):
     assert broker.confirmations == [(token, None) for token in range(10)]
 
 
-def test_a_message_that_mqtt_cannot_carry_is_refused_and_the_next_is_sent():
+def test_a_message_that_mqtt_cannot_carry_is_refused_and_the_next_is_sent() -> None:
     broker = Broker(cannot=[LARGE])
 
     window(broker, (1, LARGE), (2, REPLY)).fill(broker, BrokerLimits(60))
@@ -86,7 +91,7 @@ def test_a_message_that_mqtt_cannot_carry_is_refused_and_the_next_is_sent():
     assert (broker.confirmations, broker.sent) == ([(1, "no")], [(REPLY.topic, False)])
 
 
-def test_a_refused_state_is_listed_until_it_is_taken_and_a_probe_never():
+def test_a_refused_state_is_listed_until_it_is_taken_and_a_probe_never() -> None:
     broker = Broker()
     sends = SendWindow(broker, check := SubscriptionCheck({"zk/+/ping": "zk/test/ping"}))
     sends.open()
@@ -105,7 +110,7 @@ def test_a_refused_state_is_listed_until_it_is_taken_and_a_probe_never():
     assert broker.confirmations == []
 
 
-def test_the_end_of_a_connection_forgets_everything_and_ends_the_wait_for_it():
+def test_the_end_of_a_connection_forgets_everything_and_ends_the_wait_for_it() -> None:
     broker = Broker()
     sends = window(broker, (1, REPLY), (2, REPLY))
     sends.fill(broker, BrokerLimits(60, in_flight=1))

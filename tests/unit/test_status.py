@@ -13,22 +13,22 @@ FULL = Counted("principal", 37, 3000, 2963)
 
 
 @pytest.fixture
-def clock():
+def clock() -> list[float]:
     return [1_900_000_000.0]
 
 
 @pytest.fixture
-def statuses(clock):
+def statuses(clock: list[float]) -> Statuses:
     return Statuses(lambda _device: None, clock=lambda: clock[0])
 
 
-def test_nothing_is_known_before_anything_happens(statuses):
+def test_nothing_is_known_before_anything_happens(statuses: Statuses) -> None:
     assert statuses.of("principal").body == (
         b'{"users":null,"users_capacity":null,"users_free":null,"last_error":null,"last_user":null}'
     )
 
 
-def test_what_happens_is_learnt_and_told_once(statuses):
+def test_what_happens_is_learnt_and_told_once(statuses: Statuses) -> None:
     assert statuses.hear(FULL)
     assert not statuses.hear(FULL)
     assert statuses.hear(Created("principal", "123"))
@@ -45,14 +45,16 @@ def test_what_happens_is_learnt_and_told_once(statuses):
     assert statuses.of("entrada") == Status()
 
 
-def test_a_terminal_that_will_not_say_how_full_it_is_takes_back_nothing(statuses):
+def test_a_terminal_that_will_not_say_how_full_it_is_takes_back_nothing(statuses: Statuses) -> None:
     statuses.hear(FULL)
 
     assert not statuses.hear(Counted("principal", None, None, None))
     assert statuses.of("principal").users == 37
 
 
-def test_a_terminal_that_stays_away_is_one_error_however_often_it_is_visited(statuses, clock):
+def test_a_terminal_that_stays_away_is_one_error_however_often_it_is_visited(
+    statuses: Statuses, clock: list[float]
+) -> None:
     assert statuses.hear(AWAY)
     clock[0] += 300
     assert not statuses.hear(AWAY)
@@ -60,7 +62,7 @@ def test_a_terminal_that_stays_away_is_one_error_however_often_it_is_visited(sta
     assert statuses.of("principal").last_error.at == "2030-03-17T17:46:40+00:00"
 
 
-def test_a_terminal_that_goes_away_again_is_an_error_again(statuses, clock):
+def test_a_terminal_that_goes_away_again_is_an_error_again(statuses: Statuses, clock: list[float]) -> None:
     statuses.hear(AWAY)
     statuses.hear(Counted("principal", None, None, None))
     clock[0] += 300
@@ -69,7 +71,7 @@ def test_a_terminal_that_goes_away_again_is_an_error_again(statuses, clock):
     assert statuses.of("principal").last_error.at == "2030-03-17T17:51:40+00:00"
 
 
-def test_every_request_that_fails_is_an_error_of_its_own(statuses, clock):
+def test_every_request_that_fails_is_an_error_of_its_own(statuses: Statuses, clock: list[float]) -> None:
     statuses.hear(AWAY)
     clock[0] += 1
 
@@ -77,7 +79,7 @@ def test_every_request_that_fails_is_an_error_of_its_own(statuses, clock):
 
 
 @pytest.mark.parametrize("events", [[], [FULL], [FULL, ASKED, Created("principal", "007")]])
-def test_what_was_known_is_known_after_a_restart(statuses, events):
+def test_what_was_known_is_known_after_a_restart(statuses: Statuses, events: list[Counted | Created | Trouble]) -> None:
     for event in events:
         statuses.hear(event)
     kept = statuses.of("principal").body.decode()
@@ -86,5 +88,5 @@ def test_what_was_known_is_known_after_a_restart(statuses, events):
 
 
 @pytest.mark.parametrize("kept", ["", "nonsense", "[]", "null", "{}", '{"users":1,"last_error":3,"last_user":null}'])
-def test_what_cannot_be_read_any_more_is_not_known(kept):
+def test_what_cannot_be_read_any_more_is_not_known(kept: str) -> None:
     assert Statuses({"principal": kept}.get).of("principal") == Status()

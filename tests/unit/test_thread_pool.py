@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 
@@ -9,18 +11,18 @@ from tests.support.waiting import wait_until
 from zkbridge.runtime.thread_pool import ALL_PAUSES_S, PAUSE_S, PacedLock, ThreadPool
 
 
-def threads_named(name="idle"):
+def threads_named(name: str = "idle") -> list[Thread]:
     return [thread for thread in threading.enumerate() if thread.name == name]
 
 
 @pytest.fixture
-def pool():
+def pool() -> Iterator[ThreadPool]:
     made = ThreadPool(idle_s=0.2)
     yield made
     wait_until(lambda: not threads_named())
 
 
-def test_an_idle_thread_does_the_next_job(pool):
+def test_an_idle_thread_does_the_next_job(pool: ThreadPool) -> None:
     seen = []
 
     for _ in range(3):
@@ -31,11 +33,11 @@ def test_an_idle_thread_does_the_next_job(pool):
     assert len(set(seen)) == 1
 
 
-def test_jobs_at_the_same_time_have_a_thread_each_under_their_names(pool):
+def test_jobs_at_the_same_time_have_a_thread_each_under_their_names(pool: ThreadPool) -> None:
     together = threading.Barrier(4)
     go = threading.Event()
 
-    def job():
+    def job() -> None:
         together.wait(5)
         go.wait(5)
 
@@ -49,7 +51,7 @@ def test_jobs_at_the_same_time_have_a_thread_each_under_their_names(pool):
     assert all(each.join(0) for each in jobs)  # and a second time
 
 
-def test_a_thread_without_a_job_ends(pool):
+def test_a_thread_without_a_job_ends(pool: ThreadPool) -> None:
     pool.start(lambda: None, name="short").join(5)
     wait_until(lambda: pool._idle)
 
@@ -58,7 +60,7 @@ def test_a_thread_without_a_job_ends(pool):
     assert pool._idle == []
 
 
-def test_a_job_that_comes_as_a_thread_is_about_to_end_is_done(pool):
+def test_a_job_that_comes_as_a_thread_is_about_to_end_is_done(pool: ThreadPool) -> None:
     """Jobs at about the pause after which a thread ends: each is done, whichever comes first."""
     done = []
     for number in range(40):
@@ -71,11 +73,11 @@ def test_a_job_that_comes_as_a_thread_is_about_to_end_is_done(pool):
     assert done == list(range(40))
 
 
-def test_a_job_that_fails_has_ended_all_the_same(pool, monkeypatch):
+def test_a_job_that_fails_has_ended_all_the_same(pool: ThreadPool, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
     monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_type))
 
-    def job():
+    def job() -> None:
         raise ValueError
 
     assert pool.start(job, name="job").join(5)
@@ -86,13 +88,13 @@ def test_a_job_that_fails_has_ended_all_the_same(pool, monkeypatch):
 
 
 class TestPacedLock:
-    def test_one_at_a_time_and_with_time_for_others_in_between(self, monkeypatch):
+    def test_one_at_a_time_and_with_time_for_others_in_between(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pauses = []
         monkeypatch.setattr("zkbridge.runtime.thread_pool.time.sleep", pauses.append)
         lock = PacedLock()
         came: list[str] = []
 
-        def come():
+        def come() -> None:
             with lock:
                 came.append("in")
                 threading.Event().wait(0.05)  # time for the other to come in, if it could
@@ -111,7 +113,7 @@ class TestPacedLock:
         assert pauses == [PAUSE_S, PAUSE_S]  # none after the last
         assert lock._present == 0
 
-    def test_the_pauses_are_short_where_many_wait(self, monkeypatch):
+    def test_the_pauses_are_short_where_many_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pauses = []
         monkeypatch.setattr("zkbridge.runtime.thread_pool.time.sleep", pauses.append)
         lock = PacedLock()
@@ -124,7 +126,7 @@ class TestPacedLock:
         assert max(pauses) == PAUSE_S
         assert sum(pauses) < 4 * ALL_PAUSES_S
 
-    def test_an_exception_releases_the_lock(self):
+    def test_an_exception_releases_the_lock(self) -> None:
         lock = PacedLock()
         with pytest.raises(ValueError, match="oh"), lock:
             raise ValueError("oh")

@@ -2,17 +2,19 @@
 
 import threading
 
+import pytest
+
 from tests.support.waiting import wait_until
 from zkbridge.runtime import scheduler as upkeep
 from zkbridge.runtime.scheduler import Upkeep
 
 
-def test_jobs_run_when_they_are_due_and_again_when_they_say():
+def test_jobs_run_when_they_are_due_and_again_when_they_say() -> None:
     done: list[str] = []
     deaths: list[BaseException] = []
     work = Upkeep(died=deaths.append)
 
-    def often():
+    def often() -> float | None:
         done.append("often")
         return 0.01 if len(done) < 5 else None
 
@@ -27,7 +29,7 @@ def test_jobs_run_when_they_are_due_and_again_when_they_say():
     assert deaths == []
 
 
-def test_nothing_runs_after_the_stop():
+def test_nothing_runs_after_the_stop() -> None:
     done: list[str] = []
     work = Upkeep(died=lambda _: None)
     work.start()
@@ -37,7 +39,7 @@ def test_nothing_runs_after_the_stop():
     assert done == []
 
 
-def test_a_job_that_fails_is_told_and_ends_the_thread():
+def test_a_job_that_fails_is_told_and_ends_the_thread() -> None:
     deaths: list[BaseException] = []
     work = Upkeep(died=deaths.append)
     work.start()
@@ -48,7 +50,7 @@ def test_a_job_that_fails_is_told_and_ends_the_thread():
     work.stop()
 
 
-def test_a_job_that_hangs_is_noticed(monkeypatch):
+def test_a_job_that_hangs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "HUNG_AFTER_S", 0.05)
     work, release = Upkeep(died=lambda _: None), threading.Event()
     work.start()

@@ -1,5 +1,8 @@
 """A configuration that names what is not there."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from zkbridge.bridge import vetting
@@ -8,17 +11,17 @@ from zkbridge.config.faults import ConfigError
 from zkbridge.config.models import Config
 
 
-def config(**more):
+def config(**more) -> Config:
     return Config.model_validate({"devices": {"p": {"host": "a"}}, **more})
 
 
-def faults(checked):
+def faults(checked: Config) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         vet(checked)
     return [str(fault) for fault in caught.value.faults]
 
 
-def test_every_name_that_leads_nowhere_is_told(tmp_path):
+def test_every_name_that_leads_nowhere_is_told(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("")
     tls = {"ca_file": tmp_path / "ca.pem", "cert_file": tmp_path / "gone.pem", "key_file": tmp_path}
     commands = ["users/create", "users/creat", "x"]
@@ -32,11 +35,11 @@ def test_every_name_that_leads_nowhere_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("more", [{}, {"mqtt": {"tls": {}}}, {"policy": {"commands": ["users/create", "ping"]}}])
-def test_what_is_there_is_no_fault(more):
+def test_what_is_there_is_no_fault(more: dict[str, Any]) -> None:
     assert vet(config(**more)) == config(**more)
 
 
-def test_a_metrics_port_without_the_package_that_serves_it_is_a_fault(monkeypatch):
+def test_a_metrics_port_without_the_package_that_serves_it_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
 
     assert vet(config()) == config()
@@ -46,7 +49,7 @@ def test_a_metrics_port_without_the_package_that_serves_it_is_a_fault(monkeypatc
 
 
 class FakeClock:
-    def __init__(self, synchronised):
+    def __init__(self, synchronised: bool) -> None:
         self.is_synchronised = lambda: synchronised
 
 
@@ -59,7 +62,9 @@ class FakeClock:
         ({"enabled": True, "trust_clock": True}, False, 0),
     ],
 )
-def test_a_door_without_a_synchronised_clock_is_worth_a_remark(door, synchronised, remarks):
+def test_a_door_without_a_synchronised_clock_is_worth_a_remark(
+    door: dict[str, Any], synchronised: bool, remarks: int
+) -> None:
     checked = config(devices={"p": {"host": "a", "door": door}})
 
     found = vetting.remarks(checked, clock=FakeClock(synchronised), hard_limit=1024)
@@ -69,7 +74,7 @@ def test_a_door_without_a_synchronised_clock_is_worth_a_remark(door, synchronise
 
 
 @pytest.mark.parametrize(("devices", "remarks"), [(240, 0), (260, 1)])
-def test_more_devices_than_descriptors_are_worth_a_remark(devices, remarks):
+def test_more_devices_than_descriptors_are_worth_a_remark(devices: int, remarks: int) -> None:
     checked = config(devices={f"d{n}": {"host": f"h{n}"} for n in range(devices)})
 
     found = vetting.remarks(checked, hard_limit=1024)

@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Callable
+from typing import Any
 
 
-def _broken(function, spec):
+def _broken(function, spec) -> Callable[..., Any]:
     calls = []
 
-    def call(*args, **kwargs):
+    def call(*args: Any, **kwargs: Any):
         calls.append(None)
         hit = spec["nth"] <= len(calls) < spec["nth"] + spec["times"]
         if hit and spec["when"] == "before":
@@ -23,7 +25,7 @@ def _broken(function, spec):
     return call
 
 
-def _happen(spec):
+def _happen(spec) -> None:
     if spec["do"] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if spec["do"] == "hang":
@@ -31,12 +33,12 @@ def _happen(spec):
     raise RuntimeError(f"broken on purpose at {spec['at']}")
 
 
-def _set_back(clock, flag):
+def _set_back(clock, flag) -> Callable[..., Any]:
     """A clock that shows an hour less while a file is there."""
     return lambda: clock() - (3600 if os.path.exists(flag) else 0)  # noqa: PTH110 - must not import more than it breaks
 
 
-def _break(spec):
+def _break(spec) -> None:
     module_name, _, path = spec["at"].partition(":")
     owner = importlib.import_module(module_name)
     *parents, name = path.split(".")

@@ -18,38 +18,40 @@ ENROLL, CANCEL = "users/enroll-finger", "users/enroll-finger/cancel"
 BODY = b'{"user_id":"7","finger_index":3}'
 
 
-def request(number, command):
+def request(number: int, command: str) -> Request:
     return Request(number, "p", command, f"r{number}", BODY, 0.0)
 
 
-def make(asked):
+def make(asked) -> Task:
     command = COMMANDS[asked.command]
     return Task(asked, command, command.load(asked.params))
 
 
 class Tasks:
-    def make(self, request):
+    def make(self, request) -> Task:
         return make(request)
 
 
 class NothingStored:
-    def reply_of(self, _request):
+    def reply_of(self, _request) -> None:
         return None
 
 
 @pytest.fixture
-def cancellation():
+def cancellation() -> Cancellation:
     replies = ReplyMaker(Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}}))
     device = Device(id="p", host="192.0.2.1")
     return Cancellation(device, COMMANDS, replies=replies, tasks=Tasks(), stored=NothingStored())
 
 
-def cancel(cancellation, in_hand, number=2):
+def cancel(cancellation: Cancellation, in_hand: list[Task], number: int = 2) -> list[Task]:
     ends = COMMANDS[CANCEL].ends
     return cancellation.begin(request(number, CANCEL), ends, in_hand, deque())
 
 
-def test_a_request_that_has_begun_is_asked_to_end_and_its_canceller_answered_with_it(cancellation):
+def test_a_request_that_has_begun_is_asked_to_end_and_its_canceller_answered_with_it(
+    cancellation: Cancellation,
+) -> None:
     enrolment = make(request(1, ENROLL))
     enrolment.begun = True
 
@@ -61,7 +63,9 @@ def test_a_request_that_has_begun_is_asked_to_end_and_its_canceller_answered_wit
     assert (canceller.request.id, canceller.reply.status) == (2, 200)
 
 
-def test_a_request_that_is_answered_cannot_be_cancelled_and_its_canceller_is_answered_at_once(cancellation):
+def test_a_request_that_is_answered_cannot_be_cancelled_and_its_canceller_is_answered_at_once(
+    cancellation: Cancellation,
+) -> None:
     enrolment = make(request(1, ENROLL))
     enrolment.begun = True
     enrolment.reply = succeeded({"data": {}}, code="enrolled", request_id="r1")

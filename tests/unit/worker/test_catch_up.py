@@ -2,10 +2,12 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 
 from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, ENROLL, LIST, request, task
+from zkbridge.config.models import Config
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceTimeout
 from zkbridge.ledger.records import Parked, Waiting
 from zkbridge.worker import catch_up
@@ -16,26 +18,26 @@ LOST = DeviceTimeout(host="h", port=1)
 
 
 class Clock:
-    def now(self):
+    def now(self) -> float:
         return NOW
 
 
 class Ledger:
     """Requests that wait, by their subject."""
 
-    def __init__(self, *waiting):
+    def __init__(self, *waiting) -> None:
         self.waits = list(waiting)
 
     def waiting(self, _device):
         return [Waiting(each, "7") for each in self.waits]
 
-    def take_up(self, _device, *, subject=None, most):
+    def take_up(self, _device, *, subject=None, most) -> list[Any]:
         taken = self.waits[:most] if subject in (None, "7") else []
         self.waits = [each for each in self.waits if each not in taken]
         return taken
 
 
-def make(*waiting, config=CONFIG):
+def make(*waiting, config: Config = CONFIG) -> CatchUp:
     return CatchUp(DEVICE, config, Ledger(*waiting), Clock())
 
 
@@ -50,7 +52,9 @@ def make(*waiting, config=CONFIG):
     ],
     ids=["wanted", "not wanted", "expired", "without an end", "a wrong password"],
 )
-def test_a_request_waits_where_it_may_and_the_terminal_is_only_away(catch_up_wanted, expires_at, failure, waits):
+def test_a_request_waits_where_it_may_and_the_terminal_is_only_away(
+    catch_up_wanted: bool, expires_at: float | None, failure: DeviceAuthFailed | DeviceTimeout, waits: bool
+) -> None:
     made = task(catch_up=catch_up_wanted, expires_at=expires_at)
 
     reply = make().waiting_reply(made, failure)
@@ -59,18 +63,18 @@ def test_a_request_waits_where_it_may_and_the_terminal_is_only_away(catch_up_wan
     assert not waits or json.loads(reply.body)["code"] == "waiting"
 
 
-def test_no_more_requests_wait_than_the_queue_may_hold():
+def test_no_more_requests_wait_than_the_queue_may_hold() -> None:
     full = make(*(request(number) for number in range(CONFIG.queue_limit)))
 
     assert full.waiting_reply(task(catch_up=True, expires_at=NOW + 60), LOST) is None
 
 
 @pytest.mark.parametrize(("waits", "reached", "due"), [(True, True, True), (True, False, False), (False, True, False)])
-def test_it_is_due_once_the_terminal_has_answered(waits, reached, due):
+def test_it_is_due_once_the_terminal_has_answered(waits: bool, reached: bool, due: bool) -> None:
     assert make(*[request(1)] * waits).is_due(reached=reached) == due
 
 
-def test_each_failure_doubles_the_pause_and_a_success_ends_it(monkeypatch):
+def test_each_failure_doubles_the_pause_and_a_success_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
     monkeypatch.setattr(catch_up.time, "monotonic", lambda: now)
     made, pauses = make(request(1)), []
@@ -90,14 +94,16 @@ def test_each_failure_doubles_the_pause_and_a_success_ends_it(monkeypatch):
     [(CREATE, {}, [1, 2]), (CREATE, {"user_id": "8"}, []), (LIST, {}, []), (ENROLL, {}, [])],
     ids=["the same user", "another user", "a list", "no change of a user"],
 )
-def test_what_waits_for_the_same_user_is_done_before_a_change(command, fields, older):
+def test_what_waits_for_the_same_user_is_done_before_a_change(
+    command: str, fields: dict[str, Any], older: list[int]
+) -> None:
     made = make(request(1), request(2))
 
     assert [each.id for each in made.older_than(task(9, command, fields=fields))] == older
     assert made.is_empty == bool(older)
 
 
-def test_nothing_waits_any_more_once_everything_was_taken_or_has_expired():
+def test_nothing_waits_any_more_once_everything_was_taken_or_has_expired() -> None:
     made = make(request(1))
     assert [each.id for each in made.take()] == [1]
     assert made.is_empty

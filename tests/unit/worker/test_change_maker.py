@@ -1,6 +1,7 @@
 """In which order a change is begun, noted and asked for, and what ends a session."""
 
 import contextlib
+from contextlib import nullcontext
 
 import pytest
 
@@ -21,7 +22,7 @@ TOO_LONG.ends_session = True
 class Here:
     """A session, a queue and a ledger that write down what they are asked for; `cancelled` are ids of requests."""
 
-    def __init__(self, *, cancelled=(), lapsed=False, disabled_s=0.0):
+    def __init__(self, *, cancelled: tuple[()] | set[int] = (), lapsed: bool = False, disabled_s: float = 0.0) -> None:
         self.calls = []
         self.cancelled = cancelled
         self.lapsed = lapsed
@@ -29,24 +30,26 @@ class Here:
         planner = Planner(DEVICE, replies=REPLIES, stored=Stored(), clock=SYSTEM)
         self.maker = ChangeMaker(DEVICE, CONFIG, self, requests=self, planner=planner, replies=REPLIES, deadline=self)
 
-    def begin(self, made):
+    def begin(self, made) -> bool:
         self.calls.append(f"begin {made.request.id}")
         return made.request.id not in self.cancelled
 
-    def running(self, intents):
+    def running(self, intents) -> None:
         self.calls.append(f"note {[number for number, _ in intents]}")
 
-    def extended(self, _seconds):
+    def extended(self, _seconds) -> nullcontext[None]:
         return contextlib.nullcontext()
 
-    def users(self):
+    def users(self) -> list[str]:
         return ["one", "two"]
 
-    def disabled_for(self):
+    def disabled_for(self) -> float:
         return self.disabled_s
 
-    def planned(self, number=1, command=CREATE, result=None):
-        def apply():
+    def planned(
+        self, number: int = 1, command: str = CREATE, result: DeviceFull | DeviceRejected | DeviceTimeout | None = None
+    ) -> Planned:
+        def apply() -> dict[str, dict[str, str]]:
             self.calls.append(f"ask {number}")
             if result is not None:
                 raise result
@@ -54,23 +57,23 @@ class Here:
 
         return Planned(task(number, command), change()._replace(apply=apply))
 
-    def make(self, *planned, state=None):
+    def make(self, *planned, state: SessionState | None = None) -> bool:
         state = state or SessionState(disables=True)
         return self.maker.ask(self, state, self.maker.note(self, state, list(planned)))
 
 
-def code(planned):
+def code(planned: Planned) -> str | None:
     return None if planned.task.reply is None else planned.task.reply.code
 
 
-def test_all_changes_are_begun_then_noted_with_one_commit_and_then_asked_for():
+def test_all_changes_are_begun_then_noted_with_one_commit_and_then_asked_for() -> None:
     here = Here()
 
     assert here.make(here.planned(1), here.planned(2))
     assert here.calls == ["begin 1", "begin 2", "note [1, 2]", "ask 1", "ask 2"]
 
 
-def test_a_change_that_was_cancelled_is_neither_noted_nor_asked_for():
+def test_a_change_that_was_cancelled_is_neither_noted_nor_asked_for() -> None:
     here = Here(cancelled={1})
     here.make(here.planned(1), here.planned(2))
     assert here.calls[2:] == ["note [2]", "ask 2"]
@@ -80,7 +83,7 @@ def test_a_change_that_was_cancelled_is_neither_noted_nor_asked_for():
     assert alone.calls == ["begin 1"]
 
 
-def test_the_users_are_counted_before_the_first_change():
+def test_the_users_are_counted_before_the_first_change() -> None:
     here, state = Here(), SessionState(disables=True)
     here.make(here.planned(1), state=state)
 
@@ -97,7 +100,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("case", ENDS)
-def test_a_session_ends_when_its_time_is_used_up_but_does_one_change(case):
+def test_a_session_ends_when_its_time_is_used_up_but_does_one_change(case: str) -> None:
     lapsed, disabled_s, asked_before, asked, goes_on = ENDS[case]
     here = Here(lapsed=lapsed, disabled_s=disabled_s)
 
@@ -105,7 +108,7 @@ def test_a_session_ends_when_its_time_is_used_up_but_does_one_change(case):
     assert [call for call in here.calls if call.startswith("ask")] == asked
 
 
-def test_a_terminal_that_may_have_enabled_itself_before_the_first_change_is_a_failure():
+def test_a_terminal_that_may_have_enabled_itself_before_the_first_change_is_a_failure() -> None:
     here = Here(lapsed=True)
     with pytest.raises(DeviceTimeout):
         here.make(here.planned(1))
@@ -126,7 +129,13 @@ def test_a_terminal_that_may_have_enabled_itself_before_the_first_change_is_a_fa
     ],
     ids=["done", "refused", "lost", "a door, lost", "attended, lost", "too long", "a door, too long"],
 )
-def test_what_the_terminal_answers_decides_the_reply(command, result, raised, reply, asked):
+def test_what_the_terminal_answers_decides_the_reply(
+    command: str,
+    result: DeviceFull | DeviceRejected | DeviceTimeout | None,
+    raised: bool,
+    reply: str | None,
+    asked: bool,
+) -> None:
     here = Here()
     planned = here.planned(1, command, result)
     planned.task.arrived = float("inf")  # never late
@@ -136,7 +145,7 @@ def test_what_the_terminal_answers_decides_the_reply(command, result, raised, re
     assert (code(planned), planned.task.asked) == (reply, asked)
 
 
-def test_a_change_that_no_table_shows_is_answered_at_once():
+def test_a_change_that_no_table_shows_is_answered_at_once() -> None:
     here = Here()
     planned = here.planned(1, UNLOCK)
     planned.task.arrived = float("inf")
@@ -145,7 +154,7 @@ def test_a_change_that_no_table_shows_is_answered_at_once():
     assert code(planned) == "unlocked"
 
 
-def test_a_door_request_that_became_late_is_not_asked_for():
+def test_a_door_request_that_became_late_is_not_asked_for() -> None:
     here = Here()
     planned = here.planned(1, UNLOCK)
     planned.task.arrived = None

@@ -2,15 +2,17 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 
 from tests.unit.worker.parts import COMMANDS, CREATE, DEVICE, ENROLL, LIST, REPLIES, UNLOCK, Stored, change, task
 from zkbridge.commands import Change
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, UserNotFound
-from zkbridge.contract.messages import failed, succeeded
+from zkbridge.contract.messages import Reply, failed, succeeded
 from zkbridge.worker.planner import Planner
 from zkbridge.worker.session_state import SessionState
+from zkbridge.worker.task import Task
 
 NOW = 1_700_000_000.0
 DONE = succeeded({"data": {}}, code="created", request_id="r0")
@@ -20,63 +22,63 @@ CHANGE = change()
 
 
 class Clock:
-    def now(self):
+    def now(self) -> float:
         return NOW
 
 
 class Session:
     """A session of which the planner only asks whether its table is compared with the terminal's count."""
 
-    def __init__(self, *, is_verified=True):
+    def __init__(self, *, is_verified: bool = True) -> None:
         self.is_verified = is_verified
         self.table = object()
 
-    def users(self):
+    def users(self) -> object:
         return self.table
 
 
-def planner(**stored):
+def planner(**stored) -> Planner:
     replies = {int(number[1:]): reply for number, reply in stored.items()}
     return Planner(DEVICE, replies=REPLIES, stored=Stored(replies), clock=Clock())
 
 
-def plan(made, *, touched=(), **stored):
+def plan(made: Task, *, touched: tuple[()] | set[str] = (), **stored: Any):
     state = SessionState(disables=True, touched=set(touched))
     return planner(**stored).plan(Session(), state, made), state
 
 
-def code(made):
+def code(made: Task) -> str | None:
     return None if made.reply is None else made.reply.code
 
 
 class TestReplyOrChange:
-    def test_a_change_is_returned_and_its_key_changed(self):
+    def test_a_change_is_returned_and_its_key_changed(self) -> None:
         made = task(run=CHANGE)
 
         planned, state = plan(made)
 
         assert (planned, made.reply, state.touched) == (CHANGE, None, {"7"})
 
-    def test_a_body_is_the_reply(self):
+    def test_a_body_is_the_reply(self) -> None:
         made = task(run=BODY)
 
         assert plan(made)[0] is None
         assert code(made) == COMMANDS[CREATE].code
 
-    def test_a_refusal_is_the_reply(self):
+    def test_a_refusal_is_the_reply(self) -> None:
         made = task(run=UserNotFound(user_id="7"))
 
         assert plan(made)[0] is None
         assert code(made) == "user_not_found"
 
-    def test_a_lost_connection_is_the_failure_of_the_session(self):
+    def test_a_lost_connection_is_the_failure_of_the_session(self) -> None:
         made = task(run=DeviceTimeout(host="h", port=1))
 
         with pytest.raises(DeviceTimeout):
             plan(made)
         assert made.reply is None
 
-    def test_a_second_change_of_one_user_needs_another_session(self):
+    def test_a_second_change_of_one_user_needs_another_session(self) -> None:
         made = task(run=CHANGE)
 
         assert plan(made, touched={"7"})[0] is None
@@ -101,7 +103,7 @@ TWICE = {
 
 
 @pytest.mark.parametrize("case", TWICE)
-def test_what_must_not_happen_twice_is_answered_without_the_terminal(case):
+def test_what_must_not_happen_twice_is_answered_without_the_terminal(case: str) -> None:
     command, asked, suspect_of, earlier, outcome, replayed = TWICE[case]
     made = task(command=command, run=CHANGE, suspect_of=suspect_of)
     made.asked, made.arrived = asked, time.monotonic()
@@ -122,8 +124,8 @@ def test_what_must_not_happen_twice_is_answered_without_the_terminal(case):
     ],
 )
 def test_a_second_delivery_gets_the_stored_success_of_a_change_that_the_terminal_shows(
-    command, earlier, outcome, replayed
-):
+    command: str, earlier: Reply | None, outcome: Reply | None, replayed: bool
+) -> None:
     made = task(command=command, run=BODY, suspect_of=9)
 
     plan(made, **({"_9": earlier} if earlier else {}))
@@ -142,7 +144,9 @@ def test_a_second_delivery_gets_the_stored_success_of_a_change_that_the_terminal
         (NOW - 1, True, "change"),  # the terminal may have it: it must be looked for there
     ],
 )
-def test_a_request_expires_unless_the_terminal_was_asked_for_it(expires_at, asked, outcome):
+def test_a_request_expires_unless_the_terminal_was_asked_for_it(
+    expires_at: float | None, asked: bool, outcome: str
+) -> None:
     made = task(run=CHANGE, expires_at=expires_at)
     made.asked = asked
 
@@ -156,14 +160,14 @@ def test_a_request_expires_unless_the_terminal_was_asked_for_it(expires_at, aske
     [(0.0, False), (DEVICE.door.max_age - 1, False), (DEVICE.door.max_age + 1, True), (None, True)],
     ids=["new", "young", "old", "of an earlier run"],
 )
-def test_a_door_is_opened_only_for_a_request_of_this_run_that_is_young(age_s, late):
+def test_a_door_is_opened_only_for_a_request_of_this_run_that_is_young(age_s: float | None, late: bool) -> None:
     made = task(command=UNLOCK)
     made.arrived = None if age_s is None else time.monotonic() - age_s
 
     assert planner().is_late(made) == late
 
 
-def test_a_round_gives_changes_replies_and_requests_for_another_session():
+def test_a_round_gives_changes_replies_and_requests_for_another_session() -> None:
     first, second, third = task(1, run=CHANGE), task(2, run=CHANGE), task(3, LIST, run=BODY)
 
     changes, later = planner().plan_all(Session(), SessionState(disables=True), [first, second, third])
@@ -184,7 +188,9 @@ class TestProvisionalPlan:
         ],
         ids=["verified before", "verified meanwhile", "read anew", "still not verified"],
     )
-    def test_a_plan_is_undone_unless_its_table_is_what_the_terminal_counts(self, before, after, same_table, kept):
+    def test_a_plan_is_undone_unless_its_table_is_what_the_terminal_counts(
+        self, before: bool, after: bool, same_table: bool, kept: bool
+    ) -> None:
         session, state, made = Session(is_verified=before), SessionState(disables=True), task()
         with planner().provisional_plan(session, state, [made]):
             made.reply, made.replayed, state.count_before = DONE, True, 3
@@ -197,20 +203,20 @@ class TestProvisionalPlan:
             (True, True, {"7"}, 3) if kept else (False, False, set(), None)
         )
 
-    def test_a_plan_is_undone_when_the_terminal_fails(self):
+    def test_a_plan_is_undone_when_the_terminal_fails(self) -> None:
         made = task()
         with pytest.raises(DeviceRejected):
             self.plan_and_fail(made)
 
         assert made.reply is None
 
-    def plan_and_fail(self, made):
+    def plan_and_fail(self, made: Task) -> None:
         with planner().provisional_plan(Session(is_verified=False), SessionState(disables=True), [made]):
             made.reply = DONE
             raise DeviceRejected("table", host="h", port=1, detail="short")
 
 
-def test_the_reply_of_a_late_request_says_when_it_expired():
+def test_the_reply_of_a_late_request_says_when_it_expired() -> None:
     made = task(expires_at=NOW)
 
     assert json.loads(planner().expired(made).body)["code"] == "expired"

@@ -1,15 +1,18 @@
 """When a reply is kept, and what becomes of it while the disk is full."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.worker.parts import CREATE, DEVICE, PING, task
 from zkbridge.contract.errors import Internal
 from zkbridge.contract.groups import waiting
-from zkbridge.contract.messages import failed, succeeded
+from zkbridge.contract.messages import Reply, failed, succeeded
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.records import Finished
 from zkbridge.telemetry.events import Answered, Created, Trouble
 from zkbridge.worker.reply_keeper import ReplyKeeper
+from zkbridge.worker.task import Task
 
 CREATED = succeeded({"data": {"user_id": "7"}}, code="created", request_id="r1")
 FAULT = failed(Internal("abcd"), "es", request_id="r1")
@@ -19,11 +22,11 @@ PARKED = waiting("p", until=1_700_000_000.0, effect="none", why="", language="es
 class Ledger:
     """Keeps what it is given, after it was full so many times."""
 
-    def __init__(self, *, full=0):
+    def __init__(self, *, full: int = 0) -> None:
         self.full = full
         self.kept = []
 
-    def finish(self, finishes, *, parked=(), owed_by=None):
+    def finish(self, finishes, *, parked: tuple[()] = (), owed_by=None) -> Finished:
         if self.full:
             self.full -= 1
             raise LedgerUnavailable("disk full")
@@ -38,7 +41,7 @@ class Facts:
 class Here:
     """The keeper with its surroundings: a queue of answered tasks, hooks, events."""
 
-    def __init__(self, *, full=0, stops=False):
+    def __init__(self, *, full: int = 0, stops: bool = False) -> None:
         self.ledger, self.facts = Ledger(full=full), Facts()
         self.answered, self.waits, self.ready, self.calls, self.events, self.parked = [], [], [], [], [], []
         self.stops = stops
@@ -50,41 +53,41 @@ class Here:
     def close_answered(self):
         return self.answered, self.waits
 
-    def drop_answered(self):
+    def drop_answered(self) -> None:
         self.calls.append("drop answered")
 
-    def drop_in_hand(self):
+    def drop_in_hand(self) -> None:
         self.calls.append("drop in hand")
 
-    def take_ready(self):
+    def take_ready(self) -> list[Any]:
         ready, self.ready = self.ready, []
         return ready
 
-    def put_back_ready(self, tasks):
+    def put_back_ready(self, tasks) -> None:
         self.ready += tasks
 
-    def pause(self, _seconds):
+    def pause(self, _seconds) -> bool:
         self.calls.append("pause")
         return self.stops
 
     # the hooks, and what waits for the terminal
-    def note_answers(self, _answers):
+    def note_answers(self, _answers) -> None:
         self.calls.append("answers")
 
-    def note_waiting(self, _until):
+    def note_waiting(self, _until) -> None:
         self.calls.append("waiting")
 
-    def add(self, parked):
+    def add(self, parked) -> None:
         self.parked += [each.request for each in parked]
 
 
-def answered(number=1, command=CREATE, reply=CREATED):
+def answered(number: int = 1, command: str = CREATE, reply: Reply = CREATED) -> Task:
     made = task(number, command)
     made.reply = reply
     return made
 
 
-def test_nothing_is_written_where_nothing_is_answered():
+def test_nothing_is_written_where_nothing_is_answered() -> None:
     here = Here()
     here.keeper.keep_answered(here)
     here.keeper.keep_ready(here)
@@ -101,7 +104,9 @@ def test_nothing_is_written_where_nothing_is_answered():
     ],
     ids=["room", "a full disk", "a full disk and a stop"],
 )
-def test_a_reply_is_tried_until_it_is_kept_or_the_bridge_stops(full, stops, kept, calls):
+def test_a_reply_is_tried_until_it_is_kept_or_the_bridge_stops(
+    full: int, stops: bool, kept: bool, calls: list[str]
+) -> None:
     here = Here(full=full, stops=stops)
     here.answered = [answered()]
     here.keeper.keep_answered(here)
@@ -110,7 +115,7 @@ def test_a_reply_is_tried_until_it_is_kept_or_the_bridge_stops(full, stops, kept
     assert here.calls == calls
 
 
-def test_a_reply_without_a_session_that_cannot_be_kept_stays_ready():
+def test_a_reply_without_a_session_that_cannot_be_kept_stays_ready() -> None:
     here = Here(full=1)
     here.ready = [answered()]
     with pytest.raises(LedgerUnavailable):
@@ -123,7 +128,7 @@ def test_a_reply_without_a_session_that_cannot_be_kept_stays_ready():
     assert here.ledger.kept == [([1], [], None)]
 
 
-def test_the_commit_of_a_reply_says_that_the_terminal_may_still_be_disabled():
+def test_the_commit_of_a_reply_says_that_the_terminal_may_still_be_disabled() -> None:
     here = Here()
     here.facts.pending_enable = True
     here.answered = [answered()]
@@ -132,7 +137,7 @@ def test_the_commit_of_a_reply_says_that_the_terminal_may_still_be_disabled():
     assert here.ledger.kept == [([1], [], "p")]
 
 
-def test_replies_and_requests_that_wait_are_one_commit():
+def test_replies_and_requests_that_wait_are_one_commit() -> None:
     here = Here()
     parked = task(2)
     parked.parked = PARKED
@@ -153,7 +158,12 @@ def test_replies_and_requests_that_wait_are_one_commit():
     ],
     ids=["a new user", "a stored reply", "no user", "a failure"],
 )
-def test_an_answer_is_reported_as_what_it_means(command, reply, replayed, kinds):
+def test_an_answer_is_reported_as_what_it_means(
+    command: str,
+    reply: Reply,
+    replayed: bool,
+    kinds: list[type[Answered | Created] | type[Answered | Trouble] | type[Answered]],
+) -> None:
     here = Here()
     made = answered(1, command, reply)
     made.replayed = replayed
