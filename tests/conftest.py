@@ -1,6 +1,7 @@
 """What every test may use, and what none may leave behind."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,12 @@ from tests.support.nursery import Nursery
 from tests.support.waiting import wait_until
 
 PATIENCE_S = 5
+
+
+def pytest_configure() -> None:
+    """Let SIGINT interrupt again: a shell that starts this run in the background has it ignored, by children too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:

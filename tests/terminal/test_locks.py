@@ -214,9 +214,11 @@ def _a_folder(path) -> None:
     path.mkdir()
 
 
-def _a_socket(path) -> None:
+def _a_socket(path: Path) -> None:
+    folder = os.open(path.parent, os.O_PATH)
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(os.path.relpath(path))  # a socket's path may have 108 bytes only
+        server.bind(f"/proc/self/fd/{folder}/{path.name}")  # a socket's path may have 108 bytes only
+    os.close(folder)
 
 
 @pytest.mark.parametrize("put", [_a_fifo, _a_folder, _a_socket])
