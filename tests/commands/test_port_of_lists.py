@@ -90,10 +90,22 @@ class PortOfLists:
     def unlock(self, seconds) -> None:
         self.opened.append(seconds)
 
+    def door_open(self):
+        return bool(self.opened)
+
+    def restart(self):
+        return True
+
+    def delete_finger(self, user, index, *, spare_others=False):
+        assert spare_others
+        self.kept_fingers = [each for each in self.kept_fingers if (each.uid, each.index) != (user.uid, index)]
+
 
 #: Command, fields, the code of the answer.
 CASES = [
     ("attendance/list", {}, "ok"),
+    ("device/restart", {}, "ok"),
+    ("door/state", {}, "ok"),
     ("door/unlock", {"seconds": 5}, "ok"),
     ("info", {}, "ok"),
     ("ping", {}, "ok"),
@@ -103,6 +115,9 @@ CASES = [
     ("users/create", {"user_id": "7", "name": "Eva"}, "user_exists"),
     ("users/delete", {"user_id": "7"}, "ok"),
     ("users/delete", {"user_id": "9"}, "user_not_found"),
+    ("users/delete-finger", {"user_id": "7", "finger_index": 0}, "ok"),
+    ("users/delete-finger", {"user_id": "7", "finger_index": 6}, "finger_not_found"),
+    ("users/delete-finger", {"user_id": "9", "finger_index": 0}, "user_not_found"),
     ("users/enroll-finger", {"user_id": "7", "finger_index": 6}, "ok"),
     ("users/enroll-finger", {"user_id": "7", "finger_index": 0}, "finger_exists"),
     ("users/enroll-finger", {"user_id": "9", "finger_index": 6}, "user_not_found"),

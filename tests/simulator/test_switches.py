@@ -468,6 +468,25 @@ def test_refresh_may_be_refused(terminal: SimulatedTerminal, raw: Callable[..., 
     assert raw(terminal).ask(1013).code == 2001
 
 
+@shows("lacks")
+def test_firmware_may_lack_commands(terminal, raw):
+    terminal.switches.lacks = "DOORSTATE_RRQ,RESTART"
+    client = raw(terminal)
+
+    assert [client.ask(number).code for number in (75, 1004, 1013)] == [65535, 65535, 2000]
+
+
+@shows("door_state")
+def test_the_state_of_the_door_may_be_missing_or_unheard_of(terminal, raw):
+    client = raw(terminal)
+    said = []
+    for form in ("byte", "none", "2"):
+        terminal.switches.door_state = form
+        said.append(client.ask(75).data)
+
+    assert said == [b"\0", b"", b"\2"]
+
+
 @shows("unknown_command", "unknown_option")
 def test_what_is_unknown_gets_the_code_that_is_set(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.switches.update({"unknown_command": 65533, "unknown_option": 4993})
@@ -774,6 +793,16 @@ def test_templates_have_their_capacity(terminal: SimulatedTerminal, raw: Callabl
 
     assert told[-1].data == b"\4\0"
     assert sorted(terminal.templates()) == [(1, 0)]
+
+
+@shows("delete_template_without_effect")
+def test_deleting_a_finger_may_do_nothing(terminal, raw):
+    terminal.add_user("1001")
+    terminal.add_template("1001", 3)
+    terminal.switches.delete_template_without_effect = True
+
+    assert raw(terminal).ask(134, finger()).code == 2000
+    assert sorted(terminal.templates()) == [(1, 3)]
 
 
 @shows("template_padding")

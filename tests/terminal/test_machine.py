@@ -170,13 +170,21 @@ class TestDoor:
             session.unlock(3)
         assert not terminal.door_open
 
-    def test_a_terminal_that_knows_no_door_does_not_say_that_it_is_shut(
-        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    @pytest.mark.parametrize(
+        ("switches", "detail"),
+        [
+            ({"lacks": "DOORSTATE_RRQ"}, "answer 65535"),
+            ({"door_state": "none"}, "state absent"),
+            ({"door_state": "2"}, "state 02"),
+        ],
+    )
+    def test_a_terminal_that_does_not_tell_its_door_is_not_taken_for_shut(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], switches: dict[str, str], detail: str
     ) -> None:
-        terminal.faults.add("DOORSTATE_RRQ", "before", "refuse", code=65535)
+        terminal.switches.update(switches)
 
-        with talk(terminal, disable_for=None) as session:
-            assert session.door_open() is None
+        with talk(terminal, disable_for=None) as session, pytest.raises(DeviceRejected, match=detail):
+            session.door_open()
 
     def test_the_door_is_asked_to_open_once(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.faults.add("UNLOCK", "after", "reset")

@@ -149,6 +149,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         "El dispositivo {host}:{port} aceptó el cambio pero no lo guardó.",
         "Device {host}:{port} accepted the change but did not keep it.",
     ),
+    "device_rejected.finger_not_deleted": (
+        "El dispositivo {host}:{port} aceptó borrar la huella pero todavía la tiene.",
+        "Device {host}:{port} accepted to delete the fingerprint but still holds it.",
+    ),
+    "device_rejected.other_fingers": (
+        "El dispositivo {host}:{port} podría borrar con el dedo 0 también los demás; no se borró ninguno.",
+        "Device {host}:{port} might delete the other fingers together with finger 0; none was deleted.",
+    ),
+    "device_rejected.door_state": (
+        "El dispositivo {host}:{port} no dice el estado de su puerta: {detail}.",
+        "Device {host}:{port} does not tell the state of its door: {detail}.",
+    ),
     "outcome_unknown": (
         "No se sabe si el dispositivo lo ejecutó; no se repite.",
         "Whether the device did it is not known; it is not repeated.",

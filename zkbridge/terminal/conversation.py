@@ -98,6 +98,11 @@ class Conversation:
         self._client.deadline = deadline
 
     @property
+    def ended(self) -> bool:
+        """Whether nothing can be asked in it any more: the connection is closed, or in doubt."""
+        return not self._client.usable
+
+    @property
     def disabled_s(self) -> float:
         """For how many seconds people were kept off, as far as that has ended."""
         return self._disabled.total

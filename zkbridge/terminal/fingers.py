@@ -127,15 +127,18 @@ class Fingers(Accounts):
         self._client.request(Command.FREE_DATA)
         self._client.request(Command.REFRESHDATA)
 
-    def delete_finger(self, user: User, index: int) -> bool:
+    def delete_finger(self, user: User, index: int, *, spare_others: bool = False) -> bool:
         """Delete one finger; whether there was one.
 
         By user_id where the terminal knows that way, as pyzk does over TCP: the other takes finger 0 for all of
-        them on some firmware (zk-protocol `data-user.md`).
+        them on some firmware (zk-protocol `data-user.md`). With `spare_others` that is not risked where the user has
+        others: raises DeviceRejected (`other_fingers`).
         """
         pin = user.user_id.encode(self.device.encoding, errors="replace")
         answer = self._client.request(Command.DELETE_TEMPLATE, struct.pack("<24sB", pin, index))
         if answer.command == Code.UNKNOWN:
+            if spare_others and index == 0 and any(self.has_finger(user.uid, other) for other in FINGERS[1:]):
+                raise DeviceRejected("other_fingers", host=self.device.host, port=self.device.port)
             answer = self._client.request(Command.DELETE_USERTEMP, struct.pack("<HB", user.uid, index))
         if answer.command not in (Code.OK, Code.ERROR):
             raise self._client.rejected("DELETE_USERTEMP")

@@ -7,12 +7,16 @@ import struct
 from datetime import datetime
 from typing import NamedTuple
 
+from zkbridge.contract.errors import DeviceUnreachable
 from zkbridge.terminal.conversation import Conversation
 from zkbridge.terminal.protocol import wire
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.sizes import Sizes
 
 log = logging.getLogger(__name__)
+
+#: How a connection ends when the terminal drops it.
+_DROPPED = ("closed", "reset")
 
 
 class Info(NamedTuple):
@@ -92,13 +96,33 @@ class Machine(Conversation):
         """Open the door for some seconds."""
         self._do("UNLOCK", lambda: self._client.unlock(seconds))
 
-    def door_open(self) -> bool | None:
-        """Whether the door is open; None where the terminal does not know.
+    def door_open(self) -> bool:
+        """Whether the door is open. Raises DeviceRejected (`door_state`) where the terminal does not say.
 
-        Source: zk-protocol `access.md`, pyzatt (0 closed, 1 open).
+        Source: zk-protocol `access.md`, pyzatt (one byte: 0 closed, 1 open).
         """
         answer = self._client.request(Command.DOORSTATE_RRQ)
-        return bool(answer.data[0]) if answer.command == Code.OK and answer.data else None
+        if answer.command != Code.OK:
+            raise self._unreadable("door_state", f"answer {answer.command}")
+        if answer.data[:1] not in (b"\0", b"\1"):
+            raise self._unreadable("door_state", f"state {answer.data[:1].hex() or 'absent'}")
+        return answer.data[:1] == b"\1"
+
+    def restart(self) -> bool:
+        """Restart the terminal; False where it dropped the connection instead of an answer. Nothing follows it.
+
+        Some firmware never acknowledges (zk-protocol `other.md`, an F19). Raises DeviceRejected where it refuses,
+        DeviceTimeout where it neither answers nor ends the connection.
+        """
+        acknowledged = True
+        try:
+            self._command(Command.RESTART)
+        except DeviceUnreachable as failure:
+            if failure.reason not in _DROPPED:
+                raise
+            acknowledged = False
+        self._client.hang_up()
+        return acknowledged
 
     def _greeting(self) -> dict[str, str]:
         serial_number = self.option("~SerialNumber") or ""

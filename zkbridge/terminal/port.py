@@ -79,8 +79,11 @@ class FingerStore(FingerReader, Protocol):
     def put_finger(self, user: User, finger: Finger) -> bool:
         """Write a finger that was read before; whether the terminal holds it now."""
 
-    def delete_finger(self, user: User, index: int) -> bool:
-        """Delete one finger; whether there was one."""
+    def delete_finger(self, user: User, index: int, *, spare_others: bool = False) -> bool:
+        """Delete one finger; whether there was one.
+
+        With `spare_others` it raises DeviceRejected where the terminal might delete others of the user with it.
+        """
 
     def enrol(
         self, user: User, index: int, *, timeout: float, waker: Waker, is_old: Callable[[bytes], bool]
@@ -114,6 +117,19 @@ class Door(Protocol):
     def unlock(self, seconds: int) -> None:
         """Open for some seconds; never to be asked twice. Raises DeviceRejected."""
 
+    def door_open(self) -> bool:
+        """Whether it is open. Raises DeviceRejected (`door_state`) where the terminal does not say."""
+
+
+class Power(Protocol):
+    """The terminal's own computer."""
+
+    def restart(self) -> bool:
+        """Restart it, and end the conversation; False where it ended the connection instead of an answer.
+
+        Never to be asked twice. Raises DeviceRejected.
+        """
+
 
 class Facts(TerminalClock, Protocol):
     """What a terminal says of itself, its clock included."""
@@ -122,5 +138,5 @@ class Facts(TerminalClock, Protocol):
         """Serial number, model, firmware, counts; "" or None for what it does not say."""
 
 
-class Terminal(UserStore, FingerStore, PunchLog, Facts, Door, Protocol):
+class Terminal(UserStore, FingerStore, PunchLog, Facts, Door, Power, Protocol):
     """All capabilities: what a session offers to the command that it runs."""

@@ -66,10 +66,10 @@ class ChangeMaker:
         for planned in changes:
             if session.lapsed and not state.asked:
                 raise DeviceTimeout(host=self._device.host, port=self._device.port)
-            if session.lapsed or (state.asked and self._is_spent(session, state)):
+            if session.ended or session.lapsed or (state.asked and self._is_spent(session, state)):
                 return False
             self._apply(state, planned)
-        return not self._is_spent(session, state)
+        return not (session.ended or self._is_spent(session, state))
 
     def _is_spent(self, session: Session, state: SessionState) -> bool:
         """Whether the session has used up its time: people wait at the terminal, or other requests do."""

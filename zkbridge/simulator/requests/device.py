@@ -153,7 +153,8 @@ def unlock(request: Request) -> Answer:
 @command(Command.DOORSTATE_RRQ)
 def door_state(request: Request) -> Answer:
     """One byte, 1 while the door is open."""
-    return ok(bytes((request.terminal.door_open,)))
+    replies = {"byte": bytes((request.terminal.door_open,)), "none": b"", "2": b"\2"}
+    return ok(replies[request.terminal.switches.door_state])
 
 
 def _text(data: bytes) -> str:

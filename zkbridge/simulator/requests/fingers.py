@@ -109,8 +109,7 @@ def delete(request: Request) -> Answer:
     finger = request.data[2] if len(request.data) > 2 else None
     if finger == 0 and request.terminal.switches.delete_finger_zero == "all":
         finger = None
-    request.terminal.delete_templates(uid, finger)
-    return ok()
+    return _deleted(request, uid, finger)
 
 
 @command(Command.DEL_USER_TEMP)
@@ -120,8 +119,7 @@ def delete_by_user_id(request: Request) -> Answer:
     uid = request.terminal.find_user(_pin(data[:24]))
     if uid is None:
         raise Refused("no such user")
-    request.terminal.delete_templates(uid, data[24])
-    return ok()
+    return _deleted(request, uid, data[24])
 
 
 @command(Command.STARTENROLL)
@@ -165,6 +163,12 @@ def verify(_request: Request) -> Answer:
 def register(request: Request) -> Answer:
     """A mask of the events wanted on this session; zero for none."""
     _session(request).mask = int.from_bytes(need(request.data, 4)[:4], "little")
+    return ok()
+
+
+def _deleted(request: Request, uid: int, finger: int | None) -> Answer:
+    if not request.terminal.switches.delete_template_without_effect:
+        request.terminal.delete_templates(uid, finger)
     return ok()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from zkbridge.simulator.device.rules import Refused
 from zkbridge.simulator.network.exchange import Answer, Part
-from zkbridge.simulator.wire.codes import Code, Command
+from zkbridge.simulator.wire.codes import Code, Command, command_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ def answer(request: Request) -> Answer | None:
     if request.command not in _OPEN and not _authorised(request):
         return code(switches.unauthorised_code)
     function = _TABLE.get(request.command)
-    if function is None:
+    if function is None or command_name(request.command) in switches.lacks.split(","):
         return code(switches.unknown_command)
     try:
         with request.terminal.lock:

@@ -37,6 +37,7 @@ class Command(IntEnum):
     EXIT = 1001
     ENABLE = 1002
     DISABLE = 1003
+    RESTART = 1004
     REFRESHDATA = 1013
     GET_VERSION = 1100
     AUTH = 1102

@@ -48,6 +48,12 @@ class People:
         choices=("silent", "event"),
     )
     template_size: int = switch(1200, "bytes of a template made by an enrolment", source="0.5 to 2 KB [?]")
+    door_state: str = switch(
+        "byte",
+        "answer to DOORSTATE: one `byte`, `none` after the ACK, or `2`, a state that nobody documents",
+        source="zk-protocol access.md, pyzatt (0, 1); [?] for the others",
+        choices=("byte", "none", "2"),
+    )
     unlock_unit: str = switch(
         "tenths",
         "unit of UNLOCK's number: pyzk sends tenths of a second, pyzatt seconds",

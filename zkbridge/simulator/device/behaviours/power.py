@@ -25,6 +25,11 @@ class Power:
     restart_seconds: float = switch(0.5, "that a RESTART command takes", source="[?] real ones take half a minute")
     silent_restart: bool = switch(False, "a restart leaves connections dead without FIN or reset", source="#42")
     refuse_refresh: bool = switch(False, "REFRESHDATA is refused", source="trap for clients")
+    lacks: str = switch(
+        "",
+        "commands that this firmware does not know, as `DOORSTATE_RRQ,DEL_USER_TEMP`",
+        source="[?] which firmware lacks which; #41 (capture of the answer)",
+    )
     unknown_command: int = switch(65535, "code for commands it does not know", source="#41 (capture)")
     unknown_option: int = switch(2001, "code for options it does not know", source="zk-protocol terminal.md")
     pin_width_reply: str = switch("normal", "answer to GET_PINWIDTH", source="#54", choices=("normal", "empty", "zero"))

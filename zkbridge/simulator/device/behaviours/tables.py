@@ -43,6 +43,9 @@ class Tables:
     )
     finger_capacity: int = switch(3000, "templates that fit", source="#111 (capture)")
     template_padding: int = switch(7, "zero bytes after a template read by command 88", source="pyzk cuts up to 7")
+    delete_template_without_effect: bool = switch(
+        False, "deleting a finger is acknowledged and does nothing", source="#41 (of users); trap for clients"
+    )
     delete_finger_zero: str = switch(
         "one",
         "what DELETE_USERTEMP with finger 0 removes: that `one`, as pyzk means it, or `all`, as documented",

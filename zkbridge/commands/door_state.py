@@ -1,0 +1,36 @@
+"""door/state: whether the door is open."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
+
+from zkbridge.commands.api.registry import Answer, Context, Params, command
+from zkbridge.contract.answers import like
+from zkbridge.terminal.port import Door
+
+
+class State(Params):
+    """Nothing to say."""
+
+
+class DoorState(TypedDict):
+    """What the terminal reports of its door."""
+
+    open: Annotated[bool, like(example=False)]
+    device_id: Annotated[str, like("principal")]
+
+
+@command(
+    "door/state",
+    params=State,
+    code="ok",
+    answer=Answer(DoorState),
+    disables=False,
+    repeatable=True,
+    reads=True,
+)
+def state(session: Door, _params: State, context: Context) -> dict[str, Any]:
+    """Tell whether the door is open, as the terminal reports it now."""
+    return {"data": {"open": session.door_open(), "device_id": context.device.id}}
