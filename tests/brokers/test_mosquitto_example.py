@@ -25,7 +25,7 @@ from zkbridge.config.yaml_file import parse_yaml
 from zkbridge.contract.topics import Topics
 from zkbridge.mqtt.subscription_check import PROBE
 from zkbridge.simulator import Simulator, TerminalConfig
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 EXAMPLE = ROOT / "examples" / "mosquitto"
 README = (EXAMPLE / "README.md").read_text()

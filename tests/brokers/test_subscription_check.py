@@ -12,7 +12,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.mqtt.subscription_check import AGAIN_S, ECHO_S, HANG_UPS, PATIENCE_S, PROBE, SubscriptionCheck
 from zkbridge.simulator import Simulator, TerminalConfig
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 CREATE, STATE, INFO = "zk/+/users/create", "zk/bridge/state", "zk/bridge/info"
 CREATE_PROBE = "zk/bridge/users/create"

@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config import loader
 from zkbridge.simulator import Command, Simulator, TerminalConfig
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 from zkbridge.worker import conversation_deadline
 
 ENROL = "zk/p/users/enroll-finger"

@@ -57,7 +57,7 @@ def _another_client_at(command: str) -> Callable[[SimulatedTerminal], object]:
 
 
 def _visible_at_refresh(terminal: SimulatedTerminal) -> None:
-    show = lambda handle: handle.machine.terminal.commit_waiting()  # noqa: E731 - a fault's function
+    show = lambda handle: handle.machine.terminal.users.commit_waiting()  # noqa: E731 - a fault's function
     terminal.faults.add("REFRESHDATA", "before", show, count=ALWAYS)
 
 

@@ -15,7 +15,7 @@ from tests.project.tree import ROOT
 from tests.support.mosquitto import Mosquitto
 from zkbridge.cli.main import main
 from zkbridge.simulator import Simulator, TerminalConfig
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 FORGED = "K40\n\x1b[1A\x1b[2Kok      entrada  127.0.0.1:4370/tcp\u202e\x9b2J"
 
@@ -24,7 +24,7 @@ FORGED = "K40\n\x1b[1A\x1b[2Kok      entrada  127.0.0.1:4370/tcp\u202e\x9b2J"
 def terminal() -> Iterator[SimulatedTerminal]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
-        terminal.machine.terminal._tables.options |= {"~DeviceName": FORGED, "~SerialNumber": "1\r2"}
+        terminal.machine.terminal.memory.tables.options |= {"~DeviceName": FORGED, "~SerialNumber": "1\r2"}
         yield terminal
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.mosquitto import Mosquitto
 from tests.support.odd_terminals import Site, odd, running
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 from zkbridge.simulator.wire import records
 
 KINDS = {"large": odd({"profile": "tft"}), "small": odd({"profile": "bw"}, transport="udp")}
@@ -35,7 +35,7 @@ def device(request: pytest.FixtureRequest, site: Site):
 def write(terminal: SimulatedTerminal, uid: int, user_id: str, name: bytes = b"Ana") -> None:
     size = terminal.machine.terminal.record
     raw = records.pack_user(size, uid=uid, user_id=user_id, name=name, password=b"12", privilege=0, card=uid, group=1)
-    terminal.machine.terminal.write_user(raw)
+    terminal.machine.terminal.users.write(raw)
 
 
 def table(site: Site, device: str) -> list[tuple[int, str, str]]:
@@ -103,8 +103,8 @@ def test_a_delete_without_effect_is_no_success(site: Site, device: str) -> None:
 
 def test_the_fingers_of_all_records_are_listed(site: Site, device: str) -> None:
     terminal = site.terminals[device].machine.terminal
-    terminal.write_template(5, 1, records.Template(1, b"x" * 50))
-    terminal.write_template(14, 6, records.Template(1, b"y" * 50))
+    terminal.fingers.write(5, 1, records.Template(1, b"x" * 50))
+    terminal.fingers.write(14, 6, records.Template(1, b"y" * 50))
 
     reply = site.ask(device, "users/fingers", user_id="1001")
 

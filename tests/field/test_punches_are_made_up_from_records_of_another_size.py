@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.mosquitto import Mosquitto
 from tests.support.odd_terminals import Site, odd, running
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.simulator.wire.records import Punch
 

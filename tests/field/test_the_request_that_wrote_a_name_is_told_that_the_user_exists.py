@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.mosquitto import Mosquitto
 from tests.support.odd_terminals import Site, odd, running
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 NAMES = {
     "cp932": "A\N{WAVE DASH}B",

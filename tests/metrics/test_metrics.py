@@ -25,7 +25,7 @@ from zkbridge.config.models import Metrics as Settings
 from zkbridge.metrics.errors import MetricsUnavailable
 from zkbridge.metrics.server import MetricsServer
 from zkbridge.simulator import Simulator, TerminalConfig
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 PATIENCE_S = 20
 SECRETS = {"password": "73915826", "card": 2718281828}

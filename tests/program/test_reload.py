@@ -17,7 +17,7 @@ from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 PATIENCE_S = 20
 

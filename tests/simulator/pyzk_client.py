@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 from zk import ZK
 
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 TIMEOUT_S = 10
 

@@ -15,7 +15,7 @@ from zkbridge.simulator import Simulator, TerminalConfig
 from zkbridge.simulator.console import operations
 from zkbridge.simulator.console.control import Control
 from zkbridge.simulator.console.operations import OperationFailed
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 
 @pytest.fixture

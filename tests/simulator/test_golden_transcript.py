@@ -55,7 +55,7 @@ def prepare(terminal: SimulatedTerminal, title: str) -> None:
         terminal.set_option("~ExtendFmt", None)
     elif title in {"enroll", "save tmpl"}:
         terminal.machine.terminal.enable()
-        terminal.machine.terminal.delete_templates(1, None)
+        terminal.machine.terminal.fingers.delete(1, None)
 
 
 def test_the_recording_has_all_its_packets() -> None:

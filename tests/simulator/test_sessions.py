@@ -218,7 +218,7 @@ def test_a_longer_disable_replaces_the_timer_of_a_shorter(
     client.ask(1003)
 
     assert terminal.disabled
-    assert not terminal.machine.terminal.curfew.timed
+    assert not terminal.machine.terminal.disabled_time.timed
     assert len(terminal.disabled_spans()) == 1
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.simulator.raw import RawClient, user_72
 from zkbridge.simulator import Punch, Simulator, TerminalConfig
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 from zkbridge.simulator.wire.records import Template
 
 
@@ -38,7 +38,7 @@ def used(
     terminal.delete_user("2")
     terminal.add_template("1", 4)
     terminal.add_template("1", 5)
-    terminal.machine.terminal.delete_templates(1, 5)
+    terminal.machine.terminal.fingers.delete(1, 5)
     terminal.switches.update({"record_capacity": 2, "log_full": "overwrite"})
     for user_id in ("1", "3", "1"):
         terminal.punch(user_id)

@@ -917,8 +917,8 @@ def test_an_enrolment_is_asked_for_by_text_or_by_number(
     client.ask(62)
     terminal.switches.enrol_form = "first"
     assert client.ask(61, text).code == 2000
-    wait_until(lambda: terminal.machine._enrolment is not None)
-    assert terminal.machine._enrolment._uid == 2  # "5" is 53 as a number
+    wait_until(lambda: terminal.machine.enrolments.current is not None)
+    assert terminal.machine.enrolments.current._uid == 2  # "5" is 53 as a number
 
 
 @shows("enrol_cancel")

@@ -146,7 +146,7 @@ def test_a_table_with_a_strange_user_in_it_is_read_as_it_is(
 ) -> None:
     terminal = start()
     terminal.fill_users(3)
-    terminal.machine.terminal.users[0] = bytes(72)
+    terminal.machine.terminal.users.stored[0] = bytes(72)
 
     with talk(terminal, transport="udp", known=KNOWN) as session:
         assert len(session.users()) == 4

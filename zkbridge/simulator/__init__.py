@@ -3,7 +3,7 @@
 from zkbridge.simulator.device.journal import Exchange
 from zkbridge.simulator.device.rules import Refused
 from zkbridge.simulator.device.switches import Switches
-from zkbridge.simulator.handle import SimulatedTerminal
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
 from zkbridge.simulator.network.faults import Fault
 from zkbridge.simulator.simulator import Simulator, TerminalConfig
 from zkbridge.simulator.wire.codes import Code, Command, Event

@@ -13,8 +13,8 @@ from zkbridge.simulator.device import profile as profiles
 from zkbridge.simulator.device.store import Store
 from zkbridge.simulator.device.switches import Switches
 from zkbridge.simulator.device.terminal import Terminal
-from zkbridge.simulator.handle import SimulatedTerminal
-from zkbridge.simulator.machine import Machine
+from zkbridge.simulator.handle.terminal import SimulatedTerminal
+from zkbridge.simulator.machine.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -114,7 +114,7 @@ class Simulator:
         self._stopped = True
         for handle in self.terminals:
             self._call(handle.machine.shut_down())
-            handle.machine.terminal.close()
+            handle.machine.terminal.memory.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -127,7 +127,7 @@ class Simulator:
     def _tick(self) -> None:
         for handle in list(self.terminals):
             handle.machine.connections.drop_idle()
-            handle.machine.notice_enabled()
+            handle.machine.enrolments.notice_enabled()
         self._loop.call_later(_TICK, self._tick)
 
     async def _start(self, config: TerminalConfig, terminal: Terminal) -> SimulatedTerminal:

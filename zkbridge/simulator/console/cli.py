@@ -20,7 +20,7 @@ from zkbridge.simulator.network import faults
 from zkbridge.simulator.simulator import Simulator, TerminalConfig
 
 if TYPE_CHECKING:
-    from zkbridge.simulator.handle import SimulatedTerminal
+    from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 _EPILOG = """\b
 Examples
@@ -173,7 +173,7 @@ def _seed(terminal: SimulatedTerminal, users: int, seeds: tuple[str, ...], fault
     try:
         for seed in seeds:
             user_id, _colon, name = seed.partition(":")
-            if terminal.machine.terminal.find_user(user_id) is None:
+            if terminal.machine.terminal.users.find(user_id) is None:
                 terminal.add_user(user_id, name)
         terminal.fill_users(max(users - len(terminal.users()), 0))
         for text in fault_texts:

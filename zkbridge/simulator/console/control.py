@@ -16,7 +16,7 @@ from zkbridge.simulator.console import operations
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkbridge.simulator.handle import SimulatedTerminal
+    from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 
 class Control:

@@ -13,7 +13,7 @@ from zkbridge.simulator.wire.codes import command_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from zkbridge.simulator.handle import SimulatedTerminal
+    from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 
 class OperationFailed(Exception):
@@ -168,7 +168,7 @@ def _state(terminal: SimulatedTerminal) -> dict[str, Any]:
         "sessions_open": terminal.sessions_open,
         "connections_accepted": terminal.connections_accepted,
         "round_trips": terminal.round_trips,
-        "users": len(terminal.machine.terminal.users),
+        "users": len(terminal.machine.terminal.users.stored),
         "fingers": len(terminal.templates()),
         "punches": len(terminal.attendance()),
         "time": terminal.time.isoformat(),

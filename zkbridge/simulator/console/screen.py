@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from zkbridge.simulator.handle import SimulatedTerminal
+    from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 _REFRESH = 0.25
 #: Seconds between looks: a signal that comes just before the main thread waits does not wake it.

@@ -109,14 +109,14 @@ def _data_set(terminal: Terminal, inner: int, fct: int) -> tuple[int, bytes]:
     """How many records, and the set: its length without itself, then the records."""
     switches = terminal.switches
     if inner == Command.USERTEMP_RRQ and fct == _FCT_USERS:
-        rows = terminal.user_records()
+        rows = terminal.users.as_read()
     elif inner == Command.DB_RRQ:
-        rows = [records.template_entry(*key, template) for key, template in terminal.templates.items()]
+        rows = [records.template_entry(*key, template) for key, template in terminal.fingers.stored.items()]
     elif inner == Command.ATTLOG_RRQ:
-        rows = [records.attendance_record(punch, switches.attendance) for punch in terminal.attendance]
+        rows = [records.attendance_record(punch, switches.attendance) for punch in terminal.logs.attendance]
         rows = rows if switches.attendance_shown < 0 else rows[: switches.attendance_shown]
     elif inner == Command.OPLOG_RRQ:
-        rows = list(terminal.operations)
+        rows = list(terminal.logs.operations)
     elif fct in _EMPTY_FCTS:
         rows = []
     else:

@@ -42,13 +42,13 @@ def sizes(request: Request) -> Answer:
     """23 words: counts, capacities and what is free; old firmware ends before the three of faces."""
     terminal = request.terminal
     switches = terminal.switches
-    views = terminal.users.values()
-    users, fingers, punches = len(terminal.users), len(terminal.templates), len(terminal.attendance)
+    views = terminal.users.stored.values()
+    users, fingers, punches = len(terminal.users.stored), len(terminal.fingers.stored), len(terminal.logs.attendance)
     words = [0] * 23
     words[4] = users + switches.count_offset
     words[6] = fingers
     words[8] = punches
-    words[10] = len(terminal.operations)
+    words[10] = len(terminal.logs.operations)
     words[12] = sum(raw[2] & 0x0E != 0 for raw in views)
     words[13] = sum(raw[3] != 0 for raw in views)
     words[14:17] = switches.finger_capacity, switches.user_capacity, switches.record_capacity
@@ -63,7 +63,7 @@ def sizes(request: Request) -> Answer:
 @command(Command.GET_TIME)
 def read_time(request: Request) -> Answer:
     """The wall clock in one word."""
-    return ok(wire.encode_time(request.terminal.now()).to_bytes(4, "little"))
+    return ok(wire.encode_time(request.terminal.clock.now()).to_bytes(4, "little"))
 
 
 @command(Command.SET_TIME)
@@ -121,7 +121,7 @@ def voice(request: Request) -> Answer:
     index = int.from_bytes(request.data[:4], "little")
     if index not in VOICES:
         raise Refused(f"no sentence has number {index}")
-    request.terminal.say(VOICES[index])
+    request.terminal.front.say(VOICES[index])
     return ok()
 
 
@@ -130,14 +130,14 @@ def write_lcd(request: Request) -> Answer:
     """Line number, zero, a blank and the text."""
     data = need(request.data, 3)
     line = int.from_bytes(data[:2], "little", signed=True)
-    request.terminal.lcd[line] = data[3:].split(b"\0")[0].decode(errors="replace").strip()
+    request.terminal.front.lcd[line] = data[3:].split(b"\0")[0].decode(errors="replace").strip()
     return ok()
 
 
 @command(Command.CLEAR_LCD)
 def clear_lcd(request: Request) -> Answer:
     """Back to the terminal's own display."""
-    request.terminal.lcd.clear()
+    request.terminal.front.lcd.clear()
     return ok()
 
 
@@ -146,14 +146,14 @@ def unlock(request: Request) -> Answer:
     """Release the door for a time."""
     amount = int.from_bytes(need(request.data, 4)[:4], "little")
     tenths = request.terminal.switches.unlock_unit == "tenths"
-    request.terminal.open_door(amount / 10 if tenths else float(amount))
+    request.terminal.front.open_door(amount / 10 if tenths else float(amount))
     return ok()
 
 
 @command(Command.DOORSTATE_RRQ)
 def door_state(request: Request) -> Answer:
     """One byte, 1 while the door is open."""
-    replies = {"byte": bytes((request.terminal.door_open,)), "none": b"", "2": b"\2"}
+    replies = {"byte": bytes((request.terminal.front.door_open,)), "none": b"", "2": b"\2"}
     return ok(replies[request.terminal.switches.door_state])
 
 

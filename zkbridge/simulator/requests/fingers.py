@@ -77,7 +77,7 @@ def write_from_upload(request: Request) -> Answer:
     upload = bytes(_session(request).upload)
     if not 0 < size <= len(upload):
         raise Refused("the buffer holds no template of that size")
-    request.terminal.write_template(uid, finger, Template(flag, upload[:size]))
+    request.terminal.fingers.write(uid, finger, Template(flag, upload[:size]))
     return ok()
 
 
@@ -93,12 +93,12 @@ def save_from_upload(request: Request) -> Answer:
     table_at = head_size + users_size
     templates = upload[table_at + table_size :]
     for raw in _user_records(upload[head_size:table_at], request.terminal.record):
-        request.terminal.write_user(raw)
+        request.terminal.users.write(raw)
     for entry in _UPLOAD_ENTRY.iter_unpack(upload[table_at : table_at + table_size]):
         _mark, uid, finger, start = entry
         size = int.from_bytes(need(templates, start + 2)[start : start + 2], "little")
         data = need(templates, start + 2 + size)[start + 2 : start + 2 + size]
-        request.terminal.write_template(uid, finger - _FINGER_BASE, Template(1, data))
+        request.terminal.fingers.write(uid, finger - _FINGER_BASE, Template(1, data))
     return ok()
 
 
@@ -116,7 +116,7 @@ def delete(request: Request) -> Answer:
 def delete_by_user_id(request: Request) -> Answer:
     """One finger of a user id."""
     data = need(request.data, 25)
-    uid = request.terminal.find_user(_pin(data[:24]))
+    uid = request.terminal.users.find(_pin(data[:24]))
     if uid is None:
         raise Refused("no such user")
     return _deleted(request, uid, data[24])
@@ -134,22 +134,22 @@ def enrol(request: Request) -> Answer:
     else:
         user_id = str(int.from_bytes(need(data, 5)[:4], "little"))
         finger, flag = data[4], 1
-    uid = request.terminal.find_user(user_id)
+    uid = request.terminal.users.find(user_id)
     if uid is None or not 0 <= finger <= 9:
         raise Refused("no such user or finger")
-    stored = (uid, finger) in request.terminal.templates
+    stored = (uid, finger) in request.terminal.fingers.stored
     if stored and request.terminal.switches.enrol_existing == "refuse":
         raise Refused("this finger is stored")
     if request.terminal.enrolling:
         raise Refused("another finger is being enrolled")
     # The first event must not overtake the answer, so it starts once that has left.
-    return ok(then=lambda: request.host.start_enrolment(request.link, uid, finger, flag))
+    return ok(then=lambda: request.host.enrolments.start(request.link, uid, finger, flag))
 
 
 @command(Command.CANCELCAPTURE)
 def cancel(request: Request) -> Answer:
     """No finger is asked for any more."""
-    request.host.cancel_enrolment()
+    request.host.enrolments.cancel()
     return ok()
 
 
@@ -168,13 +168,13 @@ def register(request: Request) -> Answer:
 
 def _deleted(request: Request, uid: int, finger: int | None) -> Answer:
     if not request.terminal.switches.delete_template_without_effect:
-        request.terminal.delete_templates(uid, finger)
+        request.terminal.fingers.delete(uid, finger)
     return ok()
 
 
 def _template(request: Request) -> Template:
     data = need(request.data, 3)
-    template = request.terminal.templates.get((int.from_bytes(data[:2], "little"), data[2]))
+    template = request.terminal.fingers.stored.get((int.from_bytes(data[:2], "little"), data[2]))
     if template is None:
         raise Refused("no such template")
     return template

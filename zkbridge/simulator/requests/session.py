@@ -93,12 +93,12 @@ def power_off(request: Request) -> Answer:
 @command(Command.SLEEP)
 def sleep(request: Request) -> Answer:
     """Dark display; it still answers."""
-    request.terminal.sleeping = True
+    request.terminal.front.sleeping = True
     return ok()
 
 
 @command(Command.RESUME)
 def resume(request: Request) -> Answer:
     """Awake again."""
-    request.terminal.sleeping = False
+    request.terminal.front.sleeping = False
     return ok()

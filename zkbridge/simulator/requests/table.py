@@ -17,10 +17,21 @@ if TYPE_CHECKING:
     from zkbridge.simulator.network.session import Session
 
 
+class Enrolments(Protocol):
+    """What a command may ask of the enrolment at the terminal."""
+
+    def start(self, link: Link, uid: int, finger: int, flag: int) -> None:
+        """Ask the person for a finger."""
+
+    def cancel(self) -> None:
+        """Stop asking."""
+
+
 class Host(Protocol):
     """What a command may ask of the machine around the terminal's data."""
 
     comm_key: int
+    enrolments: Enrolments
 
     def open_session(self, link: Link) -> Session | None:
         """A session on a connection, the one that is there already, or None when there is no place."""
@@ -33,12 +44,6 @@ class Host(Protocol):
 
     def power_off_soon(self) -> None:
         """Power off in a moment."""
-
-    def start_enrolment(self, link: Link, uid: int, finger: int, flag: int) -> None:
-        """Ask the person for a finger."""
-
-    def cancel_enrolment(self) -> None:
-        """Stop asking."""
 
 
 @dataclass(frozen=True, slots=True)

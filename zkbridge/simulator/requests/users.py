@@ -27,21 +27,21 @@ _EVERYTHING = ("users", "templates", "attendance", "operations")
 @command(Command.USER_WRQ)
 def write(request: Request) -> Answer:
     """A record of this firmware's size, new or changed by its uid."""
-    request.terminal.write_user(request.data)
+    request.terminal.users.write(request.data)
     return ok()
 
 
 @command(Command.DELETE_USER)
 def delete(request: Request) -> Answer:
     """By uid, which is read from the first two bytes: zkteco-js sends 72."""
-    request.terminal.delete_user(_uid(request))
+    request.terminal.users.delete(_uid(request))
     return ok()
 
 
 @command(Command.CLEAR_ADMIN)
 def clear_administrators(request: Request) -> Answer:
     """Nobody is an administrator any more."""
-    request.terminal.clear_administrators()
+    request.terminal.users.clear_administrators()
     return ok()
 
 
@@ -79,7 +79,7 @@ def read_group(request: Request) -> Answer:
 def write_group(request: Request) -> Answer:
     """A word of uid and a byte of group: `d2040000 02` in a capture of ZKAccess and a ZEM760."""
     raw = _user(request)
-    request.terminal.write_user(records.with_group(raw, need(request.data, 5)[4]))
+    request.terminal.users.write(records.with_group(raw, need(request.data, 5)[4]))
     return ok()
 
 
@@ -87,7 +87,7 @@ def write_group(request: Request) -> Answer:
 def write_verify_mode(request: Request) -> Answer:
     """24 bytes: uid, mode, zeros."""
     uid = records.user_uid(_user(request))
-    request.terminal.verify_modes[uid] = need(request.data, 3)[2]
+    request.terminal.users.verify_modes[uid] = need(request.data, 3)[2]
     return ok()
 
 
@@ -95,7 +95,7 @@ def write_verify_mode(request: Request) -> Answer:
 def read_verify_mode(request: Request) -> Answer:
     """The same 24 bytes; mode 0 follows the group."""
     uid = records.user_uid(_user(request))
-    mode = request.terminal.verify_modes.get(uid, 0)
+    mode = request.terminal.users.verify_modes.get(uid, 0)
     return ok(struct.pack("<HB", uid, mode).ljust(_VERIFY_BYTES, b"\0"))
 
 
@@ -104,7 +104,7 @@ def _uid(request: Request) -> int:
 
 
 def _user(request: Request) -> bytes:
-    raw = request.terminal.users.get(_uid(request))
+    raw = request.terminal.users.stored.get(_uid(request))
     if raw is None:
         raise Refused("no such user")
     return raw

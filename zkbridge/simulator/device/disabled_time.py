@@ -1,4 +1,4 @@
-"""Whether people are kept off a terminal: until it is enabled, or for a time."""
+"""Whether a terminal is disabled: until it is enabled, or for a time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 import time
 
 
-class Curfew:
-    """Begun by DISABLE, ended by ENABLE or its own clock; remembers how long each time was."""
+class DisabledTime:
+    """Begun by DISABLE, ended by ENABLE or after its seconds; remembers how long each time was."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -17,7 +17,7 @@ class Curfew:
 
     @property
     def active(self) -> bool:
-        """Whether people are kept off just now."""
+        """Whether the terminal is disabled now."""
         with self._lock:
             self._expire()
             return self._since is not None
@@ -29,7 +29,7 @@ class Curfew:
             return self._until is not None
 
     def begin(self, seconds: int = 0) -> None:
-        """Keep people off; a new time replaces the old one, 0 is without end."""
+        """Disable; a new time replaces the old one, 0 is without end."""
         now = time.monotonic()
         with self._lock:
             self._expire()
@@ -38,7 +38,7 @@ class Curfew:
             self._until = now + seconds if seconds else None
 
     def end(self) -> bool:
-        """Let people in; false when they were not kept off."""
+        """Enable; false when the terminal was not disabled."""
         with self._lock:
             self._expire()
             return self._finish(time.monotonic())

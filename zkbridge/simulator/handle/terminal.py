@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from zkbridge.simulator.device import store
 from zkbridge.simulator.device.rules import Refused
-from zkbridge.simulator.handle_front import Front
-from zkbridge.simulator.handle_people import People
+from zkbridge.simulator.handle.front import Front
+from zkbridge.simulator.handle.people import People
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from zkbridge.simulator.device.switches import Switches
-    from zkbridge.simulator.machine import Machine
+    from zkbridge.simulator.machine.machine import Machine
     from zkbridge.simulator.network.faults import Faults
 
 _Result = TypeVar("_Result")
@@ -31,7 +31,7 @@ class SimulatedTerminal(People, Front):
         self._listeners: list[Callable[[str], None]] = []
         self._loop_thread = threading.get_ident()
         self.switches.watch(self._switch_set)
-        machine.terminal.on_change = self._changed
+        machine.terminal.notices.listener = self._changed
 
     # Where and how
 
@@ -108,14 +108,14 @@ class SimulatedTerminal(People, Front):
 
     def snapshot(self, path: str | Path) -> None:
         """Write the tables to a file."""
-        store.write_state(Path(path), self.machine.terminal.changes())
+        store.write_state(Path(path), self.machine.terminal.memory.changes())
 
     def restore(self, path: str | Path) -> None:
         """Make the tables what a file says; nothing changes when it cannot be read.
 
         Raises OSError, or ValueError when it is of another kind of terminal.
         """
-        self.machine.terminal.load(store.read_changes(Path(path)))
+        self.machine.terminal.memory.load(store.read_changes(Path(path)))
 
     # News
 
@@ -125,7 +125,7 @@ class SimulatedTerminal(People, Front):
 
     def _changed(self, text: str) -> None:
         if text == "enabled":
-            self._loop.call_soon_threadsafe(self.machine.notice_enabled)
+            self._loop.call_soon_threadsafe(self.machine.enrolments.notice_enabled)
         for listener in self._listeners:
             listener(text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from zkbridge.simulator.device import person
+from zkbridge.simulator.device import enrolment, person
 from zkbridge.simulator.wire import records
 from zkbridge.simulator.wire.records import Punch, Template, UserView
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from zkbridge.simulator.machine import Machine
+    from zkbridge.simulator.machine.machine import Machine
 
 #: First bytes of the alarms that are documented, and how many bytes they have (zk-protocol realtime.md).
 ALARMS = {
@@ -39,11 +39,11 @@ class People:
     def keypad(self) -> Iterator[bool]:
         """Whether somebody can use the keypad just now; no request changes anything until the person is done."""
         with self.machine.terminal.lock:
-            yield self.machine.powered and not self.machine.terminal.disabled and not self.machine.at_work
+            yield self.machine.powered and not self.machine.terminal.disabled and not self.machine.processor.busy
 
     def users(self) -> list[UserView]:
         """The table of users."""
-        return self.machine.terminal.views()
+        return self.machine.terminal.users.views()
 
     def add_user(
         self,
@@ -57,7 +57,7 @@ class People:
         group: int = 1,
     ) -> UserView:
         """A person adds a user at the keypad. Raises Refused (full, duplicate) or ValueError (does not fit)."""
-        return self.machine.terminal.add_user(
+        return self.machine.terminal.users.add(
             user_id=str(user_id),
             name=name,
             uid=uid,
@@ -69,24 +69,24 @@ class People:
 
     def fill_users(self, count: int) -> None:
         """Add many users at once."""
-        self.machine.terminal.fill_users(count)
+        self.machine.terminal.users.fill(count)
 
     def delete_user(self, user_id: str) -> None:
         """A person deletes a user at the keypad. Raises KeyError when there is none."""
-        uid = self.machine.terminal.find_user(str(user_id))
+        uid = self.machine.terminal.users.find(str(user_id))
         if uid is None:
             raise KeyError(user_id)
-        self.machine.terminal.delete_user(uid)
+        self.machine.terminal.users.delete(uid)
 
     def set_user_disabled(self, user_id: str, disabled: bool) -> None:
         """Set or clear the bit of a user's privilege that keeps him out. Raises KeyError."""
         terminal = self.machine.terminal
         with terminal.lock:
-            uid = terminal.find_user(str(user_id))
+            uid = terminal.users.find(str(user_id))
             if uid is None:
                 raise KeyError(user_id)
-            raw = terminal.users[uid]
-            terminal.write_user(records.with_privilege(raw, raw[2] & 0xFE | disabled))
+            raw = terminal.users.stored[uid]
+            terminal.users.write(records.with_privilege(raw, raw[2] & 0xFE | disabled))
 
     # Fingers
 
@@ -94,24 +94,26 @@ class People:
         """The stored fingers by uid and finger."""
         terminal = self.machine.terminal
         with terminal.lock:
-            return dict(terminal.templates)
+            return dict(terminal.fingers.stored)
 
     def add_template(self, user_id: str, finger: int, data: bytes | None = None, flag: int = 1) -> None:
         """Store a finger of a user, made up if need be. Raises KeyError or Refused."""
         terminal = self.machine.terminal
-        uid = terminal.find_user(str(user_id))
+        uid = terminal.users.find(str(user_id))
         if uid is None:
             raise KeyError(user_id)
-        made = person.make_template(uid, finger, self.machine.terminal.switches.template_size) if data is None else data
-        terminal.write_template(uid, finger, Template(flag, made))
+        made = (
+            enrolment.make_template(uid, finger, self.machine.terminal.switches.template_size) if data is None else data
+        )
+        terminal.fingers.write(uid, finger, Template(flag, made))
 
     def enrol(self, script: str | Sequence[int] = "good") -> None:
         """What the person does when asked for a finger, now or next: good, bad, duplicate, timeout, or scores.
 
         Raises ValueError for another word.
         """
-        person.read_script(script)
-        self._loop.call_soon_threadsafe(self.machine.enrol, script)
+        enrolment.read_script(script)
+        self._loop.call_soon_threadsafe(self.machine.enrolments.act, script)
 
     # Attendance
 
@@ -122,18 +124,18 @@ class People:
         punched = person.punch(self.machine.terminal, str(user_id), verify=verify, state=state, when=when)
         if punched is None:
             return False
-        self._loop.call_soon_threadsafe(self.machine.announce, punched)
+        self._loop.call_soon_threadsafe(self.machine.events.announce, punched)
         return True
 
     def add_punch(self, punch: Punch) -> None:
         """Put a line into the attendance log as it is, also one that no calendar has."""
-        self.machine.terminal.record_punch(punch)
+        self.machine.terminal.logs.add_punch(punch)
 
     def attendance(self) -> list[Punch]:
         """The attendance log, oldest first."""
         terminal = self.machine.terminal
         with terminal.lock:
-            return list(terminal.attendance)
+            return list(terminal.logs.attendance)
 
     def alarm(self, kind: str) -> None:
         """Something is wrong at the door: tamper, duress and so on. Raises ValueError for another word."""
@@ -141,4 +143,4 @@ class People:
             raise ValueError(f"{kind!r} is not one of {', '.join(ALARMS)}")
         first, size = ALARMS[kind]
         data = first.to_bytes(4, "little").ljust(size, b"\0")
-        self._loop.call_soon_threadsafe(self.machine.announce_alarm, data)
+        self._loop.call_soon_threadsafe(self.machine.events.announce_alarm, data)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from zkbridge.simulator.device.journal import Exchange
-    from zkbridge.simulator.machine import Machine
+    from zkbridge.simulator.machine.machine import Machine
 
 
 class Front:
@@ -26,7 +26,7 @@ class Front:
 
     def disabled_spans(self) -> list[float]:
         """Seconds of every time it was disabled; one that lasts counts until now."""
-        return self.machine.terminal.curfew.spans()
+        return self.machine.terminal.disabled_time.spans()
 
     @property
     def display(self) -> str:
@@ -36,12 +36,12 @@ class Front:
     @property
     def door_open(self) -> bool:
         """Whether the door is open just now."""
-        return self.machine.terminal.door_open
+        return self.machine.terminal.front.door_open
 
     @property
     def time(self) -> datetime:
         """What its clock shows."""
-        return self.machine.terminal.now()
+        return self.machine.terminal.clock.now()
 
     def option(self, name: str) -> str | None:
         """One of its options, None when it does not know it."""

@@ -17,6 +17,8 @@ from zkbridge.simulator.wire.records import Punch
 if TYPE_CHECKING:
     from zkbridge.simulator.device.journal import Journal
     from zkbridge.simulator.device.terminal import Terminal
+    from zkbridge.simulator.machine.events import Events
+    from zkbridge.simulator.machine.processor import Processor
     from zkbridge.simulator.network.faults import Fault, Faults
     from zkbridge.simulator.network.link import Link
     from zkbridge.simulator.network.session import Session
@@ -32,11 +34,8 @@ class Owner(Host, Protocol):
     journal: Journal
     faults: Faults
     handle: Any
-    hands: asyncio.Lock
-    at_work: bool
-
-    async def send_event(self, link: Link, event: Event, data: bytes = b"") -> None:
-        """Let one event leave on a connection."""
+    processor: Processor
+    events: Events
 
     async def power_off(self, how: str = "reset") -> None:
         """Cut the power."""
@@ -73,7 +72,7 @@ class Service:
         after = [fault for fault in faults if fault.when == "after"]
         # One at a time, in the order in which they came: what waits here has others wait, on whatever connection.
         # Otherwise a write could have its effect after a later ENABLE, on a uid that somebody has taken by then.
-        async with self._machine.hands:
+        async with self._machine.processor.lock:
             await self._happen(link, before)
             if link.dead:
                 return None
@@ -105,17 +104,17 @@ class Service:
             elif fault.do == "late":
                 await self._linger(fault)
             elif fault.do == "event":
-                await self._machine.send_event(link, Event.ATTLOG, self._any_punch())
+                await self._machine.events.send(link, Event.ATTLOG, self._any_punch())
             elif fault.do == "power_off":
                 await self._machine.power_off()
 
     async def _linger(self, fault: Fault) -> None:
         """Time passes. Before the effect the terminal is at work: its keypad waits, as its other clients do."""
         if fault.when == "before":
-            self._machine.at_work = True
+            self._machine.processor.busy = True
         await asyncio.sleep(fault.delay)
         if fault.when == "before":
-            self._machine.at_work = False
+            self._machine.processor.busy = False
 
     async def _deliver(
         self, link: Link, frame: wire.Frame, answer: Answer, faults: list[Fault], session: Session | None
@@ -167,8 +166,8 @@ class Service:
 
     def _any_punch(self) -> bytes:
         terminal = self._machine.terminal
-        users = terminal.users
+        users = terminal.users.stored
         uid = next(iter(users), 1)
         pin = records.user_pin(users[uid]) if uid in users else "1"
-        moment = wire.encode_time(terminal.now())
+        moment = wire.encode_time(terminal.clock.now())
         return records.attendance_event(Punch(uid, pin, 1, 0, moment), self._switches.event)

@@ -1,0 +1,1 @@
+"""A terminal at work: its power, its requests, its events and enrolments."""
