@@ -29,19 +29,19 @@ def described() -> dict[str, Any]:
     return document()
 
 
-def printed(*arguments) -> str:
+def printed(*arguments: Any) -> str:
     """What the program says."""
     command = [sys.executable, "-m", "zkbridge", "asyncapi", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, check=True, timeout=60, cwd=ROOT).stdout.decode()
 
 
-def validator(described: dict[str, Any], name: str):
+def validator(described: dict[str, Any], name: str) -> jsonschema.Draft7Validator:
     """A judge of one of the document's schemas; AsyncAPI's own dialect is JSON Schema draft 7."""
     schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
     return jsonschema.Draft7Validator(schema)
 
 
-def judged(text: str):
+def judged(text: str) -> dict[str, Any]:
     """What the official parser says of a document."""
     folder = installed(PARSER, "@asyncapi/parser")
     said = subprocess.run(
@@ -111,7 +111,7 @@ def test_every_command_has_a_topic_a_reply_and_what_it_answers(described: dict[s
 
 
 def test_every_code_and_every_sentence_is_there() -> None:
-    def below(kind) -> set[Any]:
+    def below(kind: type[BridgeError]) -> set[Any]:
         return {kind.code} | {code for each in kind.__subclasses__() for code in below(each)}
 
     found = example_failures(Site())
@@ -241,7 +241,7 @@ def test_a_wrong_configuration_is_said() -> None:
     assert "/nowhere.yaml: cannot be read" in done.stderr
 
 
-def request_names(described: dict[str, Any], name: str):
+def request_names(described: dict[str, Any], name: str) -> dict[str, Any]:
     """The message that a command's topic takes."""
     address = Topics().command("{device}", name)
     return next(each["messages"] for each in described["channels"].values() if each["address"] == address)

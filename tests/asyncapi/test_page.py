@@ -18,7 +18,7 @@ class Reader(HTMLParser):
         super().__init__()
         self.open, self.anchors, self.links, self.fetched, self.words = [], set(), set(), [], []
 
-    def handle_starttag(self, tag, attributes) -> None:
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = dict(attributes)
         self.anchors |= {found["id"]} if "id" in found else set()
         self.links |= {found["href"]} if "href" in found else set()
@@ -26,10 +26,10 @@ class Reader(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data) -> None:
+    def handle_data(self, data: str) -> None:
         self.words.append(data)
 
 

@@ -38,14 +38,14 @@ def ask(bridge: str) -> Iterator[Callable[..., Any]]:
     with Caller(bridge.broker.port) as caller:
         caller.subscribe("zk/+/#")
 
-        def publish(topic, body: dict[str, str], **more: Any) -> Message:
+        def publish(topic: str, body: dict[str, str], **more: Any) -> Message:
             caller.publish(topic, body, **more)
             return caller.wait_for(f"{topic}/reply")
 
         yield publish
 
 
-def judge(described: dict[str, Any], message, command: str = "users/create") -> str:
+def judge(described: dict[str, Any], message: Message, command: str = "users/create") -> str:
     """The message's payload and headers, held against the message that they should be; its name."""
     reply = message.json
     name = camel(command, "success") if reply["success"] else camel(reply["code"])

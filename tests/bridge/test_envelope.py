@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_replies_in_english(tmp_path: Path, shared_broker: Mosquitto) -> None:
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe("site/zk-en/#")
 
-            def ask(payload: str | bytes, to: str = "principal"):
+            def ask(payload: str | bytes, to: str = "principal") -> dict[str, Any]:
                 caller.publish(f"site/zk-en/{to}/users/create", payload)
                 return caller.wait_for(f"site/zk-en/{to}/users/create/reply").json
 

@@ -22,7 +22,7 @@ ON = {"discovery": True}
 ANNOUNCED = "homeassistant/device/zkbridge_zk/{}/config"
 
 
-def bridge(folder: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal], **more) -> Daemon:
+def bridge(folder: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal], **more: Any) -> Daemon:
     devices = {name: device(terminal) for name, terminal in terminals.items()}
     return Daemon(folder, broker.port, devices, **{"homeassistant": ON, "probe_interval": 300, **more})
 

@@ -63,7 +63,7 @@ def site(
 )
 @given(payload=PAYLOADS, correlation=st.binary(min_size=1, max_size=50))
 def test_any_payload_is_answered_with_its_correlation_data(
-    site: tuple[Daemon, Caller, SimulatedTerminal], payload, correlation
+    site: tuple[Daemon, Caller, SimulatedTerminal], payload: bytes, correlation: bytes
 ) -> None:
     daemon, caller, terminal = site
     caller.publish("hostile/p/users/create", payload, correlation_data=correlation)

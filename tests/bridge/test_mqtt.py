@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Message, Publication
+from zkbridge.contract.publish_packets import Unreadable
 from zkbridge.demo.mux import Mux
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.mqtt.dial import Plan, Trial, try_out
@@ -46,7 +48,7 @@ class Rest:
         self.batches.append(len(batch))
         self.received += batch
 
-    def unreadable(self, packets) -> None:
+    def unreadable(self, packets: Sequence[Unreadable]) -> None:
         self.unread += packets
 
     def next_connection(self) -> int:
@@ -56,7 +58,7 @@ class Rest:
     def retained(self) -> list[Publication]:
         return self.states
 
-    def connected(self, protocol, largest) -> None:
+    def connected(self, protocol: str, largest: int | None) -> None:
         self.connections.append((protocol, largest))
 
     def disconnected(self) -> None:
@@ -75,7 +77,7 @@ class Rest:
         self.facts[name] = value
 
 
-def side(broker: Mosquitto | Mux, rest: Rest, **settings) -> Mqtt:
+def side(broker: Mosquitto | Mux, rest: Rest, **settings: Any) -> Mqtt:
     return Mqtt(
         Settings.model_validate({"host": "127.0.0.1", "port": broker.port, "client_id": "side", **settings}),
         rest,

@@ -23,7 +23,7 @@ COMMAND = "zk/p/users/create"
 REPLY = f"{COMMAND}/reply"
 
 
-def user(number: int, **more) -> str:
+def user(number: int, **more: Any) -> str:
     return json.dumps({"user_id": str(number), "name": f"User {number}", **more})
 
 
@@ -245,7 +245,7 @@ def test_a_table_that_is_read_slowly_is_not_trusted_once_people_could_get_in(
     terminal.fill_users(2500)  # three pieces: longer than the terminal is disabled for
     added = threading.Event()
 
-    def keypad(_) -> None:
+    def keypad(_: object) -> None:
         if not added.is_set():
             added.set()
             terminal.add_user("4711", "Keypad")

@@ -21,7 +21,7 @@ def ask(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> Calla
     """The reply to one request for a terminal with three users."""
     terminal.fill_users(3)
 
-    def ask(command: str, payload: dict[str, Any]):
+    def ask(command: str, payload: dict[str, Any]) -> dict[str, Any]:
         settings = {"p": device(terminal, timeout=2)}
         with Daemon(tmp_path / "daemon", broker.port, settings) as daemon, Caller(broker.port) as caller:
             caller.subscribe(f"zk/p/{command}/reply")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
@@ -15,10 +16,10 @@ from zkbridge.simulator import SimulatedTerminal
 USER = {"user_id": "1", "name": "Ana"}
 
 
-def retained(port: int, topic: str, protocol: int = 5):
+def retained(port: int, topic: str, protocol: int = 5) -> Any:
     """What a newcomer is told on a topic, once something is kept there."""
 
-    def told():
+    def told() -> Any:
         with Caller(port, protocol) as caller:
             caller.subscribe(topic)
             message = caller.wait_for(topic)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ class Site:
     terminal: SimulatedTerminal
     base: str
 
-    def ask(self, command: str, payload: dict, **properties) -> dict:
+    def ask(self, command: str, payload: dict, **properties: Any) -> dict:
         topic = f"{self.base}/{LONGEST}/{command}"
         self.caller.publish(topic, payload, **properties)
         return self.caller.wait_for(properties.get("response_topic", f"{topic}/reply"), timeout=30).json

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def bridge(
     *,
     discovery: bool = False,
     live: bool = False,
-    **mqtt,
+    **mqtt: Any,
 ) -> Daemon:
     login = {"username": "bridge", "password_file": str(place / "bridge.password")}
     login |= {"host": "localhost", "tls": {"ca_file": str(place / "ca.crt")}}
@@ -113,7 +114,7 @@ def bridge(
     return Daemon(folder, broker.password_port, devices, mqtt=login | mqtt, **more)
 
 
-def person(place: Path, broker: ExampleBroker, name: str, protocol: str = "5", **more) -> Caller:
+def person(place: Path, broker: ExampleBroker, name: str, protocol: str = "5", **more: Any) -> Caller:
     password = (place / f"{name}.password").read_text().strip()
     login = {"username": name, "password": password} | more
     return Caller(broker.password_port, protocol, host="localhost", ca_file=place / "ca.crt", **login)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def terminal() -> Iterator[SimulatedTerminal]:
 
 
 @pytest.fixture(params=["5", "3.1.1"])
-def protocol(request: pytest.FixtureRequest):
+def protocol(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 

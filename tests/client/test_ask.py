@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "PYTHONPATH": str(ROOT), "TERM": "dumb"}
 
 
-def zk(*arguments: Any, config: Path | None = None, stdin: str = "", cwd=None) -> CompletedProcess[str]:
+def zk(*arguments: Any, config: Path | None = None, stdin: str = "", cwd: Path | None = None) -> CompletedProcess[str]:
     """Run the program to its end."""
     return subprocess.run(
         [sys.executable, "-m", "zkbridge", *map(str, arguments), *(("--config", str(config)) if config else ())],
@@ -57,7 +57,9 @@ def create(user_id: str, *more: Any, device: str = "principal", **options: Any) 
     return zk("users", "create", device, "--user-id", user_id, "--name", "Juan Perez", *more, **options)
 
 
-def names(group: dict[str, Command] | MutableMapping[str, Command], way: tuple[Any, ...] = ()):
+def names(
+    group: dict[str, Command] | MutableMapping[str, Command], way: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     for name, command in group.items():
         if isinstance(command, click.Group):
             yield from names(command.commands, (*way, name))
@@ -297,7 +299,7 @@ def test_an_old_broker_that_hangs_up_on_mqtt_5_is_asked_by_3_1_1(bridge: Running
 
 
 @contextlib.contextmanager
-def old_broker(port: int):
+def old_broker(port: int) -> Iterator[tuple[int, list[int]]]:
     """A way to a broker that hangs up, as RabbitMQ 3 does, on who greets with protocol level 5."""
     levels: list[int] = []
 

@@ -43,11 +43,11 @@ def see(
     correlation: bytes | None = None,
     answers: str | None = None,
     now: float = 100.0,
-):
+) -> Any:
     return sightings.see(Message(topic, encode(body), correlation_data=correlation, answers=answers), now=now)
 
 
-def ask_for_a_user(port: int, user_id: str, *, device: str = "principal", request_id: str = "w-1"):
+def ask_for_a_user(port: int, user_id: str, *, device: str = "principal", request_id: str = "w-1") -> dict[str, Any]:
     """One request with things that nobody else may see, and its answer."""
     password, card, name = SECRETS
     body = {"user_id": user_id, "name": name, "password": password, "card": int(card), "request_id": request_id}
@@ -111,7 +111,7 @@ def test_on_a_terminal_it_is_a_screen_that_ctrl_c_ends(bridge: Running) -> None:
     assert not any(secret.encode() in shown for secret in SECRETS)
 
 
-def read_all(file, found) -> None:
+def read_all(file: int, found: bytearray) -> None:
     with contextlib.suppress(OSError):  # EIO: the program has closed its side
         while piece := os.read(file, 4096):
             found.extend(piece)

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,9 @@ def terminal() -> Iterator[SimulatedTerminal]:
         yield simulator.add(TerminalConfig(profile="tft"))
 
 
-def bridge(folder: Path, broker: Mosquitto, terminal: SimulatedTerminal, *, max_age: float = 10.0, **more) -> Daemon:
+def bridge(
+    folder: Path, broker: Mosquitto, terminal: SimulatedTerminal, *, max_age: float = 10.0, **more: Any
+) -> Daemon:
     door = {"enabled": True, "max_age": max_age, "trust_clock": True}
     return Daemon(folder / "d", broker.port, {"p": device(terminal, timeout=1, door=door)}, **more)
 
@@ -80,7 +83,7 @@ def test_the_door_stays_shut_until_it_is_allowed(
 
 
 @pytest.mark.parametrize("seconds", [0, 61, -1, True, "x", 1.5, "", [], {}])
-def test_odd_seconds_are_refused(door_site, seconds: object) -> None:
+def test_odd_seconds_are_refused(door_site: tuple[Caller, SimulatedTerminal], seconds: object) -> None:
     caller, terminal = door_site
     before = terminal.counts[Command.UNLOCK]
     caller.publish(TOPIC, {"seconds": seconds})
@@ -92,7 +95,9 @@ def test_odd_seconds_are_refused(door_site, seconds: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def door_site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto):
+def door_site(
+    tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto
+) -> Iterator[tuple[Caller, SimulatedTerminal]]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         daemon = bridge(tmp_path_factory.mktemp("door"), shared_broker, terminal)
@@ -179,7 +184,7 @@ def test_what_waited_at_the_broker_opens_no_door(
     assert terminal.counts[Command.UNLOCK] == 1
 
 
-def _unlocked(caller: Caller):
+def _unlocked(caller: Caller) -> bool:
     caller.publish(TOPIC, {"seconds": 1})
     return caller.wait_for(REPLY).json["code"] == "unlocked"
 
@@ -200,7 +205,7 @@ def test_a_retained_request_and_its_clearing_open_no_door(
     assert terminal.counts[Command.UNLOCK] == 0
 
 
-def test_a_replayed_request_id_is_answered_and_opens_nothing(door_site) -> None:
+def test_a_replayed_request_id_is_answered_and_opens_nothing(door_site: tuple[Caller, SimulatedTerminal]) -> None:
     caller, terminal = door_site
     before = terminal.counts[Command.UNLOCK]
     body = json.dumps({"request_id": "once"})

@@ -51,13 +51,13 @@ only_spanish = pytest.mark.parametrize("site", ["es"], indirect=True)
 def enrol(site: Site, kind: str) -> Callable[..., Any]:
     """Ask for finger 6 of user 700; the rest of the request in the keywords."""
 
-    def ask(**more) -> dict[str, Any]:
+    def ask(**more: Any) -> dict[str, Any]:
         return site.ask(kind, ENROL, {"user_id": "700", "finger_index": 6, **more})
 
     return ask
 
 
-def begin(site: Site, kind: str, **more) -> str:
+def begin(site: Site, kind: str, **more: Any) -> str:
     """Ask for an enrolment, and return its id when the terminal has asked for the finger."""
     request_id = f"e{next(_numbers)}"
     body = {"user_id": "700", "finger_index": 6, "request_id": request_id, **more}
@@ -71,7 +71,7 @@ def of(request_id: str) -> Callable[..., Any]:
     return lambda message: message.json.get("request_id") == request_id
 
 
-def answer_to(site: Site, kind: str, request_id: str, command: str = ENROL):
+def answer_to(site: Site, kind: str, request_id: str, command: str = ENROL) -> dict[str, Any]:
     return site.caller.wait_for(f"zk/{kind}/{command}/reply", of(request_id), timeout=20).json
 
 
@@ -83,12 +83,12 @@ def does(terminal: SimulatedTerminal, script: list[int] | str) -> None:
         terminal.enrol(script)
 
 
-def refusal(site: Site, told: tuple[Any, ...], **more) -> dict[str, Any]:
+def refusal(site: Site, told: tuple[Any, ...], **more: Any) -> dict[str, Any]:
     status, code, spanish, english = told
     return {"success": False, "error": said(site, spanish, english), "status": status, "code": code, **more}
 
 
-def success(site: Site, kind: str, **more) -> dict[str, Any]:
+def success(site: Site, kind: str, **more: Any) -> dict[str, Any]:
     return {
         "success": True,
         "message": said(site, "Huella registrada.", "Fingerprint enrolled."),

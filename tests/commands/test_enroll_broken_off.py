@@ -31,12 +31,12 @@ KINDS = [("tft", "tcp"), ("bw", "udp")]  # both records, both transports
 
 
 @pytest.fixture(params=KINDS, ids="-".join)
-def kind(request: pytest.FixtureRequest):
+def kind(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
 @pytest.fixture
-def terminal(kind) -> Iterator[SimulatedTerminal]:
+def terminal(kind: tuple[str, str]) -> Iterator[SimulatedTerminal]:
     """With user 5; whoever is asked for a finger does not come."""
     profile, transport = kind
     with Simulator() as simulator:
@@ -46,7 +46,7 @@ def terminal(kind) -> Iterator[SimulatedTerminal]:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, kind) -> Daemon:
+def daemon(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, kind: tuple[str, str]) -> Daemon:
     return Daemon(tmp_path / "d", broker.port, {"p": device(terminal, transport=kind[1], timeout=1)}, language="en")
 
 
@@ -60,18 +60,18 @@ def caller(broker: Mosquitto) -> Iterator[Caller]:
 one_kind = pytest.mark.parametrize("kind", [("tft", "tcp")], ids=["tft-tcp"], indirect=True)
 
 
-def begin(caller: Caller, **more) -> None:
+def begin(caller: Caller, **more: Any) -> None:
     """Ask, and return when the terminal has asked for the finger."""
     caller.publish(ENROL, {**BODY, **more})
     caller.wait_for(f"{ENROL}/progress", lambda message: message.json["step"] == "ready")
 
 
-def answer(caller: Caller, topic: str = ENROL, request_id: str = "e"):
+def answer(caller: Caller, topic: str = ENROL, request_id: str = "e") -> dict[str, Any]:
     reply = caller.wait_for(f"{topic}/reply", lambda m: m.json.get("request_id") == request_id, timeout=30)
     return reply.json
 
 
-def not_enrolled(**more) -> dict[str, Any]:
+def not_enrolled(**more: Any) -> dict[str, Any]:
     return {
         "success": False,
         "error": "The enrolment was interrupted and the fingerprint is not enrolled; ask for it again."
@@ -421,5 +421,5 @@ def test_a_request_that_a_broker_brings_twice_begins_once_and_its_cancel_ends_no
         assert terminal.counts[Command.STARTENROLL] == 1
 
 
-def _said(broker: FakeBroker, topic) -> list[Any]:
+def _said(broker: FakeBroker, topic: str) -> list[Any]:
     return [json.loads(one.payload) for one in list(broker.published) if one.topic == topic]

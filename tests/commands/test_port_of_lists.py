@@ -1,6 +1,6 @@
 """Every command runs against a port that is made of lists: no network, no session."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from zkbridge.terminal.protocol.sizes import Sizes
 from zkbridge.terminal.records.punches import Punch
 from zkbridge.terminal.records.templates import Finger
 from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import UserFields, encode
+from zkbridge.terminal.records.users import User, UserFields, encode
 
 DEVICE = Device(id="p", host="127.0.0.1", door={"enabled": True, "trust_clock": True})
 NOON = datetime(2030, 1, 31, 12)  # noqa: DTZ001 - a terminal's wall clock has no time zone
@@ -39,35 +39,35 @@ class PortOfLists:
         del again
         return UserTable(b"".join(self.records), record_size=72, encoding="utf-8")
 
-    def fit(self, fields):
+    def fit(self, fields: UserFields) -> UserFields:
         return fields
 
-    def add_user(self, fields, uid) -> bytes:
+    def add_user(self, fields: UserFields, uid: int) -> bytes:
         self.records.append(self.record_of(fields, uid))
         return self.records[-1]
 
-    def change_user(self, raw) -> None:
+    def change_user(self, raw: bytes) -> None:
         self.records = [raw if each[:2] == raw[:2] else each for each in self.records]
 
-    def delete_users(self, uids) -> None:
+    def delete_users(self, uids: Collection[int]) -> None:
         self.records = [each for each in self.records if int.from_bytes(each[:2], "little") not in uids]
 
-    def record_of(self, fields, uid) -> bytes:
+    def record_of(self, fields: UserFields, uid: int) -> bytes:
         return encode(fields, uid=uid, group=1, record_size=72, encoding="utf-8")
 
-    def keeps_user_id(self, _user_id) -> bool:
+    def keeps_user_id(self, _user_id: str) -> bool:
         return True
 
-    def fingers(self, uid) -> list[Finger]:
+    def fingers(self, uid: int) -> list[Finger]:
         return [each for each in self.kept_fingers if each.uid == uid]
 
-    def has_finger(self, uid, index) -> bool:
+    def has_finger(self, uid: int, index: int) -> bool:
         return self.template(uid, index) is not None
 
-    def template(self, uid, index) -> bytes | None:
+    def template(self, uid: int, index: int) -> bytes | None:
         return next((each.template for each in self.fingers(uid) if each.index == index), None)
 
-    def enrol(self, user, index, **_how: Any) -> Iterator[Ended | Ready]:
+    def enrol(self, user: User, index: int, **_how: Any) -> Iterator[Ended | Ready]:
         yield Ready()
         self.kept_fingers.append(Finger(user.uid, index, 1, b"new"))
         yield Ended("stored")
@@ -84,10 +84,10 @@ class PortOfLists:
     def time(self) -> datetime:
         return self.now
 
-    def set_time(self, when) -> None:
+    def set_time(self, when: datetime) -> None:
         self.now = when
 
-    def unlock(self, seconds) -> None:
+    def unlock(self, seconds: int) -> None:
         self.opened.append(seconds)
 
     def door_open(self):

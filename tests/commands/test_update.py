@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 @given(raw=st.sampled_from([72, 28]).flatmap(lambda size: st.binary(min_size=size, max_size=size)), changes=CHANGES)
-def test_what_is_not_named_stays_bit_for_bit(raw, changes) -> None:
+def test_what_is_not_named_stays_bit_for_bit(raw: bytes, changes: dict[str, Any]) -> None:
     user = decode(raw, encoding="utf-8")
     wanted = Update(user_id="1", **changes).applied_to(user, DEVICE)
 

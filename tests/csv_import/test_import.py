@@ -46,13 +46,13 @@ def run(words: list[Any], **more: Any) -> CompletedProcess[str]:
     )
 
 
-def imported(site: Running, path: Path, *more: Any):
+def imported(site: Running, path: Path, *more: Any) -> tuple[int, list[dict[str, str]], str]:
     """Run it to its end: exit code, the rows of the result, what it said."""
     ended = run(command(site, path, *more))
     return ended.returncode, list(csv.DictReader(io.StringIO(ended.stdout))), ended.stderr
 
 
-def results(rows) -> list[Any]:
+def results(rows: list[dict[str, str]]) -> list[Any]:
     return [row["result"] for row in rows]
 
 

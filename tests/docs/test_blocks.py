@@ -18,6 +18,7 @@ import functools
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path, PosixPath
 from typing import Any
 
@@ -32,6 +33,7 @@ from tests.docs.pages import ROOT, Block, blocks, pages, prose
 from tests.docs.stage import CALLERS, Stage, ends, lines, parse
 from zkbridge.asyncapi.document import document
 from zkbridge.commands import commands
+from zkbridge.commands.api.registry import Command
 from zkbridge.config.loader import load
 from zkbridge.config.models import Config
 from zkbridge.config.overrides import SECRET_FILES
@@ -48,7 +50,7 @@ FOREIGN = {"ledger.finish", "ledger.reserve", "ledger.running", "mqtt.retained_m
 ENDINGS = {"py", "md", "yaml", "json", "db", "key", "lock"}
 
 
-def of(*languages) -> pytest.MarkDecorator:
+def of(*languages: Any) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "block", [block for block in UNMARKED if block.language in languages], ids=lambda block: block.place
     )
@@ -99,7 +101,7 @@ def compare(block: Block, printed: str) -> None:
     assert [steady(each) for each in objects(printed)] == [steady(each) for each in objects(block.text)], block.place
 
 
-def steady(value):
+def steady(value: object) -> object:
     """With its keys in their order, and without what differs from one run to the next."""
     if isinstance(value, dict):
         return [(key, "…" if key in VOLATILE else steady(each)) for key, each in value.items()]
@@ -135,14 +137,14 @@ def judges() -> dict[Any, Any]:
     return {n: jsonschema.Draft7Validator({"$ref": refer + n, "components": parts}) for n in parts["messages"]}
 
 
-def requested(names: set[Any]):
+def requested(names: set[Any]) -> Iterator[tuple[str, Command]]:
     for command in commands().values():
         for name in names:
             if name.lower() == re.sub(r"\W", "", f"{command.name}request"):
                 yield name, command
 
 
-def takes(command, request) -> bool:
+def takes(command: Command, request: dict[str, Any]) -> bool:
     try:
         command.parse(request, strict=True)
     except BridgeError:
@@ -234,7 +236,7 @@ def is_taken(model: type[BaseModel], key: str, text: str) -> bool:
     return True
 
 
-def is_key(first, rest):
+def is_key(first: str, rest: list[str]) -> bool:
     model = Config.model_fields[first].annotation
     for name in rest:
         fields = getattr(model, "model_fields", None)
@@ -249,7 +251,7 @@ def is_key(first, rest):
 # -- what these tests notice -----------------------------------------------------------------------------------------
 
 
-def block(language: str, text: str, **more) -> Block:
+def block(language: str, text: str, **more: Any) -> Block:
     return Block(page=ROOT / "README.md", line=1, language=language, text=text, **more)
 
 

@@ -40,7 +40,7 @@ def test_the_contract_names_every_code(code: str) -> None:
 
 
 def test_every_key_of_the_file_shown_has_a_row() -> None:
-    def paths(values, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    def paths(values: dict[str, Any], above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         for key, value in values.items():
             yield (*above, key)
             if isinstance(value, dict):

@@ -30,7 +30,7 @@ class Page(HTMLParser):
         self.paragraphs, self._code, self._within = [], 0, False
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes) -> None:
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = dict(attributes)
         self.anchors |= {given[name] for name in ("id", "name") if given.get(name)}
         if tag == "a" and given.get("href"):
@@ -43,11 +43,11 @@ class Page(HTMLParser):
             self.paragraphs.append("")
         self._code += tag in ("code", "pre", "script", "style")
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         self._within &= tag != "p"
         self._code -= tag in ("code", "pre", "script", "style")
 
-    def handle_data(self, data) -> None:
+    def handle_data(self, data: str) -> None:
         if self._within and not self._code:
             self.paragraphs[-1] += data
 
@@ -58,7 +58,7 @@ def build(folder: Path, config: Path = CONFIG) -> CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory):
+def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Page]]:
     """Every page by its path, and the folder."""
     folder = tmp_path_factory.mktemp("site")
     ended = build(folder)
@@ -67,7 +67,7 @@ def site(tmp_path_factory: pytest.TempPathFactory):
     return folder, made
 
 
-def test_every_link_and_anchor_leads_somewhere(site) -> None:
+def test_every_link_and_anchor_leads_somewhere(site: tuple[Path, dict[str, Page]]) -> None:
     folder, made = site
     followed = 0
     for name, page in made.items():
@@ -88,7 +88,7 @@ def test_every_link_and_anchor_leads_somewhere(site) -> None:
     assert followed > 100
 
 
-def test_nothing_is_fetched_from_anybody(site) -> None:
+def test_nothing_is_fetched_from_anybody(site: tuple[Path, dict[str, Page]]) -> None:
     folder, made = site
     for name, page in made.items():
         assert [each for each in page.fetched if urlsplit(each).netloc] == [], name
@@ -97,7 +97,7 @@ def test_nothing_is_fetched_from_anybody(site) -> None:
     assert any(page.fetched for page in made.values())
 
 
-def test_every_page_is_in_the_site_and_found_by_the_search(site) -> None:
+def test_every_page_is_in_the_site_and_found_by_the_search(site: tuple[Path, dict[str, Page]]) -> None:
     folder, made = site
     (index,) = folder.glob("search/search_index.json")
     found = {entry["location"].partition("#")[0] for entry in json.loads(index.read_text())["docs"]}
@@ -110,7 +110,7 @@ def test_every_page_is_in_the_site_and_found_by_the_search(site) -> None:
         assert {html, html.removesuffix("index.html")} & found, html
 
 
-def test_what_is_written_for_tests_is_not_shown_and_lists_are_lists(site) -> None:
+def test_what_is_written_for_tests_is_not_shown_and_lists_are_lists(site: tuple[Path, dict[str, Page]]) -> None:
     for name, page in site[1].items():
         for words in page.paragraphs:
             assert "checked by:" not in words, name
@@ -119,7 +119,7 @@ def test_what_is_written_for_tests_is_not_shown_and_lists_are_lists(site) -> Non
             )
 
 
-def slug(heading) -> str:
+def slug(heading: str) -> str:
     """The anchor that the repository's own pages give to a heading."""
     text = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", heading)
     return re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")

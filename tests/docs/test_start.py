@@ -80,7 +80,7 @@ def environment(more: dict[str, Any]) -> dict[str, Any]:
     return {**own, **trust, "PATH": path, "PYTHONUNBUFFERED": "1", **more}
 
 
-def shell(command: str, folder: Path, **more) -> str:
+def shell(command: str, folder: Path, **more: Any) -> str:
     """What a command prints, which must succeed."""
     ended = subprocess.run(
         ["sh", "-euc", command],
@@ -99,7 +99,7 @@ def shell(command: str, folder: Path, **more) -> str:
 class going_on:  # noqa: N801 - it reads as a word of the story
     """A command that goes on until Ctrl-C; as a context it tells what was printed so far."""
 
-    def __init__(self, command: str, folder: Path, **more) -> None:
+    def __init__(self, command: str, folder: Path, **more: Any) -> None:
         self.log = folder.with_name(f"{command.split()[1]}.log")
         words = ["sh", "-euc", f"exec {command}"]
         self.process = processes.start(words, log=self.log, cwd=folder, env=environment(more), start_new_session=True)
@@ -107,7 +107,7 @@ class going_on:  # noqa: N801 - it reads as a word of the story
     def __enter__(self) -> Callable[..., Any]:
         return lambda: self.log.read_text(encoding="utf-8")
 
-    def __exit__(self, kind, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         os.killpg(self.process.pid, signal.SIGINT)
         self.process.wait(PATIENCE_S)
         if kind is not None:

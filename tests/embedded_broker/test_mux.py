@@ -54,7 +54,7 @@ def test_what_is_not_a_connect_packet_is_known_at_once(garbage: bytes) -> None:
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_are_a_level_or_too_short_or_not_mqtt(received) -> None:
+def test_any_bytes_are_a_level_or_too_short_or_not_mqtt(received: bytes) -> None:
     try:
         level = protocol_level(received)
     except NotMqtt:

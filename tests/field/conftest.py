@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ class FieldSite:
     caller: Caller
     terminals: dict[str, SimulatedTerminal]
 
-    def ask(self, topic: str, payload: bytes | dict, *, timeout: float = 20, **properties) -> dict:
+    def ask(self, topic: str, payload: bytes | dict, *, timeout: float = 20, **properties: Any) -> dict:
         """The Correlation Data tells the reply from one that another case has left."""
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         mark = properties.setdefault("correlation_data", secrets.token_bytes(8))

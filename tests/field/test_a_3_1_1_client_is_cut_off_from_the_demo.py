@@ -5,6 +5,7 @@ Source: attack on 7bb949d, 2026-11
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ ASKED = {"user_id": "7", "name": "Eva"}
 
 
 @pytest.fixture
-def demo(tmp_path: Path):
+def demo(tmp_path: Path) -> Iterator[tuple[str, int]]:
     """A demo as it comes, until the test is over: its output, and its port."""
     log = tmp_path / "log"
     process = processes.start([sys.executable, "-u", "-m", "zkbridge", "demo", "--port", "0"], log=log)
@@ -27,7 +28,7 @@ def demo(tmp_path: Path):
     assert processes.stop(process) == 0
 
 
-def test_a_3_1_1_subscriber_of_everything_stays_and_hears_the_reply(demo) -> None:
+def test_a_3_1_1_subscriber_of_everything_stays_and_hears_the_reply(demo: tuple[str, int]) -> None:
     text, port = demo
     with Caller(port, "3.1.1", reconnect=False) as old, Caller(port) as new:
         for each in ("zk/#", "zk/replies/me"):

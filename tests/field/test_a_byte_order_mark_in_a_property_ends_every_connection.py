@@ -15,7 +15,7 @@ from tests.field.conftest import FieldSite
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
-from tests.support.strict_broker import PUBLISH, StrictBroker, packet, receive
+from tests.support.strict_broker import PUBLISH, Link, StrictBroker, packet, receive
 from tests.support.waiting import wait_until
 from zkbridge.cli.watch import Watcher
 from zkbridge.client.caller import Caller as BridgeCaller
@@ -72,7 +72,7 @@ class SpoilingBroker(StrictBroker):
 
     spoil: Callable[[bytes, bytes], bytes]
 
-    def _downwards(self, link) -> None:
+    def _downwards(self, link: Link) -> None:
         while True:
             head, body = receive(link.broker)
             if head >> 4 == PUBLISH and body.endswith(b"SPOIL"):

@@ -6,10 +6,9 @@ Source: attack on 7bb949d, 2026-11
 import itertools
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ from tests.support.hostile_terminal import (
 )
 from tests.support.memory import MB, peak, reset_peak, resident
 from tests.support.mosquitto import Mosquitto
-from zkbridge.simulator.wire.frames import with_top
+from zkbridge.simulator.wire.frames import Frame, with_top
 
 BASE = "hostile-memory"
 #: What one terminal may cost above the baseline, and what the C library may keep of it for later.
@@ -51,10 +50,10 @@ def users(count: int) -> bytes:
     return b"".join(USER.pack(n, 0, b"", b"Name %d" % n, 0, 1, b"", b"%d" % n) for n in range(1, count + 1))
 
 
-def sends(command: int, *answer, ever: Callable[..., Any] | None = None) -> Callable[..., Any]:
+def sends(command: int, *answer: Any, ever: Callable[..., Any] | None = None) -> Callable[..., Any]:
     """Answers requests of this command by bytes and frames, each made of the request; `ever` is sent without an end."""
 
-    def answer_to(request) -> chain[Any] | None:
+    def answer_to(request: Frame) -> Iterable[bytes] | None:
         if request.command != command:
             return None
         return itertools.chain((make(request) for make in answer), itertools.repeat(ever(request)) if ever else ())
@@ -69,7 +68,7 @@ def announces(size: int) -> Callable[..., Any]:
 def streams_a_piece(announced: int) -> Callable[..., Any]:
     """A table of one piece, which is announced with this size and never ends."""
 
-    def answer_to(request):
+    def answer_to(request: Frame) -> Iterable[bytes] | None:
         return announces(60_000)(request) or sends(
             READ_BUFFER,
             lambda request: reply(request, PREPARE, struct.pack("<I", announced)),

@@ -5,8 +5,10 @@ Source: attack on 7bb949d, 2026-11
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,9 @@ CREATE = "lost/p/users/create"
 
 
 @pytest.fixture
-def site(tmp_path: Path, shared_broker: Mosquitto, monkeypatch: pytest.MonkeyPatch):
+def site(
+    tmp_path: Path, shared_broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Bridge, Caller, Path]]:
     monkeypatch.setattr("zkbridge.bridge.ledger_care.LOOK_S", 0.1)
     with Simulator() as simulator:
         settings = {
@@ -42,12 +46,14 @@ def site(tmp_path: Path, shared_broker: Mosquitto, monkeypatch: pytest.MonkeyPat
             bridge.stop()
 
 
-def ask(caller, request_id: str):
+def ask(caller: Caller, request_id: str) -> dict[str, Any]:
     caller.publish(CREATE, {"user_id": "7", "name": request_id, "request_id": request_id})
     return caller.wait_for(f"{CREATE}/reply", timeout=30).json
 
 
-def test_a_deleted_ledger_is_written_anew_with_what_was_kept(site, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_deleted_ledger_is_written_anew_with_what_was_kept(
+    site: tuple[Bridge, Caller, Path], caplog: pytest.LogCaptureFixture
+) -> None:
     bridge, caller, path = site
     assert ask(caller, "before")["code"] == "created"
     path.unlink()
@@ -61,7 +67,9 @@ def test_a_deleted_ledger_is_written_anew_with_what_was_kept(site, caplog: pytes
     assert not bridge.ended.is_set()
 
 
-def test_an_emptied_ledger_ends_the_bridge_with_a_sentence(site, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_emptied_ledger_ends_the_bridge_with_a_sentence(
+    site: tuple[Bridge, Caller, Path], caplog: pytest.LogCaptureFixture
+) -> None:
     bridge, caller, path = site
     assert ask(caller, "before")["code"] == "created"
     os.truncate(path, 0)

@@ -6,6 +6,7 @@ Source: attack on 7bb949d, 2026-11
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ LIST = "users/list"
 
 
 @contextmanager
-def bridge(folder: Path, port: int, base: str, **mqtt) -> Iterator[Daemon]:
+def bridge(folder: Path, port: int, base: str, **mqtt: Any) -> Iterator[Daemon]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         for number in range(1, 201):

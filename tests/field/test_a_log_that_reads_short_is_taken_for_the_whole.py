@@ -12,17 +12,18 @@ import pytest
 from tests.support.mosquitto import Mosquitto
 from tests.support.odd_terminals import Site, odd, running
 from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.simulator.wire.records import Punch
 
 NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
 
 
-def punch(terminal, number: int) -> None:
+def punch(terminal: SimulatedTerminal, number: int) -> None:
     terminal.add_punch(Punch(1, "1", 1, 0, encode_time(NINE + timedelta(minutes=number))))
 
 
-def fill(terminal) -> None:
+def fill(terminal: SimulatedTerminal) -> None:
     for number in range(500):
         punch(terminal, number)
 

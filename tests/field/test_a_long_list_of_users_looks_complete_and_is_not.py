@@ -24,7 +24,7 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., A
         bridge.principal.fill_users(COUNT)
         bridge.entrada.fill_users(40)
 
-        def ask(device, *more: Any):
+        def ask(device: str, *more: Any) -> dict[str, Any]:
             words = ["users", "list", device, *more, "--config", str(bridge.config)]
             done = CliRunner().invoke(main, [*words, "--json"])
             assert done.exit_code == 0, done.output

@@ -83,7 +83,7 @@ def test_a_message_full_of_unknown_keys_costs_little(command: str, key: Callable
     assert len(failed(error, "es").body) < 8_000
 
 
-def cpu_s(pid: int):
+def cpu_s(pid: int) -> float:
     """The processor time of a process, which its neighbours do not add to."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -25,7 +25,7 @@ def zk(field_site: FieldSite, tmp_path: Path) -> Callable[..., Any]:
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps({**field_site.daemon.config, "language": "en"}))
 
-    def run(*words, stdin: bytes = b"", **environment) -> CompletedProcess[bytes]:
+    def run(*words: Any, stdin: bytes = b"", **environment: Any) -> CompletedProcess[bytes]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
         return subprocess.run(
             [sys.executable, "-m", "zkbridge", *words, "--config", str(path)],

@@ -4,6 +4,7 @@ Source: attack on 7bb949d, 2026-11
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> 
 
 
 @pytest.fixture(params=KINDS)
-def device(request: pytest.FixtureRequest, site: Site):
+def device(request: pytest.FixtureRequest, site: Site) -> Any:
     terminal = site.terminals[request.param]
     terminal.switches.update({"delete_without_effect": False})
     terminal.machine.terminal.clear("users", "templates")

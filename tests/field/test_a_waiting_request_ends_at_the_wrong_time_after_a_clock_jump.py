@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ class Site:
         # Only after the answer is its end scheduled.
         wait_until(lambda: any("expiry" in key for key in list(self.bridge.parts.upkeep._jobs)), what="its end")
 
-    def late(self, user_id: str):
+    def late(self, user_id: str) -> dict[str, Any]:
         """The answer of the terminal that was away."""
         topic = f"{BASE}/q/users/create/reply"
         return self.caller.wait_for(topic, lambda m: m.json.get("request_id") == user_id, timeout=30).json

@@ -4,6 +4,8 @@ Source: attack on 7bb949d, 2026-11
 """
 
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,11 +15,13 @@ from tests.support.mosquitto import Mosquitto
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
 from zkbridge.machine.clock import Clock
-from zkbridge.simulator import Command, Simulator, TerminalConfig
+from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto):
+def site(
+    tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto
+) -> Iterator[tuple[Caller, list[SimulatedTerminal]]]:
     """A bridge whose clock says two in the morning of the first of January 1970, and that knows of no time server."""
     folder = tmp_path_factory.mktemp("clock")
     behind = time.time() - 7200
@@ -47,12 +51,12 @@ def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto):
             bridge.stop()
 
 
-def ask(caller, topic: str, body: dict[str, str]):
+def ask(caller: Caller, topic: str, body: dict[str, str]) -> dict[str, Any]:
     caller.publish(f"clock/{topic}", body)
     return caller.wait_for(f"clock/{topic}/reply", timeout=30).json
 
 
-def test_no_terminal_is_set_to_an_impossible_date(site) -> None:
+def test_no_terminal_is_set_to_an_impossible_date(site: tuple[Caller, list[SimulatedTerminal]]) -> None:
     caller, (terminal, _) = site
 
     answer = ask(caller, "p/time/sync", {})
@@ -61,11 +65,11 @@ def test_no_terminal_is_set_to_an_impossible_date(site) -> None:
     assert terminal.counts[Command.SET_TIME] == 0
 
 
-def test_a_time_that_the_caller_names_is_set_all_the_same(site) -> None:
+def test_a_time_that_the_caller_names_is_set_all_the_same(site: tuple[Caller, list[SimulatedTerminal]]) -> None:
     assert ask(site[0], "p/time/sync", {"time": "2030-01-31T08:00:00"})["code"] == "synchronized"
 
 
-def test_no_door_is_opened_by_a_clock_that_is_not_synchronised(site) -> None:
+def test_no_door_is_opened_by_a_clock_that_is_not_synchronised(site: tuple[Caller, list[SimulatedTerminal]]) -> None:
     caller, (terminal, _) = site
 
     answer = ask(caller, "p/door/unlock", {"expires_at": "2000-01-01T00:00:00Z"})
@@ -74,7 +78,7 @@ def test_no_door_is_opened_by_a_clock_that_is_not_synchronised(site) -> None:
     assert terminal.counts[Command.UNLOCK] == 0
 
 
-def test_a_door_that_is_to_trust_the_clock_is_opened(site) -> None:
+def test_a_door_that_is_to_trust_the_clock_is_opened(site: tuple[Caller, list[SimulatedTerminal]]) -> None:
     caller, (_, trusting) = site
 
     answer = ask(caller, "trusting/door/unlock", {"expires_at": "2100-01-01T00:00:00Z"})

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.mosquitto import Mosquitto
 from tests.support.odd_terminals import Site, odd, running
+from zkbridge.simulator import SimulatedTerminal
 
 KINDS = {
     "newer-udp": odd({"profile": "tft", "enrol_form": "text"}, transport="udp"),
@@ -21,7 +22,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
-    def prepare(terminal) -> None:
+    def prepare(terminal: SimulatedTerminal) -> None:
         terminal.add_user("7", "Ana")
 
     with running(tmp_path_factory.mktemp("forms"), shared_broker, KINDS, prepare=prepare) as site:

@@ -56,7 +56,7 @@ def brokers(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
         }
 
 
-def check(folder: Path, port, **mqtt: Any):
+def check(folder: Path, port: int, **mqtt: Any) -> tuple[str, str]:
     """The row of the broker: its first word, and what follows the address."""
     config = {"mqtt": {"host": "localhost", "port": port} | mqtt, "devices": {}, "lock_dir": str(folder)}
     config["devices"] = {"p": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}

@@ -5,7 +5,7 @@ Source: attack on 7bb949d, 2026-11
 
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class Limited(Daemon):
 
     soft = hard = HARD
 
-    def _begin(self, arguments, environment) -> Popen[bytes]:
+    def _begin(self, arguments: Sequence[str], environment: dict[str, str]) -> Popen[bytes]:
         limit = ["prlimit", f"--nofile={self.soft}:{self.hard}", "--"]
         command = [*limit, sys.executable, "-m", "zkbridge", *arguments]
         return processes.start(command, log=self.log_path, env=environment)

@@ -58,7 +58,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def begin(kind: type, name: str, error: Exception, *, times: int = 1000) -> None:
         real, left = getattr(kind, name), [times]
 
-        def wrong(self, *arguments: Any, **more: Any):
+        def wrong(self: Any, *arguments: Any, **more: Any) -> Any:
             if left[0] and any(getattr(each, "device", each) == "q" for each in arguments):
                 left[0] -= 1
                 raise error
@@ -69,7 +69,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return begin
 
 
-def ask(caller: Caller, device_id: str, command: str = "users/create", **body: Any):
+def ask(caller: Caller, device_id: str, command: str = "users/create", **body: Any) -> dict[str, Any]:
     caller.publish(f"{BASE}/{device_id}/{command}", json.dumps(body))
     return caller.wait_for(f"{BASE}/{device_id}/{command}/reply", timeout=20).json
 
@@ -135,7 +135,7 @@ def test_a_kept_request_is_done_once_a_thread_can_be_started(
     """It is on disk: to leave it unacknowledged would have the broker bring it again."""
     connection, real, refused = bridge.parts.link.number, threading.Thread.start, []
 
-    def start(self) -> None:
+    def start(self: threading.Thread) -> None:
         if type(self).__module__ == "zkbridge.runtime.thread_pool" and len(refused) < 2:
             refused.append(self)
             raise RuntimeError("can't start new thread")
@@ -158,7 +158,7 @@ def test_a_ledger_that_cannot_be_written_is_waited_for_and_no_client_id_is_blame
 ) -> None:
     connection, real = bridge.parts.link.number, Acceptance._keep_one
 
-    def full(*_arguments) -> None:
+    def full(*_arguments: object) -> None:
         raise sqlite3.DatabaseError("database disk image is malformed")
 
     monkeypatch.setattr(reconnect, "FIRST_PAUSE_S", 0.02)

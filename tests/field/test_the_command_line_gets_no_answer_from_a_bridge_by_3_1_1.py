@@ -36,7 +36,7 @@ def test_the_answer_to_another_request_is_not_taken_for_it(bridge: Running) -> N
     with Client(bridge.broker.port) as other, Caller(settings) as caller:
         listen = caller.listen
 
-        def listen_and_let_the_other_ask(topics) -> None:
+        def listen_and_let_the_other_ask(topics: list[str]) -> None:
             listen(topics)
             other.subscribe("zk/principal/ping/reply")
             other.publish("zk/principal/ping", {"request_id": "theirs"})

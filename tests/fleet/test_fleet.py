@@ -20,7 +20,7 @@ def ask_all(fleet: Fleet, users: list[str]) -> dict[str, Any]:
     return asked
 
 
-def ask_again(fleet: Fleet, request_id: str, device, *, by: int = 1) -> None:
+def ask_again(fleet: Fleet, request_id: str, device: str, *, by: int = 1) -> None:
     user = request_id.partition("-")[0]
     fleet.ask(device, "users/create", {"user_id": user, "name": f"User {user}", "request_id": request_id}, by=by)
 

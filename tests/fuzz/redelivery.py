@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from tests.support.strict_broker import PUBLISH, StrictBroker, _Link, packet, receive
+from tests.support.strict_broker import PUBLISH, Link, StrictBroker, packet, receive
 
 #: `flag`: only the DUP flag, as if the first delivery had been lost; `again`: at once a second time, with the flag;
 #: `later`: the second time after the next message.
@@ -18,7 +18,7 @@ _DUP, _QOS = 0x08, 0x06
 class RedeliveringBroker(StrictBroker):
     """What has the user property `redelivery` arrives as it says; at QoS 0 nothing does (MQTT 5, 3.3.1.1)."""
 
-    def _downwards(self, link: _Link) -> None:
+    def _downwards(self, link: Link) -> None:
         kept: list[bytes] = []
         while True:
             head, body = receive(link.broker)

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -36,7 +37,7 @@ def message_bridge(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosq
 @settings(max_examples=175, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(batch=BATCHES)
 def test_whatever_arrives_is_answered_once_in_time_and_the_tables_are_as_answered(
-    message_bridge: MessageSite, batch
+    message_bridge: MessageSite, batch: Any
 ) -> None:
     message_property.holds(message_bridge, batch)
 
@@ -48,5 +49,5 @@ def test_whatever_arrives_is_answered_once_in_time_and_the_tables_are_as_answere
 @example(("users/list", [Mutation(frame=2, kind="flood", place=0)]))
 @example(Table(LOG, bytes(64_000_000), 64_000_000, 1_600_000))
 @example(Table(USERS, USER * 100_000, 2_800_000, 100_000))
-def test_whatever_a_terminal_sends_the_answer_is_one_in_time_and_true(site: TerminalSite, example) -> None:
+def test_whatever_a_terminal_sends_the_answer_is_one_in_time_and_true(site: TerminalSite, example: Any) -> None:
     holds(site, example)

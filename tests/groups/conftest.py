@@ -22,7 +22,7 @@ def make(tmp_path: Path, broker: Mosquitto) -> Iterator[Callable[..., Any]]:
     """Makes a plant, with *more* in its configuration."""
     made = []
 
-    def make(**more) -> Plant:
+    def make(**more: Any) -> Plant:
         made.append(Plant(tmp_path / str(len(made)), broker, **more))
         return made[-1]
 
@@ -32,7 +32,7 @@ def make(tmp_path: Path, broker: Mosquitto) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def plant(make: Callable[..., Any]):
+def plant(make: Callable[..., Any]) -> Iterator[Plant]:
     """One that runs."""
     plant = make()
     with plant.daemon:

@@ -23,7 +23,7 @@ class Plant:
     Each terminal has a simulator, and so a thread, of its own: what holds one up does not hold up the others.
     """
 
-    def __init__(self, folder: Path, broker: Mosquitto, **more) -> None:
+    def __init__(self, folder: Path, broker: Mosquitto, **more: Any) -> None:
         self._open = ExitStack()
         self.principal, self.entrada, self.patio = (
             self._open.enter_context(Simulator()).add(TerminalConfig(profile="tft")) for _ in range(3)
@@ -41,22 +41,24 @@ class Plant:
         """End what the daemon talked to."""
         self._open.close()
 
-    def publish(self, to, command, body: object, **options: Any) -> None:
+    def publish(self, to: str, command: str, body: object, **options: Any) -> None:
         """Ask, and wait for nothing."""
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.caller.publish(f"zk/{to}/{command}", payload, **options)
 
-    def reply(self, to: str, command: str = "users/create", where: Callable[..., Any] = lambda _: True):
+    def reply(
+        self, to: str, command: str = "users/create", where: Callable[..., Any] = lambda _: True
+    ) -> dict[str, Any]:
         """The next answer of a device or a group."""
         topic = f"zk/{to}/{command}/reply"
         return self.caller.wait_for(topic, lambda m: where(m.json), timeout=PATIENCE_S).json
 
-    def ask(self, to, command, body: bytes | dict[str, Any], **options: Any):
+    def ask(self, to: str, command: str, body: bytes | dict[str, Any], **options: Any) -> dict[str, Any]:
         """Ask, and return the answer."""
         self.publish(to, command, body, **options)
         return self.reply(to, command)
 
-    def reply_again(self, to: str, body: dict[str, Any]):
+    def reply_again(self, to: str, body: dict[str, Any]) -> dict[str, Any]:
         """The stored answer to a request that was asked before; the first may come once more, after a kill."""
         self.publish(to, "users/create", body)
         return self.reply(to, where=lambda answer: answer.get("replayed"))
@@ -66,7 +68,7 @@ class Plant:
         self.entrada.power_on()
         self.publish("entrada", "ping", {})
 
-    def waits_shortly(self, number: int, **more) -> str:
+    def waits_shortly(self, number: int, **more: Any) -> str:
         """A user for whom `entrada`, which is away, is waited for as shortly as this machine can: until when."""
         for seconds in (2, 4, 8, 16, 32, 64):
             until = in_s(seconds)
@@ -81,7 +83,7 @@ class Plant:
         return [message.json for message in self.caller.messages if message.topic == topic]
 
 
-def user(number: int | UserFields, **more) -> dict[str, Any]:
+def user(number: int | UserFields, **more: Any) -> dict[str, Any]:
     """A request for a new user."""
     return {"user_id": str(number), "name": f"User {number}", "request_id": f"r{number}", **more}
 

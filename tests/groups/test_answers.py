@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.groups.plant import PATIENCE_S, Plant, in_s, user, users_of
+from tests.support.caller import Message
 from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.asyncapi.examples import example_request
@@ -97,7 +98,7 @@ def test_where_all_refuse_for_the_same_reason_the_sentence_says_which(shared: Pl
     assert [each["code"] for each in answer["results"]] == ["user_exists"] * 2
 
 
-def test_where_all_fail_for_reasons_of_their_own_the_results_say_them(plant) -> None:
+def test_where_all_fail_for_reasons_of_their_own_the_results_say_them(plant: Plant) -> None:
     plant.ask("principal", "users/create", user(3))
     plant.entrada.power_off()
     answer = plant.ask("planta", "users/create", user(3, request_id="group"))
@@ -129,7 +130,7 @@ def test_a_member_that_cannot_hold_it_answers_for_itself(make: Callable[..., Any
     assert users_of(plant.principal, plant.entrada) == [["4"], []]
 
 
-def test_an_offline_member_costs_the_other_nothing(plant) -> None:
+def test_an_offline_member_costs_the_other_nothing(plant: Plant) -> None:
     plant.entrada.power_off()
     answer = plant.ask("planta", "users/create", user(6))
 
@@ -310,7 +311,7 @@ def test_a_members_own_request_id_is_another_matter(shared: Plant) -> None:
     assert "replayed" not in own
 
 
-def test_copies_that_come_while_it_is_under_way_get_the_one_answer(plant) -> None:
+def test_copies_that_come_while_it_is_under_way_get_the_one_answer(plant: Plant) -> None:
     reached, release = threading.Event(), threading.Event()
     plant.entrada.faults.add("USER_WRQ", "before", lambda _: reached.set() or release.wait(PATIENCE_S))
     plant.publish("planta", "users/create", user(1))
@@ -398,7 +399,7 @@ def test_where_every_queue_is_full_nothing_is_begun_and_it_may_be_asked_again(ma
 
 
 def test_the_bridge_says_which_groups_it_has(shared: Plant) -> None:
-    def is_its_own(message):  # the broker may have kept what another bridge of the tests said
+    def is_its_own(message: Message) -> bool:  # the broker may have kept what another bridge of the tests said
         return message.json["devices"] == ["principal", "entrada", "patio"]
 
     info = shared.caller.wait_for("zk/bridge/info", is_its_own, timeout=PATIENCE_S).json
@@ -425,7 +426,7 @@ def test_a_response_topic_below_the_group_is_allowed(shared: Plant) -> None:
 # -- a changed file ------------------------------------------------------------------------------------------------
 
 
-def reload(plant, **more: Any) -> None:
+def reload(plant: Plant, **more: Any) -> None:
     """Have the daemon read another file; returns when it has."""
     mark = len(plant.daemon.log)
     plant.daemon.config |= more
@@ -481,7 +482,7 @@ def test_a_member_that_is_removed_under_way_is_told_as_gone(make: Callable[..., 
     assert [each["code"] for each in answer["results"]] == ["created", "device_not_found"]
 
 
-def test_a_wrong_group_is_refused_and_everything_goes_on(plant) -> None:
+def test_a_wrong_group_is_refused_and_everything_goes_on(plant: Plant) -> None:
     mark = len(plant.daemon.log)
     plant.daemon.config["groups"] = {"planta": ["principal", "entrda"]}
     (plant.daemon.folder / "config.yaml").write_text(json.dumps(plant.daemon.config))

@@ -1,29 +1,30 @@
 """Members that are away are caught up later, each request once, in order, and nobody is held up by it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.groups.plant import PATIENCE_S, in_s, user, users_of
+from tests.groups.plant import PATIENCE_S, Plant, in_s, user, users_of
+from tests.support.daemon import Daemon
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
 
 LATE = "zk/entrada/users/create/reply"
 
 
-def waiting_user(number: int, seconds: int = 600, **more) -> dict[str, Any]:
+def waiting_user(number: int, seconds: int = 600, **more: Any) -> dict[str, Any]:
     """A request that waits for members that are away."""
     return user(number, catch_up=True, expires_at=in_s(seconds), **more)
 
 
-def files_of(daemon) -> bytes:
+def files_of(daemon: Daemon) -> bytes:
     return b"".join(path.read_bytes() for path in daemon.state.iterdir() if path.name.startswith("ledger.db"))
 
 
 @pytest.fixture
-def halved(make: Callable[..., Any]):
+def halved(make: Callable[..., Any]) -> Iterator[Plant]:
     """A plant that runs, and whose `entrada` is off."""
     plant = make()
     plant.entrada.power_off()
@@ -83,7 +84,7 @@ def test_a_member_that_is_away_is_told_as_waiting_and_done_when_it_is_back(
     assert len(plant.heard(LATE)) == 1
 
 
-def test_what_waits_is_done_at_the_next_contact_whatever_that_is(halved) -> None:
+def test_what_waits_is_done_at_the_next_contact_whatever_that_is(halved: Plant) -> None:
     assert halved.ask("planta", "users/create", waiting_user(1))["code"] == "partial"
     halved.entrada.power_on()
     assert halved.ask("entrada", "ping", {})["code"] == "ok"
@@ -108,7 +109,7 @@ def test_where_every_member_is_away_all_wait(make: Callable[..., Any]) -> None:
     assert users_of(plant.principal, plant.entrada) == [["1"], ["1"]]
 
 
-def test_what_waits_does_not_hold_up_what_is_asked_of_the_member(halved) -> None:
+def test_what_waits_does_not_hold_up_what_is_asked_of_the_member(halved: Plant) -> None:
     for number in range(5):
         halved.ask("planta", "users/create", waiting_user(number))
     refused = halved.ask("entrada", "users/create", user(50))
@@ -136,7 +137,7 @@ def test_what_waits_does_not_fill_the_queue(make: Callable[..., Any]) -> None:
     assert [each["code"] for each in third["results"]] == ["created", "device_unreachable"]
 
 
-def test_a_later_request_about_the_same_user_comes_after_what_waits(halved) -> None:
+def test_a_later_request_about_the_same_user_comes_after_what_waits(halved: Plant) -> None:
     """Somebody is taken on while a door is away, and leaves the day it is back: the door must not let them in."""
     halved.ask("planta", "users/create", waiting_user(1))
     halved.ask("planta", "users/create", waiting_user(2))
@@ -149,7 +150,7 @@ def test_a_later_request_about_the_same_user_comes_after_what_waits(halved) -> N
     assert users_of(halved.principal, halved.entrada) == [["2"], ["2"]]
 
 
-def test_a_waiting_create_and_a_waiting_delete_are_done_in_their_order(halved) -> None:
+def test_a_waiting_create_and_a_waiting_delete_are_done_in_their_order(halved: Plant) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     bye = {"user_id": "1", "request_id": "bye", "catch_up": True, "expires_at": in_s(600)}
     assert [each["code"] for each in halved.ask("planta", "users/delete", bye)["results"]] == ["deleted", "waiting"]
@@ -160,7 +161,7 @@ def test_a_waiting_create_and_a_waiting_delete_are_done_in_their_order(halved) -
     assert users_of(halved.principal, halved.entrada) == [[], []]
 
 
-def test_a_member_that_refuses_when_it_is_back_says_so(halved) -> None:
+def test_a_member_that_refuses_when_it_is_back_says_so(halved: Plant) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.entrada.add_user("1", name="From the keypad")
     halved.comes_back()
@@ -214,7 +215,7 @@ def test_what_was_done_before_the_answer_was_lost_is_not_done_twice(make: Callab
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
-def test_what_waits_outlives_the_bridge(halved, how: str) -> None:
+def test_what_waits_outlives_the_bridge(halved: Plant, how: str) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.ask("planta", "users/create", waiting_user(2, seconds=600))
     getattr(halved.daemon, how)()
@@ -225,7 +226,7 @@ def test_what_waits_outlives_the_bridge(halved, how: str) -> None:
     assert users_of(halved.entrada) == [["1", "2"]]
 
 
-def test_what_expired_while_the_bridge_was_away_is_told_when_it_is_back(halved) -> None:
+def test_what_expired_while_the_bridge_was_away_is_told_when_it_is_back(halved: Plant) -> None:
     until = halved.waits_shortly(1)
     halved.daemon.kill()
     wait_until(lambda: in_s(0) > until, timeout=70, what="the request to expire")
@@ -234,7 +235,7 @@ def test_what_expired_while_the_bridge_was_away_is_told_when_it_is_back(halved) 
     assert halved.reply("entrada")["code"] == "expired"
 
 
-def test_a_device_that_is_gone_for_good_is_not_waited_for(halved) -> None:
+def test_a_device_that_is_gone_for_good_is_not_waited_for(halved: Plant) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.daemon.stop()
     del halved.daemon.config["devices"]["entrada"]
@@ -245,7 +246,7 @@ def test_a_device_that_is_gone_for_good_is_not_waited_for(halved) -> None:
     assert (late["status"], late["code"], late["request_id"]) == (404, "device_not_found", "r1")
 
 
-def test_a_terminal_that_breaks_while_it_is_caught_up_loses_nothing(halved) -> None:
+def test_a_terminal_that_breaks_while_it_is_caught_up_loses_nothing(halved: Plant) -> None:
     for number in range(3):
         halved.ask("planta", "users/create", waiting_user(number))
     halved.entrada.faults.add("USER_WRQ", "after", "reset")
@@ -256,7 +257,7 @@ def test_a_terminal_that_breaks_while_it_is_caught_up_loses_nothing(halved) -> N
     assert users_of(halved.entrada) == [["0", "1", "2"]]
 
 
-def test_what_is_asked_while_catching_up_fails_is_tried_for_itself(halved) -> None:
+def test_what_is_asked_while_catching_up_fails_is_tried_for_itself(halved: Plant) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.entrada.faults.add("DISABLE", "before", "silence")
     halved.comes_back()
@@ -276,7 +277,7 @@ def test_a_wrong_key_is_no_absence(make: Callable[..., Any], simulator: Simulato
     assert [each["code"] for each in answer["results"]] == ["created", "device_auth_failed"]
 
 
-def test_passwords_and_cards_stay_only_as_long_as_they_are_needed(halved) -> None:
+def test_passwords_and_cards_stay_only_as_long_as_they_are_needed(halved: Plant) -> None:
     halved.ask("planta", "users/create", waiting_user(1, password="83920177", card=3456789012))
     assert b"83920177" in files_of(halved.daemon)
     halved.comes_back()
@@ -287,7 +288,7 @@ def test_passwords_and_cards_stay_only_as_long_as_they_are_needed(halved) -> Non
     assert "83920177" not in halved.daemon.log
 
 
-def test_what_expires_is_forgotten_too(halved) -> None:
+def test_what_expires_is_forgotten_too(halved: Plant) -> None:
     halved.waits_shortly(1, password="83920177")
     halved.reply("entrada")
 
@@ -304,7 +305,7 @@ def test_what_expires_is_forgotten_too(halved) -> None:
         ("ENABLE", "after"),
     ],
 )
-def test_a_bridge_killed_while_it_catches_up_does_each_once(halved, frame: str, when: str) -> None:
+def test_a_bridge_killed_while_it_catches_up_does_each_once(halved: Plant, frame: str, when: str) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.entrada.faults.add(frame, when, lambda _: halved.daemon.pause())
     halved.comes_back()

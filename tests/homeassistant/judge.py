@@ -24,14 +24,14 @@ from homeassistant.helpers import frame
 PLATFORMS = {"binary_sensor": binary_sensor, "button": button, "event": event, "sensor": sensor}
 
 
-def inner(schema) -> dict[Any, Any]:
+def inner(schema: Any) -> dict[Any, Any]:
     """The mapping inside what is wrapped in `All`."""
     while not isinstance(schema, vol.Schema) or not isinstance(schema.schema, dict):
         schema = next(each for each in schema.validators if isinstance(each, (vol.Schema, vol.All)))
     return schema.schema
 
 
-def keys(schema) -> dict[str, bool]:
+def keys(schema: Any) -> dict[str, bool]:
     """Every key by its name, and whether it must be there."""
     return {str(key): isinstance(key, vol.Required) for key in sorted(inner(schema), key=str)}
 
@@ -60,7 +60,7 @@ def all_keys() -> dict[str, Any]:
     }
 
 
-def verdict(message) -> dict[str, Any]:
+def verdict(message: dict[str, Any]) -> dict[str, Any]:
     try:
         schemas.DEVICE_DISCOVERY_SCHEMA(message)
     except vol.Invalid as error:
@@ -68,7 +68,7 @@ def verdict(message) -> dict[str, Any]:
     return {name: wrong for name, each in message["components"].items() if (wrong := wrong_with(each))}
 
 
-def wrong_with(component) -> str | None:
+def wrong_with(component: dict[str, Any]) -> str | None:
     rest = {key: value for key, value in component.items() if key != "platform"}
     try:
         taken = PLATFORMS[component["platform"]].DISCOVERY_SCHEMA(rest)

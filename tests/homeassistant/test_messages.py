@@ -23,18 +23,18 @@ DOCS = (ROOT / "docs" / "home-assistant.md").read_text()
 TOPICS = Topics()
 
 
-def announced(devices: tuple[str] | list[str] = ("principal",), **more) -> dict[str, Any]:
+def announced(devices: tuple[str] | list[str] = ("principal",), **more: Any) -> dict[str, Any]:
     """Every message by its topic, as Home Assistant reads it."""
     listed = {name: {"host": "192.0.2.1", "door": {"enabled": True}, "attendance": "live"} for name in devices}
     config = Config.model_validate({"devices": listed, "homeassistant": {"discovery": True}, **more})
     return {each.topic: json.loads(each.payload) for each in Discovery(config).messages()}
 
 
-def complaints(message) -> list[str]:
+def complaints(message: dict[str, Any]) -> list[str]:
     """What Home Assistant would not take, or would drop."""
     found = []
 
-    def look(place, given, known) -> None:
+    def look(place: str, given: dict[str, Any], known: dict[str, bool]) -> None:
         found.extend(f"{place}: {key} is not known" for key in given if key not in known)
         found.extend(f"{place}: {key} is missing" for key, needed in known.items() if needed and key not in given)
 
@@ -166,7 +166,7 @@ def test_no_two_base_topics_meet_in_home_assistant() -> None:
 
 def test_help_is_offered_where_the_package_says(monkeypatch: pytest.MonkeyPatch) -> None:
     class Package:
-        def get_all(self, _name) -> list[str]:
+        def get_all(self, _name: str) -> list[str]:
             return ["Homepage, https://example.org", "Issues, https://example.org/issues"]
 
     monkeypatch.setattr(metadata, "metadata", lambda _name: Package())
@@ -179,7 +179,7 @@ def test_help_is_offered_where_the_package_says(monkeypatch: pytest.MonkeyPatch)
 # -- the page in the docs ------------------------------------------------------------------------------------------
 
 
-def slug(text) -> str:
+def slug(text: str) -> str:
     """As Home Assistant makes ids of names, for the letters that ours have."""
     plain = text.lower().translate(str.maketrans("áéíóúüñ", "aeiouun"))
     return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")

@@ -22,7 +22,7 @@ def machine(tmp_path: Path) -> Callable[..., Any]:
         (programs / name).symlink_to(shutil.which(name))
     shutil.copy2(NEED, tmp_path / NEED.name)
 
-    def run(**environment) -> CompletedProcess[str]:
+    def run(**environment: Any) -> CompletedProcess[str]:
         return subprocess.run(
             ["sh", tmp_path / NEED.name],
             env={"PATH": str(programs), "HOME": str(tmp_path), **environment},
@@ -35,7 +35,7 @@ def machine(tmp_path: Path) -> Callable[..., Any]:
     return run
 
 
-def give(path, script: str) -> None:
+def give(path: Path, script: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)

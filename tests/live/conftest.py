@@ -20,6 +20,7 @@ from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import Keeper
 from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Answer
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 from zkbridge.simulator.wire.codes import command_number
 from zkbridge.worker.worker import Worker
@@ -28,7 +29,9 @@ from zkbridge.worker.worker import Worker
 class House:
     """One device `p` with `attendance: live`. Starting and stopping it is what a restart of the bridge is to it."""
 
-    def __init__(self, folder: Path, terminal: SimulatedTerminal, *, ledger=None, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, terminal: SimulatedTerminal, *, ledger: dict[str, Any] | None = None, **settings: Any
+    ) -> None:
         self.terminal = terminal
         address = {"host": terminal.host, "port": terminal.port, "timeout": 2, "attendance": "live"}
         self.config = Config.model_validate(
@@ -65,7 +68,7 @@ class House:
         )
         self.worker.probe()
 
-    def note_answers(self, answers) -> None:
+    def note_answers(self, answers: list[Answer]) -> None:
         self.ledger.replies.release(answers)  # nothing sends them here
 
     def note_availability(self, _device: str, reason: str | None) -> None:
@@ -111,7 +114,7 @@ class House:
         wait_until(lambda: len(self.events) >= count, timeout=20, what=f"{count} punches")
         return self.events
 
-    def ask(self, command: str, **fields) -> None:
+    def ask(self, command: str, **fields: Any) -> None:
         """Have a command carried out, as a message from the broker would."""
         Intake(
             self.config,
@@ -151,7 +154,7 @@ def simulator() -> Iterator[Simulator]:
 def start(simulator: Simulator) -> Callable[..., SimulatedTerminal]:
     """A terminal of a kind, with ten users `1` to `10`."""
 
-    def start(profile="tft", **switches: Any) -> SimulatedTerminal:
+    def start(profile: str = "tft", **switches: Any) -> SimulatedTerminal:
         terminal = simulator.add(TerminalConfig(profile=profile, **switches))
         terminal.fill_users(10)
         return terminal
@@ -170,7 +173,7 @@ def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
     """Move in: the terminal is listened to from here on."""
     built: list[House] = []
 
-    def build(terminal, **settings: Any) -> House:
+    def build(terminal: SimulatedTerminal, **settings: Any) -> House:
         built.append(House(tmp_path, terminal, **settings))
         built[-1].listens()
         return built[-1]

@@ -28,7 +28,7 @@ class Bench:
         )
         self.announcer.start()
 
-    def keep(self, *bodies, device: str = "p") -> None:
+    def keep(self, *bodies: Any, device: str = "p") -> None:
         self.ledger.punches.add(device, bodies, Place("SN", 0), most_traces=10)
         self.announcer.wake()
 
@@ -38,7 +38,7 @@ class Bench:
     def wait_for(self, count: int) -> None:
         wait_until(lambda: len(self.published) >= count, what=f"{count} publications")
 
-    def confirm(self, *tokens) -> None:
+    def confirm(self, *tokens: Any) -> None:
         for token in tokens:
             self.announcer.confirmed(token, None)
 
@@ -137,7 +137,7 @@ def test_a_disk_that_fails_for_a_while_costs_nothing(bench: Bench, monkeypatch: 
     monkeypatch.setattr(delivery, "DISK_PAUSE_S", 0.05)
     told, failed = bench.ledger.punches.forget, []
 
-    def full_disk(punches) -> None:
+    def full_disk(punches: Any) -> None:
         if not failed:
             failed.append(True)
             raise LedgerUnavailable("disk full")

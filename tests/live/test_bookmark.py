@@ -3,6 +3,7 @@
 import hashlib
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from zkbridge.terminal.records.punches import Punch
 NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
 
 
-def digest(*parts) -> bytes:
+def digest(*parts: Any) -> bytes:
     return hashlib.sha256(repr(parts).encode()).digest()
 
 

@@ -37,19 +37,23 @@ def wait_for(caller: str | Caller, count: int) -> list[Any]:
     return events(caller)
 
 
-def hears(daemon) -> None:
+def hears(daemon: Daemon) -> None:
     wait_until(lambda: "listened to for the first time" in daemon.log, timeout=PATIENCE_S)
 
 
 @pytest.fixture
-def live(tmp_path: Path, broker: Mosquitto, start: Callable[..., SimulatedTerminal]):
+def live(
+    tmp_path: Path, broker: Mosquitto, start: Callable[..., SimulatedTerminal]
+) -> tuple[Daemon, SimulatedTerminal]:
     """A daemon, not started yet, and its terminal, which lets one client in at a time."""
     terminal = start(second_connection="refuse")
     return Daemon(tmp_path / "d", broker.port, {"p": device(terminal, attendance="live")}), terminal
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_punch_is_published_once_and_not_retained(live, broker: Mosquitto, protocol: str) -> None:
+def test_a_punch_is_published_once_and_not_retained(
+    live: tuple[Daemon, SimulatedTerminal], broker: Mosquitto, protocol: str
+) -> None:
     daemon, terminal = live
     daemon.config["mqtt"]["protocol"] = protocol
     with daemon, Caller(broker.port) as caller:
@@ -68,7 +72,9 @@ def test_a_punch_is_published_once_and_not_retained(live, broker: Mosquitto, pro
     assert terminal.connections_accepted == 1
 
 
-def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_another(live, broker: Mosquitto) -> None:
+def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_another(
+    live: tuple[Daemon, SimulatedTerminal], broker: Mosquitto
+) -> None:
     daemon, terminal = live
     with daemon, Caller(broker.port) as caller:
         caller.subscribe("zk/#")
@@ -99,7 +105,7 @@ def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_anothe
     assert [event["timestamp"][-5:] for event in told] == [f"0{minute}:00" for minute in range(8)]
 
 
-def test_a_reload_begins_and_ends_it(live, broker: Mosquitto) -> None:
+def test_a_reload_begins_and_ends_it(live: tuple[Daemon, SimulatedTerminal], broker: Mosquitto) -> None:
     daemon, terminal = live
     daemon.config["devices"]["p"]["attendance"] = "off"
     with daemon, Caller(broker.port) as caller:
@@ -119,7 +125,7 @@ def test_a_reload_begins_and_ends_it(live, broker: Mosquitto) -> None:
     assert [(event["user_id"], event.get("late")) for event in told] == [("2", None), ("3", True)]
 
 
-def reload(daemon, attendance: str) -> None:
+def reload(daemon: Daemon, attendance: str) -> None:
     daemon.config["devices"]["p"]["attendance"] = attendance
     (daemon.folder / "config.yaml").write_text(json.dumps(daemon.config))
     seen = daemon.log.count("changed: p")
@@ -127,7 +133,7 @@ def reload(daemon, attendance: str) -> None:
     wait_until(lambda: daemon.log.count("changed: p") > seen, timeout=PATIENCE_S, what="the reload")
 
 
-def test_a_check_of_the_terminals_is_let_in(live) -> None:
+def test_a_check_of_the_terminals_is_let_in(live: tuple[Daemon, SimulatedTerminal]) -> None:
     daemon, terminal = live
     with daemon:
         hears(daemon)

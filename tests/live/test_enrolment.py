@@ -1,6 +1,6 @@
 """A finger is enrolled on a terminal that is listened to: over the connection that is held, and no punch is lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ BODY = {"user_id": "3", "finger_index": 6, "timeout": 60}
 
 
 @pytest.fixture(params=[("tft", "tcp"), ("bw", "udp")], ids="-".join)
-def live(request: pytest.FixtureRequest, tmp_path: Path, broker: Mosquitto, start: Callable[..., SimulatedTerminal]):
+def live(
+    request: pytest.FixtureRequest, tmp_path: Path, broker: Mosquitto, start: Callable[..., SimulatedTerminal]
+) -> Iterator[tuple[Daemon, SimulatedTerminal, Caller]]:
     """A daemon that listens, a caller, and the terminal: it lets one client in at a time, and forgets a silent one."""
     profile, transport = request.param
     terminal = start(profile, transport=transport, second_connection="refuse", enrolment="wait", idle_timeout=6)
@@ -30,18 +32,18 @@ def live(request: pytest.FixtureRequest, tmp_path: Path, broker: Mosquitto, star
         yield daemon, terminal, caller
 
 
-def begin(caller, **more: Any) -> None:
+def begin(caller: Caller, **more: Any) -> None:
     """Ask, and return when the terminal has asked for the finger."""
     caller.publish(ENROL, {**BODY, **more})
     caller.wait_for(f"{ENROL}/progress", lambda message: message.json["step"] == "ready", timeout=PATIENCE_S)
 
 
-def punch(terminal, user_id: str, minute: int) -> None:
+def punch(terminal: SimulatedTerminal, user_id: str, minute: int) -> None:
     """Somebody punches; at the sensor while a finger is waited for, by card."""
     assert terminal.punch(user_id, verify=15, when=NINE + timedelta(minutes=minute))
 
 
-def users(told) -> list[Any]:
+def users(told: list[dict[str, Any]]) -> list[Any]:
     return [event["user_id"] for event in told]
 
 

@@ -469,7 +469,7 @@ def test_an_event_is_acknowledged_once_it_is_on_disk(
     home = house(terminal)
     tell, broken = home.ledger.punches.add, threading.Event()
 
-    def full_disk(*arguments, **more) -> None:
+    def full_disk(*arguments: Any, **more: Any) -> None:
         if not broken.is_set():
             broken.set()
             raise LedgerUnavailable("disk full")

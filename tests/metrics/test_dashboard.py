@@ -123,5 +123,5 @@ def test_the_table_in_the_page_is_the_catalogues() -> None:
     )
 
 
-def every(error) -> set[Any]:
+def every(error: type[BridgeError]) -> set[Any]:
     return {error} | {each for sub in error.__subclasses__() for each in every(sub)}

@@ -55,7 +55,7 @@ def terminal() -> Iterator[SimulatedTerminal]:
         yield simulator.add(TerminalConfig(profile="tft"))
 
 
-def ask(caller: Caller, topic: str, **body: Any):
+def ask(caller: Caller, topic: str, **body: Any) -> dict[str, Any]:
     caller.publish(topic, json.dumps(body))
     return caller.wait_for(f"{topic}/reply", timeout=PATIENCE_S).json
 

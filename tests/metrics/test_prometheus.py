@@ -33,7 +33,7 @@ def program(name: str) -> str:
     return found
 
 
-def promtool(*arguments, cwd: Path | None = None) -> CompletedProcess[str]:
+def promtool(*arguments: Any, cwd: Path | None = None) -> CompletedProcess[str]:
     return subprocess.run(
         [program("promtool"), *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60, cwd=cwd
     )
@@ -65,7 +65,7 @@ def prometheus(folder: Path, bridge_port: int) -> Iterator[int]:
         processes.stop(process, timeout=60)
 
 
-def is_ready(port: int):
+def is_ready(port: int) -> bool:
     """It listens before it can answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=30) as answer:
@@ -74,7 +74,7 @@ def is_ready(port: int):
         return False
 
 
-def ask(port: int, path: str, **query: Any):
+def ask(port: int, path: str, **query: Any) -> Any:
     url = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
     with urllib.request.urlopen(url, timeout=30) as answer:
         said = json.load(answer)
@@ -86,7 +86,7 @@ def value(port: int, expression: str) -> dict[str, float]:
     return {json.dumps(row["metric"], sort_keys=True): float(row["value"][1]) for row in result(port, expression)}
 
 
-def result(port: int, expression: str):
+def result(port: int, expression: str) -> Any:
     try:
         return ask(port, "query", query=expression)["result"]
     except urllib.error.HTTPError as refusal:

@@ -103,7 +103,7 @@ def test_the_daemon_works_there_and_survives_a_kill(pi: tuple[str, str], tmp_pat
     assert [(u.user_id, u.name, u.card) for u in terminal.users()] == [(n, "Juan Perez", 12345) for n in ("101", "102")]
 
 
-def start(pi: list[Any] | tuple[str, str], log):
+def start(pi: list[Any] | tuple[str, str], log: Path) -> Any:
     """The daemon under emulation, in the network of this machine: the container, and the daemon's pid."""
     command = ["/opt/zkbridge/bin/zkbridge", "run", "--config", "/etc/zkbridge/config.yaml"]
     container = processes.start([*pi.nspawn("--pipe"), *command], log=log)

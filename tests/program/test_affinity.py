@@ -57,7 +57,7 @@ def test_threads_that_wait_for_the_interpreter_do_not_wake_up_all_the_time(inter
 
 
 def test_where_it_is_forbidden_nothing_is_said(monkeypatch: pytest.MonkeyPatch, intervals: list[float]) -> None:
-    def refuse(_who, _where) -> None:
+    def refuse(_who: object, _where: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setaffinity", refuse)

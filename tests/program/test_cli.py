@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from zkbridge.simulator import Simulator, TerminalConfig
 ROOT = Path(__file__).parents[2]
 
 
-def zk(*arguments, cwd: Path | None = None, **environment) -> CompletedProcess[str]:
+def zk(*arguments: Any, cwd: Path | None = None, **environment: Any) -> CompletedProcess[str]:
     """Run the program to its end."""
     return subprocess.run(
         [sys.executable, "-m", "zkbridge", *map(str, arguments)],

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.support.waiting import wait_until
 CREATED = '"message": "Usuario registrado."'
 
 
-def run(*arguments, log: Path) -> Popen[bytes]:
+def run(*arguments: Any, log: Path) -> Popen[bytes]:
     return processes.start([sys.executable, "-u", "-m", "zkbridge", "demo", *arguments], log=log)
 
 

@@ -55,7 +55,7 @@ def ask(caller: Caller, number: int, device_id: str) -> None:
     caller.publish(f"zk/{device_id}/users/create", user(number))
 
 
-def answer(caller: Caller, number: int):
+def answer(caller: Caller, number: int) -> dict[str, Any]:
     return caller.wait_for(
         "zk/+/users/create/reply", lambda m: m.json.get("request_id") == f"r{number}", timeout=PATIENCE_S
     ).json
@@ -94,7 +94,7 @@ class Hold:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._release.set()
 
 
@@ -263,7 +263,7 @@ class Manager:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._socket.close()
 
     def hear(self) -> dict[str, str]:

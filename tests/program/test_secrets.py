@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ FILES = [
 
 
 @contextmanager
-def site(folder: Path, log_format: str):
+def site(folder: Path, log_format: str) -> Iterator[Any]:
     """A broker with a login, a terminal with a key, and a daemon that logs all it can."""
     (folder / "fault").mkdir()
     (folder / "fault" / "sitecustomize.py").write_text(FAULT)
@@ -95,7 +95,7 @@ def site(folder: Path, log_format: str):
             yield daemon, broker, caller
 
 
-def ask(caller: Caller, command: str, body: Collection[object] | dict[str, Any], **more) -> Message:
+def ask(caller: Caller, command: str, body: Collection[object] | dict[str, Any], **more: Any) -> Message:
     topic = f"zk/{command}"
     caller.publish(topic, body if isinstance(body, bytes) else json.dumps(body), **more)
     return caller.wait_for(f"{topic}/reply", timeout=30)
@@ -152,11 +152,11 @@ def test_no_log_holds_a_secret_or_a_payload(tmp_path: Path, log_format: str) -> 
         assert answered[0].items() >= {"device": "p", "command": "users/create", "status": 200}.items()
 
 
-def merged(config, changes: object) -> dict[Any, Any]:
+def merged(config: dict[str, Any], changes: object) -> dict[Any, Any]:
     return {**config, **{key: {**config[key], **value} for key, value in changes.items()}}
 
 
-def reload(daemon, text: str) -> None:
+def reload(daemon: Daemon, text: str) -> None:
     mark = len(daemon.log)
     (daemon.folder / "config.yaml").write_text(text)
     os.kill(daemon.pid, signal.SIGHUP)

@@ -35,7 +35,9 @@ def raw() -> Iterator[Callable[..., RawClient]]:
     """Open raw clients, connected unless told otherwise; closed at the end."""
     with ExitStack() as stack:
 
-        def open_client(terminal, *, key: int = 0, connect: bool = True, **options: Any) -> RawClient:
+        def open_client(
+            terminal: SimulatedTerminal, *, key: int = 0, connect: bool = True, **options: Any
+        ) -> RawClient:
             client = stack.enter_context(RawClient(terminal, **options))
             if connect:
                 assert client.connect(key).code == 2000

@@ -3,7 +3,9 @@
 import socket
 from dataclasses import dataclass
 from time import monotonic
-from typing import Self
+from typing import Any, Self
+
+from zkbridge.simulator import SimulatedTerminal
 
 TOP = bytes.fromhex("5050827d")
 PATIENCE_S = 5.0
@@ -53,7 +55,7 @@ def scrambled(key: int, session: int, ticks: int = 50) -> bytes:
 class RawClient:
     """One connection; `ask` sends a command and returns the answer, checked for checksum and reply id."""
 
-    def __init__(self, terminal, *, udp: bool = False, timeout: float = PATIENCE_S) -> None:
+    def __init__(self, terminal: SimulatedTerminal, *, udp: bool = False, timeout: float = PATIENCE_S) -> None:
         self.udp = udp
         self.session = 0
         self.reply_id = 0
@@ -70,7 +72,7 @@ class RawClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.socket.close()
 
     def close(self) -> None:
@@ -191,7 +193,7 @@ class RawClient:
         return taken
 
 
-def user_72(uid: int, user_id: str, name: bytes = b"", password: bytes = b"", **more) -> bytes:
+def user_72(uid: int, user_id: str, name: bytes = b"", password: bytes = b"", **more: Any) -> bytes:
     """A 72-byte record as the documents lay it out."""
     record = bytearray(72)
     record[0:2] = uid.to_bytes(2, "little")
@@ -205,7 +207,7 @@ def user_72(uid: int, user_id: str, name: bytes = b"", password: bytes = b"", **
     return bytes(record)
 
 
-def user_28(uid: int, user_id: int, name: bytes = b"", password: bytes = b"", **more) -> bytes:
+def user_28(uid: int, user_id: int, name: bytes = b"", password: bytes = b"", **more: Any) -> bytes:
     """A 28-byte record as the documents lay it out."""
     record = bytearray(28)
     record[0:2] = uid.to_bytes(2, "little")

@@ -31,7 +31,7 @@ def remote(terminals: list[SimulatedTerminal]) -> Iterator[Callable[..., Any]]:
         with socket.create_connection(("127.0.0.1", control.port), timeout=5) as connection:
             lines = connection.makefile("rwb")
 
-            def ask(**request: Any):
+            def ask(**request: Any) -> dict[str, Any]:
                 lines.write(json.dumps(request).encode() + b"\n")
                 lines.flush()
                 return json.loads(lines.readline())

@@ -46,7 +46,7 @@ class TwoClients(RuleBasedStateMachine):
         self.simulator.stop()
 
     @rule(who=WHO, uid=UIDS, user_id=USER_IDS, name=st.binary(max_size=24))
-    def write(self, who, uid, user_id, name) -> None:
+    def write(self, who: str, uid: int, user_id: str, name: bytes) -> None:
         record = user_72(uid, user_id, name)
         fits = uid > 0 and 0 < len(user_id) <= 9 and (uid in self.users or len(self.users) < CAPACITY)
 
@@ -57,14 +57,14 @@ class TwoClients(RuleBasedStateMachine):
             self.users[uid] = record
 
     @rule(who=WHO, uid=UIDS)
-    def delete(self, who, uid) -> None:
+    def delete(self, who: str, uid: int) -> None:
         code = self.clients[who].ask(18, uid.to_bytes(2, "little")).code
 
         assert code == (2000 if uid in self.users else 2001)
         self.users.pop(uid, None)
 
     @rule(user_id=USER_IDS)
-    def type_at_the_keypad(self, user_id) -> None:
+    def type_at_the_keypad(self, user_id: str) -> None:
         try:
             added = self.terminal.add_user(user_id)
         except (Refused, ValueError):
@@ -72,7 +72,7 @@ class TwoClients(RuleBasedStateMachine):
         self.users[added.uid] = added.raw
 
     @rule(who=WHO, uid=UIDS, finger=FINGERS, size=st.sampled_from([0, 20, 21]))
-    def upload_a_finger(self, who, uid, finger, size) -> None:
+    def upload_a_finger(self, who: str, uid: int, finger: int, size: int) -> None:
         client = self.clients[who]
         client.ask(1500, bytes(4))
         client.ask(1501, b"t" * 20)
@@ -85,7 +85,7 @@ class TwoClients(RuleBasedStateMachine):
 
     @precondition(lambda self: self.users)
     @rule(who=WHO, place=PLACES, finger=st.sampled_from([0, 9]))
-    def store_a_finger_of_somebody(self, who, place, finger) -> None:
+    def store_a_finger_of_somebody(self, who: str, place: int, finger: int) -> None:
         client, uid = self.clients[who], self.somebody(place)
         known = (uid, finger) in self.terminal.templates() or len(self.terminal.templates()) < FINGERS_THAT_FIT
         client.ask(1500, bytes(4))
@@ -97,7 +97,7 @@ class TwoClients(RuleBasedStateMachine):
 
     @precondition(lambda self: self.users)
     @rule(who=WHO, place=PLACES)
-    def delete_somebody(self, who, place) -> None:
+    def delete_somebody(self, who: str, place: int) -> None:
         uid = self.somebody(place)
 
         assert self.clients[who].ask(18, uid.to_bytes(2, "little")).code == 2000
@@ -108,17 +108,17 @@ class TwoClients(RuleBasedStateMachine):
         return sorted(self.users)[place % len(self.users)]
 
     @rule(who=WHO, uid=UIDS)
-    def delete_fingers(self, who, uid) -> None:
+    def delete_fingers(self, who: str, uid: int) -> None:
         self.clients[who].ask(19, uid.to_bytes(2, "little"))
 
     @rule(who=WHO, off=st.booleans(), seconds=st.booleans())
-    def keep_people_off_or_let_them_in(self, who, off, seconds) -> None:
+    def keep_people_off_or_let_them_in(self, who: str, off: bool, seconds: bool) -> None:
         data = (3600).to_bytes(4, "little") if off and seconds else b""
         assert self.clients[who].ask(1003 if off else 1002, data).code == 2000
         self.off = off
 
     @rule(user_id=USER_IDS)
-    def punch(self, user_id) -> None:
+    def punch(self, user_id: str) -> None:
         before = len(self.terminal.attendance())
         known = any(user.user_id == user_id for user in self.terminal.users())
 
@@ -128,7 +128,7 @@ class TwoClients(RuleBasedStateMachine):
         assert len(self.terminal.attendance()) == before + taken
 
     @rule(who=WHO, command=COMMANDS, data=st.binary(max_size=80))
-    def ask_anything(self, who, command, data) -> None:
+    def ask_anything(self, who: str, command: int, data: bytes) -> None:
         if command in {8, 14, 15, 18, 20, 22, 110, 1002, 1003, 61}:
             return
         client = self.clients[who]
@@ -141,7 +141,7 @@ class TwoClients(RuleBasedStateMachine):
             assert client.connect().code == 2000
 
     @rule(who=WHO)
-    def leave_and_come_back(self, who) -> None:
+    def leave_and_come_back(self, who: str) -> None:
         self.clients[who].ask(1001)
         self.clients[who].close()
         self.clients[who] = RawClient(self.terminal, udp=who == "udp")

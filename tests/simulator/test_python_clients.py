@@ -1,6 +1,6 @@
 """Clients from the Python index that nobody here wrote, unmodified: pyzk2 and zk-sdk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 # ruff: noqa: DTZ001  a terminal knows no time zone
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ TRANSPORTS = pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 
 
 @contextmanager
-def pyzk2(terminal: SimulatedTerminal, *, udp: bool = False, **options: Any):
+def pyzk2(terminal: SimulatedTerminal, *, udp: bool = False, **options: Any) -> Iterator[Any]:
     client = ZK2(terminal.host, port=terminal.port, timeout=10, ommit_ping=True, force_udp=udp, **options)
     # As pyzk does, it forgets the socket that its constructor opens.
     client._ZK__sock.close()
@@ -34,7 +34,7 @@ def pyzk2(terminal: SimulatedTerminal, *, udp: bool = False, **options: Any):
 
 
 @contextmanager
-def zk_sdk(terminal: SimulatedTerminal, *, udp: bool = False, **options: Any):
+def zk_sdk(terminal: SimulatedTerminal, *, udp: bool = False, **options: Any) -> Iterator[Any]:
     client = ZKClient(terminal.host, port=terminal.port, ommit_ping=True, force_udp=udp, timeout=10, **options)
     client._zk._ZK__sock.close()
     try:

@@ -3,7 +3,7 @@
 # ruff: noqa: DTZ001  a terminal knows no time zone
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
@@ -40,7 +40,7 @@ def way(request: pytest.FixtureRequest) -> tuple[str, bool]:
 
 
 @pytest.fixture
-def met(start: Callable[..., SimulatedTerminal], way: tuple[str, bool]):
+def met(start: Callable[..., SimulatedTerminal], way: tuple[str, bool]) -> Iterator[tuple[SimulatedTerminal, ZK]]:
     """A terminal of a profile, and pyzk connected to it with the key."""
     name, udp = way
     terminal = start(profile=name, comm_key=KEY, transport="both" if len(WAYS[name]) == 2 else "udp" if udp else "tcp")
@@ -52,7 +52,7 @@ def test_there_is_a_way_for_every_profile() -> None:
     assert set(WAYS) == set(profile.available())
 
 
-def test_it_says_what_the_terminal_is(met) -> None:
+def test_it_says_what_the_terminal_is(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
 
     assert client.get_serialnumber() == terminal.option("~SerialNumber")
@@ -75,7 +75,9 @@ def test_it_says_what_the_terminal_is(met) -> None:
         ("get_compat_old_firmware", "CompatOldFirmware"),
     ],
 )
-def test_an_option_has_its_value_or_is_missing_and_the_next_call_is_right(met, method: str, option: str) -> None:
+def test_an_option_has_its_value_or_is_missing_and_the_next_call_is_right(
+    met: tuple[SimulatedTerminal, ZK], method: str, option: str
+) -> None:
     terminal, client = met
     value = terminal.option(option)
 
@@ -83,7 +85,7 @@ def test_an_option_has_its_value_or_is_missing_and_the_next_call_is_right(met, m
     assert client.get_platform() == terminal.option("~Platform")
 
 
-def test_it_reads_the_sizes(met) -> None:
+def test_it_reads_the_sizes(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
     terminal.add_user("11", privilege=ADMIN)
     terminal.add_template("11", 0)
@@ -97,7 +99,7 @@ def test_it_reads_the_sizes(met) -> None:
     assert "users[" in str(client)
 
 
-def test_it_lets_people_in_and_keeps_them_off(met) -> None:
+def test_it_lets_people_in_and_keeps_them_off(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
     terminal.add_user("11", group=1)
 
@@ -107,7 +109,7 @@ def test_it_lets_people_in_and_keeps_them_off(met) -> None:
     assert terminal.punch("11")
 
 
-def test_it_sets_and_reads_the_clock(met) -> None:
+def test_it_sets_and_reads_the_clock(met: tuple[SimulatedTerminal, ZK]) -> None:
     _terminal, client = met
 
     assert client.set_time(datetime(2024, 2, 29, 12, 0, 0))
@@ -116,7 +118,7 @@ def test_it_sets_and_reads_the_clock(met) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 400])
-def test_it_reads_users_inline_and_in_pieces(met, count: int) -> None:
+def test_it_reads_users_inline_and_in_pieces(met: tuple[SimulatedTerminal, ZK], count: int) -> None:
     terminal, client = met
     terminal.fill_users(count)
 
@@ -128,7 +130,7 @@ def test_it_reads_users_inline_and_in_pieces(met, count: int) -> None:
     assert client.next_uid == count + 1
 
 
-def test_it_writes_changes_and_deletes_a_user(met) -> None:
+def test_it_writes_changes_and_deletes_a_user(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
     terminal.add_user("11", "Ana")
     client.get_users()
@@ -148,7 +150,7 @@ def test_it_writes_changes_and_deletes_a_user(met) -> None:
     assert client.delete_user(user_id="12") is False
 
 
-def test_it_reads_writes_and_deletes_fingers(met) -> None:
+def test_it_reads_writes_and_deletes_fingers(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
     terminal.add_user("11")
     template = bytes(range(1, 201)) * 9
@@ -165,7 +167,7 @@ def test_it_reads_writes_and_deletes_fingers(met) -> None:
     assert sorted(terminal.templates()) == [(1, 7)]
 
 
-def test_it_saves_a_finger_for_a_user_given_by_number_or_record(met) -> None:
+def test_it_saves_a_finger_for_a_user_given_by_number_or_record(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
     terminal.add_user("11", "Ana", card=77)
 
@@ -176,7 +178,9 @@ def test_it_saves_a_finger_for_a_user_given_by_number_or_record(met) -> None:
     assert (1, 0) in terminal.templates()
 
 
-def test_it_reads_the_log_with_the_dates_that_the_layout_allows(met, way: tuple[str, bool]) -> None:
+def test_it_reads_the_log_with_the_dates_that_the_layout_allows(
+    met: tuple[SimulatedTerminal, ZK], way: tuple[str, bool]
+) -> None:
     terminal, client = met
     terminal.add_user("11")
     when = datetime(2026, 5, 10, 8, 30, 15)
@@ -193,7 +197,7 @@ def test_it_reads_the_log_with_the_dates_that_the_layout_allows(met, way: tuple[
     assert (log[0].user_id, log[0].timestamp, log[0].status, log[0].punch) == ("11", when.replace(minute=0), 1, 1)
 
 
-def test_it_clears_the_log_and_cannot_clear_the_rest(met) -> None:
+def test_it_clears_the_log_and_cannot_clear_the_rest(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
     terminal.add_user("11")
     terminal.punch("11")
@@ -206,7 +210,7 @@ def test_it_clears_the_log_and_cannot_clear_the_rest(met) -> None:
     assert len(terminal.users()) == 1
 
 
-def test_it_enrols_a_finger(met) -> None:
+def test_it_enrols_a_finger(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
     terminal.add_user("11")
 
@@ -226,7 +230,7 @@ def test_it_enrols_a_finger(met) -> None:
 LENGTHS = {"tft": "32", "f19": "52", "bw": "12", "ma300": "12", "face": "36"}
 
 
-def test_it_sees_punches_live(met, way: tuple[str, bool]) -> None:
+def test_it_sees_punches_live(met: tuple[SimulatedTerminal, ZK], way: tuple[str, bool]) -> None:
     terminal, client = met
     terminal.add_user("11", uid=9)
     # The lengths that 0.9 understands; it ignores 10 and crashes on 14 and 37.
@@ -247,7 +251,7 @@ def test_it_sees_punches_live(met, way: tuple[str, bool]) -> None:
     assert (seen.user_id, seen.uid, seen.status, seen.punch) == ("11", 9, 2, 1)
 
 
-def test_it_does_the_small_things(met) -> None:
+def test_it_does_the_small_things(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
 
     assert client.set_sdk_build_1()
@@ -264,7 +268,7 @@ def test_it_does_the_small_things(met) -> None:
     assert size == len(data) >= 4
 
 
-def test_it_restarts_the_terminal_and_turns_it_off(met) -> None:
+def test_it_restarts_the_terminal_and_turns_it_off(met: tuple[SimulatedTerminal, ZK]) -> None:
     terminal, client = met
     terminal.switches.restart_seconds = 0.01
 

@@ -19,7 +19,7 @@ QUIET_S = 0.1
 WHEN = datetime(2018, 6, 25, 17, 41, 5)
 
 
-def shows(*names) -> Callable[..., Any]:
+def shows(*names: Any) -> Callable[..., Any]:
     """Name the switches that a test shows."""
     SHOWN.update(names)
     return lambda test: test

@@ -61,7 +61,7 @@ def test_a_captured_packet_is_made_again_byte_for_byte(packet: bytes) -> None:
 
 
 @given(st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 65535), st.binary(max_size=300))
-def test_any_packet_has_the_standard_checksum(command, session, reply_id, data) -> None:
+def test_any_packet_has_the_standard_checksum(command: int, session: int, reply_id: int, data: bytes) -> None:
     packet = wire.Frame(command, session, reply_id, data).packet()
 
     assert summed(packet) == 0xFFFF
@@ -123,7 +123,7 @@ def stream(*packets: bytes) -> bytes:
 
 
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=5), st.integers(0, 2**32))
-def test_requests_are_found_however_the_stream_is_cut(contents, seed) -> None:
+def test_requests_are_found_however_the_stream_is_cut(contents: list[bytes], seed: int) -> None:
     packets = [packed(11, 7, number, data) for number, data in enumerate(contents)]
     whole, rng, parser, found = stream(*packets), random.Random(seed), wire.StreamParser(), []
 
@@ -159,7 +159,7 @@ def test_a_length_that_no_request_has_is_rubbish() -> None:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=10))
-def test_no_bytes_break_the_parser(chunks) -> None:
+def test_no_bytes_break_the_parser(chunks: list[bytes]) -> None:
     parser = wire.StreamParser()
 
     for chunk in chunks:

@@ -1,5 +1,6 @@
 """What intake asks of the rest of the daemon, without one."""
 
+from zkbridge.ledger.records import Request
 from zkbridge.worker.worker import Worker
 
 
@@ -12,7 +13,7 @@ class StubPorts:
     def waiting(self, _device: str) -> int:
         return 0
 
-    def submit(self, _device, requests) -> None:
+    def submit(self, _device: str, requests: list[Request]) -> None:
         if self.worker is not None:
             self.worker.submit(requests)
 

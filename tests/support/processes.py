@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
-from typing import Protocol
+from typing import Any, Protocol
 
 FIRST_PORT = 20_000
 LAST_PORT = 32_000
@@ -57,7 +57,7 @@ def accepts(port: int) -> bool:
         return probe.connect_ex((LOCALHOST, port)) == 0
 
 
-def start(command: Sequence[str | Path], *, log: Path, **options) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str | Path], *, log: Path, **options: Any) -> subprocess.Popen[bytes]:
     """Start *command*, its output appended to *log*; the kernel kills it when the calling thread ends.
 
     setpriv rather than preexec_fn, which Python 3.12 warns of in a process with threads.

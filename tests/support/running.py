@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
@@ -26,7 +27,7 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, **more) -> Iterator[Running]:
+def running(folder: Path, **more: Any) -> Iterator[Running]:
     """Start it, and stop it; *more* is configuration."""
     with Mosquitto(folder / "mosquitto") as broker, Simulator() as simulator:
         principal, entrada = (simulator.add(TerminalConfig(profile="tft")) for _ in range(2))

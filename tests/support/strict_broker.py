@@ -96,7 +96,7 @@ EVENT_GRID = Limits(
 
 
 @dataclass
-class _Link:
+class Link:
     """One client's connection through the proxy."""
 
     client: socket.socket
@@ -139,7 +139,7 @@ class StrictBroker:
         self.accepted = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self._links: list[_Link] = []
+        self._links: list[Link] = []
         self._threads = [threading.Thread(target=self._accept, name="strict broker", daemon=True)]
 
     def __enter__(self) -> Self:
@@ -174,21 +174,21 @@ class StrictBroker:
                     continue
                 for end in (client, broker):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                link = _Link(client, broker)
+                link = Link(client, broker)
                 self._links.append(link)
                 for job in (self._upwards, self._downwards):
                     thread = threading.Thread(target=self._pump, args=(job, link), name="strict broker", daemon=True)
                     self._threads.append(thread)
                     thread.start()
 
-    def _pump(self, job: Callable[[_Link], None], link: _Link) -> None:
+    def _pump(self, job: Callable[[Link], None], link: Link) -> None:
         with suppress(OSError, EOFError):
             job(link)
         link.cut()
         source = link.client if job == self._upwards else link.broker
         source.close()
 
-    def _upwards(self, link: _Link) -> None:
+    def _upwards(self, link: Link) -> None:
         if self.limits.keepalive_s is not None:
             silence_s = struct.pack("@ll", *divmod(round(self.limits.keepalive_s * 1.5 * 1e6), 1_000_000))
             link.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, silence_s)
@@ -208,14 +208,14 @@ class StrictBroker:
             else:
                 link.broker.sendall(packet(head, body))
 
-    def _downwards(self, link: _Link) -> None:
+    def _downwards(self, link: Link) -> None:
         while True:
             head, body = receive(link.broker)
             if head >> 4 == CONNACK and link.five and self.limits.announced and body[1] == 0:
                 body = body[:2] + _varied(len(self.limits.announced)) + self.limits.announced
             link.client.sendall(packet(head, body))
 
-    def _judge(self, link: _Link, head: int, body: bytes) -> bytes | str | None:
+    def _judge(self, link: Link, head: int, body: bytes) -> bytes | str | None:
         """None: pass it on; bytes: answer instead; a sentence: close."""
         limits = self.limits
         if limits.packet is not None and len(packet(head, body)) > limits.packet:
@@ -227,7 +227,7 @@ class StrictBroker:
             return self._judge_filters(link, kind, body)
         return self._judge_publish(link, head, body) if kind == PUBLISH else None
 
-    def _judge_connect(self, link: _Link, body: bytes) -> str | None:
+    def _judge_connect(self, link: Link, body: bytes) -> str | None:
         self.connects += 1
         link.five = body[6] == 5
         rest = body[10:]
@@ -238,7 +238,7 @@ class StrictBroker:
             return f"a client id of {len(client_id)} characters"
         return None
 
-    def _judge_filters(self, link: _Link, kind: int, body: bytes) -> str | None:
+    def _judge_filters(self, link: Link, kind: int, body: bytes) -> str | None:
         limits = self.limits
         rest = body[2:]
         if link.five:
@@ -271,7 +271,7 @@ class StrictBroker:
             return f"a topic of {topic.count('/')} slashes: {topic}"
         return None
 
-    def _judge_publish(self, link: _Link, head: int, body: bytes) -> bytes | str | None:
+    def _judge_publish(self, link: Link, head: int, body: bytes) -> bytes | str | None:
         limits = self.limits
         topic, qos, retain = _text(body), head >> 1 & 3, bool(head & 1)
         rest = body[2 + len(topic.encode()) :]

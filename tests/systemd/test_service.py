@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ SECOND = "  entrada: {host: 127.0.0.1, port: 4371, timeout: 3}\n"
 PATIENCE_S = 60
 
 
-def split(lines: list[str]):
+def split(lines: list[str]) -> tuple[list[str], list[str]]:
     """What needs the world outside, and what does not: the first line that puts a file in place parts them."""
     parting = next(number for number, line in enumerate(lines) if line.startswith("sudo install"))
     return lines[:parting], lines[parting:]
@@ -55,7 +56,7 @@ class Service:
     def __init__(self, machine: Machine | str) -> None:
         self.machine = machine
 
-    def get(self, name: str):
+    def get(self, name: str) -> str:
         return self.machine.run("systemctl", "show", "zkbridge", "--property", name, "--value").strip()
 
     def wait_for(self, name: str, pattern: str, *, timeout: int = PATIENCE_S) -> None:
@@ -68,7 +69,7 @@ class Service:
     def online(self, devices: int = 1) -> None:
         self.wait_for("StatusText", rf"^connected by MQTT 5; {devices} devices, 0 requests waiting$")
 
-    def journal(self):
+    def journal(self) -> str:
         return self.machine.run("journalctl", "--unit=zkbridge", "--output=cat", "--no-pager", "--boot")
 
     def configure(self, config: str = DEVICES, *, drop_in: str = "") -> None:
@@ -76,13 +77,13 @@ class Service:
         self.machine.write(DROP_IN, drop_in)
         self.machine.run("systemctl", "daemon-reload")
 
-    def restart(self):
+    def restart(self) -> str:
         return self.machine.try_("systemctl", "restart", "zkbridge")
 
     def pid(self) -> int:
         return int(self.get("MainPID"))
 
-    def create(self, user_id: str, device: str = "principal"):
+    def create(self, user_id: str, device: str = "principal") -> dict[str, Any]:
         """What the README's request for another user is answered."""
         request, _ = readme.example()
         return json.loads(self.machine.person(request.replace("125", user_id).replace("principal", device)))

@@ -44,7 +44,7 @@ def locks(tmp_path: Path) -> Path:
 def device_of() -> Callable[..., Device]:
     """The configuration of a simulated terminal, with what the keywords say of it."""
 
-    def device(terminal: SimulatedTerminal, **settings) -> Device:
+    def device(terminal: SimulatedTerminal, **settings: Any) -> Device:
         fields = {"id": "principal", "host": terminal.host, "port": terminal.port, "timeout": 5} | settings
         return Device.model_validate(fields)
 
@@ -56,10 +56,10 @@ def talk(device_of: Callable[..., Device], locks: Path) -> Callable[..., Session
     """A session with a simulated terminal, to be entered; `within` seconds, disabled unless told otherwise."""
 
     def session(
-        terminal,
+        terminal: SimulatedTerminal,
         *,
         within: int = PATIENCE_S,
-        known=None,
+        known: Known | None = None,
         disable_for: int = 10,
         enable_first: bool = False,
         **settings: Any,

@@ -60,7 +60,7 @@ class Listener(threading.Thread):
         self.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._waker.wake()
         self.join(10)
         assert not self.is_alive()

@@ -1,6 +1,7 @@
 """What is read of a terminal is bounded: events by number and bytes, rows by what is asked of them."""
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_an_emptied_queue_takes_as_much_as_a_new_one() -> None:
 def test_records_are_decoded_when_they_are_asked_for() -> None:
     asked = []
 
-    def decode(record):
+    def decode(record: Any) -> Any:
         asked.append(record)
         return record.decode()
 

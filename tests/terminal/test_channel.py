@@ -4,6 +4,7 @@ import errno
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -25,7 +26,7 @@ def soon(seconds: float = 5.0) -> Deadline:
 
 
 @pytest.fixture
-def stream():
+def stream() -> Iterator[tuple[TcpChannel, socket.socket]]:
     """A channel, and the peer's end of its connection."""
     ours, theirs = socket.socketpair()
     with ours, theirs, closing(TcpChannel(ours)) as open_channel:
@@ -33,7 +34,7 @@ def stream():
 
 
 @pytest.mark.parametrize("size", [1, 7, 9, 16, 24, 100, len(STREAM)])
-def test_frames_are_whole_however_the_stream_is_cut(stream, size: int) -> None:
+def test_frames_are_whole_however_the_stream_is_cut(stream: tuple[TcpChannel, socket.socket], size: int) -> None:
     reader, peer = stream
 
     def send() -> None:
@@ -48,7 +49,7 @@ def test_frames_are_whole_however_the_stream_is_cut(stream, size: int) -> None:
     assert received == FRAMES
 
 
-def test_a_peer_that_trickles_runs_out_of_time(stream) -> None:
+def test_a_peer_that_trickles_runs_out_of_time(stream: tuple[TcpChannel, socket.socket]) -> None:
     reader, peer = stream
     stop = threading.Event()
 
@@ -70,14 +71,14 @@ def test_a_peer_that_trickles_runs_out_of_time(stream) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_silent_peer_runs_out_of_time(stream) -> None:
+def test_a_silent_peer_runs_out_of_time(stream: tuple[TcpChannel, socket.socket]) -> None:
     reader, _peer = stream
 
     with pytest.raises(TimeoutError):
         reader.receive(soon(0.05))
 
 
-def test_a_deadline_that_has_passed_is_no_endless_wait(stream) -> None:
+def test_a_deadline_that_has_passed_is_no_endless_wait(stream: tuple[TcpChannel, socket.socket]) -> None:
     reader, _peer = stream
 
     with pytest.raises(TimeoutError):
@@ -87,7 +88,7 @@ def test_a_deadline_that_has_passed_is_no_endless_wait(stream) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 4, 8, 12])
-def test_the_end_of_the_stream_ends_the_reading(stream, cut: int) -> None:
+def test_the_end_of_the_stream_ends_the_reading(stream: tuple[TcpChannel, socket.socket], cut: int) -> None:
     reader, peer = stream
     peer.sendall(STREAM[:cut])
     peer.close()
@@ -96,7 +97,7 @@ def test_the_end_of_the_stream_ends_the_reading(stream, cut: int) -> None:
         reader.receive(soon())
 
 
-def test_rubbish_is_told_at_once(stream) -> None:
+def test_rubbish_is_told_at_once(stream: tuple[TcpChannel, socket.socket]) -> None:
     reader, peer = stream
     peer.sendall(b"HTTP/1.1 400 Bad Request\r\n")
 
@@ -104,7 +105,7 @@ def test_rubbish_is_told_at_once(stream) -> None:
         reader.receive(soon())
 
 
-def test_a_peer_that_reads_nothing_stops_a_long_send_in_time(stream) -> None:
+def test_a_peer_that_reads_nothing_stops_a_long_send_in_time(stream: tuple[TcpChannel, socket.socket]) -> None:
     writer, _peer = stream
 
     with pytest.raises(TimeoutError):
@@ -189,7 +190,7 @@ def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch: pytest.Mo
 
 
 def test_a_name_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_args, **_kind) -> None:
+    def fail(*_args: object, **_kind: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(channel.socket, "getaddrinfo", fail)

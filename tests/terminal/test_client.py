@@ -27,7 +27,7 @@ SESSION = 0x1F2E
 
 
 @contextmanager
-def client_of(terminal: Any, *, timeout: float = 5, **settings) -> Iterator[Client]:
+def client_of(terminal: Any, *, timeout: float = 5, **settings: Any) -> Iterator[Client]:
     fields = {"id": "x", "host": terminal.host, "port": terminal.port, "timeout": timeout} | settings
     client = Client(Device.model_validate(fields), Deadline.after(30))
     try:
@@ -44,7 +44,7 @@ class Scripted:
 
     host = "127.0.0.1"
 
-    def __init__(self, *answers, udp: bool = False) -> None:
+    def __init__(self, *answers: Any, udp: bool = False) -> None:
         self.udp = udp
         self._answers = [[Frame(2000, SESSION, None, b"")], *answers]
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
@@ -60,7 +60,7 @@ class Scripted:
         self._thread.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._socket.close()
         self._thread.join(10)
 
@@ -98,7 +98,7 @@ class Scripted:
         return request
 
     @staticmethod
-    def _filled(frame, request: Frame) -> Frame:
+    def _filled(frame: Any, request: Frame) -> Frame:
         return Frame(
             frame.command, frame.session, request.reply_id if frame.reply_id is None else frame.reply_id, frame.data
         )
@@ -108,7 +108,7 @@ def ok(data: bytes = b"", *, session: int = SESSION, reply_id: int | None = None
     return Frame(2000, session, reply_id, data)
 
 
-def option(name: str, value: str, **header) -> Frame:
+def option(name: str, value: str, **header: Any) -> Frame:
     return ok(f"{name}={value}\0".encode(), **header)
 
 
@@ -298,7 +298,7 @@ class TestTables:
     def data(self, content: bytes) -> Frame:
         return Frame(1501, SESSION, None, content)
 
-    def read(self, *answers) -> tuple[bytes, int]:
+    def read(self, *answers: Any) -> tuple[bytes, int]:
         with Scripted(*answers) as terminal, client_of(terminal) as client:
             return client.read_with_buffer(9, 5)
 
@@ -365,7 +365,7 @@ class TestTables:
 
 
 def test_a_machine_without_free_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_) -> None:
+    def fail(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("zk.base.socket", fail)

@@ -34,7 +34,9 @@ def waker() -> Iterator[Waker]:
 def enrol(talk: Callable[..., Session], waker: Waker) -> Callable[..., Any]:
     """Enrol a finger of user 5, and return every step."""
 
-    def run(terminal, *, transport: str = "tcp", index: int = 3, timeout: int = 20, patience: int = 5):
+    def run(
+        terminal: SimulatedTerminal, *, transport: str = "tcp", index: int = 3, timeout: int = 20, patience: int = 5
+    ) -> list[Any]:
         with talk(terminal, transport=transport, disable_for=None, timeout=patience) as session:
             user = session.users().by_user_id("5")
             return list(session.enrol(user, index, timeout=timeout, waker=waker))
@@ -427,5 +429,5 @@ def enrolments(terminal: SimulatedTerminal) -> list[int]:
     return [each.length for each in terminal.log if each.direction == "in" and each.command == Command.STARTENROLL]
 
 
-def _forget_fingers(device) -> None:
+def _forget_fingers(device: SimulatedTerminal) -> None:
     device.machine.terminal.clear("templates")

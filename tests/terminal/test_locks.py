@@ -46,7 +46,7 @@ def other_process(locks: Path) -> Iterator[Callable[..., Any]]:
     """Start processes that hold the lock, as another user if told so; killed at the end."""
     with ExitStack() as stack:
 
-        def start(*, where: Path = locks, user=None) -> Popen[str]:
+        def start(*, where: Path = locks, user: int | None = None) -> Popen[str]:
             # The project is imported first: another user may not be allowed to read it.
             become = "" if user is None else f"import os, zkbridge.terminal.locks; os.setuid({user})"
             process = subprocess.Popen(
@@ -61,7 +61,7 @@ def other_process(locks: Path) -> Iterator[Callable[..., Any]]:
         yield start
 
 
-def _end(process) -> None:
+def _end(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()
 
@@ -206,11 +206,11 @@ def test_a_link_in_the_place_of_the_lock_file_is_not_followed(locks: Path, tmp_p
     assert "lock file" in caught.value.sentence("en")
 
 
-def _a_fifo(path) -> None:
+def _a_fifo(path: Path) -> None:
     os.mkfifo(path, 0o666)
 
 
-def _a_folder(path) -> None:
+def _a_folder(path: Path) -> None:
     path.mkdir()
 
 

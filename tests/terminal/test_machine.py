@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from zkbridge.terminal.session import Session
 WHEN = datetime(2026, 2, 28, 23, 59, 50)  # noqa: DTZ001 - a terminal's clock has no zone
 
 
-def words(**values) -> bytes:
+def words(**values: Any) -> bytes:
     """An answer to GET_FREE_SIZES, made of its 23 words by index."""
     return b"".join(values.get(f"w{index}", 0).to_bytes(4, "little", signed=True) for index in range(23))
 
@@ -199,7 +200,7 @@ def _answer(session: Session, monkeypatch: pytest.MonkeyPatch, data: bytes) -> N
     """Let the terminal answer whatever it is asked next by this."""
     ask = session._client.request
 
-    def answer(command, _data: bytes = b"") -> Frame:
+    def answer(command: Any, _data: bytes = b"") -> Frame:
         monkeypatch.undo()
         return ask(command)._replace(data=data)
 

@@ -29,7 +29,7 @@ FEW = len(["CONNECT", "DISABLE", "PREPARE_BUFFER", "all pieces", "FREE_DATA", "G
 def large(start: Callable[..., SimulatedTerminal]) -> Callable[..., Any]:
     """A terminal with a large table, and a behaviour in the keywords."""
 
-    def begin(**config) -> SimulatedTerminal:
+    def begin(**config: Any) -> SimulatedTerminal:
         terminal = start(**config)
         terminal.fill_users(LARGE)
         return terminal
@@ -37,13 +37,15 @@ def large(start: Callable[..., SimulatedTerminal]) -> Callable[..., Any]:
     return begin
 
 
-def read(talk: Callable[..., Session], terminal, known: Known = KNOWN, **settings: Any):
+def read(
+    talk: Callable[..., Session], terminal: SimulatedTerminal, known: Known = KNOWN, **settings: Any
+) -> tuple[list[int], Known]:
     """The users that a session reads, and what it knows afterwards."""
     with talk(terminal, known=known, **settings) as session:
         return [user.uid for user in session.users()], session.known
 
 
-def fail(talk: Callable[..., Session], terminal, known: Known, **settings: Any) -> Known:
+def fail(talk: Callable[..., Session], terminal: SimulatedTerminal, known: Known, **settings: Any) -> Known:
     """What a session knows that breaks at the table."""
     with talk(terminal, known=known, **settings) as session, pytest.raises(ConnectionFailure):
         session.users()
@@ -221,7 +223,7 @@ def test_a_spoilt_piece_ends_the_conversation_and_is_read_singly_next_time(
 SIZE = 2 * bulk_read.TCP_PIECE
 
 
-def pieces_of(*answers) -> list[Frame]:
+def pieces_of(*answers: Any) -> list[Frame]:
     """The frames with which a terminal answers two requests that came together."""
     return [
         frame

@@ -18,7 +18,7 @@ KNOWN = Known(record_size=72, user_id_width=9)
 OLD = UserFields("123", "Juan", "1234", 0, 99)
 
 
-def create(session: Session, fields: UserFields = JUAN):
+def create(session: Session, fields: UserFields = JUAN) -> tuple[int, int]:
     """What one users/create asks of a session; the uid, and the terminal's count afterwards."""
     users = session.users()
     uid = users.next_uid()

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,18 +29,18 @@ JUAN = UserFields("123", "Juan Perez", "1234", 0, 12345)
 
 
 def fitted(
-    fields=JUAN, *, size: int = 72, encoding: str = "utf-8", width: int = 9, name_overflow: str = "refuse"
+    fields: UserFields = JUAN, *, size: int = 72, encoding: str = "utf-8", width: int = 9, name_overflow: str = "refuse"
 ) -> UserFields:
     return fit(fields, record_size=size, encoding=encoding, user_id_width=width, name_overflow=name_overflow)
 
 
-def faults(*args, **settings) -> dict[str, tuple[str, Mapping[str, object]]]:
+def faults(*args: Any, **settings: Any) -> dict[str, tuple[str, Mapping[str, object]]]:
     with pytest.raises(InvalidField) as caught:
         fitted(*args, **settings)
     return {fault.name: (fault.rule, fault.facts) for fault in caught.value.faults}
 
 
-def table(*users, size: int = 72, **settings) -> UserTable:
+def table(*users: Any, size: int = 72, **settings: Any) -> UserTable:
     records = b"".join(
         encode(UserFields(user_id, f"User {uid}"), uid=uid, group=1, record_size=size, encoding="utf-8")
         for uid, user_id in users
@@ -88,7 +89,9 @@ class TestRecords:
         ),
         place=st.tuples(st.integers(1, 65535), st.integers(0, 255)),
     )
-    def test_whatever_fits_is_read_back_as_it_was_written(self, size, encoding, fields, place) -> None:
+    def test_whatever_fits_is_read_back_as_it_was_written(
+        self, size: int, encoding: str, fields: UserFields, place: tuple[int, int]
+    ) -> None:
         uid, group = place
         try:
             fields = fitted(fields, size=size, encoding=encoding, width=10)
@@ -229,7 +232,7 @@ class TestFitting:
 
 
 class TestSameness:
-    def user(self, fields: UserFields = JUAN, **settings) -> User:
+    def user(self, fields: UserFields = JUAN, **settings: Any) -> User:
         return decode(encode(fields, uid=1, group=1, record_size=72, encoding="utf-8", **settings), encoding="utf-8")
 
     def test_a_user_is_the_same_field_for_field(self) -> None:

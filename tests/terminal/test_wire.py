@@ -52,14 +52,14 @@ def test_known_packets_are_made_and_read_as_they_were_captured(wire: str, frame:
 
 
 @given(frames)
-def test_a_packet_is_read_as_it_was_made(frame) -> None:
+def test_a_packet_is_read_as_it_was_made(frame: Frame) -> None:
     assert unpack(pack(frame)) == frame
 
 
 @given(frames)
 @example(Frame(0, 0, 0, b""))
 @example(Frame(0xFFFF, 0, 0, b"\xff\xff"))
-def test_the_checksum_is_the_one_s_complement_sum_of_words(frame) -> None:
+def test_the_checksum_is_the_one_s_complement_sum_of_words(frame: Frame) -> None:
     packet = pack(frame)
     padded = packet + b"\0" * (len(packet) % 2)
     total = sum(struct.unpack(f"<{len(padded) // 2}H", padded))
@@ -70,7 +70,7 @@ def test_the_checksum_is_the_one_s_complement_sum_of_words(frame) -> None:
 
 
 @given(frames, st.data())
-def test_one_changed_bit_is_noticed(frame, data) -> None:
+def test_one_changed_bit_is_noticed(frame: Frame, data: st.DataObject) -> None:
     packet = bytearray(pack(frame))
     bit = data.draw(st.integers(0, 8 * len(packet) - 1))
     packet[bit // 8] ^= 1 << bit % 8

@@ -23,19 +23,19 @@ def again(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def request(
-    *bodies,
+    *bodies: Any,
     openings: list[float] | tuple[Any, ...] = (1.0,),
     publications: list[Publication] = COPIES[:1],
     request_id: str | None = "r",
     numbered: bool = True,
-    **more,
+    **more: Any,
 ) -> Request:
     """Asked at 0, opened at 1, and each publication answered in its turn."""
     answers = [Answer(body, copy if numbered else None) for copy, body in enumerate(bodies)]
     return Request("p", 5, request_id, numbered, None, list(publications), answers, list(openings), **more)
 
 
-def findings(asked: Request, **history) -> list[str]:
+def findings(asked: Request, **history: Any) -> list[str]:
     return [finding.kind for finding in judge(History([asked], MAX_AGE_S, **history)).findings]
 
 

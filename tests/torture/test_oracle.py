@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ EVA = User("1", "Eva", "$5678", 14, 0)
 GUARD = User("900", "Guardia")
 
 
-def created(at: float = 2.0, **more) -> Answer:
+def created(at: float = 2.0, **more: Any) -> Answer:
     return answer(at, success=True, status=200, code="created", data={"user_id": "1", "name": "Ana"}, **more)
 
 
@@ -38,7 +39,7 @@ def exists(at: float = 2.0) -> Answer:
     return answer(at, success=False, error="user_id '1' ya existe.", status=409, code="user_exists")
 
 
-def timed_out(effect: str, at: float = 2.0, **more) -> Answer:
+def timed_out(effect: str, at: float = 2.0, **more: Any) -> Answer:
     return answer(at, success=False, status=500, code="device_timeout", retryable=True, effect=effect, **more)
 
 
@@ -46,7 +47,7 @@ def refused(code: str, status: int, at: float = 2.0) -> Answer:
     return answer(at, success=False, status=status, code=code)
 
 
-def answer(at: float, *, correlation: bytes | None = None, **body) -> Answer:
+def answer(at: float, *, correlation: bytes | None = None, **body: Any) -> Answer:
     return Answer(at, TOPIC, json.dumps(body, separators=(",", ":")).encode(), correlation)
 
 
@@ -54,7 +55,7 @@ def asked(*answers: Answer, request_id: str | None = "r-1", asks: tuple[Ask, ...
     return Inquiry(request_id, list(asks), list(answers))
 
 
-def wish(*inquiries: Inquiry, number: int = 0, kind: Kind = Kind.UNIQUE, user: User = ANA, **more) -> Wish:
+def wish(*inquiries: Inquiry, number: int = 0, kind: Kind = Kind.UNIQUE, user: User = ANA, **more: Any) -> Wish:
     expected = more.pop("expected", frozenset())
     return Wish(number, kind, DEVICE, user, expected, inquiries=list(inquiries), **more)
 
@@ -64,7 +65,7 @@ def history(
     held: tuple[User, ...] = (ANA,),
     own: tuple[User, ...] = (GUARD,),
     deliveries: Sequence[Delivery] = (),
-    **more,
+    **more: Any,
 ) -> History:
     """What honest terminals and ledgers look like, with these users beside the guard."""
     own_held = [Held(user, 1 + number) for number, user in enumerate(own)]
@@ -154,11 +155,11 @@ def test_an_honest_history_has_no_finding(name: str) -> None:
     assert judge(HONEST[name]) == []
 
 
-def changed(what: History, **ledger) -> History:
+def changed(what: History, **ledger: Any) -> History:
     return replace(what, ledger=replace(what.ledger, **ledger))
 
 
-def at_the_terminal(what: History, **end) -> History:
+def at_the_terminal(what: History, **end: Any) -> History:
     return replace(what, terminals={DEVICE: replace(what.terminals[DEVICE], **end)})
 
 

@@ -12,13 +12,13 @@ PUNCHES, TERMINALS = 400, 5
 RECORDS = [("1", "2026-03-02T09:00:00", 1, 0), ("2", "2026-03-02T09:00:05", 1, 0), ("1", "2026-03-02T09:00:00", 1, 0)]
 
 
-def event(number: int, **changes) -> dict[str, Any]:
+def event(number: int, **changes: Any) -> dict[str, Any]:
     user_id, when, status, punch = RECORDS[number]
     told = {"user_id": user_id, "name": "Ana", "timestamp": when, "status": status, "punch": punch, "device_id": "p"}
     return told | {"id": ids("p", RECORDS)[number]} | changes
 
 
-def findings(*told) -> list[str]:
+def findings(*told: Any) -> list[str]:
     return judge({"p": RECORDS}, told).findings
 
 

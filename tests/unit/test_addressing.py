@@ -1,5 +1,7 @@
 """Where a Response Topic may point."""
 
+from typing import Any
+
 import pytest
 
 from zkbridge.commands import commands
@@ -25,7 +27,7 @@ OWN = [
 ]
 
 
-def rules(*allowed, **more) -> Addressing:
+def rules(*allowed: Any, **more: Any) -> Addressing:
     mqtt = {"response_topics": list(allowed)} if allowed else {}
     config = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}, "mqtt": mqtt, **more})
     return Addressing(config, commands(), [TOPICS.command("+", name) for name in commands()])

@@ -19,12 +19,12 @@ class Facts(dict):
     remember = dict.__setitem__
 
 
-def attempts(facts: Facts | None = None, **settings) -> Attempts:
+def attempts(facts: Facts | None = None, **settings: Any) -> Attempts:
     made = Settings.model_validate({"host": "127.0.0.1", "port": 1, "client_id": "side", **settings})
     return Attempts(made, Facts() if facts is None else facts)
 
 
-def state(**known) -> ConnectionState:
+def state(**known: Any) -> ConnectionState:
     made = ConnectionState("5", 1, BrokerLimits(60), opened=True)
     for name, value in known.items():
         setattr(made, name, value)

@@ -12,7 +12,7 @@ from zkbridge.mqtt.broker_limits import FILTERS_PER_PACKET, MAX_IN_FLIGHT, Broke
 WEEK = 7 * 86400
 
 
-def limits(**said) -> BrokerLimits:
+def limits(**said: Any) -> BrokerLimits:
     connack = Properties(PacketTypes.CONNACK)
     for name, value in said.items():
         setattr(connack, name, value)

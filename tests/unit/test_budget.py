@@ -42,7 +42,7 @@ class Site:
     def _draft(self) -> Draft:
         return Draft(digest=b"d", topic="t", fallback="t", device="d", command="ping", params=b"{}" + b" " * 4000)
 
-    def _keep(self, drafts):
+    def _keep(self, drafts: list[Draft]) -> Any:
         return self.ledger.keep(drafts, Judging(admit=lambda _: None, reused=lambda _: REFUSED))
 
     def _send(self, sent: bool) -> None:
@@ -166,7 +166,7 @@ def test_a_start_on_a_full_disk_gets_the_reserve(tmp_path: Path, monkeypatch: py
 
 
 def test_a_ledger_whose_pages_cannot_be_counted_says_so(site: Site) -> None:
-    def fail(_db) -> None:
+    def fail(_db: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
     with pytest.raises(LedgerUnavailable, match="disk I/O"):

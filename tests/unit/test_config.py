@@ -1,6 +1,7 @@
 """The configuration: every fault named by its path, defaults as config.yaml shows them, secrets from files."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_the_example_shows_every_key_with_its_default() -> None:
     loaded = load(ROOT / "config.yaml", {})
     default = Config.model_validate({"devices": {"x": {"host": "h"}}})
 
-    def keys(model: object, mapping, secrets: tuple[()] | list[str] = ()) -> None:
+    def keys(model: object, mapping: dict[str, Any], secrets: tuple[()] | list[str] = ()) -> None:
         wanted = {name for name in type(model).model_fields if name not in ("id", "password")} | set(secrets)
         assert set(mapping) == wanted, type(model).__name__
 

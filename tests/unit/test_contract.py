@@ -159,13 +159,13 @@ def test_numbers_of_any_length_are_read() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_an_object_or_no_body(payload) -> None:
+def test_any_bytes_are_an_object_or_no_body(payload: bytes) -> None:
     with contextlib.suppress(BodyRequired):
         assert isinstance(parse_object(payload), dict)
 
 
 @given(st.text(max_size=200))
-def test_what_is_shown_of_a_stranger_is_short_and_printable(text) -> None:
+def test_what_is_shown_of_a_stranger_is_short_and_printable(text: str) -> None:
     safe = shown(text)
 
     assert len(safe) <= 65 or not text.isprintable()
@@ -197,5 +197,5 @@ def test_what_a_stranger_writes_cannot_drive_a_screen(text: str, limit: int | No
 
 
 @given(st.text())
-def test_json_that_is_shown_is_the_same_json(text) -> None:
+def test_json_that_is_shown_is_the_same_json(text: str) -> None:
     assert json.loads(shown(json.dumps([text], ensure_ascii=False), None)) == [text]

@@ -1,5 +1,6 @@
 """The ledger's file: what several threads write together is committed together, and stays apart where one fails."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ def subjects(database: Database) -> list[str]:
     return [row[0] for row in database.read("SELECT subject FROM facts ORDER BY subject")]
 
 
-def together(database: Database, *works) -> list[BaseException | None]:
+def together(database: Database, *works: Any) -> list[BaseException | None]:
     """Have threads write at once, with one commit; what each of them raised."""
     raised: list[BaseException | None] = [None] * len(works)
 
@@ -48,7 +49,7 @@ def writes(subject: str) -> Callable[..., Any | None]:
     return lambda db: db.execute(PUT, (subject,)) and None
 
 
-def fails_after_writing(db) -> None:
+def fails_after_writing(db: sqlite3.Connection) -> None:
     db.execute(PUT, ("failed",))
     raise ValueError("a fault of this work alone")
 

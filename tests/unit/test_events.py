@@ -22,7 +22,7 @@ def test_everybody_is_told_in_order() -> None:
 def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
     heard = []
 
-    def broken(_event) -> None:
+    def broken(_event: object) -> None:
         raise RuntimeError("no room left")
 
     with caplog.at_level(logging.ERROR):

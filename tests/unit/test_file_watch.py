@@ -22,42 +22,42 @@ def site(tmp_path: Path) -> Site:
     return site
 
 
-def remove(path) -> None:
+def remove(path: Path) -> None:
     path.unlink()
 
 
-def remove_all(path) -> None:
+def remove_all(path: Path) -> None:
     for each in path.parent.glob("ledger.db*"):
         each.unlink()
 
 
-def replace(path) -> None:
+def replace(path: Path) -> None:
     other = path.with_name("other")
     other.write_bytes(b"not ours")
     other.replace(path)
 
 
-def remove_log(path) -> None:
+def remove_log(path: Path) -> None:
     path.with_name("ledger.db-wal").unlink()
 
 
-def empty(path) -> None:
+def empty(path: Path) -> None:
     os.truncate(path, 0)
 
 
-def cut(path) -> None:
+def cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 1024)
 
 
-def overwrite(path) -> None:
+def overwrite(path: Path) -> None:
     shutil.copyfile(path.with_name("backup"), path)
 
 
-def rubbish(path) -> None:
+def rubbish(path: Path) -> None:
     path.write_bytes(b"x" * path.stat().st_size)
 
 
-def unlock(path) -> None:
+def unlock(path: Path) -> None:
     path.with_name("ledger.lock").unlink()
 
 

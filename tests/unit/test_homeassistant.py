@@ -22,7 +22,7 @@ class Rest:
         self.jobs = {}
         self.taken = True
 
-    def part(self, devices: tuple[str, str] | list[str] = ("principal", "entrada"), **settings) -> HomeAssistant:
+    def part(self, devices: tuple[str, str] | list[str] = ("principal", "entrada"), **settings: Any) -> HomeAssistant:
         hooks = Hooks(
             recall=lambda subject, name: self.facts.get((subject, name)),
             remember=lambda subject, name, value: self.facts.update({(subject, name): value}),
@@ -45,7 +45,7 @@ class Rest:
 
 
 def config(
-    devices: tuple[str, str] | list[str] = ("principal", "entrada"), *, discovery: bool = True, **more
+    devices: tuple[str, str] | list[str] = ("principal", "entrada"), *, discovery: bool = True, **more: Any
 ) -> Config:
     listed = {name: {"host": "192.0.2.1"} for name in devices}
     return Config.model_validate({"devices": listed, "homeassistant": {"discovery": discovery}, **more})

@@ -33,7 +33,7 @@ class Desk:
             keeper=Keeper(SetAside(folder), Topics()),
         )
 
-    def answer_to(self, response_topic: str):
+    def answer_to(self, response_topic: str) -> tuple[str, bool]:
         """Where the answer to a message with this response topic goes, and whether it says that it was refused."""
         self.intake.receive([Message("zk/p/users/create", b"{}", response_topic=response_topic)])
         answer = self.ledger.replies.unsent(1000)[-1]

@@ -20,7 +20,7 @@ from zkbridge.ledger.records import Draft, Kept, Verdict
 SECRET = b"hunter2"
 
 
-def draft(name: str, **more) -> Draft:
+def draft(name: str, **more: Any) -> Draft:
     return Draft(
         digest=name.encode(),
         topic=f"zk/replies/{name}",
@@ -43,14 +43,14 @@ class Desk:
         self.set_aside = SetAside(folder, clock=lambda: 0.0)
         self.keeper = Keeper(self.set_aside, Topics(), clock=lambda: self.now)
 
-    def keep(self, drafts: list[Any]):
+    def keep(self, drafts: list[Any]) -> list[Kept]:
         self.calls.append(len(drafts))
         for each in drafts:
             self.wrong(each)
         self.kept += drafts
         return [Kept(Verdict.ANSWERED if each.reply else Verdict.NEW) for each in drafts]
 
-    def receive(self, *drafts: Any):
+    def receive(self, *drafts: Any) -> list[Any]:
         outcomes = self.keeper.keep(list(drafts), self.keep, lambda _draft, id_: failed(Internal(id_), "en"))
         return [pair for outcome in outcomes for pair in outcome]
 
@@ -66,7 +66,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def fails_on(digest: str, *, only: Callable[..., Any] = lambda _draft: True) -> Callable[..., None]:
-    def wrong(each) -> None:
+    def wrong(each: Draft) -> None:
         if each.digest == digest.encode() and only(each):
             raise ValueError(SECRET)
 
@@ -133,7 +133,7 @@ def test_a_failure_that_does_not_repeat_is_logged_without_its_text_and_sets_noth
 ) -> None:
     failures = [RuntimeError("a payload")]
 
-    def fail_once(_draft) -> None:
+    def fail_once(_draft: object) -> None:
         if failures:
             raise failures.pop()
 
@@ -171,7 +171,7 @@ def test_the_same_message_is_noted_once_over_restarts(desk: Desk, tmp_path: Path
 
 
 def test_a_ledger_that_cannot_be_written_sets_nothing_aside(desk: Desk) -> None:
-    def full(_draft) -> None:
+    def full(_draft: object) -> None:
         raise LedgerUnavailable("disk full")
 
     desk.wrong = full
@@ -184,7 +184,7 @@ def test_a_ledger_that_cannot_be_written_sets_nothing_aside(desk: Desk) -> None:
 def test_what_was_kept_before_the_disk_was_full_is_handed_over(desk: Desk) -> None:
     """Kept one by one, some are on disk: they do not come again, so they must be worked on."""
 
-    def wrong(each) -> None:
+    def wrong(each: Draft) -> None:
         fails_on("a", only=lambda each: each.reply is None)(each)
         if each.digest == b"c":
             raise LedgerUnavailable("disk full")
@@ -199,7 +199,7 @@ def test_what_was_kept_before_the_disk_was_full_is_handed_over(desk: Desk) -> No
 
 
 def test_a_bridge_that_can_keep_nothing_for_a_minute_is_not_well(desk: Desk) -> None:
-    def full(_draft) -> None:
+    def full(_draft: object) -> None:
         raise LedgerUnavailable("disk full")
 
     desk.wrong = full
@@ -220,7 +220,7 @@ def test_a_bridge_that_can_keep_nothing_for_a_minute_is_not_well(desk: Desk) -> 
 
 
 def test_one_failure_long_ago_with_nothing_to_keep_since_is_no_illness(desk: Desk) -> None:
-    def full(_draft) -> None:
+    def full(_draft: object) -> None:
         raise LedgerUnavailable("disk full")
 
     desk.wrong = full

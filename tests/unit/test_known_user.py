@@ -15,7 +15,7 @@ from zkbridge.terminal.records.users import UserFields, encode
 DEVICE = Device(id="p", host="127.0.0.1")
 
 
-def session_with_uids(*users) -> SimpleNamespace:
+def session_with_uids(*users: Any) -> SimpleNamespace:
     records = b"".join(
         encode(UserFields(user_id, "Ana"), uid=uid, group=1, record_size=72, encoding="utf-8") for uid, user_id in users
     )
@@ -37,7 +37,7 @@ def test_a_record_that_is_there_twice_is_deleted_once() -> None:
     assert delete("7", session_with_uids((3, "7"), (3, "7"), (4, "8"))).intent["uids"] == [3]
 
 
-def session_with(*user_ids) -> SimpleNamespace:
+def session_with(*user_ids: Any) -> SimpleNamespace:
     records = b"".join(
         encode(UserFields(user_id, "Ana"), uid=uid, group=1, record_size=72, encoding="utf-8")
         for uid, user_id in enumerate(user_ids, 1)
@@ -46,7 +46,7 @@ def session_with(*user_ids) -> SimpleNamespace:
     return SimpleNamespace(users=lambda: table)
 
 
-def delete(user_id: str, session: SimpleNamespace, **context: Any):
+def delete(user_id: str, session: SimpleNamespace, **context: Any) -> Any:
     command = commands()["users/delete"]
     return command.run(session, command.parse({"user_id": user_id}, strict=True), Context(DEVICE, **context))
 

@@ -18,7 +18,7 @@ from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed
 from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Draft, Finish, Parked, Part, Request, State, Verdict
+from zkbridge.ledger.records import Draft, Finish, Finished, Kept, Parked, Part, Request, State, Verdict
 from zkbridge.ledger.schema import MIGRATIONS
 
 SECRET = b'{"user_id":"1","password":"geheim77","card":4455667788}'
@@ -48,12 +48,12 @@ def draft(ledger: Ledger, name: str = "a", **changes: Any) -> Draft:
     return made._replace(**changes)
 
 
-def keep(ledger: tuple[Any, ...] | Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _draft: None):
+def keep(ledger: Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _draft: None) -> list[Kept]:
     judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
     return ledger.keep(drafts, judge)
 
 
-def finish(ledger, finishes, **more: Any):
+def finish(ledger: Ledger, finishes: list[Finish], **more: Any) -> Finished:
     """As somebody does who leaves the sending to the outbox."""
     finished = ledger.finish(finishes, **more)
     ledger.replies.release(finished.answers)
@@ -444,7 +444,7 @@ def test_a_full_disk_keeps_nothing_and_says_so(ledger: Ledger) -> None:
 
 
 def test_one_threads_fault_does_not_undo_anothers_work(ledger: Ledger) -> None:
-    def fail(_draft) -> None:
+    def fail(_draft: object) -> None:
         raise ValueError("a fault")
 
     with pytest.raises(ValueError, match="a fault"):
@@ -709,7 +709,7 @@ def test_members_that_all_refuse_at_once_answer_at_once(ledger: Ledger) -> None:
     busy = failed(Busy("queue", retry_after_s=1, waiting=9, device="p"), "es")
     asked = []
 
-    def admit(each) -> Reply | None:
+    def admit(each: Draft) -> Reply | None:
         asked.append(each.device)
         return busy if each.device == "p" else None
 

@@ -93,7 +93,7 @@ def test_the_soft_limit_is_raised_as_far_as_needed_and_allowed(
 def test_a_limit_that_may_not_be_raised_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: (32, 4096))

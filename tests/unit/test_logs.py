@@ -21,17 +21,17 @@ SECRET = "hunter2"
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def record(message, *args: Any, exc_info=None) -> LogRecord:
+def record(message: object, *args: Any, exc_info: Any = None) -> LogRecord:
     return logging.LogRecord("zkbridge.worker.worker", logging.INFO, __file__, 1, message, args, exc_info)
 
 
-def as_json(*args: Any, **more: Any):
+def as_json(*args: Any, **more: Any) -> dict[str, Any]:
     line = JsonFormatter().format(record(*args, **more))
     assert len(line.splitlines()) == 1
     return json.loads(line)
 
 
-def as_text(*args, **more) -> str:
+def as_text(*args: Any, **more: Any) -> str:
     return TextFormatter("%(levelname)-7s %(message)s").format(record(*args, **more))
 
 
@@ -78,7 +78,7 @@ def test_a_value_that_is_no_plain_one_becomes_no_field() -> None:
 
 @PATIENT
 @given(st.text(), st.text(), st.integers())
-def test_whatever_stands_in_a_line_it_is_one_line(device, other, number) -> None:
+def test_whatever_stands_in_a_line_it_is_one_line(device: str, other: str, number: int) -> None:
     said = as_json("kept request=%d device=%s and %s", number, device, other)
 
     assert (said["request"], said["device"]) == (number, device)
@@ -89,7 +89,7 @@ def test_whatever_stands_in_a_line_it_is_one_line(device, other, number) -> None
 
 @PATIENT
 @given(st.text(min_size=6))
-def test_an_exception_keeps_its_words(words) -> None:
+def test_an_exception_keeps_its_words(words: str) -> None:
     words = f"<{words}>"
     try:
         try:

@@ -12,7 +12,7 @@ OFFSETS = st.integers(-24 * 60 + 1, 24 * 60 - 1).map(lambda minutes: timezone(ti
 
 
 @given(st.datetimes(timezones=OFFSETS))
-def test_every_date_with_every_offset_can_be_told(instant) -> None:
+def test_every_date_with_every_offset_can_be_told(instant: datetime) -> None:
     assert moment(instant.timestamp()).endswith("+00:00")
 
 

@@ -248,7 +248,7 @@ LIST = encode({"success": True, "data": ["x" * 90] * 60, "status": 200, "code": 
 SHORT_KEYS = ["success", "error", "status", "code", "reply", "request_id"]
 
 
-def short(publication) -> dict:
+def short(publication: Publication) -> dict:
     body = json.loads(publication.payload)
     assert list(body) == SHORT_KEYS
     assert (publication.status, publication.code) == (500, "reply_too_large") == (body["status"], body["code"])

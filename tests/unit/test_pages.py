@@ -1,5 +1,6 @@
 """A list that the bridge tells in parts, as the command line puts it together."""
 
+from collections.abc import Callable
 from typing import Any
 
 from zkbridge.cli.pages import ask_whole
@@ -7,19 +8,19 @@ from zkbridge.cli.pages import ask_whole
 REFUSAL = {"success": False, "error": "Connection timeout", "status": 500, "code": "device_timeout"}
 
 
-def bridge(*answers: Any):
+def bridge(*answers: Any) -> tuple[Callable[..., Any], list[tuple[str, dict[str, Any]]]]:
     """What asks a bridge that gives these answers, and what it was asked."""
     asked: list[tuple[str, dict]] = []
     left = list(answers)
 
-    def ask(device, body):
+    def ask(device: str, body: dict[str, Any]) -> Any:
         asked.append((device, body))
         return left.pop(0)
 
     return ask, asked
 
 
-def part(*rows, following: int | None = None) -> dict[str, Any]:
+def part(*rows: Any, following: int | None = None) -> dict[str, Any]:
     return {"success": True, "total": 9, "data": list(rows), **({"next_offset": following} if following else {})}
 
 

@@ -1,10 +1,12 @@
 """What MQTT 5 says of a reply beside its payload."""
 
+from typing import Any
+
 from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.packets import publish_properties
 
 
-def told(**reply) -> dict:
+def told(**reply: Any) -> dict:
     """The properties of a reply."""
     properties = publish_properties(Publication("zk/d/users/create/reply", b"{}", **reply)).json()
     return {name: value for name, value in properties.items() if name != "UserProperty"} | dict(

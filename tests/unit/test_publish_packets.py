@@ -25,12 +25,12 @@ def text(value: bytes) -> bytes:
     return struct.pack("!H", len(value)) + value
 
 
-def read_five(header, body: bytes) -> MQTTMessage | Unreadable:
+def read_five(header: int, body: bytes) -> MQTTMessage | Unreadable:
     return read(header, body, five=True, reason="why")
 
 
 @st.composite
-def packets(draw):
+def packets(draw: st.DrawFn) -> tuple[int, bytes]:
     """A packet that breaks no rule, by paho's own hand."""
     properties = Properties(PacketTypes.PUBLISH)
     given_ = draw(
@@ -58,7 +58,7 @@ def packets(draw):
 
 
 @given(packets())
-def test_what_paho_can_read_is_read_as_paho_reads_it(packet) -> None:
+def test_what_paho_can_read_is_read_as_paho_reads_it(packet: tuple[int, bytes]) -> None:
     header, body = packet
     theirs = _packet.decode_publish(header, body, MQTTProtocolVersion.MQTTv5)
 
@@ -80,7 +80,7 @@ def test_what_paho_can_read_is_read_as_paho_reads_it(packet) -> None:
 
 
 @given(st.integers(0x30, 0x3F), st.binary(max_size=60), st.booleans())
-def test_no_bytes_make_either_reader_raise_anything_else(header, body, five) -> None:
+def test_no_bytes_make_either_reader_raise_anything_else(header: int, body: bytes, five: bool) -> None:
     protocol = MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311
     with contextlib.suppress(MalformedPacket):
         _packet.decode_publish(header, body, protocol)
@@ -89,7 +89,9 @@ def test_no_bytes_make_either_reader_raise_anything_else(header, body, five) -> 
 
 
 @given(packets(), st.data())
-def test_a_packet_that_was_spoilt_somewhere_is_read_or_unreadable(packet, data) -> None:
+def test_a_packet_that_was_spoilt_somewhere_is_read_or_unreadable(
+    packet: tuple[int, bytes], data: st.DataObject
+) -> None:
     header, body = packet
     spoilt = bytearray(body)
     for _ in range(data.draw(st.integers(1, 3))):

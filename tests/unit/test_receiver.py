@@ -1,8 +1,12 @@
 """In which order what arrives is kept, noted and acknowledged."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from paho.mqtt.client import MQTTMessage
 
+from zkbridge.contract.messages import Message
 from zkbridge.contract.publish_packets import Unreadable
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.connection_state import ConnectionClosed, ConnectionState
@@ -20,20 +24,20 @@ class Steps(list):
 
     fails: tuple[str, ...] = ()
 
-    def receive(self, messages) -> None:
+    def receive(self, messages: Sequence[Message]) -> None:
         self._do("receive", *(message.topic for message in messages))
 
-    def unreadable(self, packets) -> None:
+    def unreadable(self, packets: Sequence[Unreadable]) -> None:
         if packets:
             self._do("unreadable", *(packet.topic for packet in packets))
 
-    def overheard(self, topic, _payload) -> None:
+    def overheard(self, topic: str, _payload: bytes) -> None:
         self._do("overheard", topic)
 
-    def ack(self, mid, _qos) -> None:
+    def ack(self, mid: int, _qos: int) -> None:
         self._do("ack", mid)
 
-    def _do(self, step: str, *what) -> None:
+    def _do(self, step: str, *what: Any) -> None:
         self.append((step, *what))
         if step in self.fails:
             raise RuntimeError(step)

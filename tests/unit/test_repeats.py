@@ -12,7 +12,7 @@ from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Answer, Draft, Finish, Parked, Part, State, Verdict
+from zkbridge.ledger.records import Answer, Draft, Finish, Kept, Parked, Part, State, Verdict
 
 CREATED = Reply(200, "created", b'{"success":true,"status":200,"code":"created"}')
 EXISTS = Reply(409, "user_exists", b'{"success":false,"status":409,"code":"user_exists"}')
@@ -24,7 +24,7 @@ def away(effect: str = "none") -> Reply:
     return Reply(500, "device_unreachable", encode(body))
 
 
-def ended(code: str, status: int = 500, **more) -> Reply:
+def ended(code: str, status: int = 500, **more: Any) -> Reply:
     return Reply(status, code, encode({"success": False, "status": status, "code": code, **more}))
 
 
@@ -62,7 +62,7 @@ def group(ledger: Ledger, *, members: tuple[Any, ...] = ("p", "q", "s"), **chang
     return draft(ledger, device="planta", parts=parts, **changes)
 
 
-def keep(ledger: tuple[Any, ...] | Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _: None):
+def keep(ledger: Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _: None) -> list[Kept]:
     judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
     return ledger.keep(drafts, judge)
 

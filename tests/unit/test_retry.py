@@ -12,19 +12,19 @@ from zkbridge.worker.retry import Interrupted, again
 class Run:
     """Attempts with prepared outcomes, and what was paused between them."""
 
-    def __init__(self, *outcomes) -> None:
+    def __init__(self, *outcomes: Any) -> None:
         self.outcomes = list(outcomes)
         self.pauses: list[float] = []
         self.told: list[tuple[int, BaseException]] = []
 
-    def attempt(self):
+    def attempt(self) -> Any:
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def go(self, *, stop: bool = False, left: float = 60.0, **retry: Any):
-        def pause(seconds) -> bool:
+    def go(self, *, stop: bool = False, left: float = 60.0, **retry: Any) -> Any:
+        def pause(seconds: float) -> bool:
             self.pauses.append(seconds)
             return stop
 

@@ -1,6 +1,7 @@
 """What the bridge sends, how much at once, and which part hears what the broker said to it."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ class Broker:
         self.sent = []
         self.confirmations = []
 
-    def send(self, publication, *, retain) -> int:
+    def send(self, publication: Publication, *, retain: bool) -> int:
         if publication in self.cannot:
             raise ValueError("no")
         self.sent.append((publication.topic, retain))
@@ -32,7 +33,7 @@ class Broker:
         self.confirmations.append((token, refusal))
 
 
-def window(broker: Broker, *sendings) -> SendWindow:
+def window(broker: Broker, *sendings: Any) -> SendWindow:
     made = SendWindow(broker, SubscriptionCheck({"zk/+/ping": "zk/test/ping"}))
     made.begin()
     made.open()

@@ -11,7 +11,7 @@ from zkbridge.config.faults import ConfigError
 from zkbridge.config.models import Config
 
 
-def config(**more) -> Config:
+def config(**more: Any) -> Config:
     return Config.model_validate({"devices": {"p": {"host": "a"}}, **more})
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 
-def _broken(function, spec) -> Callable[..., Any]:
+def _broken(function: Callable[..., Any], spec: dict[str, Any]) -> Callable[..., Any]:
     calls = []
 
-    def call(*args: Any, **kwargs: Any):
+    def call(*args: Any, **kwargs: Any) -> Any:
         calls.append(None)
         hit = spec["nth"] <= len(calls) < spec["nth"] + spec["times"]
         if hit and spec["when"] == "before":
@@ -25,7 +25,7 @@ def _broken(function, spec) -> Callable[..., Any]:
     return call
 
 
-def _happen(spec) -> None:
+def _happen(spec: dict[str, Any]) -> None:
     if spec["do"] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if spec["do"] == "hang":
@@ -33,12 +33,12 @@ def _happen(spec) -> None:
     raise RuntimeError(f"broken on purpose at {spec['at']}")
 
 
-def _set_back(clock, flag) -> Callable[..., Any]:
+def _set_back(clock: Callable[[], float], flag: str) -> Callable[..., Any]:
     """A clock that shows an hour less while a file is there."""
     return lambda: clock() - (3600 if os.path.exists(flag) else 0)  # noqa: PTH110 - must not import more than it breaks
 
 
-def _break(spec) -> None:
+def _break(spec: dict[str, Any]) -> None:
     module_name, _, path = spec["at"].partition(":")
     owner = importlib.import_module(module_name)
     *parents, name = path.split(".")

@@ -22,18 +22,18 @@ def request(number: int, command: str) -> Request:
     return Request(number, "p", command, f"r{number}", BODY, 0.0)
 
 
-def make(asked) -> Task:
+def make(asked: Request) -> Task:
     command = COMMANDS[asked.command]
     return Task(asked, command, command.load(asked.params))
 
 
 class Tasks:
-    def make(self, request) -> Task:
+    def make(self, request: Request) -> Task:
         return make(request)
 
 
 class NothingStored:
-    def reply_of(self, _request) -> None:
+    def reply_of(self, _request: object) -> None:
         return None
 
 

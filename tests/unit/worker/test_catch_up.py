@@ -25,19 +25,19 @@ class Clock:
 class Ledger:
     """Requests that wait, by their subject."""
 
-    def __init__(self, *waiting) -> None:
+    def __init__(self, *waiting: Any) -> None:
         self.waits = list(waiting)
 
-    def waiting(self, _device):
+    def waiting(self, _device: str) -> list[Waiting]:
         return [Waiting(each, "7") for each in self.waits]
 
-    def take_up(self, _device, *, subject=None, most) -> list[Any]:
+    def take_up(self, _device: str, *, subject: str | None = None, most: int) -> list[Any]:
         taken = self.waits[:most] if subject in (None, "7") else []
         self.waits = [each for each in self.waits if each not in taken]
         return taken
 
 
-def make(*waiting, config: Config = CONFIG) -> CatchUp:
+def make(*waiting: Any, config: Config = CONFIG) -> CatchUp:
     return CatchUp(DEVICE, config, Ledger(*waiting), Clock())
 
 

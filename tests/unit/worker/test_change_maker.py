@@ -2,6 +2,7 @@
 
 import contextlib
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from zkbridge.machine.clock import SYSTEM
 from zkbridge.worker.change_maker import ChangeMaker
 from zkbridge.worker.planner import Planned, Planner
 from zkbridge.worker.session_state import SessionState
+from zkbridge.worker.task import Task
 
 LOST = DeviceTimeout(host="h", port=1)
 FULL = DeviceFull(host="h", port=1)
@@ -30,14 +32,14 @@ class Here:
         planner = Planner(DEVICE, replies=REPLIES, stored=Stored(), clock=SYSTEM)
         self.maker = ChangeMaker(DEVICE, CONFIG, self, requests=self, planner=planner, replies=REPLIES, deadline=self)
 
-    def begin(self, made) -> bool:
+    def begin(self, made: Task) -> bool:
         self.calls.append(f"begin {made.request.id}")
         return made.request.id not in self.cancelled
 
-    def running(self, intents) -> None:
+    def running(self, intents: list[tuple[int, Any]]) -> None:
         self.calls.append(f"note {[number for number, _ in intents]}")
 
-    def extended(self, _seconds) -> nullcontext[None]:
+    def extended(self, _seconds: float) -> nullcontext[None]:
         return contextlib.nullcontext()
 
     def users(self) -> list[str]:
@@ -57,7 +59,7 @@ class Here:
 
         return Planned(task(number, command), change()._replace(apply=apply))
 
-    def make(self, *planned, state: SessionState | None = None) -> bool:
+    def make(self, *planned: Any, state: SessionState | None = None) -> bool:
         state = state or SessionState(disables=True)
         return self.maker.ask(self, state, self.maker.note(self, state, list(planned)))
 

@@ -37,12 +37,12 @@ class Session:
         return self.table
 
 
-def planner(**stored) -> Planner:
+def planner(**stored: Any) -> Planner:
     replies = {int(number[1:]): reply for number, reply in stored.items()}
     return Planner(DEVICE, replies=REPLIES, stored=Stored(replies), clock=Clock())
 
 
-def plan(made: Task, *, touched: tuple[()] | set[str] = (), **stored: Any):
+def plan(made: Task, *, touched: tuple[()] | set[str] = (), **stored: Any) -> tuple[Any, SessionState]:
     state = SessionState(disables=True, touched=set(touched))
     return planner(**stored).plan(Session(), state, made), state
 

@@ -9,7 +9,7 @@ from zkbridge.contract.errors import Internal
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed, succeeded
 from zkbridge.ledger.errors import LedgerUnavailable
-from zkbridge.ledger.records import Finished
+from zkbridge.ledger.records import Finish, Finished
 from zkbridge.telemetry.events import Answered, Created, Trouble
 from zkbridge.worker.reply_keeper import ReplyKeeper
 from zkbridge.worker.task import Task
@@ -26,7 +26,7 @@ class Ledger:
         self.full = full
         self.kept = []
 
-    def finish(self, finishes, *, parked: tuple[()] = (), owed_by=None) -> Finished:
+    def finish(self, finishes: list[Finish], *, parked: tuple[()] = (), owed_by: str | None = None) -> Finished:
         if self.full:
             self.full -= 1
             raise LedgerUnavailable("disk full")
@@ -50,7 +50,7 @@ class Here:
         )
 
     # the queue
-    def close_answered(self):
+    def close_answered(self) -> Any:
         return self.answered, self.waits
 
     def drop_answered(self) -> None:
@@ -63,21 +63,21 @@ class Here:
         ready, self.ready = self.ready, []
         return ready
 
-    def put_back_ready(self, tasks) -> None:
+    def put_back_ready(self, tasks: list[Task]) -> None:
         self.ready += tasks
 
-    def pause(self, _seconds) -> bool:
+    def pause(self, _seconds: float) -> bool:
         self.calls.append("pause")
         return self.stops
 
     # the hooks, and what waits for the terminal
-    def note_answers(self, _answers) -> None:
+    def note_answers(self, _answers: object) -> None:
         self.calls.append("answers")
 
-    def note_waiting(self, _until) -> None:
+    def note_waiting(self, _until: object) -> None:
         self.calls.append("waiting")
 
-    def add(self, parked) -> None:
+    def add(self, parked: Any) -> None:
         self.parked += [each.request for each in parked]
 
 

@@ -22,6 +22,7 @@ from zkbridge.contract.messages import succeeded
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.worker.cancellation import Cancellation
 from zkbridge.worker.request_queue import RequestQueue, Step
+from zkbridge.worker.task import Task
 
 DONE = succeeded({"data": {}}, code="created", request_id=None)
 
@@ -33,7 +34,7 @@ class Older:
         self.requests = {}
         self.failure = None
 
-    def older_than(self, task):
+    def older_than(self, task: Task) -> list[Any]:
         if self.failure is not None:
             raise self.failure
         return self.requests.pop(task.params.key, [])
@@ -45,10 +46,10 @@ class Here:
         cancellation = Cancellation(DEVICE, COMMANDS, replies=REPLIES, tasks=self.tasks, stored=Stored())
         self.queue = RequestQueue(COMMANDS, tasks=self.tasks, older=self.older, cancellation=cancellation)
 
-    def add(self, *names) -> None:
+    def add(self, *names: Any) -> None:
         self.queue.add([request(number, name) for number, name in enumerate(names, start=1)])
 
-    def taken(self, most: int = 64, **which) -> list[int]:
+    def taken(self, most: int = 64, **which: Any) -> list[int]:
         return [task.request.id for task in self.queue.take(most, **which)]
 
 

@@ -32,7 +32,7 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_error) -> None:
+    def __exit__(self, *_error: object) -> None:
         return None
 
     def _call(self, name: str) -> None:
@@ -58,22 +58,22 @@ class Session:
 class Access:
     """Opens the given sessions, one after the other; an exception is raised instead."""
 
-    def __init__(self, *sessions) -> None:
+    def __init__(self, *sessions: Any) -> None:
         self.sessions = list(sessions)
 
-    def open_to_look(self, _deadline):
+    def open_to_look(self, _deadline: object) -> Session:
         session = self.sessions.pop(0)
         if isinstance(session, BaseException):
             raise session
         return session
 
 
-def verifier(*sessions) -> Verifier:
+def verifier(*sessions: Any) -> Verifier:
     planner = Planner(DEVICE, replies=REPLIES, stored=Stored(), clock=SYSTEM)
     return Verifier(DEVICE, replies=REPLIES, planner=planner, access=Access(*sessions))
 
 
-def confirm(session, *changes: Any, count_before: int = 5) -> list[str | Any]:
+def confirm(session: Session, *changes: Any, count_before: int = 5) -> list[str | Any]:
     tasks = [task(number) for number, _ in enumerate(changes, start=1)]
     state = SessionState(disables=True, count_before=count_before)
     state.written = [Written(each, one, BODY) for each, one in zip(tasks, changes, strict=True)]
@@ -81,7 +81,7 @@ def confirm(session, *changes: Any, count_before: int = 5) -> list[str | Any]:
     return [each.reply.code for each in tasks]
 
 
-def created(**more) -> Change:
+def created(**more: Any) -> Change:
     return change(grows=1, counts=lambda: True, **more)
 
 
