@@ -96,7 +96,7 @@ class PortOfLists:
     def restart(self):
         return True
 
-    def delete_finger(self, user, index, *, spare_others=False):
+    def delete_finger(self, user, index: int, *, spare_others=False):
         assert spare_others
         self.kept_fingers = [each for each in self.kept_fingers if (each.uid, each.index) != (user.uid, index)]
 
