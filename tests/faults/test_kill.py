@@ -38,15 +38,15 @@ KILLS = [
 ]
 
 STEPS = [
-    Break(f"zkbridge.ledger.{step}", "kill", when=when, nth=nth)
+    Break(f"zkbridge.{step}", "kill", when=when, nth=nth)
     # What is remembered first is the broker's, and what is scrubbed first is what an earlier run left.
     for step, nth in (
-        ("ledger:Ledger.keep", 1),
-        ("ledger:Ledger.running", 1),
-        ("facts:Facts.remember", 2),
-        ("ledger:Ledger.finish", 1),
-        ("unsent_replies:UnsentReplies.sent", 1),
-        ("ledger:Ledger.scrub", 2),
+        ("intake.intake:Intake._keep", 1),
+        ("ledger.ledger:Ledger.running", 1),
+        ("ledger.facts:Facts.remember", 2),
+        ("ledger.ledger:Ledger.finish", 1),
+        ("ledger.unsent_replies:UnsentReplies.sent", 1),
+        ("ledger.ledger:Ledger.scrub", 2),
     )
     for when in ("before", "after")
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.judging import Judging
+from tests.support.judging import Judging, keep_drafts
 from tests.support.waiting import wait_until
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.ledger import Ledger
@@ -30,7 +30,7 @@ def keep(ledger: Ledger, count: int) -> list[Request]:
         Draft(digest=b"%d" % number, topic="t", fallback="t", device="d", command="users/create", params=b"{}")
         for number in range(count)
     ]
-    kept = ledger.keep(drafts, Judging())
+    kept = keep_drafts(ledger, drafts, Judging())
     return [one.request for one in kept if one.request is not None]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.judging import Judging
+from tests.support.judging import Judging, keep_drafts
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.budget import FREE_AT_LEAST, RECENT_S, TURNED_AWAY_S, Budget, Reserve
 from zkbridge.ledger.errors import LedgerUnavailable
@@ -43,7 +43,7 @@ class Site:
         return Draft(digest=b"d", topic="t", fallback="t", device="d", command="ping", params=b"{}" + b" " * 4000)
 
     def _keep(self, drafts: list[Draft]) -> Any:
-        return self.ledger.keep(drafts, Judging(admit=lambda _: None, reused=lambda _: REFUSED))
+        return keep_drafts(self.ledger, drafts, Judging(admit=lambda _: None, reused=lambda _: REFUSED))
 
     def _send(self, sent: bool) -> None:
         if sent:

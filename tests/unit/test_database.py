@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.waiting import wait_until
 from zkbridge.ledger.database import Database
+from zkbridge.ledger.errors import LedgerUnavailable
 
 PUT = "INSERT INTO facts VALUES (?, 'name', 'value')"
 
@@ -72,3 +73,116 @@ def test_work_that_fails_alone_leaves_nothing(database: Database) -> None:
         database.write(fails_after_writing)
 
     assert subjects(database) == []
+
+
+class TestATransactionInTheCallersOwnThread:
+    def test_writes_that_wait_are_committed_with_it(self, database: Database) -> None:
+        before = database.commits, database.syncs
+        writers = [threading.Thread(target=database.write, args=(writes(name),)) for name in "bc"]
+
+        with database.transaction() as db:
+            db.execute(PUT, ("a",))
+            for number, writer in enumerate(writers, 1):
+                writer.start()
+                wait_until(lambda number=number: len(database._jobs) == number)
+        for writer in writers:
+            writer.join(10)
+
+        assert subjects(database) == ["a", "b", "c"]
+        assert (database.commits, database.syncs) == (before[0] + 1, before[1] + 1)
+
+    def test_it_goes_before_a_write_that_waited_longer_and_takes_it_along(self, database: Database) -> None:
+        before = database.commits
+        writer = threading.Thread(target=database.write, args=(writes("b"),))
+        own = threading.Thread(target=self.write_in_a_transaction, args=(database, "a"))
+
+        with database._lock:  # as if a commit were under way while both arrive
+            writer.start()
+            wait_until(lambda: len(database._jobs) == 1)
+            own.start()
+            wait_until(lambda: not database._may_lead.is_set())
+        for thread in (writer, own):
+            thread.join(10)
+
+        assert subjects(database) == ["a", "b"]
+        assert database.commits == before + 1
+
+    def test_an_error_inside_takes_back_its_own_writes_and_no_others(self, database: Database) -> None:
+        writer = threading.Thread(target=database.write, args=(writes("b"),))
+
+        def fail() -> None:
+            writer.start()
+            wait_until(lambda: len(database._jobs) == 1)
+            raise ValueError("inside")
+
+        with pytest.raises(ValueError, match="inside"):
+            self.write_in_a_transaction(database, "a", then=fail)
+        writer.join(10)
+
+        assert subjects(database) == ["b"]
+
+    def test_a_write_that_fails_takes_nothing_of_it_back(self, database: Database) -> None:
+        raised: list[BaseException] = []
+
+        def fail() -> None:
+            try:
+                database.write(fails_after_writing)
+            except ValueError as error:
+                raised.append(error)
+
+        writer = threading.Thread(target=fail)
+        with database.transaction() as db:
+            db.execute(PUT, ("a",))
+            writer.start()
+            wait_until(lambda: len(database._jobs) == 1)
+        writer.join(10)
+
+        assert subjects(database) == ["a"]
+        assert len(raised) == 1
+
+    def test_a_statement_that_is_wrong_is_raised_as_it_is(self, database: Database) -> None:
+        with pytest.raises(sqlite3.IntegrityError):
+            self.write_in_a_transaction(database, "a", "a")
+
+        assert subjects(database) == []
+
+    def test_a_disk_that_fails_inside_is_told_and_nothing_is_kept(self, database: Database) -> None:
+        def fail() -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        with pytest.raises(LedgerUnavailable, match="disk I/O error"):
+            self.write_in_a_transaction(database, "a", then=fail)
+
+        assert subjects(database) == []
+
+    def test_a_disk_that_fails_at_the_commit_is_told_to_all_who_wrote(self, database: Database) -> None:
+        raised: list[BaseException] = []
+
+        def fail(_db: sqlite3.Connection) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        def write() -> None:
+            try:
+                database.write(fail)
+            except LedgerUnavailable as error:
+                raised.append(error)
+
+        writer = threading.Thread(target=write)
+
+        def begin() -> None:
+            writer.start()
+            wait_until(lambda: len(database._jobs) == 1)
+
+        with pytest.raises(LedgerUnavailable, match="disk I/O error"):
+            self.write_in_a_transaction(database, "a", then=begin)
+        writer.join(10)
+
+        assert len(raised) == 1
+        assert subjects(database) == []
+
+    @staticmethod
+    def write_in_a_transaction(database: Database, *subjects: str, then: Callable[[], None] = lambda: None) -> None:
+        with database.transaction() as db:
+            for subject in subjects:
+                db.execute(PUT, (subject,))
+            then()

@@ -109,4 +109,4 @@ def test_what_was_lost_in_the_file_itself_cannot_be_healed(site: Site, harm: Cal
     assert loss is not None
     assert not loss.can_be_healed
     site.ledger.database._db.close()
-    os.close(site.ledger.database._guard)
+    os.close(site.ledger.database._file._guard)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.judging import Judging
+from tests.support.judging import Judging, keep_drafts
 from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed
@@ -50,7 +50,7 @@ def draft(ledger: Ledger, name: str = "a", **changes: Any) -> Draft:
 
 def keep(ledger: Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _draft: None) -> list[Kept]:
     judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
-    return ledger.keep(drafts, judge)
+    return keep_drafts(ledger, drafts, judge)
 
 
 def finish(ledger: Ledger, finishes: list[Finish], **more: Any) -> Finished:

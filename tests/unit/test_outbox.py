@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from tests.support.judging import Judging
+from tests.support.judging import Judging, keep_drafts
 from tests.support.waiting import wait_until
 from zkbridge.contract.messages import TOO_LARGE, Publication, Reply, encode
 from zkbridge.contract.topics import Topics
@@ -33,13 +33,13 @@ class Bench:
 
     def owe(self, count: int = 1, body: bytes = b"{}") -> None:
         drafts = [DRAFT._replace(digest=b"%d" % n, reply=Reply(409, "user_exists", body)) for n in range(count)]
-        self.ledger.keep(drafts, Judging())
+        keep_drafts(self.ledger, drafts, Judging())
         self.outbox.wake()
 
     def finish(self, count: int = 1, body: bytes = b"{}") -> list[Answer]:
         """So many requests end; the answers to them, for whoever ended them to send."""
         drafts = [DRAFT._replace(digest=b"f%d" % n, device="p", command="users/create") for n in range(count)]
-        kept = self.ledger.keep(drafts, Judging())
+        kept = keep_drafts(self.ledger, drafts, Judging())
         done = [Finish(one.request, Reply(200, "created", body)) for one in kept if one.request is not None]
         return self.ledger.finish(done).answers
 

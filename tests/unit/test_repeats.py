@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.judging import Judging
+from tests.support.judging import Judging, keep_drafts
 from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed
@@ -64,7 +64,7 @@ def group(ledger: Ledger, *, members: tuple[Any, ...] = ("p", "q", "s"), **chang
 
 def keep(ledger: Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _: None) -> list[Kept]:
     judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
-    return ledger.keep(drafts, judge)
+    return keep_drafts(ledger, drafts, judge)
 
 
 def finish(ledger: Ledger, *finishes: Any, **more: Any) -> None:

@@ -1,30 +1,52 @@
-"""What becomes of each message: a new request, a copy of one, or an answer at once."""
+"""Keeps what is decided of each message: a new request, a copy of one, or an answer at once."""
 
 from __future__ import annotations
 
-import hmac
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger import repeats
 from zkbridge.ledger.database import Database
+from zkbridge.ledger.finding import Finder, Found
 from zkbridge.ledger.outcomes import Outcomes
 from zkbridge.ledger.records import Draft, Kept, Part, Request, State, Verdict
 from zkbridge.ledger.rows import Address
 from zkbridge.ledger.schema import ARRIVE
 
 
-class Judge(Protocol):
-    """Decides about a request of which only the ledger knows that it is new, or that its request_id is not."""
+class Batch:
+    """Messages that are kept with one commit: for each, in the order in which they came, `find` and one of the others.
 
-    def admit(self, draft: Draft) -> Reply | None:
-        """The answer to a new request that is not taken on; of a group as a whole, then of each member."""
+    The ledger says what it found; whoever holds the batch decides, and says what to keep.
+    """
 
-    def reused(self, draft: Draft) -> Reply:
-        """The answer to a request_id that was used with other content."""
+    def __init__(self, acceptance: Acceptance, finder: Finder, db: sqlite3.Connection) -> None:
+        self._acceptance = acceptance
+        self._finder = finder
+        self._db = db
+
+    def find(self, draft: Draft) -> Found:
+        """What the ledger knows of a message, those that were kept before it in this batch included."""
+        return self._finder.find(self._db, draft)
+
+    def skip(self, _found: Found) -> Kept:
+        """Keep nothing of a message that is known."""
+        return Kept(Verdict.KNOWN)
+
+    def answer(self, found: Found, reply: Reply) -> Kept:
+        """Keep a reply to a message, and no request."""
+        return self._acceptance.answer(self._db, found.draft, reply)
+
+    def join(self, found: Found) -> Kept:
+        """Have a copy of a request wait for the same answer, or give it the stored one."""
+        return self._acceptance.join(self._db, found)
+
+    def take_on(self, found: Found, parts: Sequence[Part] = ()) -> Kept:
+        """Keep a new request; a group's with these parts, of which one with a `reply` is answered and not asked."""
+        return self._acceptance.take_on(self._db, found, parts)
 
 
 class Acceptance:
@@ -35,122 +57,57 @@ class Acceptance:
         self._outcomes = outcomes
         self._clock = clock
         self._last_request = int(database.read("SELECT coalesce(max(id), 0) FROM requests")[0][0])
-        last_connection = int(database.read("SELECT coalesce(max(connection), 0) FROM answers")[0][0])
-        self._in_use = self._used_before = last_connection
+        self._finder = Finder(database, clock=clock)
 
-    def keep(
-        self,
-        drafts: Iterable[Draft],
-        judge: Judge,
-    ) -> list[Kept]:
-        """Keep every draft, in order, in one transaction. Raises LedgerUnavailable, and then nothing is kept.
+    @contextmanager
+    def batch(self, *, single: bool) -> Iterator[Batch]:
+        """A batch in a `with`; see `Ledger.batch`. `single`: it is one message that is written with one statement."""
+        with self._database.transaction(single=single) as db:
+            yield Batch(self, self._finder, db)
 
-        `judge` is asked only of what the ledger alone knows: that a request is new, or its request_id used before.
-        """
-        wanted = list(drafts)
-        lone = len(wanted) == 1 and not (wanted[0].retained or wanted[0].parts)
-        return self._database.write(lambda db: [self._keep_one(db, draft, judge) for draft in wanted], single=lone)
-
-    def _keep_one(
-        self,
-        db: sqlite3.Connection,
-        draft: Draft,
-        judge: Judge,
-    ) -> Kept:
-        if draft.retained and not self._first_sight(db, draft):
-            return Kept(Verdict.KNOWN)
-        if draft.connection > self._in_use:
-            self._used_before, self._in_use = self._in_use, draft.connection
-        if draft.dup and self._is_redelivery(db, draft):
-            return Kept(Verdict.KNOWN)
-        if draft.reply is not None:
-            return self._answer(db, draft, draft.reply)
-        copy = self._copy_of(db, draft)
-        if copy is not None and not _begins_anew(db, draft, copy):
-            return self._join(db, draft, copy, judge)
-        if (refusal := judge.admit(draft)) is not None:
-            return self._answer(db, draft, refusal)
-        return self._take_on(db, draft, copy, judge)
-
-    def _take_on(
-        self,
-        db: sqlite3.Connection,
-        draft: Draft,
-        copy: sqlite3.Row | None,
-        judge: Judge,
-    ) -> Kept:
-        if copy is not None:
+    def take_on(self, db: sqlite3.Connection, found: Found, parts: Sequence[Part]) -> Kept:
+        """As `Batch.take_on`."""
+        draft = found.draft
+        if found.row is not None:
             with repeats.all_or_nothing(db):
-                return self._take_on_again(db, draft, copy, judge)
+                return self._take_on_again(db, found, found.row, parts)
         suspect = _suspect_of(db, draft)
-        if draft.parts:
-            return self._split(db, draft, suspect, judge)
+        if parts:
+            return self._split(db, draft, suspect, parts)
         return Kept(Verdict.NEW, self._insert(db, draft, Address.of(draft), suspect_of=suspect))
 
-    def _take_on_again(self, db: sqlite3.Connection, draft: Draft, row: sqlite3.Row, judge: Judge) -> Kept:
+    def _take_on_again(self, db: sqlite3.Connection, found: Found, row: sqlite3.Row, parts: Sequence[Part]) -> Kept:
         """A request of its own, which has the request_id from now on: what was answered stays answered."""
+        draft = found.draft
         repeats.free_request_id(db, row["id"])
-        if draft.parts:
-            earlier = repeats.parts_of(db, row["id"], [part.device for part in draft.parts])
-            if not earlier or row["reply"] == repeats.FORGOTTEN:
-                return self._split(db, draft, None, judge)
-            return self._split_again(db, draft, earlier, judge)
+        if parts:
+            if not found.earlier:
+                return self._split(db, draft, None, parts)
+            return self._split_again(db, draft, found.earlier, parts)
         request = self._insert(db, draft, Address.of(draft), suspect_of=None)
         return Kept(Verdict.NEW, _carry_on(db, request, row["tried"]))
 
     def _split_again(
-        self,
-        db: sqlite3.Connection,
-        draft: Draft,
-        earlier: list[repeats.Part],
-        judge: Judge,
+        self, db: sqlite3.Connection, draft: Draft, earlier: Sequence[repeats.Part], parts: Sequence[Part]
     ) -> Kept:
         """A group's request anew: what failed and may be carried out again is asked, the rest is as it was."""
         whole = self._insert(db, draft, Address.of(draft), suspect_of=None, state=State.SPLIT)
-        wanted = {part.device: part for part in draft.parts}
-        parts = []
+        wanted = {part.device: part for part in parts}
+        begun = []
         for place, old in enumerate(earlier):
             if not old.anew:
                 repeats.move(db, old.id, whole.id, place)
                 continue
-            request = self._insert_part(db, draft, wanted[old.device], whole, judge)
+            request = self._insert_part(db, draft, wanted[old.device], whole)
             repeats.move(db, request.id, whole.id, place)
             if request.state is not State.DONE:
-                parts.append(_carry_on(db, request, old.tried)._replace(shares=len(earlier)))
-        return self._begun(db, draft, whole, parts)
+                begun.append(_carry_on(db, request, old.tried)._replace(shares=len(earlier)))
+        return self._begun(db, draft, whole, begun)
 
-    def _first_sight(self, db: sqlite3.Connection, draft: Draft) -> bool:
-        """A retained message comes again on every connect; it is answered once per topic and content."""
-        seen = db.execute("INSERT OR IGNORE INTO retained VALUES (?, ?)", (draft.digest, self._clock()))
-        return seen.rowcount == 1
-
-    def _is_redelivery(self, db: sqlite3.Connection, draft: Draft) -> bool:
-        """Whether this very message is kept: same packet id and content, from this or the last connection in use.
-
-        The packet id of an older connection proves nothing: the broker may have given it to another message.
-        """
-        row = db.execute(
-            "SELECT max(id) FROM answers WHERE digest = ? AND mid = ? AND connection IN (?, ?)",
-            (draft.digest, draft.mid, draft.connection, self._used_before),
-        ).fetchone()
-        if row[0] is None:
-            return False
-        db.execute("UPDATE answers SET connection = ? WHERE id = ?", (draft.connection, row[0]))
-        return True
-
-    def _copy_of(self, db: sqlite3.Connection, draft: Draft) -> sqlite3.Row | None:
-        if draft.request_id is None:
-            return None
-        row: sqlite3.Row | None = db.execute(
-            "SELECT * FROM requests WHERE device = ? AND command = ? AND request_id = ?",
-            (draft.device, draft.command, draft.request_id),
-        ).fetchone()
-        return row
-
-    def _join(self, db: sqlite3.Connection, draft: Draft, row: sqlite3.Row, judge: Judge) -> Kept:
-        """A copy of a request: it waits for the same answer, or gets the stored one."""
-        if _is_other(draft, row):
-            return self._answer(db, draft, judge.reused(draft))
+    def join(self, db: sqlite3.Connection, found: Found) -> Kept:
+        """As `Batch.join`."""
+        draft, row = found.draft, found.row
+        assert row is not None, "only a copy has something to join"
         self._insert_answer(db, draft, request=row["id"], replayed=True, owed=row["reply"] is not None)
         if row["reply"] is None:
             return Kept(Verdict.UNDER_WAY, request_id=draft.request_id)
@@ -161,7 +118,8 @@ class Acceptance:
             replayed=True,
         )
 
-    def _answer(self, db: sqlite3.Connection, draft: Draft, reply: Reply) -> Kept:
+    def answer(self, db: sqlite3.Connection, draft: Draft, reply: Reply) -> Kept:
+        """As `Batch.answer`."""
         self._insert_answer(db, draft, reply=reply, owed=True)
         return Kept(Verdict.ANSWERED, reply=reply, request_id=draft.request_id)
 
@@ -212,16 +170,16 @@ class Acceptance:
             catch_up=draft.catch_up,
         )
 
-    def _split(self, db: sqlite3.Connection, draft: Draft, suspect: int | None, judge: Judge) -> Kept:
+    def _split(self, db: sqlite3.Connection, draft: Draft, suspect: int | None, parts: Sequence[Part]) -> Kept:
         """A group's request, and one for each member; where no member can take it on, it is answered at once."""
         whole = self._insert(db, draft, Address.of(draft), suspect_of=suspect, state=State.SPLIT)
-        parts = []
-        for part in draft.parts:
+        begun = []
+        for part in parts:
             earlier = _part_of(db, suspect, part.device)
-            request = self._insert_part(db, draft, part, whole, judge, suspect_of=earlier)
+            request = self._insert_part(db, draft, part, whole, suspect_of=earlier)
             if request.state is not State.DONE:
-                parts.append(request._replace(shares=len(draft.parts)))
-        return self._begun(db, draft, whole, parts)
+                begun.append(request._replace(shares=len(parts)))
+        return self._begun(db, draft, whole, begun)
 
     def _insert_part(
         self,
@@ -229,13 +187,12 @@ class Acceptance:
         draft: Draft,
         part: Part,
         whole: Request,
-        judge: Judge,
         *,
         suspect_of: int | None = None,
     ) -> Request:
-        """One member's part of a group's request; done at once if the member cannot take it on."""
+        """One member's part of a group's request; done at once if it has a reply already."""
         own = draft._replace(device=part.device, parts=())
-        reply = part.reply or judge.admit(own)
+        reply = part.reply
         state = State.ACCEPTED if reply is None else State.DONE
         # It answers for itself if the group has answered before it; no message of its own stands behind that.
         late = reply is None and draft.catch_up
@@ -280,20 +237,6 @@ def _part_of(db: sqlite3.Connection, group: int | None, device: str) -> int | No
     return None if row is None else int(row[0])
 
 
-def _begins_anew(db: sqlite3.Connection, draft: Draft, row: sqlite3.Row) -> bool:
-    """Whether a caller has sent again what failed and can be carried out anew.
-
-    The broker may only have brought the first message again: by its flag, or where it may still do so on this
-    connection. That message has its answer.
-    """
-    if _is_other(draft, row) or not repeats.begins_anew(db, row, [part.device for part in draft.parts]):
-        return False
-    if row["reply"] == repeats.FORGOTTEN:
-        return True
-    may_come_again = bool(draft.mid) and (draft.dup or not draft.settled)
-    return not (may_come_again and repeats.may_be_redelivery(db, draft.digest, draft.connection))
-
-
 def _carry_on(db: sqlite3.Connection, request: Request, tried: str) -> Request:
     if not repeats.carry_on(db, request.id, tried):
         return request
@@ -313,8 +256,3 @@ def _suspect_of(db: sqlite3.Connection, draft: Draft) -> int | None:
         "SELECT max(request) FROM answers WHERE digest = ? AND connection < ?", (draft.digest, draft.connection)
     ).fetchone()
     return None if row[0] is None else int(row[0])
-
-
-def _is_other(draft: Draft, row: sqlite3.Row) -> bool:
-    """Whether the same request_id asks for something else; what was asked may not be known any more."""
-    return row["content"] is not None and not hmac.compare_digest(row["content"], draft.content)

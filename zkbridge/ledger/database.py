@@ -1,28 +1,22 @@
-"""The SQLite file: opened and lifted to the newest version, and written with one commit for all who wait."""
+"""Transactions on the ledger's file: one commit, with one wait for the disk, for all threads that wait to write."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import logging
-import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable
-from zkbridge.ledger.schema import MIGRATIONS, TRIGGERS
-
-log = logging.getLogger(__name__)
+from zkbridge.ledger.errors import LedgerUnavailable
+from zkbridge.ledger.file import LedgerFile
 
 T = TypeVar("T")
 
 #: What SQLite says of a statement or its values; every other DatabaseError is the disk's fault, or the file's.
 _OF_THE_WORK = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
-_DAMAGED = ("file is not a database", "malformed", "file is encrypted")
 
 
 class _Job:
@@ -46,18 +40,21 @@ class Database:
     """
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time, readings: Iterable[str] = ()) -> None:
-        self.path = folder / "ledger.db"
         self.when_full: Callable[[], None] = lambda: None
         self.commits = self.syncs = 0
-        self._clock = clock
-        self._readings = tuple(readings)
         self._jobs: list[_Job] = []
         self._jobs_lock = threading.Lock()
         self._lock = threading.RLock()
+        self._may_lead = threading.Event()  # cleared while a thread waits to begin a transaction of its own
+        self._may_lead.set()
         self._waits_for_disk = True
-        _prepare(folder)
-        self._guard = _take_guard(folder)
-        self._db = self._open()
+        self._file = LedgerFile(folder, clock=clock, readings=readings)
+        self._db = self._file.open()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file.path
 
     def read(self, query: str, *values: object) -> list[sqlite3.Row]:
         """The rows that a question brings. Raises LedgerUnavailable."""
@@ -77,9 +74,12 @@ class Database:
         job = _Job(work, urgent=urgent, single=single)
         with self._jobs_lock:
             self._jobs.append(job)
-        with self._lock:
+        while not job.done:
+            with self._lock:
+                if not job.done and self._may_lead.is_set():
+                    self._commit_waiting()
             if not job.done:
-                self._commit_waiting()
+                self._may_lead.wait()  # whoever begins a transaction commits this work with it
         if job.error is not None:
             raise job.error
         result: T = job.result
@@ -88,6 +88,28 @@ class Database:
     def write_one(self, statement: str, *values: object, urgent: bool = True) -> None:
         """One statement, as `write` does it."""
         self.write(lambda db: ignore(db.execute(statement, values)), urgent=urgent, single=True)
+
+    @contextlib.contextmanager
+    def transaction(self, *, single: bool = False) -> Iterator[sqlite3.Connection]:
+        """A transaction in a `with`, in the caller's own thread; what other threads wait to write is committed with it.
+
+        It goes before the writes that wait, so that they share its commit. `single` is as for `write`.
+        Raises LedgerUnavailable where the file cannot be written; an error inside takes back what was written inside.
+        """
+        self._may_lead.clear()
+        try:
+            with self._lock:
+                try:
+                    self._begin(urgent=True, bare=single and not self._jobs)
+                    yield self._db
+                except BaseException as error:
+                    if isinstance(error, sqlite3.Error) and _is_of_the_file(error):
+                        raise self._fail([], error) from error
+                    self._roll_back()
+                    raise
+                self._commit_with_waiting()
+        finally:
+            self._may_lead.set()
 
     def inspect(self, look: Callable[[sqlite3.Connection], T]) -> T:
         """Look at what is committed, while nothing is being written. Raises LedgerUnavailable."""
@@ -109,61 +131,79 @@ class Database:
         For a file that was removed or replaced under its name: what is open still has everything.
         Raises LedgerUnavailable while it cannot be written, and then nothing has changed.
         """
-        fresh = self.path.with_name("ledger.db.new")
         with self._lock:
-            try:
-                fresh.unlink(missing_ok=True)
-                os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-                with contextlib.closing(sqlite3.connect(fresh)) as copy:
-                    self._db.backup(copy)
-            except (sqlite3.Error, OSError) as error:
-                raise LedgerUnavailable(f"{self.path}: {error}") from error
-            # From here on what goes wrong ends the bridge: the next start finds the new file, or what stood there.
-            self._db.close()
-            if aside:
-                stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._clock()))
-                self.path.replace(self.path.with_name(f"{self.path.name}.replaced-{stamp}"))
-            for suffix in ("-wal", "-shm"):
-                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-            fresh.replace(self.path)
-            self._db = self._connect()
+            self._db = self._file.replace(self._db, aside=aside)
             self._waits_for_disk = True
 
     def close(self) -> None:
         """Leave a single file behind, and the folder to the next daemon."""
         with self._lock:
             self._db.close()
-        os.close(self._guard)
+        self._file.release()
 
     def _commit_waiting(self) -> None:
-        with self._jobs_lock:
-            jobs, self._jobs = self._jobs, []
-        urgent = any(job.urgent for job in jobs)
+        jobs = self._take_jobs()
+        alone = len(jobs) == 1
         try:
-            if urgent is not self._waits_for_disk:
-                self._db.execute(f"PRAGMA synchronous = {'FULL' if urgent else 'NORMAL'}")
-                self._waits_for_disk = urgent
-            alone = len(jobs) == 1
-            if not (alone and jobs[0].single):
-                self._db.execute("BEGIN IMMEDIATE")
+            self._begin(urgent=any(job.urgent for job in jobs), bare=alone and jobs[0].single)
             for job in jobs:
                 self._run(job, alone=alone)
-            if self._db.in_transaction:
-                self._db.execute("COMMIT")
-            if any(job.error is None for job in jobs):
-                self.commits += 1
-                self.syncs += urgent
+            self._commit(any(job.error is None for job in jobs))
         except sqlite3.Error as error:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                self.when_full()
-            for job in jobs:
-                job.error = LedgerUnavailable(f"{self.path}: {error}")
-                job.error.__cause__ = error
+            self._fail(jobs, error)
         finally:
             for job in jobs:
                 job.done = True
+
+    def _commit_with_waiting(self) -> None:
+        """Commit what the caller has written, and with it what other threads wait to write."""
+        jobs = self._take_jobs() if self._db.in_transaction else []
+        try:
+            for job in jobs:
+                self._run(job, alone=False)
+            self._commit(True)
+        except sqlite3.Error as error:
+            raise self._fail(jobs, error) from error
+        finally:
+            for job in jobs:
+                job.done = True
+
+    def _take_jobs(self) -> list[_Job]:
+        with self._jobs_lock:
+            jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def _begin(self, *, urgent: bool, bare: bool) -> None:
+        """Begin a transaction, unless it is `bare`: one statement, which is one by itself."""
+        if urgent is not self._waits_for_disk:
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if urgent else 'NORMAL'}")
+            self._waits_for_disk = urgent
+        if not bare:
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def _commit(self, changed: bool) -> None:
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
+        if changed:
+            self.commits += 1
+            self.syncs += self._waits_for_disk
+
+    def _fail(self, jobs: list[_Job], error: sqlite3.Error) -> LedgerUnavailable:
+        """Take everything back; the error for whoever wrote, which is each job's own too."""
+        self._roll_back()
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            self.when_full()
+        for job in jobs:
+            job.error = self._unavailable(error)
+            job.error.__cause__ = error
+        return self._unavailable(error)
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("ROLLBACK")
+
+    def _unavailable(self, error: sqlite3.Error) -> LedgerUnavailable:
+        return LedgerUnavailable(f"{self.path}: {error}")
 
     def _run(self, job: _Job, *, alone: bool) -> None:
         """One job must not take back what its neighbours wrote."""
@@ -173,8 +213,8 @@ class Database:
         try:
             job.result = job.work(self._db)
         except Exception as error:
-            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OF_THE_WORK):
-                raise  # the disk's fault, or the file's: nobody's work can be kept
+            if _is_of_the_file(error):
+                raise  # no thread's work can be kept
             job.error = error  # for the thread whose work it is
             if guarded:
                 self._db.execute("ROLLBACK TO job")
@@ -183,90 +223,10 @@ class Database:
         if guarded:
             self._db.execute("RELEASE job")
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            try:
-                return self._connect()
-            except sqlite3.DatabaseError as error:
-                if not any(sign in str(error) for sign in _DAMAGED):
-                    raise
-                self._set_aside(error)
-                return self._connect()
-        except (sqlite3.Error, OSError) as error:
-            os.close(self._guard)
-            raise LedgerUnavailable(f"{self.path}: {error}") from error
-        except LedgerTooNew:
-            os.close(self._guard)
-            raise
 
-    def _connect(self) -> sqlite3.Connection:
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self.path.chmod(0o600)
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5)
-        try:
-            db.row_factory = sqlite3.Row
-            # Small pages, for a new file: every change is written by whole pages, twice, and SD cards wear out.
-            db.execute("PRAGMA page_size = 1024")
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
-                db.execute(f"PRAGMA {pragma}")
-            _check(db)
-            _migrate(db, self.path)
-            db.executescript(TRIGGERS)
-            db.executemany("INSERT INTO readings VALUES (?)", [(command,) for command in self._readings])
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _set_aside(self, error: Exception) -> None:
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._clock()))
-        kept = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
-        for suffix in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"{self.path}{suffix}").replace(f"{kept}{suffix}")
-        log.error(
-            "the ledger is damaged (%s): kept aside as %s, a new one is begun. "
-            "Requests that were under way are lost to it; look at the terminals and at that file.",
-            error,
-            kept,
-        )
-
-
-def _prepare(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise LedgerUnavailable(f"{folder}: {error.strerror}") from error
-
-
-def _take_guard(folder: Path) -> int:
-    """Hold the folder: two daemons on one ledger would both do what is unfinished."""
-    try:
-        guard = os.open(folder / "ledger.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise LedgerUnavailable(f"{folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(guard)
-        raise LedgerInUse(f"{folder} is in use by another zkbridge") from None
-    return guard
-
-
-def _check(db: sqlite3.Connection) -> None:
-    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(f"malformed: {verdict}")
-
-
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        raise LedgerTooNew(f"{path} was written by a newer zkbridge (version {version} of the file)")
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
-    if 0 < version < len(MIGRATIONS):
-        db.execute("VACUUM")  # no page of the older file is left with what it held
+def _is_of_the_file(error: BaseException) -> bool:
+    """Whether it is the disk's fault, or the file's, and not that of a statement or its values."""
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OF_THE_WORK)
 
 
 def ignore(_: object) -> None:

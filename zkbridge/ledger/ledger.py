@@ -13,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
 from zkbridge.contract.groups import together
 from zkbridge.contract.messages import Reply
-from zkbridge.ledger.acceptance import Acceptance, Judge
+from zkbridge.ledger.acceptance import Acceptance, Batch
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.digests import Digests
 from zkbridge.ledger.facts import Facts
@@ -32,7 +33,6 @@ from zkbridge.ledger.records import (
     Ended,
     Finish,
     Finished,
-    Kept,
     Parked,
     Request,
     Waiting,
@@ -89,9 +89,13 @@ class Ledger:
 
     # -- messages in ---------------------------------------------------------------------------------------------
 
-    def keep(self, drafts: Iterable[Draft], judge: Judge) -> list[Kept]:
-        """Keep every draft, in order, in one transaction. Raises LedgerUnavailable, and then nothing is kept."""
-        return self._acceptance.keep(drafts, judge)
+    def batch(self, drafts: Sequence[Draft]) -> AbstractContextManager[Batch]:
+        """A batch in a `with`, for these messages; one commit holds all that is kept inside.
+
+        Raises LedgerUnavailable, and then nothing is kept; whatever is raised inside takes all of it back.
+        """
+        lone = len(drafts) == 1 and not (drafts[0].retained or drafts[0].parts)
+        return self._acceptance.batch(single=lone)
 
     # -- work ----------------------------------------------------------------------------------------------------
 
