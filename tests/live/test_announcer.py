@@ -8,9 +8,10 @@ import pytest
 
 from tests.support.waiting import wait_until
 from zkbridge.contract.topics import Topics
+from zkbridge.contract.validity import Validity
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Place
+from zkbridge.ledger.records import Place, ValidityChange
 from zkbridge.outbox import delivery
 from zkbridge.outbox import punches as announcer
 from zkbridge.outbox.punches import WINDOW, Announcer
@@ -53,6 +54,32 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
     bench.close()
+
+
+def test_a_users_event_has_its_own_topic_and_its_place_among_the_punches(bench: Bench) -> None:
+    gone = ValidityChange("entrada", "7", Validity())
+    bench.keep(b"1", device="entrada")
+    bench.ledger.validities.carry_out([(gone, b"2")])
+    bench.keep(b"3", device="entrada")
+    bench.announcer.online()
+
+    bench.wait_for(3)
+    assert [(each.topic, each.payload) for _, each in bench.published] == [
+        ("zk/entrada/attendance/event", b"1"),
+        ("zk/entrada/users/event", b"2"),
+        ("zk/entrada/attendance/event", b"3"),
+    ]
+
+
+def test_a_users_event_that_is_refused_names_its_topic(bench: Bench) -> None:
+    bench.ledger.validities.carry_out([(ValidityChange("p", "7", Validity()), b"2")])
+    bench.announcer.online()
+    bench.wait_for(1)
+
+    bench.announcer.confirmed(bench.published[0][0], "not authorised")
+
+    assert bench.announcer.refused == ["zk/p/users/event"]
+    assert bench.ledger.punches.count_unsent() == 1
 
 
 def test_a_punch_is_sent_on_its_device_s_topic_and_forgotten_once_confirmed(bench: Bench) -> None:

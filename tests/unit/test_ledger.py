@@ -16,9 +16,24 @@ from tests.support.judging import Judging, keep_drafts
 from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed
+from zkbridge.contract.validity import Validity
 from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Draft, Finish, Finished, Kept, Parked, Part, Request, State, Verdict
+from zkbridge.ledger.records import (
+    PUNCH,
+    USER_EVENT,
+    Draft,
+    Finish,
+    Finished,
+    Kept,
+    Parked,
+    Part,
+    Request,
+    State,
+    UnsentPunch,
+    ValidityChange,
+    Verdict,
+)
 from zkbridge.ledger.schema import MIGRATIONS
 
 SECRET = b'{"user_id":"1","password":"geheim77","card":4455667788}'
@@ -408,6 +423,52 @@ def test_an_older_ledger_is_lifted_with_what_it_holds(tmp_path: Path) -> None:
 
     (request,) = ledger.unfinished()
     assert (request.params, request.tried, request.suspect_of) == (SECRET, ({"uid": 4},), None)
+    ledger.close()
+
+
+def test_a_punch_of_an_older_ledger_is_still_a_punch(tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "ledger.db")
+    older = [script for script in MIGRATIONS if "validities" not in script]
+    db.executescript(f"{';'.join(older)}; PRAGMA user_version = {len(older)};")
+    db.execute("INSERT INTO punches (device, body) VALUES ('p', x'31')")
+    db.commit()
+    db.close()
+
+    ledger = Ledger(tmp_path)
+
+    assert ledger.punches.unsent(10) == [UnsentPunch(1, "p", b"1", PUNCH)]
+    assert ledger.validities.of("p") == {}
+    ledger.close()
+
+
+FOREVER, UNTIL = Validity(), Validity(valid_until="2030-01-31T18:00:00")
+
+
+def test_dates_are_kept_with_the_reply_and_by_device_and_user_id(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    (kept,) = keep(ledger, draft(ledger))
+    dates = [ValidityChange("p", "7", UNTIL), ValidityChange("q", "7", UNTIL), ValidityChange("p", "8", FOREVER)]
+
+    ledger.finish([Finish(kept.request, CREATED)], validities=dates)
+    ledger.close()
+    ledger = Ledger(tmp_path)
+
+    assert ledger.validities.of("p") == ledger.validities.of("q") == {"7": UNTIL}
+    ledger.finish([], validities=[ValidityChange("p", "7", FOREVER)])
+    assert ledger.validities.of("p") == {}
+    ledger.close()
+
+
+def test_what_is_left_and_the_event_are_kept_in_one_commit(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.finish([], validities=[ValidityChange("p", "7", UNTIL), ValidityChange("p", "8", UNTIL)])
+
+    ledger.validities.carry_out(
+        [(ValidityChange("p", "7", FOREVER), b"event"), (ValidityChange("p", "8", FOREVER), None)]
+    )
+
+    assert ledger.validities.of("p") == {}
+    assert ledger.punches.unsent(10) == [UnsentPunch(1, "p", b"event", USER_EVENT)]
     ledger.close()
 
 

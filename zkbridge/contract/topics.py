@@ -47,6 +47,10 @@ class Topics(NamedTuple):
         """The topic on which each punch at a device is told, where that is wanted."""
         return f"{self.base}/{device}/attendance/event"
 
+    def user_events(self, device: str) -> str:
+        """The topic on which it is told whom the bridge has blocked or unblocked because of a date."""
+        return f"{self.base}/{device}/users/event"
+
     def status(self, device: str) -> str:
         """The retained topic that tells how full a device is, and what went wrong last, where that is wanted."""
         return f"{self.base}/{device}/status"

@@ -35,10 +35,12 @@ from zkbridge.ledger.records import (
     Finished,
     Parked,
     Request,
+    ValidityChange,
     Waiting,
 )
 from zkbridge.ledger.retention import Retention
 from zkbridge.ledger.unsent_replies import UnsentReplies
+from zkbridge.ledger.validity_store import ValidityStore
 from zkbridge.telemetry.snapshot import Books
 
 T = TypeVar("T")
@@ -69,6 +71,7 @@ class Ledger:
         self.enables = PendingEnables(self.database)
         self.retention = Retention(self.database, clock=clock)
         self.punches = PunchStore(self.database, self.retention)
+        self.validities = ValidityStore(self.database)
         self.replies = UnsentReplies(
             self.database, self.enables, self.retention, clock=clock, has_readings=bool(readings)
         )
@@ -108,14 +111,20 @@ class Ledger:
         self.outcomes.running(intents)
 
     def finish(
-        self, finishes: Iterable[Finish], *, parked: Iterable[Parked] = (), owed_by: str | None = None
+        self,
+        finishes: Iterable[Finish],
+        *,
+        parked: Iterable[Parked] = (),
+        owed_by: str | None = None,
+        validities: Iterable[ValidityChange] = (),
     ) -> Finished:
         """Keep the replies of finished requests and forget what was asked, all in one transaction.
 
         `parked` are requests that wait for their terminal from now on; what was asked by them is kept.
-        `owed_by` names a device that may still be disabled: that is kept in the same transaction.
+        `owed_by` names a device that may still be disabled: that is kept in the same transaction, and so are the
+        changes of users' dates.
         """
-        return self.outcomes.finish(finishes, parked=parked, owed_by=owed_by)
+        return self.outcomes.finish(finishes, parked=parked, owed_by=owed_by, validities=validities)
 
     def waiting(self, device: str | None = None) -> list[Waiting]:
         """What waits for a device, or for any, oldest first; without what was asked."""

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from zkbridge.contract.messages import Reply, flagged
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.pending_enables import PendingEnables
-from zkbridge.ledger.records import Combine, Ended, Finish, Finished, Parked, Request, State, Waiting
+from zkbridge.ledger.records import Combine, Ended, Finish, Finished, Parked, Request, State, ValidityChange, Waiting
 from zkbridge.ledger.retention import Retention
 from zkbridge.ledger.rows import REQUESTS, log_answer, parent_of, request_of, said_of
 from zkbridge.ledger.schema import END
 from zkbridge.ledger.unsent_replies import UnsentReplies
+from zkbridge.ledger.validity_store import write as write_validities
 
 
 class Outcomes:
@@ -54,14 +55,20 @@ class Outcomes:
         self._database.write(work, single=len(wanted) == 1)
 
     def finish(
-        self, finishes: Iterable[Finish], *, parked: Iterable[Parked] = (), owed_by: str | None = None
+        self,
+        finishes: Iterable[Finish],
+        *,
+        parked: Iterable[Parked] = (),
+        owed_by: str | None = None,
+        validities: Iterable[ValidityChange] = (),
     ) -> Finished:
         """Keep the replies of finished requests and forget what was asked, all in one transaction.
 
         `parked` are requests that wait for their terminal from now on; what was asked by them is kept.
-        `owed_by` names a device that may still be disabled: that is kept in the same transaction.
+        `owed_by` names a device that may still be disabled: that is kept in the same transaction, and so are the
+        changes of users' dates.
         """
-        wanted, waiting = list(finishes), list(parked)
+        wanted, waiting, dates = list(finishes), list(parked), list(validities)
 
         def work(db: sqlite3.Connection) -> Finished:
             now = self._clock()
@@ -71,12 +78,13 @@ class Outcomes:
                 self._enables.owe(owed_by)
                 if not wanted:
                     db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (owed_by, now))
+            write_validities(db, dates)
             ended = self.complete(db, groups)
             return Finished(
                 ended, self._unsent.hand_out(db, [*(f.request.id for f in wanted), *(e.request.id for e in ended)])
             )
 
-        lone = len(wanted) == 1 and not waiting and wanted[0].request.parent is None
+        lone = len(wanted) == 1 and not waiting and not dates and wanted[0].request.parent is None
         finished = self._database.write(work, single=lone)
         for each in finished.groups:
             log_answer(each)

@@ -52,7 +52,7 @@ class PunchStore:
         """Punches that the broker has not confirmed, oldest first, less those of some devices."""
         others = f"AND device NOT IN ({', '.join('?' * len(less))})" if less else ""
         # Nothing but question marks is put into the statement.
-        query = f"SELECT id, device, body FROM punches WHERE id > ? {others} ORDER BY id LIMIT ?"  # noqa: S608
+        query = f"SELECT id, device, body, kind FROM punches WHERE id > ? {others} ORDER BY id LIMIT ?"  # noqa: S608
         rows = self._database.read(query, after, *less, limit)
         return [UnsentPunch(*row) for row in rows]
 

@@ -8,6 +8,10 @@ from typing import Any, NamedTuple, Protocol
 
 from zkbridge.contract.groups import Said
 from zkbridge.contract.messages import Reply
+from zkbridge.contract.validity import Validity
+
+#: The kinds of events that wait for the broker.
+PUNCH, USER_EVENT = "attendance/event", "users/event"
 
 
 class State(enum.StrEnum):
@@ -164,11 +168,20 @@ class Place:
 
 
 class UnsentPunch(NamedTuple):
-    """One punch that is owed to the broker."""
+    """One punch that is owed to the broker, or another event of its terminal: `kind` ends its topic."""
 
     id: int
     device: str
     body: bytes
+    kind: str = PUNCH
+
+
+class ValidityChange(NamedTuple):
+    """What is kept from now on of the dates of a user of a device; without any, nothing is."""
+
+    device: str
+    user_id: str
+    validity: Validity
 
 
 class Ended(NamedTuple):

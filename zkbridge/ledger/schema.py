@@ -82,6 +82,18 @@ MIGRATIONS = (
     """,
     # A group's request that is carried out anew has parts older than itself: their order is no longer that of the ids.
     "ALTER TABLE requests ADD COLUMN place INTEGER;",
+    # From when until when users are let in, and the events that tell who was blocked or unblocked for it: they wait for
+    # the broker among the punches of their terminal, under the last levels of their topic.
+    """
+    CREATE TABLE validities (
+        device      TEXT NOT NULL,
+        user_id     TEXT NOT NULL,
+        valid_from  TEXT,             -- the terminal's wall clock, as is valid_until; gone once it was carried out
+        valid_until TEXT,
+        PRIMARY KEY (device, user_id)
+    ) WITHOUT ROWID;
+    ALTER TABLE punches ADD COLUMN kind TEXT NOT NULL DEFAULT 'attendance/event';
+    """,
 )
 
 #: For one connection: what is written for a request that comes, and for one that ends, as one statement each. Every

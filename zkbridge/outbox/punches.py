@@ -1,4 +1,4 @@
-"""Punches on their way out, in the order of each terminal, until the broker has confirmed them."""
+"""Punches and users' events on their way out, in the order of each terminal, until the broker has confirmed them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Callable
 from zkbridge.contract.messages import Publication
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import UnsentPunch
+from zkbridge.ledger.records import PUNCH, USER_EVENT, UnsentPunch
 from zkbridge.outbox.delivery import Delivery
 
 log = logging.getLogger(__name__)
 
+#: What the log calls each kind.
+_NAMES = {PUNCH: "punches", USER_EVENT: "users' events"}
 #: Punches under way at once: few, so that no answer waits long behind them.
 WINDOW = 40
 #: After the broker has refused one, seconds until all of its device that are not confirmed are sent again, in order.
@@ -53,12 +55,13 @@ class Announcer(Delivery):
         self._confirmed: list[int] = []
         self._unechoed: dict[int, float] = {}
         self._blocked: dict[str, float] = {}
-        self._refused: set[str] = set()
+        #: By device, the topic that was refused.
+        self._refused: dict[str, str] = {}
 
     @property
     def refused(self) -> list[str]:
-        """The topics on which the broker took no punch when it last was offered one; callable from any thread."""
-        return sorted(self._topics.punches(device) for device in tuple(self._refused))
+        """The topics on which the broker took nothing when it last was offered an event; callable from any thread."""
+        return sorted(self._refused.values())
 
     def online(self) -> None:
         """The broker is there."""
@@ -79,8 +82,8 @@ class Announcer(Delivery):
             if telling is None or punch in self._confirmed:
                 return
             if refusal is not None:
-                self._block(telling.device, refusal)
-            elif self._comes_back():
+                self._block(telling, refusal)
+            elif telling.kind == PUNCH and self._comes_back():
                 self._unechoed.setdefault(punch, time.monotonic() + ECHO_S)
             else:
                 self._take(telling)
@@ -90,7 +93,7 @@ class Announcer(Delivery):
         """The broker has brought back what was published: it has taken it, whatever else it says."""
         with self._change:
             for punch, telling in self._under_way.items():
-                is_it = telling.body == payload and self._topics.punches(telling.device) == topic
+                is_it = telling.body == payload and self._topic(telling) == topic
                 if is_it and punch not in self._confirmed:
                     self._take(telling)
                     self._change.notify_all()
@@ -99,16 +102,16 @@ class Announcer(Delivery):
     def _take(self, telling: UnsentPunch) -> None:
         self._unechoed.pop(telling.id, None)
         self._confirmed.append(telling.id)
-        if telling.device in self._refused:
-            self._refused.discard(telling.device)
-            log.info("punches on %s are taken again", self._topics.punches(telling.device))
+        if self._refused.get(telling.device) == self._topic(telling):
+            log.info("%s on %s are taken again", _NAMES[telling.kind], self._refused.pop(telling.device))
 
-    def _block(self, device: str, why: str) -> None:
+    def _block(self, telling: UnsentPunch, why: str) -> None:
         """A later one of the device must not pass it: all of it begins again with the oldest, in a while."""
-        if device not in self._refused:
-            topic = self._topics.punches(device)
-            log.error("the broker refuses punches on %s (%s); they are kept, and sent again every minute", topic, why)
-        self._refused.add(device)
+        device, topic = telling.device, self._topic(telling)
+        if self._refused.get(device) != topic:
+            what = _NAMES[telling.kind]
+            log.error("the broker refuses %s on %s (%s); they are kept, and sent again every minute", what, topic, why)
+        self._refused[device] = topic
         self._blocked[device] = time.monotonic() + REFUSED_WAIT_S
         for punch in [number for number, each in self._under_way.items() if each.device == device]:
             if punch not in self._confirmed:
@@ -153,9 +156,9 @@ class Announcer(Delivery):
             self._change.notify_all()
 
     def _note_due(self, now: float) -> None:
-        late = [self._under_way[punch].device for punch, due in self._unechoed.items() if due <= now]
-        for device in dict.fromkeys(late):
-            self._block(device, _NO_ECHO)
+        late = [self._under_way[punch] for punch, due in self._unechoed.items() if due <= now]
+        for telling in {each.device: each for each in reversed(late)}.values():
+            self._block(telling, _NO_ECHO)
         for device in [device for device, due in self._blocked.items() if due <= now]:
             del self._blocked[device]
             self._last, self._look = 0, True
@@ -184,4 +187,7 @@ class Announcer(Delivery):
             self._change.notify_all()
 
     def _publication(self, punch: UnsentPunch) -> Publication:
-        return Publication(self._topics.punches(punch.device), punch.body)
+        return Publication(self._topic(punch), punch.body)
+
+    def _topic(self, punch: UnsentPunch) -> str:
+        return self._topics.command(punch.device, punch.kind)
