@@ -19,6 +19,7 @@ KINDS = {
     "empty": odd(SILENT),
     "honest": odd({"user_id_width": 24}),
     "lost": odd(SILENT),
+    "off": odd(SILENT),
     "configured": odd(SILENT, user_id_width=24),
 }
 
@@ -26,7 +27,7 @@ KINDS = {
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
     with running(tmp_path_factory.mktemp("cut"), shared_broker, KINDS) as site:
-        for name in ("silent", "lying", "honest", "lost"):
+        for name in ("silent", "lying", "honest", "lost", "off"):
             site.terminals[name].add_user("123456789", "Eva")
         yield site
 
@@ -66,3 +67,19 @@ def test_a_user_whose_answer_was_lost_is_taken_back_too(site: Site) -> None:
 
     assert (reply["status"], reply["errors"][0]["field"]) == (400, "user_id")
     assert ids(site, "lost") == ["123456789"]
+
+
+def test_a_cut_user_whose_terminal_lost_its_power_is_taken_back_by_the_same_request(site: Site) -> None:
+    """The first answer cannot know what the terminal holds, and says so."""
+    terminal, request = site.terminals["off"], {"user_id": LONG, "name": "Ana", "request_id": "r-off"}
+    terminal.faults.add("USER_WRQ", "after", "power_off")
+    lost = site.ask("off", "users/create", **request)
+    terminal.power_on()
+    held = ids(site, "off")
+
+    settled = site.ask("off", "users/create", **request)
+
+    assert (lost["effect"], lost["retryable"]) == ("unknown", True)
+    assert held == ["123456789", "123456789"]
+    assert (settled["status"], settled["errors"][0]["field"]) == (400, "user_id")
+    assert ids(site, "off") == ["123456789"]

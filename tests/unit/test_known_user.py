@@ -23,10 +23,11 @@ def session_with_uids(*users: Any) -> SimpleNamespace:
     return SimpleNamespace(users=lambda: table)
 
 
-@pytest.mark.parametrize("command", ["users/delete", "users/update"])
+@pytest.mark.parametrize("command", ["users/delete", "users/update", "users/enroll-finger"])
 def test_a_record_whose_uid_somebody_else_has_too_is_neither_deleted_nor_changed(command: str) -> None:
     asked = commands()[command]
-    fields = {"user_id": "7"} | ({"name": "Eva"} if command == "users/update" else {})
+    needed = {"users/delete": {}, "users/update": {"name": "Eva"}, "users/enroll-finger": {"finger_index": 6}}
+    fields = {"user_id": "7"} | needed[command]
 
     with pytest.raises(DeviceRejected) as caught:
         asked.run(session_with_uids((3, "7"), (3, "8")), asked.parse(fields, strict=True), Context(DEVICE))

@@ -48,6 +48,7 @@ _FACTS: dict[str, object] = {
     "waiting": 1000,
     "finger_index": 6,
     "uid": 12,
+    "records": 2,
     "shown": "1970-01-01",
 }
 

@@ -20,7 +20,7 @@ from zkbridge.commands.enrolment_errors import (
     FingerDuplicate,
     FingerExists,
 )
-from zkbridge.commands.known_user import OneUser, find
+from zkbridge.commands.known_user import OneUser, find_all, must_be_alone
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, DeviceFull, DeviceRejected, UserNotFound
 from zkbridge.terminal.fingers import Ended, Outcome, Ready, Sample
@@ -116,10 +116,16 @@ _EXAMPLE = {"user_id": "123", "finger_index": 6, "samples": 1, "needed": NEEDED}
 )
 def enroll(session: FingerStore, params: Enroll, context: Context) -> dict[str, Any] | Change:
     """Plan the enrolment; or find out what became of one that was interrupted, which is not begun again."""
-    user = find(session, params.user_id)
+    users = find_all(session, params.user_id)
     if context.asked_before:
-        return _Enrolment(session, user, params, context, _Intent(**context.tried[-1])).look()
-    return _plan(session, user, params, context)
+        intent = _Intent(**context.tried[-1])
+        user = next((each for each in users if each.uid == intent.uid), users[0])
+        return _Enrolment(session, user, params, context, intent).look()
+    if (records := len({each.uid for each in users})) > 1:
+        where = {"host": context.device.host, "port": context.device.port}
+        raise DeviceRejected("several_records", **where, user_id=params.user_id, records=records)
+    must_be_alone(session.users(), users, context.device)
+    return _plan(session, users[0], params, context)
 
 
 @dataclass(frozen=True)

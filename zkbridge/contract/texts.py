@@ -145,6 +145,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "En la tabla del dispositivo {host}:{port} varios usuarios tienen el uid {uid}; no se cambia ninguno.",
         "In the table of device {host}:{port} several users have the uid {uid}; none of them is changed.",
     ),
+    "device_rejected.several_records": (
+        "El dispositivo {host}:{port} tiene {records} registros del usuario '{user_id}': eliminar y crear de nuevo.",
+        "Device {host}:{port} holds {records} records of user '{user_id}': delete the user and create it again.",
+    ),
     "device_rejected.not_changed": (
         "El dispositivo {host}:{port} aceptó el cambio pero no lo guardó.",
         "Device {host}:{port} accepted the change but did not keep it.",
