@@ -33,8 +33,8 @@ class Site:
     terminal: SimulatedTerminal
     base: str
 
-    def ask(self, command: str, payload: dict, **properties: Any) -> dict:
-        topic = f"{self.base}/{LONGEST}/{command}"
+    def ask(self, command: str, payload: dict, *, to: str = LONGEST, **properties: Any) -> dict:
+        topic = f"{self.base}/{to}/{command}"
         self.caller.publish(topic, payload, **properties)
         return self.caller.wait_for(properties.get("response_topic", f"{topic}/reply"), timeout=30).json
 
@@ -86,6 +86,9 @@ def test_everything_that_the_bridge_does_stays_within_the_limits(strict: Site) -
         rows += part["data"]
         offset = part.get("next_offset")
     assert len(rows) == len(terminal.users()) == 2501
+
+    together = strict.ask("ping", {"request_id": "g-1"}, to="both")
+    assert (together["code"], [part["device_id"] for part in together["results"]]) == ("partial", [LONGEST, "q"])
 
     cancelled = strict.ask("users/enroll-finger/cancel", {"user_id": "1"})
     assert cancelled["code"] == "enroll_not_found"  # the longest topic of all

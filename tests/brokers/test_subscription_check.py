@@ -53,7 +53,9 @@ def test_a_bridge_that_hears_its_commands_answers_no_probe_and_complains_of_noth
 
     assert "device=bridge" not in daemon.log
     # Its own info, which the filter of the command `info` covers, is no command either.
-    assert [m.topic for m in caller.messages if m.topic.startswith("zk/bridge/") and m.topic.endswith("/reply")] == []
+    replies = [m for m in caller.messages if m.topic.startswith("zk/bridge/") and m.topic.endswith("/reply")]
+    assert [m.topic for m in replies if m.payload != PROBE] == []
+    assert len(replies) == (3 if protocol == "3.1.1" else 0)
     assert "deaf" not in daemon.log
     assert "whether commands are heard" not in daemon.log
 
@@ -248,3 +250,45 @@ def test_a_broker_that_hung_up_at_another_message_is_tried_again(check: Subscrip
     check.end(innocent=True)
 
     assert check.begin() == [CREATE_PROBE]
+
+
+REPLY, STATES = "zk/bridge/ping/reply", "zk/bridge/availability"
+
+
+@pytest.fixture
+def publishing(clock: Clock) -> SubscriptionCheck:
+    return SubscriptionCheck(
+        {CREATE: CREATE_PROBE}, published={REPLY: "replies", STATES: "states of devices"}, clock=clock
+    )
+
+
+def test_what_is_published_is_tried_only_where_a_puback_tells_no_refusal(publishing: SubscriptionCheck) -> None:
+    assert publishing.begin() == [CREATE_PROBE]
+    assert publishing.begin(tells_refusals=False) == [STATES, REPLY, CREATE_PROBE]
+    assert publishing.begin(tells_refusals=False, refused=[REPLY]) == [STATES, CREATE_PROBE]
+    assert publishing.unserved_subscriptions == []
+
+
+def test_each_kind_that_is_not_taken_has_a_sentence_and_no_command_is_called_unheard(
+    publishing: SubscriptionCheck, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    publishing.begin(tells_refusals=False)
+    publishing.take(CREATE_PROBE, PROBE)
+    for _ in range(2):
+        clock.now += ECHO_S
+        publishing.look()
+        clock.now += AGAIN_S
+        assert publishing.look() == [STATES, REPLY]
+
+    assert publishing.untaken == [STATES, REPLY]
+    assert publishing.unserved_subscriptions == []
+    assert (
+        caplog.text.count(f"replies may reach nobody: the broker confirms what the bridge publishes on {REPLY} ") == 1
+    )
+    assert caplog.text.count("states of devices may reach nobody: the broker confirms what the bridge") == 1
+    assert "deaf" not in caplog.text
+
+    assert publishing.take(REPLY, PROBE)
+    assert publishing.untaken == [STATES]
+    assert f"replies are taken on {REPLY} again" in caplog.text

@@ -38,6 +38,12 @@ def _bridge() -> Iterator[str]:
     yield from _each("readwrite", (TOPICS.state, TOPICS.health))
     yield from _each("write", (TOPICS.info, TOPICS.availability("+")))
     yield from _each("readwrite", (TOPICS.punches("+"),))
+    yield from (
+        "",
+        "# By MQTT 3.1.1 the broker tells no refusal: the bridge tries with the same word whether it is heard here.",
+    )
+    yield from _each("read", (TOPICS.reply(BRIDGE, name) for name in commands()))
+    yield from _each("read", (TOPICS.availability(BRIDGE),))
     yield from ("", "# With homeassistant.discovery alone: what Home Assistant is told, of this base topic.")
     yield from _each("write", (TOPICS.status("+"), f"homeassistant/device/zkbridge_{TOPICS.base}/+/config"))
     yield "topic read homeassistant/status"

@@ -152,6 +152,8 @@ def test_a_check_leaves_nothing_at_the_broker_and_nobody_is_declared_dead(
         ("another authority", "its certificate is not accepted: "),
         ("no login", "refused: Not authorized: it does not let this user in"),
         ("QoS 0 only", QOS_0),
+        ("QoS 0 only by 3.1.1", QOS_0),
+        ("no retained messages by 3.1.1", "it keeps no retained messages, so it refuses"),
     ],
 )
 def test_run_says_the_same_sentence(

@@ -79,7 +79,9 @@ AWS_IOT_CORE = Limits(
     max_qos=1,
     announced=announced(session_expiry_s=3600, receive_maximum=100, max_qos=1, packet=149_504, keepalive_s=1200),
 )
-#: https://learn.microsoft.com/azure/event-grid/quotas-limits and .../mqtt-support.
+#: https://learn.microsoft.com/azure/event-grid/quotas-limits ("MQTT limits in the Event Grid namespace": 10 filters, 50
+#: subscriptions a session, topics of 256 bytes and 8 segments, messages of 512 KB, keep-alive 1160), .../mqtt-support,
+#: and .../mqtt-retain (64 KB); read in azure-docs, articles/event-grid/includes/limits.md.
 EVENT_GRID = Limits(
     "Azure Event Grid",
     filters_per_subscribe=10,

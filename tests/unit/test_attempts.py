@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from zkbridge.config.models import Mqtt as Settings
+from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.attempts import Attempts
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.connection_state import ConnectionState
@@ -21,7 +22,7 @@ class Facts(dict):
 
 def attempts(facts: Facts | None = None, **settings: Any) -> Attempts:
     made = Settings.model_validate({"host": "127.0.0.1", "port": 1, "client_id": "side", **settings})
-    return Attempts(made, Facts() if facts is None else facts)
+    return Attempts(made, Facts() if facts is None else facts, Publication("zk/bridge/state", b"{}"))
 
 
 def state(**known: Any) -> ConnectionState:

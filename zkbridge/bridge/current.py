@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zkbridge.bridge.subscriptions import command_filters, delay_limit_s, punch_filters
+from zkbridge.bridge.subscriptions import command_filters, delay_limit_s, published_shapes, punch_filters
 from zkbridge.commands import Command
 from zkbridge.config.models import Config
 from zkbridge.contract.topics import Topics
@@ -13,6 +13,7 @@ class CurrentConfig:
     """Holds the configuration that counts now; a reload replaces it as a whole. Any thread may read it.
 
     `filters` are the commands' subscriptions, `echoed` those to the punches that the bridge itself publishes.
+    `tried` maps topics that stand for its other messages to what they are.
     `delay_limit_s` is how old a request of a command with a `delay_limit` may be, in seconds; None: any age.
     """
 
@@ -26,6 +27,7 @@ class CurrentConfig:
         self.config = config
         self.filters = command_filters(config, self.commands)
         self.echoed = punch_filters(config)
+        self.tried = published_shapes(config, self.commands)
         self.delay_limit_s = delay_limit_s(config, self.commands.values())
 
     @property

@@ -36,6 +36,27 @@ def punch_filters(config: Config) -> list[str]:
     return [topics.punches(device) for device in live]
 
 
+def published(config: Config, commands: Iterable[str]) -> dict[str, str]:
+    """Topics like those on which the bridge publishes, of no device, and what it publishes there."""
+    topics = Topics(config.mqtt.base_topic)
+    found = {topics.reply(BRIDGE, name): "replies" for name in commands}
+    found[topics.availability(BRIDGE)] = "states of devices"
+    if any(device.attendance != "off" for device in config.devices.values()):
+        found[topics.punches(BRIDGE)] = "punches"
+    return found
+
+
+def published_shapes(config: Config, commands: Iterable[str]) -> dict[str, str]:
+    """The same, less the punches, which are watched themselves: of the replies one for each number of levels."""
+    topics = Topics(config.mqtt.base_topic)
+    shapes = {name.count("/"): name for name in sorted(commands, reverse=True)}
+    return {
+        topic: what
+        for topic, what in published(config, shapes.values()).items()
+        if topic != topics.punches(BRIDGE) and config.mqtt.unknown_devices == "answer"
+    }
+
+
 def delay_topic(config: Config, commands: Iterable[Command]) -> str:
     """The topic on which the delay of messages is measured: that of a command with a limit, for no device."""
     named = (command.name for command in commands if command.delay_limit is not None)

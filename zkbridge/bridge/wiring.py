@@ -190,6 +190,7 @@ def _broker(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, stored: _St
             tuple(current.filters),
             watched=frozenset([topics.state, topics.health, *watched_topics(config)]),
             echoed=tuple(current.echoed),
+            tried=tuple(current.tried),
         ),
         will=own.state("offline"),
         died=died,
@@ -229,9 +230,9 @@ def _subscription_check(current: CurrentConfig) -> SubscriptionCheck:
     Without its own health it never knows that what waited at the broker is over, and opens no door.
     """
     topics = current.topics
-    published = [topics.state, topics.health]
-    own = {topic: topic for topic in published}
-    return SubscriptionCheck(own | echoes(current.config, current.commands), spoken=[*published, topics.info])
+    spoken = [topics.state, topics.health]
+    tried = {topic: topic for topic in spoken} | echoes(current.config, current.commands)
+    return SubscriptionCheck(tried, spoken=[*spoken, topics.info], published=current.tried)
 
 
 def _metrics(current: CurrentConfig, monitor: Monitor) -> Metrics | None:

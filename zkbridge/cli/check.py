@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from zkbridge.bridge.subscriptions import command_filters, echoes
+from zkbridge.bridge.subscriptions import command_filters, echoes, published
 from zkbridge.bridge.vetting import remarks, vet
 from zkbridge.cli.options import config_option
 from zkbridge.cli.output import say
@@ -86,7 +86,8 @@ def _dial_broker(config: Config) -> Finding:
     names, topics = commands(), Topics(config.mqtt.base_topic)
     tried = {wish: topic for wish, topic in echoes(config, names).items() if wish != topics.command("+", DOOR)}
     will = Publication(topics.state, encode({"state": "offline", "instance": "check"}))
-    trial = try_out(config.mqtt, Plan(tuple(command_filters(config, names)), tried, will))
+    plan = Plan(tuple(command_filters(config, names)), tried, will, published(config, names))
+    trial = try_out(config.mqtt, plan)
     where = f"{config.mqtt.host}:{config.mqtt.port}"
     if trial.problems:
         return Finding("broker", where, ok=False, detail="; ".join(trial.problems))

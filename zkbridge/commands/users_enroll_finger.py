@@ -122,8 +122,13 @@ def enroll(session: FingerStore, params: Enroll, context: Context) -> dict[str, 
         user = next((each for each in users if each.uid == intent.uid), users[0])
         return _Enrolment(session, user, params, context, intent).look()
     if (records := len({each.uid for each in users})) > 1:
-        where = {"host": context.device.host, "port": context.device.port}
-        raise DeviceRejected("several_records", **where, user_id=params.user_id, records=records)
+        raise DeviceRejected(
+            "several_records",
+            host=context.device.host,
+            port=context.device.port,
+            user_id=params.user_id,
+            records=records,
+        )
     must_be_alone(session.users(), users, context.device)
     return _plan(session, users[0], params, context)
 

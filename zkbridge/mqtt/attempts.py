@@ -7,11 +7,13 @@ import time
 from collections.abc import Sequence
 
 from zkbridge.config.models import Mqtt as Settings
+from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.connection_state import ConnectionState
 from zkbridge.mqtt.diagnosis import Diagnosis
-from zkbridge.mqtt.dial import ProtocolName
+from zkbridge.mqtt.dial import ProtocolName, of_will
 from zkbridge.mqtt.hooks import Hooks
 from zkbridge.mqtt.protocol_choice import Failure, ProtocolChoice
+from zkbridge.mqtt.reasons import SILENT
 from zkbridge.mqtt.reconnect import ReconnectPolicy
 
 log = logging.getLogger(__name__)
@@ -30,9 +32,10 @@ class Attempts:
     For one thread. Where the configuration says `auto`, a fact is kept that MQTT 5 has worked with this broker.
     """
 
-    def __init__(self, settings: Settings, hooks: Hooks) -> None:
+    def __init__(self, settings: Settings, hooks: Hooks, will: Publication) -> None:
         self._settings = settings
         self._hooks = hooks
+        self._will = will
         self._where = f"{settings.host}:{settings.port}"
         self._fact = f"protocol {self._where}"
         self._choice = ProtocolChoice(settings.protocol, five_has_worked=hooks.recall(self._fact) == "5")
@@ -97,7 +100,7 @@ class Attempts:
         if state is None or state.accepted_at is None:
             self._policy.failed()
             if state is not None and state.failure is Failure.SILENT:
-                words = self._diagnosis.of_silence()
+                words = self._why_silent(protocol)
             log.warning("no connection to the broker %s: %s", self._where, words)
             return
         if not state.ready and not state.unreadable:
@@ -120,6 +123,13 @@ class Attempts:
             self._choice.ended()
         else:
             self._choice.failed(protocol, state.failure)
+
+    def _why_silent(self, protocol: ProtocolName) -> str:
+        """Why the broker closed before CONNACK; over MQTT 3.1.1 it may be the last will, and only trying shows that."""
+        words = self._diagnosis.of_silence()
+        if protocol == "5" or words != SILENT:
+            return words
+        return self._diagnosis.once("will", lambda: of_will(self._settings, protocol, self._will) or words)
 
     def _log_contest(self, under_way: Sequence[str]) -> None:
         named = 0 < len(under_way) <= _NAMED

@@ -51,7 +51,7 @@ class Mqtt:
         self._check = subscription_check or SubscriptionCheck({})
         self._delay = delivery_delay or DeliveryDelay("", lambda: None)
         self._window = SendWindow(hooks, self._check)
-        self._attempts = Attempts(settings, hooks)
+        self._attempts = Attempts(settings, hooks, will)
         self._control = ThreadControl(subscriptions)
         self._parts = Parts(
             settings, hooks, will, self._control, self._attempts, self._window, self._check, self._delay
@@ -111,7 +111,7 @@ class Mqtt:
     @property
     def refused(self) -> list[str]:
         """The topics on which the broker takes none of the bridge's own messages."""
-        return self._window.refused
+        return [*self._window.refused, *self._check.untaken]
 
     def is_moving(self) -> bool:
         """Whether the thread has shown itself lately, or is in a pause that it announced."""

@@ -269,7 +269,8 @@ class Connection:
         self._window.open()
         parts.hooks.connected(state.protocol, state.limits.largest_packet)
         self._window.extend(parts.hooks.retained())
-        self._window.extend(Publication(topic, PROBE) for topic in parts.check.begin(refused=state.refused_filters))
+        probes = parts.check.begin(refused=state.refused_filters, tells_refusals=state.protocol == "5")
+        self._window.extend(Publication(topic, PROBE) for topic in probes)
         parts.delay.begin()
 
     def _on_publish(self, mid: int, reason: ReasonCode) -> None:

@@ -48,7 +48,7 @@ class Diagnosis:
 
     def of_silence(self) -> str:
         """Why a connection ended before CONNACK."""
-        return self._once("silence", lambda: _of_silence(self._settings))
+        return self.once("silence", lambda: _of_silence(self._settings))
 
     def of_handshake(self) -> str | None:
         """Why TLS does not come about, or the broker does not let our certificate in; None if nothing is wrong."""
@@ -57,9 +57,10 @@ class Diagnosis:
     def of_error(self, error: Exception) -> str:
         """Why a connection could not be made."""
         words = getattr(error, "strerror", None) or str(error)
-        return self._once(f"{type(error).__name__} {words}", lambda: _of_error(self._settings, error) or words)
+        return self.once(f"{type(error).__name__} {words}", lambda: _of_error(self._settings, error) or words)
 
-    def _once(self, key: str, find: Callable[[], str]) -> str:
+    def once(self, key: str, find: Callable[[], str]) -> str:
+        """What was found under this key; `find` finds it, where that was not done lately."""
         found = self._found.get(key)
         if found is None or self._clock() > found[0] + GOOD_FOR_S:
             found = self._found[key] = (self._clock(), find())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
@@ -45,11 +45,15 @@ class Will(Enum):
 
 @dataclass(frozen=True)
 class Plan:
-    """What the bridge will ask of the broker: filters, topics on which they are tried, and its last will."""
+    """What the bridge will ask of the broker: filters, topics on which they are tried, and its last will.
+
+    `published` maps topics like those on which the bridge publishes to what it publishes there.
+    """
 
     filters: tuple[str, ...] = ()
     echoes: Mapping[str, str] = field(default_factory=dict)
     will: Publication | None = None
+    published: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def try_out(settings: Settings, plan: Plan) -> Trial:
             break
     assert visit is not None
     if not visit.accepted and visit.refused is None:
-        return Trial(visit.protocol, (_of_will(settings, visit.protocol, plan) or diagnosis.of_silence(),))
+        cause = None if plan.will is None else of_will(settings, visit.protocol, plan.will)
+        return Trial(visit.protocol, (cause or diagnosis.of_silence(),))
     return Trial(visit.protocol, tuple(visit.problems()), tuple(visit.notes()))
 
 
@@ -90,11 +95,14 @@ def _visit(settings: Settings, protocol: ProtocolName, plan: Plan) -> _Visit:
     return visit
 
 
-def _of_will(settings: Settings, protocol: ProtocolName, plan: Plan) -> str | None:
+def of_will(settings: Settings, protocol: ProtocolName, will: Publication) -> str | None:
     """Whether it is the last will that a broker closes the connection for, without a word; None if it is not."""
-    for will, why in ((Will.NOT_RETAINED, NO_RETAIN), (Will.NONE, QOS_0_ONLY)):
-        visit = _Visit(settings, protocol, plan, will)
-        visit.greet()
+    for kind, why in ((Will.NOT_RETAINED, NO_RETAIN), (Will.NONE, QOS_0_ONLY)):
+        visit = _Visit(settings, protocol, Plan(will=will), kind)
+        try:
+            visit.greet()
+        except OSError:
+            return None
         visit.leave()
         if visit.accepted:
             return f"{why} (found out by MQTT {protocol}: it closes the connection without a word)"
@@ -154,7 +162,7 @@ class _Visit:
             return [refusal(self.refused, client_id=self._client_id)]
         if self._limits.max_qos == 0:
             return [QOS_0_ONLY]
-        found = [*self._of_subscriptions(), *self._of_echoes()]
+        found = [*self._of_subscriptions(), *self._of_echoes(), *self._of_published()]
         return [f"{each}; does its access list allow the base topic {self._settings.base_topic!r}?" for each in found]
 
     def notes(self) -> list[str]:
@@ -173,7 +181,8 @@ class _Visit:
         return told + ([f"it grants QoS 0 only for {_named(poor)}"] if poor else [])
 
     def _of_echoes(self) -> list[str]:
-        refused = [topic for topic, reason in self._answered.items() if reason.is_failure]
+        echoes = self._plan.echoes.values()
+        refused = [topic for topic, reason in self._answered.items() if reason.is_failure and topic in echoes]
         if refused:
             return [f"it refuses what is published on {_named(refused)} ({self._answered[refused[0]]})"]
         tried = [topic for wish, topic in self._plan.echoes.items() if self._is_granted(wish)]
@@ -181,6 +190,19 @@ class _Visit:
         if unheard and len(self._answered) < len(self._sent):
             return [f"it closes the connection when something is published on {_named(unheard)}"]
         return [f"what is published on {_named(unheard)} does not come back"] if unheard else []
+
+    def _of_published(self) -> Iterator[str]:
+        """A sentence for each kind of message that would reach nobody."""
+        for what in dict.fromkeys(self._plan.published.values()):
+            topics = [topic for topic, kind in self._plan.published.items() if kind == what]
+            answers = {topic: self._answered[topic] for topic in topics if topic in self._answered}
+            refused = [topic for topic, reason in answers.items() if reason.is_failure]
+            unheard = [topic for topic in answers if self._is_granted(topic) and topic not in self._heard]
+            if refused:
+                yield f"{what} would reach nobody: it refuses what is published on {_named(refused)}"
+            elif unheard:
+                said = "is confirmed and does not come back"
+                yield f"{what} may reach nobody: what is published on {_named(unheard)} {said}"
 
     def _is_granted(self, wish: str) -> bool:
         reason = self._granted.get(wish)
@@ -209,19 +231,23 @@ class _Visit:
         return client
 
     def _subscribe(self) -> None:
-        for some in self._limits.packets(self._plan.filters):
+        # Over MQTT 3.1.1 only what comes back was taken: a PUBACK tells no refusal.
+        own = self._plan.published if self.protocol == "3.1.1" else ()
+        for some in self._limits.packets([*self._plan.filters, *own]):
             _, mid = self._client.subscribe([(wish, 1) for wish in some])
             if mid is not None:
                 self._asked[mid] = some
         self._until(lambda: not self._asked, CONNECT_TIMEOUT_S)
 
     def _probe(self) -> None:
-        wanted = {topic for wish, topic in self._plan.echoes.items() if self._is_granted(wish)}
-        for topic in sorted(wanted):
+        echoes = {topic for wish, topic in self._plan.echoes.items() if self._is_granted(wish)}
+        for topic in sorted(echoes | self._plan.published.keys()):
             self._sent[self._client.publish(topic, PROBE, qos=1).mid] = topic
         self._until(lambda: len(self._answered) == len(self._sent), CONNECT_TIMEOUT_S)
         taken = {topic for topic, reason in self._answered.items() if not reason.is_failure}
-        self._until(lambda: taken <= self._heard, ECHO_S)
+        self._until(
+            lambda: {topic for topic in taken if topic in echoes or self._is_granted(topic)} <= self._heard, ECHO_S
+        )
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> None:
         """Let paho work until something has come about, the connection is gone, or time is up."""

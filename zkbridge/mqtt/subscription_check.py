@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from zkbridge.contract.errors import BodyRequired
 from zkbridge.contract.messages import parse_object
@@ -57,6 +57,7 @@ class SubscriptionCheck:
 
     `echoes` maps each filter to the topic that tries it. What the bridge says on every connection anyway (`spoken`)
     is its own echo; on the other topics `PROBE` is to be published whenever `begin` or `look` ask for it.
+    `published` maps topics that stand for what the bridge publishes to what that is; they are tried over MQTT 3.1.1.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class SubscriptionCheck:
         echoes: Mapping[str, str],
         *,
         spoken: Iterable[str] = (),
+        published: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._filters = {topic: wish for wish, topic in echoes.items()}
         self._spoken = frozenset(spoken)
+        self._published = dict(published or {})
         self._probes = frozenset(self._filters) - self._spoken
         self._timer = _EchoTimer(clock)
         self._unheard: set[str] = set()
@@ -80,13 +83,23 @@ class SubscriptionCheck:
     @property
     def unserved_subscriptions(self) -> list[str]:
         """The filters that the broker refused, or whose echo stayed away, as far as is known."""
-        return sorted(self._filters[topic] for topic in self._told | self._turned_away)
+        return sorted(self._filters[topic] for topic in (self._told | self._turned_away) & self._filters.keys())
 
-    def begin(self, *, refused: Iterable[str] = ()) -> list[str]:
-        """A connection stands, less the filters that were refused: the topics on which to publish the probe now."""
+    @property
+    def untaken(self) -> list[str]:
+        """The topics of `published` whose echo stayed away: the broker confirms what it does not take."""
+        return sorted(self._told & self._published.keys())
+
+    def begin(self, *, refused: Iterable[str] = (), tells_refusals: bool = True) -> list[str]:
+        """A connection stands, less the filters that were refused: the topics on which to publish the probe now.
+
+        `tells_refusals`: a PUBACK of this connection says whether the broker took the message (MQTT 5).
+        """
         no = set(refused)
         self._turned_away = frozenset(topic for topic, wish in self._filters.items() if wish in no)
-        wanted = self._filters.keys() - self._turned_away
+        tried = set() if tells_refusals else self._published.keys() - no
+        self._probes = frozenset((self._filters.keys() - self._spoken) | tried)
+        wanted = (self._filters.keys() - self._turned_away) | tried
         self._unheard = set(wanted if self._may_probe else wanted & self._spoken)
         self._told = frozenset()
         return self._ask()
@@ -113,7 +126,10 @@ class SubscriptionCheck:
             if not self._unheard:
                 log.debug("everything subscribed to is heard")
         if topic in self._told:
-            log.info("commands on %s are heard again", self._filters[topic])
+            if topic in self._published:
+                log.info("%s are taken on %s again", self._published[topic], topic)
+            else:
+                log.info("commands on %s are heard again", self._filters[topic])
             self._told -= {topic}
         return (topic in self._probes and payload == PROBE) or (topic in self._spoken and _is_report(payload))
 
@@ -159,14 +175,28 @@ class SubscriptionCheck:
 
     def _tell(self) -> None:
         news = frozenset(self._unheard)
-        if news and news != self._told:
+        if news != self._told:
+            self._tell_deaf(news & self._filters.keys())
+            self._tell_untaken(news & self._published.keys())
+        self._told = news
+
+    def _tell_deaf(self, news: Collection[str]) -> None:
+        if news:
             log.error(
                 "deaf to %s: the broker granted the subscription, but what the bridge publishes on %s does not come "
                 "back; does its access list let this user read the one and write the other?",
                 ", ".join(sorted(self._filters[topic] for topic in news)),
                 ", ".join(sorted(news)),
             )
-        self._told = news
+
+    def _tell_untaken(self, news: Collection[str]) -> None:
+        for what in sorted({self._published[topic] for topic in news}):
+            log.error(
+                "%s may reach nobody: the broker confirms what the bridge publishes on %s and does not bring it back; "
+                "does its access list let this user write and read there? MQTT 3.1.1 does not tell a refusal",
+                what,
+                ", ".join(sorted(topic for topic in news if self._published[topic] == what)),
+            )
 
     def _tell_refusals(self, reason: str | None) -> None:
         if self._refused:

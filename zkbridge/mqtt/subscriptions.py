@@ -22,19 +22,26 @@ class Subscriptions:
 
     `filters` are the commands: `Hooks.receive`. `watched` topics go to `Hooks.overheard`. So do `echoed` filters, which
     cover what the bridge itself publishes: it subscribes to them over MQTT 3.1.1 only, whose PUBACK tells no refusal.
+    So it does to `tried`, topics on which it tries whether what it publishes is taken.
     """
 
     filters: tuple[str, ...]
     watched: frozenset[str] = field(default_factory=frozenset)
     echoed: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
 
     def wanted(self, protocol: ProtocolName) -> list[str]:
         """Every filter to subscribe to, each once, in order."""
-        return [*self.filters, *sorted(self.watched), *(self.echoed if protocol == "3.1.1" else ())]
+        silent = (*self.echoed, *self.tried) if protocol == "3.1.1" else ()
+        return [*self.filters, *sorted(self.watched), *silent]
 
     def is_watched(self, topic: str) -> bool:
         """Whether a message on a topic goes to `Hooks.overheard`."""
-        return topic in self.watched or any(paho.topic_matches_sub(each, topic) for each in self.echoed)
+        return (
+            topic in self.watched
+            or topic in self.tried
+            or any(paho.topic_matches_sub(each, topic) for each in self.echoed)
+        )
 
 
 class Subscriber:
@@ -67,8 +74,10 @@ class Subscriber:
             if not reason.is_failure:
                 continue
             self._state.refused_filters.append(wish)
-            if wish in subscriptions.echoed:
-                log.warning("the broker refuses the subscription to %s: a punch that it refuses goes unnoticed", wish)
+            if wish in (*subscriptions.echoed, *subscriptions.tried):
+                log.warning(
+                    "the broker refuses the subscription to %s: what it does not take there is not noticed", wish
+                )
             else:
                 log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
         self._count()
