@@ -10,6 +10,13 @@ from zkbridge.simulator import Punch, SimulatedTerminal
 
 TRANSCRIPT = Path(__file__).with_name("golden.txt")
 TEMPLATE = bytes(range(1, 13))
+#: The recorded device was a program; no capture shows bulk answers like its.
+BULK = {
+    "session_field_of_data": "session",
+    "session_field_of_closing_ack": "session",
+    "direct_packet": 0xFFC0,
+    "tcp_packet": 0xFFC0,
+}
 #: What the recorded device answered whatever it held: operation records, administrators, users with a password.
 CONSTANT_WORDS = {"10": 0x5A, "12": 2, "13": 1}
 
@@ -35,7 +42,7 @@ def sections() -> list[tuple[str, list[tuple[str, bytes]]]]:
 @pytest.fixture
 def recorded(start: Callable[..., SimulatedTerminal]) -> SimulatedTerminal:
     """The terminal of the recording: key 1234, session 0x1f2e, two users, one finger, one punch."""
-    terminal = start(comm_key=1234, session_id=0x1F2E, buffer_word=0x12345678, sizes_words=CONSTANT_WORDS)
+    terminal = start(comm_key=1234, session_id=0x1F2E, buffer_word=0x12345678, sizes_words=CONSTANT_WORDS, **BULK)
     terminal.add_user("1001", "Ana", password="99", privilege=14, card=123456)
     terminal.add_user("0042", "Bob")
     terminal.add_template("1001", 3, TEMPLATE)

@@ -191,6 +191,19 @@ def test_datagrams_may_change_places(terminal: SimulatedTerminal, raw: Callable[
     assert [client.read().code for _ in range(4)] == [1501, 1500, 2000, 1501]
 
 
+@shows("direct_packet")
+def test_direct_reads_over_tcp_have_frames_of_the_size_that_is_set(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
+    terminal.fill_users(100)
+    terminal.switches.direct_packet = 4000
+    client = raw(terminal)
+    answer = client.ask(9, b"\5")
+
+    assert int.from_bytes(answer.data[4:], "little") == 4000
+    assert [len(client.read().data) for _ in range(2)] == [4000, 3204]
+
+
 @shows("udp_packet")
 def test_data_datagrams_have_the_size_that_is_set(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.fill_users(100)
@@ -377,15 +390,22 @@ def test_another_protocol_may_live_on_the_port(
     assert client.socket.recv(1024)[:1] == b"\xaa"
 
 
-@shows("session_field_of_closing_ack")
-def test_the_closing_ack_may_carry_the_size(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
-    terminal.fill_users(100)
-    terminal.switches.session_field_of_closing_ack = "size"
+@shows("session_field_of_closing_ack", "session_field_of_data")
+@pytest.mark.parametrize("of_data", ["index", "session"])
+@pytest.mark.parametrize("of_ack", ["index", "size", "session"])
+def test_bulk_frames_carry_their_index_a_size_or_the_session_in_the_session_field(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], of_data: str, of_ack: str
+) -> None:
+    terminal.fill_users(30)
+    terminal.switches.update({"session_field_of_data": of_data, "session_field_of_closing_ack": of_ack})
     client = raw(terminal)
-    client.prepare(9, 5)
-    client.tell(1504, bytes(4) + (124).to_bytes(4, "little"))
+    frames = [client.ask(9, b"\5"), *(client.read() for _ in range(4))]
 
-    assert [client.read().session for _ in range(3)] == [client.session, client.session, 124]
+    session = client.session
+    assert [frame.code for frame in frames] == [1500, 1501, 1501, 1501, 2000]
+    assert frames[0].session == session
+    assert [frame.session for frame in frames[1:4]] == {"index": [0, 1, 2], "session": [session] * 3}[of_data]
+    assert frames[4].session == {"index": 2, "size": 2164, "session": session}[of_ack]
 
 
 # Disable, restart, power
@@ -714,14 +734,20 @@ def test_what_comes_at_once_has_a_limit_and_the_announcement_a_last_word(
     assert client.prepare(9, 5).code == 1501
 
 
-@shows("packet_hint")
-def test_prepare_data_carries_a_hint(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
+@shows("packet_hint", "tcp_packet")
+def test_prepare_data_announces_the_size_of_the_frames_or_the_hint(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     terminal.fill_users(100)
-    terminal.switches.packet_hint = 0x1000
+    terminal.switches.tcp_packet = 2000
     client = raw(terminal)
     client.prepare(9, 5)
+    piece = bytes(4) + (5000).to_bytes(4, "little")
 
-    assert client.ask(1504, bytes(4) + b"\4\0\0\0").data == b"\4\0\0\0\0\x10\0\0"
+    assert client.ask(1504, piece).data.hex() == "88130000d0070000"
+    assert [len(client.read().data) for _ in range(4)] == [2000, 2000, 1000, 0]
+    terminal.switches.packet_hint = 0x1000
+    assert client.ask(1504, piece).data.hex() == "8813000000100000"
 
 
 @shows("attendance")

@@ -93,7 +93,10 @@ def test_prepare_data_has_exactly_eight_bytes_and_one_data_frame_follows(
     assert data.reply_id == closing.reply_id == answer.reply_id
 
 
-def test_no_frame_is_longer_than_sixteen_bits_tell(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
+def test_frames_of_65472_bytes_have_a_length_of_sixteen_bits(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
+    terminal.switches.tcp_packet = 65472
     terminal.fill_users(2000)
     client = raw(terminal)
     client.prepare(9, 5)

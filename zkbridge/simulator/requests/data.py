@@ -1,6 +1,7 @@
 """Read whole tables: prepare a buffer, read it in pieces, free it; and the direct reads of old clients.
 
-Sources: zk-protocol data.md; pyzk 0.9; captures of a K40 (coding-libs/js_zklib issue 53); pyzk issue 172 (G2).
+Sources: zk-protocol data.md; pyzk 0.9; captures of a K40 by TCP (coding-libs/js_zklib issue 53) and of a terminal by
+UDP (issue 7 there); pyzk issue 172 (G2).
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from zkbridge.simulator.wire.codes import Code, Command
 _BUFFER_REQUEST = struct.Struct("<bHii")
 _PIECE_REQUEST = struct.Struct("<ii")
 
-#: A frame of more data would not fit the 16 bits that pyzatt and the npm clients read of its length.
-_TCP_DATA = 65_472
 #: pyzk reads 1024 bytes of a datagram that answers 1503.
 _UDP_INLINE = 1016
 _FCT_USERS = 5
@@ -49,7 +48,10 @@ def read_piece(request: Request) -> Answer:
     prepared = request.session.prepared if request.session else None
     if prepared is None or start < 0 or size < 0 or start + size > len(prepared):
         raise Refused("no such piece")
-    return bulk(request, prepared[start : start + size])
+    switches = request.terminal.switches
+    packet = switches.udp_packet if request.udp else switches.tcp_packet
+    hint = 0 if request.udp else switches.packet_hint
+    return _bulk(request, prepared[start : start + size], packet, hint=hint or packet)
 
 
 @command(Command.FREE_DATA)
@@ -72,21 +74,24 @@ def read_users(request: Request) -> Answer:
     return _direct(request, Command.USERTEMP_RRQ, _FCT_USERS)
 
 
-def bulk(request: Request, data: bytes, packet: int | None = None) -> Answer:
-    """PREPARE_DATA, the data and a closing ACK, all with the id of the request.
-
-    TCP: one DATA frame as far as its length goes; UDP or a given packet size: frames of that size.
-    """
+def direct(request: Request, data: bytes) -> Answer:
+    """The answer to a read without a buffer."""
     switches = request.terminal.switches
-    size = packet or (switches.udp_packet if request.udp else _TCP_DATA)
-    hint = size if packet or request.udp else switches.packet_hint
+    size = switches.udp_packet if request.udp else switches.direct_packet
+    return _bulk(request, data, size, hint=size)
+
+
+def _bulk(request: Request, data: bytes, size: int, *, hint: int) -> Answer:
+    """PREPARE_DATA, the data in frames of this size and a closing ACK, all with the id of the request."""
+    switches = request.terminal.switches
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
-    closing = len(data) & 0xFFFF if switches.session_field_of_closing_ack == "size" else None
+    indexed = switches.session_field_of_data == "index"
+    fields = {"index": max(len(pieces) - 1, 0) & 0xFFFF, "size": len(data) & 0xFFFF, "session": None}
     return Answer(
         (
             Part(Command.PREPARE_DATA, struct.pack("<II", len(data), hint)),
-            *(Part(Command.DATA, piece) for piece in pieces),
-            Part(Code.OK, session=closing),
+            *(Part(Command.DATA, piece, index & 0xFFFF if indexed else None) for index, piece in enumerate(pieces)),
+            Part(Code.OK, session=fields[switches.session_field_of_closing_ack]),
         ),
         bulk=True,
         prepare_s=switches.piece_delay,
@@ -96,7 +101,7 @@ def bulk(request: Request, data: bytes, packet: int | None = None) -> Answer:
 def _direct(request: Request, inner: int, fct: int) -> Answer:
     _count, data = _data_set(request.terminal, inner, fct)
     _begin(request, data)
-    return bulk(request, data, packet=request.terminal.switches.udp_packet)
+    return direct(request, data)
 
 
 def _begin(request: Request, data: bytes) -> None:

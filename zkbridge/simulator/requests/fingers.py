@@ -10,7 +10,7 @@ import struct
 from zkbridge.simulator.device.rules import Refused
 from zkbridge.simulator.network.exchange import Answer
 from zkbridge.simulator.network.session import Session
-from zkbridge.simulator.requests.data import bulk, read_users
+from zkbridge.simulator.requests.data import direct, read_users
 from zkbridge.simulator.requests.table import Request, command, need, ok
 from zkbridge.simulator.wire import frames as wire
 from zkbridge.simulator.wire.codes import Command
@@ -33,7 +33,7 @@ _ENROL_TEXT = 26
 def read_for_pyzk(request: Request) -> Answer:
     """One template with the zero bytes after it that pyzk cuts."""
     template = _template(request)
-    return bulk(request, template.data + bytes(request.terminal.switches.template_padding))
+    return direct(request, template.data + bytes(request.terminal.switches.template_padding))
 
 
 @command(Command.USERTEMP_RRQ)
@@ -43,7 +43,7 @@ def read(request: Request) -> Answer:
         if request.data[:1] == bytes((_USERS_BYTE,)):
             return read_users(request)
         raise Refused("neither a finger nor the user table")
-    return bulk(request, _template(request).data)
+    return direct(request, _template(request).data)
 
 
 @command(Command.PREPARE_DATA)

@@ -38,4 +38,19 @@ class Answers:
     udp_loss: float = switch(0.0, "share of datagrams lost, each way", source="nature of UDP")
     udp_duplicate: float = switch(0.0, "share of datagrams sent twice", source="nature of UDP")
     udp_reorder: float = switch(0.0, "share of datagrams that change places with the next", source="nature of UDP")
-    udp_packet: int = switch(1008, "data bytes in a DATA datagram, at most 1024", source="js_zklib#53 (capture)")
+    udp_packet: int = switch(
+        1024, "data bytes in a DATA datagram", source="js_zklib#7 (capture: `00 04 00 00`)", above=1
+    )
+    tcp_packet: int = switch(
+        0xFFF8,
+        "data bytes in a DATA frame on TCP in answer to 1504; 1008, 65528 and 65536 are captured; clients for Node.js "
+        "read one frame alone, pyzatt lengths of 16 bits (65472)",
+        source="pyzk test.py (captures: `f0 03 00 00`, `00 00 01 00`), `f8 ff 00 00` of newer firmware",
+        above=1,
+    )
+    direct_packet: int = switch(
+        1008,
+        "data bytes in a DATA frame on TCP when a table or template is read without 1503",
+        source="js_zklib#53, pyzk test.py (captures: `f0 03 00 00`)",
+        above=1,
+    )

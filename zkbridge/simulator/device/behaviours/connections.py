@@ -48,9 +48,16 @@ class Connections:
     foreign_protocol: bool = switch(
         False, "everything is answered in another framing, like a C3 panel on this port", source="#196, #38"
     )
+    session_field_of_data: str = switch(
+        "index",
+        "what the DATA frames of a bulk answer carry in their session field: their `index`, from 0, or the `session`",
+        source="pyzk test.py, js_zklib#7, #50, #53 (captures: index)",
+        choices=("index", "session"),
+    )
     session_field_of_closing_ack: str = switch(
-        "session",
-        "what the ACK that closes a bulk answer carries in its session field",
-        source="js_zklib#53 (capture)",
-        choices=("session", "size"),
+        "index",
+        "what the ACK that closes a bulk answer carries there: the `index` of the last DATA frame, the `size` of the "
+        "data, or the `session`",
+        source="pyzk test.py (capture: index), js_zklib#53 (capture of a K40: size)",
+        choices=("index", "size", "session"),
     )

@@ -21,7 +21,11 @@ class Tables:
     bulk_limit: int = switch(0, "records above which a bulk read is refused; 0: none", source="#172 (G2)")
     inline_max: int = switch(1024, "bytes of a data set that are sent at once", source="zk-protocol data.md")
     buffer_word: int = switch(0, "last word of the answer to 1503", source="any works; meaning unknown")
-    packet_hint: int = switch(0xFFC0, "second word of PREPARE_DATA on TCP", source="any works")
+    packet_hint: int = switch(
+        0,
+        "second word of PREPARE_DATA after 1504 on TCP; 0: the size of the DATA frames",
+        source="zk-protocol ex_data.md (F19: `00 10 00 00`, and one DATA frame)",
+    )
     attendance: str = switch(
         "40",
         "layout of attendance records; `8b` gives nonsense dates in pyzk",

@@ -1,0 +1,156 @@
+"""Shapes of captures: each frame of the simulator has the bytes that a real terminal sent, but for names and numbers.
+
+Captures whose checksums were recomputed: pyzk's `test.py`, coding-libs/js_zklib issues 7, 50 and 53.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.simulator.raw import Packet, RawClient
+from zkbridge.simulator import SimulatedTerminal
+
+Start = Callable[..., SimulatedTerminal]
+Raw = Callable[..., RawClient]
+
+
+def whole(client: RawClient, command: int, data: bytes = b"") -> list[Packet]:
+    """All frames of the answer, up to the ACK that closes it."""
+    frames = [client.ask(command, data)]
+    while frames[-1].code in {1500, 1501}:
+        frames.append(client.read())
+    return frames
+
+
+def frame_sizes(frames: list[Packet]) -> list[int]:
+    """The data bytes of the DATA frames."""
+    return [len(frame.data) for frame in frames if frame.code == 1501]
+
+
+def test_users_read_directly_over_udp_come_in_datagrams_of_1024_bytes(start: Start, raw: Raw) -> None:
+    # js_zklib#7: dc05 9f18 e2b6 0200 a0260000 00040000, then ten datagrams: 9888 bytes.
+    terminal = start(profile="bw")
+    terminal.fill_users(353)
+    client = raw(terminal, udp=True)
+
+    frames = whole(client, 9, b"\5")
+
+    assert frames[0].data.hex() == "a026000000040000"
+    assert frame_sizes(frames) == [1024] * 9 + [672]
+    assert frames[1].data[:4].hex() == "9c260000"
+
+
+def test_attendance_read_directly_over_tcp_is_announced_in_frames_of_1008_bytes(start: Start, raw: Raw) -> None:
+    # js_zklib#53, a K40: dc05 158a a06b 0200 7c000000 f0030000, then one frame: 124 bytes.
+    terminal = start()
+    terminal.add_user("3")
+    for _ in range(3):
+        terminal.punch("3")
+
+    frames = whole(raw(terminal), 13)
+
+    assert frames[0].data.hex() == "7c000000f0030000"
+    assert frame_sizes(frames) == [124]
+    assert frames[1].data[:4].hex() == "78000000"
+
+
+def test_bulk_frames_carry_their_index_in_the_session_field(start: Start, raw: Raw) -> None:
+    # pyzk test.py: dc05 5558 d098 3200, dd05 00f4 0000 3200, dd05 48b1 0100 3200, d007 fcf7 0100 3200.
+    terminal = start(session_id=0x98D0)
+    terminal.add_user("14")
+    terminal.add_template("14", 1, bytes(1243))
+    client = raw(terminal)
+    client.reply_id = 0x32
+
+    frames = whole(client, 88, b"\1\0\1")
+
+    assert [frame.raw[:2].hex() + frame.raw[4:8].hex() for frame in frames] == [
+        "dc05d0983200",
+        "dd0500003200",
+        "dd0501003200",
+        "d00701003200",
+    ]
+    assert frames[-1].raw.hex() == "d007fcf701003200"
+
+
+def test_a_k40_puts_the_size_into_the_closing_ack(start: Start, raw: Raw) -> None:
+    # js_zklib#53: dc05 158a a06b 0200 7c000000 f0030000, dd05 9426 0000 0200 …, d007 b1f7 7c00 0200.
+    terminal = start(session_id=0x6BA0, session_field_of_closing_ack="size")
+    terminal.add_user("3")
+    for _ in range(3):
+        terminal.punch("3")
+    client = raw(terminal)
+    client.reply_id = 2
+
+    first, data, closing = whole(client, 13)
+
+    assert first.raw.hex() == "dc05158aa06b02007c000000f0030000"
+    assert (data.session, len(data.data)) == (0, 124)
+    assert closing.raw.hex() == "d007b1f77c000200"
+
+
+def test_a_table_that_comes_at_once_carries_the_session_id(start: Start, raw: Raw) -> None:
+    # pyzk test.py: dd05 942c 9663 1500 f8010000: seven users after 1503, in one frame.
+    terminal = start(session_id=0x6396)
+    terminal.fill_users(7)
+    client = raw(terminal)
+    client.reply_id = 0x15
+
+    answer = client.prepare(9, 5)
+
+    assert (answer.code, answer.session, answer.data[:4].hex(), len(answer.data)) == (1501, 0x6396, "f8010000", 508)
+
+
+@pytest.mark.parametrize(("size", "announced"), [(1243, "f0030000"), (1010, "f0030000")])
+def test_a_template_read_by_its_uid_comes_in_frames_of_1008_bytes(
+    start: Start, raw: Raw, size: int, announced: str
+) -> None:
+    # pyzk test.py: dc05 5558 d098 3200 dc040000 f0030000, then 1008 and 236 bytes; f3030000: 1008 and 3.
+    terminal = start()
+    terminal.add_user("14")
+    terminal.add_template("14", 1, bytes(size))
+
+    frames = whole(raw(terminal), 88, b"\1\0\1")
+
+    assert frames[0].data[4:].hex() == announced
+    assert frame_sizes(frames)[0] == 1008
+    assert sum(frame_sizes(frames)) == int.from_bytes(frames[0].data[:4], "little")
+
+
+@pytest.mark.parametrize(
+    ("packet", "announced", "sizes"),
+    [
+        (1008, "f0030000", [1008] * 5 + [4]),  # pyzk test.py: dc05 0da6 5c3c 1600 b4130000 f0030000
+        (0xFFF8, "f8ff0000", [5044]),
+        (0x10000, "00000100", [5044]),  # pyzk test.py: dc05 4778 3064 1700 941d0000 00000100
+    ],
+)
+def test_a_piece_of_a_table_comes_in_frames_of_the_size_that_is_announced(
+    start: Start, raw: Raw, packet: int, announced: str, sizes: list[int]
+) -> None:
+    terminal = start(tcp_packet=packet, session_id=0x3C5C)
+    terminal.fill_users(70)
+    client = raw(terminal)
+    client.reply_id = 0x15
+    assert client.prepare(9, 5).data[:9].hex() == "00b4130000b4130000"
+
+    frames = whole(client, 1504, bytes(4) + (5044).to_bytes(4, "little"))
+
+    assert frames[0].data.hex() == "b4130000" + announced
+    assert frame_sizes(frames) == sizes
+    assert [frame.session for frame in frames] == [0x3C5C, *range(len(sizes)), len(sizes) - 1]
+    if packet == 1008:
+        assert frames[0].raw.hex() == "dc050da65c3c1600b4130000f0030000"
+
+
+def test_an_f19_announces_4096_and_sends_one_frame(start: Start, raw: Raw) -> None:
+    # zk-protocol ex_data.md: "Fixed. 0010", and the DATA packet's length "equals to size dataset".
+    terminal = start(profile="f19")
+    terminal.fill_users(100)
+    client = raw(terminal)
+    client.prepare(9, 5)
+
+    frames = whole(client, 1504, bytes(4) + (7204).to_bytes(4, "little"))
+
+    assert frames[0].data.hex() == "241c000000100000"
+    assert frame_sizes(frames) == [7204]
