@@ -4,6 +4,7 @@ Source: attack on 7bb949d, 2026-11
 """
 
 import resource
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -41,6 +42,10 @@ class Limited(Daemon):
 
 class Low(Limited):
     soft, hard = 32, 4096
+
+
+class Hundred(Limited):
+    soft = hard = 100
 
 
 @dataclass(frozen=True)
@@ -104,3 +109,19 @@ def test_a_low_soft_limit_is_raised_as_far_as_the_devices_need(
 
         assert resource.prlimit(site.daemon.pid, resource.RLIMIT_NOFILE) == (184, 4096)
         assert site.short_of("descriptors") == 0
+
+
+def test_readers_of_the_figures_that_say_nothing_take_no_terminals_descriptors(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
+    with ExitStack() as stack:
+        simulator = stack.enter_context(Simulator())
+        devices = {"t0": device(simulator.add(TerminalConfig(profile="tft")))}
+        site = site_of(Hundred, tmp_path / "d", shared_broker.port, devices, stack)
+        for _ in range(2 * Hundred.hard):
+            stack.enter_context(socket.create_connection(("127.0.0.1", site.metrics)))
+
+        site.caller.publish(f"{BASE}-hundred/t0/ping", b"{}")
+
+        assert site.caller.wait_for(f"{BASE}-hundred/t0/ping/reply", timeout=20).json["status"] == 200
+        assert SHORT not in site.daemon.log

@@ -7,8 +7,9 @@ import logging
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterable
-from typing import cast
+from typing import Any, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -21,6 +22,10 @@ log = logging.getLogger(__name__)
 
 #: A reader that says nothing for so long (seconds) is hung up on.
 SILENT_S = 10
+#: Readers that are answered at once: more would take the descriptors and threads that the terminals need.
+MOST_READERS = 32
+#: Without a file descriptor a reader stays in the kernel's queue; it is looked at again after so long (seconds).
+NO_DESCRIPTOR_S = 0.2
 #: How soon the thread sees that it is to end; so often it wakes up.
 STOP_S = 0.5
 
@@ -60,6 +65,37 @@ def _is_of_host(error: OSError) -> bool:
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
+        self._room = threading.Semaphore(MOST_READERS)
+        super().__init__(address, handler)
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        """Accept a reader. Where there is no descriptor for it, wait, or this thread would do nothing but try again."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(NO_DESCRIPTOR_S)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a reader in a thread of its own, or hang up on one too many."""
+        if not self._room.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread can be started
+            self._room.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """The thread of one reader."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def server_bind(self) -> None:
         """Without asking DNS for our own name: that may take long, and nobody needs it."""

@@ -90,7 +90,7 @@ class BulkReader:
         (size,) = struct.unpack_from("<I", answer.data, 1)
         if size > most:
             self._exchange.free()
-            raise Unreadable(f"{size} bytes are announced, and a terminal holds at most {most}")
+            raise Unreadable(f"{size} bytes are announced, and the bridge reads at most {most}")
         cuts = [(start, end - start) for start, end in self._cuts(start_at(size), size, shifted=shifted)]
         table = self._pieces_together(cuts) if together and len(cuts) > 1 and not self._udp else None
         if table is None:
