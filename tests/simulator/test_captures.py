@@ -101,20 +101,27 @@ def test_a_table_that_comes_at_once_carries_the_session_id(start: Start, raw: Ra
     assert (answer.code, answer.session, answer.data[:4].hex(), len(answer.data)) == (1501, 0x6396, "f8010000", 508)
 
 
-@pytest.mark.parametrize(("size", "announced"), [(1243, "f0030000"), (1010, "f0030000")])
-def test_a_template_read_by_its_uid_comes_in_frames_of_1008_bytes(
-    start: Start, raw: Raw, size: int, announced: str
+@pytest.mark.parametrize(
+    ("size", "ends", "sizes"),
+    [
+        # pyzk test.py: dc05 5558 d098 3200 dc040000 f0030000, then 1008 and 236 bytes that end in 4c cc c1 01.
+        (1243, "4cccc1", [1008, 236]),
+        # dc05 3b59 d098 3500 f3030000 f0030000, then 1008 bytes and a0 57 01.
+        (1010, "a057", [1008, 3]),
+    ],
+)
+def test_a_template_comes_in_frames_of_1008_bytes_with_a_byte_01_after_it(
+    start: Start, raw: Raw, size: int, ends: str, sizes: list[int]
 ) -> None:
-    # pyzk test.py: dc05 5558 d098 3200 dc040000 f0030000, then 1008 and 236 bytes; f3030000: 1008 and 3.
     terminal = start()
     terminal.add_user("14")
-    terminal.add_template("14", 1, bytes(size))
+    terminal.add_template("14", 1, bytes.fromhex(ends).rjust(size, b"\x4d"))
 
     frames = whole(raw(terminal), 88, b"\1\0\1")
 
-    assert frames[0].data[4:].hex() == announced
-    assert frame_sizes(frames)[0] == 1008
-    assert sum(frame_sizes(frames)) == int.from_bytes(frames[0].data[:4], "little")
+    assert frames[0].data.hex() == (size + 1).to_bytes(4, "little").hex() + "f0030000"
+    assert frame_sizes(frames) == sizes
+    assert frames[-2].data[-len(ends) // 2 - 1 :].hex() == ends + "01"
 
 
 @pytest.mark.parametrize(

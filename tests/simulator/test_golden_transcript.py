@@ -16,6 +16,7 @@ BULK = {
     "session_field_of_closing_ack": "session",
     "direct_packet": 0xFFC0,
     "tcp_packet": 0xFFC0,
+    "template_tail": "zeros",
 }
 #: What the recorded device answered whatever it held: operation records, administrators, users with a password.
 CONSTANT_WORDS = {"10": 0x5A, "12": 2, "13": 1}

@@ -831,14 +831,18 @@ def test_deleting_a_finger_may_do_nothing(terminal, raw):
     assert sorted(terminal.templates()) == [(1, 3)]
 
 
-@shows("template_padding")
-def test_a_template_is_padded_as_set(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
+@shows("template_tail")
+@pytest.mark.parametrize(("tail", "sent"), [("one", b"abc\1"), ("zeros", b"abc" + bytes(7)), ("none", b"abc")])
+def test_something_may_follow_a_template(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], tail: str, sent: bytes
+) -> None:
     terminal.add_user("1")
     terminal.add_template("1", 0, b"abc")
-    terminal.switches.template_padding = 1
+    terminal.switches.template_tail = tail
     client = raw(terminal)
 
-    assert client.read_bulk(client.ask(88, b"\1\0\0")) == b"abc\0"
+    assert client.read_bulk(client.ask(88, b"\1\0\0")) == sent
+    assert client.read_bulk(client.ask(9, b"\1\0\0")) == b"abc"
 
 
 @shows("delete_finger_zero")

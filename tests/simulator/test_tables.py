@@ -179,18 +179,18 @@ def test_operations_are_logged_in_sixteen_bytes(terminal: SimulatedTerminal, raw
 
 
 @TRANSPORTS
-def test_one_template_is_read_with_the_padding_that_pyzk_cuts_or_bare(
+def test_one_template_is_read_with_the_byte_01_after_it_or_bare(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
 ) -> None:
     terminal.add_user("1")
     terminal.add_template("1", 3, bytes(range(1, 200)) * 10)
     client = raw(terminal, udp=udp)
 
-    padded = client.read_bulk(client.ask(88, b"\1\0\3"))
+    with_tail = client.read_bulk(client.ask(88, b"\1\0\3"))
     bare = client.read_bulk(client.ask(9, b"\1\0\3"))
 
     assert bare == bytes(range(1, 200)) * 10
-    assert padded == bare + bytes(7)
+    assert with_tail == bare + b"\1"
 
 
 @pytest.mark.parametrize("command", [88, 9])

@@ -17,7 +17,7 @@ from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import Unreadable
 from zkbridge.terminal.protocol.waker import Waker
-from zkbridge.terminal.records.templates import Finger, parse_templates
+from zkbridge.terminal.records.templates import Finger, mark, parse_templates
 from zkbridge.terminal.session import Session
 
 GOOD = [Ready(), *[Down(), Sample(good=True)] * 3]
@@ -93,6 +93,23 @@ class TestReading:
             assert [(finger.uid, finger.index) for finger in session.fingers(7)] == [(7, 6)]
 
         assert "PREPARE_BUFFER" not in asked(terminal)
+
+    @pytest.mark.parametrize("tail", ["one", "zeros", "none"])
+    def test_a_template_is_the_same_from_the_table_and_by_itself(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], tail: str
+    ) -> None:
+        terminal = start(template_tail=tail)
+        terminal.add_user("5", "Ana")
+        terminal.add_template("5", 2)
+        salt = b"salt"
+
+        with talk(terminal) as session:
+            finger, template = session.finger(1, 2), session.template(1, 2)
+
+        assert finger is not None
+        assert template is not None
+        assert mark(template, salt) == finger.mark(salt)
+        assert tail == "zeros" or template == finger.template
 
     def test_a_terminal_without_fingers_is_not_asked_for_them(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session]

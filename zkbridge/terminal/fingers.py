@@ -37,6 +37,8 @@ _GOOD_SAMPLE = 100
 _DUPLICATE, _TIMEOUT = 5, 6
 _VALID = 1
 _LONG_RECORD = 72
+#: What command 88 appends to a template.
+_READ_TAIL = b"\1"
 
 Outcome = Literal["stored", "duplicate", "timeout", "failed", "cancelled"]
 
@@ -268,10 +270,14 @@ class Fingers(Accounts):
         return "stored" if outcome == "stored" or not is_old(template) else outcome
 
     def template(self, uid: int, index: int) -> bytes | None:
-        """One template, None where there is none: by pyzk's command, or the SDK's where that is unknown."""
+        """One template, None where there is none: by pyzk's command, or the SDK's where that is unknown.
+
+        What is read by pyzk's command ends in one byte 01 more (two captures in pyzk's `test.py`).
+        """
         for command in (Command.READ_TEMPLATE, Command.USERTEMP_RRQ):
             try:
-                return self._client.bulk.data(command, struct.pack("<HB", uid, index))
+                template = self._client.bulk.data(command, struct.pack("<HB", uid, index))
+                return template.removesuffix(_READ_TAIL) if command == Command.READ_TEMPLATE else template
             except ZKErrorResponse:
                 if self._client.answer == Code.ERROR:
                     return None

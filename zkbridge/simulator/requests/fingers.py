@@ -25,15 +25,16 @@ _UPLOAD_MARK = 2
 _FINGER_BASE = 0x10
 _USERS_BYTE = 5
 _MAX_UPLOAD = 1 << 24
+#: What follows a template that is read by command 88, by the switch.
+_TAILS = {"one": b"\1", "zeros": bytes(7), "none": b""}
 #: Bytes of a request for an enrolment that has the user id as text.
 _ENROL_TEXT = 26
 
 
 @command(Command.GET_USERTEMP)
 def read_for_pyzk(request: Request) -> Answer:
-    """One template with the zero bytes after it that pyzk cuts."""
-    template = _template(request)
-    return direct(request, template.data + bytes(request.terminal.switches.template_padding))
+    """One template, and what this firmware sends after it."""
+    return direct(request, _template(request).data + _TAILS[request.terminal.switches.template_tail])
 
 
 @command(Command.USERTEMP_RRQ)

@@ -38,14 +38,14 @@ class Finger:
     def mark(self, salt: bytes) -> str:
         """What tells this template from another without giving it away; `salt` is used for nothing else.
 
-        Some commands read a template with zero bytes after it, which do not count.
+        Some commands read a template with zero bytes or one byte 01 after it, which do not count.
         """
         return mark(self.template, salt)
 
 
 def mark(template: bytes, salt: bytes) -> str:
     """The mark of a template, as `Finger.mark`."""
-    return hashlib.blake2b(template.rstrip(b"\0"), key=salt, digest_size=_MARK_BYTES).hexdigest()
+    return hashlib.blake2b(template.rstrip(b"\0\1"), key=salt, digest_size=_MARK_BYTES).hexdigest()
 
 
 def upload_of(finger: Finger, user_record: bytes) -> bytes:

@@ -46,7 +46,12 @@ class Tables:
         choices=("refuse", "overwrite"),
     )
     finger_capacity: int = switch(3000, "templates that fit", source="#111 (capture)")
-    template_padding: int = switch(7, "zero bytes after a template read by command 88", source="pyzk cuts up to 7")
+    template_tail: str = switch(
+        "one",
+        "what follows a template that command 88 reads: `one` byte 01, `zeros`: the seven that pyzk cuts, or `none`",
+        source="pyzk test.py (two captures: 1243 + 1 and 1010 + 1 bytes)",
+        choices=("one", "zeros", "none"),
+    )
     delete_template_without_effect: bool = switch(
         False, "deleting a finger is acknowledged and does nothing", source="#41 (of users); trap for clients"
     )
