@@ -28,7 +28,6 @@ OPEN_IN_ANSWERS: dict[str, str] = {}
 OPEN_IN_EVENTS: dict[str, str] = {
     "a punch by finger": "EF_FINGER comes first (C7)",
     "an unknown finger": "EF_FINGER, then EF_VERIFY ff ff ff ff 01 (C7)",
-    "the finger of an enrolment while disabled": "a disabled terminal enrols (C5)",
 }
 
 

@@ -248,10 +248,11 @@ def test_cancel_ends_an_enrolment_and_another_may_begin(
     assert len(events(client, 7)) == 7
 
 
-def test_a_disabled_terminal_reads_no_finger_until_it_is_enabled(
+def test_a_disabled_terminal_may_read_no_finger_until_it_is_enabled(
     enrolling: SimulatedTerminal, raw: Callable[..., RawClient]
 ) -> None:
     client = raw(enrolling)
+    enrolling.switches.enrol_while_disabled = False
     client.ask(1003)
     begin(client)
     assert client.silent(QUIET_S)
@@ -259,6 +260,16 @@ def test_a_disabled_terminal_reads_no_finger_until_it_is_enabled(
     assert client.ask(1002).code == 2000
 
     assert len(events(client, 7)) == 7
+
+
+def test_a_disabled_terminal_enrols(enrolling: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
+    # pyzk#117, a UA860: disabled, then three good samples.
+    client = raw(enrolling)
+    client.ask(1003)
+    begin(client)
+
+    assert len(events(client, 7)) == 7
+    assert enrolling.disabled
 
 
 def test_an_unknown_user_or_finger_is_refused(enrolling: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:

@@ -951,6 +951,20 @@ def test_an_enrolment_is_asked_for_by_text_or_by_number(
     assert terminal.machine.enrolments.current._uid == 2  # "5" is 53 as a number
 
 
+@shows("enrol_while_disabled")
+@pytest.mark.parametrize("enrols", [True, False])
+def test_a_disabled_terminal_enrols_or_waits(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], enrols: bool
+) -> None:
+    terminal.add_user("1001")
+    terminal.switches.update({"enrol_while_disabled": enrols, "ack_wait": 0.0})
+    client = raw(terminal)
+    client.ask(1003)
+    client.ask(61, finger())
+
+    assert client.silent(QUIET_S) is not enrols
+
+
 @shows("enrol_cancel")
 def test_cancelling_is_silent_or_told(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1001")

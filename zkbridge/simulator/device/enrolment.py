@@ -74,7 +74,8 @@ class Enrolment:
         try:
             async with asyncio.timeout(switches.enrolment_timeout):
                 samples, result = await self._script
-                await self._host.until_enabled()
+                if not switches.enrol_while_disabled:
+                    await self._host.until_enabled()
                 await self._show(samples)
                 if result == RESULT_TIMEOUT:
                     await asyncio.Event().wait()

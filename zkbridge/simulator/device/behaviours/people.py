@@ -41,6 +41,11 @@ class People:
         source="zk-protocol realtime.md (26), pyzk 0.9 (5 over UDP); [?] which firmware refuses",
         choices=("any", "text", "number", "first"),
     )
+    enrol_while_disabled: bool = switch(
+        True,
+        "a disabled terminal reads the finger of an enrolment; if not, it waits until it is enabled",
+        source="#117 (UA860), pyzk test_machine.py",
+    )
     enrol_cancel: str = switch(
         "silent",
         "CANCELCAPTURE ends an enrolment in silence or by an event with result 4",
