@@ -92,31 +92,35 @@ def test_events_do_not_wait_for_acknowledgements(terminal: SimulatedTerminal, ra
 
 
 @pytest.mark.parametrize(
-    ("kind", "first", "size"),
+    ("kind", "data"),
     [
-        ("tamper", 0x37, 4),
-        ("exit_button", 0x35, 4),
-        ("misoperation", 0x3A, 4),
-        ("door_closing", 0x54, 8),
-        ("duress", 0x20, 12),
-        ("passback", 0x22, 12),
+        ("tamper", "37000000"),
+        ("exit_button", "35000000"),
+        ("misoperation", "3a000000"),
+        ("door_closing", "5400000000000000"),
+        # realtime.md: ffffffff, type, the user's serial number, the way to match.
+        ("duress", "ffffffff2000070001000000"),
+        ("passback", "ffffffff2200070001000000"),
     ],
 )
 def test_an_alarm_is_told_to_who_registered_for_alarms(
-    terminal: SimulatedTerminal, raw: Callable[..., RawClient], kind: str, first: int, size: int
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], kind: str, data: str
 ) -> None:
+    terminal.add_user("1001", uid=7)
     client = raw(terminal)
     register(client, 512)
 
-    terminal.alarm(kind)
+    terminal.alarm(kind, "1001")
 
     event = client.read()
-    assert (event.session, event.data[0], len(event.data)) == (512, first, size)
+    assert (event.session, event.data.hex()) == (512, data)
 
 
 def test_an_unknown_alarm_is_an_error_of_the_caller(terminal: SimulatedTerminal) -> None:
     with pytest.raises(ValueError, match="tamper"):
         terminal.alarm("fire")
+    with pytest.raises(KeyError):
+        terminal.alarm("duress", "404")
 
 
 def test_a_punch_is_recorded_with_time_verify_and_state(terminal: SimulatedTerminal) -> None:

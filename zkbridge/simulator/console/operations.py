@@ -193,7 +193,11 @@ OPERATIONS: dict[str, Operation] = {
     "delete_user": Operation(("user_id",), "at the keypad", lambda terminal, user_id: terminal.delete_user(user_id)),
     "fill_users": Operation(("count",), "many users at once", lambda terminal, count: terminal.fill_users(int(count))),
     "enrol": Operation(("script",), "the finger asked for: good, bad, duplicate, timeout", _enrol),
-    "alarm": Operation(("kind",), "tamper, duress, exit_button, …", lambda terminal, kind: terminal.alarm(kind)),
+    "alarm": Operation(
+        ("kind", "user_id"),
+        "tamper, exit_button, …; duress and passback of a user (match)",
+        lambda terminal, kind, user_id=None, match=1: terminal.alarm(kind, user_id, match=int(match)),
+    ),
     "set": Operation(("name", "value"), "a switch", _set),
     "switches": Operation((), "all switches", lambda terminal: terminal.switches.as_dict()),
     "option": Operation(

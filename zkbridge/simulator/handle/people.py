@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zkbridge.simulator.device import enrolment, person
 from zkbridge.simulator.wire import records
+from zkbridge.simulator.wire.alarms import alarm_data
 from zkbridge.simulator.wire.records import Punch, Template, UserView
 
 if TYPE_CHECKING:
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from zkbridge.simulator.machine.machine import Machine
-
-#: First bytes of the alarms that are documented, and how many bytes they have (zk-protocol realtime.md).
-ALARMS = {
-    "misoperation": (0x3A, 4),
-    "tamper": (0x37, 4),
-    "exit_button": (0x35, 4),
-    "door_closing": (0x54, 8),
-    "duress": (0x20, 12),
-    "passback": (0x22, 12),
-}
 
 
 class People:
@@ -137,10 +128,12 @@ class People:
         with terminal.lock:
             return list(terminal.logs.attendance)
 
-    def alarm(self, kind: str) -> None:
-        """Something is wrong at the door: tamper, duress and so on. Raises ValueError for another word."""
-        if kind not in ALARMS:
-            raise ValueError(f"{kind!r} is not one of {', '.join(ALARMS)}")
-        first, size = ALARMS[kind]
-        data = first.to_bytes(4, "little").ljust(size, b"\0")
-        self._loop.call_soon_threadsafe(self.machine.events.announce_alarm, data)
+    def alarm(self, kind: str, user_id: str | None = None, *, match: int = 1) -> None:
+        """Raise an alarm: tamper, exit_button and so on; duress and passback name a user and a way to match.
+
+        Raises ValueError for another kind, KeyError when there is no such user.
+        """
+        uid = 0 if user_id is None else self.machine.terminal.users.find(str(user_id))
+        if uid is None:
+            raise KeyError(user_id)
+        self._loop.call_soon_threadsafe(self.machine.events.announce_alarm, alarm_data(kind, uid, match))
