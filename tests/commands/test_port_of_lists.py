@@ -1,6 +1,6 @@
 """Every command runs against a port that is made of lists: no network, no session."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,65 +9,103 @@ import pytest
 from zkbridge.commands import Change, Context, commands
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import BridgeError
-from zkbridge.terminal.fingers import Ended, Ready
-from zkbridge.terminal.machine import Info
-from zkbridge.terminal.protocol.sizes import Sizes
-from zkbridge.terminal.records.punches import Punch
-from zkbridge.terminal.records.templates import Finger
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import User, UserFields, encode
+from zkbridge.port.facts import Info, Sizes
+from zkbridge.port.fingers import Ended, Finger, Ready, Step
+from zkbridge.port.punches import Punch
+from zkbridge.port.users import User, UserChanges, UserFields, UserRecord
 
 DEVICE = Device(id="p", host="127.0.0.1", door={"enabled": True, "trust_clock": True})
 NOON = datetime(2030, 1, 31, 12)  # noqa: DTZ001 - a terminal's wall clock has no time zone
 
 
-def record(uid: int, user_id: str, name: str) -> bytes:
-    return encode(UserFields(user_id, name), uid=uid, group=1, record_size=72, encoding="utf-8")
+class Fields(tuple[str | int, ...]):
+    """A user's record as a transport without bytes has it."""
+
+    __slots__ = ()
+
+    def is_held_by(self, user: User) -> bool:
+        return user.record == self
+
+    def is_cut_off_in(self, _user: User) -> bool:
+        return False
+
+
+def user_of(uid: int, fields: UserFields) -> User:
+    held = (fields.user_id, fields.name, fields.password, fields.privilege, fields.card)
+    return User(uid, *held, group=1, record=Fields(held))
+
+
+class Table(list[User]):
+    """A table of users that is a list."""
+
+    def by_user_id(self, user_id: str) -> User | None:
+        return next(iter(self.all_by_user_id(user_id)), None)
+
+    def all_by_user_id(self, user_id: str) -> list[User]:
+        return [user for user in self if user.user_id == user_id]
+
+    def by_uid(self, uid: int) -> User | None:
+        return next((user for user in self if user.uid == uid), None)
+
+    def owners(self, uid: int) -> set[str]:
+        return {user.user_id for user in self if user.uid == uid}
+
+    def reserve(self, _uid: int) -> None:
+        """One request at a time."""
+
+    def next_uid(self) -> int:
+        return max(user.uid for user in self) + 1
 
 
 class PortOfLists:
     """All capabilities, over lists."""
 
     def __init__(self) -> None:
-        self.records = [record(1, "7", "Ana")]
+        self.table = Table([user_of(1, UserFields("7", "Ana"))])
         self.kept_fingers = [Finger(1, 0, 1, b"old")]
         self.log = [Punch(1, "7", NOON, 1, 0)]
         self.now = NOON
-        self.opened = []
+        self.opened: list[int] = []
 
-    def users(self, *, again: bool = False) -> UserTable:
+    def users(self, *, again: bool = False) -> Table:
         del again
-        return UserTable(b"".join(self.records), record_size=72, encoding="utf-8")
+        return self.table
 
     def fit(self, fields: UserFields) -> UserFields:
         return fields
 
-    def add_user(self, fields: UserFields, uid: int) -> bytes:
-        self.records.append(self.record_of(fields, uid))
-        return self.records[-1]
+    def fit_changes(self, _user: User, changes: UserChanges) -> UserChanges:
+        return changes
 
-    def change_user(self, raw: bytes) -> None:
-        self.records = [raw if each[:2] == raw[:2] else each for each in self.records]
+    def record_of(self, fields: UserFields, uid: int) -> UserRecord:
+        return user_of(uid, fields).record
 
-    def delete_users(self, uids: Collection[int]) -> None:
-        self.records = [each for each in self.records if int.from_bytes(each[:2], "little") not in uids]
+    def changed(self, user: User, changes: UserChanges) -> UserRecord:
+        return self._with(user, changes).record
 
-    def record_of(self, fields: UserFields, uid: int) -> bytes:
-        return encode(fields, uid=uid, group=1, record_size=72, encoding="utf-8")
+    def add_user(self, fields: UserFields, uid: int) -> UserRecord:
+        self.table.append(user_of(uid, fields))
+        return self.table[-1].record
+
+    def change_user(self, user: User, changes: UserChanges) -> None:
+        self.table[self.table.index(user)] = self._with(user, changes)
+
+    def delete_users(self, users: Sequence[User]) -> None:
+        self.table = Table(user for user in self.table if user not in users)
 
     def keeps_user_id(self, _user_id: str) -> bool:
         return True
 
-    def fingers(self, uid: int) -> list[Finger]:
-        return [each for each in self.kept_fingers if each.uid == uid]
+    def fingers(self, user: User) -> list[Finger]:
+        return [each for each in self.kept_fingers if each.uid == user.uid]
 
-    def has_finger(self, uid: int, index: int) -> bool:
-        return self.template(uid, index) is not None
+    def has_finger(self, user: User, index: int) -> bool:
+        return self.template(user, index) is not None
 
-    def template(self, uid: int, index: int) -> bytes | None:
-        return next((each.template for each in self.fingers(uid) if each.index == index), None)
+    def template(self, user: User, index: int) -> bytes | None:
+        return next((each.template for each in self.fingers(user) if each.index == index), None)
 
-    def enrol(self, user: User, index: int, **_how: Any) -> Iterator[Ended | Ready]:
+    def enrol(self, user: User, index: int, **_how: Any) -> Iterator[Step]:
         yield Ready()
         self.kept_fingers.append(Finger(user.uid, index, 1, b"new"))
         yield Ended("stored")
@@ -90,15 +128,21 @@ class PortOfLists:
     def unlock(self, seconds: int) -> None:
         self.opened.append(seconds)
 
-    def door_open(self):
+    def door_open(self) -> bool:
         return bool(self.opened)
 
-    def restart(self):
+    def restart(self) -> bool:
         return True
 
-    def delete_finger(self, user, index: int, *, spare_others=False):
+    def delete_finger(self, user: User, index: int, *, spare_others: bool = False) -> bool:
         assert spare_others
+        there = len(self.kept_fingers)
         self.kept_fingers = [each for each in self.kept_fingers if (each.uid, each.index) != (user.uid, index)]
+        return len(self.kept_fingers) < there
+
+    def _with(self, user: User, changes: UserChanges) -> User:
+        named = {name: value for name, value in changes._asdict().items() if value is not None}
+        return user_of(user.uid, UserFields(*user[1:6])._replace(**named))
 
 
 #: Command, fields, the code of the answer.

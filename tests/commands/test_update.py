@@ -13,11 +13,9 @@ from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.commands.users_update import Update
-from zkbridge.config.models import Device
 from zkbridge.simulator import Command, Simulator, TerminalConfig
-from zkbridge.terminal.records.users import decode
+from zkbridge.terminal.records.users import decode, rewrite
 
-DEVICE = Device(id="p", host="h")
 #: Where each field stands in a record of this size; of the permission byte (2) an update may touch the role only.
 PLACES = {
     72: {"name": range(11, 35), "password": range(3, 11), "card": range(35, 39), "privilege": range(2, 3)},
@@ -37,7 +35,7 @@ CHANGES = st.fixed_dictionaries(
 @given(raw=st.sampled_from([72, 28]).flatmap(lambda size: st.binary(min_size=size, max_size=size)), changes=CHANGES)
 def test_what_is_not_named_stays_bit_for_bit(raw: bytes, changes: dict[str, Any]) -> None:
     user = decode(raw, encoding="utf-8")
-    wanted = Update(user_id="1", **changes).applied_to(user, DEVICE)
+    wanted = rewrite(user, Update(user_id="1", **changes).changes(), encoding="utf-8")
 
     touched = {at for name in changes for at in PLACES[len(raw)][name]}
     assert len(wanted) == len(raw)

@@ -11,8 +11,8 @@ from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.torture.history import Answer
+from zkbridge.port.users import UserFields
 from zkbridge.simulator import Simulator, TerminalConfig
-from zkbridge.terminal.records.users import UserFields
 
 PATIENCE_S = 60
 

@@ -9,7 +9,7 @@ import pytest
 
 from zkbridge.attendance.bookmark import COMPARED, REMEMBERED, Bookmark, identity
 from zkbridge.ledger.records import Place
-from zkbridge.terminal.records.punches import Punch
+from zkbridge.port.punches import Punch
 
 NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
 

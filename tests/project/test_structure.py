@@ -10,9 +10,7 @@ from tests.project.tree import ROOT
 MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILITY = 320, 25, 12, 8, 20
 
 #: Files over the limit of lines, with the lines that they may have. They may shrink and never grow.
-LONG_FILES = {
-    "zkbridge/contract/errors.py": 321,  # a table
-}
+LONG_FILES = {}
 #: Classes over a limit, each with what it may have: (methods, attributes, constructor parameters).
 LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
     "zkbridge/homeassistant/publisher.py:HomeAssistant": (25, 13, 8),  # one attribute too many

@@ -10,11 +10,11 @@ import pytest
 
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
+from zkbridge.port.waker import Waker
 from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.wire.codes import command_name
 from zkbridge.terminal.protocol.bulk_read import ReadInterrupted
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.protocol.wire import Frame
 from zkbridge.terminal.session import Session
 

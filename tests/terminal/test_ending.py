@@ -13,11 +13,11 @@ from tests.support.waiting import wait_until
 from tests.terminal.files import assert_none_left, open_files
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreachable, TerminalError
+from zkbridge.port.users import UserChanges, UserFields
 from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.wire.codes import command_name
 from zkbridge.terminal import conversation
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.records.users import UserFields
 from zkbridge.terminal.session import Session, enable
 
 
@@ -135,7 +135,7 @@ class TestDisabling:
         "change",
         [
             lambda session: session.add_user(UserFields("77", "Ana"), 4),
-            lambda session: session.change_user(session.users().by_uid(3).raw),
+            lambda session: session.change_user(session.users().by_uid(3), UserChanges(card=7)),
             lambda session: session.delete_user(3),
         ],
         ids=["add", "change", "delete"],

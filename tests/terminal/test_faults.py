@@ -12,10 +12,10 @@ from tests.support.waiting import wait_until
 from tests.terminal.files import assert_none_left, open_files
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import BridgeError, ConnectionFailure, DeviceRejected, DeviceTimeout, DeviceUnreachable
+from zkbridge.port.users import UserFields
 from zkbridge.simulator import SimulatedTerminal
 from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.records.users import UserFields
 from zkbridge.terminal.session import Known, Session, reach
 
 JUAN = UserFields("9123", "Juan")

@@ -11,17 +11,24 @@ import pytest
 from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import ConnectionFailure, DeviceRejected, DeviceTimeout
+from zkbridge.port.fingers import Down, Ended, Finger, Ready, Sample, mark
+from zkbridge.port.users import User
+from zkbridge.port.waker import Waker
 from zkbridge.simulator import SimulatedTerminal
-from zkbridge.terminal.fingers import Down, Ended, Ready, Sample
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import Unreadable
-from zkbridge.terminal.protocol.waker import Waker
-from zkbridge.terminal.records.templates import Finger, mark, parse_templates
+from zkbridge.terminal.records.record import Record
+from zkbridge.terminal.records.templates import parse_templates
 from zkbridge.terminal.session import Session
 
 GOOD = [Ready(), *[Down(), Sample(good=True)] * 3]
 KINDS = [("tft", "tcp"), ("tft", "udp"), ("bw", "udp"), ("face", "tcp")]
+
+
+def person(uid: int) -> User:
+    """Whoever has this uid on the terminal."""
+    return User(uid, "5", "Ana", "", 0, 0, 1, record=Record())
 
 
 @pytest.fixture
@@ -77,7 +84,7 @@ class TestReading:
             terminal.add_template(user_id, index, flag=flag)
 
         with talk(terminal, transport=transport) as session:
-            fingers = session.fingers(1)
+            fingers = session.fingers(person(1))
 
         assert [(finger.index, finger.flag, finger.valid) for finger in fingers] == [(0, 1, True), (7, 3, True)]
         assert fingers[0].template == terminal.templates()[1, 0].data
@@ -90,7 +97,7 @@ class TestReading:
             terminal.add_template(str(uid), 6, b"x" * 50)
 
         with talk(terminal) as session:
-            assert [(finger.uid, finger.index) for finger in session.fingers(7)] == [(7, 6)]
+            assert [(finger.uid, finger.index) for finger in session.fingers(person(7))] == [(7, 6)]
 
         assert "PREPARE_BUFFER" not in asked(terminal)
 
@@ -104,7 +111,7 @@ class TestReading:
         salt = b"salt"
 
         with talk(terminal) as session:
-            finger, template = session.finger(1, 2), session.template(1, 2)
+            finger, template = session.finger(person(1), 2), session.template(person(1), 2)
 
         assert finger is not None
         assert template is not None
@@ -115,7 +122,7 @@ class TestReading:
         self, terminal: SimulatedTerminal, talk: Callable[..., Session]
     ) -> None:
         with talk(terminal) as session:
-            assert session.fingers(1) == []
+            assert session.fingers(person(1)) == []
         assert "PREPARE_BUFFER" not in asked(terminal)
 
     def test_a_terminal_that_does_not_count_its_fingers_is_asked_for_them(
@@ -126,7 +133,7 @@ class TestReading:
         terminal.add_template("5", 2)
 
         with talk(terminal) as session:
-            assert [finger.index for finger in session.fingers(1)] == [2]
+            assert [finger.index for finger in session.fingers(person(1))] == [2]
 
     def test_a_refused_table_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.add_user("5", "Ana")
@@ -134,7 +141,7 @@ class TestReading:
         terminal.faults.add("PREPARE_BUFFER", "before", "refuse")
 
         with talk(terminal) as session, pytest.raises(DeviceRejected) as caught:
-            session.fingers(1)
+            session.fingers(person(1))
         assert caught.value.sentence("en").startswith("The fingerprints of device")
 
     def test_a_table_that_makes_no_sense_is_told(
@@ -152,11 +159,11 @@ class TestReading:
         terminal.add_template("5", 2)
 
         with talk(terminal) as session:
-            assert session.has_finger(1, 2)
-            assert not session.has_finger(1, 3)
+            assert session.has_finger(person(1), 2)
+            assert not session.has_finger(person(1), 3)
             terminal.faults.add("GET_USERTEMP", "before", "refuse", code=65535, count=2)
-            assert session.has_finger(1, 2)
-            assert not session.has_finger(1, 3)
+            assert session.has_finger(person(1), 2)
+            assert not session.has_finger(person(1), 3)
 
     def test_a_terminal_that_shows_no_single_finger_is_told(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session]
@@ -165,7 +172,7 @@ class TestReading:
             terminal.faults.add(command, "before", "refuse", code=65535)
 
         with talk(terminal) as session, pytest.raises(DeviceRejected, match="answer 65535"):
-            session.has_finger(1, 2)
+            session.has_finger(person(1), 2)
 
     @pytest.mark.parametrize("frame", [0, 1, 2])
     def test_a_template_of_which_a_datagram_was_lost_is_asked_for_again(
@@ -176,7 +183,7 @@ class TestReading:
         terminal.faults.add("GET_USERTEMP", "after", "lose", frame=frame)
 
         with talk(terminal, transport="udp", timeout=1) as session:
-            assert session.has_finger(1, 2)
+            assert session.has_finger(person(1), 2)
 
 
 class TestDeleting:

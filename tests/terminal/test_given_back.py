@@ -16,7 +16,7 @@ from zkbridge.contract.errors import TerminalError
 from zkbridge.simulator.wire.frames import Frame
 from zkbridge.terminal.known import Known
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.terminal.session import Session, open_session
 
 PUNCHES, USERS_COUNT = 100_000, 20_000
@@ -89,7 +89,7 @@ def test_a_conversation_that_broke_keeps_no_log(open_to: Callable[..., Any], hel
 
 
 def test_a_table_of_users_needs_no_collector(held: Callable[..., int]) -> None:
-    table = UserTable(USER * 60_000, record_size=72, encoding="utf-8")
+    table = RecordTable(USER * 60_000, record_size=72, encoding="utf-8")
     assert table.by_user_id("1001") is not None
     assert held() > 4 * MB
 

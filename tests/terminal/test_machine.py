@@ -9,8 +9,9 @@ import pytest
 from tests.support.frames import asked
 from tests.support.waiting import wait_until
 from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable
+from zkbridge.port.facts import Sizes
 from zkbridge.simulator import SimulatedTerminal
-from zkbridge.terminal.protocol.sizes import Sizes
+from zkbridge.terminal.protocol.sizes import parse_sizes
 from zkbridge.terminal.protocol.wire import Frame
 from zkbridge.terminal.session import Session
 
@@ -40,7 +41,7 @@ class TestSizes:
             19: 99942,
         }
 
-        sizes = Sizes.parse(words(**{f"w{index}": value for index, value in values.items()}))
+        sizes = parse_sizes(words(**{f"w{index}": value for index, value in values.items()}))
 
         assert sizes == Sizes(
             users=3,
@@ -60,12 +61,12 @@ class TestSizes:
         ("length", "users", "records"), [(0, None, None), (19, None, None), (20, 7, None), (36, 7, 9)]
     )
     def test_a_short_answer_holds_what_it_holds(self, length: int, users: int | None, records: int | None) -> None:
-        sizes = Sizes.parse(words(w4=7, w8=9)[:length])
+        sizes = parse_sizes(words(w4=7, w8=9)[:length])
 
         assert (sizes.users, sizes.records, sizes.faces) == (users, records, None)
 
     def test_a_negative_count_is_none(self) -> None:
-        assert Sizes.parse(words(w4=-1)).users is None
+        assert parse_sizes(words(w4=-1)).users is None
 
     @pytest.mark.parametrize(
         ("sizes", "added", "full"),

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from zkbridge.terminal.records.punches import Punch, in_order, parse_event, parse_log
+from zkbridge.port.punches import Punch
+from zkbridge.terminal.records.punches import in_order, parse_event, parse_log
 
 #: 2018-06-25 17:50:35, in a record and in an event (adrobinoga/zk-protocol).
 STAMP, WHEN, SIX = 0x2368B36B, datetime(2018, 6, 25, 17, 50, 35), bytes((18, 6, 25, 17, 50, 35))  # noqa: DTZ001 - a terminal's clock has no zone

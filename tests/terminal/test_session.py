@@ -8,14 +8,24 @@ import pytest
 from tests.support.frames import asked
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceFull, DeviceRejected, InvalidField
+from zkbridge.port.users import User, UserChanges, UserFields
 from zkbridge.simulator import SimulatedTerminal
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.records.users import UserFields
+from zkbridge.terminal.records.users import decode
 from zkbridge.terminal.session import Known, Session, reach
 
 JUAN = UserFields("123", "Juan Perez", "1234", 14, 12345)
 KNOWN = Known(record_size=72, user_id_width=9)
 OLD = UserFields("123", "Juan", "1234", 0, 99)
+
+
+class Elsewhere:
+    """The record of a user who was read in another way."""
+
+    def is_held_by(self, _user: User) -> bool:
+        return False
+
+    is_cut_off_in = is_held_by
 
 
 def create(session: Session, fields: UserFields = JUAN) -> tuple[int, int]:
@@ -86,7 +96,7 @@ class TestCreating:
             user = next(iter(session.users()))
             for write in (
                 lambda: session.add_user(JUAN, 51),
-                lambda: session.change_user(user.raw),
+                lambda: session.change_user(user, UserChanges(card=7)),
                 lambda: session.delete_user(user.uid),
             ):
                 with pytest.raises(RuntimeError, match="not compared"):
@@ -512,16 +522,36 @@ class TestTablesThatDisagree:
 
 
 class TestChanging:
-    def test_a_user_is_changed_bit_for_bit(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
+    def test_only_what_is_named_changes_in_a_user_s_record(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.add_user("5", "Ana", password="77", card=9, group=3)
+        before = terminal.users()[0].raw
 
         with talk(terminal) as session:
-            raw = bytearray(session.users().by_user_id("5").raw)
-            raw[2] = 14
-            session.change_user(bytes(raw))
+            session.change_user(session.users().by_user_id("5"), UserChanges(privilege=14))
 
         user = terminal.users()[0]
-        assert (user.privilege, user.raw) == (14, bytes(raw))
+        assert (user.privilege, user.raw) == (14, before[:2] + b"\x0e" + before[3:])
+
+    def test_a_user_of_a_28_byte_terminal_is_blocked_by_one_bit(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
+        terminal = start(profile="bw", transport="udp")
+        terminal.add_user("5", "Ana", privilege=14)
+        before = terminal.users()[0].raw
+
+        with talk(terminal, transport="udp") as session:
+            user = session.users().by_user_id("5")
+            session.change_user(user, UserChanges(blocked=True))
+
+        assert terminal.users()[0].raw == before[:2] + b"\x0f" + before[3:]
+
+    def test_a_user_of_another_transport_is_not_written(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
+        with talk(terminal) as session, pytest.raises(TypeError, match="no record of a terminal on port 4370"):
+            session.change_user(User(1, "5", "Ana", "", 0, 0, 1, record=Elsewhere()), UserChanges(card=7))
 
     def test_a_user_is_deleted_by_any_uid(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.add_user("5", uid=40000)
@@ -535,7 +565,7 @@ class TestChanging:
             with pytest.raises(DeviceRejected, match="DELETE_USER"):
                 session.delete_user(1)
             with pytest.raises(DeviceRejected, match="USER_WRQ"):
-                session.change_user(bytes(72))
+                session.change_user(decode(bytes(72), encoding="utf-8"), UserChanges(card=7))
 
 
 class TestReaching:

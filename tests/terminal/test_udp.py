@@ -7,7 +7,7 @@ import pytest
 from zkbridge.contract.errors import ConnectionFailure, TerminalError
 from zkbridge.simulator import SimulatedTerminal
 from zkbridge.simulator.wire.codes import command_name
-from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.terminal.session import Known, Session
 
 KNOWN = Known(record_size=72, user_id_width=9)
@@ -27,8 +27,8 @@ def pieces_asked(terminal: SimulatedTerminal) -> int:
     )
 
 
-def is_right(terminal: SimulatedTerminal, users: UserTable) -> bool:
-    return [user.raw for user in users] == [user.raw for user in terminal.users()]
+def is_right(terminal: SimulatedTerminal, users: RecordTable) -> bool:
+    return [user.record for user in users] == [user.raw for user in terminal.users()]
 
 
 @pytest.mark.parametrize("frame", range(9))

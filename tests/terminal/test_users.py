@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zkbridge.contract.errors import DeviceFull, InvalidField
-from zkbridge.terminal.records.comparison import holds, is_cut_off, same
-from zkbridge.terminal.records.fit import fit, surely_unfit
+from zkbridge.port.fit import fit, surely_unfit
+from zkbridge.port.users import User, UserChanges, UserFields
+from zkbridge.terminal.records.layout import LAYOUTS, SIZES
+from zkbridge.terminal.records.record import record_in
 from zkbridge.terminal.records.record_size import record_size_of
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import SIZES, User, UserFields, decode, encode, rewrite
+from zkbridge.terminal.records.user_table import RecordTable
+from zkbridge.terminal.records.users import decode, encode, rewrite
 
 #: Captured from an F19 (adrobinoga/zk-protocol data-user.md): rubbish after the password's NUL, time zones of his own.
 NED = (
@@ -31,7 +33,8 @@ JUAN = UserFields("123", "Juan Perez", "1234", 0, 12345)
 def fitted(
     fields: UserFields = JUAN, *, size: int = 72, encoding: str = "utf-8", width: int = 9, name_overflow: str = "refuse"
 ) -> UserFields:
-    return fit(fields, record_size=size, encoding=encoding, user_id_width=width, name_overflow=name_overflow)
+    limits = LAYOUTS[size].limits._replace(user_id_bytes=width)
+    return fit(fields, limits, encoding=encoding, name_overflow=name_overflow)
 
 
 def faults(*args: Any, **settings: Any) -> dict[str, tuple[str, Mapping[str, object]]]:
@@ -40,12 +43,21 @@ def faults(*args: Any, **settings: Any) -> dict[str, tuple[str, Mapping[str, obj
     return {fault.name: (fault.rule, fault.facts) for fault in caught.value.faults}
 
 
-def table(*users: Any, size: int = 72, **settings: Any) -> UserTable:
+def table(*users: Any, size: int = 72, **settings: Any) -> RecordTable:
     records = b"".join(
         encode(UserFields(user_id, f"User {uid}"), uid=uid, group=1, record_size=size, encoding="utf-8")
         for uid, user_id in users
     )
-    return UserTable(records, record_size=size, encoding="utf-8", **settings)
+    return RecordTable(records, record_size=size, encoding="utf-8", **settings)
+
+
+def same(user: User, fields: UserFields, *, group: int, encoding: str) -> bool:
+    """Whether the user is what a terminal holds that was sent these fields."""
+    return encode(fields, uid=9, group=group, record_size=record_in(user).size, encoding=encoding).is_held_by(user)
+
+
+def changes_to(fields: UserFields | User) -> UserChanges:
+    return UserChanges(fields.name, fields.password, fields.privilege, fields.card)
 
 
 class TestRecords:
@@ -54,7 +66,7 @@ class TestRecords:
 
         assert (ned.uid, ned.user_id, ned.name, ned.password) == (13, "555", "Ned", "444")
         assert (ned.privilege, ned.card, ned.group) == (0, 0xDE, 2)
-        assert ned.raw == NED
+        assert ned.record == NED
 
     def test_a_captured_write_is_made_byte_for_byte(self) -> None:
         nuevo = UserFields("11224488", "Nuevo", "123456", 6, 0x198F)
@@ -104,7 +116,7 @@ class TestRecords:
         assert len(raw) == size
         assert (user.uid, user.group) == (uid, group)
         assert same(user, fields, group=group, encoding=encoding)
-        assert rewrite(user, fields, encoding=encoding) == raw
+        assert rewrite(user, changes_to(fields), encoding=encoding) == raw
 
     def test_secrets_are_not_shown(self) -> None:
         shown = repr(JUAN) + repr(
@@ -119,28 +131,28 @@ class TestRewriting:
     def test_only_what_was_named_changes(self) -> None:
         ned = decode(NED, encoding="utf-8")
 
-        raw = rewrite(ned, _fields(ned)._replace(name="Eddard"), encoding="utf-8")
+        raw = rewrite(ned, UserChanges(name="Eddard"), encoding="utf-8")
 
         assert raw == NED[:11] + b"Eddard".ljust(24, b"\0") + NED[35:]
 
     def test_the_rubbish_after_a_password_stays_unless_the_password_changes(self) -> None:
         ned = decode(NED, encoding="utf-8")
 
-        assert rewrite(ned, _fields(ned), encoding="utf-8") == NED
-        assert rewrite(ned, _fields(ned)._replace(password="9"), encoding="utf-8")[3:11] == b"9".ljust(8, b"\0")
+        assert rewrite(ned, changes_to(ned), encoding="utf-8") == NED
+        assert rewrite(ned, UserChanges(password="9"), encoding="utf-8")[3:11] == b"9".ljust(8, b"\0")
 
     def test_a_name_in_another_encoding_is_left_alone_when_only_the_card_changes(self) -> None:
         raw = NED[:11] + "李明".encode("gbk").ljust(24, b"\0") + NED[35:]
         user = decode(raw, encoding="utf-8")
 
-        changed = rewrite(user, _fields(user)._replace(card=7), encoding="utf-8")
+        changed = rewrite(user, UserChanges(card=7), encoding="utf-8")
 
         assert changed == raw[:35] + (7).to_bytes(4, "little") + raw[39:]
 
     def test_an_old_record_is_changed_in_its_own_places(self) -> None:
         ana = decode(OLD, encoding="utf-8")
 
-        raw = rewrite(ana, UserFields("1001", "Bea", "9", 0, 0x01020304), encoding="utf-8")
+        raw = rewrite(ana, UserChanges("Bea", "9", 0, 0x01020304), encoding="utf-8")
 
         assert raw == struct.pack("<HB5s8sIxBHI", 7, 0, b"9", b"Bea", 0x01020304, 1, 0, 1001)
 
@@ -256,7 +268,7 @@ class TestSameness:
 
     @pytest.mark.parametrize("name", ["n" * 24, "x" + "ñ" * 11 + "y", "ñ" * 12])
     def test_a_name_that_lost_its_last_byte_to_the_terminal_s_nul_is_the_same(self, name: str) -> None:
-        raw = self.user(JUAN._replace(name=name)).raw
+        raw = record_in(self.user(JUAN._replace(name=name)))
         cut = decode(raw[:34] + b"\0" + raw[35:], encoding="utf-8")
 
         assert cut.name != name
@@ -268,28 +280,28 @@ class TestSameness:
         )
 
     def test_bytes_after_a_nul_and_time_zones_do_not_count(self) -> None:
-        raw = self.user().raw
+        raw = record_in(self.user())
         other = raw[:8] + b"\0xx" + raw[11:22] + b"\0junk" + raw[27:40] + b"\1" * 8 + raw[48:]
 
         assert same(decode(other, encoding="utf-8"), JUAN, group=1, encoding="utf-8")
 
     def test_texts_are_compared_as_the_terminal_holds_them(self) -> None:
         """A byte that no encoding reads, and the character that stands for such a byte, are not the same."""
-        raw = self.user(JUAN._replace(name="\ufffd")).raw
+        raw = record_in(self.user(JUAN._replace(name="\ufffd")))
         other = raw[:11] + b"\xff".ljust(24, b"\0") + raw[35:]
 
         assert decode(other, encoding="utf-8").name == "\ufffd"
-        assert not holds(decode(other, encoding="utf-8"), raw)
+        assert not raw.is_held_by(decode(other, encoding="utf-8"))
 
     def test_a_user_whose_user_id_was_cut_off_is_known_by_the_rest(self) -> None:
         raw = encode(JUAN._replace(user_id="1234567890"), uid=1, group=1, record_size=72, encoding="utf-8")
         cut = decode(raw[:57] + bytes(15), encoding="utf-8")
-        elsewhere = decode(b"\2" + cut.raw[1:], encoding="utf-8")
-        renamed = decode(cut.raw[:11] + b"Eva".ljust(24, b"\0") + cut.raw[35:], encoding="utf-8")
+        elsewhere = decode(b"\2" + record_in(cut)[1:], encoding="utf-8")
+        renamed = decode(record_in(cut)[:11] + b"Eva".ljust(24, b"\0") + record_in(cut)[35:], encoding="utf-8")
 
-        assert is_cut_off(cut, raw)
-        assert not holds(cut, raw)
-        assert [is_cut_off(user, raw) for user in (elsewhere, renamed, decode(raw, encoding="utf-8"))] == [False] * 3
+        assert raw.is_cut_off_in(cut)
+        assert not raw.is_held_by(cut)
+        assert [raw.is_cut_off_in(user) for user in (elsewhere, renamed, decode(raw, encoding="utf-8"))] == [False] * 3
 
 
 class TestCharacters:
@@ -345,7 +357,7 @@ class TestTables:
         assert table((1, "42"), size=28).by_user_id("42").uid == 1
 
     def test_a_user_id_that_cannot_be_encoded_is_not_there(self) -> None:
-        users = UserTable(NED, record_size=72, encoding="ascii")
+        users = RecordTable(NED, record_size=72, encoding="ascii")
 
         assert users.by_user_id("ñ") is None
 
@@ -384,7 +396,7 @@ class TestTables:
         wide = "x" * 24
         records = bytearray(table((1, "7"), (2, wide))._records)
         records[48 + 2 : 48 + 5] = b"xyz"  # garbage after the NUL
-        users = UserTable(bytes(records), record_size=72, encoding="utf-8")
+        users = RecordTable(bytes(records), record_size=72, encoding="utf-8")
         for _ in range(lookups_before):
             users.by_user_id("9")
 
@@ -417,7 +429,7 @@ class TestTables:
 
     def test_a_table_without_a_free_uid_is_full(self) -> None:
         keys = b"".join(struct.pack("<H22xI", uid, uid) for uid in range(1, 65536))
-        users = UserTable(keys, record_size=28, encoding="utf-8", host="10.0.0.5", port=4370)
+        users = RecordTable(keys, record_size=28, encoding="utf-8", host="10.0.0.5", port=4370)
 
         with pytest.raises(DeviceFull) as caught:
             users.next_uid()
@@ -427,7 +439,7 @@ class TestTables:
         assert table((0, "a")).next_uid() == 1
 
     def test_an_empty_table_learns_its_record_size(self) -> None:
-        users = UserTable(b"", record_size=72, encoding="utf-8", guessed=True)
+        users = RecordTable(b"", record_size=72, encoding="utf-8", guessed=True)
         users.reserve(1)
 
         users.settle(28)
@@ -472,7 +484,3 @@ class TestRecordSize:
         strange = b"".join(records[at : at + 2] + b"\x31" + records[at + 3 : at + 72] for at in (0, 72, 144))
 
         assert record_size_of(strange, count=3, known=None, encoding="utf-8") == 72
-
-
-def _fields(user: User) -> UserFields:
-    return UserFields(user.user_id, user.name, user.password, user.privilege, user.card)

@@ -1,6 +1,5 @@
 """How a user of the terminal is found by an id that is spelled in an odd way."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,18 +8,35 @@ from zkbridge.commands import Context, commands
 from zkbridge.commands.known_user import spelled
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, UserNotFound
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import UserFields, encode
+from zkbridge.port.users import User, UserChanges, UserFields
+from zkbridge.terminal.records.record import Record
+from zkbridge.terminal.records.user_table import RecordTable
+from zkbridge.terminal.records.users import encode, rewrite
 
 DEVICE = Device(id="p", host="127.0.0.1")
 
 
-def session_with_uids(*users: Any) -> SimpleNamespace:
+class Session:
+    """A terminal with these users, which nobody writes to."""
+
+    def __init__(self, records: bytes) -> None:
+        self.table = RecordTable(records, record_size=72, encoding="utf-8")
+
+    def users(self) -> RecordTable:
+        return self.table
+
+    def fit_changes(self, _user: User, changes: UserChanges) -> UserChanges:
+        return changes
+
+    def changed(self, user: User, changes: UserChanges) -> Record:
+        return rewrite(user, changes, encoding="utf-8")
+
+
+def session_with_uids(*users: Any) -> Session:
     records = b"".join(
         encode(UserFields(user_id, "Ana"), uid=uid, group=1, record_size=72, encoding="utf-8") for uid, user_id in users
     )
-    table = UserTable(records, record_size=72, encoding="utf-8")
-    return SimpleNamespace(users=lambda: table)
+    return Session(records)
 
 
 @pytest.mark.parametrize("command", ["users/delete", "users/update", "users/enroll-finger"])
@@ -38,16 +54,15 @@ def test_a_record_that_is_there_twice_is_deleted_once() -> None:
     assert delete("7", session_with_uids((3, "7"), (3, "7"), (4, "8"))).intent["uids"] == [3]
 
 
-def session_with(*user_ids: Any) -> SimpleNamespace:
+def session_with(*user_ids: Any) -> Session:
     records = b"".join(
         encode(UserFields(user_id, "Ana"), uid=uid, group=1, record_size=72, encoding="utf-8")
         for uid, user_id in enumerate(user_ids, 1)
     )
-    table = UserTable(records, record_size=72, encoding="utf-8")
-    return SimpleNamespace(users=lambda: table)
+    return Session(records)
 
 
-def delete(user_id: str, session: SimpleNamespace, **context: Any) -> Any:
+def delete(user_id: str, session: Session, **context: Any) -> Any:
     command = commands()["users/delete"]
     return command.run(session, command.parse({"user_id": user_id}, strict=True), Context(DEVICE, **context))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from zkbridge.ledger.records import Place, Trace
-from zkbridge.terminal.records.punches import Punch
+from zkbridge.port.punches import Punch
 
 #: Punches that are remembered: more than a terminal records while its clock is set back by an hour.
 REMEMBERED = 1000

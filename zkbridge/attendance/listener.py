@@ -19,10 +19,10 @@ from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, Termin
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.machine import limits
+from zkbridge.port.waker import Waker
 from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.protocol.bulk_read import ReadInterrupted
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.session import Known, open_session
 
 log = logging.getLogger(__name__)

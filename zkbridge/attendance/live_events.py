@@ -11,7 +11,7 @@ from zkbridge.attendance.punch_count import PunchCount
 from zkbridge.attendance.recorder import Recorder
 from zkbridge.attendance.turn import Turn
 from zkbridge.config.models import Device
-from zkbridge.terminal.records.punches import Punch
+from zkbridge.port.punches import Punch
 from zkbridge.terminal.session import Session
 
 #: Events that the terminal counts and has not told yet are waited for so long.

@@ -14,8 +14,8 @@ from zkbridge.attendance.turn import Turn
 from zkbridge.attendance.watch import Watch
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected
+from zkbridge.port.punches import Punch
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.records.punches import Punch
 from zkbridge.terminal.session import Session
 
 log = logging.getLogger(__name__)

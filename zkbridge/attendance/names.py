@@ -6,9 +6,9 @@ import time
 from contextlib import suppress
 
 from zkbridge.contract.errors import DeviceRejected
+from zkbridge.port.users import User
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import User
+from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.terminal.session import Session
 
 #: What the users are called is asked again after so long, and for somebody unknown after so little.
@@ -20,11 +20,11 @@ class UserNames:
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
-        self._table: UserTable | None = None
+        self._table: RecordTable | None = None
         self._read_at = float("-inf")
 
     @property
-    def table(self) -> UserTable | None:
+    def table(self) -> RecordTable | None:
         """The table that was read last, if it still counts."""
         return self._table
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from zkbridge.config.models import Device
+from zkbridge.port.facts import Sizes
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.protocol.sizes import Sizes
 from zkbridge.terminal.session import Session
 
 #: The most that an answer may take while nobody waits for it.

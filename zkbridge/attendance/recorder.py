@@ -11,7 +11,7 @@ from zkbridge.contract.messages import encode
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Place, Trace
-from zkbridge.terminal.records.punches import Punch
+from zkbridge.port.punches import Punch
 from zkbridge.terminal.session import Session
 
 

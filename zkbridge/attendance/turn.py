@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
+from zkbridge.port.waker import Waker
 from zkbridge.terminal.line import PersistentConnection
-from zkbridge.terminal.protocol.waker import Waker
 
 
 class Turn(NamedTuple):

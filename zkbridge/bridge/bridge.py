@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from zkbridge.bridge.errors import CannotStart
 from zkbridge.bridge.reload import Reload
 from zkbridge.bridge.wiring import wire
 from zkbridge.config.changes import Changes
 from zkbridge.config.models import Config
+from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable
 from zkbridge.machine.clock import SYSTEM, Clock
+from zkbridge.metrics.errors import MetricsUnavailable
 from zkbridge.telemetry.snapshot import Standing
 
 log = logging.getLogger(__name__)
@@ -24,29 +29,32 @@ GOODBYE_S = 2.0
 class Bridge:
     """The daemon: `start`, then wait on `ended`, then `stop`. `online` is set while the broker hears us and we it.
 
-    Raises what the ledger raises when its folder cannot be used. After a part died `failure` says which.
+    Raises CannotStart when the state folder cannot be used. After a part died `failure` says which.
     """
 
     def __init__(self, config: Config, *, clock: Clock = SYSTEM) -> None:
         self.ended = threading.Event()
         self.failure: BaseException | None = None
-        self.parts = wire(config, clock, self.fail)
-        self.online = self.parts.link.online
-        self._reload = Reload(self.parts, self.ended)
         #: One change of the parts at a time.
         self._changing = threading.Lock()
-        self._left = self.parts.ledger.unfinished()
-        self._waiting = [each.request for each in self.parts.ledger.waiting()]
-        self.parts.roster.add(self.parts.factory.make(config.devices, self._left))
+        with _refused_start():
+            self.parts = wire(config, clock, self.fail)
+            self._left = self.parts.ledger.unfinished()
+            self._waiting = [each.request for each in self.parts.ledger.waiting()]
+            self.parts.roster.add(self.parts.factory.make(config.devices, self._left))
+        self.online = self.parts.link.online
+        self._reload = Reload(self.parts, self.ended)
 
     def start(self) -> None:
         """Resume what is unfinished, look after the terminals, and connect; returns at once.
 
-        Raises MetricsUnavailable before anything has begun; `stop` is then all that is left to do.
+        Raises CannotStart before anything has begun, when the figures cannot be served; `stop` is then all that is
+        left to do.
         """
         parts = self.parts
         if parts.metrics is not None:
-            parts.metrics.start()
+            with _refused_start():
+                parts.metrics.start()
         parts.recovery.resume(self._left)
         parts.recovery.wait_on(self._waiting)
         parts.outbox.start()
@@ -124,3 +132,14 @@ class Bridge:
     def _is_probed(self, device: str) -> bool:
         worker = self.parts.roster.by_device.get(device)
         return bool(self.parts.current.config.probe_interval) or (worker is not None and worker.listens)
+
+
+@contextmanager
+def _refused_start() -> Iterator[None]:
+    """Say as CannotStart what the ledger and the figures' server refuse."""
+    try:
+        yield
+    except (LedgerInUse, LedgerTooNew, LedgerUnavailable) as error:
+        raise CannotStart(f"the state directory cannot be used: {error}") from error
+    except MetricsUnavailable as error:
+        raise CannotStart(str(error)) from error

@@ -105,14 +105,14 @@ def run(path: Path) -> None:
 def _serve(config: Config, path: Path) -> int:
     """The daemon's life; the exit code."""
     from zkbridge.bridge.bridge import Bridge  # noqa: PLC0415 - as above
+    from zkbridge.bridge.errors import CannotStart  # noqa: PLC0415 - as above
     from zkbridge.bridge.reload_signal import Reloader  # noqa: PLC0415 - as above
-    from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable  # noqa: PLC0415 - as above
     from zkbridge.runtime.systemd import Notifier  # noqa: PLC0415 - as above
 
     try:
         bridge = Bridge(config)
-    except (LedgerInUse, LedgerTooNew, LedgerUnavailable) as error:
-        say(f"the state directory cannot be used: {error}", err=True)
+    except CannotStart as error:
+        say(str(error), err=True)
         return FAILED
 
     notifier = Notifier()
@@ -136,11 +136,11 @@ def _serve(config: Config, path: Path) -> int:
 
 def _started(bridge: Bridge) -> bool:
     """Whether the bridge is at work; if not, why is said."""
-    from zkbridge.metrics.errors import MetricsUnavailable  # noqa: PLC0415 - as above
+    from zkbridge.bridge.errors import CannotStart  # noqa: PLC0415 - as above
 
     try:
         bridge.start()
-    except MetricsUnavailable as error:
+    except CannotStart as error:
         say(str(error), err=True)
         bridge.stop()
         return False

@@ -16,8 +16,8 @@ from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import FieldFault
-from zkbridge.terminal.port import PunchLog
-from zkbridge.terminal.records.punches import Punch
+from zkbridge.port.capabilities import PunchLog
+from zkbridge.port.punches import Punch
 
 
 class List(Part):

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
 from zkbridge.contract.answers import like
-from zkbridge.terminal.port import Power
+from zkbridge.port.capabilities import Power
 
 
 class Restart(Params):

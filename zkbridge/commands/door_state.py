@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.contract.answers import like
-from zkbridge.terminal.port import Door
+from zkbridge.port.capabilities import Door
 
 
 class State(Params):

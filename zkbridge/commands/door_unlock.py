@@ -12,7 +12,7 @@ from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import ClockUntrusted, Forbidden
 from zkbridge.machine.clock import Clock
-from zkbridge.terminal.port import Door
+from zkbridge.port.capabilities import Door
 
 
 class Unlock(Params):

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import shown_time, wall_clock
 from zkbridge.contract.answers import like
-from zkbridge.terminal.port import Facts
+from zkbridge.port.capabilities import Facts
 
 
 class Info(Params):

@@ -13,10 +13,9 @@ from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import DeviceRejected, FieldFault, UserNotFound
-from zkbridge.terminal.port import UserReader
-from zkbridge.terminal.records.fit import surely_unfit
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import User, UserFields
+from zkbridge.port.capabilities import UserReader
+from zkbridge.port.fit import surely_unfit
+from zkbridge.port.users import User, UserFields, UserTable
 
 
 class OneUser(Params):

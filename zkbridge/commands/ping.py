@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import shown_time
 from zkbridge.contract.answers import like
-from zkbridge.terminal.port import TerminalClock
+from zkbridge.port.capabilities import TerminalClock
 
 
 class Ping(Params):

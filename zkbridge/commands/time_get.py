@@ -6,7 +6,7 @@ from typing import Any
 
 from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import Clock, shown_time
-from zkbridge.terminal.port import TerminalClock
+from zkbridge.port.capabilities import TerminalClock
 
 
 class Get(Params):

@@ -9,7 +9,7 @@ from zkbridge.commands.api.fields import LocalMoment
 from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
 from zkbridge.commands.clock import Clock, shown_time, wall_clock
 from zkbridge.contract.errors import ClockUntrusted
-from zkbridge.terminal.port import TerminalClock
+from zkbridge.port.capabilities import TerminalClock
 
 
 class Sync(Params):

@@ -14,11 +14,9 @@ from zkbridge.commands.api.text_fields import Name, NewUserId, Password
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import DeviceFull, FieldFault, Forbidden, InvalidField, UserExists
-from zkbridge.terminal.port import UserStore
-from zkbridge.terminal.records.comparison import holds, is_cut_off, same
-from zkbridge.terminal.records.fit import surely_unfit
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import UserFields
+from zkbridge.port.capabilities import UserStore
+from zkbridge.port.fit import surely_unfit
+from zkbridge.port.users import UserFields, UserRecord, UserTable
 
 
 class Create(Lasting):
@@ -74,18 +72,18 @@ def create(session: UserStore, params: Create, context: Context) -> dict[str, An
     fields = session.fit(params.fields())
     known = table.by_user_id(fields.user_id)
     if known is not None:
-        if context.asked_before and _is_there(table, fields, context.device):
+        if context.asked_before and _is_there(session, fields):
             return _body(fields, context)
         raise UserExists(user_id=fields.user_id)
     uid = _choose_uid(session, fields, context)
-    written: list[bytes] = []
+    written: list[UserRecord] = []
 
     def apply() -> dict[str, Any]:
         written.append(session.add_user(params.fields(), uid))
         return _body(session.fit(params.fields()), context)  # an empty terminal shows its record size only now
 
     def kept(table: UserTable) -> bool:
-        there = any(holds(user, raw) for user in table.all_by_user_id(fields.user_id) for raw in written)
+        there = any(sent.is_held_by(user) for user in table.all_by_user_id(fields.user_id) for sent in written)
         return there and session.keeps_user_id(fields.user_id)  # which remembers it
 
     def counts() -> bool:
@@ -93,16 +91,16 @@ def create(session: UserStore, params: Create, context: Context) -> dict[str, An
 
     def amiss(table: UserTable) -> InvalidField | None:
         user = table.by_uid(uid)
-        cut = user is not None and any(is_cut_off(user, raw) for raw in written)
+        cut = user is not None and any(sent.is_cut_off_in(user) for sent in written)
         return session.take_back(user, params.fields()) if user is not None and cut else None
 
     return Change(intent={"uid": uid}, apply=apply, grows=1, counts=counts, kept=kept, amiss=amiss)
 
 
-def _is_there(table: UserTable, fields: UserFields, device: Device) -> bool:
-    """Whether the table holds just this user."""
-    users = table.all_by_user_id(fields.user_id)
-    return any(same(user, fields, group=device.group, encoding=device.encoding) for user in users)
+def _is_there(session: UserStore, fields: UserFields) -> bool:
+    """Whether the terminal holds just this user."""
+    users = session.users().all_by_user_id(fields.user_id)
+    return any(session.record_of(fields, user.uid).is_held_by(user) for user in users)
 
 
 def _choose_uid(session: UserStore, fields: UserFields, context: Context) -> int:
@@ -113,7 +111,7 @@ def _choose_uid(session: UserStore, fields: UserFields, context: Context) -> int
     table = session.users()
     uid: int = context.tried[-1]["uid"] if context.tried else 0
     there = table.by_uid(uid) if uid else None
-    if not uid or (there is not None and not is_cut_off(there, session.record_of(fields, uid))):
+    if not uid or (there is not None and not session.record_of(fields, uid).is_cut_off_in(there)):
         uid = table.next_uid()
     table.reserve(uid)
     return uid

@@ -7,8 +7,8 @@ from typing import Any
 from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
 from zkbridge.commands.known_user import KnownUser, OneUser, how_many, must_be_alone, spelled
 from zkbridge.contract.errors import UserNotFound
-from zkbridge.terminal.port import UserStore
-from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.port.capabilities import UserStore
+from zkbridge.port.users import UserTable
 
 
 class Delete(OneUser, Lasting):
@@ -41,7 +41,7 @@ def delete(session: UserStore, params: Delete, context: Context) -> dict[str, An
     must_be_alone(table, users, context.device)
 
     def apply() -> dict[str, Any]:
-        session.delete_users(uids)
+        session.delete_users(users)
         return body
 
     def kept(table: UserTable) -> bool:

@@ -11,8 +11,8 @@ from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, com
 from zkbridge.commands.known_user import OneUser, find_all
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, UserNotFound
-from zkbridge.terminal.port import FingerStore
-from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.port.capabilities import FingerStore
+from zkbridge.port.users import UserTable
 
 
 class FingerNotFound(BridgeError):
@@ -55,7 +55,7 @@ def delete_finger(session: FingerStore, params: DeleteFinger, context: Context) 
     """Plan the end of the finger, or answer if an earlier attempt of this request has deleted it already."""
     users = find_all(session, params.user_id)
     index = params.finger_index
-    owners = [user for user in users if session.has_finger(user.uid, index)]
+    owners = [user for user in users if session.has_finger(user, index)]
     body = {
         "data": {
             "user_id": users[0].user_id,
@@ -75,7 +75,7 @@ def delete_finger(session: FingerStore, params: DeleteFinger, context: Context) 
         return body
 
     def kept(_table: UserTable) -> bool:
-        return not any(session.has_finger(user.uid, index) for user in owners)
+        return not any(session.has_finger(user, index) for user in owners)
 
     intent = {"uids": [user.uid for user in owners]}
     return Change(intent=intent, apply=apply, kept=kept, lost="finger_not_deleted")

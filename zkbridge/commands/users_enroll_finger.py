@@ -23,10 +23,9 @@ from zkbridge.commands.enrolment_errors import (
 from zkbridge.commands.known_user import OneUser, find_all, must_be_alone
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, DeviceFull, DeviceRejected, UserNotFound
-from zkbridge.terminal.fingers import Ended, Outcome, Ready, Sample
-from zkbridge.terminal.port import FingerStore
-from zkbridge.terminal.records.templates import Finger, mark
-from zkbridge.terminal.records.users import User
+from zkbridge.port.capabilities import FingerStore
+from zkbridge.port.fingers import Ended, Finger, Outcome, Ready, Sample, mark
+from zkbridge.port.users import User
 
 #: Good samples that make a finger (zk-protocol `realtime.md`).
 NEEDED = 3
@@ -149,10 +148,10 @@ class _Intent:
 def _plan(session: FingerStore, user: User, params: Enroll, context: Context) -> Change:
     """Raises FingerExists, DeviceFull, DeviceRejected where the terminal does not show its fingers."""
     old = None
-    if session.has_finger(user.uid, params.finger_index):
+    if session.has_finger(user, params.finger_index):
         if not params.overwrite:
             raise FingerExists(user_id=params.user_id, finger_index=params.finger_index)
-        old = session.finger(user.uid, params.finger_index)
+        old = session.finger(user, params.finger_index)
     elif session.sizes().fingers_full:
         raise DeviceFull("fingers", host=context.device.host, port=context.device.port)
     salt = secrets.token_bytes(_SALT_BYTES)
@@ -197,7 +196,7 @@ class _Enrolment:
     def look(self) -> dict[str, Any]:
         """What became of it, as the template store says. Raises EnrollInterrupted, or what ended it."""
         self.session.end_capture()
-        template = self.session.template(self.user.uid, self.params.finger_index)
+        template = self.session.template(self.user, self.params.finger_index)
         if template is not None and not self.intent.is_old(template):
             return self._body()
         raise self._interrupted("connection", lost=not self._put_back())
@@ -250,7 +249,7 @@ class _Enrolment:
         return old is not None and self.session.put_finger(self.user, old)
 
     def _is_there(self) -> bool:
-        return self.session.has_finger(self.user.uid, self.params.finger_index)
+        return self.session.has_finger(self.user, self.params.finger_index)
 
     def _body(self) -> dict[str, Any]:
         index = self.params.finger_index

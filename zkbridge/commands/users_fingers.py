@@ -10,7 +10,7 @@ from zkbridge.commands.api.registry import Answer, Context, command
 from zkbridge.commands.known_user import OneUser, find_all
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import UserNotFound
-from zkbridge.terminal.port import FingerReader
+from zkbridge.port.capabilities import FingerReader
 
 
 class Fingers(OneUser):
@@ -39,8 +39,8 @@ class Row(TypedDict):
 def list_fingers(session: FingerReader, params: Fingers, context: Context) -> dict[str, Any]:
     """Tell the fingers in the order of the terminal's index."""
     device = context.device
-    uids = {user.uid for user in find_all(session, params.user_id)}
-    found = sorted((finger for uid in uids for finger in session.fingers(uid)), key=lambda finger: finger.index)
+    users = {user.uid: user for user in find_all(session, params.user_id)}.values()
+    found = sorted((finger for user in users for finger in session.fingers(user)), key=lambda finger: finger.index)
     rows: list[Row] = [
         {
             "finger_index": finger.index,

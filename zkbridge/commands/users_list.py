@@ -12,8 +12,8 @@ from zkbridge.commands.api.text_fields import PartOfName, UserId
 from zkbridge.commands.chosen import Chosen
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import for_search, id_spelling
-from zkbridge.terminal.port import UserReader
-from zkbridge.terminal.records.users import User
+from zkbridge.port.capabilities import UserReader
+from zkbridge.port.users import User
 
 
 class List(Part):

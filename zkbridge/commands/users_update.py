@@ -13,17 +13,10 @@ from zkbridge.commands.api.text_fields import Name, Password
 from zkbridge.commands.known_user import KnownUser, OneUser, find_all, how_many, must_be_alone
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault, Forbidden, UserNotFound
-from zkbridge.terminal.port import UserStore
-from zkbridge.terminal.records.comparison import holds
-from zkbridge.terminal.records.fit import fit, surely_unfit
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import SIZES, User, UserFields, rewrite
+from zkbridge.port.capabilities import UserStore
+from zkbridge.port.fit import surely_unfit_changes
+from zkbridge.port.users import User, UserChanges, UserTable
 
-#: The bits of the permission byte that say what somebody is; bit 0 keeps a user out, and is not asked for here.
-#: Source: adrobinoga/zk-protocol `data-user.md`.
-_ROLE = 0b1110
-#: A user_id that fits every terminal: that of the user is on the terminal already.
-_FITTING = "1"
 _CHANGEABLE = ("name", "password", "privilege", "card")
 
 
@@ -35,14 +28,14 @@ class Update(OneUser, Lasting):
     privilege: Privilege | None = None
     card: Card | None = Field(default=None, repr=False)
 
-    def texts(self) -> UserFields:
-        """The new texts, to be measured."""
-        return UserFields(_FITTING, self.name or "", self.password or "")
+    def changes(self) -> UserChanges:
+        """What is named."""
+        return UserChanges(self.name, self.password, self.privilege, self.card)
 
     def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
         """What fits no terminal with this device's encoding, what its keypad cannot type, or nothing to change."""
         faults = super().surely_wrong(device)
-        faults += surely_unfit(self.texts(), encoding=device.encoding, name_overflow=device.name_overflow)
+        faults += surely_unfit_changes(self.changes(), encoding=device.encoding, name_overflow=device.name_overflow)
         faults = with_keypad(faults, device, password=self.password or "")
         if all(getattr(self, name) is None for name in _CHANGEABLE):
             faults += (FieldFault("name", "any_of", {"names": ", ".join(_CHANGEABLE)}),)
@@ -52,28 +45,6 @@ class Update(OneUser, Lasting):
         """Raise Forbidden for an administrator where those may not come over MQTT."""
         if self.privilege == ADMINISTRATOR and not policy.administrators:
             raise Forbidden("administrators")
-
-    def fitted(self, user: User, device: Device) -> UserFields:
-        """The new texts as the terminal will hold them. Raises InvalidField."""
-        return fit(
-            self.texts(),
-            record_size=next(size for size in SIZES if size == len(user.raw)),
-            encoding=device.encoding,
-            user_id_width=len(_FITTING),
-            name_overflow=device.name_overflow,
-        )
-
-    def applied_to(self, user: User, device: Device) -> bytes:
-        """The user's record with what is named put in. Raises InvalidField."""
-        texts = self.fitted(user, device)
-        fields = UserFields(
-            user.user_id,
-            user.name if self.name is None else texts.name,
-            user.password if self.password is None else texts.password,
-            user.privilege if self.privilege is None else user.privilege & ~_ROLE | self.privilege & _ROLE,
-            user.card if self.card is None else self.card,
-        )
-        return rewrite(user, fields, encoding=device.encoding)
 
 
 @command(
@@ -86,29 +57,29 @@ class Update(OneUser, Lasting):
     repeatable=True,
 )
 def update(session: UserStore, params: Update, context: Context) -> dict[str, Any] | Change:
-    """Plan the record that the user shall have, or each of several; or answer if the terminal holds it already."""
-    users = find_all(session, params.user_id)
+    """Plan the changes of the user's record, or of each of several; or answer if the terminal holds them already."""
+    users, changes = find_all(session, params.user_id), params.changes()
     user_id = users[0].user_id
-    more = {**_other_name(params, users[0], context), **how_many(len(users))}
+    more = {**_other_name(session, users[0], changes), **how_many(len(users))}
     body = {"data": {"user_id": user_id, **more, "device_id": context.device.id}}
-    changed = [raw for user in users if (raw := params.applied_to(user, context.device)) != user.raw]
-    if not changed:
+    others = [user for user in users if session.changed(user, changes) != user.record]
+    if not others:
         return body
     must_be_alone(session.users(), users, context.device)
 
     def apply() -> dict[str, Any]:
-        for raw in changed:
-            session.change_user(raw)
+        for user in others:
+            session.change_user(user, changes)
         return body
 
     def kept(table: UserTable) -> bool:
         now = table.all_by_user_id(user_id)
-        return len(now) == len(users) and all(holds(user, params.applied_to(user, context.device)) for user in now)
+        return len(now) == len(users) and all(session.changed(user, changes).is_held_by(user) for user in now)
 
     return Change(intent={"uids": [user.uid for user in users]}, apply=apply, kept=kept, lost="not_changed")
 
 
-def _other_name(params: Update, user: User, context: Context) -> dict[str, str]:
+def _other_name(session: UserStore, user: User, changes: UserChanges) -> dict[str, str]:
     """The name, where the terminal holds it cut or spelled otherwise."""
-    name = params.fitted(user, context.device).name
-    return {"name": name} if params.name is not None and name != params.name else {}
+    name = session.fit_changes(user, changes).name
+    return {"name": name} if name is not None and name != changes.name else {}

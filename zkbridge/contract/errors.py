@@ -305,17 +305,13 @@ class DeviceRejected(TerminalError):
     code = "device_rejected"
 
 
+class Unsupported(TerminalError):
+    """The terminal, or the way in which it is reached, cannot do this at all. Facts: host, port, operation."""
+
+    status, code = 501, "unsupported"
+
+
 class DeviceFull(TerminalError):
     """The terminal has no room for one more user, or finger. Facts: host, port."""
 
     code = "device_full"
-
-
-def codes(*, at_least: int = 0) -> list[str]:
-    """Every code of a status that is not less, sorted."""
-
-    def below(kind: type[BridgeError]) -> set[str]:
-        own = {kind.code} if kind.status >= at_least else set()
-        return own.union(*map(below, kind.__subclasses__()))
-
-    return sorted(below(BridgeError))

@@ -169,6 +169,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No se sabe si el dispositivo lo ejecutó; no se repite.",
         "Whether the device did it is not known; it is not repeated.",
     ),
+    "unsupported": (
+        "El dispositivo {host}:{port} no tiene forma de hacerlo ({operation}).",
+        "Device {host}:{port} has no way to do this ({operation}).",
+    ),
     "device_full": (
         "El dispositivo {host}:{port} no tiene lugar para un usuario más.",
         "Device {host}:{port} has no room for one more user.",

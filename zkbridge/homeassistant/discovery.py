@@ -12,7 +12,7 @@ from typing import Any
 
 import zkbridge
 from zkbridge.config.models import Config, Device
-from zkbridge.contract.errors import codes
+from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import BRIDGE, Topics
@@ -129,7 +129,7 @@ class Discovery:
                 "state_topic": status,
                 "value_template": _LAST_ERROR,
                 "device_class": "enum",
-                "options": codes(at_least=500),
+                "options": _failures(BridgeError),
                 "json_attributes_topic": status,
                 "json_attributes_template": "{{ (value_json.last_error or {}) | tojson }}",
                 "entity_category": "diagnostic",
@@ -241,3 +241,9 @@ def _origin() -> Json:
     known = {label.strip().lower(): url.strip() for label, _, url in (each.partition(",") for each in urls)}
     found = next((known[each] for each in ("support", "issues", "homepage") if each in known), None)
     return origin if found is None else origin | {"support_url": found}
+
+
+def _failures(kind: type[BridgeError]) -> list[str]:
+    """The codes of an error and of its kinds whose status is 5xx, sorted."""
+    own = {kind.code} if kind.status >= 500 else set()
+    return sorted(own.union(*map(_failures, kind.__subclasses__())))

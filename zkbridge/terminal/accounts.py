@@ -7,12 +7,14 @@ import struct
 from collections.abc import Sequence
 
 from zkbridge.contract.errors import DeviceFull, DeviceRejected, InvalidField, TerminalError
+from zkbridge.port import fit as fitting
+from zkbridge.port.facts import Sizes
+from zkbridge.port.users import User, UserChanges, UserFields
 from zkbridge.terminal.protocol.codes import Code, Command
-from zkbridge.terminal.protocol.sizes import Sizes
-from zkbridge.terminal.records.comparison import user_id_bytes
-from zkbridge.terminal.records.fit import fit
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import SIZES, WIDEST_USER_ID, RecordSize, User, UserFields, encode
+from zkbridge.terminal.records.layout import LAYOUTS, WIDEST_USER_ID, RecordSize
+from zkbridge.terminal.records.record import Record, record_in
+from zkbridge.terminal.records.user_table import RecordTable
+from zkbridge.terminal.records.users import encode, rewrite
 from zkbridge.terminal.user_reading import UserReading
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,16 @@ class Accounts(UserReading):
         """The user as this terminal will hold it. Raises InvalidField with every fault."""
         return self._fit(fields, self.users().record_size)
 
-    def add_user(self, fields: UserFields, uid: int) -> bytes:
+    def fit_changes(self, user: User, changes: UserChanges) -> UserChanges:
+        """The changes as this terminal will hold them. Raises InvalidField with every fault."""
+        return fitting.fit_changes(
+            changes,
+            LAYOUTS[record_in(user).size].limits,
+            encoding=self.device.encoding,
+            name_overflow=self.device.name_overflow,
+        )
+
+    def add_user(self, fields: UserFields, uid: int) -> Record:
         """Write a new user, and return the record; `refresh` once after the last.
 
         Raises InvalidField, DeviceFull, DeviceRejected.
@@ -45,16 +56,19 @@ class Accounts(UserReading):
                 raise self._refused()
             raw = self._add_in_other_size(fields, uid, table)
         if table.guessed:
-            size = next(size for size in SIZES if size == len(raw))
-            table.settle(size)
-            self.known = self.known._replace(record_size=size)
+            table.settle(raw.size)
+            self.known = self.known._replace(record_size=raw.size)
         self._added += 1
         return raw
 
-    def change_user(self, raw: bytes) -> None:
-        """Write a user's record, of the uid that stands in it, bit for bit."""
+    def changed(self, user: User, changes: UserChanges) -> Record:
+        """The record that `change_user` writes. Raises InvalidField."""
+        return rewrite(user, self.fit_changes(user, changes), encoding=self.device.encoding)
+
+    def change_user(self, user: User, changes: UserChanges) -> None:
+        """Write the user's record with these changes, over the one of its uid. Raises InvalidField."""
         self._must_be_verified()
-        if not self._write(raw):
+        if not self._write(self.changed(user, changes)):
             raise self._client.rejected("USER_WRQ")
 
     def delete_user(self, uid: int) -> None:
@@ -63,9 +77,12 @@ class Accounts(UserReading):
         if self._change(Command.DELETE_USER, struct.pack("<H", uid)).command != Code.OK:
             raise self._client.rejected("DELETE_USER")
 
-    def delete_users(self, uids: Sequence[int]) -> None:
-        """Delete several. Raises what `delete_user` raises where all are refused: of some, the table must tell."""
-        refusals = []
+    def delete_users(self, users: Sequence[User]) -> None:
+        """Delete several, each uid once.
+
+        Raises what `delete_user` raises where all are refused: of some, the table must tell.
+        """
+        refusals, uids = [], dict.fromkeys(user.uid for user in users)
         for uid in uids:
             try:
                 self.delete_user(uid)
@@ -76,7 +93,7 @@ class Accounts(UserReading):
         if refusals and len(refusals) == len(uids):
             raise refusals[0]
 
-    def record_of(self, fields: UserFields, uid: int) -> bytes:
+    def record_of(self, fields: UserFields, uid: int) -> Record:
         """The record that `add_user` writes. Raises InvalidField."""
         return self._encode(fields, uid, self.users().record_size)
 
@@ -98,7 +115,7 @@ class Accounts(UserReading):
 
         Returns what is wrong with the fields for this terminal, None where the user could not be deleted.
         """
-        self.known = self.known._replace(cut_user_id_bytes=user_id_bytes(user.raw))
+        self.known = self.known._replace(cut_user_id_bytes=record_in(user).user_id_bytes)
         try:
             self.delete_user(user.uid)
             self.refresh()
@@ -116,13 +133,10 @@ class Accounts(UserReading):
             raise RuntimeError("the table was read ahead, and not compared with the terminal's count")
 
     def _fit(self, fields: UserFields, size: RecordSize) -> UserFields:
-        return fit(
-            fields,
-            record_size=size,
-            encoding=self.device.encoding,
-            user_id_width=self._user_id_width() if size == 72 else WIDEST_USER_ID,
-            name_overflow=self.device.name_overflow,
-        )
+        limits = LAYOUTS[size].limits
+        if size == 72:
+            limits = limits._replace(user_id_bytes=self._user_id_width())
+        return fitting.fit(fields, limits, encoding=self.device.encoding, name_overflow=self.device.name_overflow)
 
     def _user_id_width(self) -> int:
         """Bytes of a user_id: as configured or as the terminal says, but no more than it was seen to keep."""
@@ -137,14 +151,14 @@ class Accounts(UserReading):
             self.known = self.known._replace(user_id_width=widths.get(told, WIDEST_USER_ID))
         return self.known.user_id_width or WIDEST_USER_ID
 
-    def _encode(self, fields: UserFields, uid: int, size: RecordSize) -> bytes:
+    def _encode(self, fields: UserFields, uid: int, size: RecordSize) -> Record:
         fitted = self._fit(fields, size)  # the size may have turned out to be another since the caller did this
         return encode(fitted, uid=uid, group=self.device.group, record_size=size, encoding=self.device.encoding)
 
     def _write(self, raw: bytes) -> bool:
         return self._change(Command.USER_WRQ, raw).command == Code.OK
 
-    def _add_in_other_size(self, fields: UserFields, uid: int, table: UserTable) -> bytes:
+    def _add_in_other_size(self, fields: UserFields, uid: int, table: RecordTable) -> Record:
         """An empty terminal does not tell its record size, but it refuses the wrong one (fananimi/pyzk#128)."""
         refused = self._client.rejected("USER_WRQ")
         size: RecordSize = 28 if table.record_size == 72 else 72

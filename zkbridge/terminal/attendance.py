@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 
 from zk.exception import ZKErrorResponse
 
+from zkbridge.port.punches import Punch
+from zkbridge.port.users import UserTable
+from zkbridge.port.waker import Waker
 from zkbridge.terminal.accounts import Accounts
 from zkbridge.terminal.protocol.codes import Command, Event
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import MAX_LOG_BYTES, Unreadable, records_of
-from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.records.decoded import Decoded
-from zkbridge.terminal.records.punches import Punch, in_order, is_record_size, parse_event, parse_log
-from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.terminal.records.punches import in_order, is_record_size, parse_event, parse_log
 
 #: Before the records stands how long they are.
 _LENGTH_BYTES = 4

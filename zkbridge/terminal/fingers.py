@@ -5,20 +5,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Literal, NamedTuple
 
 from zk.exception import ZKErrorResponse
 
 from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable, TerminalError
+from zkbridge.port.fingers import Down, Ended, Finger, Outcome, Ready, Sample, Step
+from zkbridge.port.fit import is_number_id
+from zkbridge.port.users import User
+from zkbridge.port.waker import Waker
 from zkbridge.terminal.accounts import Accounts
 from zkbridge.terminal.protocol.codes import Code, Command, Event
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import MAX_TEMPLATES_BYTES, Unreadable, records_of
-from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.protocol.wire import Frame
-from zkbridge.terminal.records.fit import is_number_id
-from zkbridge.terminal.records.templates import Finger, parse_templates, upload_of
-from zkbridge.terminal.records.users import User
+from zkbridge.terminal.records.record import record_in
+from zkbridge.terminal.records.templates import parse_templates, upload_of
 
 #: The table of templates among those that can be read whole.
 _TEMPLATES = 2
@@ -40,44 +41,19 @@ _LONG_RECORD = 72
 #: What command 88 appends to a template.
 _READ_TAIL = b"\1"
 
-Outcome = Literal["stored", "duplicate", "timeout", "failed", "cancelled"]
-
-
-class Ready(NamedTuple):
-    """The terminal asks for the finger."""
-
-
-class Down(NamedTuple):
-    """A finger is on the sensor."""
-
-
-class Sample(NamedTuple):
-    """The terminal has judged one touch; it wants three good ones."""
-
-    good: bool
-
-
-class Ended(NamedTuple):
-    """The enrolment is over. `stored` is said only when the terminal holds the finger."""
-
-    outcome: Outcome
-
-
-Step = Ready | Down | Sample | Ended
-
 
 class Fingers(Accounts):
     """Fingers. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
-    def fingers(self, uid: int) -> list[Finger]:
+    def fingers(self, user: User) -> list[Finger]:
         """The fingers of one user. Raises DeviceRejected (`templates`) when they cannot be read."""
         count = self.sizes().fingers
         if count == 0:
             return []
         if count is None or count <= _MANY:
-            return [finger for finger in self.templates() if finger.uid == uid]
-        found = ((index, self.template(uid, index)) for index in FINGERS)
-        return [Finger(uid, index, _VALID, template) for index, template in found if template is not None]
+            return [finger for finger in self.templates() if finger.uid == user.uid]
+        found = ((index, self.template(user, index)) for index in FINGERS)
+        return [Finger(user.uid, index, _VALID, template) for index, template in found if template is not None]
 
     def templates(self) -> list[Finger]:
         """Every finger on the terminal. Raises DeviceRejected (`templates`) when they cannot be read."""
@@ -87,19 +63,19 @@ class Fingers(Accounts):
         except Unreadable as error:
             raise self._unreadable("templates", str(error)) from None
 
-    def has_finger(self, uid: int, index: int) -> bool:
+    def has_finger(self, user: User, index: int) -> bool:
         """Whether the terminal holds this finger of this user."""
-        return self.template(uid, index) is not None
+        return self.template(user, index) is not None
 
-    def finger(self, uid: int, index: int) -> Finger | None:
+    def finger(self, user: User, index: int) -> Finger | None:
         """One finger, from the table of all, for only there stands its flag; as a valid one where it is not shown."""
         try:
-            return next((each for each in self.templates() if (each.uid, each.index) == (uid, index)), None)
+            return next((each for each in self.templates() if (each.uid, each.index) == (user.uid, index)), None)
         except DeviceRejected as refusal:
             if refusal.ends_session:
                 raise
-            template = self.template(uid, index)
-            return None if template is None else Finger(uid, index, _VALID, template)
+            template = self.template(user, index)
+            return None if template is None else Finger(user.uid, index, _VALID, template)
 
     def put_finger(self, user: User, finger: Finger) -> bool:
         """Write a finger that was read before; whether the terminal holds it now.
@@ -112,12 +88,12 @@ class Fingers(Accounts):
         written = struct.pack("<HBBH", finger.uid, finger.index, finger.flag, len(finger.template))
         self._client.request(Command.WRITE_TEMPLATE, written)
         self._end_upload()
-        if self.has_finger(finger.uid, finger.index):
+        if self.has_finger(user, finger.index):
             return True
-        self._upload(upload_of(finger, user.raw))
+        self._upload(upload_of(finger, record_in(user)))
         self._client.request(Command.SAVE_USERTEMPS, _UPLOAD_SIZES)
         self._end_upload()
-        return self.has_finger(finger.uid, finger.index)
+        return self.has_finger(user, finger.index)
 
     def _upload(self, buffer: bytes) -> None:
         self._client.request(Command.FREE_DATA)
@@ -139,7 +115,7 @@ class Fingers(Accounts):
         pin = user.user_id.encode(self.device.encoding, errors="replace")
         answer = self._client.request(Command.DELETE_TEMPLATE, struct.pack("<24sB", pin, index))
         if answer.command == Code.UNKNOWN:
-            if spare_others and index == 0 and any(self.has_finger(user.uid, other) for other in FINGERS[1:]):
+            if spare_others and index == 0 and any(self.has_finger(user, other) for other in FINGERS[1:]):
                 raise DeviceRejected("other_fingers", host=self.device.host, port=self.device.port)
             answer = self._client.request(Command.DELETE_USERTEMP, struct.pack("<HB", user.uid, index))
         if answer.command not in (Code.OK, Code.ERROR):
@@ -195,7 +171,7 @@ class Fingers(Accounts):
         `realtime.md`; pyzk chooses by the transport, which says nothing of it). A refusal begins nothing.
         """
         forms = self._forms_of_enrolment(user, index)
-        if len(user.raw) != _LONG_RECORD:
+        if len(record_in(user)) != _LONG_RECORD:
             forms.reverse()
         for form, is_last in zip(forms, [False] * (len(forms) - 1) + [True], strict=True):
             answer = self._client.request(Command.STARTENROLL, form)
@@ -215,7 +191,7 @@ class Fingers(Accounts):
         if not is_number_id(user.user_id):
             return [as_text]
         as_number = struct.pack("<IB", int(user.user_id), index)
-        if len(user.raw) == _LONG_RECORD:
+        if len(record_in(user)) == _LONG_RECORD:
             mistaken = as_number.split(b"\0", 1)[0].decode(self.device.encoding, errors="replace")
             return [as_text] if self.users().by_user_id(mistaken) else [as_text, as_number]
         mistaken = str(int.from_bytes(as_text[:4], "little"))
@@ -257,7 +233,7 @@ class Fingers(Accounts):
         And whoever cancels may come a moment too late. Raises ConnectionFailure also where the session is gone.
         """
         try:
-            template = self.template(user.uid, index)
+            template = self.template(user, index)
         except DeviceRejected as refusal:
             if refusal.ends_session:
                 raise
@@ -269,14 +245,14 @@ class Fingers(Accounts):
             return "failed" if outcome == "stored" else outcome
         return "stored" if outcome == "stored" or not is_old(template) else outcome
 
-    def template(self, uid: int, index: int) -> bytes | None:
+    def template(self, user: User, index: int) -> bytes | None:
         """One template, None where there is none: by pyzk's command, or the SDK's where that is unknown.
 
         What is read by pyzk's command ends in one byte 01 more (two captures in pyzk's `test.py`).
         """
         for command in (Command.READ_TEMPLATE, Command.USERTEMP_RRQ):
             try:
-                template = self._client.bulk.data(command, struct.pack("<HB", uid, index))
+                template = self._client.bulk.data(command, struct.pack("<HB", user.uid, index))
                 return template.removesuffix(_READ_TAIL) if command == Command.READ_TEMPLATE else template
             except ZKErrorResponse:
                 if self._client.answer == Code.ERROR:

@@ -6,7 +6,7 @@ import enum
 import json
 from typing import NamedTuple
 
-from zkbridge.terminal.records.users import RecordSize
+from zkbridge.terminal.records.layout import RecordSize
 
 
 class Pieces(enum.StrEnum):

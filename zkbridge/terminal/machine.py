@@ -5,36 +5,18 @@ from __future__ import annotations
 import logging
 import struct
 from datetime import datetime
-from typing import NamedTuple
 
 from zkbridge.contract.errors import DeviceUnreachable
+from zkbridge.port.facts import Info, Sizes
 from zkbridge.terminal.conversation import Conversation
 from zkbridge.terminal.protocol import wire
 from zkbridge.terminal.protocol.codes import Code, Command
-from zkbridge.terminal.protocol.sizes import Sizes
+from zkbridge.terminal.protocol.sizes import parse_sizes
 
 log = logging.getLogger(__name__)
 
 #: How a connection ends when the terminal drops it.
 _DROPPED = ("closed", "reset")
-
-
-class Info(NamedTuple):
-    """What a terminal says of itself; "" is what it would not say, or was not asked."""
-
-    serial_number: str = ""
-    device_name: str = ""
-    firmware: str = ""
-    platform: str = ""
-    mac: str = ""
-    sizes: Sizes = Sizes()
-
-    def __str__(self) -> str:
-        users = "" if self.sizes.users is None else f"{self.sizes.users} users"
-        if users and self.sizes.users_capacity:
-            users = f"{self.sizes.users} of {self.sizes.users_capacity} users"
-        facts = (self.device_name, self.serial_number, self.firmware, users)
-        return ", ".join(fact for fact in facts if fact)
 
 
 class Machine(Conversation):
@@ -50,7 +32,7 @@ class Machine(Conversation):
     def sizes(self) -> Sizes:
         """The terminal's own counts, asked now; all None where it does not tell."""
         answer = self._client.request(Command.GET_FREE_SIZES)
-        self._sizes = Sizes.parse(answer.data) if answer.command == Code.OK else Sizes()
+        self._sizes = parse_sizes(answer.data) if answer.command == Code.OK else Sizes()
         return self._sizes
 
     def info(self) -> Info:

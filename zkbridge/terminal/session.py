@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zkbridge.config.models import Device
+from zkbridge.port.facts import Info, Sizes
 from zkbridge.terminal.attendance import Attendance
 from zkbridge.terminal.fingers import Fingers
 from zkbridge.terminal.known import Known
 from zkbridge.terminal.line import PersistentConnection
-from zkbridge.terminal.machine import Info
 from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.protocol.sizes import Sizes
 
 __all__ = ["Info", "Known", "Session", "Sizes", "enable", "open_session", "reach"]
 

@@ -10,9 +10,9 @@ from zkbridge.terminal.known import Pieces
 from zkbridge.terminal.machine import Machine
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.tables import MAX_USERS, Unreadable, records_of
+from zkbridge.terminal.records.layout import RecordSize
 from zkbridge.terminal.records.record_size import in_order, is_plausible, record_size_of
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import RecordSize
+from zkbridge.terminal.records.user_table import RecordTable
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +24,10 @@ _READINGS = 3
 class UserReading(Machine):
     """The table of users. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
-    _table: UserTable | None = None
+    _table: RecordTable | None = None
     _ahead: bytes | None = None  # the records of a table that is not proven yet
 
-    def users(self, *, again: bool = False) -> UserTable:
+    def users(self, *, again: bool = False) -> RecordTable:
         """The terminal's users, read once for the session, or `again`.
 
         Raises DeviceRejected (`table`) when the table cannot be read, or reads as empty where users are counted.
@@ -78,7 +78,7 @@ class UserReading(Machine):
         """Whether the table agrees with the terminal's count, so that replies and writes may rest on it."""
         return self._ahead is None
 
-    def read_unverified(self) -> UserTable:
+    def read_unverified(self) -> RecordTable:
         """Read the table without comparing it with the terminal's count; `users` returns it from now on.
 
         A user in it is there; one who is missing may still appear later. Raises DeviceRejected (`table`).
@@ -91,7 +91,7 @@ class UserReading(Machine):
             raise self._unreadable("table", "it reads as empty")
         return self._table
 
-    def seed_table(self, table: UserTable) -> None:
+    def seed_table(self, table: RecordTable) -> None:
         """Use the table of an earlier session as this one's, without reading it."""
         self._table = table
 
@@ -102,12 +102,12 @@ class UserReading(Machine):
     def _forget(self) -> None:
         self._table = self._ahead = None
 
-    def _read_users(self, raw: bytes | None = None) -> UserTable:
+    def _read_users(self, raw: bytes | None = None) -> RecordTable:
         """Read until table and count agree: a user may be added at the keypad between the two.
 
         `raw` is what was read already.
         """
-        found: UserTable | None = None
+        found: RecordTable | None = None
         detail = ""
         for _ in range(_READINGS):
             before = found
@@ -127,12 +127,12 @@ class UserReading(Machine):
             raise self._unreadable("table", f"it reads as empty, but counts {self._sizes.users} users")
         return found
 
-    def _read_table(self, raw: bytes | None) -> UserTable:
+    def _read_table(self, raw: bytes | None) -> RecordTable:
         if raw is None:
             raw = self._read_raw()
         return self._table_of(raw, self.count())
 
-    def _table_of(self, raw: bytes, count: int | None) -> UserTable:
+    def _table_of(self, raw: bytes, count: int | None) -> RecordTable:
         records = records_of(raw, count)
         size = self._record_size(records, count)
         # Datagrams carry no number, and some cut a table just between records: those that changed places on the
@@ -144,8 +144,8 @@ class UserReading(Machine):
             self.known = self.known._replace(record_size=size)
         return self._table_in(records, size)
 
-    def _table_in(self, records: bytes, size: RecordSize) -> UserTable:
-        return UserTable(
+    def _table_in(self, records: bytes, size: RecordSize) -> RecordTable:
+        return RecordTable(
             records,
             record_size=size,
             encoding=self.device.encoding,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from zkbridge.contract.errors import BridgeError
-from zkbridge.terminal.protocol.waker import Waker
+from zkbridge.port.waker import Waker
 
 
 class ProgressSink(Protocol):

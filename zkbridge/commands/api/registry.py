@@ -17,8 +17,8 @@ from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.contract.texts import add_texts
 from zkbridge.machine.clock import SYSTEM, Clock
-from zkbridge.terminal.port import Terminal
-from zkbridge.terminal.records.user_table import UserTable
+from zkbridge.port.capabilities import Terminal
+from zkbridge.port.users import UserTable
 
 P = TypeVar("P", bound="Params")
 

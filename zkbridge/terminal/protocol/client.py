@@ -14,6 +14,7 @@ from zk import ZK
 
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceRejected, TerminalError
+from zkbridge.port.waker import Waker
 from zkbridge.terminal.protocol import wire
 from zkbridge.terminal.protocol.bulk_read import BulkReader
 from zkbridge.terminal.protocol.codes import GOOD, Code, Command
@@ -21,7 +22,6 @@ from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.exchange import Exchange
 from zkbridge.terminal.protocol.failures import failure
 from zkbridge.terminal.protocol.tables import MAX_LOG_BYTES
-from zkbridge.terminal.protocol.waker import Waker
 from zkbridge.terminal.protocol.wire import Frame
 
 #: What is replaced of pyzk's private methods, and must be there for it to use ours.

@@ -1,9 +1,12 @@
-"""A point on the monotonic clock that nothing outlasts."""
+"""A point on the monotonic clock that nothing outlasts, and waiting until then."""
 
 from __future__ import annotations
 
+import select
 import time
 from typing import NamedTuple
+
+from zkbridge.port.waker import Waker
 
 
 class Deadline(NamedTuple):
@@ -32,3 +35,13 @@ class Deadline(NamedTuple):
     def passed(self) -> bool:
         """Whether no time is left."""
         return time.monotonic() >= self.at
+
+
+def wait_readable(descriptor: int, until: Deadline, waker: Waker | None = None) -> bool:
+    """Wait until there is something to read; False when the time is over, or somebody woke us and there is nothing."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    if waker is not None:
+        poll.register(waker.fileno(), select.POLLIN)
+    ready = poll.poll(until.remaining() * 1000)
+    return any(ready_descriptor == descriptor for ready_descriptor, _ in ready)

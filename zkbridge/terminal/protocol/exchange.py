@@ -15,13 +15,13 @@ from typing import Any
 
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, TerminalError
+from zkbridge.port.waker import Waker
 from zkbridge.terminal.protocol import wire
 from zkbridge.terminal.protocol.channel import Channel, connect
 from zkbridge.terminal.protocol.codes import Code, Command
-from zkbridge.terminal.protocol.deadline import Deadline
+from zkbridge.terminal.protocol.deadline import Deadline, wait_readable
 from zkbridge.terminal.protocol.event_queue import EventQueue
 from zkbridge.terminal.protocol.failures import BREAKS, failure
-from zkbridge.terminal.protocol.waker import Waker, wait_readable
 from zkbridge.terminal.protocol.wire import Frame, Garbled, TooMuch
 
 #: The longest event: those that are known have at most 52 bytes, and a terminal may put several punches together.

@@ -6,7 +6,7 @@ import sys
 from array import array
 from typing import Literal
 
-from zkbridge.terminal.records.users import RecordSize
+from zkbridge.terminal.records.layout import RecordSize
 
 
 def uids_of(records: bytes, record_size: RecordSize) -> array[int]:

@@ -10,36 +10,10 @@ import itertools
 import struct
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
+from zkbridge.port.punches import Punch
 from zkbridge.terminal.protocol.wire import decode_time, moment
 from zkbridge.terminal.records.decoded import Decoded
-
-#: What a record whose time is 0 says.
-_NO_TIME = decode_time(0)
-
-
-class Punch(NamedTuple):
-    """A person was at a terminal. `user_id` is None where the record has a uid only; the clock has no time zone.
-
-    `status` is how the person was recognised (0 password, 1 finger, 2 card, 15 face), `punch` what for (0 in, 1 out,
-    2 and 3 break, 4 and 5 overtime, 255 nothing): pyzk's names. `timestamp` is None where the record holds no date.
-    """
-
-    uid: int | None
-    user_id: str | None
-    timestamp: datetime | None
-    status: int
-    punch: int
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it is a record without anything in it: a place in the log, but no punch.
-
-        Some logs hold them (zeros where a record was written over or never finished).
-        """
-        nothing = not self.uid and self.user_id in (None, "", "0") and not self.status and not self.punch
-        return nothing and self.timestamp == _NO_TIME
 
 
 def _text(data: bytes) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+from zkbridge.port.users import User
+from zkbridge.terminal.records.layout import SIZES, RecordSize
 from zkbridge.terminal.records.numbers import uids_of
-from zkbridge.terminal.records.users import SIZES, RecordSize, User, decode
+from zkbridge.terminal.records.users import decode
 
 #: Records whose texts are looked at, spread over the table: enough for a majority, and no dearer in a large table.
 _SAMPLE = 256

@@ -5,11 +5,10 @@ Source: adrobinoga/zk-protocol `data-user.md`, pyzk 0.9.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+from zkbridge.port.fingers import Finger
 from zkbridge.terminal.protocol.tables import Unreadable
 
 #: Size of the whole entry, uid, finger, flag; the template follows.
@@ -18,34 +17,6 @@ _ENTRY = struct.Struct("<HHBB")
 _UPLOAD_HEAD = struct.Struct("<III")
 _UPLOAD_ENTRY = struct.Struct("<BHBI")
 _UPLOAD_MARK, _UPLOAD_FINGER = 2, 0x10
-_MARK_BYTES = 16
-
-
-@dataclass(frozen=True)
-class Finger:
-    """One finger that a terminal knows: `index` 0 to 9, `flag` 0 invalid, 1 valid, 3 under duress."""
-
-    uid: int
-    index: int
-    flag: int
-    template: bytes = field(repr=False)
-
-    @property
-    def valid(self) -> bool:
-        """Whether the finger opens."""
-        return self.flag != 0
-
-    def mark(self, salt: bytes) -> str:
-        """What tells this template from another without giving it away; `salt` is used for nothing else.
-
-        Some commands read a template with zero bytes or one byte 01 after it, which do not count.
-        """
-        return mark(self.template, salt)
-
-
-def mark(template: bytes, salt: bytes) -> str:
-    """The mark of a template, as `Finger.mark`."""
-    return hashlib.blake2b(template.rstrip(b"\0\1"), key=salt, digest_size=_MARK_BYTES).hexdigest()
 
 
 def upload_of(finger: Finger, user_record: bytes) -> bytes:

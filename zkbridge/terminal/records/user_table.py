@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zkbridge.terminal.records.fit import is_number_id
+from zkbridge.port.fit import is_number_id
+from zkbridge.port.users import User
 from zkbridge.terminal.records.free_uids import FreeUids
 from zkbridge.terminal.records.index import Index, weakly
+from zkbridge.terminal.records.layout import LAYOUTS, WIDEST_USER_ID, RecordSize
 from zkbridge.terminal.records.numbers import uids_of, words_of
-from zkbridge.terminal.records.users import LAYOUTS, WIDEST_USER_ID, RecordSize, User, decode
+from zkbridge.terminal.records.users import decode
 
 #: Where a 72-byte record has its user_id.
 _PIN_AT = 48
 
 
-class UserTable:
+class RecordTable:
     """A terminal's users, and the uids that are free.
 
     `guessed` says that the record size is not known: the table is empty. Of users with one uid, the first counts;
@@ -92,7 +94,7 @@ class UserTable:
         self.record_size = record_size
         self.guessed = False
 
-    def same_records(self, other: UserTable) -> bool:
+    def same_records(self, other: RecordTable) -> bool:
         """Whether two readings found the same bytes."""
         return self._records == other._records and self.record_size == other.record_size
 

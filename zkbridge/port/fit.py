@@ -1,35 +1,59 @@
-"""Whether a user fits into a record: bytes of each text, characters of the encoding, user_ids that are numbers."""
+"""Whether a user fits a terminal: bytes of each text, characters of the encoding, user_ids that are numbers."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from zkbridge.contract.characters import for_encoding
 from zkbridge.contract.errors import FieldFault, InvalidField
 from zkbridge.contract.texts import shown
-from zkbridge.terminal.records.users import LAYOUTS, WIDEST_USER_ID, RecordSize, UserFields
+from zkbridge.port.users import UserChanges, UserFields
 
 NameOverflow = Literal["refuse", "truncate"]
 MAX_NUMBER_ID = 0xFFFFFFFF
+#: A user_id that fits every terminal, for changes of a user who has one already.
+_FITTING = "1"
+
+
+class Limits(NamedTuple):
+    """What a terminal has room for, in bytes. `number_ids`: it holds a user_id as a number of 32 bits."""
+
+    user_id_bytes: int
+    name_bytes: int
+    password_bytes: int
+    number_ids: bool = False
+
+
+#: The most that any terminal has room for.
+WIDEST = Limits(user_id_bytes=24, name_bytes=24, password_bytes=8)
 
 
 def surely_unfit(fields: UserFields, *, encoding: str, name_overflow: NameOverflow) -> tuple[FieldFault, ...]:
-    """What fits no terminal with this encoding, whichever record size it turns out to have."""
-    _, faults = _measure(fields, 72, encoding=encoding, width=WIDEST_USER_ID, name_overflow=name_overflow)
+    """What fits no terminal with this encoding, whatever it has room for."""
+    _, faults = _measure(fields, WIDEST, encoding=encoding, name_overflow=name_overflow)
     return tuple(faults)
 
 
-def fit(
-    fields: UserFields, *, record_size: RecordSize, encoding: str, user_id_width: int, name_overflow: NameOverflow
-) -> UserFields:
-    """The user as a terminal with such records will hold it: the name may come back cut at a character.
+def surely_unfit_changes(changes: UserChanges, *, encoding: str, name_overflow: NameOverflow) -> tuple[FieldFault, ...]:
+    """What of the changes fits no terminal with this encoding."""
+    return surely_unfit(_texts(changes), encoding=encoding, name_overflow=name_overflow)
 
-    `user_id_width` is in bytes and counts for 72-byte records. Raises InvalidField with every fault.
+
+def fit(fields: UserFields, limits: Limits, *, encoding: str, name_overflow: NameOverflow) -> UserFields:
+    """The user as a terminal with these limits will hold it: the name may come back cut at a character.
+
+    Raises InvalidField with every fault.
     """
-    fitted, faults = _measure(fields, record_size, encoding=encoding, width=user_id_width, name_overflow=name_overflow)
+    fitted, faults = _measure(fields, limits, encoding=encoding, name_overflow=name_overflow)
     if faults:
         raise InvalidField(*faults)
     return fitted
+
+
+def fit_changes(changes: UserChanges, limits: Limits, *, encoding: str, name_overflow: NameOverflow) -> UserChanges:
+    """The changes as a terminal with these limits will hold them, as `fit`. Raises InvalidField with every fault."""
+    fitted = fit(_texts(changes), limits, encoding=encoding, name_overflow=name_overflow)
+    return changes if changes.name is None else changes._replace(name=fitted.name)
 
 
 def is_number_id(user_id: str) -> bool:
@@ -37,19 +61,22 @@ def is_number_id(user_id: str) -> bool:
     return not _number_faults(user_id)
 
 
+def _texts(changes: UserChanges) -> UserFields:
+    return UserFields(_FITTING, changes.name or "", changes.password or "")
+
+
 def _measure(
-    fields: UserFields, record_size: RecordSize, *, encoding: str, width: int, name_overflow: NameOverflow
+    fields: UserFields, limits: Limits, *, encoding: str, name_overflow: NameOverflow
 ) -> tuple[UserFields, list[FieldFault]]:
-    layout = LAYOUTS[record_size]
     faults = []
-    if record_size == 28:
+    if limits.number_ids:
         faults += _number_faults(fields.user_id)
     else:
-        faults += _text_faults("user_id", fields.user_id, width, encoding)
+        faults += _text_faults("user_id", fields.user_id, limits.user_id_bytes, encoding)
     name = for_encoding(fields.name, encoding)
-    name = _cut(name, layout.name_bytes, encoding) if name_overflow == "truncate" else name
-    faults += _text_faults("name", name, layout.name_bytes, encoding)
-    faults += _text_faults("password", fields.password, layout.password_bytes, encoding)
+    name = _cut(name, limits.name_bytes, encoding) if name_overflow == "truncate" else name
+    faults += _text_faults("name", name, limits.name_bytes, encoding)
+    faults += _text_faults("password", fields.password, limits.password_bytes, encoding)
     return fields._replace(name=name), faults
 
 

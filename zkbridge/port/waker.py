@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import threading
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
-
-from zkbridge.terminal.protocol.deadline import Deadline
 
 
 class Waker:
@@ -72,13 +69,3 @@ class Waker:
         if self._descriptor >= 0:
             with suppress(BlockingIOError):  # its counter is full: it is awake already
                 os.eventfd_write(self._descriptor, 1)
-
-
-def wait_readable(descriptor: int, until: Deadline, waker: Waker | None = None) -> bool:
-    """Wait until there is something to read; False when the time is over, or somebody woke us and there is nothing."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    if waker is not None:
-        poll.register(waker.fileno(), select.POLLIN)
-    ready = poll.poll(until.remaining() * 1000)
-    return any(ready_descriptor == descriptor for ready_descriptor, _ in ready)

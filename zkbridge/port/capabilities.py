@@ -1,8 +1,9 @@
 """What commands may ask of a terminal, by capability: a transport implements these, and no command knows which.
 
-Every method raises TerminalError (`contract/errors.py`) when the terminal fails, refuses or cannot be reached; each
-docstring names what else is raised. A transport where the terminal only calls out reads users and punches by queries
-that the terminal fetches, and raises DeviceRejected for what it has no way to ask (a door's seconds, one template).
+Every method raises TerminalError (`contract/errors.py`) when the terminal fails, refuses or cannot be reached, and
+Unsupported where the terminal or its transport has no way to do what is asked; each docstring names what else is
+raised. Users are exchanged as fields: a transport alone knows the bytes of a record.
+A transport where the terminal only calls out reads users and punches by queries that the terminal fetches.
 """
 
 from __future__ import annotations
@@ -12,14 +13,11 @@ from datetime import datetime
 from typing import Protocol
 
 from zkbridge.contract.errors import InvalidField
-from zkbridge.terminal.fingers import Step
-from zkbridge.terminal.machine import Info
-from zkbridge.terminal.protocol.sizes import Sizes
-from zkbridge.terminal.protocol.waker import Waker
-from zkbridge.terminal.records.punches import Punch
-from zkbridge.terminal.records.templates import Finger
-from zkbridge.terminal.records.user_table import UserTable
-from zkbridge.terminal.records.users import User, UserFields
+from zkbridge.port.facts import Info, Sizes
+from zkbridge.port.fingers import Finger, Step
+from zkbridge.port.punches import Punch
+from zkbridge.port.users import User, UserChanges, UserFields, UserRecord, UserTable
+from zkbridge.port.waker import Waker
 
 
 class UserReader(Protocol):
@@ -35,17 +33,26 @@ class UserStore(UserReader, Protocol):
     def fit(self, fields: UserFields) -> UserFields:
         """The user as this terminal will hold it: a name may be cut. Raises InvalidField with every fault."""
 
-    def add_user(self, fields: UserFields, uid: int) -> bytes:
+    def fit_changes(self, user: User, changes: UserChanges) -> UserChanges:
+        """The changes as this terminal will hold them, as `fit`. Raises InvalidField with every fault."""
+
+    def record_of(self, fields: UserFields, uid: int) -> UserRecord:
+        """The record that `add_user` writes. Raises InvalidField."""
+
+    def changed(self, user: User, changes: UserChanges) -> UserRecord:
+        """The record that `change_user` writes: equal to `user.record` where nothing changes. Raises InvalidField."""
+
+    def add_user(self, fields: UserFields, uid: int) -> UserRecord:
         """Write a new user and return the record. Raises InvalidField, DeviceFull, DeviceRejected."""
 
-    def change_user(self, raw: bytes) -> None:
-        """Write a record over the one of its uid, bit for bit. Raises DeviceRejected."""
+    def change_user(self, user: User, changes: UserChanges) -> None:
+        """Change what is named, and leave every other bit of the user, the templates included.
 
-    def delete_users(self, uids: Sequence[int]) -> None:
-        """Delete users by uid, with their templates. Raises DeviceRejected where the terminal refuses all of them."""
+        Raises InvalidField, DeviceRejected.
+        """
 
-    def record_of(self, fields: UserFields, uid: int) -> bytes:
-        """The record that `add_user` writes. Raises InvalidField."""
+    def delete_users(self, users: Sequence[User]) -> None:
+        """Delete users with their templates. Raises DeviceRejected where the terminal refuses all of them."""
 
     def keeps_user_id(self, user_id: str) -> bool:
         """Whether the terminal is known to keep a user_id of this length whole."""
@@ -57,7 +64,7 @@ class UserStore(UserReader, Protocol):
 class FingerReader(UserReader, Protocol):
     """The fingers that a terminal holds."""
 
-    def fingers(self, uid: int) -> list[Finger]:
+    def fingers(self, user: User) -> list[Finger]:
         """The fingers of one user. Raises DeviceRejected (`templates`) when they cannot be read."""
 
 
@@ -67,13 +74,13 @@ class FingerStore(FingerReader, Protocol):
     def sizes(self) -> Sizes:
         """The terminal's own counts and capacities, asked now; None for each that it does not tell."""
 
-    def has_finger(self, uid: int, index: int) -> bool:
+    def has_finger(self, user: User, index: int) -> bool:
         """Whether the terminal holds this finger (0 to 9) of this user."""
 
-    def finger(self, uid: int, index: int) -> Finger | None:
+    def finger(self, user: User, index: int) -> Finger | None:
         """One finger with its template, None where there is none."""
 
-    def template(self, uid: int, index: int) -> bytes | None:
+    def template(self, user: User, index: int) -> bytes | None:
         """One template, None where there is none. Raises DeviceRejected where single ones cannot be read."""
 
     def put_finger(self, user: User, finger: Finger) -> bool:

@@ -1,0 +1,61 @@
+"""Fingers as values: one that a terminal knows, and the steps of enrolling one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+_MARK_BYTES = 16
+
+Outcome = Literal["stored", "duplicate", "timeout", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Finger:
+    """One finger that a terminal knows: `index` 0 to 9, `flag` 0 invalid, 1 valid, 3 under duress."""
+
+    uid: int
+    index: int
+    flag: int
+    template: bytes = field(repr=False)
+
+    @property
+    def valid(self) -> bool:
+        """Whether the finger opens."""
+        return self.flag != 0
+
+    def mark(self, salt: bytes) -> str:
+        """What tells this template from another without giving it away; `salt` is used for nothing else.
+
+        Some commands read a template with zero bytes or one byte 01 after it, which do not count.
+        """
+        return mark(self.template, salt)
+
+
+def mark(template: bytes, salt: bytes) -> str:
+    """The mark of a template, as `Finger.mark`."""
+    return hashlib.blake2b(template.rstrip(b"\0\1"), key=salt, digest_size=_MARK_BYTES).hexdigest()
+
+
+class Ready(NamedTuple):
+    """The terminal asks for the finger."""
+
+
+class Down(NamedTuple):
+    """A finger is on the sensor."""
+
+
+class Sample(NamedTuple):
+    """The terminal has judged one touch; it wants three good ones."""
+
+    good: bool
+
+
+class Ended(NamedTuple):
+    """The enrolment is over. `stored` is said only when the terminal holds the finger."""
+
+    outcome: Outcome
+
+
+Step = Ready | Down | Sample | Ended
