@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from zkbridge.asyncapi.page import Json
-from zkbridge.cli.output import say
+from zkbridge.cli.output import columns, say
 from zkbridge.contract.texts import shown
 
 #: What is told of an answer in its own way, or is only for programs; `errors` is what the sentence says.
@@ -83,10 +83,8 @@ def _tell_results(results: list[Json]) -> None:
 
 def _tell_rows(rows: list[Json]) -> None:
     heads = list(rows[0]) if rows else []
-    cells = [heads] + [[_plain(row.get(head)) for head in heads] for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
-    for line in cells if rows else ():
-        say("  ".join(map(str.ljust, line, widths)).rstrip())
+    if rows:
+        say(*columns([heads, *([_plain(row.get(head)) for head in heads] for row in rows)]))
 
 
 def _plain(value: object) -> str:

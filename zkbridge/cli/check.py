@@ -12,7 +12,7 @@ import click
 from zkbridge.bridge.subscriptions import command_filters, echoes, published
 from zkbridge.bridge.vetting import remarks, vet
 from zkbridge.cli.options import config_option
-from zkbridge.cli.output import say
+from zkbridge.cli.output import columns, say
 from zkbridge.commands import commands
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
@@ -77,8 +77,7 @@ def table(findings: list[Finding]) -> list[str]:
         ("ok" if finding.ok else "FAILED", shown(finding.what), shown(finding.where), shown(finding.detail, 500))
         for finding in findings
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return ["  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
+    return columns(rows)
 
 
 def _dial_broker(config: Config) -> Finding:

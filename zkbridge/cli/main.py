@@ -40,6 +40,7 @@ _ELSEWHERE = {
     "demo": "zkbridge.demo.command:demo",
     "check": "zkbridge.cli.check:check",
     "asyncapi": "zkbridge.cli.describe:asyncapi",
+    "devices": "zkbridge.cli.devices:devices",
     "watch": "zkbridge.cli.watch:watch",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -20,6 +21,12 @@ def say(*lines: str, err: bool = False, **style: Any) -> None:
     stream = sys.stderr if err else sys.stdout
     text = _encodable(text, getattr(stream, "encoding", None) or "utf-8")
     click.echo(click.style(text, **style) if style else text, err=err)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of as many cells each, as lines whose cells stand below each other."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _encodable(text: str, encoding: str) -> str:
