@@ -7,7 +7,7 @@ ARGS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: help demo test again check docs torture fuzz faults fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: deb lock image help demo test again check docs torture fuzz faults fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -74,13 +74,29 @@ bench:  ## Measure everything against bare pyzk, and write docs/performance.* (A
 	@.ci/setup test
 	.venv/bin/python -m benchmarks $(ARGS)
 
+deb:  ## Make the Debian packages in build/deb (ARGS=amd64 for one; needs debhelper, and installs it as root)
+	@sh tests/systemd/need.sh deb dh:debhelper dpkg-buildpackage:dpkg-dev
+	@.ci/setup test
+	debian/build $(ARGS)
+
+lock:  ## Write debian/requirements.txt anew: what the package holds, with hashes
+	@.ci/setup test
+	.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --extra metrics --extra screen --upgrade \
+		--no-header --no-emit-index-url --no-emit-find-links --output-file debian/requirements.txt pyproject.toml
+
+image:  ## Build the container image on a Debian made here, and run it as compose.yaml says (root; some two minutes)
+	@sh tests/systemd/need.sh image dh:debhelper mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
+		buildah:buildah podman:podman runc:runc
+	@.ci/setup test
+	$(PYTEST) -m slow tests/container $(ARGS)
+
 homeassistant:  ## Meet a real Home Assistant, installed beside the tests (Python 3.13; some ten minutes)
 	@sh tests/homeassistant/need.sh
 	@.ci/setup test
 	$(PYTEST) -m slow tests/homeassistant $(ARGS)
 
 systemd:  ## Follow the README on fresh Debians that boot in a container (root; some four minutes)
-	@sh tests/systemd/need.sh systemd mmdebstrap:mmdebstrap systemd-nspawn:systemd-container
+	@sh tests/systemd/need.sh systemd dh:debhelper mmdebstrap:mmdebstrap systemd-nspawn:systemd-container
 	@.ci/setup test
 	$(PYTEST) -m slow tests/systemd $(ARGS)
 

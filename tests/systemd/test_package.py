@@ -1,0 +1,178 @@
+"""The Debian package on fresh Debians that boot: installed by apt, upgraded at work, refused a way back, removed."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project.tree import ROOT
+from tests.support.waiting import wait_until
+from tests.systemd.machine import Machine
+from tests.systemd.rootfs import checked
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+PATIENCE_S = 60
+OLDER, NEWER = "0.1.0", "99.0.0"
+CONFIG = "/etc/zkbridge/config.yaml"
+#: Two terminals: one that is there, with punches followed live, and one that is switched on later.
+DEVICES = """# mine
+devices:
+  principal: {host: 127.0.0.1, port: 4370, timeout: 3, attendance: live}
+  tarde: {host: 127.0.0.1, port: 4371, timeout: 3}
+retry: {deadline: 600, attempts: 100}
+"""
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two versions of the package for this machine, by version."""
+    architecture = checked(["dpkg", "--print-architecture"]).strip()
+    folder = tmp_path_factory.mktemp("packages")
+    made = {}
+    for version in (OLDER, NEWER):
+        checked(["env", f"VERSION={version}", str(ROOT / "debian" / "build"), architecture], timeout=600)
+        name = f"zkbridge_{version}_{architecture}.deb"
+        made[version] = Path(shutil.copy(ROOT / "build" / "deb" / name, folder))
+    return made
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def machine(
+    request: pytest.FixtureRequest, packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    """A machine with a broker, on which the older package was installed by apt before it booted."""
+    with Machine(tmp_path_factory.mktemp("package")) as machine:
+        machine.install(request.param)
+        for version, package in packages.items():
+            shutil.copy(package, machine.root / f"zkbridge_{version}.deb")
+        machine.prepare("sudo apt-get update -qq && sudo apt-get install -qq -y mosquitto mosquitto-clients python3")
+        machine.told = machine.prepare(f"sudo apt-get install -qq -y /zkbridge_{OLDER}.deb")  # type: ignore[attr-defined]
+        machine.boot()
+        yield machine
+
+
+def start_terminal(machine: Machine, port: int, *options: str) -> None:
+    """A simulated terminal that keeps its tables in a file; systemd's name for it is terminal-PORT."""
+    words = f"zkbridge simulate --lines --port {port} --state /var/tmp/terminal-{port} {' '.join(options)}"
+    machine.sh(f"systemd-run --quiet --unit=terminal-{port} {words}")
+    journal = ["journalctl", f"--unit=terminal-{port}", "--output=cat"]
+    wait_until(lambda: f"127.0.0.1:{port}" in machine.run(*journal), timeout=PATIENCE_S, what="the terminal")
+
+
+def stop_terminal(machine: Machine, port: int) -> None:
+    machine.run("systemctl", "stop", f"terminal-{port}")
+
+
+def control(machine: Machine, port: int, word: dict[str, object]) -> None:
+    """Have the terminal do something, through its control port."""
+    machine.sh(
+        f"python3 - <<'END'\nimport socket\n"
+        f"s = socket.create_connection(('127.0.0.1', {port}))\n"
+        f"s.sendall(b'''{json.dumps(word)}\\n''')\nprint(s.makefile().readline())\nEND"
+    )
+
+
+def ask(machine: Machine, device: str, user_id: str) -> dict[str, object]:
+    """The bridge's answer to one creation."""
+    words = f"mosquitto_rr -V mqttv5 -W 60 -t zk/{device}/users/create -e zk/replies/test"
+    answer: dict[str, object] = json.loads(
+        machine.person(f"""{words} -m '{{"user_id":"{user_id}","name":"Ana Ruiz"}}'""")
+    )
+    return answer
+
+
+def online(machine: Machine) -> None:
+    def status() -> str:
+        return machine.run("systemctl", "show", "zkbridge", "--property", "StatusText", "--value")
+
+    wait_until(lambda: "connected by MQTT 5" in status(), timeout=PATIENCE_S, what="the bridge")
+
+
+def journal(machine: Machine) -> str:
+    return machine.run("journalctl", "--unit=zkbridge", "--output=cat", "--no-pager")
+
+
+def install(machine: Machine, version: str) -> subprocess.CompletedProcess[str]:
+    command = f"DEBIAN_FRONTEND=noninteractive apt-get install -y --allow-downgrades /zkbridge_{version}.deb"
+    return machine.try_("sh", "-c", command)
+
+
+def test_the_package_leads_to_a_user_on_the_terminal_and_through_an_upgrade(machine: Machine) -> None:
+    # Installed, and not started: its configuration still has the examples' addresses.
+    told: str = machine.told  # type: ignore[attr-defined]
+    assert "zkbridge is installed." in told
+    assert machine.try_("systemctl", "is-active", "zkbridge").stdout.strip() == "inactive"
+    assert f"version {OLDER}" in machine.person("zkbridge --version")
+    assert machine.run("test", "-s", "/usr/share/man/man1/zkbridge-users-create.1.gz") == ""
+    assert "complete" in machine.run("cat", "/usr/share/bash-completion/completions/zkbridge")
+
+    # The commands that it printed.
+    machine.write(CONFIG, DEVICES)
+    start_terminal(machine, 4370, "--control", "4369")
+    checked_table = machine.try_(
+        "su", "--login", "pi", "--command", f"zkbridge check --config {CONFIG} --connect"
+    ).stdout
+    assert re.search(r"^ok +principal +127.0.0.1:4370/tcp ", checked_table, re.MULTILINE)
+    machine.person("sudo systemctl enable --now zkbridge")
+    online(machine)
+    assert ask(machine, "principal", "101")["code"] == "created"
+
+    # A request under way (its terminal is off), a punch that no broker takes, and then the upgrade.
+    machine.person(
+        "mosquitto_pub -V mqttv5 -q 1 -t zk/tarde/users/create -m "
+        """'{"user_id":"204","name":"Eva","request_id":"under-way"}'"""
+    )
+    wait_until(lambda: "request_id=under-way" in journal(machine), timeout=PATIENCE_S, what="the request")
+    machine.run("systemctl", "stop", "mosquitto")
+    control(machine, 4369, {"do": "punch", "user_id": "101"})
+    machine.write("/etc/mosquitto/conf.d/kept.conf", "persistence true\n")
+    upgrade = install(machine, NEWER)
+    assert upgrade.returncode == 0, upgrade.stdout + upgrade.stderr
+    assert machine.run("cat", CONFIG) == DEVICES
+    assert f"version {NEWER}" in machine.person("zkbridge --version")
+    machine.sh(
+        "systemd-run --quiet --unit=reader sh -c "
+        "'until mosquitto_sub -V mqttv5 -q 1 -c -i reader -t zk/+/attendance/event -t zk/+/users/create/reply "
+        ">>/var/tmp/heard; do sleep 0.2; done'"
+    )
+    machine.run("systemctl", "start", "mosquitto")
+    online(machine)
+    start_terminal(machine, 4371)
+
+    def heard() -> str:
+        return machine.sh("cat /var/tmp/heard 2>/dev/null || true")
+
+    wait_until(
+        lambda: '"under-way"' in heard() and '"punch"' in heard(), timeout=180, what=f"both:\n{journal(machine)}"
+    )
+    answers = [json.loads(line) for line in heard().splitlines()]
+    assert [each["code"] for each in answers if each.get("request_id") == "under-way"] == ["created"]
+    assert len({each["id"] for each in answers if "punch" in each}) == 1
+    assert ask(machine, "tarde", "204")["code"] == "user_exists"
+    assert ask(machine, "principal", "101")["code"] == "user_exists"
+
+    # The way back is refused, in words, and the service goes on.
+    pid = machine.run("systemctl", "show", "zkbridge", "--property", "MainPID", "--value")
+    back = install(machine, OLDER)
+    assert back.returncode != 0
+    assert f"zkbridge {NEWER} is installed, and {OLDER} is older" in back.stdout + back.stderr
+    assert f"version {NEWER}" in machine.person("zkbridge --version")
+    assert machine.run("systemctl", "show", "zkbridge", "--property", "MainPID", "--value") == pid
+    assert ask(machine, "principal", "102")["code"] == "created"
+
+    # Removed, the configuration and the ledger stay; purged, nothing does.
+    machine.run("apt-get", "remove", "-y", "-qq", "zkbridge")
+    assert machine.run("cat", CONFIG) == DEVICES
+    assert machine.run("ls", "/var/lib/private/zkbridge/ledger.db")
+    assert machine.try_("test", "-e", "/usr/lib/zkbridge").returncode != 0
+    machine.run("apt-get", "purge", "-y", "-qq", "zkbridge")
+    left = machine.sh(
+        "find / -xdev -name '*zkbridge*' -not -path '/proc/*' -not -name 'zkbridge_*.deb' -not -path '/src/*'"
+    )
+    allowed = ("/var/log/", "/var/cache/", "/tmp/", "/var/tmp/", "/run/", "/etc/systemd/system/")
+    assert [path for path in left.splitlines() if not path.startswith(allowed)] == []
