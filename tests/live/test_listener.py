@@ -17,6 +17,7 @@ from zkbridge.attendance import follower, live_events, log_reader, names, punch_
 from zkbridge.attendance import listener as listening
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.simulator import SimulatedTerminal
+from zkbridge.simulator.device.person import Attempt
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.simulator.wire.records import Punch
 from zkbridge.terminal.line import FRESH_S
@@ -290,7 +291,8 @@ def test_an_event_told_again_does_not_pass_for_the_next_punch(
     terminal.punch("1", when=NINE)
     home.wait_for(1)
     terminal.add_punch(Punch(2, "2", 1, 0, encode_time(NINE + timedelta(minutes=1))))
-    terminal._loop.call_soon_threadsafe(terminal.machine.announce, Punch(1, "1", 1, 0, encode_time(NINE)))
+    again = Attempt(1, 1, Punch(1, "1", 1, 0, encode_time(NINE)))
+    terminal._loop.call_soon_threadsafe(terminal.machine.events.announce, again)
 
     home.wait_for(2)
     assert home.users == ["1", "2"]

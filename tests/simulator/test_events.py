@@ -75,8 +75,35 @@ def test_every_client_that_registered_is_told_and_no_other(
     terminal.punch("1")
 
     assert first.read().session == 1
-    assert [second.read().session for _ in range(2)] == [128, 1]
+    assert [second.read().session for _ in range(3)] == [2, 128, 1]
     assert deaf.silent(QUIET_S)
+
+
+@pytest.mark.parametrize(
+    ("user_id", "verify", "told"),
+    [
+        # realtime.md: "On Finger" in normal operation too, "On Verify" ffffffff for a user who cannot be identified.
+        ("1", 1, ["2 ", "128 0500000001", "1 31"]),
+        ("1", 2, ["128 0500000001", "1 31"]),
+        ("404", 1, ["2 ", "128 ffffffff01"]),
+        ("404", 2, ["128 ffffffff01"]),
+    ],
+)
+def test_what_a_person_does_is_told_step_by_step(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient], user_id: str, verify: int, told: list[str]
+) -> None:
+    terminal.add_user("1", uid=5)
+    client = raw(terminal)
+    register(client, 0xFFFF)
+
+    terminal.punch(user_id, verify=verify)
+
+    seen = [client.read() for _ in told]
+    assert [f"{event.session} {event.data.rstrip(bytes(1)).hex()[:10]}".rstrip() for event in seen[:-1]] == [
+        step.rstrip() for step in told[:-1]
+    ]
+    assert f"{seen[-1].session} {seen[-1].data.hex()}".startswith(told[-1])
+    assert client.silent(0.1)
 
 
 def test_events_do_not_wait_for_acknowledgements(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:

@@ -112,11 +112,11 @@ class People:
         """A person punches in; false when the terminal refuses, and `display` may say why."""
         if not self.machine.powered:
             return False
-        punched = person.punch(self.machine.terminal, str(user_id), verify=verify, state=state, when=when)
-        if punched is None:
+        attempt = person.punch(self.machine.terminal, str(user_id), verify=verify, state=state, when=when)
+        if attempt is None:
             return False
-        self._loop.call_soon_threadsafe(self.machine.events.announce, punched)
-        return True
+        self._loop.call_soon_threadsafe(self.machine.events.announce, attempt)
+        return attempt.punch is not None
 
     def add_punch(self, punch: Punch) -> None:
         """Put a line into the attendance log as it is, also one that no calendar has."""

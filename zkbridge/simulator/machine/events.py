@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from zkbridge.simulator.device.person import BY_FINGER
 from zkbridge.simulator.network import delivery
 from zkbridge.simulator.wire import frames as wire
 from zkbridge.simulator.wire import records
@@ -13,11 +14,15 @@ from zkbridge.simulator.wire.codes import Command, Event
 
 if TYPE_CHECKING:
     from zkbridge.simulator.device.journal import Journal
+    from zkbridge.simulator.device.person import Attempt
     from zkbridge.simulator.device.switches import Switches
     from zkbridge.simulator.machine.tasks import Tasks
     from zkbridge.simulator.network.connections import Connections
     from zkbridge.simulator.network.link import Link
-    from zkbridge.simulator.wire.records import Punch
+
+
+#: Stands for a user whom the terminal does not know.
+_UNKNOWN_UID = 0xFFFFFFFF
 
 
 class Events:
@@ -45,10 +50,18 @@ class Events:
             async with asyncio.timeout(self._switches.ack_wait):
                 await link.acknowledged.wait()
 
-    def announce(self, punch: Punch) -> None:
-        """Send a punch to every session that registered for it."""
-        self._send_all(Event.VERIFY, punch.uid.to_bytes(4, "little") + b"\x01")
-        self._send_all(Event.ATTLOG, records.attendance_event(punch, self._switches.event))
+    def announce(self, attempt: Attempt) -> None:
+        """Send what a person did to every session that registered for it: finger, verification, punch.
+
+        Source: zk-protocol realtime.md, "On Finger" (also in normal operation, whether the user is registered or not)
+        and "On Verify" (`ffffffff` for a user who is not known).
+        """
+        if attempt.verify == BY_FINGER:
+            self._send_all(Event.FINGER, b"")
+        uid = _UNKNOWN_UID if attempt.uid is None else attempt.uid
+        self._send_all(Event.VERIFY, uid.to_bytes(4, "little") + b"\x01")
+        if attempt.punch is not None:
+            self._send_all(Event.ATTLOG, records.attendance_event(attempt.punch, self._switches.event))
 
     def announce_alarm(self, data: bytes) -> None:
         """Send an alarm to every session that registered for it."""
