@@ -70,6 +70,9 @@ class Rest:
     def overheard(self, topic: str, payload: bytes) -> None:
         self.heard.append((topic, payload))
 
+    def fail(self, error: BaseException) -> None:
+        self.deaths.append(error)
+
     def recall(self, name: str) -> str | None:
         return self.facts.get(name)
 
@@ -83,7 +86,6 @@ def side(broker: Mosquitto | Mux, rest: Rest, **settings: Any) -> Mqtt:
         rest,
         subscriptions=Subscriptions(("zk/+/users/create",), watched=frozenset(["zk/bridge/state"])),
         will=Publication("zk/bridge/state", b'{"state":"offline"}', retain=True),
-        died=rest.deaths.append,
     )
 
 

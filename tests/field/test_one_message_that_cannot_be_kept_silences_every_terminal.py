@@ -87,7 +87,7 @@ def ask(caller: Caller, device_id: str, command: str = "users/create", **body: A
 def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(
     bridge: Bridge, caller: Caller, spoil: Callable[..., None], method: str, error: object
 ) -> None:
-    before, connection = bridge.standing().set_aside, bridge.parts.link.number
+    before, connection = bridge.snapshot().set_aside, bridge.parts.link.number
     spoil(Acceptance, method, error)
     user = {"user_id": "7", "name": "a", "password": "73915", "request_id": f"{method}-{type(error).__name__}"}
 
@@ -97,7 +97,7 @@ def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(
     assert (answer["status"], answer["code"], answer["request_id"]) == (500, "internal", user["request_id"])
     assert honest["success"]
     assert bridge.parts.link.number == connection, "the connection has lived on"
-    assert bridge.standing().set_aside == before + 1
+    assert bridge.snapshot().set_aside == before + 1
     text = bridge.parts.monitor._keeper._set_aside.path.read_text()
     assert json.loads(text.splitlines()[-1])["error_id"] == answer["error_id"]
     assert "73915" not in text
@@ -106,20 +106,20 @@ def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(
 def test_what_cannot_even_be_answered_is_acknowledged(
     bridge: Bridge, caller: Caller, spoil: Callable[..., None]
 ) -> None:
-    before, connection = bridge.standing().set_aside, bridge.parts.link.number
+    before, connection = bridge.snapshot().set_aside, bridge.parts.link.number
     spoil(Acceptance, "_keep_one", ValueError())
 
     caller.publish(f"{BASE}/q/ping", b"{}")
     honest = ask(caller, "p", "ping")
 
     assert honest["success"]
-    assert (bridge.standing().set_aside, bridge.parts.link.number) == (before + 1, connection)
+    assert (bridge.snapshot().set_aside, bridge.parts.link.number) == (before + 1, connection)
 
 
 def test_the_next_sign_of_life_counts_it(bridge: Bridge, caller: Caller) -> None:
     bridge.parts.pulse.beat()
 
-    counted = bridge.standing().set_aside
+    counted = bridge.snapshot().set_aside
     assert counted
     assert caller.wait_for(f"{BASE}/bridge/health", lambda each: each.json["set_aside"] == counted)
 

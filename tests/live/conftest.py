@@ -55,8 +55,7 @@ class House:
             device,
             self.config,
             self.ledger,
-            told=lambda: None,
-            available=self.note_availability,
+            self,
         )
         self.worker = Worker(
             device,
@@ -70,6 +69,9 @@ class House:
 
     def note_answers(self, answers: list[Answer]) -> None:
         self.ledger.replies.release(answers)  # nothing sends them here
+
+    def note_punches(self) -> None:
+        pass  # nothing publishes them here
 
     def note_availability(self, _device: str, reason: str | None) -> None:
         self.states.append(reason)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.waiting import wait_until
+from zkbridge.contract.messages import Publication, Token
 from zkbridge.contract.topics import Topics
 from zkbridge.contract.validity import Validity
 from zkbridge.ledger.errors import LedgerUnavailable
@@ -24,10 +25,15 @@ class Bench:
         self.ledger = Ledger(folder)
         self.published = []
         self.deaths = []
-        self.announcer = Announcer(
-            self.ledger, Topics("zk"), lambda *sent: self.published.append(sent), died=self.deaths.append
-        )
+        self.brings_back = False
+        self.announcer = Announcer(self.ledger, self, topics=Topics("zk"), supervisor=self)
         self.announcer.start()
+
+    def publish(self, token: Token | None, publication: Publication) -> None:
+        self.published.append((token, publication))
+
+    def fail(self, error: BaseException) -> None:
+        self.deaths.append(error)
 
     def keep(self, *bodies: Any, device: str = "p") -> None:
         self.ledger.punches.add(device, bodies, Place("SN", 0), most_traces=10)
@@ -240,7 +246,7 @@ def old(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A broker of MQTT 3.1.1, which brings punches back."""
     monkeypatch.setattr(announcer, "ECHO_S", 0.2)
     monkeypatch.setattr(announcer, "REFUSED_WAIT_S", 0.05)
-    bench.announcer._comes_back = lambda: True
+    bench.brings_back = True
     bench.announcer.online()
     return bench
 

@@ -1,7 +1,7 @@
 """From events to figures, without a bridge."""
 
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from prometheus_client import generate_latest
@@ -10,9 +10,9 @@ from tests.support.scrape import Scrape
 from zkbridge.metrics.catalogue import EVENTS, STATES
 from zkbridge.metrics.recorder import Recorder
 from zkbridge.telemetry.events import Answered, Failed, Known, SessionEnded
-from zkbridge.telemetry.snapshot import Books, Standing, Terminal
+from zkbridge.telemetry.snapshot import BridgeSnapshot, LedgerStats, Terminal
 
-BOOKS = Books(size=4096, unfinished=3, oldest_unfinished_s=7.5, owed=2, oldest_owed_s=90)
+STATS = LedgerStats(size=4096, unfinished=3, oldest_unfinished_s=7.5, owed=2, oldest_owed_s=90)
 TERMINALS = (
     Terminal("principal", waiting=3, online=True, seen_at=1_700_000_000.0, pending_enable=False),
     Terminal("entrada", waiting=0, online=False, seen_at=None, pending_enable=True),
@@ -20,7 +20,7 @@ TERMINALS = (
 )
 
 
-def standing(**changes: Any) -> Standing:
+def snapshot(**changes: Any) -> BridgeSnapshot:
     fields = {
         "version": "9.8.7",
         "uptime_s": 1.0,
@@ -29,9 +29,22 @@ def standing(**changes: Any) -> Standing:
         "unserved_subscriptions": ("zk/+/ping",),
         "queue_limit": 1000,
         "terminals": TERMINALS,
-        "books": BOOKS,
+        "ledger": STATS,
     }
-    return Standing(**{**fields, **changes})
+    return BridgeSnapshot(**{**fields, **changes})
+
+
+class Source(NamedTuple):
+    """A bridge in a certain state."""
+
+    states: list[BridgeSnapshot]
+    devices: set[str]
+
+    def snapshot(self) -> BridgeSnapshot:
+        return self.states[0]
+
+    def device_ids(self) -> set[str]:
+        return self.devices
 
 
 @pytest.fixture
@@ -41,7 +54,7 @@ def devices() -> set[str]:
 
 @pytest.fixture
 def recorder(devices: set[str]) -> Recorder:
-    return Recorder(standing, lambda: devices)
+    return Recorder(Source([snapshot()], devices))
 
 
 def read(recorder: Recorder) -> Scrape:
@@ -125,11 +138,11 @@ def test_a_device_that_was_removed_is_forgotten_and_counts_anew_when_it_comes_ba
 
 
 def test_how_the_bridge_stands_is_looked_up_with_each_reading() -> None:
-    now = [standing()]
-    recorder = Recorder(lambda: now[0], lambda: {"principal"})
+    now = [snapshot()]
+    recorder = Recorder(Source(now, {"principal"}))
 
     said = read(recorder)
-    now[0] = standing(connected=False, unserved_subscriptions=(), books=None)
+    now[0] = snapshot(connected=False, unserved_subscriptions=(), ledger=None)
     later = read(recorder)
 
     assert said.get("zkbridge_build_info", version="9.8.7") == 1
@@ -143,8 +156,8 @@ def test_how_the_bridge_stands_is_looked_up_with_each_reading() -> None:
     assert said.get("zkbridge_terminal_last_seen_timestamp_seconds", device="entrada") is None
     up = {each.device: said.get("zkbridge_terminal_up", device=each.device) for each in TERMINALS}
     assert up == {"principal": 1, "entrada": 0, "nueva": None}
-    books = [f"zkbridge_ledger_{name}" for name in ("bytes", "unfinished_requests", "owed_answers")]
-    assert [said.get(name) for name in books] == [4096, 3, 2]
+    ledger = [f"zkbridge_ledger_{name}" for name in ("bytes", "unfinished_requests", "owed_answers")]
+    assert [said.get(name) for name in ledger] == [4096, 3, 2]
     assert said.get("zkbridge_ledger_oldest_unfinished_seconds") == 7.5
     assert said.get("zkbridge_ledger_oldest_owed_seconds") == 90
     assert not [name for name in later.names if "ledger" in name]

@@ -10,12 +10,9 @@ from tests.project.tree import ROOT
 MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILITY = 320, 25, 12, 8, 20
 
 #: Files over the limit of lines, with the lines that they may have. They may shrink and never grow.
-LONG_FILES = {}
+LONG_FILES: dict[str, int] = {}
 #: Classes over a limit, each with what it may have: (methods, attributes, constructor parameters).
-LARGE_CLASSES: dict[str, tuple[int, int, int]] = {
-    "zkbridge/homeassistant/publisher.py:HomeAssistant": (25, 13, 8),  # one attribute too many
-    "zkbridge/outbox/replies.py:Outbox": (25, 14, 8),  # two attributes too many
-}
+LARGE_CLASSES: dict[str, tuple[int, int, int]] = {}
 #: Files below the limit of maintainability.
 HARD_FILES: dict[str, float] = {}
 

@@ -1,12 +1,15 @@
 """What stands at the broker for Home Assistant: said on every connect and change, taken away when it is over."""
 
 import json
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
 
 from zkbridge.config.models import Config
-from zkbridge.homeassistant.publisher import TAKEN_S, HomeAssistant, Hooks, own_filters, watched_topics
+from zkbridge.contract.messages import Publication
+from zkbridge.homeassistant.publisher import HomeAssistant, own_filters, watched_topics
+from zkbridge.homeassistant.retained_topics import TAKEN_S
 from zkbridge.telemetry.events import Counted, Created
 
 CONFIG = "homeassistant/device/zkbridge_zk/{}/config"
@@ -23,14 +26,22 @@ class Rest:
         self.taken = True
 
     def part(self, devices: tuple[str, str] | list[str] = ("principal", "entrada"), **settings: Any) -> HomeAssistant:
-        hooks = Hooks(
-            recall=lambda subject, name: self.facts.get((subject, name)),
-            remember=lambda subject, name, value: self.facts.update({(subject, name): value}),
-            publish=self.published.append,
-            later=lambda key, seconds, job: self.jobs.setdefault(key, (seconds, job)),
-            taken=lambda: self.taken,
-        )
-        return HomeAssistant(config(devices, **settings), hooks, clock=lambda: self.now)
+        return HomeAssistant(config(devices, **settings), self, clock=lambda: self.now)
+
+    def recall(self, subject: str, name: str) -> str | None:
+        return self.facts.get((subject, name))
+
+    def keep(self, subject: str, name: str, value: str) -> None:
+        self.facts[subject, name] = value
+
+    def publish(self, publication: Publication) -> None:
+        self.published.append(publication)
+
+    def later(self, key: Hashable, seconds: float, job: Callable[[], float | None]) -> None:
+        self.jobs.setdefault(key, (seconds, job))
+
+    def has_taken_all(self) -> bool:
+        return self.taken
 
     def run_jobs(self) -> None:
         jobs, self.jobs = self.jobs, {}

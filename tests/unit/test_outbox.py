@@ -9,12 +9,14 @@ import pytest
 
 from tests.support.judging import Judging, keep_drafts
 from tests.support.waiting import wait_until
-from zkbridge.contract.messages import TOO_LARGE, Publication, Reply, encode
+from zkbridge.contract.messages import TOO_LARGE, AnswerToken, Publication, Reply, Token, encode
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Answer, Draft, Finish
+from zkbridge.outbox import postponed
 from zkbridge.outbox import replies as outbox
-from zkbridge.outbox.replies import WAIT_AFTER, WINDOW, Outbox
+from zkbridge.outbox.postponed import WAIT_AFTER
+from zkbridge.outbox.replies import WINDOW, Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
 
 DRAFT = Draft(digest=b"d", topic="zk/replies/me", fallback="zk/p/users/create/reply", correlation=b"c")
@@ -27,9 +29,17 @@ class Bench:
         self.ledger = Ledger(folder)
         self.published: list[tuple[int, Publication]] = []
         self.deaths: list[BaseException] = []
-        said = self.published.append
-        self.outbox = Outbox(self.ledger, lambda *sent: said(sent), topics=Topics(), died=self.deaths.append)
+        self.outbox = Outbox(self.ledger, self, topics=Topics(), supervisor=self)
         self.outbox.start()
+
+    brings_back = False
+
+    def publish(self, token: Token | None, publication: Publication) -> None:
+        assert isinstance(token, AnswerToken)
+        self.published.append((token.answer, publication))
+
+    def fail(self, error: BaseException) -> None:
+        self.deaths.append(error)
 
     def owe(self, count: int = 1, body: bytes = b"{}") -> None:
         drafts = [DRAFT._replace(digest=b"%d" % n, reply=Reply(409, "user_exists", body)) for n in range(count)]
@@ -52,7 +62,7 @@ class Bench:
 
     def confirm_all_but(self, number: int) -> None:
         for token in set(self.outbox._under_way) - {number}:
-            self.outbox.confirmed(token, None)
+            self.outbox.confirmed(AnswerToken(token), None)
 
     def tries(self, number: int) -> int:
         return sum(token == number for token, _ in self.published)
@@ -81,7 +91,7 @@ def test_an_answer_is_owed_until_it_is_confirmed(bench: Bench) -> None:
     said = {"status": 409, "code": "user_exists", "command": "users/create"}
     assert publication == Publication("zk/replies/me", b"{}", correlation_data=b"c", **said)
     assert bench.owed() == [token]
-    bench.outbox.confirmed(token, None)
+    bench.outbox.confirmed(AnswerToken(token), None)
 
     wait_until(lambda: not bench.owed())
     assert bench.outbox.drain(5)
@@ -105,11 +115,11 @@ def test_a_refused_response_topic_falls_back_to_the_default(bench: Bench, caplog
     bench.owe()
     ((token, _),) = bench.wait_for(1)
 
-    bench.outbox.confirmed(token, "Not authorized")
+    bench.outbox.confirmed(AnswerToken(token), "Not authorized")
 
     assert bench.wait_for(2)[1][1].topic == "zk/p/users/create/reply"
     assert "refused on zk/replies/me (Not authorized)" in caplog.text
-    bench.outbox.confirmed(token, "Not authorized")
+    bench.outbox.confirmed(AnswerToken(token), "Not authorized")
     wait_until(lambda: "refused by the broker on zk/p/users/create/reply" in caplog.text)
     assert bench.owed() == [token]
     bench.outbox.offline()
@@ -125,7 +135,7 @@ def test_no_more_than_a_window_is_under_way(bench: Bench) -> None:
     assert len(bench.published) == WINDOW
 
     for token, _ in sent:
-        bench.outbox.confirmed(token, None)
+        bench.outbox.confirmed(AnswerToken(token), None)
 
     bench.wait_for(WINDOW + 20)
 
@@ -133,7 +143,7 @@ def test_no_more_than_a_window_is_under_way(bench: Bench) -> None:
 def test_an_answer_that_breaks_the_connection_is_found_out_and_waits(
     bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "FIRST_WAIT_S", 0.5)
+    monkeypatch.setattr(postponed, "FIRST_WAIT_S", 0.5)
     bench.owe(3)
     poison, breaks = 2, 0
     while poison in bench.owed() and breaks < WAIT_AFTER:
@@ -141,13 +151,13 @@ def test_an_answer_that_breaks_the_connection_is_found_out_and_waits(
         wait_until(lambda: bench.confirm_all_but(poison) or poison in bench.outbox._under_way, what="the poison's turn")
         bench.outbox.offline()
         breaks += 1
-    assert f"answer=2 was under way {WAIT_AFTER} times when the broker hung up; it waits" in caplog.text
+    assert f"answer=2 was under way {WAIT_AFTER} times when the connection broke; it waits" in caplog.text
 
     tries = bench.tries(poison)
     bench.outbox.online(None)
     wait_until(lambda: bench.confirm_all_but(poison) or bench.owed() == [poison])
     wait_until(lambda: bench.tries(poison) == tries + 1, what="its wait to be over, and it to be tried again")
-    bench.outbox.confirmed(poison, None)
+    bench.outbox.confirmed(AnswerToken(poison), None)
 
     wait_until(lambda: not bench.owed())
 
@@ -219,7 +229,7 @@ class TestWhatIsOfferedByWhoeverHasKeptIt:
         assert len(bench.published) == WINDOW
         for number in range(1, WINDOW + 4):
             bench.wait_for(number)
-            bench.outbox.confirmed(number, None)
+            bench.outbox.confirmed(AnswerToken(number), None)
         assert [token for token, _ in bench.published] == list(range(1, WINDOW + 4))
 
     def test_one_too_large_for_the_broker_is_kept(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -237,10 +247,10 @@ class TestWhatIsOfferedByWhoeverHasKeptIt:
         bench.rest()
         with bench.outbox._change:  # the thread cannot note it before the end
             bench.outbox.offer(bench.finish())
-            bench.outbox.confirmed(1, None)
+            bench.outbox.confirmed(AnswerToken(1), None)
             bench.outbox.offline()
 
-        assert bench.outbox._breaks == {}
+        assert bench.outbox._postponed._breaks == {}
         wait_until(lambda: not bench.owed())
 
 
@@ -263,7 +273,7 @@ def test_a_list_over_the_packet_size_of_connack_is_replaced_by_a_small_answer(be
     ((token, publication),) = bench.wait_for(1)
     assert short(publication) == {"success": True, "status": 200, "code": "ok"}
     assert publication.correlation_data == b"c"
-    bench.outbox.confirmed(token, None)
+    bench.outbox.confirmed(AnswerToken(token), None)
     wait_until(lambda: not bench.owed())
 
 
@@ -273,7 +283,7 @@ def test_a_list_that_the_broker_refuses_as_too_large_is_replaced_on_the_same_top
     ((token, publication),) = bench.wait_for(1)
     assert publication.payload == LIST
 
-    bench.outbox.confirmed(token, f"{TOO_LARGE}: that is all")
+    bench.outbox.confirmed(AnswerToken(token), f"{TOO_LARGE}: that is all")
 
     _, (_, publication) = bench.wait_for(2)
     assert short(publication)["success"]
@@ -285,7 +295,7 @@ def test_a_list_that_is_refused_for_another_reason_is_not_replaced(bench: Bench)
     bench.owe(body=LIST)
     ((token, _),) = bench.wait_for(1)
 
-    bench.outbox.confirmed(token, "Not authorized")
+    bench.outbox.confirmed(AnswerToken(token), "Not authorized")
 
     assert bench.wait_for(2)[1][1].payload == LIST
 
@@ -303,7 +313,7 @@ def test_only_a_large_answer_that_ends_connections_alone_is_replaced(bench: Benc
     if size > outbox.LARGE:
         assert short(bench.wait_for(tries + 1)[tries][1])["success"]
     else:
-        wait_until(lambda: bench.outbox._not_before)
+        wait_until(lambda: len(bench.outbox._postponed))
 
 
 @pytest.mark.parametrize(

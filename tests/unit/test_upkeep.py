@@ -9,10 +9,20 @@ from zkbridge.runtime import scheduler as upkeep
 from zkbridge.runtime.scheduler import Upkeep
 
 
+class Deaths:
+    """A supervisor that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.errors: list[BaseException] = []
+
+    def fail(self, error: BaseException) -> None:
+        self.errors.append(error)
+
+
 def test_jobs_run_when_they_are_due_and_again_when_they_say() -> None:
     done: list[str] = []
-    deaths: list[BaseException] = []
-    work = Upkeep(died=deaths.append)
+    supervisor = Deaths()
+    work = Upkeep(supervisor)
 
     def often() -> float | None:
         done.append("often")
@@ -26,12 +36,12 @@ def test_jobs_run_when_they_are_due_and_again_when_they_say() -> None:
     work.stop()
 
     assert set(done) == {"often"}
-    assert deaths == []
+    assert supervisor.errors == []
 
 
 def test_nothing_runs_after_the_stop() -> None:
     done: list[str] = []
-    work = Upkeep(died=lambda _: None)
+    work = Upkeep(Deaths())
     work.start()
     work.stop()
     work.later("x", 0, lambda: done.append("x"))
@@ -40,19 +50,19 @@ def test_nothing_runs_after_the_stop() -> None:
 
 
 def test_a_job_that_fails_is_told_and_ends_the_thread() -> None:
-    deaths: list[BaseException] = []
-    work = Upkeep(died=deaths.append)
+    supervisor = Deaths()
+    work = Upkeep(supervisor)
     work.start()
     work.later("x", 0, lambda: 1 // 0)
-    wait_until(lambda: deaths)
+    wait_until(lambda: supervisor.errors)
 
-    assert isinstance(deaths[0], ZeroDivisionError)
+    assert isinstance(supervisor.errors[0], ZeroDivisionError)
     work.stop()
 
 
 def test_a_job_that_hangs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "HUNG_AFTER_S", 0.05)
-    work, release = Upkeep(died=lambda _: None), threading.Event()
+    work, release = Upkeep(Deaths()), threading.Event()
     work.start()
     assert work.is_well()
     work.later("x", 0, release.wait)

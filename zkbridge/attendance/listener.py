@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from zkbridge.attendance.follower import PunchFollower
+from zkbridge.attendance.hooks import ListenerHooks
 from zkbridge.attendance.names import UserNames
 from zkbridge.attendance.punch_count import ANSWER_S
 from zkbridge.attendance.recorder import Recorder
@@ -65,8 +66,7 @@ class Backoff:
 class Listener:
     """Has each punch of a device kept, once and in order. `line` is what it shares with the requests.
 
-    `listen` runs in the worker's thread; `interrupt` may be called from any. `told` is called when punches were
-    kept, `available` with None (the device answers) or a reason.
+    `listen` runs in the worker's thread; `interrupt` may be called from any.
     """
 
     def __init__(
@@ -74,14 +74,12 @@ class Listener:
         device: Device,
         config: Config,
         ledger: Ledger,
-        *,
-        told: Callable[[], None],
-        available: Callable[[str, str | None], None],
+        hooks: ListenerHooks,
     ) -> None:
         self.line = PersistentConnection(device, lock_dir=config.lock_dir)
         self._device = device
         self._config = config
-        self._available = available
+        self._hooks = hooks
         self._lock = threading.Lock()
         self._waker: Waker | None = None
         self._closing = threading.Event()
@@ -89,7 +87,7 @@ class Listener:
         self._backoff = Backoff()
         self._watch = Watch(device.timeout)
         names = UserNames(config.retry.deadline)
-        recorder = Recorder(device.id, ledger, names, most=config.ledger.max_punches, kept=told)
+        recorder = Recorder(device.id, ledger, names, most=config.ledger.max_punches, hooks=hooks)
         self._follower = PunchFollower(device, ledger, recorder, names, self._watch)
         self._warned_of_room = False
 
@@ -200,7 +198,7 @@ class Listener:
             line=self.line,
             waiting=self._stay,
         ) as session:
-            self._available(self._device.id, None)
+            self._hooks.note_availability(self._device.id, None)
             if self.line.number != self._follower.connection:
                 limits.require_room()  # many threads may have found room at the same moment
             self._follower.begin(session, turn)
@@ -219,7 +217,7 @@ class Listener:
         if limits.SHORTAGES.note(failure):
             pass  # the terminal is not to blame
         elif isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
-            self._available(self._device.id, failure.sentence(self._config.language))
+            self._hooks.note_availability(self._device.id, failure.sentence(self._config.language))
         else:
             log.warning("device=%s cannot be listened to: %s", self._device.id, failure)
         self._pause()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from zkbridge.attendance.bookmark import REMEMBERED, Bookmark, identity, moment_of
+from zkbridge.attendance.hooks import ListenerHooks
 from zkbridge.attendance.names import UserNames
 from zkbridge.contract.messages import encode
 from zkbridge.ledger.errors import LedgerUnavailable
@@ -16,20 +17,18 @@ from zkbridge.terminal.session import Session
 
 
 class Recorder:
-    """The punches of one device, each kept once and in order. `kept` is called when there are punches to publish.
+    """The punches of one device, each kept once and in order.
 
     `most` punches may wait for the broker, of all devices together. Every method that writes raises LedgerUnavailable
     where the disk does not take it; the place is then unknown until `open`.
     """
 
-    def __init__(
-        self, device_id: str, ledger: Ledger, names: UserNames, *, most: int, kept: Callable[[], None]
-    ) -> None:
+    def __init__(self, device_id: str, ledger: Ledger, names: UserNames, *, most: int, hooks: ListenerHooks) -> None:
         self._device_id = device_id
         self._ledger = ledger
         self._names = names
         self._most = most
-        self._kept = kept
+        self._hooks = hooks
         self._bookmark: Bookmark | None = None
 
     @property
@@ -82,7 +81,7 @@ class Recorder:
         if bodies or count != self.count:
             self.move_to(count, bodies, traces)
         if bodies:
-            self._kept()
+            self._hooks.note_punches()
 
     def move_to(self, count: int, bodies: Sequence[bytes] = (), traces: Sequence[Trace] = ()) -> None:
         """Keep that the log is read up to a count, with the punches that lie before it."""

@@ -16,7 +16,7 @@ from zkbridge.config.models import Config
 from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.metrics.errors import MetricsUnavailable
-from zkbridge.telemetry.snapshot import Standing
+from zkbridge.telemetry.snapshot import BridgeSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Bridge:
         #: One change of the parts at a time.
         self._changing = threading.Lock()
         with _refused_start():
-            self.parts = wire(config, clock, self.fail)
+            self.parts = wire(config, clock, self)
             self._left = self.parts.ledger.unfinished()
             self._waiting = [each.request for each in self.parts.ledger.waiting()]
             self.parts.roster.add(self.parts.factory.make(config.devices, self._left))
@@ -96,9 +96,9 @@ class Bridge:
         """One line for people, as systemd shows it."""
         return self.parts.monitor.status()
 
-    def standing(self) -> Standing:
+    def snapshot(self) -> BridgeSnapshot:
         """How everything stands just now."""
-        return self.parts.monitor.standing()
+        return self.parts.monitor.snapshot()
 
     def _stop_parts(self) -> None:
         parts = self.parts

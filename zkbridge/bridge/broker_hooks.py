@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from zkbridge.bridge.availability import Availability
+from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.facts import Facts
 from zkbridge.bridge.link import Link
 from zkbridge.bridge.own_messages import OwnMessages
@@ -22,12 +23,13 @@ from zkbridge.mqtt.dial import ProtocolName
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
+from zkbridge.runtime.scheduler import Supervisor
 
 log = logging.getLogger(__name__)
 
 
 class Receivers(NamedTuple):
-    """The parts that hear of the broker. `scrub_soon` is called after an answer was confirmed."""
+    """The parts that hear of the broker."""
 
     reception: Reception
     keeper: Keeper
@@ -37,7 +39,7 @@ class Receivers(NamedTuple):
     homeassistant: HomeAssistant
     pulse: Pulse
     mqtt: Mqtt
-    scrub_soon: Callable[[], None]
+    dispatch: ReplyDispatch
 
 
 class BrokerHooks:
@@ -46,12 +48,15 @@ class BrokerHooks:
     Until `serve` was called, which must be before `Mqtt.start`, only facts are recalled and kept.
     """
 
-    def __init__(self, ledger: Ledger, facts: Facts, link: Link, own: OwnMessages, room: ReplyRoom) -> None:
+    def __init__(
+        self, ledger: Ledger, facts: Facts, link: Link, own: OwnMessages, *, room: ReplyRoom, supervisor: Supervisor
+    ) -> None:
         self._ledger = ledger
         self._facts = facts
         self._link = link
         self._own = own
         self._room = room
+        self._supervisor = supervisor
         self._to: Receivers
 
     def serve(self, receivers: Receivers) -> None:
@@ -98,10 +103,10 @@ class BrokerHooks:
     def confirmed(self, token: Token, refusal: str | None) -> None:
         """The broker took or refused an answer, or a punch."""
         if isinstance(token, PunchToken):
-            self._to.announcer.confirmed(token.punch, refusal)
+            self._to.announcer.confirmed(token, refusal)
         else:
-            self._to.outbox.confirmed(token.answer, refusal)
-            self._to.scrub_soon()  # what was read need not stay
+            self._to.outbox.confirmed(token, refusal)
+            self._to.dispatch.scrub_soon()  # what was read need not stay
 
     def overheard(self, topic: str, payload: bytes) -> None:
         """The bridge's own messages, and Home Assistant's birth.
@@ -115,6 +120,10 @@ class BrokerHooks:
         if self._own.is_late_will(topic, payload):
             log.info("an earlier run was declared offline only now; saying online again")
             self._to.mqtt.publish(None, self._own.state("online"))
+
+    def fail(self, error: BaseException) -> None:
+        """End the daemon."""
+        self._supervisor.fail(error)
 
     def recall(self, name: str) -> str | None:
         """A fact about the broker."""

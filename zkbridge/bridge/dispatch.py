@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from zkbridge.bridge.ledger_care import LedgerCare
 from zkbridge.ledger.records import Answer
 from zkbridge.outbox.replies import Outbox
 from zkbridge.runtime.scheduler import Upkeep
@@ -15,10 +14,10 @@ SCRUB_AFTER_S = 1.0
 class ReplyDispatch:
     """Hands kept replies to the outbox, and has what was asked wiped soon after. Called from any thread."""
 
-    def __init__(self, outbox: Outbox, upkeep: Upkeep, scrub: Callable[[], None]) -> None:
+    def __init__(self, outbox: Outbox, upkeep: Upkeep, care: LedgerCare) -> None:
         self._outbox = outbox
         self._upkeep = upkeep
-        self._scrub = scrub
+        self._care = care
 
     def note_answers(self, answers: list[Answer] | None = None) -> None:
         """Send these (None: whatever the ledger has); soon after, the ledger writes what it has put off, and wipes."""
@@ -30,4 +29,4 @@ class ReplyDispatch:
 
     def scrub_soon(self) -> None:
         """Have the ledger wipe what need not stay."""
-        self._upkeep.later("scrub", SCRUB_AFTER_S, self._scrub)
+        self._upkeep.later("scrub", SCRUB_AFTER_S, self._care.scrub)

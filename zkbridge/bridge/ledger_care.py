@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
-from zkbridge.config.models import LedgerSettings
+from zkbridge.bridge.current import CurrentConfig
 from zkbridge.ledger.budget import Budget
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.file_watch import FileWatch, LedgerLost
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.runtime.scheduler import Upkeep
+from zkbridge.runtime.scheduler import Supervisor, Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -23,22 +22,16 @@ LOOK_S = 20.0
 
 
 class LedgerCare:
-    """Schedules that upkeep. `died` hears of a ledger that is lost."""
+    """Schedules that work. A ledger file that is lost for good ends the daemon (`supervisor`)."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        budget: Budget,
-        upkeep: Upkeep,
-        *,
-        settings: Callable[[], LedgerSettings],
-        died: Callable[[BaseException], None],
+        self, ledger: Ledger, budget: Budget, upkeep: Upkeep, *, current: CurrentConfig, supervisor: Supervisor
     ) -> None:
         self._ledger = ledger
         self._budget = budget
         self._upkeep = upkeep
-        self._settings = settings
-        self._died = died
+        self._current = current
+        self._supervisor = supervisor
         self._watch = FileWatch(ledger)
 
     def start(self) -> None:
@@ -58,7 +51,7 @@ class LedgerCare:
         self._upkeep.later("room", 0.0, self._make_room)
 
     def _forget(self) -> float:
-        settings = self._settings()
+        settings = self._current.config.ledger
         try:
             dropped = self._ledger.retention.forget(keep_s=settings.keep, most=settings.max_requests)
         except LedgerUnavailable as failure:
@@ -70,7 +63,7 @@ class LedgerCare:
         return FORGET_S
 
     def _tidy(self) -> None:
-        most = self._settings().max_bytes
+        most = self._current.config.ledger.max_bytes
         try:
             dropped = self._budget.tidy(most)
         except LedgerUnavailable as failure:
@@ -94,7 +87,7 @@ class LedgerCare:
                 return LOOK_S
             if not loss.can_be_healed:
                 log.critical("%s; the bridge ends", loss.what)
-                self._died(LedgerLost(loss.what))
+                self._supervisor.fail(LedgerLost(loss.what))
                 return LOOK_S
             self._watch.heal()
             log.error("%s while the bridge was using it; everything that was kept has been written anew", loss.what)

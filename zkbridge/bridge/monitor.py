@@ -1,9 +1,10 @@
-"""How the bridge is just now."""
+"""The state of the bridge just now."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Container
 
 import zkbridge
 from zkbridge.bridge.availability import Availability
@@ -15,7 +16,7 @@ from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.machine.limits import SHORTAGES
 from zkbridge.mqtt.client import Mqtt
-from zkbridge.telemetry.snapshot import Books, Standing, Terminal
+from zkbridge.telemetry.snapshot import BridgeSnapshot, LedgerStats, Terminal
 from zkbridge.worker.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -62,9 +63,9 @@ class Monitor:
             link += f", deaf to {', '.join(unserved)}"
         return f"{link}; {len(workers)} devices, {waiting} requests waiting"
 
-    def standing(self) -> Standing:
+    def snapshot(self) -> BridgeSnapshot:
         """Everything in figures."""
-        return Standing(
+        return BridgeSnapshot(
             version=zkbridge.__version__,
             uptime_s=time.monotonic() - self._began,
             connected=self._mqtt.is_connected,
@@ -72,10 +73,14 @@ class Monitor:
             unserved_subscriptions=tuple(self._mqtt.unserved_subscriptions),
             queue_limit=self._current.config.queue_limit,
             terminals=tuple(self._terminal(worker) for worker in self._roster),
-            books=self._books(),
+            ledger=self._ledger_stats(),
             set_aside=self._keeper.set_aside,
             short_of=SHORTAGES.current(),
         )
+
+    def device_ids(self) -> Container[str]:
+        """The devices that are configured."""
+        return self._current.config.devices
 
     def _terminal(self, worker: Worker) -> Terminal:
         known = self._availability.of(worker.device.id)
@@ -87,8 +92,8 @@ class Monitor:
             pending_enable=worker.pending_enable,
         )
 
-    def _books(self) -> Books | None:
+    def _ledger_stats(self) -> LedgerStats | None:
         try:
-            return self._ledger.books()
+            return self._ledger.stats()
         except LedgerUnavailable:
             return None

@@ -10,7 +10,7 @@ from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.link import Link
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Publication, encode, parse_object
-from zkbridge.telemetry.snapshot import Standing
+from zkbridge.telemetry.snapshot import BridgeSnapshot
 
 
 class OwnMessages:
@@ -38,24 +38,24 @@ class OwnMessages:
         }
         return self._retained(self._current.topics.info, info)
 
-    def health(self, standing: Standing, *, refused: Iterable[str]) -> Publication:
+    def health(self, snapshot: BridgeSnapshot, *, refused: Iterable[str]) -> Publication:
         """How the bridge is, not retained. `refused` are the topics on which the broker takes no message."""
-        books = standing.books
+        ledger = snapshot.ledger
         body = {
             "instance": self.instance,
-            "uptime_s": round(standing.uptime_s),
-            "waiting": standing.waiting,
-            "devices": len(standing.terminals),
+            "uptime_s": round(snapshot.uptime_s),
+            "waiting": snapshot.waiting,
+            "devices": len(snapshot.terminals),
             "connection": self._link.number,
-            "version": standing.version,
-            "offline": standing.offline,
-            "owed": books and books.owed,
-            "ledger_bytes": books and books.size,
-            "reconnects": standing.reconnects,
-            "deaf_to": standing.unserved_subscriptions,
+            "version": snapshot.version,
+            "offline": snapshot.offline,
+            "owed": ledger and ledger.owed,
+            "ledger_bytes": ledger and ledger.size,
+            "reconnects": snapshot.reconnects,
+            "deaf_to": snapshot.unserved_subscriptions,
             "refused": list(refused),
-            "set_aside": standing.set_aside,
-            "short_of": standing.short_of,
+            "set_aside": snapshot.set_aside,
+            "short_of": snapshot.short_of,
         }
         return Publication(self._current.topics.health, encode(body))
 

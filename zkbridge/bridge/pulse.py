@@ -32,7 +32,7 @@ class Pulse:
     def health(self) -> Publication:
         """The health as it is now."""
         refused = [*self._mqtt.refused, *self._announcer.refused]
-        return self._own.health(self._monitor.standing(), refused=refused)
+        return self._own.health(self._monitor.snapshot(), refused=refused)
 
     def beat(self) -> float:
         """Give up a connection that confirms nothing; publish the health. Returns the seconds until the next beat."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from zkbridge.bridge.availability import Availability
@@ -11,6 +11,7 @@ from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
 from zkbridge.bridge.facts import Facts
+from zkbridge.bridge.homeassistant_ports import BridgeHomeAssistantPorts
 from zkbridge.bridge.intake_ports import BridgePorts
 from zkbridge.bridge.ledger_care import LedgerCare
 from zkbridge.bridge.link import Link
@@ -28,8 +29,8 @@ from zkbridge.commands import commands
 from zkbridge.config import loader
 from zkbridge.config.models import Config
 from zkbridge.contract.groups import Said, together
-from zkbridge.contract.messages import AnswerToken, PunchToken, Reply
-from zkbridge.homeassistant.publisher import HomeAssistant, Hooks, watched_topics
+from zkbridge.contract.messages import Reply
+from zkbridge.homeassistant.publisher import HomeAssistant, watched_topics
 from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import Keeper
 from zkbridge.intake.set_aside import SetAside
@@ -44,14 +45,9 @@ from zkbridge.mqtt.subscriptions import Subscriptions
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
-from zkbridge.runtime.scheduler import Upkeep
+from zkbridge.runtime.scheduler import Supervisor, Upkeep
 from zkbridge.telemetry.events import EventSink, broadcast
 from zkbridge.worker.surroundings import Shared
-
-#: Seconds for what was published to be confirmed, before Home Assistant's cleared topics count as cleared.
-TAKEN_WITHIN_S = 5.0
-
-Died = Callable[[BaseException], None]
 
 
 class _Stored(NamedTuple):
@@ -75,18 +71,18 @@ class _Broker(NamedTuple):
     announcer: Announcer
 
 
-def wire(config: Config, clock: Clock, died: Died) -> Parts:
-    """Make every part for this configuration. `died` hears of a part that failed for good.
+def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
+    """Make every part for this configuration. `supervisor` ends the daemon when a part has failed for good.
 
     Raises what the ledger raises when its folder cannot be used.
     """
     current = CurrentConfig(config, commands())
-    upkeep = Upkeep(died=died)
+    upkeep = Upkeep(supervisor)
     room = ReplyRoom(config.mqtt.max_reply)
-    stored = _store(current, upkeep, room, clock, died)
-    broker = _broker(current, upkeep, room, stored, died)
+    stored = _store(current, upkeep, room, clock, supervisor)
+    broker = _broker(current, upkeep, room, stored, supervisor)
     link, own, mqtt = broker.link, broker.own, broker.mqtt
-    dispatch = ReplyDispatch(broker.outbox, upkeep, stored.care.scrub)
+    dispatch = ReplyDispatch(broker.outbox, upkeep, stored.care)
     availability, roster = Availability(current.topics, mqtt), Roster()
     visits = Visits(current, roster, upkeep)
     monitor = Monitor(current, roster, availability, mqtt=mqtt, link=link, ledger=stored.ledger, keeper=stored.keeper)
@@ -98,16 +94,15 @@ def wire(config: Config, clock: Clock, died: Died) -> Parts:
     shared = Shared(events=events, reply_room=room, clock=clock)
     terminal_events = TerminalEvents(
         dispatch=dispatch,
+        announcer=broker.announcer,
         availability=availability,
         expiry=expiry,
         visits=visits,
         mqtt=mqtt,
         topics=current.topics,
-        died=died,
+        supervisor=supervisor,
     )
-    factory = WorkerFactory(
-        current, stored.ledger, terminal_events, shared, announcer=broker.announcer, availability=availability
-    )
+    factory = WorkerFactory(current, stored.ledger, terminal_events, shared)
     reception = Reception(
         Intake(
             config,
@@ -130,7 +125,7 @@ def wire(config: Config, clock: Clock, died: Died) -> Parts:
             homeassistant=broker.homeassistant,
             pulse=pulse,
             mqtt=mqtt,
-            scrub_soon=dispatch.scrub_soon,
+            dispatch=dispatch,
         )
     )
     return Parts(
@@ -158,7 +153,7 @@ def wire(config: Config, clock: Clock, died: Died) -> Parts:
     )
 
 
-def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock, died: Died) -> _Stored:
+def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock, supervisor: Supervisor) -> _Stored:
     folder, language = loader.state_dir(current.config), current.config.language
     reserve = Reserve(folder)
     reserve.release_if_full()
@@ -173,16 +168,18 @@ def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock
         readings=[command.name for command in current.commands.values() if command.reads],
     )
     budget = Budget(ledger, reserve, clock=clock.now)
-    care = LedgerCare(ledger, budget, upkeep, settings=lambda: current.config.ledger, died=died)
+    care = LedgerCare(ledger, budget, upkeep, current=current, supervisor=supervisor)
     ledger.database.when_full = care.full
     return _Stored(ledger, care, Keeper(SetAside(folder), current.topics), Facts(ledger))
 
 
-def _broker(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, stored: _Stored, died: Died) -> _Broker:
+def _broker(
+    current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, stored: _Stored, supervisor: Supervisor
+) -> _Broker:
     config, topics = current.config, current.topics
     link = Link(stored.ledger)
     own = OwnMessages(current, link)
-    hooks = BrokerHooks(stored.ledger, stored.facts, link, own, room)
+    hooks = BrokerHooks(stored.ledger, stored.facts, link, own, room=room, supervisor=supervisor)
     mqtt = Mqtt(
         config.mqtt,
         hooks,
@@ -193,34 +190,12 @@ def _broker(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, stored: _St
             tried=tuple(current.tried),
         ),
         will=own.state("offline"),
-        died=died,
         subscription_check=_subscription_check(current),
         delivery_delay=DeliveryDelay(delay_topic(config, current.commands.values()), lambda: current.delay_limit_s),
     )
-    homeassistant = HomeAssistant(
-        config,
-        Hooks(
-            recall=stored.facts.recall,
-            remember=stored.facts.keep,
-            publish=lambda publication: mqtt.publish(None, publication),
-            later=upkeep.later,
-            taken=lambda: mqtt.flush(TAKEN_WITHIN_S) and mqtt.is_connected,
-        ),
-    )
-    outbox = Outbox(
-        stored.ledger,
-        lambda answer, publication: mqtt.publish(AnswerToken(answer), publication),
-        topics=topics,
-        language=config.language,
-        died=died,
-    )
-    announcer = Announcer(
-        stored.ledger,
-        topics,
-        lambda punch, publication: mqtt.publish(PunchToken(punch), publication),
-        died=died,
-        comes_back=lambda: mqtt.brings_back,
-    )
+    homeassistant = HomeAssistant(config, BridgeHomeAssistantPorts(stored.facts, mqtt, upkeep))
+    outbox = Outbox(stored.ledger, mqtt, topics=topics, language=config.language, supervisor=supervisor)
+    announcer = Announcer(stored.ledger, mqtt, topics=topics, supervisor=supervisor)
     return _Broker(hooks, link, own, mqtt, homeassistant, outbox, announcer)
 
 
@@ -239,7 +214,7 @@ def _metrics(current: CurrentConfig, monitor: Monitor) -> Metrics | None:
     settings = current.config.metrics
     if settings.port is None:
         return None
-    return Metrics(settings, monitor.standing, devices=lambda: current.config.devices)
+    return Metrics(settings, monitor)
 
 
 def _events(current: CurrentConfig, metrics: Metrics | None, homeassistant: HomeAssistant) -> EventSink:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from zkbridge.bridge.availability import Availability
@@ -13,33 +12,41 @@ from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.records import Answer
 from zkbridge.mqtt.client import Mqtt
+from zkbridge.outbox.punches import Announcer
+from zkbridge.runtime.scheduler import Supervisor
 
 
 class TerminalEvents:
-    """Passes each event of a worker on to the part that it concerns (`worker.surroundings.WorkerHooks`)."""
+    """Passes each event on to the part that it concerns (`worker.surroundings.WorkerHooks`, `attendance.hooks`)."""
 
     def __init__(
         self,
         *,
         dispatch: ReplyDispatch,
+        announcer: Announcer,
         availability: Availability,
         expiry: Expiry,
         visits: Visits,
         mqtt: Mqtt,
         topics: Topics,
-        died: Callable[[BaseException], None],
+        supervisor: Supervisor,
     ) -> None:
         self._dispatch = dispatch
+        self._announcer = announcer
         self._availability = availability
         self._expiry = expiry
         self._visits = visits
         self._mqtt = mqtt
         self._topics = topics
-        self._died = died
+        self._supervisor = supervisor
 
     def note_answers(self, answers: list[Answer]) -> None:
         """Send these replies."""
         self._dispatch.note_answers(answers)
+
+    def note_punches(self) -> None:
+        """Publish punches that were kept."""
+        self._announcer.wake()
 
     def note_availability(self, device: str, reason: str | None) -> None:
         """Publish whether a terminal answers."""
@@ -59,4 +66,4 @@ class TerminalEvents:
 
     def fail(self, error: BaseException) -> None:
         """End the daemon."""
-        self._died(error)
+        self._supervisor.fail(error)

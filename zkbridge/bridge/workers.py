@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
+from zkbridge.attendance.hooks import ListenerHooks
 from zkbridge.attendance.listener import Listener
-from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.config.models import Device
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Request
-from zkbridge.outbox.punches import Announcer
 from zkbridge.worker.surroundings import Shared, WorkerHooks
 from zkbridge.worker.worker import Worker
 
@@ -40,6 +40,10 @@ class Roster:
         self.by_device = staying | workers
 
 
+class TerminalHooks(WorkerHooks, ListenerHooks, Protocol):
+    """What a worker and its listener report to."""
+
+
 class WorkerFactory:
     """Makes a worker for a device, with its listener where the device is listened to."""
 
@@ -47,18 +51,13 @@ class WorkerFactory:
         self,
         current: CurrentConfig,
         ledger: Ledger,
-        hooks: WorkerHooks,
+        hooks: TerminalHooks,
         shared: Shared,
-        *,
-        announcer: Announcer,
-        availability: Availability,
     ) -> None:
         self._current = current
         self._ledger = ledger
         self._hooks = hooks
         self._shared = shared
-        self._announcer = announcer
-        self._availability = availability
 
     def make(self, devices: Iterable[str], left: Iterable[Request]) -> dict[str, Worker]:
         """A worker for each device; `left`, what earlier ones left, tells which terminals may still be disabled."""
@@ -89,4 +88,4 @@ class WorkerFactory:
         if device.attendance == "off":
             return None
         config = self._current.config
-        return Listener(device, config, self._ledger, told=self._announcer.wake, available=self._availability.note)
+        return Listener(device, config, self._ledger, self._hooks)

@@ -1,46 +1,27 @@
-"""Keep Home Assistant's messages retained at the broker, and remove those that no longer apply."""
+"""Keep Home Assistant's messages retained at the broker, and clear those that no longer apply."""
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
 
 from zkbridge.config.models import Config
 from zkbridge.contract.messages import Publication
 from zkbridge.contract.topics import Topics
 from zkbridge.homeassistant.discovery import Discovery
+from zkbridge.homeassistant.ports import HomeAssistantPorts
+from zkbridge.homeassistant.retained_topics import RetainedTopics
 from zkbridge.homeassistant.status import Statuses
 from zkbridge.telemetry.events import Event
 
-log = logging.getLogger(__name__)
-
-#: A terminal's status is said at most so often: a burst of requests is one change (seconds).
+#: A terminal's status is published at most so often: a burst of requests is one change (seconds).
 PAUSE_S = 1.0
-#: After Home Assistant's birth everybody speaks; not all at once (seconds).
+#: When Home Assistant has started, every bridge publishes anew, after a pause of this length, at random (seconds).
 BIRTH_LEAST_S, BIRTH_MOST_S = 0.5, 3.0
-#: How long after something was cleared, and how often, the broker is asked whether it has taken that (seconds).
-TAKEN_S = 5.0
-_SUBJECT, _TOPICS, _STATUS = "homeassistant", "topics", "status"
-
-
-class Hooks(NamedTuple):
-    """What is needed of the rest of the daemon; every one may be called from any thread, and raises nothing.
-
-    `recall` and `remember` keep facts on disk, by subject and name. `publish` sends what there is a connection for;
-    what is retained is said again on the next one anyway. `later` runs a job after some seconds, and again after as
-    many as it returns; a key that waits is left alone. `taken` says whether the broker has all that was published.
-    """
-
-    recall: Callable[[str, str], str | None]
-    remember: Callable[[str, str, str], None]
-    publish: Callable[[Publication], None]
-    later: Callable[[Hashable, float, Callable[[], float | None]], None]
-    taken: Callable[[], bool]
+_SUBJECT, _STATUS = "homeassistant", "status"
 
 
 def watched_topics(config: Config) -> list[str]:
@@ -54,113 +35,85 @@ def own_filters(config: Config) -> list[str]:
 
 
 class HomeAssistant:
-    """What Home Assistant gets of one bridge: where discovery is off, that what once was said is taken away.
+    """The messages that are retained for Home Assistant; where discovery is off, those of earlier runs are cleared.
 
-    `hear` takes what happens in the parts, `overheard` what comes on `watched_topics`; `retained` is said on
+    `hear` takes what happens in the parts, `overheard` what comes on `watched_topics`; `retained` is published on
     every connect.
     """
 
-    def __init__(self, config: Config, hooks: Hooks, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._hooks = hooks
-        self._clock = clock
+    def __init__(
+        self, config: Config, ports: HomeAssistantPorts, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ports = ports
         self._on = config.homeassistant.discovery
         self._watched = watched_topics(config)
         self._topics = Topics(config.mqtt.base_topic)
-        self._statuses = Statuses(lambda device: hooks.recall(device, _STATUS))
+        self._statuses = Statuses(lambda device: ports.recall(device, _STATUS))
+        self._retained = RetainedTopics(ports, clock=clock)
         self._lock = threading.Lock()
         self._devices: frozenset[str] = frozenset()
         self._announcements: list[Publication] = []
-        self._told: dict[str, bytes] = {}
-        #: Every topic on which something of ours may be retained, as the disk has it; and those that are to be cleared.
-        self._known = frozenset((hooks.recall(_SUBJECT, _TOPICS) or "").split())
-        self._gone: frozenset[str] = frozenset()
-        self._cleared_at = self._clock()
+        self._published: dict[str, bytes] = {}
         self._configure(config)
 
     def retained(self) -> list[Publication]:
-        """Every announcement and status, and an empty message for each that is there no more."""
+        """Every announcement and status, and an empty message for each that no longer applies."""
         with self._lock:
-            gone, devices, announcements = self._gone, self._devices, self._announcements
-            self._cleared_at = self._clock()
-        if gone:
-            self._hooks.later((_SUBJECT, "gone"), TAKEN_S, self._forget_gone)
-        cleared = [Publication(topic, b"", retain=True) for topic in sorted(gone)]
+            devices, announcements = self._devices, self._announcements
+        cleared = [Publication(topic, b"", retain=True) for topic in self._retained.clear()]
         return [*cleared, *announcements, *(self._status(device) for device in sorted(devices))]
 
     def reload(self, config: Config) -> None:
         """Other devices, or the same ones with other settings."""
         if self._on:
             self._configure(config)
-            self._say(self.retained())
+            self._publish(self.retained())
 
     def hear(self, event: Event) -> None:
-        """Learn from what happens; the change is said soon."""
+        """Learn from what happens; the change is published soon."""
         if event.device in self._devices and self._statuses.hear(event):
-            self._hooks.later((_STATUS, event.device), PAUSE_S, partial(self._tell, event.device))
+            self._ports.later((_STATUS, event.device), PAUSE_S, partial(self._publish_status, event.device))
 
     def overheard(self, topic: str, payload: bytes) -> None:
-        """Home Assistant has started, and a broker that does not keep what is retained has told it nothing."""
+        """Publish everything anew when Home Assistant has started: the broker may not keep retained messages."""
         if topic in self._watched and payload == b"online":
             pause_s = random.uniform(BIRTH_LEAST_S, BIRTH_MOST_S)  # noqa: S311 - only spreads the load
-            self._hooks.later((_SUBJECT, "birth"), pause_s, self._announce)
+            self._ports.later((_SUBJECT, "birth"), pause_s, self._announce)
 
     def flush(self) -> None:
-        """Say at once what waits to be said: the bridge ends."""
+        """Publish at once what waits: the bridge ends."""
         for device in sorted(self._devices):
-            self._tell(device)
+            self._publish_status(device)
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _configure(self, config: Config) -> None:
-        """What is to stand at the broker is noted on disk before it is said: nobody else would ever take it away."""
         devices = frozenset(config.devices if self._on else ())
         announcements = Discovery(config).messages() if self._on else []
-        wanted = {each.topic for each in announcements} | {self._topics.status(device) for device in devices}
         with self._lock:
             self._devices, self._announcements = devices, announcements
-            self._gone = self._known - wanted
-            self._keep(self._known | wanted)
+            self._retained.use(
+                frozenset([each.topic for each in announcements] + [self._topics.status(device) for device in devices])
+            )
             for device in devices:
-                self._told.setdefault(device, self._statuses.of(device).body)
-
-    def _keep(self, topics: frozenset[str]) -> None:
-        if topics != self._known:
-            self._known = topics
-            self._hooks.remember(_SUBJECT, _TOPICS, " ".join(sorted(topics)))
-
-    def _forget_gone(self) -> float | None:
-        """What the broker has taken away need not be taken away again on every connect to come."""
-        with self._lock:
-            gone, wait_s = self._gone, self._cleared_at + TAKEN_S - self._clock()
-        if not gone:
-            return None
-        if wait_s > 0:
-            return wait_s
-        if not self._hooks.taken():
-            return TAKEN_S
-        with self._lock:
-            taken = gone & self._gone  # a device may have come back meanwhile
-            self._gone -= taken
-            self._keep(self._known - taken)
-        log.info("Home Assistant was told of what is there no more")
-        return None
+                self._published.setdefault(device, self._statuses.of(device).body)
 
     def _announce(self) -> None:
-        self._say(self._announcements)
+        self._publish(self._announcements)
 
     def _status(self, device: str) -> Publication:
         return Publication(self._topics.status(device), self._statuses.of(device).body, retain=True)
 
-    def _tell(self, device: str) -> None:
-        """Say a status if it has changed, and keep it: its terminal may not say it again for long."""
+    def _publish_status(self, device: str) -> None:
+        """Publish a status if it has changed, and keep it: its terminal may not report it again for long."""
         publication = self._status(device)
         with self._lock:
-            if device not in self._devices or self._told.get(device) == publication.payload:
+            if device not in self._devices or self._published.get(device) == publication.payload:
                 return
-            self._told[device] = publication.payload
-        self._hooks.remember(device, _STATUS, publication.payload.decode())
-        self._hooks.publish(publication)
+            self._published[device] = publication.payload
+        self._ports.keep(device, _STATUS, publication.payload.decode())
+        self._ports.publish(publication)
 
-    def _say(self, publications: Iterable[Publication]) -> None:
+    def _publish(self, publications: Iterable[Publication]) -> None:
         for publication in publications:
-            self._hooks.publish(publication)
+            self._ports.publish(publication)

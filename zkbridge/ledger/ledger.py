@@ -41,7 +41,7 @@ from zkbridge.ledger.records import (
 from zkbridge.ledger.retention import Retention
 from zkbridge.ledger.unsent_replies import UnsentReplies
 from zkbridge.ledger.validity_store import ValidityStore
-from zkbridge.telemetry.snapshot import Books
+from zkbridge.telemetry.snapshot import LedgerStats
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class Ledger:
         """The stored reply of a request, if it has one and is still remembered."""
         return self.outcomes.reply_of(request)
 
-    def books(self) -> Books:
+    def stats(self) -> LedgerStats:
         """How much there is, and what waits for a terminal or for the broker."""
         now = self._clock()
         unfinished, oldest_unfinished = self.database.read(
@@ -153,7 +153,7 @@ class Ledger:
             "SELECT coalesce(r.done_at, a.made_at) FROM answers a LEFT JOIN requests r ON r.id = a.request"
             " WHERE a.owed = 1 ORDER BY a.id LIMIT 1"
         )
-        return Books(
+        return LedgerStats(
             size=sum(_size(Path(f"{self.path}{suffix}")) for suffix in ("", "-wal")),
             unfinished=unfinished,
             oldest_unfinished_s=max(0.0, now - oldest_unfinished) if unfinished else 0.0,

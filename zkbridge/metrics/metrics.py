@@ -1,28 +1,25 @@
-"""Figures for Prometheus: what was done, and how the bridge stands. What they need is loaded when they are wanted."""
+"""Figures for Prometheus: what was done, and the state of the bridge. What they need is loaded when they are wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
 
 from zkbridge.config.models import Metrics as Settings
 from zkbridge.telemetry.events import Event
-from zkbridge.telemetry.snapshot import Standing
 
 if TYPE_CHECKING:
+    from zkbridge.metrics.recorder import Source
     from zkbridge.metrics.server import MetricsServer
 
 
 class Metrics:
     """Counts what it is told, and answers on the configured address from `start` to `stop`."""
 
-    def __init__(
-        self, settings: Settings, standing: Callable[[], Standing], *, devices: Callable[[], Container[str]]
-    ) -> None:
-        from zkbridge.metrics.recorder import Recorder  # noqa: PLC0415 - time and memory, for the few who want it
+    def __init__(self, settings: Settings, source: Source) -> None:
+        from zkbridge.metrics.recorder import Recorder  # noqa: PLC0415 - time and memory, needed only where a port is set
 
         self._settings = settings
-        self._recorder = Recorder(standing, devices)
+        self._recorder = Recorder(source)
         self._server: MetricsServer | None = None
 
     def tell(self, event: Event) -> None:

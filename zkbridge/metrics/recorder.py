@@ -1,9 +1,10 @@
-"""From what happens in the bridge, and how it stands, to what Prometheus reads."""
+"""From what happens in the bridge, and its state, to what Prometheus reads."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,20 +20,30 @@ from prometheus_client.registry import Collector
 from zkbridge.metrics import catalogue
 from zkbridge.metrics.catalogue import UNKNOWN_DEVICE, Metric
 from zkbridge.telemetry.events import Answered, Event, Failed, Known, SessionEnded
-from zkbridge.telemetry.snapshot import RESOURCES, Books, Standing, Terminal
+from zkbridge.telemetry.snapshot import RESOURCES, BridgeSnapshot, LedgerStats, Terminal
+
+
+class Source(Protocol):
+    """Where the bridge's state comes from. Called from any thread."""
+
+    def snapshot(self) -> BridgeSnapshot:
+        """Return the state just now."""
+
+    def device_ids(self) -> Container[str]:
+        """Return the devices that are configured just now."""
 
 
 class Recorder:
-    """Counts what it is told (`tell`), and looks how the bridge stands whenever somebody reads its `registry`.
+    """Counts what it is told (`tell`), and takes the bridge's state from `source` whenever its `registry` is read.
 
-    `devices` tells which devices are configured just now: no other becomes a label, and one that was removed is
-    forgotten. Of a request nothing but device, command and code is ever recorded.
+    No device becomes a label that is not configured, and one that was removed is forgotten. Of a request nothing but
+    device, command and code is ever recorded.
     """
 
-    def __init__(self, standing: Callable[[], Standing], devices: Callable[[], Container[str]]) -> None:
+    def __init__(self, source: Source) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # of theirs; twice the series, and nobody reads them
         self.registry = CollectorRegistry()
-        self._devices = devices
+        self._source = source
         self._counters = {
             metric.name: Counter(metric.name, metric.text, metric.labels, registry=None)
             for metric in catalogue.EVENTS
@@ -49,7 +60,7 @@ class Recorder:
         self._forgetting = threading.Lock()
         ProcessCollector(registry=self.registry)
         self.registry.register(_Counted(self))
-        self.registry.register(_Looked(standing))
+        self.registry.register(_Looked(source))
 
     def tell(self, event: Event) -> None:
         """Count what has happened; any thread may call this."""
@@ -76,7 +87,7 @@ class Recorder:
             yield from metric.collect()
 
     def _label(self, device: str) -> str:
-        if device not in self._devices():
+        if device not in self._source.device_ids():
             return UNKNOWN_DEVICE
         self._labelled.add(device)
         return device
@@ -84,7 +95,7 @@ class Recorder:
     def _forget_removed(self) -> None:
         """Two who read at once must not both forget."""
         with self._forgetting:
-            known = self._devices()
+            known = self._source.device_ids()
             for device in [each for each in self._labelled.copy() if each not in known]:
                 self._labelled.discard(device)
                 for metric in self._of_devices:
@@ -105,22 +116,22 @@ class _Counted(Collector):
 class _Looked(Collector):
     """The bridge's state at the moment of reading."""
 
-    def __init__(self, standing: Callable[[], Standing]) -> None:
-        self._standing = standing
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     def collect(self) -> Iterator[Family]:
         """The bridge, its terminals and its ledger; what is not known just now is left out."""
-        standing = self._standing()
-        yield _family(catalogue.BUILD, ([standing.version], 1))
-        yield _family(catalogue.CONNECTED, ([], standing.connected))
-        yield _family(catalogue.RECONNECTS, ([], standing.reconnects))
-        yield _family(catalogue.SET_ASIDE, ([], standing.set_aside))
-        yield _family(catalogue.SHORT_OF, *(([kind], kind in standing.short_of) for kind in RESOURCES))
-        yield _family(catalogue.DEAF, ([], len(standing.unserved_subscriptions)))
-        yield _family(catalogue.QUEUE_LIMIT, ([], standing.queue_limit))
-        yield from _terminals(standing.terminals)
-        if standing.books is not None:
-            yield from _books(standing.books)
+        snapshot = self._source.snapshot()
+        yield _family(catalogue.BUILD, ([snapshot.version], 1))
+        yield _family(catalogue.CONNECTED, ([], snapshot.connected))
+        yield _family(catalogue.RECONNECTS, ([], snapshot.reconnects))
+        yield _family(catalogue.SET_ASIDE, ([], snapshot.set_aside))
+        yield _family(catalogue.SHORT_OF, *(([kind], kind in snapshot.short_of) for kind in RESOURCES))
+        yield _family(catalogue.DEAF, ([], len(snapshot.unserved_subscriptions)))
+        yield _family(catalogue.QUEUE_LIMIT, ([], snapshot.queue_limit))
+        yield from _terminals(snapshot.terminals)
+        if snapshot.ledger is not None:
+            yield from _ledger_stats(snapshot.ledger)
 
 
 def _terminals(terminals: Iterable[Terminal]) -> Iterator[Family]:
@@ -133,12 +144,12 @@ def _terminals(terminals: Iterable[Terminal]) -> Iterator[Family]:
     yield _family(catalogue.OWES_ENABLE, *(([each.device], each.pending_enable) for each in terminals))
 
 
-def _books(books: Books) -> Iterator[Family]:
-    yield _family(catalogue.LEDGER_BYTES, ([], books.size))
-    yield _family(catalogue.UNFINISHED, ([], books.unfinished))
-    yield _family(catalogue.OLDEST_UNFINISHED, ([], books.oldest_unfinished_s))
-    yield _family(catalogue.OWED, ([], books.owed))
-    yield _family(catalogue.OLDEST_OWED, ([], books.oldest_owed_s))
+def _ledger_stats(ledger: LedgerStats) -> Iterator[Family]:
+    yield _family(catalogue.LEDGER_BYTES, ([], ledger.size))
+    yield _family(catalogue.UNFINISHED, ([], ledger.unfinished))
+    yield _family(catalogue.OLDEST_UNFINISHED, ([], ledger.oldest_unfinished_s))
+    yield _family(catalogue.OWED, ([], ledger.owed))
+    yield _family(catalogue.OLDEST_OWED, ([], ledger.oldest_owed_s))
 
 
 def _family(metric: Metric, *samples: tuple[list[str], float]) -> Family:

@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from zkbridge.config.models import Mqtt as Settings
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 class Mqtt:
     """The one connection to the broker. `start`, then `publish` from any thread; `stop` disconnects.
 
-    `will` is published by the broker when the connection breaks. `died` is called if the thread ends by a fault.
+    `will` is published by the broker when the connection breaks.
     `subscription_check` knows how to try the subscriptions, `delivery_delay` how long what arrives may have waited.
     """
 
@@ -42,12 +42,10 @@ class Mqtt:
         *,
         subscriptions: Subscriptions,
         will: Publication,
-        died: Callable[[BaseException], None],
         subscription_check: SubscriptionCheck | None = None,
         delivery_delay: DeliveryDelay | None = None,
     ) -> None:
         self._hooks = hooks
-        self._died = died
         self._check = subscription_check or SubscriptionCheck({})
         self._delay = delivery_delay or DeliveryDelay("", lambda: None)
         self._window = SendWindow(hooks, self._check)
@@ -147,9 +145,9 @@ class Mqtt:
                 self._run_connection()
                 if not self._control.is_stopping:
                     self._pause()
-        except BaseException as error:  # the last line of a thread: the watchdog must hear of it
+        except BaseException as error:  # the last line of a thread: the daemon must end
             log.critical("the broker's side died", exc_info=True)
-            self._died(error)
+            self._hooks.fail(error)
 
     def _run_connection(self) -> None:
         """One connection from its attempt to its end; whatever goes wrong in it ends it and nothing else."""

@@ -37,6 +37,9 @@ class Hooks(Protocol):
     def overheard(self, topic: str, payload: bytes) -> None:
         """A message on a watched topic."""
 
+    def fail(self, error: BaseException) -> None:
+        """The thread has ended by an error: there will be no connection any more."""
+
     def recall(self, name: str) -> str | None:
         """A fact remembered about the broker."""
 

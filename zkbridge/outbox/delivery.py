@@ -1,31 +1,51 @@
-"""A thread that sends what the ledger owes: what replies and punches on their way out have in common."""
+"""A thread that sends what the ledger keeps for the broker: what replies and punches have in common."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from typing import Protocol
 
+from zkbridge.contract.messages import Publication, Token
 from zkbridge.ledger.errors import LedgerUnavailable
 
 log = logging.getLogger(__name__)
 
 DISK_PAUSE_S = 1.0
-#: Seconds until the ledger is looked at unasked: nothing must wait for ever because nobody said it was there.
+#: Seconds between looks at the ledger without a `wake`: nothing must wait for ever because one was missed.
 LOOK_EVERY_S = 5.0
 
 
-class Delivery(ABC):
-    """Looks, whenever it is woken, what is owed, and settles what was confirmed.
+class Broker(Protocol):
+    """The connection to the broker. For any thread; neither waits nor raises."""
 
-    `name` is the thread's, `what` is what the log calls that which it sends. `_change` guards the state: whoever
-    changes it notifies all. `_online` says whether the broker is there, `_look` whether there may be news on disk.
+    def publish(self, token: Token | None, publication: Publication, /) -> None:
+        """Send a message if there is a connection; its token comes back with the broker's answer."""
+
+    @property
+    def brings_back(self) -> bool:
+        """Whether this connection brings back the punches that the bridge publishes itself."""
+
+
+class Supervisor(Protocol):
+    """Ends the daemon when a part of it can do its work no more."""
+
+    def fail(self, error: BaseException, /) -> None:
+        """A part's thread has ended by an error. Called from that thread."""
+
+
+class Delivery(ABC):
+    """A thread that sends what is kept and not confirmed, whenever it is woken, and notes what was confirmed.
+
+    `name` is the thread's, `what` is the log's name for what it sends. `_change` guards the state, and every change of
+    it notifies all waiting threads. `_online` says whether the broker is there, `_look` whether there may be news on
+    disk.
     """
 
-    def __init__(self, name: str, what: str, *, died: Callable[[BaseException], None]) -> None:
+    def __init__(self, name: str, what: str, *, supervisor: Supervisor) -> None:
         self._what = what
-        self._died = died
+        self._supervisor = supervisor
         self._change = threading.Condition()
         self._online = False
         self._stopping = False
@@ -48,7 +68,7 @@ class Delivery(ABC):
             return self._change.wait_for(self._is_idle, timeout)
 
     def stop(self) -> None:
-        """End the thread; what is not confirmed stays owed."""
+        """End the thread; what is not confirmed is sent after the next start."""
         with self._change:
             self._stopping = True
             self._change.notify_all()
@@ -69,10 +89,10 @@ class Delivery(ABC):
 
     @abstractmethod
     def _send(self) -> None:
-        """Hand over what is owed, as far as there is room. Raises LedgerUnavailable."""
+        """Publish what is kept and not confirmed, as far as there is room. Raises LedgerUnavailable."""
 
     def _next_look(self) -> float:
-        """Seconds until the ledger is looked at unasked; under the lock."""
+        """Seconds until the ledger is looked at without a `wake`; under the lock."""
         return LOOK_EVERY_S
 
     def _run(self) -> None:
@@ -82,12 +102,12 @@ class Delivery(ABC):
                     self._settle()
                     self._send()
                 except LedgerUnavailable as failure:
-                    log.error("%s cannot be looked after now: %s", self._what, failure)  # noqa: TRY400 - the sentence says it all
+                    log.error("%s cannot be read or noted in the ledger now: %s", self._what, failure)  # noqa: TRY400 - the sentence says it all
                     with self._change:
                         self._change.wait_for(lambda: self._stopping, DISK_PAUSE_S)
-        except BaseException as error:  # the last line of a thread: whoever watches must hear of it
+        except BaseException as error:  # the last line of a thread: the daemon must end
             log.critical("the %s died", self._thread.name, exc_info=True)
-            self._died(error)
+            self._supervisor.fail(error)
 
     def _wait(self) -> bool:
         with self._change:

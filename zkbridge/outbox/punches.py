@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 
-from zkbridge.contract.messages import Publication
+from zkbridge.contract.messages import Publication, PunchToken
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import PUNCH, USER_EVENT, UnsentPunch
-from zkbridge.outbox.delivery import Delivery
+from zkbridge.outbox.delivery import Broker, Delivery, Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -29,27 +28,18 @@ _NO_ECHO = (
 
 
 class Announcer(Delivery):
-    """Publishes every punch that is kept. `publish(id, publication)` hands one over without waiting.
+    """Publishes every punch and event of a user that is kept, in the order of each terminal.
 
-    `confirmed`, `echoed`, `online` and `offline` are called by whoever talks to the broker, `wake` by whoever kept a
-    punch. `comes_back` says whether this connection brings punches back: then one that does not was not taken.
-    What the broker confirms is forgotten; what it refuses holds up the later punches of that device only.
+    `confirmed`, `echoed`, `online` and `offline` are called by the part that talks to the broker, `wake` by the part
+    that kept a punch. What the broker confirms is forgotten; what it refuses holds up the later ones of that device
+    only. Where the broker brings punches back (`Broker.brings_back`), one that does not come back was not taken.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        topics: Topics,
-        publish: Callable[[int, Publication], None],
-        *,
-        died: Callable[[BaseException], None],
-        comes_back: Callable[[], bool] = lambda: False,
-    ) -> None:
-        super().__init__("announcer", "punches", died=died)
+    def __init__(self, ledger: Ledger, broker: Broker, *, topics: Topics, supervisor: Supervisor) -> None:
+        super().__init__("announcer", "punches", supervisor=supervisor)
         self._ledger = ledger
+        self._broker = broker
         self._topics = topics
-        self._publish = publish
-        self._comes_back = comes_back
         self._last = 0
         self._under_way: dict[int, UnsentPunch] = {}
         self._confirmed: list[int] = []
@@ -75,41 +65,42 @@ class Announcer(Delivery):
             self._online = False
             self._begin_again()
 
-    def confirmed(self, punch: int, refusal: str | None) -> None:
+    def confirmed(self, token: PunchToken, refusal: str | None) -> None:
         """The broker has taken a punch, or refused it with a reason."""
+        punch = token.punch
         with self._change:
-            telling = self._under_way.get(punch)
-            if telling is None or punch in self._confirmed:
+            unsent = self._under_way.get(punch)
+            if unsent is None or punch in self._confirmed:
                 return
             if refusal is not None:
-                self._block(telling, refusal)
-            elif telling.kind == PUNCH and self._comes_back():
+                self._block(unsent, refusal)
+            elif unsent.kind == PUNCH and self._broker.brings_back:
                 self._unechoed.setdefault(punch, time.monotonic() + ECHO_S)
             else:
-                self._take(telling)
+                self._take(unsent)
             self._change.notify_all()
 
     def echoed(self, topic: str, payload: bytes) -> None:
         """The broker has brought back what was published: it has taken it, whatever else it says."""
         with self._change:
-            for punch, telling in self._under_way.items():
-                is_it = telling.body == payload and self._topic(telling) == topic
+            for punch, unsent in self._under_way.items():
+                is_it = unsent.body == payload and self._topic(unsent) == topic
                 if is_it and punch not in self._confirmed:
-                    self._take(telling)
+                    self._take(unsent)
                     self._change.notify_all()
                     return
 
-    def _take(self, telling: UnsentPunch) -> None:
-        self._unechoed.pop(telling.id, None)
-        self._confirmed.append(telling.id)
-        if self._refused.get(telling.device) == self._topic(telling):
-            log.info("%s on %s are taken again", _NAMES[telling.kind], self._refused.pop(telling.device))
+    def _take(self, unsent: UnsentPunch) -> None:
+        self._unechoed.pop(unsent.id, None)
+        self._confirmed.append(unsent.id)
+        if self._refused.get(unsent.device) == self._topic(unsent):
+            log.info("%s on %s are taken again", _NAMES[unsent.kind], self._refused.pop(unsent.device))
 
-    def _block(self, telling: UnsentPunch, why: str) -> None:
+    def _block(self, unsent: UnsentPunch, why: str) -> None:
         """A later one of the device must not pass it: all of it begins again with the oldest, in a while."""
-        device, topic = telling.device, self._topic(telling)
+        device, topic = unsent.device, self._topic(unsent)
         if self._refused.get(device) != topic:
-            what = _NAMES[telling.kind]
+            what = _NAMES[unsent.kind]
             log.error("the broker refuses %s on %s (%s); they are kept, and sent again every minute", what, topic, why)
         self._refused[device] = topic
         self._blocked[device] = time.monotonic() + REFUSED_WAIT_S
@@ -157,8 +148,8 @@ class Announcer(Delivery):
 
     def _note_due(self, now: float) -> None:
         late = [self._under_way[punch] for punch, due in self._unechoed.items() if due <= now]
-        for telling in {each.device: each for each in reversed(late)}.values():
-            self._block(telling, _NO_ECHO)
+        for unsent in {each.device: each for each in reversed(late)}.values():
+            self._block(unsent, _NO_ECHO)
         for device in [device for device, due in self._blocked.items() if due <= now]:
             del self._blocked[device]
             self._last, self._look = 0, True
@@ -182,7 +173,7 @@ class Announcer(Delivery):
             self._under_way.update({punch.id: punch for punch in punches})
             self._last = max([after, *(punch.id for punch in punches)])
         for punch in punches:
-            self._publish(punch.id, self._publication(punch))
+            self._broker.publish(PunchToken(punch.id), self._publication(punch))
         with self._change:
             self._change.notify_all()
 

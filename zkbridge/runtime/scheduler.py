@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Hashable
+from typing import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -15,11 +16,18 @@ log = logging.getLogger(__name__)
 HUNG_AFTER_S = 60.0
 
 
+class Supervisor(Protocol):
+    """Ends the daemon when a part of it can do its work no more."""
+
+    def fail(self, error: BaseException, /) -> None:
+        """A part has failed for good. Called from any thread."""
+
+
 class Upkeep:
     """Jobs by key: `later` sets one to run once, after some seconds; a job may return when it wants to run again."""
 
-    def __init__(self, *, died: Callable[[BaseException], None]) -> None:
-        self._died = died
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
         self._change = threading.Condition()
         self._heap: list[tuple[float, int, Hashable]] = []
         self._jobs: dict[Hashable, Callable[[], float | None]] = {}
@@ -58,9 +66,9 @@ class Upkeep:
         try:
             while (due := self._next()) is not None:
                 self._do(*due)
-        except BaseException as error:  # the last line of a thread: whoever watches must hear of it
+        except BaseException as error:  # the last line of a thread: the daemon must end
             log.critical("the upkeep died", exc_info=True)
-            self._died(error)
+            self._supervisor.fail(error)
 
     def _next(self) -> tuple[Hashable, Callable[[], float | None]] | None:
         with self._change:

@@ -21,7 +21,7 @@ class Terminal(NamedTuple):
     pending_enable: bool
 
 
-class Books(NamedTuple):
+class LedgerStats(NamedTuple):
     """The ledger: its bytes on disk; rows that wait for a terminal and for the broker, and for how long the oldest."""
 
     size: int
@@ -31,12 +31,12 @@ class Books(NamedTuple):
     oldest_owed_s: float
 
 
-class Standing(NamedTuple):
+class BridgeSnapshot(NamedTuple):
     """The whole bridge. `unserved_subscriptions` are subscriptions that the broker granted and does not serve.
 
     `set_aside` counts the messages since the start that could not be read or kept.
     `short_of` are the machine's resources of which there were lately no more: descriptors, threads.
-    `books` is None while the ledger cannot be read.
+    `ledger` is None while the ledger cannot be read.
     """
 
     version: str
@@ -46,7 +46,7 @@ class Standing(NamedTuple):
     unserved_subscriptions: tuple[str, ...]
     queue_limit: int
     terminals: tuple[Terminal, ...]
-    books: Books | None
+    ledger: LedgerStats | None
     set_aside: int = 0
     short_of: tuple[str, ...] = ()
 

@@ -1,0 +1,42 @@
+"""What Home Assistant's part asks of the other parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+from zkbridge.bridge.facts import Facts
+from zkbridge.contract.messages import Publication
+from zkbridge.mqtt.client import Mqtt
+from zkbridge.runtime.scheduler import Upkeep
+
+#: Seconds for what was published to be confirmed, before topics that were cleared count as cleared.
+TAKEN_WITHIN_S = 5.0
+
+
+class BridgeHomeAssistantPorts:
+    """Connects Home Assistant's part with the ledger, the broker and the scheduler (`homeassistant.ports`)."""
+
+    def __init__(self, facts: Facts, mqtt: Mqtt, upkeep: Upkeep) -> None:
+        self._facts = facts
+        self._mqtt = mqtt
+        self._upkeep = upkeep
+
+    def recall(self, subject: str, name: str) -> str | None:
+        """A fact from the ledger."""
+        return self._facts.recall(subject, name)
+
+    def keep(self, subject: str, name: str, value: str) -> None:
+        """Keep a fact in the ledger."""
+        self._facts.keep(subject, name, value)
+
+    def publish(self, publication: Publication) -> None:
+        """Send a message if there is a connection."""
+        self._mqtt.publish(None, publication)
+
+    def later(self, key: Hashable, seconds: float, job: Callable[[], float | None]) -> None:
+        """Have the scheduler run a job."""
+        self._upkeep.later(key, seconds, job)
+
+    def has_taken_all(self) -> bool:
+        """Whether the broker confirms everything in a few seconds."""
+        return self._mqtt.flush(TAKEN_WITHIN_S) and self._mqtt.is_connected
