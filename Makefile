@@ -4,10 +4,11 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 ARGS ?=
+PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: deb lock image help demo test again check docs torture fuzz faults fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: deb lock image help demo test again check docs torture clients fuzz faults fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -43,6 +44,10 @@ torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES=
 	.venv/bin/python -m tests.torture --requests 3000 --kills 200 $(ARGS)
 	.venv/bin/python -m tests.torture.punches --punches 10000 $(PUNCHES)
 	.venv/bin/python -m tests.torture.doors --requests 600 $(DOORS)
+
+clients:  ## Try the clients of other projects and write the table of docs/simulator.md (PATHS="pyzk=FOLDER node=FOLDER" tries those alone)
+	@.ci/setup test
+	.venv/bin/python -m tests.clients $(PATHS)
 
 fuzz:  ## Look for an hour for what may arrive by MQTT, or from a terminal, that breaks a promise (ARGS="--minutes 5 --seed 7" for less, and again)
 	@.ci/setup test

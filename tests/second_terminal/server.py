@@ -38,6 +38,7 @@ class SecondTerminal:
         memory: Memory | None = None,
         *,
         key: int = 0,
+        tcp: bool = True,
         frame: int = DIRECT_FRAME,
         size_in_closing_ack: bool = False,
         restart_acknowledged: bool = True,
@@ -63,7 +64,11 @@ class SecondTerminal:
         self._selector = selectors.DefaultSelector()
         self._listener, self._datagrams = self._bind()
         self.port: int = self._listener.getsockname()[1]
-        self._selector.register(self._listener, selectors.EVENT_READ)
+        if tcp:
+            self._selector.register(self._listener, selectors.EVENT_READ)
+        else:
+            # Nobody else gets the port, and who connects is refused.
+            self._listener.close()
         self._selector.register(self._datagrams, selectors.EVENT_READ)
         self._thread = Thread(target=self._run, name="second terminal")
 
@@ -113,7 +118,8 @@ class SecondTerminal:
             if user is None:
                 return
             self.memory.note_punch(user, verify, state, moment)
-            known_as = struct.pack("<24s", user.user_id.encode())
+            # A TFT's event has 32 bytes; the one of the manual of 2006 has ten and names the uid (3.11).
+            known_as = struct.pack("<24s", user.user_id.encode()) if self.memory.wide else struct.pack("<H", user.uid)
             self._tell(EF_ATTLOG, known_as + bytes((verify, state)) + clock.in_event(moment))
 
     @property

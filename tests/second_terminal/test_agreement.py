@@ -140,8 +140,8 @@ def punches(talker: Talker, terminal: SimulatedTerminal | SecondTerminal) -> Non
 
 def test_both_send_punches_alike(pair: Pair) -> None:
     if not pair.wide:
-        # The 32 bytes of a TFT are the only captured form (3.11).
-        pair.simulated.switches.event = "32"
+        # The form of the manual of 2006 (3.11).
+        pair.simulated.switches.event = "10"
 
     assert_known(pair.ask_both(two_users, punches), {})
 
@@ -162,6 +162,6 @@ def fingers_at_the_reader(talker: Talker, terminal: SimulatedTerminal | SecondTe
 
 def test_both_tell_of_fingers_alike(pair: Pair) -> None:
     if not pair.wide:
-        pair.simulated.switches.event = "32"
+        pair.simulated.switches.event = "10"
 
     assert_known(pair.ask_both(two_users, fingers_at_the_reader), OPEN_IN_EVENTS)
