@@ -674,6 +674,20 @@ def test_a_disabled_user_is_kept_out_or_not(terminal: SimulatedTerminal) -> None
     assert terminal.punch("1")
 
 
+@shows("access_control", "unset_slot_code")
+def test_a_terminal_may_have_access_control_and_slots_that_were_never_set(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
+    client = raw(terminal)
+    zone = (2).to_bytes(4, "little")
+
+    assert client.ask(27, zone).code == 4993
+    terminal.switches.unset_slot_code = 2001
+    assert client.ask(27, zone).code == 2001
+    terminal.switches.access_control = False
+    assert client.ask(27, zone).code == 65535
+
+
 @shows("group_zero_locks_out")
 def test_a_user_of_group_zero_may_be_kept_out(terminal: SimulatedTerminal) -> None:
     terminal.add_user("1", group=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zkbridge.simulator.device.access import Access
 from zkbridge.simulator.device.clock import Clock
 from zkbridge.simulator.device.disabled_time import DisabledTime
 from zkbridge.simulator.device.fingers import Fingers
@@ -42,6 +43,7 @@ class Terminal:
         self.logs = Logs(self.memory, switches, self.clock)
         self.users = Users(self.memory, switches, self.logs, self.notices)
         self.fingers = Fingers(self.memory, switches)
+        self.access = Access(self.memory, switches)
         self.front = Front(self.notices)
 
     @property

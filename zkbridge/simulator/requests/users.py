@@ -1,4 +1,4 @@
-"""Write and delete users, their groups and ways to verify; clear tables.
+"""Write and delete users and their ways to verify; clear tables.
 
 Sources: zk-protocol data-user.md and data.md; pyzk 0.9; fananimi/pyzk issue 128; [?] where a switch decides.
 """
@@ -69,24 +69,10 @@ def clear_operations(request: Request) -> Answer:
     return ok()
 
 
-@command(Command.USERGRP_RRQ)
-def read_group(request: Request) -> Answer:
-    """One byte: the user's group."""
-    return ok(bytes((records.view_user(_user(request), "utf-8").group,)))
-
-
-@command(Command.USERGRP_WRQ)
-def write_group(request: Request) -> Answer:
-    """A word of uid and a byte of group: `d2040000 02` in a capture of ZKAccess and a ZEM760."""
-    raw = _user(request)
-    request.terminal.users.write(records.with_group(raw, need(request.data, 5)[4]))
-    return ok()
-
-
 @command(Command.VERIFY_WRQ)
 def write_verify_mode(request: Request) -> Answer:
     """24 bytes: uid, mode, zeros."""
-    uid = records.user_uid(_user(request))
+    uid = records.user_uid(user_record(request))
     request.terminal.users.verify_modes[uid] = need(request.data, 3)[2]
     return ok()
 
@@ -94,7 +80,7 @@ def write_verify_mode(request: Request) -> Answer:
 @command(Command.VERIFY_RRQ)
 def read_verify_mode(request: Request) -> Answer:
     """The same 24 bytes; mode 0 follows the group."""
-    uid = records.user_uid(_user(request))
+    uid = records.user_uid(user_record(request))
     mode = request.terminal.users.verify_modes.get(uid, 0)
     return ok(struct.pack("<HB", uid, mode).ljust(_VERIFY_BYTES, b"\0"))
 
@@ -103,7 +89,8 @@ def _uid(request: Request) -> int:
     return int.from_bytes(need(request.data, 2)[:2], "little")
 
 
-def _user(request: Request) -> bytes:
+def user_record(request: Request) -> bytes:
+    """The record of the user whose uid a request begins with. Raises Refused when there is none."""
     raw = request.terminal.users.stored.get(_uid(request))
     if raw is None:
         raise Refused("no such user")

@@ -27,6 +27,12 @@ class Command(IntEnum):
     USERGRP_WRQ = 22
     USERTZ_RRQ = 23
     USERTZ_WRQ = 24
+    GRPTZ_RRQ = 25
+    GRPTZ_WRQ = 26
+    TZ_RRQ = 27
+    TZ_WRQ = 28
+    ULG_RRQ = 29
+    ULG_WRQ = 30
     UNLOCK = 31
     CLEAR_OPLOG = 33
     OPLOG_RRQ = 34

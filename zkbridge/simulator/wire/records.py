@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zkbridge.simulator.wire import frames as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 # uid, permission, password, name, card, group, own-time-zone flag, three time zones, user id, zeros
 _USER_72 = struct.Struct("<HB8s24sIBHHHH9s15x")
@@ -22,6 +22,9 @@ _USER_28 = struct.Struct("<HB5s8sIxBHI")
 _PASSWORD_BYTES = {72: 8, 28: 5}
 _NAME_BYTES = {72: 24, 28: 8}
 _GROUP_AT = {72: 39, 28: 21}
+_ZONES_AT = 40
+#: The size of a record of TFT firmware in bytes.
+LONG_RECORD = 72
 _JUNK = b"\xc6\x9a\x80\x7c\x13"
 
 
@@ -132,6 +135,16 @@ def with_group(raw: bytes, group: int) -> bytes:
     """The record with another group."""
     at = _GROUP_AT[len(raw)]
     return raw[:at] + bytes((group,)) + raw[at + 1 :]
+
+
+def user_zones(raw: bytes) -> tuple[int, int, int, int]:
+    """Of a record of 72 bytes: whether the user has time zones of their own, and three of them."""
+    return struct.unpack_from("<4H", raw, _ZONES_AT)
+
+
+def with_user_zones(raw: bytes, own: bool, zones: Sequence[int]) -> bytes:
+    """A record of 72 bytes with other time zones."""
+    return raw[:_ZONES_AT] + struct.pack("<4H", own, *zones) + raw[_ZONES_AT + 8 :]
 
 
 def with_privilege(raw: bytes, privilege: int) -> bytes:

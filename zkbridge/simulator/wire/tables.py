@@ -30,6 +30,8 @@ class Tables:
     attendance: deque[Punch] = field(default_factory=deque)
     operations: deque[bytes] = field(default_factory=lambda: deque(maxlen=_OPERATIONS_KEPT))
     clock_offset_s: float = 0.0
+    #: What commands 25 to 30 read and write, by kind (zone, group, combination) and number.
+    access: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Carry changes out in their order. Raises ValueError for what is not a change."""
@@ -53,6 +55,8 @@ class Tables:
             yield ["option", name, value]
         for name in before.keys() - self.options.keys():
             yield ["option", name, None]
+        for (kind, number), data in self.access.items():
+            yield ["access", kind, number, data.hex()]
         yield ["clock", self.clock_offset_s]
 
     def _apply(self, change: Change) -> None:
@@ -71,6 +75,8 @@ class Tables:
                 getattr(self, table).clear()
             case ["option", name, value]:
                 _put(self.options, name, value)
+            case ["access", kind, number, data]:
+                self.access[kind, number] = bytes.fromhex(data)
             case ["clock", seconds]:
                 self.clock_offset_s = float(seconds)
             case _:

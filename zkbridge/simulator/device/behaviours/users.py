@@ -47,6 +47,14 @@ class Users:
     delete_without_effect: bool = switch(False, "deleting a user is acknowledged and does nothing", source="#41")
     delete_unknown: int = switch(2001, "answer to deleting a user who is not there", source="[?]")
     honour_disabled_bit: bool = switch(True, "bit 0 of the privilege keeps a user out", source="#179")
+    access_control: bool = switch(
+        True,
+        "knows the commands 23 to 30: time zones, groups, unlock combinations",
+        source="zk-protocol access.md (F19); [?] on others",
+    )
+    unset_slot_code: int = switch(
+        4993, "answer to reading a time zone, group or combination that was never set", source="essl_f22_sdk (F22)"
+    )
     group_zero_locks_out: bool = switch(
         False, "users of group 0 hear 'invalid time period'", source="#124, pull request 201"
     )
