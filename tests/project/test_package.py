@@ -33,6 +33,21 @@ def test_the_wheel_holds_the_program_and_nothing_else(wheel: zipfile.ZipFile) ->
     assert {name.split("/")[0] for name in shipped} == {"zkbridge"}
 
 
+def test_the_wheel_holds_the_configuration_and_the_unit(wheel: zipfile.ZipFile) -> None:
+    for name, path in (("config.yaml", "config.yaml"), ("zkbridge.service", "systemd/zkbridge.service")):
+        assert wheel.read(f"zkbridge/shipped/{name}") == (ROOT / path).read_bytes()
+
+
+def test_an_index_would_take_the_wheel(wheel: zipfile.ZipFile) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", str(wheel.filename)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
 def test_the_wheel_holds_the_simulators_profiles(wheel: zipfile.ZipFile) -> None:
     profiles = [name for name in wheel.namelist() if re.fullmatch(r"zkbridge/simulator/profiles/[^/]+\.toml", name)]
 

@@ -40,6 +40,8 @@ _ELSEWHERE = {
     "demo": "zkbridge.demo.command:demo",
     "check": "zkbridge.cli.check:check",
     "asyncapi": "zkbridge.cli.describe:asyncapi",
+    "init": "zkbridge.cli.init:init",
+    "install": "zkbridge.cli.install:install",
     "devices": "zkbridge.cli.devices:devices",
     "watch": "zkbridge.cli.watch:watch",
 }

@@ -1,0 +1,137 @@
+"""`zkbridge init`: write a commented configuration with the caller's broker and terminals in it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from zkbridge.cli.ask import WRONG_CONFIGURATION
+from zkbridge.cli.output import say
+from zkbridge.cli.shipped import shipped
+from zkbridge.config import loader
+from zkbridge.config.faults import ConfigError
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a first configuration needs; `devices` are (id, host, port)."""
+
+    host: str
+    port: int
+    username: str | None
+    password_file: str | None
+    devices: tuple[tuple[str, str, int], ...]
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("config.yaml"))
+@click.option("--broker", metavar="HOST[:PORT]", help="The broker's address.  [default: localhost:1883]")
+@click.option("--username", help="The login at the broker, where it has one.")
+@click.option(
+    "--password-file", type=click.Path(exists=True, dir_okay=False), help="The file that holds that login's password."
+)
+@click.option("--device", "devices", multiple=True, metavar="ID=HOST[:PORT]", help="A terminal; once for each.")
+def init(
+    file: Path, broker: str | None, username: str | None, password_file: str | None, devices: tuple[str, ...]
+) -> None:
+    """Write a commented configuration to FILE; never over one that is there.
+
+    Whatever no option names is asked for, if a person sits at the keyboard.
+    """
+    if file.exists():
+        raise click.UsageError(f"{file} exists; it is not written over")
+    answers = Answers(*_address(broker or "localhost", 1883), username, password_file, tuple(map(_device, devices)))
+    if sys.stdin.isatty():
+        answers = _ask(answers, file.parent, ask_broker=broker is None)
+    if not answers.devices:
+        raise click.UsageError("no terminal is named: --device entrada=192.168.1.201")
+    file.write_text(configuration(answers), encoding="utf-8")
+    try:
+        loader.load(file, environment={})
+    except ConfigError as error:
+        file.unlink()
+        say(*(str(fault) for fault in error.faults), err=True)
+        sys.exit(WRONG_CONFIGURATION)
+    say(f"{file} is written. Next:", f"  zkbridge check --config {file} --connect", f"  zkbridge run --config {file}")
+
+
+def configuration(answers: Answers) -> str:
+    """The commented configuration with these answers in the place of its examples."""
+    before, rest = shipped("config.yaml").split("\ndevices:", 1)
+    example, after = rest.split("\n\n", 1)
+    for key, value in (
+        ("host", answers.host),
+        ("port", answers.port),
+        ("username", answers.username),
+        ("password_file", answers.password_file),
+    ):
+        before = _set(before, key, value)
+    commented = "\n".join(f"#{line}" for line in example[example.index("  entrada:") :].splitlines())
+    named = "\n".join(_device_lines(*device) for device in answers.devices)
+    return f"{before}\ndevices:\n{named}\n\n# Every key of a device, with its default:\n{commented}\n\n{after}"
+
+
+def _set(text: str, key: str, value: str | int | None) -> str:
+    """The text with the first `key:` set to a value, and its comment kept in its column."""
+    if value is None:
+        return text
+    lines = text.split("\n")
+    place = next(number for number, line in enumerate(lines) if line.strip().startswith(f"{key}:"))
+    comment = lines[place].partition("#")[2]
+    entry = f"  {key}: {_scalar(value)}"
+    lines[place] = f"{entry:<28} #{comment}" if comment else entry
+    return "\n".join(lines)
+
+
+def _device_lines(name: str, host: str, port: int) -> str:
+    lines = [f"  {_scalar(name)}:", f"    host: {_scalar(host)}"]
+    return "\n".join(lines + ([f"    port: {port}"] if port != 4370 else []))
+
+
+def _scalar(value: str | int) -> str:
+    """A YAML scalar; text is quoted, for a plain word may be read as something else."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _ask(answers: Answers, folder: Path, *, ask_broker: bool) -> Answers:
+    """What the options left open, from the person at the keyboard; a password goes into a file in *folder*."""
+    if ask_broker:
+        host, port = _address(click.prompt("Broker", default=f"{answers.host}:{answers.port}"), 1883)
+        username = click.prompt("User name at the broker, empty for none", default="", show_default=False)
+        answers = replace(answers, host=host, port=port, username=username or answers.username)
+    if answers.username and not answers.password_file:
+        answers = replace(answers, password_file=_write_secret(folder / "mqtt-password"))
+    while not answers.devices or click.confirm("Another terminal?", default=False):
+        name = click.prompt("Name of the terminal in the topics", default="entrada")
+        device = _device(f"{name}={click.prompt('Its address')}")
+        answers = replace(answers, devices=(*answers.devices, device))
+    return answers
+
+
+def _write_secret(path: Path) -> str:
+    """Ask for the password and write it to a file that only this user can read; the file's name."""
+    password = click.prompt(f"Password (kept in {path})", hide_input=True)
+    path.touch(mode=0o600)
+    path.write_text(password, encoding="utf-8")
+    return path.name
+
+
+def _device(text: str) -> tuple[str, str, int]:
+    name, separator, address = text.partition("=")
+    if not separator or not name or not address:
+        raise click.BadParameter(f"{text!r} is not ID=HOST or ID=HOST:PORT", param_hint="--device")
+    return (name, *_address(address, 4370))
+
+
+def _address(text: str, port: int) -> tuple[str, int]:
+    """Host and port of `host`, `host:port`, or `[address]:port`."""
+    host, separator, number = text.rpartition(":")
+    if not separator or "]" in number or (":" in host and not host.startswith("[")):
+        return text.strip("[]"), port
+    if not number.isdecimal() or not 0 < int(number) < 65536:
+        raise click.BadParameter(f"{number!r} is not a port (1 to 65535)")
+    return host.strip("[]"), int(number)

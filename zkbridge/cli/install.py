@@ -1,0 +1,60 @@
+"""`zkbridge install`: put the service's unit and a configuration in place, for a program that pip or pipx installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from zkbridge.cli.output import say
+from zkbridge.cli.shipped import shipped
+
+UNIT, CONFIGURATION = Path("etc/systemd/system/zkbridge.service"), Path("etc/zkbridge/config.yaml")
+#: What the unit in the repository starts.
+_AS_SHIPPED = "/opt/zkbridge/bin/zkbridge"
+#: Folders that the service cannot see: the unit has ProtectHome.
+_HIDDEN = ("/root/", "/home/")
+
+
+@click.command()
+@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=Path("/"), hidden=True)
+def install(root: Path) -> None:
+    """Install the systemd service for this very program; run it as root.
+
+    A configuration that is there stays, and the unit is written anew. Nothing is started: the commands for that are
+    printed.
+    """
+    program = Path(sys.argv[0]).absolute()
+    if root == Path("/") and os.geteuid() != 0:
+        raise click.UsageError("only root may install a service: sudo zkbridge install")
+    if str(program).startswith(_HIDDEN):
+        raise click.UsageError(
+            f"the service could not see {program}: it may read no home folder. "
+            "Install the program elsewhere: sudo python3 -m venv /opt/zkbridge"
+        )
+    unit, configuration = root / UNIT, root / CONFIGURATION
+    _write(unit, shipped("zkbridge.service").replace(f"={_AS_SHIPPED} ", f"={program} "))
+    say(f"{unit} is written.")
+    if configuration.exists():
+        say(f"{configuration} is there and stays.")
+    else:
+        _write(configuration, shipped("config.yaml"))
+        say(f"{configuration} is written.")
+    if root == Path("/") and (systemctl := shutil.which("systemctl")):
+        subprocess.run([systemctl, "daemon-reload"], check=False)  # noqa: S603 - systemd's own program
+    say(
+        "Next:",
+        f"  sudo editor {configuration}",
+        f"  {program} check --config {configuration} --connect",
+        "  sudo systemctl enable --now zkbridge",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
