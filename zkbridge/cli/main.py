@@ -44,6 +44,7 @@ _ELSEWHERE = {
     "install": "zkbridge.cli.install:install",
     "devices": "zkbridge.cli.devices:devices",
     "watch": "zkbridge.cli.watch:watch",
+    "report": "zkbridge.cli.report:report",
 }
 
 

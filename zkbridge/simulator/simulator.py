@@ -135,6 +135,8 @@ class Simulator:
         handle = SimulatedTerminal(machine, self._loop)
         machine.handle = handle
         await machine.power_on()
+        if terminal.profile.recorded.changes and config.state_file is None:
+            terminal.memory.load(terminal.profile.recorded.changes)
         return handle
 
     def _call(self, work: Coroutine[Any, Any, _Result]) -> _Result:

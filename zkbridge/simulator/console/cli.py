@@ -35,6 +35,12 @@ While it runs, type `help`. Passwords and cards are never shown."""
 
 @click.command(epilog=_EPILOG, help="One or more simulated ZKTeco terminals, until Ctrl-C.")
 @click.option("--profile", "profile_name", default="tft", show_default=True, metavar="NAME|FILE.toml")
+@click.option(
+    "--from",
+    "report",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A report of `zkbridge report`: a terminal that behaves so.",
+)
 @click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="How many, on ports one by one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=4370, show_default=True, help="0: any that is free.")
@@ -59,6 +65,7 @@ While it runs, type `help`. Passwords and cards are never shown."""
 @click.option("--list", "lists", is_flag=True, help="List profiles, switches and faults, and end.")
 def simulate(  # noqa: PLR0917  click passes all by name
     profile_name: str,
+    report: str | None,
     count: int,
     host: str,
     port: int,
@@ -89,7 +96,7 @@ def simulate(  # noqa: PLR0917  click passes all by name
         )
     chosen = {"transport": transport, "latency": latency, "delivery": delivery}
     wanted = _from_file(switch_file) | _pairs(settings) | {k: v for k, v in chosen.items() if v is not None}
-    configs = _configs(profile_name, count, port, state, host=host, comm_key=comm_key, switches=wanted)
+    configs = _configs(report or profile_name, count, port, state, host=host, comm_key=comm_key, switches=wanted)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zkbridge.simulator.device import report
+from zkbridge.simulator.device.report import NOT_RECORDED, Recorded
 from zkbridge.simulator.device.switches import Switches
 
 if TYPE_CHECKING:
@@ -27,10 +29,13 @@ class Profile:
     record: int
     switches: Mapping[str, Any]
     options: Mapping[str, str]
+    recorded: Recorded = NOT_RECORDED
 
 
 def load(name: str) -> Profile:
     """The profile that comes with the simulator under this name, or that a file of this path describes.
+
+    The file is TOML, or a report of a real terminal.
 
     Raises ValueError when there is none, or when the file does not describe a terminal.
     """
@@ -41,6 +46,9 @@ def load(name: str) -> Profile:
     else:
         raise ValueError(f"no profile {name!r}: there are {', '.join(available())}, or give a TOML file")
     try:
+        if report.is_report(text):
+            described, recorded = report.content(text)
+            return replace(_profile(Path(name).stem, described), recorded=recorded)
         return _profile(Path(name).stem, tomllib.loads(text))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"profile {name}: {error}") from error

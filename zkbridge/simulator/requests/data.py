@@ -127,4 +127,5 @@ def _data_set(terminal: Terminal, inner: int, fct: int) -> tuple[int, bytes]:
     else:
         raise Refused("no such data set")
     body = b"".join(rows)
+    body = terminal.profile.recorded.tables.get((inner, body), body)
     return len(rows), len(body).to_bytes(4, "little") + body

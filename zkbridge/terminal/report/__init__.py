@@ -1,0 +1,1 @@
+"""A report of one terminal: what it answers, recorded frame by frame, with everything personal replaced."""
