@@ -19,6 +19,8 @@ class RootFs:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "root"
+        #: What the commands that prepared it printed, for tests that look at that.
+        self.said = ""
         self._log = folder / "log"
 
     def __enter__(self) -> Self:

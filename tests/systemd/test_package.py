@@ -51,7 +51,7 @@ def machine(
         for version, package in packages.items():
             shutil.copy(package, machine.root / f"zkbridge_{version}.deb")
         machine.prepare("sudo apt-get update -qq && sudo apt-get install -qq -y mosquitto mosquitto-clients python3")
-        machine.told = machine.prepare(f"sudo apt-get install -qq -y /zkbridge_{OLDER}.deb")  # type: ignore[attr-defined]
+        machine.said = machine.prepare(f"sudo apt-get install -qq -y /zkbridge_{OLDER}.deb")
         machine.boot()
         yield machine
 
@@ -104,8 +104,7 @@ def install(machine: Machine, version: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_package_leads_to_a_user_on_the_terminal_and_through_an_upgrade(machine: Machine) -> None:
     # Installed, and not started: its configuration still has the examples' addresses.
-    told: str = machine.told  # type: ignore[attr-defined]
-    assert "zkbridge is installed." in told
+    assert "zkbridge is installed." in machine.said
     assert machine.try_("systemctl", "is-active", "zkbridge").stdout.strip() == "inactive"
     assert f"version {OLDER}" in machine.person("zkbridge --version")
     assert machine.run("test", "-s", "/usr/share/man/man1/zkbridge-users-create.1.gz") == ""

@@ -17,7 +17,7 @@ UNIT, CONFIGURATION = Path("etc/systemd/system/zkbridge.service"), Path("etc/zkb
 #: What the unit in the repository starts.
 _AS_SHIPPED = "/opt/zkbridge/bin/zkbridge"
 #: Folders that the service cannot see: the unit has ProtectHome.
-_HIDDEN = ("/root/", "/home/")
+_HIDDEN = ("/root", "/home")
 
 
 @click.command()
@@ -31,7 +31,7 @@ def install(root: Path) -> None:
     program = Path(sys.argv[0]).absolute()
     if root == Path("/") and os.geteuid() != 0:
         raise click.UsageError("only root may install a service: sudo zkbridge install")
-    if str(program).startswith(_HIDDEN):
+    if any(map(program.is_relative_to, _HIDDEN)):
         raise click.UsageError(
             f"the service could not see {program}: it may read no home folder. "
             "Install the program elsewhere: sudo python3 -m venv /opt/zkbridge"
