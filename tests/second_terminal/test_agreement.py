@@ -70,7 +70,8 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     wide = profile == "tft"
     memory = Memory(wide=wide, punch_size=40 if wide else 16, face_block=wide)
     config = TerminalConfig(profile=profile, transport="both", comm_key=KEY, tcp_packet=frame)
-    with Simulator() as simulator, SecondTerminal(memory, key=KEY, frame=frame) as second:
+    # A tft is like a K40, whose closing ACK carries the size (js_zklib#53).
+    with Simulator() as simulator, SecondTerminal(memory, key=KEY, frame=frame, size_in_closing_ack=wide) as second:
         simulated = simulator.add(config)
         if not wide:
             # What a terminal says of itself is its own matter; these are the simulator's.

@@ -56,7 +56,7 @@ def test_attendance_read_directly_over_tcp_is_announced_in_frames_of_1008_bytes(
 
 def test_bulk_frames_carry_their_index_in_the_session_field(start: Start, raw: Raw) -> None:
     # pyzk test.py: dc05 5558 d098 3200, dd05 00f4 0000 3200, dd05 48b1 0100 3200, d007 fcf7 0100 3200.
-    terminal = start(session_id=0x98D0)
+    terminal = start(profile="face", session_id=0x98D0)
     terminal.add_user("14")
     terminal.add_template("14", 1, bytes(1243))
     client = raw(terminal)
@@ -75,7 +75,7 @@ def test_bulk_frames_carry_their_index_in_the_session_field(start: Start, raw: R
 
 def test_a_k40_puts_the_size_into_the_closing_ack(start: Start, raw: Raw) -> None:
     # js_zklib#53: dc05 158a a06b 0200 7c000000 f0030000, dd05 9426 0000 0200 …, d007 b1f7 7c00 0200.
-    terminal = start(session_id=0x6BA0, session_field_of_closing_ack="size")
+    terminal = start(session_id=0x6BA0)
     terminal.add_user("3")
     for _ in range(3):
         terminal.punch("3")
@@ -135,7 +135,7 @@ def test_a_template_comes_in_frames_of_1008_bytes_with_a_byte_01_after_it(
 def test_a_piece_of_a_table_comes_in_frames_of_the_size_that_is_announced(
     start: Start, raw: Raw, packet: int, announced: str, sizes: list[int]
 ) -> None:
-    terminal = start(tcp_packet=packet, session_id=0x3C5C)
+    terminal = start(profile="face", tcp_packet=packet, session_id=0x3C5C)
     terminal.fill_users(70)
     client = raw(terminal)
     client.reply_id = 0x15
@@ -161,3 +161,63 @@ def test_an_f19_announces_4096_and_sends_one_frame(start: Start, raw: Raw) -> No
 
     assert frames[0].data.hex() == "241c000000100000"
     assert frame_sizes(frames) == [7204]
+
+
+def test_a_push_terminal_answers_connect_by_6001(start: Start, raw: Raw) -> None:
+    # pyzk#253: MB10-VL and SenseFace 3A.
+    answer = raw(start(profile="push"), connect=False).ask(1000)
+
+    assert answer.raw[:2].hex() == "7117"
+    assert answer.data == b""
+
+
+def test_a_terminal_with_faces_counts_them_in_words_20_and_22(start: Start, raw: Raw) -> None:
+    # zk-protocol terminal.md: face count at offset 80, face capacity at 88.
+    data = raw(start(profile="face")).ask(50).data
+
+    assert data[80:92].hex() == "030000000000000070170000"
+
+
+@pytest.mark.parametrize("name", ["FaceFunOn", "ZKFaceVersion", "CompatOldFirmware"])
+def test_a_k40_does_not_know_the_options_of_faces(start: Start, raw: Raw, name: str) -> None:
+    assert raw(start()).ask(11, name.encode() + b"\0").code == 2001
+
+
+def test_an_f19_does_what_its_documents_say(start: Start, raw: Raw) -> None:
+    terminal = start(profile="f19", restart_seconds=60.0)
+    terminal.add_user("1")
+    for finger in range(3):
+        terminal.add_template("1", finger)
+    client = raw(terminal)
+
+    assert client.ask(11, b"~RFCardOn\0").data == b"~RFCardOn=1\0"
+    assert client.ask(11, b"~IsOnlyRFMachine\0").data == b"~IsOnlyRFMachine=0\0"
+    assert client.ask(19, b"\1\0\0").code == 2000
+    assert terminal.templates() == {}
+    client.tell(1004)
+    assert client.ended() == "closed"
+
+
+@pytest.mark.parametrize("state", [0, 15, 25, 101, 104, 250])
+def test_a_punch_has_any_state_that_a_key_may_have(start: Start, raw: Raw, state: int) -> None:
+    # P160 manual: "Punch State Value ... 0 to 250"; 15, 25, 101 and 104 stand in logs.
+    terminal = start()
+    terminal.add_user("1")
+    client = raw(terminal)
+    client.ask(500, b"\1\0\0\0")
+
+    assert terminal.punch("1", state=state)
+
+    assert client.read().data[25] == state
+    assert client.read_table(13)[4 + 31] == state
+
+
+def test_a_log_may_read_empty_while_the_sizes_count_it(start: Start, raw: Raw) -> None:
+    # php_zklib#14: a terminal that was busy.
+    terminal = start(attendance_shown=0)
+    terminal.add_user("1")
+    terminal.punch("1")
+    client = raw(terminal)
+
+    assert client.sizes()[8] == 1
+    assert client.read_table(13) == bytes(4)

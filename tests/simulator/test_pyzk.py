@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 from zk import ZK
-from zk.exception import ZKErrorResponse
+from zk.exception import ZKErrorResponse, ZKNetworkError
 from zk.finger import Finger
 from zk.user import User
 
@@ -49,7 +49,15 @@ def met(start: Callable[..., SimulatedTerminal], way: tuple[str, bool]) -> Itera
 
 
 def test_there_is_a_way_for_every_profile() -> None:
-    assert set(WAYS) == set(profile.available())
+    assert {*WAYS, "push"} == set(profile.available())
+
+
+def test_a_terminal_that_speaks_push_only_is_not_connected(start: Callable[..., SimulatedTerminal]) -> None:
+    with (
+        pyzk(start(profile="push"), connect=False) as client,
+        pytest.raises(ZKErrorResponse, match="Can't connect"),
+    ):
+        client.connect()
 
 
 def test_it_says_what_the_terminal_is(met: tuple[SimulatedTerminal, ZK]) -> None:
@@ -272,7 +280,12 @@ def test_it_restarts_the_terminal_and_turns_it_off(met: tuple[SimulatedTerminal,
     terminal, client = met
     terminal.switches.restart_seconds = 0.01
 
-    assert client.restart()
+    if terminal.switches.restart_ack:
+        assert client.restart()
+    else:  # an F19, by its document: pyzk takes the missing answer for a network error
+        with pytest.raises(ZKNetworkError):
+            client.restart()
+        client.is_connect = False
     client._ZK__sock.close()
     wait_until(lambda: terminal.log and terminal.powered and terminal.sessions_open == 0)
     client.connect()

@@ -845,6 +845,15 @@ def test_deleting_a_finger_may_do_nothing(terminal, raw):
     assert sorted(terminal.templates()) == [(1, 3)]
 
 
+@shows("faces", "face_capacity")
+def test_the_sizes_may_count_faces(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
+    client = raw(terminal)
+
+    assert client.sizes()[20:] == [0, 0, 0]
+    terminal.switches.update({"faces": 5, "face_capacity": 400})
+    assert client.sizes()[20:] == [5, 0, 400]
+
+
 @shows("template_tail")
 @pytest.mark.parametrize(("tail", "sent"), [("one", b"abc\1"), ("zeros", b"abc" + bytes(7)), ("none", b"abc")])
 def test_something_may_follow_a_template(

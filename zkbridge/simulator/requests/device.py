@@ -55,6 +55,7 @@ def sizes(request: Request) -> Answer:
     words[17] = switches.finger_capacity - fingers
     words[18] = switches.user_capacity - users
     words[19] = switches.record_capacity - punches
+    words[20], words[22] = switches.faces, switches.face_capacity
     for index, value in switches.sizes_words.items():
         words[int(index)] = int(value)
     return ok(_SIZES.pack(*words)[: switches.sizes_length].ljust(switches.sizes_length, b"\0"))

@@ -46,6 +46,14 @@ class Tables:
         choices=("refuse", "overwrite"),
     )
     finger_capacity: int = switch(3000, "templates that fit", source="#111 (capture)")
+    faces: int = switch(
+        0,
+        "faces that the sizes count; no face can be read or written here",
+        source="zk-protocol terminal.md (offset 80)",
+    )
+    face_capacity: int = switch(
+        0, "faces that fit; 0: firmware without faces", source="zk-protocol terminal.md (offset 88)"
+    )
     template_tail: str = switch(
         "one",
         "what follows a template that command 88 reads: `one` byte 01, `zeros`: the seven that pyzk cuts, or `none`",
