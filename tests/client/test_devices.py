@@ -1,6 +1,7 @@
 """`zkbridge devices`: the bridge and its devices as the broker retains them."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from tests.support.caller import Caller
 from tests.support.mosquitto import Mosquitto
 from tests.support.running import Running
 from zkbridge.cli.devices import Snapshot
+from zkbridge.client.connection import Guest
+from zkbridge.config.models import Mqtt
 from zkbridge.contract.messages import Message, encode
 from zkbridge.contract.topics import Topics
 
@@ -73,3 +76,10 @@ def test_what_is_no_message_of_the_bridge_changes_nothing(snapshot: Snapshot) ->
         snapshot.take(Message(topic, payload))
 
     assert (snapshot.state, snapshot.version, snapshot.rows()) == ("unknown", "", [])
+
+
+def test_a_caller_sends_small_packets_at_once(broker: Mosquitto) -> None:
+    with Guest(Mqtt(host="127.0.0.1", port=broker.port)) as guest:
+        connected = guest._client.socket()
+
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -98,11 +98,11 @@ def test_the_image_runs_as_compose_says_and_creates_a_user(image: str, tmp_path:
             caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "offline", timeout=PATIENCE_S)
             assert checked([*PODMAN, "inspect", "--format={{.State.ExitCode}}", name]).strip() == "0"
 
-            # The ledger is in the volume: a new container knows what was asked.
+            # A new container on the same volume goes on.
             checked([*PODMAN, "rm", name])
             checked([*run, image])
             caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "online", timeout=PATIENCE_S)
-            caller.publish("zk/p/users/create", {"user_id": "7", "name": "Ana Ruiz"})
+            caller.publish("zk/p/users/create", {"user_id": "7", "name": "Eva"})
             again = caller.wait_for("zk/p/users/create/reply", timeout=PATIENCE_S).json
             assert again["code"] == "user_exists", again
             checked([*PODMAN, "stop", name], timeout=120)
