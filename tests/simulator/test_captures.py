@@ -221,3 +221,46 @@ def test_a_log_may_read_empty_while_the_sizes_count_it(start: Start, raw: Raw) -
 
     assert client.sizes()[8] == 1
     assert client.read_table(13) == bytes(4)
+
+
+BW = {"profile": "bw", "transport": "both"}
+
+
+def test_an_old_terminal_enrols_by_uid_and_finger_in_four_bytes(start: Start, raw: Raw) -> None:
+    # The manual of 2006, CMD_STARTENROLL: 01 00 07 00.
+    terminal = start(**BW, enrolment="wait", enrol_form="uid")
+    terminal.add_user("4711", uid=1)
+    client = raw(terminal)
+
+    assert client.ask(61, (4711).to_bytes(4, "little") + b"\7").code == 2001
+    assert client.ask(61, bytes.fromhex("02000700")).code == 2001
+    assert client.ask(61, bytes.fromhex("01000a00")).code == 2001
+    assert client.ask(61, bytes.fromhex("01000700")).code == 2000
+
+
+@pytest.mark.parametrize("size", [200, 206])
+def test_an_old_terminal_takes_a_template_by_command_10(start: Start, raw: Raw, size: int) -> None:
+    # The manual of 2006, TTemplate: size, PIN, finger, valid, template.
+    terminal = start(**BW)
+    terminal.add_user("4711", uid=1)
+    client = raw(terminal)
+    entry = size.to_bytes(2, "little") + bytes.fromhex("01000701") + bytes(range(200))
+
+    assert client.ask(10, entry).code == 2000
+    assert {key: stored.data for key, stored in terminal.templates().items()} == {(1, 7): bytes(range(200))}
+    # "the user … must exist, … must be empty"
+    assert client.ask(10, entry).code == 2001
+    assert client.ask(10, entry[:2] + b"\2\0" + entry[4:]).code == 2001
+    assert client.ask(10, entry[:-1]).code == 2001
+    assert raw(start()).ask(10, entry).code == 65535
+
+
+def test_a_template_is_looked_for_by_command_1011(start: Start, raw: Raw) -> None:
+    # The manual of 2006, CMD_TEST_TEMP: ACK_OK and the user's serial number where the fingerprint exists.
+    terminal = start(**BW)
+    terminal.add_user("4711", uid=0x0102)
+    terminal.add_template("4711", 7, b"SS21" * 50)
+    client = raw(terminal)
+
+    assert client.ask(1011, b"SS21" * 50).data.hex() == "0201"
+    assert client.ask(1011, b"SS21" * 49).code == 2001

@@ -101,7 +101,7 @@ def test_the_door_opens_for_as_long_as_asked(terminal: SimulatedTerminal, raw: C
     wait_until(lambda: not terminal.door_open)
 
 
-@pytest.mark.parametrize("command", [1001, 1002, 1003, 1013, 1502, 1014, 57, 60, 62, 1011, 15, 20])
+@pytest.mark.parametrize("command", [1001, 1002, 1003, 1013, 1502, 1014, 57, 60, 62, 15, 20])
 def test_bare_acknowledgements_carry_no_data(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient], command: int
 ) -> None:

@@ -974,6 +974,17 @@ def test_an_enrolment_is_asked_for_by_text_or_by_number(
     assert terminal.machine.enrolments.current._uid == 2  # "5" is 53 as a number
 
 
+@shows("knows_template_write")
+def test_a_template_is_written_by_command_10_or_not(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
+    terminal.add_user("1")
+    client = raw(terminal)
+    entry = bytes.fromhex("040001000001") + b"SS21"
+
+    assert client.ask(10, entry).code == 65535
+    terminal.switches.knows_template_write = True
+    assert client.ask(10, entry).code == 2000
+
+
 @shows("enrol_while_disabled")
 @pytest.mark.parametrize("enrols", [True, False])
 def test_a_disabled_terminal_enrols_or_waits(

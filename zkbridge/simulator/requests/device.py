@@ -110,7 +110,7 @@ def refresh(request: Request) -> Answer:
     return ok()
 
 
-@command(Command.REFRESHOPTION, Command.ENABLE_CLOCK, Command.TEST_TEMP)
+@command(Command.REFRESHOPTION, Command.ENABLE_CLOCK)
 def acknowledge(_request: Request) -> Answer:
     """Nothing that a client could see comes of it."""
     return ok()

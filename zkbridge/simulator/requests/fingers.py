@@ -29,6 +29,10 @@ _MAX_UPLOAD = 1 << 24
 _TAILS = {"one": b"\1", "zeros": bytes(7), "none": b""}
 #: Bytes of a request for an enrolment that has the user id as text.
 _ENROL_TEXT = 26
+#: The form of the manual of 2006: "user serial number (2Bytes), 3-4 byte … fingerprint serial number".
+_ENROL_UID = struct.Struct("<HH")
+#: What stands before a template that command 10 brings (TTemplate in the manual of 2006).
+_ENTRY = struct.Struct("<HHBB")
 
 
 @command(Command.GET_USERTEMP)
@@ -123,20 +127,39 @@ def delete_by_user_id(request: Request) -> Answer:
     return _deleted(request, uid, data[24])
 
 
+@command(Command.USERTEMP_WRQ)
+def write(request: Request) -> Answer:
+    """Size, uid, finger, flag, template; the user must exist and the finger be empty (manual of 2006).
+
+    The size is that of the template, or of the whole entry as the table of templates has it: clients send either.
+    """
+    switches = request.terminal.switches
+    if not switches.knows_template_write:
+        raise Refused("this firmware writes templates by other commands", switches.unknown_command)
+    size, uid, finger, flag = _ENTRY.unpack_from(need(request.data, _ENTRY.size))
+    data = request.data[_ENTRY.size :]
+    if not data or size not in (len(data), len(request.data)):
+        raise Refused("the template has another size")
+    if (uid, finger) in request.terminal.fingers.stored:
+        raise Refused("this finger is stored")
+    request.terminal.fingers.write(uid, finger, Template(flag, data))
+    return ok()
+
+
+@command(Command.TEST_TEMP)
+def find_template(request: Request) -> Answer:
+    """A template; answered by the two bytes of the uid that holds it (manual of 2006), refused when none does."""
+    for (uid, _finger), template in request.terminal.fingers.stored.items():
+        if template.data == request.data:
+            return ok(uid.to_bytes(2, "little"))
+    raise Refused("nobody has this finger")
+
+
 @command(Command.STARTENROLL)
 def enrol(request: Request) -> Answer:
-    """TCP: user id as text, finger, flag; UDP: user id as a number, finger."""
-    data = request.data
-    form = request.terminal.switches.enrol_form
-    if form in ("text", "number") and (form == "text") != (len(data) >= _ENROL_TEXT):
-        raise Refused("another form of the request")
-    if len(data) >= _ENROL_TEXT and form != "first":
-        user_id, finger, flag = _pin(data[:24]), data[24], data[25]
-    else:
-        user_id = str(int.from_bytes(need(data, 5)[:4], "little"))
-        finger, flag = data[4], 1
-    uid = request.terminal.users.find(user_id)
-    if uid is None or not 0 <= finger <= 9:
+    """TFT: user id as text, finger, flag; black-and-white: user id as a number, finger; or uid and finger."""
+    uid, finger, flag = _wanted_finger(request)
+    if uid is None or uid not in request.terminal.users.stored or not 0 <= finger <= 9:
         raise Refused("no such user or finger")
     stored = (uid, finger) in request.terminal.fingers.stored
     if stored and request.terminal.switches.enrol_existing == "refuse":
@@ -165,6 +188,22 @@ def register(request: Request) -> Answer:
     """A mask of the events wanted on this session; zero for none."""
     _session(request).mask = int.from_bytes(need(request.data, 4)[:4], "little")
     return ok()
+
+
+def _wanted_finger(request: Request) -> tuple[int | None, int, int]:
+    """Uid, finger and flag of a request for an enrolment, in the forms that the switch takes."""
+    data, form, find = request.data, request.terminal.switches.enrol_form, request.terminal.users.find
+    if form == "first":
+        return find(str(int.from_bytes(need(data, 5)[:4], "little"))), data[4], 1
+    sent = "text" if len(data) >= _ENROL_TEXT else "uid" if len(data) == _ENROL_UID.size else "number"
+    if form not in ("any", sent):
+        raise Refused("another form of the request")
+    if sent == "text":
+        return find(_pin(data[:24])), data[24], data[25]
+    if sent == "uid":
+        uid, finger = _ENROL_UID.unpack(data)
+        return uid, finger, 1
+    return find(str(int.from_bytes(need(data, 5)[:4], "little"))), data[4], 1
 
 
 def _deleted(request: Request, uid: int, finger: int | None) -> Answer:

@@ -36,10 +36,10 @@ class People:
     )
     enrol_form: str = switch(
         "any",
-        "forms of STARTENROLL that are taken: `any`, `text` of 26 bytes, `number` of 5, or `first`: a number, whatever "
-        "comes after it",
-        source="zk-protocol realtime.md (26), pyzk 0.9 (5 over UDP); [?] which firmware refuses",
-        choices=("any", "text", "number", "first"),
+        "forms of STARTENROLL that are taken: `any`, `text` of 26 bytes, `number` of 5, `uid` of 4 (uid and finger, "
+        "two bytes each), or `first`: a number, whatever comes after it",
+        source="zk-protocol other.md (26), pyzk 0.9 (5 over UDP), manual of 2006 (4); [?] which firmware refuses",
+        choices=("any", "text", "number", "uid", "first"),
     )
     enrol_while_disabled: bool = switch(
         True,
@@ -51,6 +51,11 @@ class People:
         "CANCELCAPTURE ends an enrolment in silence or by an event with result 4",
         source="[?]",
         choices=("silent", "event"),
+    )
+    knows_template_write: bool = switch(
+        False,
+        "USERTEMP_WRQ (10) is a command that it knows: size, uid, finger, flag, template",
+        source="manual of 2006 and four PHP clients (black-and-white); [?] on TFT",
     )
     template_size: int = switch(1200, "bytes of a template made by an enrolment", source="0.5 to 2 KB [?]")
     door_state: str = switch(
