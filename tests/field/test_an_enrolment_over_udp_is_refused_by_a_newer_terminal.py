@@ -17,7 +17,10 @@ KINDS = {
     "older-tcp": odd({"profile": "bw", "transport": "both", "enrol_form": "number"}),
     "other-udp": odd({"profile": "tft", "enrol_form": "number"}, transport="udp"),
     "other-tcp": odd({"profile": "bw", "transport": "both", "enrol_form": "text"}),
+    "oldest-udp": odd({"profile": "bw", "enrol_form": "uid"}, transport="udp"),
 }
+#: How many forms are sent where it is not one.
+FORMS = {"other-udp": 2, "other-tcp": 3, "oldest-udp": 2}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def test_the_finger_is_enrolled(site: Site, device: str) -> None:
 
     assert reply["code"] == "enrolled"
     assert list(site.terminals[device].templates()) == [(1, 6)]
-    assert site.terminals[device].counts[61] == (2 if device.startswith("other") else 1)
+    assert site.terminals[device].counts[61] == FORMS.get(device, 1)
 
 
 def test_a_finger_that_both_forms_cannot_begin_is_refused(site: Site) -> None:

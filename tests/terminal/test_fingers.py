@@ -345,7 +345,9 @@ class TestEnrolling:
         assert enrolments(terminal) == [size]
 
     @pytest.mark.parametrize(
-        "kind", [("tft", "number", [26, 5]), ("bw", "text", [5, 26]), ("bw", "first", [5])], ids=str
+        "kind",
+        [("tft", "number", [26, 5]), ("bw", "text", [5, 4, 26]), ("bw", "uid", [5, 4]), ("bw", "first", [5])],
+        ids=str,
     )
     def test_a_form_that_is_refused_is_followed_by_the_other(
         self,
@@ -389,24 +391,31 @@ class TestEnrolling:
                 list(enrolment)
         assert len(enrolments(terminal)) == 1
 
-    @pytest.mark.parametrize("kind", [("bw", "5", "53"), ("tft", "53", "5")], ids=str)
+    @pytest.mark.parametrize(
+        "kind",
+        [("bw", "5", "53", [5, 4]), ("bw", "5", str(1 | 3 << 16), [5, 26]), ("tft", "53", "5", [26])],
+        ids=str,
+    )
     def test_a_form_that_could_be_taken_for_another_user_is_not_tried(
         self,
         start: Callable[..., SimulatedTerminal],
         talk: Callable[..., Session],
         waker: Waker,
-        kind: tuple[str, str, str],
+        kind: tuple[str, str, str, list[int]],
     ) -> None:
-        """`5` as text is 53 to a terminal that reads a number, and 53 as a number is `5` to one that reads text."""
-        profile, user_id, other = kind
+        """`5` as text is 53 to a terminal that reads a number, and 53 as a number is `5` to one that reads text.
+
+        And finger 3 of uid 1 is 196609.
+        """
+        profile, user_id, other, sizes = kind
         terminal = start(profile=profile, transport="both")
         terminal.add_user(user_id, "Ana")
         terminal.add_user(other, "Eva")
-        terminal.faults.add("STARTENROLL", "before", "refuse")
+        terminal.faults.add("STARTENROLL", "before", "refuse", count=3)
 
         with talk(terminal, disable_for=None) as session, pytest.raises(DeviceRejected, match="STARTENROLL"):
             list(session.enrol(session.users().by_user_id(user_id), 3, timeout=20, waker=waker))
-        assert len(enrolments(terminal)) == 1
+        assert enrolments(terminal) == sizes
 
     @pytest.mark.parametrize("how", ["reset", "close", "silent"])
     def test_a_connection_lost_in_the_middle_is_told(

@@ -171,8 +171,6 @@ class Fingers(Accounts):
         `realtime.md`; pyzk chooses by the transport, which says nothing of it). A refusal begins nothing.
         """
         forms = self._forms_of_enrolment(user, index)
-        if len(record_in(user)) != _LONG_RECORD:
-            forms.reverse()
         for form, is_last in zip(forms, [False] * (len(forms) - 1) + [True], strict=True):
             answer = self._client.request(Command.STARTENROLL, form)
             if answer.command == Code.OK:
@@ -182,9 +180,10 @@ class Fingers(Accounts):
             self._client.cancel_capture()
 
     def _forms_of_enrolment(self, user: User, index: int) -> list[bytes]:
-        """The user as text, and as a number if it is one.
+        """The forms to try, in their order: the user as text or as a number, on old terminals also by uid.
 
-        One form alone is left where the terminal could take the other for somebody else's.
+        A form is left out where the terminal could take it for another user. Source of the form of four bytes, uid and
+        finger: the command manual of 2006.
         """
         pin = user.user_id.encode(self.device.encoding, errors="replace")
         as_text = struct.pack("<24sBB", pin, index, _VALID)
@@ -194,8 +193,13 @@ class Fingers(Accounts):
         if len(record_in(user)) == _LONG_RECORD:
             mistaken = as_number.split(b"\0", 1)[0].decode(self.device.encoding, errors="replace")
             return [as_text] if self.users().by_user_id(mistaken) else [as_text, as_number]
-        mistaken = str(int.from_bytes(as_text[:4], "little"))
-        return [as_number] if self.users().by_user_id(mistaken) else [as_text, as_number]
+        others = [struct.pack("<HH", user.uid, index), as_text]
+        return [as_number, *(form for form in others if not self._is_another_user(form, user))]
+
+    def _is_another_user(self, form: bytes, user: User) -> bool:
+        """Whether a terminal that reads a number at the beginning of a form would take it for another user."""
+        mistaken = self.users().by_user_id(str(int.from_bytes(form[:4], "little")))
+        return mistaken is not None and mistaken.uid != user.uid
 
     def _events_of_enrolment(self, until: Deadline, waker: Waker) -> Iterator[Frame]:
         """Events, each acknowledged: a terminal sends the next only then. Ends when the time is over.
