@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.processes import cpu_s, peak_bytes, resident_bytes
 from benchmarks.stage import HOST, Caller, Devices, Terminals, bridge, devices
@@ -159,7 +160,8 @@ def _steady(
     And the seconds in which requests to those were answered.
     """
     began = time.perf_counter()
-    living, lost = [], []
+    living: list[Any] = []
+    lost: list[Any] = []
     for number in range(int(rate * seconds)):
         pause = began + number / rate - time.perf_counter()
         if pause > 0:

@@ -16,7 +16,11 @@ class Reader(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.open, self.anchors, self.links, self.fetched, self.words = [], set(), set(), [], []
+        self.open: list[str] = []
+        self.anchors: set[str | None] = set()
+        self.links: set[str | None] = set()
+        self.fetched: list[str | None] = []
+        self.words: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = dict(attributes)

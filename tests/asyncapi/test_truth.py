@@ -34,7 +34,7 @@ def site(bridge: Running) -> Site:
 
 
 @pytest.fixture
-def ask(bridge: str) -> Iterator[Callable[..., Any]]:
+def ask(bridge: Running) -> Iterator[Callable[..., Any]]:
     with Caller(bridge.broker.port) as caller:
         caller.subscribe("zk/+/#")
 

@@ -63,7 +63,8 @@ def test_mosquitto_rr_prints_the_contracts_reply(tmp_path: Path) -> None:
 
 
 def test_correlation_data_comes_back_byte_for_byte_even_for_rubbish(caller: Caller) -> None:
-    for number, payload in enumerate([JUAN, b"\xff\xfe", b"", b"{}"]):
+    payloads: list[str | bytes] = [JUAN, b"\xff\xfe", b"", b"{}"]
+    for number, payload in enumerate(payloads):
         token = bytes(range(256)) + bytes([number])
         caller.publish(COMMAND, payload, response_topic="zk/replies/me", correlation_data=token)
         answer = caller.wait_for("zk/replies/me")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.config.models import Mqtt as Settings
-from zkbridge.contract.messages import Message, Publication
+from zkbridge.contract.messages import Message, Publication, PunchToken, Token
 from zkbridge.contract.publish_packets import Unreadable
 from zkbridge.demo.mux import Mux
 from zkbridge.mqtt.client import Mqtt
@@ -33,11 +33,11 @@ class Rest:
         self.failing = threading.Event()
         self.connections: list[tuple[str, int | None]] = []
         self.disconnections = 0
-        self.confirmations: list[tuple[int, str | None]] = []
+        self.confirmations: list[tuple[Token, str | None]] = []
         self.heard: list[tuple[str, bytes]] = []
         self.facts: dict[str, str] = {}
         self.numbers = 0
-        self.unread = []
+        self.unread: list[Any] = []
         self.deaths: list[BaseException] = []
         self.states = [Publication("zk/bridge/state", b'{"state":"online"}', retain=True)]
 
@@ -48,7 +48,7 @@ class Rest:
         self.batches.append(len(batch))
         self.received += batch
 
-    def unreadable(self, packets: Sequence[Unreadable]) -> None:
+    def unreadable(self, packets: Iterable[Unreadable]) -> None:
         self.unread += packets
 
     def next_connection(self) -> int:
@@ -64,7 +64,7 @@ class Rest:
     def disconnected(self) -> None:
         self.disconnections += 1
 
-    def confirmed(self, token: int, refusal: str | None) -> None:
+    def confirmed(self, token: Token, refusal: str | None) -> None:
         self.confirmations.append((token, refusal))
 
     def overheard(self, topic: str, payload: bytes) -> None:
@@ -182,7 +182,7 @@ def test_state_is_said_on_every_connect_and_the_will_when_we_vanish(
         caller.subscribe("zk/bridge/state")
         assert caller.wait_for("zk/bridge/state").retain
         life = mqtt._connection
-        life.client.socket().shutdown(2)
+        life.client.socket().shutdown(2)  # type: ignore[attr-defined]  # a real socket
         assert caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "offline")
         assert caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "online")
     wait_until(lambda: len(rest.connections) == 2)
@@ -193,10 +193,10 @@ def test_a_publish_is_confirmed_under_its_token(broker: Mosquitto, rest: Rest, m
     with Caller(broker.port, protocol) as caller:
         caller.subscribe("zk/replies/#")
         publication = Publication("zk/replies/me", b"{}", correlation_data=b"\0\xff", status=200, code="created")
-        mqtt.publish(7, publication)
+        mqtt.publish(PunchToken(7), publication)
         answer = caller.wait_for("zk/replies/me")
     wait_until(lambda: rest.confirmations)
-    assert rest.confirmations == [(7, None)]
+    assert rest.confirmations == [(PunchToken(7), None)]
     if protocol == "5":
         assert answer.correlation_data == b"\0\xff"
         assert (answer.content_type, answer.payload_format) == ("application/json", 1)
@@ -204,12 +204,12 @@ def test_a_publish_is_confirmed_under_its_token(broker: Mosquitto, rest: Rest, m
 
 
 def test_a_topic_that_cannot_be_published_is_a_refusal_and_nothing_else(rest: Rest, mqtt: Mqtt) -> None:
-    mqtt.publish(1, Publication("zk/+/x", b"{}"))
-    mqtt.publish(2, Publication("zk/x", b"{}"))
+    mqtt.publish(PunchToken(1), Publication("zk/+/x", b"{}"))
+    mqtt.publish(PunchToken(2), Publication("zk/x", b"{}"))
 
     wait_until(lambda: len(rest.confirmations) == 2)
     assert rest.confirmations[0][1] is not None
-    assert rest.confirmations[1] == (2, None)
+    assert rest.confirmations[1] == (PunchToken(2), None)
 
 
 def test_mqtt_5_tells_a_refused_publish(tmp_path: Path, rest: Rest, caplog: pytest.LogCaptureFixture) -> None:
@@ -218,13 +218,13 @@ def test_mqtt_5_tells_a_refused_publish(tmp_path: Path, rest: Rest, caplog: pyte
         mqtt = side(broker, rest, protocol="5")
         mqtt.start()
         mqtt_ready = wait_until(lambda: rest.connections)
-        mqtt.publish(3, Publication("zk/forbidden", b"{}"))
+        mqtt.publish(PunchToken(3), Publication("zk/forbidden", b"{}"))
         mqtt.publish(None, Publication("zk/bridge/info", b"{}", retain=True))
         wait_until(lambda: rest.confirmations and "refuses what is published on zk/bridge/info" in caplog.text)
         mqtt.stop(5)
 
     assert mqtt_ready
-    assert rest.confirmations == [(3, "Not authorized")]
+    assert rest.confirmations == [(PunchToken(3), "Not authorized")]
 
 
 def test_auto_tries_mqtt_5_first(broker: Mosquitto, rest: Rest) -> None:
@@ -276,10 +276,10 @@ def test_two_with_one_client_id_do_not_fight_for_ever(
 def test_a_fault_in_a_hook_ends_the_connection_and_not_the_hearing(
     rest: Rest, mqtt: Mqtt, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rest.confirmed = None  # calling it is a TypeError inside the loop
-    mqtt.publish(1, Publication("zk/bridge/state", b"{}"))
+    rest.confirmed = None  # type: ignore[method-assign]  # calling it is a TypeError inside the loop
+    mqtt.publish(PunchToken(1), Publication("zk/bridge/state", b"{}"))
     wait_until(lambda: "ended by a fault" in caplog.text)
-    rest.confirmed = lambda *_: None
+    rest.confirmed = lambda *_: None  # type: ignore[method-assign]
 
     wait_until(lambda: len(rest.connections) >= 2, timeout=15)
 
@@ -287,7 +287,7 @@ def test_a_fault_in_a_hook_ends_the_connection_and_not_the_hearing(
 def test_a_message_on_a_watched_topic_that_makes_the_bridge_fail_ends_no_connection(
     rest: Rest, mqtt: Mqtt, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rest.overheard = None
+    rest.overheard = None  # type: ignore[method-assign]
     mqtt.publish(None, Publication("zk/bridge/state", b"{}"))
     wait_until(lambda: "on a topic of the bridge's own is ignored" in caplog.text)
 
@@ -308,7 +308,7 @@ def test_tls_and_client_certificates(tmp_path: Path, rest: Rest) -> None:
         mqtt = side(broker, rest, host="localhost", tls=tls)
         mqtt.start()
         wait_until(lambda: rest.connections)
-        mqtt.publish(1, Publication("zk/bridge/state", b"x" * 100_000))
+        mqtt.publish(PunchToken(1), Publication("zk/bridge/state", b"x" * 100_000))
         wait_until(lambda: rest.heard and rest.confirmations)
         mqtt.stop(5)
         (problem,) = try_out(
@@ -357,7 +357,7 @@ def test_what_the_broker_cannot_take_is_refused_and_not_waited_for(tmp_path: Pat
         wait_until(lambda: rest.connections)
         assert mqtt.flush(10)
         began = time.monotonic()
-        mqtt.publish(1, Publication("zk/p/ping/reply", b"x" * 400))
+        mqtt.publish(PunchToken(1), Publication("zk/p/ping/reply", b"x" * 400))
 
         assert mqtt.flush(10)
         assert time.monotonic() - began < 5
@@ -365,5 +365,5 @@ def test_what_the_broker_cannot_take_is_refused_and_not_waited_for(tmp_path: Pat
         mqtt.stop(5)
 
     ((token, refusal),) = rest.confirmations
-    assert (token, "it takes 300" in (refusal or "")) == (1, True)
+    assert (token, "it takes 300" in (refusal or "")) == (PunchToken(1), True)
     assert rest.disconnections == 1

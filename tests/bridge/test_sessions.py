@@ -292,7 +292,7 @@ def test_the_lock_holds_between_two_bridges_on_one_machine(
     terminal.fill_users(1)
     terminal.latency = 0.01
     locks = str(tmp_path / "locks")
-    shared = {"lock_dir": locks, "session_budget": 0.1}
+    shared: dict[str, Any] = {"lock_dir": locks, "session_budget": 0.1}
     first = Daemon(tmp_path / "one", broker.port, {"p": device(terminal)}, **shared)
     second = Daemon(tmp_path / "two", broker.port, {"p": device(terminal)}, mqtt={"base_topic": "zk2"}, **shared)
     with first, second, Caller(broker.port) as caller:

@@ -55,7 +55,7 @@ def test_a_reply_is_sent_up_to_the_last_byte_that_the_broker_takes(tmp_path: Pat
             caller.wait_for(f"{topic}/reply", lambda message: message.correlation_data).correlation_data == b"c" * room
         )
         caller.publish(topic, {}, correlation_data=b"c" * (room + 1))
-        told = f"has {LARGEST + 1} bytes, the broker takes {LARGEST}: kept, not sent"
-        wait_until(lambda: told in daemon.log, what="the larger one to be set aside")
+        sentence = f"has {LARGEST + 1} bytes, the broker takes {LARGEST}: kept, not sent"
+        wait_until(lambda: sentence in daemon.log, what="the larger one to be set aside")
 
     assert daemon.log.count("connected to") == 1

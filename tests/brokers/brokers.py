@@ -133,7 +133,7 @@ class Aedes(Program):
 
     def _run(self) -> subprocess.Popen[bytes]:
         installed(AEDES, "aedes")
-        command = ["node", AEDES / "broker.mjs", str(self.port), self._forbidden]
+        command: list[str | Path] = ["node", AEDES / "broker.mjs", str(self.port), self._forbidden]
         return processes.start(command, log=self.folder / "log")
 
 

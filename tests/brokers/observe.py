@@ -81,7 +81,7 @@ class Listener:
         self.client.on_connect = lambda *_: setattr(self, "connected", True)
         self.client.on_subscribe = lambda *_: setattr(self, "subscribed", True)
         self.client.on_message = lambda _client, _data, message: self.received.append(message)
-        options = {}
+        options: dict[str, Any] = {}
         if five:
             properties = Properties(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = 3600

@@ -33,7 +33,7 @@ class Site:
     terminal: SimulatedTerminal
     base: str
 
-    def ask(self, command: str, payload: dict, *, to: str = LONGEST, **properties: Any) -> dict:
+    def ask(self, command: str, payload: dict[str, Any], *, to: str = LONGEST, **properties: Any) -> dict[str, Any]:
         topic = f"{self.base}/{to}/{command}"
         self.caller.publish(topic, payload, **properties)
         return self.caller.wait_for(properties.get("response_topic", f"{topic}/reply"), timeout=30).json
@@ -42,7 +42,7 @@ class Site:
 @contextmanager
 def site(folder: Path, port: int, limits: Limits, protocol: str) -> Iterator[Site]:
     base = f"{BASES[limits.name]}{protocol[0]}"
-    mqtt = {"base_topic": base, "protocol": protocol}
+    mqtt: dict[str, Any] = {"base_topic": base, "protocol": protocol}
     if protocol == "3.1.1" and limits.payload is not None:
         mqtt["max_reply"] = limits.payload - 8192  # what docs/brokers.md says: no CONNACK tells
     with Simulator() as simulator, StrictBroker(port, limits) as proxy, Caller(port) as caller:
@@ -160,7 +160,7 @@ def test_the_proxy_closes_at_what_is_beyond_the_limits(
 def test_too_many_subscriptions_are_named(tmp_path: Path, shared_broker: Mosquitto) -> None:
     """With `unknown_devices: ignore` each device costs a subscription for every command: AWS takes 50."""
     devices = {f"p{number}": {"host": "127.0.0.1"} for number in range(5)}
-    mqtt = {"base_topic": "aws-many", "unknown_devices": "ignore"}
+    mqtt: dict[str, Any] = {"base_topic": "aws-many", "unknown_devices": "ignore"}
     with StrictBroker(shared_broker.port, AWS_IOT_CORE) as proxy:
         daemon = Daemon(tmp_path / "d", proxy.port, devices, mqtt=mqtt)
         daemon.start(online=False)

@@ -106,17 +106,17 @@ def bridge(
     live: bool = False,
     **mqtt: Any,
 ) -> Daemon:
-    login = {"username": "bridge", "password_file": str(place / "bridge.password")}
+    login: dict[str, Any] = {"username": "bridge", "password_file": str(place / "bridge.password")}
     login |= {"host": "localhost", "tls": {"ca_file": str(place / "ca.crt")}}
     attendance = "live" if live else "off"
     devices = {name: device(terminal, attendance=attendance) for name, terminal in terminals.items()}
-    more = {"probe_interval": 300, "log": {"level": "debug"}, "homeassistant": {"discovery": discovery}}
+    more: dict[str, Any] = {"probe_interval": 300, "log": {"level": "debug"}, "homeassistant": {"discovery": discovery}}
     return Daemon(folder, broker.password_port, devices, mqtt=login | mqtt, **more)
 
 
 def person(place: Path, broker: ExampleBroker, name: str, protocol: str = "5", **more: Any) -> Caller:
     password = (place / f"{name}.password").read_text().strip()
-    login = {"username": name, "password": password} | more
+    login: dict[str, Any] = {"username": name, "password": password} | more
     return Caller(broker.password_port, protocol, host="localhost", ca_file=place / "ca.crt", **login)
 
 
@@ -193,7 +193,7 @@ def test_node_red_has_the_rights_that_its_flows_need(
     ):
         for each in filters:
             caller.subscribe(each)
-        caller.publish(CREATE, USER, **({"response_topic": "zk/replies/node-red"} if five else {}))
+        caller.publish(CREATE, USER, response_topic="zk/replies/node-red" if five else None)
         caller.wait_for("zk/replies/node-red" if five else f"{CREATE}/reply", timeout=20)
         for topic in ("zk/principal/availability", "zk/entrada/availability", "zk/bridge/state"):
             caller.wait_for(topic, timeout=20)
@@ -226,7 +226,7 @@ def test_home_assistant_sees_the_terminals_and_has_the_rights_for_their_buttons(
 @pytest.fixture
 def operator(tmp_path: Path, place: Path, locked: ExampleBroker) -> Callable[..., list[str]]:
     """Runs the program as the README's operator would; a function of its words."""
-    login = {"username": "operator", "password_file": str(place / "operator.password")}
+    login: dict[str, Any] = {"username": "operator", "password_file": str(place / "operator.password")}
     mqtt = {"host": "localhost", "port": locked.password_port, "tls": {"ca_file": str(place / "ca.crt")}, **login}
     path = tmp_path / "operator.yaml"
     path.write_text(json.dumps({"mqtt": mqtt, "devices": {"principal": {"host": "192.0.2.1"}}}))
@@ -380,7 +380,12 @@ def test_a_certificate_is_a_login(
 ) -> None:
     certificate = {"cert_file": str(place / "bridge.crt"), "key_file": str(place / "bridge.key")}
     tls = {"ca_file": str(place / "ca.crt")} | certificate
-    without_password = {"username": None, "password_file": None, "port": locked.certificate_port, "tls": tls}
+    without_password: dict[str, Any] = {
+        "username": None,
+        "password_file": None,
+        "port": locked.certificate_port,
+        "tls": tls,
+    }
     with (
         bridge(tmp_path / "d", place, locked, terminals, **without_password) as daemon,
         person(place, locked, "reception") as caller,

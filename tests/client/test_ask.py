@@ -170,7 +170,19 @@ def test_a_bridge_that_does_not_answer_is_waited_for_only_so_long(tmp_path: Path
         config = tmp_path / "d" / "config.yaml"
         done = create("1", "--wait", 0.5, device="p", config=config)
         log = tmp_path / "log"
-        arguments = ["users", "create", "p", "--user-id", "1", "--name", "x", "--request-id", "r-9", "--config", config]
+        arguments: list[str | Path] = [
+            "users",
+            "create",
+            "p",
+            "--user-id",
+            "1",
+            "--name",
+            "x",
+            "--request-id",
+            "r-9",
+            "--config",
+            config,
+        ]
         with Caller(broker.port) as caller:
             caller.subscribe("zk/p/users/create")
             patient = processes.start([sys.executable, "-m", "zkbridge", *arguments], log=log)
@@ -303,7 +315,7 @@ def old_broker(port: int) -> Iterator[tuple[int, list[int]]]:
     """A way to a broker that hangs up, as RabbitMQ 3 does, on who greets with protocol level 5."""
     levels: list[int] = []
 
-    def serve(near: socket) -> None:
+    def serve(near: socket.socket) -> None:
         with near:
             greeting = near.recv(4096)
             # Fixed header (2), "MQTT" with its length (6), then the level: MQTT 3.1.1 and 5, section 3.1.2.
@@ -317,7 +329,7 @@ def old_broker(port: int) -> Iterator[tuple[int, list[int]]]:
                 copy(near, far)
                 back.join()
 
-    def copy(source: socket, target: socket) -> None:
+    def copy(source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(4096):
                 target.sendall(data)

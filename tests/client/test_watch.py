@@ -36,7 +36,7 @@ def sightings() -> Sightings:
 
 
 def see(
-    sightings: Message | Sightings,
+    sightings: Sightings,
     topic: str,
     body: dict[str, Any],
     *,

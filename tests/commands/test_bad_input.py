@@ -40,7 +40,7 @@ ODD_BY_READER = {
 def reader(field: FieldInfo) -> str:
     """The name of the function that reads a field; one that may be absent has it a level deeper."""
     inner = [each for each in get_args(field.annotation) if each is not type(None)]
-    metadata = field.metadata or getattr(inner[0], "__metadata__", ())
+    metadata = field.metadata or getattr(inner[0], "__metadata__", [])
     return next(each.func.__name__ for each in metadata if isinstance(each, BeforeValidator))
 
 

@@ -1,6 +1,7 @@
 """users/delete-finger: one finger goes, whatever the firmware makes of the request, and no other."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -129,7 +130,9 @@ def test_firmware_that_knows_no_way_to_delete_a_finger_is_told(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("frame", ["CONNECT", "DEL_USER_TEMP", "REFRESHDATA", "EXIT"])
-def test_a_kill_at_any_frame_leaves_one_answer_that_is_true(tmp_path, broker: Mosquitto, frame: str, when: str) -> None:
+def test_a_kill_at_any_frame_leaves_one_answer_that_is_true(
+    tmp_path: Path, broker: Mosquitto, frame: str, when: str
+) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         terminal.add_user("7", "Ana")

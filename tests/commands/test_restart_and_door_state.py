@@ -98,7 +98,7 @@ def test_the_state_of_the_door_is_what_the_terminal_says(site: Site, kind: str, 
     closed = site.ask(kind, "door/state")
     assert site.ask(kind, "door/unlock", {"seconds": 20})["code"] == "unlocked"
     opened = site.ask(kind, "door/state")
-    terminal.machine.terminal.open_door(0)
+    terminal.machine.terminal.front.open_door(0)
 
     assert closed == {"success": True, "data": {"open": False, "device_id": kind}, "status": 200, "code": "ok"}
     assert opened["data"] == {"open": True, "device_id": kind}

@@ -29,8 +29,9 @@ from pydantic.main import BaseModel
 from ruamel.yaml import YAML
 
 from tests.docs.configuration import sections
-from tests.docs.pages import ROOT, Block, blocks, pages, prose
+from tests.docs.pages import Block, blocks, pages, prose
 from tests.docs.stage import CALLERS, Stage, ends, lines, parse
+from tests.project.tree import ROOT
 from zkbridge.asyncapi.document import document
 from zkbridge.commands import commands
 from zkbridge.commands.api.registry import Command
@@ -118,7 +119,7 @@ def objects(text: str) -> list[Any]:
 
 @of("json")
 def test_a_json_example_is_a_message_of_the_contract(block: Block) -> None:
-    fitting = {}
+    fitting: dict[Any, Any] = {}
     for each in objects(block.text):
         for name, judge in judges().items():
             if judge.is_valid(each):
@@ -227,7 +228,7 @@ def test_a_key_with_a_value_in_a_sentence_is_one_that_some_part_of_the_file_take
 
 
 def is_taken(model: type[BaseModel], key: str, text: str) -> bool:
-    needed = {"devices": {"a": {"host": "b"}}} if model is Config else {"id": "a", "host": "b"}
+    needed: dict[str, Any] = {"devices": {"a": {"host": "b"}}} if model is Config else {"id": "a", "host": "b"}
     needed = {name: value for name, value in needed.items() if name in model.model_fields}
     try:
         model.model_validate({**needed, key: parse_yaml(text)})

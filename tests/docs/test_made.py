@@ -13,6 +13,7 @@ from tests.docs.write import MADE
 from tests.project.tree import ROOT
 from zkbridge.asyncapi.examples import example_failures
 from zkbridge.asyncapi.site import Site
+from zkbridge.config.models import Config
 from zkbridge.config.yaml_file import parse_yaml
 
 
@@ -84,4 +85,4 @@ def test_comments_are_read_beside_above_and_below_a_list() -> None:
 
 def test_a_key_without_a_meaning_is_not_written() -> None:
     with pytest.raises(AssertionError, match=r"groups: say in config\.yaml what it is for"):
-        configuration._section("", configuration.Config, {})
+        configuration._section("", Config, {})

@@ -4,7 +4,7 @@ import re
 import stat
 from pathlib import Path
 
-from tests.docs.pages import ROOT
+from tests.project.tree import ROOT
 from tests.support.caller import Caller
 from tests.support.running import running
 

@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.docs.pages import ROOT, pages, prose
+from tests.docs.pages import pages, prose
+from tests.project.tree import ROOT
 
 CONFIG = ROOT / "docs" / "site" / "mkdocs.yml"
 #: What a browser fetches by itself, by tag and attribute.
@@ -26,8 +27,11 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.anchors, self.links, self.fetched = set(), set(), set()
-        self.paragraphs, self._code, self._within = [], 0, False
+        self.anchors: set[str | None] = set()
+        self.links: set[str] = set()
+        self.fetched: set[str | None] = set()
+        self.paragraphs: list[str] = []
+        self._code, self._within = 0, False
         self.feed(text)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -53,7 +57,17 @@ class Page(HTMLParser):
 
 
 def build(folder: Path, config: Path = CONFIG) -> CompletedProcess[str]:
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", config, "--site-dir", folder]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--config-file",
+        config,
+        "--site-dir",
+        folder,
+    ]
     return subprocess.run(command, capture_output=True, check=False, text=True, timeout=110)
 
 

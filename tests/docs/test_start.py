@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import blocks
+from tests.project.tree import ROOT
 from tests.support import processes
 from tests.support.mosquitto import Mosquitto, program
 from tests.support.waiting import wait_until

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_a_demonstrations_worth_of_retained_messages_is_delivered(broker: Embedd
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_stopping_leaves_no_process_and_no_open_port(kind: str) -> None:
+def test_stopping_leaves_no_process_and_no_open_port(kind: Any) -> None:
     before = processes.descendants().keys()
     with EmbeddedBroker(prefer=kind) as embedded, Caller(embedded.port) as caller:
         children = {pid: command for pid, command in processes.descendants().items() if pid not in before}
@@ -152,7 +153,7 @@ def test_stopping_leaves_no_process_and_no_open_port(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_the_broker_dies_with_a_process_that_is_killed(kind: str) -> None:
+def test_the_broker_dies_with_a_process_that_is_killed(kind: Any) -> None:
     script = (
         "import signal, sys; from zkbridge.demo.broker import EmbeddedBroker\n"
         "broker = EmbeddedBroker(prefer=sys.argv[1]); broker.start(); print(broker.port, flush=True); signal.pause()\n"
@@ -168,7 +169,7 @@ def test_the_broker_dies_with_a_process_that_is_killed(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_ctrl_c_at_the_terminal_does_not_reach_the_broker(kind: str) -> None:
+def test_ctrl_c_at_the_terminal_does_not_reach_the_broker(kind: Any) -> None:
     before = processes.descendants().keys()
     with EmbeddedBroker(prefer=kind) as embedded:
         (child,) = (
@@ -226,7 +227,7 @@ def test_brokers_that_do_not_start_are_quoted(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
 def test_a_free_port_that_somebody_takes_first_is_replaced_by_another(
-    kind: str, monkeypatch: pytest.MonkeyPatch
+    kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded_broker, "_installed", lambda each: each == kind)
     free_port = embedded_broker._free_port
@@ -261,7 +262,7 @@ def test_a_broker_that_does_not_end_when_asked_is_ended(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_a_taken_port_is_named(kind: str) -> None:
+def test_a_taken_port_is_named(kind: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(BrokerUnavailable, match=rf"127\.0\.0\.1:{port}: Address already in use"):
@@ -269,7 +270,7 @@ def test_a_taken_port_is_named(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_the_port_asked_for_is_the_port_had(kind: str) -> None:
+def test_the_port_asked_for_is_the_port_had(kind: Any) -> None:
     port = processes.free_port()
     with EmbeddedBroker(port=port, prefer=kind) as embedded, Caller(port) as caller:
         assert embedded.port == port

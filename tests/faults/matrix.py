@@ -7,7 +7,7 @@ import re
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -177,7 +177,7 @@ At the end stands which test holds which promise of the [contract's section 5](c
 """
 
 
-def section(variant: Variant, outcomes: dict[Case, Outcome]) -> str:
+def section(variant: Variant, outcomes: Mapping[AnyCase, Outcome]) -> str:
     """The table of one kind of terminal."""
     lines = [f"## {variant.title}", "", "| frame | fault | once | always |", "|---|---|---|---|"]
     for frame in variant.frames:
@@ -190,7 +190,7 @@ def section(variant: Variant, outcomes: dict[Case, Outcome]) -> str:
 OTHERS_TITLE = "The terminal itself, and the way to it"
 
 
-def others_section(outcomes: dict[Other, Outcome]) -> str:
+def others_section(outcomes: Mapping[AnyCase, Outcome]) -> str:
     """The table of what is not a matter of one frame."""
     lines = [f"## {OTHERS_TITLE}", "", "| what | outcome |", "|---|---|"]
     return "\n".join([*lines, *(f"| {other.name} | {outcomes[other]} |" for other in OTHERS)]) + "\n"

@@ -121,7 +121,7 @@ class Site:
     @contextmanager
     def caller(self, **options: Any) -> Iterator[Caller]:
         """A caller that hears every answer, also those sent while it was away."""
-        session = {"client_id": f"c-{self.name}", "session": True}
+        session: dict[str, Any] = {"client_id": f"c-{self.name}", "session": True}
         with Caller(self.broker_port, self.protocol, **session, **options) as caller:
             caller.subscribe(f"{self.name}/+/users/create/reply")
             caller.subscribe(f"{self.name}/barrier")

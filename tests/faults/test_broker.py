@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,7 +136,7 @@ def test_a_broker_that_closes_at_once_is_tried_less_and_less_and_then_used(tmp_p
 def _failures_in(log: str) -> list[float]:
     """The seconds at which connections failed, once there are four."""
     stamps = re.findall(r"^\S+ \d+:\d+:(\d+,\d+) .*no connection", log, re.MULTILINE)
-    return len(stamps) >= 4 and [float(stamp.replace(",", ".")) for stamp in stamps]
+    return [float(stamp.replace(",", ".")) for stamp in stamps] if len(stamps) >= 4 else []
 
 
 def test_two_daemons_with_one_client_id_say_so_and_do_not_fight_for_ever(tmp_path: Path, broker: Mosquitto) -> None:
@@ -173,7 +174,7 @@ def test_a_broker_that_cannot_be_understood_is_not_taken_for_another_client(tmp_
 # -- redelivery, packet by packet ------------------------------------------------------------------------------------
 
 
-def _answers(broker: FakeBroker, site: Site, count: int) -> list[dict]:
+def _answers(broker: FakeBroker, site: Site, count: int) -> list[dict[str, Any]]:
     """So many answers, and no more once nothing is owed."""
     topic = f"{site.topic()}/reply"
     broker.replies(topic, count)
@@ -181,7 +182,7 @@ def _answers(broker: FakeBroker, site: Site, count: int) -> list[dict]:
     return [json.loads(reply) for reply in broker.replies(topic, count)]
 
 
-REDELIVERIES = {
+REDELIVERIES: dict[str, dict[str, Any]] = {
     "with DUP on the same connection": {"mid": 7, "duplicate": True},
     "with DUP on the next connection": {"mid": 7, "duplicate": True, "again": "connection"},
     "with DUP after a kill of the daemon": {"mid": 7, "duplicate": True, "again": "daemon"},
@@ -382,7 +383,7 @@ def test_a_reply_refused_by_an_acl_goes_to_the_default_topic_or_waits_until_it_m
 def test_a_reply_that_is_too_large_for_the_broker_holds_up_no_other_and_is_answered_in_short(
     tmp_path: Path, limit: str
 ) -> None:
-    broker = Mosquitto(tmp_path / "mosquitto", persistence=True, **{limit: 1000})
+    broker = Mosquitto(tmp_path / "mosquitto", persistence=True, **{limit: 1000})  # type: ignore[arg-type]  # one of its numbers
     with broker, new_site(tmp_path, broker.port) as site, site.caller() as caller:
         site.daemon.start()
         # The request fits; its reply repeats the request_id and says of each field, twice, what is wrong.

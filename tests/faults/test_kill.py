@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,11 +57,11 @@ def _step_id(value: object) -> str | None:
     return f"{value.when} {value.at.rpartition('.')[2]}" if isinstance(value, Break) else None
 
 
-def _request(site: Site, *, with_id: bool) -> dict:
+def _request(site: Site, *, with_id: bool) -> dict[str, Any]:
     return site.user(request_id="r-1") if with_id else site.user()
 
 
-def _assert_created_once(site: Site, caller: Caller, request: dict, *, most: int = 1) -> None:
+def _assert_created_once(site: Site, caller: Caller, request: dict[str, Any], *, most: int = 1) -> None:
     """One success; where the broker may have had it and the ledger not the confirmation, perhaps again as it was."""
     answers = site.settle(caller)
     assert 1 <= len(answers) <= most, site.daemon.log
@@ -180,14 +181,14 @@ def test_a_terminal_that_a_kill_left_disabled_is_enabled_first(tmp_path: Path, s
         assert max(site.terminal.disabled_spans()) < 2 + 2 + 1  # the budget, one answer, and a slow start
 
 
-def _many(site: Site, caller: Caller, count: int) -> list[dict]:
+def _many(site: Site, caller: Caller, count: int) -> list[dict[str, Any]]:
     requests = [site.user() for _ in range(count)]
     for request in requests:
         caller.publish(site.topic(), request)
     return requests
 
 
-def _all_created(site: Site, caller: Caller, requests: list[dict]) -> None:
+def _all_created(site: Site, caller: Caller, requests: list[dict[str, Any]]) -> None:
     answers = site.settle(caller, len(requests))
     created = sorted(answer.json["data"]["user_id"] for answer in answers if answer.json["success"])
     assert created == sorted(request["user_id"] for request in requests), [answer.json for answer in answers]

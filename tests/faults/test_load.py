@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def patient_broker(tmp_path: Path) -> Iterator[Mosquitto]:
         yield broker
 
 
-def _burst(caller: Caller, messages: Iterable[tuple[str, dict]]) -> None:
+def _burst(caller: Caller, messages: Iterable[tuple[str, dict[str, Any]]]) -> None:
     """Publish without waiting for the broker in between."""
     for topic, body in messages:
         caller._client.publish(topic, json.dumps(body), 1)

@@ -5,8 +5,10 @@ import os
 import resource
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,7 +193,7 @@ def test_a_clock_that_jumps_back_an_hour_changes_no_answer(tmp_path: Path, share
 # -- the ledger's file -------------------------------------------------------------------------------------------------
 
 
-def _with_one_user(site: Site, caller: Caller) -> dict:
+def _with_one_user(site: Site, caller: Caller) -> dict[str, Any]:
     site.daemon.start()
     request = site.user(request_id="r-1")
     caller.publish(site.topic(), request)
@@ -256,7 +258,7 @@ def _overwrite(path: Path, at: int, rubbish: bytes) -> None:
         file.write(rubbish)
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "its head is gone": lambda path: _overwrite(path, 0, b"\xff" * 100),
     "a page is rubbish": lambda path: _overwrite(path, 2 * 4096, os.urandom(4096)),
     "half of it is gone": lambda path: os.truncate(path, path.stat().st_size // 2),

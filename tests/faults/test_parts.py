@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,12 +100,12 @@ def _as_systemd(site: Site, condition: Callable[[], object]) -> None:
     site.wait(reached, "an answer", 30)
 
 
-def _answer_to(request: dict, site: Site, caller: Caller) -> dict | None:
+def _answer_to(request: dict[str, Any], site: Site, caller: Caller) -> dict[str, Any] | None:
     heard = (answer.json for answer in site.heard(caller))
     return next((one for one in heard if one["success"] and one["data"]["user_id"] == request["user_id"]), None)
 
 
-def _assert_true(site: Site, request: dict, answer: dict) -> None:
+def _assert_true(site: Site, request: dict[str, Any], answer: dict[str, Any]) -> None:
     there = [user for user in site.terminal.users() if user.user_id == request["user_id"]]
     if answer["success"]:
         assert len(there) == 1
@@ -205,7 +206,7 @@ HANGING = {
 def test_systemd_hears_nothing_more_when_a_part_hangs(
     tmp_path: Path, shared_broker: Mosquitto, systemd: Systemd, part: str
 ) -> None:
-    more = {"retry": {"deadline": 3}, "mqtt": {"keepalive": 5}}
+    more: dict[str, Any] = {"retry": {"deadline": 3}, "mqtt": {"keepalive": 5}}
     with new_site(tmp_path, shared_broker.port, **more) as site, site.caller() as caller:
         site.make_daemon(*HANGING[part], **systemd.environment).start()
         systemd.wait_for("WATCHDOG=1")

@@ -27,7 +27,9 @@ class FieldSite:
     caller: Caller
     terminals: dict[str, SimulatedTerminal]
 
-    def ask(self, topic: str, payload: bytes | dict, *, timeout: float = 20, **properties: Any) -> dict:
+    def ask(
+        self, topic: str, payload: bytes | dict[str, Any], *, timeout: float = 20, **properties: Any
+    ) -> dict[str, Any]:
         """The Correlation Data tells the reply from one that another case has left."""
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         mark = properties.setdefault("correlation_data", secrets.token_bytes(8))

@@ -88,7 +88,7 @@ class Spoilt:
     caller: Caller
 
     @property
-    def set_aside(self) -> list[dict]:
+    def set_aside(self) -> list[dict[str, Any]]:
         path = self.daemon.state / "set-aside.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -96,7 +96,7 @@ class Spoilt:
     def connections(self) -> int:
         return self.daemon.log.count(" connected to ")
 
-    def ask(self) -> dict:
+    def ask(self) -> dict[str, Any]:
         self.caller.publish(f"{BASE}/p/ping", b"{}")
         return self.caller.wait_for(f"{BASE}/p/ping/reply", timeout=20).json
 

@@ -116,7 +116,7 @@ class Site:
     daemon: Daemon
     caller: Caller
 
-    def ask(self, device: str, command: str, body: dict) -> tuple[dict, int, int]:
+    def ask(self, device: str, command: str, body: dict[str, Any]) -> tuple[dict[str, Any], int, int]:
         """The reply; by how much the memory had grown at most, and by how much it has grown at last (bytes)."""
         pid = self.daemon.pid
         before = resident(pid)

@@ -25,9 +25,9 @@ KEYS = {
 FULL = 65_000
 
 
-def full_of(key: Callable[..., Any]) -> dict:
+def full_of(key: Callable[..., Any]) -> dict[str, Any]:
     """As many keys as 64 KiB hold."""
-    body: dict = {"user_id": "1", "name": "a"}
+    body: dict[str, Any] = {"user_id": "1", "name": "a"}
     size = 30
     while size < FULL:
         name = key(len(body))
@@ -36,7 +36,7 @@ def full_of(key: Callable[..., Any]) -> dict:
     return body
 
 
-def refusal(command: str, body: dict) -> InvalidField:
+def refusal(command: str, body: dict[str, Any]) -> InvalidField:
     with pytest.raises(InvalidField) as caught:
         commands()[command].parse(body, strict=True)
     return caught.value

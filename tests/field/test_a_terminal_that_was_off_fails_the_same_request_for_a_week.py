@@ -26,7 +26,7 @@ class Site:
     def __init__(self, caller: Caller, p: SimulatedTerminal, q: SimulatedTerminal) -> None:
         self.caller, self.p, self.q = caller, p, q
 
-    def ask(self, topic: str, **fields: Any) -> dict:
+    def ask(self, topic: str, **fields: Any) -> dict[str, Any]:
         self.caller.publish(f"{BASE}/{topic}", json.dumps(fields).encode())
         return self.caller.wait_for(f"{BASE}/{topic}/reply", timeout=30).json
 

@@ -19,7 +19,7 @@ from zkbridge.bridge import expiry
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
 from zkbridge.machine.clock import Clock
-from zkbridge.simulator import Simulator, TerminalConfig
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 BASE = "jump"
 DAY_S, EXPIRES_IN_S = 86_400.0, 600.0
@@ -47,7 +47,7 @@ class Site:
     clock: Clock
     bridge: Bridge
     caller: Caller
-    away: object
+    away: SimulatedTerminal
 
     def ask(self, topic: str, body: dict[str, str | int], code: str) -> Message:
         self.caller.publish(f"{BASE}/{topic}", body)
@@ -59,7 +59,7 @@ class Site:
         body = {"user_id": user_id, "name": "Ana", "catch_up": True, "expires_at": until, "request_id": user_id}
         self.ask("both/users/create", body, "partial")
         # Only after the answer is its end scheduled.
-        wait_until(lambda: any("expiry" in key for key in list(self.bridge.parts.upkeep._jobs)), what="its end")
+        wait_until(lambda: any("expiry" in str(key) for key in list(self.bridge.parts.upkeep._jobs)), what="its end")
 
     def late(self, user_id: str) -> dict[str, Any]:
         """The answer of the terminal that was away."""

@@ -36,7 +36,7 @@ def listed(
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe("cards/#", no_local=True)
 
-            def ask(to: str, **fields: Any) -> dict:
+            def ask(to: str, **fields: Any) -> dict[str, Any]:
                 caller.publish(f"cards/{to}/users/list", json.dumps(fields).encode())
                 return caller.wait_for(f"cards/{to}/users/list/reply").json
 

@@ -40,7 +40,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def brokers(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[dict[str, Mosquitto]]:
     """A Mosquitto for each way in which one can be set up."""
     folder = tmp_path_factory.mktemp("brokers")
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         "plain": {},
         "tls": {"tls": certificates},
         "client certificates": {"tls": certificates, "client_certificates": True},
@@ -66,7 +66,7 @@ def check(folder: Path, port: int, **mqtt: Any) -> tuple[str, str]:
     return row.split()[0], row.partition(f":{port}")[2].strip()
 
 
-def cases(certificates: Certificates) -> dict[str, tuple[str, object, str, str]]:
+def cases(certificates: Certificates) -> dict[str, tuple[str, dict[str, Any], str, str]]:
     tls = {"ca_file": str(certificates.ca)}
     both = {"cert_file": str(certificates.client_cert), "key_file": str(certificates.client_key)}
     login = {"username": "bridge", "password": "x"}

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 
 import pytest
 
@@ -59,15 +60,15 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def devices() -> Iterator[dict]:
+def devices() -> Iterator[dict[str, Any]]:
     with Simulator() as simulator:
         terminals = [simulator.add(TerminalConfig(profile="tft")) for _ in range(TERMINALS)]
         yield {f"t{n}": device(each, attendance="live") for n, each in enumerate(terminals)}
 
 
-def site_of(kind: type[Limited], folder: Path, broker: int, devices: dict, stack: ExitStack) -> Site:
+def site_of(kind: type[Limited], folder: Path, broker: int, devices: dict[str, Any], stack: ExitStack) -> Site:
     base, port = f"{BASE}-{kind.__name__.lower()}", processes.free_port()
-    more = {"mqtt": {"base_topic": base}, "metrics": {"port": port}, "language": "en", "covered": False}
+    more: dict[str, Any] = {"mqtt": {"base_topic": base}, "metrics": {"port": port}, "language": "en", "covered": False}
     daemon = stack.enter_context(kind(folder, broker, devices, **more))
     caller = stack.enter_context(Caller(broker))
     caller.subscribe(f"{base}/#", no_local=True)
@@ -75,7 +76,7 @@ def site_of(kind: type[Limited], folder: Path, broker: int, devices: dict, stack
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto, devices: dict) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto, devices: dict[str, Any]) -> Iterator[Site]:
     with ExitStack() as stack:
         site = site_of(Limited, tmp_path_factory.mktemp("few") / "d", shared_broker.port, devices, stack)
         wait_until(lambda: SHORT in site.daemon.log, what="the descriptors to run out")
@@ -101,7 +102,7 @@ def test_the_shortage_is_logged_once_and_shown_in_the_figures(site: Site) -> Non
 
 
 def test_a_low_soft_limit_is_raised_as_far_as_the_devices_need(
-    tmp_path: Path, shared_broker: Mosquitto, devices: dict
+    tmp_path: Path, shared_broker: Mosquitto, devices: dict[str, Any]
 ) -> None:
     with ExitStack() as stack:
         site = site_of(Low, tmp_path / "d", shared_broker.port, devices, stack)

@@ -133,7 +133,8 @@ def test_a_kept_request_is_done_once_a_thread_can_be_started(
     bridge: Bridge, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is on disk: to leave it unacknowledged would have the broker bring it again."""
-    connection, real, refused = bridge.parts.link.number, threading.Thread.start, []
+    connection, real = bridge.parts.link.number, threading.Thread.start
+    refused: list[threading.Thread] = []
 
     def start(self: threading.Thread) -> None:
         if type(self).__module__ == "zkbridge.runtime.thread_pool" and len(refused) < 2:

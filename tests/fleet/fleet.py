@@ -48,7 +48,7 @@ class Fleet:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._open.__exit__(*error)
+        self._open.close()
 
     @property
     def ids(self) -> list[str]:

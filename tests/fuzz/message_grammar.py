@@ -74,7 +74,7 @@ _ODD = [
     "+1",
     "'a'",
 ]
-_DIGITS = st.text(st.characters(categories=("Nd",)), min_size=1, max_size=12)
+_DIGITS = st.text(st.characters(categories=["Nd"]), min_size=1, max_size=12)
 
 _VALUES: st.SearchStrategy[str] = st.recursive(
     st.one_of(

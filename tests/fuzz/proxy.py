@@ -82,8 +82,8 @@ class Mutation:
             case "end":
                 return [_stream(frame)[: self.place % (_TOP + 8 + len(data) + 1)], b""]
             case "pieces":
-                stream, step = _stream(frame), max(1, self.value % 50, len(data) // 50)
-                return [stream[at : at + step] for at in range(0, len(stream), step)]
+                whole, step = _stream(frame), max(1, self.value % 50, len(data) // 50)
+                return [whole[at : at + step] for at in range(0, len(whole), step)]
         return [_stream(Frame(command, session, reply_id, bytes(data)))]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
@@ -65,7 +65,7 @@ def _punch_49(uid: int, text: bytes, time: int) -> bytes:
     return _punch_40(uid, text, time) + bytes(9)
 
 
-_LAYOUTS: dict[int, tuple] = {USERS: (_user_72, _user_28), LOG: (_punch_40, _punch_16, _punch_8, _punch_49)}
+_LAYOUTS: dict[int, tuple[Any, ...]] = {USERS: (_user_72, _user_28), LOG: (_punch_40, _punch_16, _punch_8, _punch_49)}
 
 
 @st.composite

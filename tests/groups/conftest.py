@@ -20,7 +20,7 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def make(tmp_path: Path, broker: Mosquitto) -> Iterator[Callable[..., Any]]:
     """Makes a plant, with *more* in its configuration."""
-    made = []
+    made: list[Any] = []
 
     def make(**more: Any) -> Plant:
         made.append(Plant(tmp_path / str(len(made)), broker, **more))

@@ -159,7 +159,7 @@ def test_the_lists_of_a_group_share_the_room_of_one_reply(make: Callable[..., An
     plant = make(mqtt={"max_reply": 4096})
     for terminal in (plant.principal, plant.entrada):
         terminal.fill_users(60)
-    seen = {"principal": [], "entrada": []}
+    seen: dict[str, list[Any]] = {"principal": [], "entrada": []}
     with plant.daemon:
         plant.publish("planta", "users/list", b"")
         message = plant.caller.wait_for("zk/planta/users/list/reply", timeout=PATIENCE_S)

@@ -90,7 +90,7 @@ def test_a_message_that_the_broker_brings_again_is_carried_out_once(
     body = b'{"user_id":"1","name":"User 1"}'
     topic = "zk/planta/users/create"
     with FakeBroker() as broker:
-        more = {"mqtt": {"protocol": "3.1.1"}, "groups": {"planta": list(devices)}}
+        more: dict[str, Any] = {"mqtt": {"protocol": "3.1.1"}, "groups": {"planta": list(devices)}}
         with Daemon(tmp_path / "d", broker.port, devices, **more):
             broker.wait_for_client()
             broker.deliver(topic, body, mid=1)

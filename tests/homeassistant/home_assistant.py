@@ -48,7 +48,7 @@ def installed() -> Path:
 
 def judge(*arguments: str, given: object = None) -> Any:
     """What Home Assistant's own schemas say; see judge.py."""
-    command = [installed(), JUDGE, *arguments]
+    command: list[str | Path] = [installed(), JUDGE, *arguments]
     said = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=True, timeout=START_S)
     return json.loads(said.stdout)
 

@@ -35,7 +35,7 @@ def main() -> None:
         address, tokens = site.home.address, site.home.tokens
         kept = {**tokens, "hassUrl": address, "clientId": f"{address}/"}
         kept["expires"] = int((time.time() + tokens["expires_in"]) * 1000)
-        command = ["node", "page.cjs", address, device, PICTURE]
+        command: list[str | Path] = ["node", "page.cjs", address, device, PICTURE]
         subprocess.run(
             command, cwd=installed(HERE, "playwright-core"), input=json.dumps(kept), text=True, check=True, timeout=400
         )

@@ -32,7 +32,7 @@ def announced(devices: tuple[str] | list[str] = ("principal",), **more: Any) -> 
 
 def complaints(message: dict[str, Any]) -> list[str]:
     """What Home Assistant would not take, or would drop."""
-    found = []
+    found: list[Any] = []
 
     def look(place: str, given: dict[str, Any], known: dict[str, bool]) -> None:
         found.extend(f"{place}: {key} is not known" for key in given if key not in known)

@@ -2,10 +2,8 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
 
@@ -13,26 +11,29 @@ NEED = Path(__file__).with_name("need.sh")
 TOOLS = ("sh", "cat", "chmod", "dirname", "mkdir", "mktemp", "rm")
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Callable[..., Any]:
+class Machine:
     """A machine with nothing but *TOOLS*, a copy of need.sh, and what a test gives it."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name in TOOLS:
-        (programs / name).symlink_to(shutil.which(name))
-    shutil.copy2(NEED, tmp_path / NEED.name)
 
-    def run(**environment: Any) -> CompletedProcess[str]:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.programs = folder, folder / "bin"
+        self.programs.mkdir()
+        for name in TOOLS:
+            (self.programs / name).symlink_to(shutil.which(name))
+        shutil.copy2(NEED, folder / NEED.name)
+
+    def __call__(self, **environment: str) -> CompletedProcess[str]:
         return subprocess.run(
-            ["sh", tmp_path / NEED.name],
-            env={"PATH": str(programs), "HOME": str(tmp_path), **environment},
+            ["sh", self.folder / NEED.name],
+            env={"PATH": str(self.programs), "HOME": str(self.folder), **environment},
             capture_output=True,
             text=True,
             check=False,
         )
 
-    run.folder, run.programs = tmp_path, programs
-    return run
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
 
 
 def give(path: Path, script: str) -> None:
@@ -42,7 +43,7 @@ def give(path: Path, script: str) -> None:
 
 
 @pytest.mark.parametrize("script", [None, "exit 1"], ids=["none", "another version"])
-def test_without_its_python_it_says_which_and_how_to_get_it(machine: Callable[..., Any], script: str | None) -> None:
+def test_without_its_python_it_says_which_and_how_to_get_it(machine: Machine, script: str | None) -> None:
     if script:
         give(machine.programs / "python3.13", script)
 
@@ -56,7 +57,7 @@ def test_without_its_python_it_says_which_and_how_to_get_it(machine: Callable[..
     )
 
 
-def test_pyenvs_python_is_found_and_a_machine_without_a_network_is_told_so(machine: Callable[..., Any]) -> None:
+def test_pyenvs_python_is_found_and_a_machine_without_a_network_is_told_so(machine: Machine) -> None:
     pip = "printf '#!/bin/sh\\nexit 1\\n' > .venv/bin/pip; chmod +x .venv/bin/pip"
     python = machine.folder / ".pyenv" / "versions" / "3.13.7" / "bin" / "python3.13"
     give(python, f'case "$*" in *--clear*) mkdir -p .venv/bin; {pip} ;; esac')
@@ -67,7 +68,7 @@ def test_pyenvs_python_is_found_and_a_machine_without_a_network_is_told_so(machi
     assert "is this machine online?" in ended.stderr
 
 
-def test_what_is_installed_is_not_installed_again(machine: Callable[..., Any]) -> None:
+def test_what_is_installed_is_not_installed_again(machine: Machine) -> None:
     (machine.folder / ".venv").mkdir()
     (machine.folder / ".venv" / ".installed").write_text("2025.4.4\n")
 

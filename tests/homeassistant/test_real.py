@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ class Site:
             what=f"{entity} to be {state}, which is {self.home.state(entity)}:\n{self.home.log}\n{self.bridge.log}",
         )
 
-    def ask(self, topic: str, body: dict) -> dict:
+    def ask(self, topic: str, body: dict[str, Any]) -> dict[str, Any]:
         with Caller(self.broker.port) as caller:
             caller.subscribe(f"{topic}/reply")
             caller.publish(topic, body)
@@ -57,7 +58,7 @@ class Site:
 @contextmanager
 def running(folder: Path) -> Iterator[Site]:
     """Everything, started; every terminal has been visited."""
-    on = {"homeassistant": {"discovery": True}, "probe_interval": 300}
+    on: dict[str, Any] = {"homeassistant": {"discovery": True}, "probe_interval": 300}
     with Simulator() as simulator, Mosquitto(folder / "broker") as broker:
         terminals = [simulator.add(TerminalConfig(profile="tft")) for _ in range(3)]
         english = {

@@ -82,7 +82,7 @@ class House:
     def probe_soon(self, _device: str, _attempt: int) -> None:
         pass
 
-    def publish_progress(self, _device: str, _command: str, _body: dict) -> None:
+    def publish_progress(self, _device: str, _command: str, _body: dict[str, Any]) -> None:
         pass
 
     def fail(self, error: BaseException) -> None:
@@ -98,7 +98,7 @@ class House:
         assert self.deaths == []
 
     @property
-    def events(self) -> list[dict]:
+    def events(self) -> list[dict[str, Any]]:
         """Everything that was ever kept to be told, oldest first: nobody confirms it here."""
         return [json.loads(punch.body) for punch in self.ledger.punches.unsent(100_000)]
 
@@ -112,7 +112,7 @@ class House:
             lambda: self.listener._follower.connection == self.listener.line.number > 0, what="the terminal to be heard"
         )
 
-    def wait_for(self, count: int) -> list[dict]:
+    def wait_for(self, count: int) -> list[dict[str, Any]]:
         wait_until(lambda: len(self.events) >= count, timeout=20, what=f"{count} punches")
         return self.events
 
@@ -127,7 +127,7 @@ class House:
             keeper=Keeper(SetAside(self.ledger.path.parent), Topics()),
         ).receive([Message(f"zk/p/{command}", json.dumps(fields).encode())])
 
-    def answers(self) -> list[dict]:
+    def answers(self) -> list[dict[str, Any]]:
         return [json.loads(answer.body) for answer in self.ledger.replies.unsent(1000)]
 
     def asked(self, command: str) -> int:

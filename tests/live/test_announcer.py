@@ -23,8 +23,8 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.ledger = Ledger(folder)
-        self.published = []
-        self.deaths = []
+        self.published: list[tuple[Token | None, Publication]] = []
+        self.deaths: list[BaseException] = []
         self.brings_back = False
         self.announcer = Announcer(self.ledger, self, topics=Topics("zk"), supervisor=self)
         self.announcer.start()
@@ -168,7 +168,8 @@ def test_the_numbers_of_punches_are_never_used_again(bench: Bench) -> None:
 
 def test_a_disk_that_fails_for_a_while_costs_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "DISK_PAUSE_S", 0.05)
-    told, failed = bench.ledger.punches.forget, []
+    told = bench.ledger.punches.forget
+    failed: list[bool] = []
 
     def full_disk(punches: Any) -> None:
         if not failed:

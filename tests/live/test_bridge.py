@@ -23,16 +23,16 @@ EVENTS = "zk/p/attendance/event"
 PATIENCE_S = 30
 
 
-def events(caller: str | Caller) -> list[Any]:
+def events(caller: Caller) -> list[Any]:
     """Each punch as it was first told."""
-    told = {}
+    told: dict[Any, Any] = {}
     for message in caller.messages:
         if message.topic == EVENTS:
             told.setdefault(message.json["id"], message.json)
     return list(told.values())
 
 
-def wait_for(caller: str | Caller, count: int) -> list[Any]:
+def wait_for(caller: Caller, count: int) -> list[Any]:
     wait_until(lambda: len(events(caller)) >= count, timeout=PATIENCE_S, what=f"{count} punches")
     return events(caller)
 
@@ -137,7 +137,15 @@ def test_a_check_of_the_terminals_is_let_in(live: tuple[Daemon, SimulatedTermina
     daemon, terminal = live
     with daemon:
         hears(daemon)
-        command = [sys.executable, "-m", "zkbridge", "check", "--connect", "--config", daemon.folder / "config.yaml"]
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "zkbridge",
+            "check",
+            "--connect",
+            "--config",
+            daemon.folder / "config.yaml",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout
         wait_until(lambda: terminal.sessions_open == 1, timeout=PATIENCE_S)

@@ -352,7 +352,7 @@ def test_a_log_that_is_cleared_meanwhile_does_no_harm(terminal: SimulatedTermina
     assert len(home.events) == 7
 
 
-def clear(terminal: SimulatedTerminal | str) -> None:
+def clear(terminal: SimulatedTerminal) -> None:
     terminal.machine.terminal.clear("attendance")
 
 
@@ -817,7 +817,7 @@ def test_no_more_is_kept_than_there_is_room_for(terminal: SimulatedTerminal, hou
     for number in range(450):
         terminal.punch("1", when=NINE + timedelta(seconds=number))
     home.start()
-    told = []
+    told: list[Any] = []
     while len(told) < 450:
         wait_until(home.ledger.punches.count_unsent)
         waiting = home.ledger.punches.unsent(1000)

@@ -56,7 +56,7 @@ def test_the_dashboard_can_be_imported() -> None:
 
 
 def test_every_panel_reads_the_chosen_data_source_and_has_a_place_of_its_own() -> None:
-    cells = set()
+    cells: set[Any] = set()
     for panel in dashboard()["panels"]:
         place = panel["gridPos"]
         own = {

@@ -33,19 +33,19 @@ def protocol(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def nodes(protocol: str) -> dict[str, dict]:
+def nodes(protocol: str) -> dict[str, dict[str, Any]]:
     return {node["id"]: node for node in json.loads(FLOWS[protocol].read_text())}
 
 
-def of(nodes: dict[str, dict[Any, Any]], kind: str) -> list[dict]:
+def of(nodes: dict[str, dict[Any, Any]], kind: str) -> list[dict[str, Any]]:
     return [node for node in nodes.values() if node["type"] == kind]
 
 
-def test_it_needs_nothing_but_node_red(nodes: dict[str, dict]) -> None:
+def test_it_needs_nothing_but_node_red(nodes: dict[str, dict[str, Any]]) -> None:
     assert {node["type"] for node in nodes.values()} <= CORE
 
 
-def test_every_wire_leads_to_a_node_of_the_flow(nodes: dict[str, dict]) -> None:
+def test_every_wire_leads_to_a_node_of_the_flow(nodes: dict[str, dict[str, Any]]) -> None:
     (tab,) = of(nodes, "tab")
     (broker,) = of(nodes, "mqtt-broker")
     for node in nodes.values():
@@ -57,14 +57,14 @@ def test_every_wire_leads_to_a_node_of_the_flow(nodes: dict[str, dict]) -> None:
             assert node["broker"] == broker["id"]
 
 
-def test_it_speaks_its_protocol_and_holds_no_secret(nodes: dict[str, dict], protocol: str) -> None:
+def test_it_speaks_its_protocol_and_holds_no_secret(nodes: dict[str, dict[str, Any]], protocol: str) -> None:
     (broker,) = of(nodes, "mqtt-broker")
 
     assert broker["protocolVersion"] == {"5": "5", "3.1.1": "4"}[protocol]
     assert not any("credentials" in node for node in nodes.values())
 
 
-def test_it_listens_where_the_bridge_speaks(nodes: dict[str, dict], protocol: str) -> None:
+def test_it_listens_where_the_bridge_speaks(nodes: dict[str, dict[str, Any]], protocol: str) -> None:
     spoken = {
         TOPICS.state,
         TOPICS.availability("principal"),
@@ -76,7 +76,7 @@ def test_it_listens_where_the_bridge_speaks(nodes: dict[str, dict], protocol: st
     assert len(wanted) == len(spoken)
 
 
-def test_it_asks_at_qos_1_a_command_that_there_is(nodes: dict[str, dict]) -> None:
+def test_it_asks_at_qos_1_a_command_that_there_is(nodes: dict[str, dict[str, Any]]) -> None:
     (asked,) = {
         match for node in of(nodes, "function") for match in re.findall(r"`zk/\$\{device\}/([a-z/-]+)`", node["func"])
     }
@@ -87,7 +87,7 @@ def test_it_asks_at_qos_1_a_command_that_there_is(nodes: dict[str, dict]) -> Non
         assert node["retain"] == "false"
 
 
-def test_it_branches_by_codes_of_the_contract(nodes: dict[str, dict]) -> None:
+def test_it_branches_by_codes_of_the_contract(nodes: dict[str, dict[str, Any]]) -> None:
     def codes(error: type[BridgeError]) -> set[str]:
         return {getattr(error, "code", "")}.union(*(codes(each) for each in error.__subclasses__()))
 

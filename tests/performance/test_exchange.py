@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ class Site:
     terminal: SimulatedTerminal
     caller: Caller
 
-    def create(self, user_id: str) -> dict:
+    def create(self, user_id: str) -> dict[str, Any]:
         """One create; its reply, once the terminal has been left too."""
         self.ask(user_id)
         return self.answers(1)[0]
@@ -47,7 +48,7 @@ class Site:
             body = {"user_id": user_id, "name": "Ana", "request_id": user_id}
             self.caller._client.publish("zk/principal/users/create", json.dumps(body), 1)
 
-    def answers(self, count: int) -> list[dict]:
+    def answers(self, count: int) -> list[dict[str, Any]]:
         """So many replies, once nobody is busy any more."""
         replies = [self.caller.wait_for(REPLY, timeout=60).json for _ in range(count)]
         self.rest()
@@ -62,7 +63,7 @@ class Site:
         )
 
     @contextmanager
-    def counted(self) -> Iterator[Counter]:
+    def counted(self) -> Iterator[Counter[str]]:
         """The requests to the terminal by name, the round trips they took, and what else is counted."""
         counts, accepted, trips, ledger = (
             Counter(self.terminal.counts),
@@ -71,7 +72,7 @@ class Site:
             self.bridge.parts.ledger,
         )
         commits, syncs = ledger.database.commits, ledger.database.syncs
-        told: Counter = Counter()
+        told: Counter[str] = Counter()
         yield told
         more = Counter(self.terminal.counts) - counts
         told.update({Command(number).name: count for number, count in more.items()})
@@ -125,7 +126,7 @@ def make_site(
             bridge.stop()
 
 
-def plain(pieces: int, *, together: bool) -> Counter:
+def plain(pieces: int, *, together: bool) -> Counter[str]:
     """The sequence for a table that comes in so many pieces; none of them where it comes with the first answer."""
     asked = Counter(
         CONNECT=1, DISABLE=1, PREPARE_BUFFER=1, GET_FREE_SIZES=2, USER_WRQ=1, REFRESHDATA=1, ENABLE=1, EXIT=1
@@ -259,7 +260,7 @@ def test_the_socket_to_the_broker_sends_at_once(tmp_path: Path, shared_broker: M
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
         sock = here.bridge.parts.mqtt._connection.client.socket()
 
-        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # type: ignore[attr-defined]  # a real socket
 
 
 def test_a_terminal_that_is_given_up_awaits_its_turn_and_nobody_else_does(

@@ -58,7 +58,7 @@ def pi(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.Tem
         yield pi
 
 
-def test_the_wheel_needs_no_compiler(pi: tuple[str, str]) -> None:
+def test_the_wheel_needs_no_compiler(pi: RootFs) -> None:
     there = {path.name for folder in ("usr/bin", "usr/local/bin") for path in (pi.root / folder).glob("*")}
     assert not there & set(COMPILERS)
     fetched = re.findall(r"Downloading (\S+?)-\d\S*\.(?:tar\.gz|zip)", pi.said)
@@ -67,7 +67,7 @@ def test_the_wheel_needs_no_compiler(pi: tuple[str, str]) -> None:
     assert pi.execute("/opt/zkbridge/bin/pip", "check").strip() == "No broken requirements found."
 
 
-def test_the_demonstration_works_there(pi: tuple[str, str]) -> None:
+def test_the_demonstration_works_there(pi: RootFs) -> None:
     said = pi.execute("/opt/zkbridge/bin/zkbridge", "demo", "--once", "--port", "0", options=["--private-network"])
 
     statuses = [json.loads(line.strip("← "))["status"] for line in said.splitlines() if '"success"' in line]
@@ -75,7 +75,7 @@ def test_the_demonstration_works_there(pi: tuple[str, str]) -> None:
     assert "1    123      Juan Perez  1234      0          12345  1" in said
 
 
-def test_the_daemon_works_there_and_survives_a_kill(pi: tuple[str, str], tmp_path: Path, broker: Mosquitto) -> None:
+def test_the_daemon_works_there_and_survives_a_kill(pi: RootFs, tmp_path: Path, broker: Mosquitto) -> None:
     """Broker, terminal and caller are here; the daemon is a program for ARM."""
     with Simulator() as simulator, Caller(broker.port) as caller:
         terminal = simulator.add(TerminalConfig(profile="tft"))
@@ -103,7 +103,7 @@ def test_the_daemon_works_there_and_survives_a_kill(pi: tuple[str, str], tmp_pat
     assert [(u.user_id, u.name, u.card) for u in terminal.users()] == [(n, "Juan Perez", 12345) for n in ("101", "102")]
 
 
-def start(pi: list[Any] | tuple[str, str], log: Path) -> Any:
+def start(pi: RootFs, log: Path) -> Any:
     """The daemon under emulation, in the network of this machine: the container, and the daemon's pid."""
     command = ["/opt/zkbridge/bin/zkbridge", "run", "--config", "/etc/zkbridge/config.yaml"]
     container = processes.start([*pi.nspawn("--pipe"), *command], log=log)

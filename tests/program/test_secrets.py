@@ -61,7 +61,7 @@ BROKEN = [
     MARK.encode() + b"\xff\xfe",
     MARK.encode() * 8000,
 ]
-FILES = [
+FILES: list[dict[str, Any]] = [
     {"mqtt": {"password": [MQTT_PASSWORD]}},
     {"mqtt": {"tls": MQTT_PASSWORD}},
     {"devices": {"p": {"host": "127.0.0.1", "comm_key": f"{COMM_KEY}x"}}},
@@ -152,7 +152,7 @@ def test_no_log_holds_a_secret_or_a_payload(tmp_path: Path, log_format: str) -> 
         assert answered[0].items() >= {"device": "p", "command": "users/create", "status": 200}.items()
 
 
-def merged(config: dict[str, Any], changes: object) -> dict[Any, Any]:
+def merged(config: dict[str, Any], changes: dict[str, Any]) -> dict[Any, Any]:
     return {**config, **{key: {**config[key], **value} for key, value in changes.items()}}
 
 

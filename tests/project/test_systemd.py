@@ -23,7 +23,7 @@ def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def unit() -> configparser.SectionProxy:
     class Parser(configparser.RawConfigParser):
-        optionxform = staticmethod(str)
+        optionxform = staticmethod(str)  # type: ignore[assignment]  # as its documentation shows
 
     parser = Parser(strict=False)
     parser.read(UNIT)

@@ -12,7 +12,7 @@ TIMEOUT_S = 10
 
 
 @contextmanager
-def pyzk(terminal: SimulatedTerminal, *, udp: bool = False, connect: bool = True, **options: Any) -> Iterator[ZK]:
+def pyzk(terminal: SimulatedTerminal, *, udp: bool = False, connect: bool = True, **options: Any) -> Iterator[Any]:
     """A client, connected unless told otherwise; only what it leaves open is touched."""
     options = {"timeout": TIMEOUT_S, "ommit_ping": True, "force_udp": udp} | options
     client = ZK(terminal.host, port=terminal.port, **options)

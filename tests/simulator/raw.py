@@ -3,9 +3,7 @@
 import socket
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Self
-
-from zkbridge.simulator import SimulatedTerminal
+from typing import Any, Protocol, Self
 
 TOP = bytes.fromhex("5050827d")
 PATIENCE_S = 5.0
@@ -52,10 +50,20 @@ def scrambled(key: int, session: int, ticks: int = 50) -> bytes:
     return bytes([b[2] ^ ticks, b[3] ^ ticks, ticks, b[1] ^ ticks])
 
 
+class Address(Protocol):
+    """Where a terminal listens."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
 class RawClient:
     """One connection; `ask` sends a command and returns the answer, checked for checksum and reply id."""
 
-    def __init__(self, terminal: SimulatedTerminal, *, udp: bool = False, timeout: float = PATIENCE_S) -> None:
+    def __init__(self, terminal: Address, *, udp: bool = False, timeout: float = PATIENCE_S) -> None:
         self.udp = udp
         self.session = 0
         self.reply_id = 0

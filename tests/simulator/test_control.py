@@ -4,8 +4,9 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedRWPair
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -23,21 +24,28 @@ def terminals(sim: Simulator) -> list[SimulatedTerminal]:
     return [sim.add(), sim.add(TerminalConfig(profile="bw"))]
 
 
+class Remote:
+    """Sends one request and returns the answer."""
+
+    def __init__(self, lines: BinaryIO | BufferedRWPair) -> None:
+        self._lines = lines
+
+    def __call__(self, **request: Any) -> dict[str, Any]:
+        return self.raw(json.dumps(request).encode() + b"\n")
+
+    def raw(self, line: bytes) -> dict[str, Any]:
+        self._lines.write(line)
+        self._lines.flush()
+        return json.loads(self._lines.readline())
+
+
 @contextmanager
-def remote(terminals: list[SimulatedTerminal]) -> Iterator[Callable[..., Any]]:
-    """A function that sends one request and returns the answer."""
+def remote(terminals: list[SimulatedTerminal]) -> Iterator[Remote]:
     control = Control(terminals)
     try:
         with socket.create_connection(("127.0.0.1", control.port), timeout=5) as connection:
             lines = connection.makefile("rwb")
-
-            def ask(**request: Any) -> dict[str, Any]:
-                lines.write(json.dumps(request).encode() + b"\n")
-                lines.flush()
-                return json.loads(lines.readline())
-
-            ask.raw = lambda data: (lines.write(data), lines.flush(), json.loads(lines.readline()))[2]
-            yield ask
+            yield Remote(lines)
             lines.close()
     finally:
         control.stop()

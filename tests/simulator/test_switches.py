@@ -70,7 +70,7 @@ def test_every_answer_or_those_of_one_command_take_their_time(
 
 def segments(client: RawClient, bulk_bytes: int) -> list[int]:
     """The sizes of what arrives, as long as the gaps are long enough to see."""
-    sizes = []
+    sizes: list[Any] = []
     while sum(sizes) < bulk_bytes:
         sizes.append(len(client.socket.recv(1 << 20)))
     return sizes
@@ -489,7 +489,7 @@ def test_refresh_may_be_refused(terminal: SimulatedTerminal, raw: Callable[..., 
 
 
 @shows("lacks")
-def test_firmware_may_lack_commands(terminal, raw):
+def test_firmware_may_lack_commands(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.switches.lacks = "DOORSTATE_RRQ,RESTART"
     client = raw(terminal)
 
@@ -497,7 +497,9 @@ def test_firmware_may_lack_commands(terminal, raw):
 
 
 @shows("door_state")
-def test_the_state_of_the_door_may_be_missing_or_unheard_of(terminal, raw):
+def test_the_state_of_the_door_may_be_missing_or_unheard_of(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
     client = raw(terminal)
     said = []
     for form in ("byte", "none", "2"):
@@ -836,7 +838,7 @@ def test_templates_have_their_capacity(terminal: SimulatedTerminal, raw: Callabl
 
 
 @shows("delete_template_without_effect")
-def test_deleting_a_finger_may_do_nothing(terminal, raw):
+def test_deleting_a_finger_may_do_nothing(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1001")
     terminal.add_template("1001", 3)
     terminal.switches.delete_template_without_effect = True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from paho.mqtt.client import (
     Client,
@@ -23,7 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-Protocol = Literal[5, "5", "3.1.1"]
+Protocol = int | str  # 5, "5" or "3.1.1"
 
 SESSION_KEPT_S = 3600
 
@@ -157,7 +157,7 @@ class Caller:
         """Cut the connection without a goodbye, so that the broker sends the will; the caller connects again."""
         sock = self._client.socket()
         assert sock is not None, "there is no connection to cut"
-        sock.shutdown(2)
+        sock.shutdown(2)  # type: ignore[attr-defined]  # a real socket: no WebSocket here
 
     def subscribe(
         self,
@@ -326,7 +326,7 @@ class Caller:
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
         arrived = Message(
             topic=message.topic,
-            payload=message.payload,
+            payload=bytes(message.payload),
             qos=message.qos,
             retain=message.retain,
             duplicate=message.dup,

@@ -22,6 +22,7 @@ class RootFs:
         #: What the commands that prepared it printed, for tests that look at that.
         self.said = ""
         self._log = folder / "log"
+        self.said = ""  #: what an installation in it printed, kept by the test that made it
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +29,7 @@ def split(lines: list[str]) -> tuple[list[str], list[str]]:
     return lines[:parting], lines[parting:]
 
 
-def start_terminals(machine: Machine | str) -> None:
+def start_terminals(machine: Machine) -> None:
     """Two simulated terminals, on ports 4370 and 4371."""
     machine.sh("systemd-run --quiet --unit=terminals /opt/zkbridge/bin/zkbridge simulate --lines --count 2")
     journal = ["journalctl", "--unit=terminals", "--output=cat"]
@@ -53,7 +54,7 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 class Service:
     """zkbridge.service, as systemctl and its journal tell of it."""
 
-    def __init__(self, machine: Machine | str) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
     def get(self, name: str) -> str:
@@ -77,7 +78,7 @@ class Service:
         self.machine.write(DROP_IN, drop_in)
         self.machine.run("systemctl", "daemon-reload")
 
-    def restart(self) -> str:
+    def restart(self) -> subprocess.CompletedProcess[str]:
         return self.machine.try_("systemctl", "restart", "zkbridge")
 
     def pid(self) -> int:
@@ -99,7 +100,7 @@ def service(machine: Machine) -> Service:
     return service
 
 
-def test_the_readme_leads_to_a_running_service_that_creates_a_user(machine: str) -> None:
+def test_the_readme_leads_to_a_running_service_that_creates_a_user(machine: Machine) -> None:
     service = Service(machine)
     request, reply = readme.example()
 
@@ -112,7 +113,7 @@ def test_the_readme_leads_to_a_running_service_that_creates_a_user(machine: str)
     assert re.search(r"^ok +principal .*, 1 of \d+ users", checked, re.MULTILINE)
 
 
-def test_systemd_finds_nothing_to_say_about_the_unit_in_its_place(machine: str) -> None:
+def test_systemd_finds_nothing_to_say_about_the_unit_in_its_place(machine: Machine) -> None:
     verified = machine.try_("systemd-analyze", "verify", "zkbridge.service")
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
     assert machine.try_("systemd-analyze", "security", "--threshold=15", "zkbridge.service").returncode == 0

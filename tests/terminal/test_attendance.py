@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -37,9 +37,9 @@ class Listener(threading.Thread):
 
     def __init__(self, session: Session, waker: Waker, *, idle: float = 30.0) -> None:
         super().__init__(daemon=True)
-        self.heard = []
+        self.heard: list[Any] = []
         self.questions = 0
-        self.failure = None
+        self.failure: Exception | None = None
         self._session, self._waker, self._idle = session, waker, idle
 
     def run(self) -> None:

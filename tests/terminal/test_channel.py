@@ -11,7 +11,7 @@ import pytest
 
 from tests.terminal.files import open_files
 from zkbridge.contract.errors import DeviceTimeout
-from zkbridge.terminal.protocol import channel, wire
+from zkbridge.terminal.protocol import wire
 from zkbridge.terminal.protocol.channel import TcpChannel, UdpChannel, connect
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.failures import failure
@@ -171,7 +171,7 @@ def test_the_next_address_of_a_host_is_tried(monkeypatch: pytest.MonkeyPatch) ->
         port = server.getsockname()[1]
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", port))]
         found += [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-        monkeypatch.setattr(channel.socket, "getaddrinfo", lambda *_args, **_kind: found)
+        monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_kind: found)
 
         with closing(connect("terminal.example", port, udp=False, until=soon())):
             server.accept()[0].close()
@@ -179,7 +179,7 @@ def test_the_next_address_of_a_host_is_tried(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr(channel.socket, "getaddrinfo", lambda *_args, **_kind: release.wait(20))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_kind: release.wait(20))
     began = time.monotonic()
     try:
         with pytest.raises(TimeoutError):
@@ -193,7 +193,7 @@ def test_a_name_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     def fail(*_args: object, **_kind: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(channel.socket, "getaddrinfo", fail)
+    monkeypatch.setattr("socket.getaddrinfo", fail)
 
     with pytest.raises(socket.gaierror):
         connect("terminal.example", 4370, udp=False, until=soon())
@@ -229,7 +229,7 @@ def test_a_refused_connection_leaves_no_socket() -> None:
         (OSError(errno.EMFILE, "Too many open files"), "Connection failed to device h:1: Too many open files"),
     ],
 )
-def test_every_way_to_break_has_its_sentence(error: object, sentence: str) -> None:
+def test_every_way_to_break_has_its_sentence(error: Exception, sentence: str) -> None:
     found = failure(error, "h", 1)
 
     assert found.sentence("es") == sentence

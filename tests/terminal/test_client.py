@@ -51,7 +51,7 @@ class Scripted:
         self._socket.settimeout(10)
         self._socket.bind((self.host, 0))
         self.port = self._socket.getsockname()[1]
-        self.heard = []
+        self.heard: list[Any] = []
         if not udp:
             self._socket.listen()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -86,7 +86,7 @@ class Scripted:
             for frame in frames:
                 self._socket.sendto(wire.pack(self._filled(frame, request)), address)
 
-    def _read(self, peer: socket) -> Frame | None:
+    def _read(self, peer: socket.socket) -> Frame | None:
         try:
             top = peer.recv(8, socket.MSG_WAITALL)
             if len(top) < 8:

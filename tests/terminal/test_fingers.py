@@ -241,7 +241,7 @@ class TestEnrolling:
 
     @pytest.mark.parametrize(("script", "outcome"), [("bad", "failed"), ("duplicate", "duplicate")])
     def test_an_enrolment_that_fails_is_told(
-        self, terminal: SimulatedTerminal, enrol: Callable[..., Any], script: str, outcome: str
+        self, terminal: SimulatedTerminal, enrol: Callable[..., Any], script: str, outcome: Any
     ) -> None:
         terminal.add_user("5", "Ana")
         terminal.enrol(script)
@@ -442,7 +442,7 @@ class TestEnrolling:
         with talk(terminal, disable_for=None) as session:
             enrolment = session.enrol(session.users().by_user_id("5"), 3, timeout=60, waker=waker)
             next(enrolment)
-            enrolment.close()
+            enrolment.close()  # type: ignore[attr-defined]  # it is a generator, which the port does not promise
             wait_until(lambda: not terminal.machine.terminal.enrolling)
 
     def test_an_enrolment_outlasts_the_session_s_deadline(

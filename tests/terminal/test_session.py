@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,11 +95,12 @@ class TestCreating:
         with talk(terminal, known=KNOWN) as session:
             session.read_ahead()
             user = next(iter(session.users()))
-            for write in (
+            writes: tuple[Callable[[], object], ...] = (
                 lambda: session.add_user(JUAN, 51),
                 lambda: session.change_user(user, UserChanges(card=7)),
                 lambda: session.delete_user(user.uid),
-            ):
+            )
+            for write in writes:
                 with pytest.raises(RuntimeError, match="not compared"):
                     write()
             assert not session.is_verified
@@ -356,7 +358,7 @@ class TestEmptyTerminals:
         talk: Callable[..., Session],
         profile: str,
         transport: str,
-        remembered: int | None,
+        remembered: Any,
     ) -> None:
         terminal = start(profile=profile, transport="both")
         size = terminal.machine.terminal.record

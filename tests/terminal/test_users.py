@@ -31,7 +31,7 @@ JUAN = UserFields("123", "Juan Perez", "1234", 0, 12345)
 
 
 def fitted(
-    fields: UserFields = JUAN, *, size: int = 72, encoding: str = "utf-8", width: int = 9, name_overflow: str = "refuse"
+    fields: UserFields = JUAN, *, size: Any = 72, encoding: str = "utf-8", width: int = 9, name_overflow: Any = "refuse"
 ) -> UserFields:
     limits = LAYOUTS[size].limits._replace(user_id_bytes=width)
     return fit(fields, limits, encoding=encoding, name_overflow=name_overflow)
@@ -43,7 +43,7 @@ def faults(*args: Any, **settings: Any) -> dict[str, tuple[str, Mapping[str, obj
     return {fault.name: (fault.rule, fault.facts) for fault in caught.value.faults}
 
 
-def table(*users: Any, size: int = 72, **settings: Any) -> RecordTable:
+def table(*users: Any, size: Any = 72, **settings: Any) -> RecordTable:
     records = b"".join(
         encode(UserFields(user_id, f"User {uid}"), uid=uid, group=1, record_size=size, encoding="utf-8")
         for uid, user_id in users
@@ -102,7 +102,7 @@ class TestRecords:
         place=st.tuples(st.integers(1, 65535), st.integers(0, 255)),
     )
     def test_whatever_fits_is_read_back_as_it_was_written(
-        self, size: int, encoding: str, fields: UserFields, place: tuple[int, int]
+        self, size: Any, encoding: str, fields: UserFields, place: tuple[int, int]
     ) -> None:
         uid, group = place
         try:
@@ -159,7 +159,7 @@ class TestRewriting:
 
 class TestFitting:
     @pytest.mark.parametrize(("size", "limit"), [(72, 24), (28, 8)])
-    def test_a_name_is_measured_in_bytes(self, size: int, limit: int) -> None:
+    def test_a_name_is_measured_in_bytes(self, size: Any, limit: int) -> None:
         accented = "ñ" * (limit // 2)
 
         assert fitted(JUAN._replace(name=accented), size=size).name == accented
@@ -171,7 +171,7 @@ class TestFitting:
         assert fitted(JUAN._replace(name="ñ" * 24), encoding="cp1252").name == "ñ" * 24
 
     @pytest.mark.parametrize(("size", "limit"), [(72, 8), (28, 5)])
-    def test_a_password_is_measured_in_bytes(self, size: int, limit: int) -> None:
+    def test_a_password_is_measured_in_bytes(self, size: Any, limit: int) -> None:
         assert fitted(JUAN._replace(name="J", password="1" * limit), size=size).password == "1" * limit
         assert faults(JUAN._replace(name="J", password="1" * (limit + 1)), size=size) == {
             "password": ("bytes", {"size": limit + 1, "encoding": "utf-8", "limit": limit})
@@ -198,7 +198,7 @@ class TestFitting:
 
     @pytest.mark.parametrize("field", ["name", "password"])
     def test_a_character_that_the_encoding_lacks_is_refused(self, field: str) -> None:
-        assert faults(JUAN._replace(**{field: "李"}), encoding="cp1252") == {
+        assert faults(JUAN._replace(**{field: "李"}), encoding="cp1252") == {  # type: ignore[arg-type]
             field: ("encoding", {"encoding": "cp1252"})
         }
 
@@ -317,7 +317,7 @@ class TestCharacters:
     )
     @pytest.mark.parametrize("field", ["name", "password", "user_id"])
     def test_a_character_that_would_come_back_as_another_is_refused(self, encoding: str, name: str, field: str) -> None:
-        fields = JUAN._replace(**{field: name})
+        fields = JUAN._replace(**{field: name})  # type: ignore[arg-type]  # one of its texts
 
         assert name.encode(encoding, "replace").decode(encoding, "replace") != name
         assert [
@@ -366,7 +366,7 @@ class TestTables:
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("searched", [0, 20], ids=["searched for", "looked up"])
-    def test_all_users_with_one_user_id_are_found(self, size: int, searched: int) -> None:
+    def test_all_users_with_one_user_id_are_found(self, size: Any, searched: int) -> None:
         users = table((5, "1"), (6, "11"), (7, "1"), (8, "2"), (9, "1"), size=size)
         for _ in range(searched):
             users.by_user_id("9")
@@ -377,7 +377,7 @@ class TestTables:
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("lookups_before", [0, 20], ids=["searched for", "looked up"])
-    def test_whoever_is_searched_for_is_whom_an_index_names(self, size: int, lookups_before: int) -> None:
+    def test_whoever_is_searched_for_is_whom_an_index_names(self, size: Any, lookups_before: int) -> None:
         """Digits stand in names, passwords and other user_ids too; and the first of two counts."""
         pins = ["1", "11", "111", "21", "12", "2", "4294967295", "11", "3", "1"]
         users = table(*((uid, pin) for uid, pin in enumerate(pins, 1)), size=size)
@@ -448,7 +448,7 @@ class TestTables:
 
 
 class TestRecordSize:
-    def records(self, size: int, count: int) -> bytes:
+    def records(self, size: Any, count: int) -> bytes:
         return b"".join(
             encode(UserFields(str(uid), f"U {uid}"), uid=uid, group=1, record_size=size, encoding="utf-8")
             for uid in range(1, count + 1)
@@ -456,13 +456,13 @@ class TestRecordSize:
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("count", [1, 2, 7, 18, 36, 100])
-    def test_table_and_count_tell_the_size(self, size: int, count: int) -> None:
+    def test_table_and_count_tell_the_size(self, size: Any, count: int) -> None:
         assert record_size_of(self.records(size, count), count=count, known=None, encoding="utf-8") == size
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("known", [None, 28, 72])
     @pytest.mark.parametrize("lie", [None, 0, 1, 3, 7, 18, 500])
-    def test_a_count_that_lies_does_not_mislead(self, size: int, known: int | None, lie: int | None) -> None:
+    def test_a_count_that_lies_does_not_mislead(self, size: Any, known: Any, lie: int | None) -> None:
         """504 bytes are 7 records of 72 or 18 of 28."""
         records = self.records(size, 504 // size)
 

@@ -13,7 +13,7 @@ from zkbridge.mqtt.connection_state import ConnectionState
 from zkbridge.mqtt.protocol_choice import Failure
 
 
-class Facts(dict):
+class Facts(dict[str, Any]):
     """What is remembered about brokers."""
 
     recall = dict.get

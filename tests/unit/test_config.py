@@ -1,9 +1,11 @@
 """The configuration: every fault named by its path, defaults as config.yaml shows them, secrets from files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from zkbridge.config.faults import ConfigError
 from zkbridge.config.loader import load, remarks, state_dir
@@ -31,7 +33,7 @@ def test_the_example_shows_every_key_with_its_default() -> None:
     loaded = load(ROOT / "config.yaml", {})
     default = Config.model_validate({"devices": {"x": {"host": "h"}}})
 
-    def keys(model: object, mapping: dict[str, Any], secrets: tuple[()] | list[str] = ()) -> None:
+    def keys(model: BaseModel, mapping: dict[str, Any], secrets: Sequence[str] = ()) -> None:
         wanted = {name for name in type(model).model_fields if name not in ("id", "password")} | set(secrets)
         assert set(mapping) == wanted, type(model).__name__
 

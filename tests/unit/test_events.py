@@ -1,6 +1,7 @@
 """Who watches is told, and cannot break what is watched."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_everybody_is_told_in_order() -> None:
 
 
 def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
-    heard = []
+    heard: list[Any] = []
 
     def broken(_event: object) -> None:
         raise RuntimeError("no room left")

@@ -13,9 +13,15 @@ from zkbridge.ledger.file_watch import FileWatch
 from zkbridge.ledger.ledger import Ledger
 
 
+class Watched(Site):
+    """A site whose files are watched once it has something in them."""
+
+    watch: FileWatch
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    site = Site(tmp_path / "state")
+def site(tmp_path: Path) -> Watched:
+    site = Watched(tmp_path / "state")
     site.do(3, sent=False)
     site.ledger.scrub()
     site.watch = FileWatch(site.ledger)
@@ -61,7 +67,7 @@ def unlock(path: Path) -> None:
     path.with_name("ledger.lock").unlink()
 
 
-def test_files_that_nobody_touched_are_in_order_whatever_is_written(site: Site) -> None:
+def test_files_that_nobody_touched_are_in_order_whatever_is_written(site: Watched) -> None:
     for _ in range(3):
         assert site.watch.look() is None
         site.do(20)
@@ -73,7 +79,7 @@ def test_files_that_nobody_touched_are_in_order_whatever_is_written(site: Site) 
 
 
 @pytest.mark.parametrize("harm", [remove, remove_all, replace, remove_log])
-def test_what_was_removed_or_replaced_is_written_anew_with_everything(site: Site, harm: Callable[..., Any]) -> None:
+def test_what_was_removed_or_replaced_is_written_anew_with_everything(site: Watched, harm: Callable[..., Any]) -> None:
     site.do(2, finished=False)
     harm(site.ledger.path)
 
@@ -97,7 +103,7 @@ def test_what_was_removed_or_replaced_is_written_anew_with_everything(site: Site
 
 
 @pytest.mark.parametrize("harm", [empty, cut, overwrite, rubbish, unlock])
-def test_what_was_lost_in_the_file_itself_cannot_be_healed(site: Site, harm: Callable[..., Any]) -> None:
+def test_what_was_lost_in_the_file_itself_cannot_be_healed(site: Watched, harm: Callable[..., Any]) -> None:
     shutil.copyfile(site.ledger.path, site.ledger.path.with_name("backup"))
     site.do(3)
     site.ledger.scrub()

@@ -20,9 +20,9 @@ class Rest:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.facts = {}
-        self.published = []
-        self.jobs = {}
+        self.facts: dict[Any, Any] = {}
+        self.published: list[Any] = []
+        self.jobs: dict[Any, Any] = {}
         self.taken = True
 
     def part(self, devices: tuple[str, str] | list[str] = ("principal", "entrada"), **settings: Any) -> HomeAssistant:

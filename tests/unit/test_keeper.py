@@ -37,9 +37,9 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.now = 1000.0
-        self.kept = []
-        self.calls = []
-        self.wrong = lambda _draft: None
+        self.kept: list[Any] = []
+        self.calls: list[Any] = []
+        self.wrong: Callable[[Draft], None] = lambda _draft: None
         self.set_aside = SetAside(folder, clock=lambda: 0.0)
         self.keeper = Keeper(self.set_aside, Topics(), clock=lambda: self.now)
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import pytest
 
@@ -57,8 +57,9 @@ class Bench:
         """Wait until the thread has looked, so that nothing but `offer` can send what comes now."""
         wait_until(lambda: not self.outbox._look)
 
-    def wait_for(self, count: int) -> Literal[False] | list[tuple[int, Publication]]:
-        return wait_until(lambda: len(self.published) >= count and self.published, what=f"{count} publications")
+    def wait_for(self, count: int) -> list[tuple[int, Publication]]:
+        wait_until(lambda: len(self.published) >= count, what=f"{count} publications")
+        return self.published
 
     def confirm_all_but(self, number: int) -> None:
         for token in set(self.outbox._under_way) - {number}:
@@ -258,7 +259,7 @@ LIST = encode({"success": True, "data": ["x" * 90] * 60, "status": 200, "code": 
 SHORT_KEYS = ["success", "error", "status", "code", "reply", "request_id"]
 
 
-def short(publication: Publication) -> dict:
+def short(publication: Publication) -> dict[str, Any]:
     body = json.loads(publication.payload)
     assert list(body) == SHORT_KEYS
     assert (publication.status, publication.code) == (500, "reply_too_large") == (body["status"], body["code"])

@@ -10,7 +10,7 @@ REFUSAL = {"success": False, "error": "Connection timeout", "status": 500, "code
 
 def bridge(*answers: Any) -> tuple[Callable[..., Any], list[tuple[str, dict[str, Any]]]]:
     """What asks a bridge that gives these answers, and what it was asked."""
-    asked: list[tuple[str, dict]] = []
+    asked: list[tuple[str, dict[str, Any]]] = []
     left = list(answers)
 
     def ask(device: str, body: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.packets import publish_properties
 
 
-def told(**reply: Any) -> dict:
+def told(**reply: Any) -> dict[str, Any]:
     """The properties of a reply."""
     properties = publish_properties(Publication("zk/d/users/create/reply", b"{}", **reply)).json()
     return {name: value for name, value in properties.items() if name != "UserProperty"} | dict(
@@ -24,9 +24,9 @@ def test_a_reply_says_its_status_and_code_as_properties() -> None:
 
 
 def test_no_reply_carries_the_correlation_data_of_another() -> None:
-    first = publish_properties(Publication("t", b"{}", correlation_data=b"one", status=200, code="created"))
-    second = publish_properties(Publication("t", b"{}", correlation_data=b"two", status=200, code="created"))
-    third = publish_properties(Publication("t", b"{}", status=200, code="created"))
+    first: Any = publish_properties(Publication("t", b"{}", correlation_data=b"one", status=200, code="created"))
+    second: Any = publish_properties(Publication("t", b"{}", correlation_data=b"two", status=200, code="created"))
+    third: Any = publish_properties(Publication("t", b"{}", status=200, code="created"))
 
     assert (first.CorrelationData, second.CorrelationData) == (b"one", b"two")
     assert not hasattr(third, "CorrelationData")

@@ -17,17 +17,17 @@ class Clock:
 
 def tried(choice: ProtocolChoice, *events: Failure | str) -> list[str]:
     """The versions tried, each followed by what became of it; an acceptance that is to end at once has a `?`."""
-    versions = []
+    versions: list[str] = []
     for event in events:
         if event == END:
             choice.ended()
             continue
-        version = choice.next
+        version, mark = choice.next, ""
         if isinstance(event, Failure):
             choice.failed(version, event)
         elif not choice.accepted(version):
-            version += "?"
-        versions.append(version)
+            mark = "?"
+        versions.append(version + mark)
     return [*versions, choice.next]
 
 

@@ -19,7 +19,7 @@ COMMAND, WATCHED, PROBED = "zk/p/users/create", "zk/bridge/state", "zk/bridge/us
 SUBSCRIPTIONS = Subscriptions(("zk/+/users/create",), watched=frozenset([WATCHED]))
 
 
-class Steps(list):
+class Steps(list[Any]):
     """The rest of the daemon and the connection: what was done, in order. `fails` names the steps that raise."""
 
     fails: tuple[str, ...] = ()

@@ -20,8 +20,8 @@ class Broker:
 
     def __init__(self, cannot: tuple[()] | list[Publication] = ()) -> None:
         self.cannot = cannot
-        self.sent = []
-        self.confirmations = []
+        self.sent: list[Any] = []
+        self.confirmations: list[Any] = []
 
     def send(self, publication: Publication, *, retain: bool) -> int:
         if publication in self.cannot:

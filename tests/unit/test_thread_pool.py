@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_a_job_that_fails_has_ended_all_the_same(pool: ThreadPool, monkeypatch: 
 
 class TestPacedLock:
     def test_one_at_a_time_and_with_time_for_others_in_between(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        pauses = []
+        pauses: list[Any] = []
         monkeypatch.setattr("zkbridge.runtime.thread_pool.time.sleep", pauses.append)
         lock = PacedLock()
         came: list[str] = []
@@ -114,7 +115,7 @@ class TestPacedLock:
         assert lock._present == 0
 
     def test_the_pauses_are_short_where_many_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        pauses = []
+        pauses: list[Any] = []
         monkeypatch.setattr("zkbridge.runtime.thread_pool.time.sleep", pauses.append)
         lock = PacedLock()
 

@@ -93,7 +93,7 @@ class Guest:
         assert self._client is not None
         properties = None
         if self.protocol == "5":
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho leaves this untyped
+            properties = Properties(PacketTypes.PUBLISH)
             properties.ResponseTopic = response_topic
             properties.CorrelationData = correlation
         self._client.publish(topic, payload, qos=1, properties=properties)

@@ -59,7 +59,7 @@ def holds_decrypted_bytes(sock: Any) -> bool:
 
 def empty_properties(packet_type: int) -> Properties:
     """Return properties without a value for one type of packet (MQTT 5 section 2.2.2)."""
-    return Properties(packet_type)  # type: ignore[no-untyped-call] # paho leaves this constructor untyped
+    return Properties(packet_type)
 
 
 def will_properties(protocol: ProtocolName) -> Properties | None:

@@ -66,4 +66,4 @@ class TolerantClient(paho.Client):
             self.foreign_refusals[mid] = _WORDS.get(code, f"reason code {code:#04x}")
             failure = ReasonCode(PacketTypes.PUBACK, identifier=_FAILURE)
             # paho leaves the constructor of Properties untyped.
-            return self._do_on_publish(mid, failure, Properties(PacketTypes.PUBACK))  # type: ignore[no-untyped-call]
+            return self._do_on_publish(mid, failure, Properties(PacketTypes.PUBACK))

@@ -52,7 +52,7 @@ def _as_paho(found: Published, *, five: bool) -> paho.MQTTMessage:
 
 
 def _properties(found: Published) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho leaves this untyped
+    properties = Properties(PacketTypes.PUBLISH)
     if found.expires_in_s is not None:
         properties.MessageExpiryInterval = found.expires_in_s
     if found.correlation_data is not None:

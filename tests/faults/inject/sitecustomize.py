@@ -10,7 +10,7 @@ from typing import Any
 
 
 def _broken(function: Callable[..., Any], spec: dict[str, Any]) -> Callable[..., Any]:
-    calls = []
+    calls: list[Any] = []
 
     def call(*args: Any, **kwargs: Any) -> Any:
         calls.append(None)

@@ -10,7 +10,6 @@ from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, ENROLL, LIST, reques
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceTimeout
 from zkbridge.ledger.records import Parked, Waiting
-from zkbridge.worker import catch_up
 from zkbridge.worker.catch_up import AGAIN_MOST_S, AGAIN_S, CatchUp
 
 NOW = 1_700_000_000.0
@@ -76,7 +75,7 @@ def test_it_is_due_once_the_terminal_has_answered(waits: bool, reached: bool, du
 
 def test_each_failure_doubles_the_pause_and_a_success_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
-    monkeypatch.setattr(catch_up.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     made, pauses = make(request(1)), []
     for _ in range(9):
         made.note_failure()

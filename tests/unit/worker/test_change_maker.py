@@ -25,7 +25,7 @@ class Here:
     """A session, a queue and a ledger that write down what they are asked for; `cancelled` are ids of requests."""
 
     def __init__(self, *, cancelled: tuple[()] | set[int] = (), lapsed: bool = False, disabled_s: float = 0.0) -> None:
-        self.calls = []
+        self.calls: list[Any] = []
         self.cancelled = cancelled
         self.lapsed = lapsed
         self.disabled_s = disabled_s

@@ -2,7 +2,6 @@
 
 import pytest
 
-from zkbridge.worker import conversation_deadline
 from zkbridge.worker.conversation_deadline import GRACE_S, ConversationDeadline
 
 
@@ -17,7 +16,7 @@ class Time:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     made = Time()
-    monkeypatch.setattr(conversation_deadline.time, "monotonic", made.monotonic)
+    monkeypatch.setattr("time.monotonic", made.monotonic)
     return made
 
 

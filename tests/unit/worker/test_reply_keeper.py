@@ -1,5 +1,6 @@
 """When a reply is kept, and what becomes of it while the disk is full."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -24,9 +25,9 @@ class Ledger:
 
     def __init__(self, *, full: int = 0) -> None:
         self.full = full
-        self.kept = []
+        self.kept: list[Any] = []
 
-    def finish(self, finishes: list[Finish], *, parked: tuple[()] = (), owed_by: str | None = None) -> Finished:
+    def finish(self, finishes: list[Finish], *, parked: Sequence[Any] = (), owed_by: str | None = None) -> Finished:
         if self.full:
             self.full -= 1
             raise LedgerUnavailable("disk full")
@@ -43,7 +44,12 @@ class Here:
 
     def __init__(self, *, full: int = 0, stops: bool = False) -> None:
         self.ledger, self.facts = Ledger(full=full), Facts()
-        self.answered, self.waits, self.ready, self.calls, self.events, self.parked = [], [], [], [], [], []
+        self.answered: list[Any] = []
+        self.waits: list[Any] = []
+        self.ready: list[Task] = []
+        self.calls: list[str] = []
+        self.events: list[object] = []
+        self.parked: list[Any] = []
         self.stops = stops
         self.keeper = ReplyKeeper(
             DEVICE, self.ledger, facts=self.facts, waiting=self, hooks=self, events=self.events.append

@@ -31,8 +31,8 @@ class Older:
     """The requests that wait for the terminal, by the key that they are about."""
 
     def __init__(self) -> None:
-        self.requests = {}
-        self.failure = None
+        self.requests: dict[Any, Any] = {}
+        self.failure: Exception | None = None
 
     def older_than(self, task: Task) -> list[Any]:
         if self.failure is not None:

@@ -25,7 +25,7 @@ class Session:
     """A terminal that counts `count` users. `calls` are what it was asked for; `fails` is raised for some of them."""
 
     def __init__(self, *, count: int | None = None, fails: tuple[()] | set[str] = ()) -> None:
-        self.calls = []
+        self.calls: list[Any] = []
         self._count = count
         self._fails = fails
 
@@ -131,7 +131,7 @@ def unsettled(run: dict[str, dict[str, str]] | Change, *, command: str = CREATE)
     return made
 
 
-def settle(made: list[Any] | Task, *sessions: Any) -> None:
+def settle(made: Task, *sessions: Any) -> None:
     verifier(*sessions).settle([made], Deadline.after(1))
 
 
