@@ -117,11 +117,11 @@ def test_the_fingers_of_all_records_are_listed(site: Site, device: str) -> None:
 def test_no_finger_is_enrolled_for_a_user_in_several_records(site: Site, device: str, overwrite: bool) -> None:
     """Which record it would go to is the terminal's choice; only the first was looked at, and judged by."""
     terminal = site.terminals[device].machine.terminal
-    terminal.write_template(14, 6, records.Template(1, b"x" * 50))
+    terminal.fingers.write(14, 6, records.Template(1, b"x" * 50))
 
     reply = site.ask(device, "users/enroll-finger", user_id="1001", finger_index=6, overwrite=overwrite)
 
     assert reply["code"] == "device_rejected"
     assert "holds 3 records of user '1001'" in reply["error"]
     assert "STARTENROLL" not in asked(site.terminals[device])
-    assert terminal.templates[14, 6].data == b"x" * 50
+    assert terminal.fingers.stored[14, 6].data == b"x" * 50

@@ -18,7 +18,9 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
+from zkbridge.ledger import acceptance
 from zkbridge.ledger.acceptance import Acceptance
+from zkbridge.ledger.finding import Finder
 from zkbridge.mqtt import reconnect
 from zkbridge.simulator import Simulator, TerminalConfig
 
@@ -53,13 +55,13 @@ def caller(shared_broker: Mosquitto) -> Iterator[Caller]:
 
 @pytest.fixture
 def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Have one method of the ledger, or of another class, raise for the device `q`."""
+    """Have one function of the ledger, or of another part, raise for the device `q`."""
 
-    def begin(kind: type, name: str, error: Exception, *, times: int = 1000) -> None:
+    def begin(kind: object, name: str, error: Exception, *, times: int = 1000) -> None:
         real, left = getattr(kind, name), [times]
 
         def wrong(self: Any, *arguments: Any, **more: Any) -> Any:
-            if left[0] and any(getattr(each, "device", each) == "q" for each in arguments):
+            if left[0] and any(_concerns_q(each) for each in arguments):
                 left[0] -= 1
                 raise error
             return real(self, *arguments, **more)
@@ -67,6 +69,10 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(kind, name, wrong)
 
     return begin
+
+
+def _concerns_q(argument: object) -> bool:
+    return getattr(getattr(argument, "draft", argument), "device", argument) == "q"
 
 
 def ask(caller: Caller, device_id: str, command: str = "users/create", **body: Any) -> dict[str, Any]:
@@ -77,10 +83,10 @@ def ask(caller: Caller, device_id: str, command: str = "users/create", **body: A
 @pytest.mark.parametrize(
     ("method", "error"),
     [
-        ("_take_on", ValueError("year 0 is out of range")),
-        ("_take_on", MemoryError()),
-        ("_take_on", RuntimeError("can't start new thread")),
-        ("_copy_of", sqlite3.DataError("string or blob too big")),
+        ("take_on", ValueError("year 0 is out of range")),
+        ("take_on", MemoryError()),
+        ("take_on", RuntimeError("can't start new thread")),
+        ("_suspect_of", sqlite3.DataError("string or blob too big")),
         ("_insert", sqlite3.IntegrityError("UNIQUE constraint failed")),
     ],
 )
@@ -88,7 +94,7 @@ def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(
     bridge: Bridge, caller: Caller, spoil: Callable[..., None], method: str, error: object
 ) -> None:
     before, connection = bridge.snapshot().set_aside, bridge.parts.link.number
-    spoil(Acceptance, method, error)
+    spoil(Acceptance if hasattr(Acceptance, method) else acceptance, method, error)
     user = {"user_id": "7", "name": "a", "password": "73915", "request_id": f"{method}-{type(error).__name__}"}
 
     answer = ask(caller, "q", **user)
@@ -107,7 +113,7 @@ def test_what_cannot_even_be_answered_is_acknowledged(
     bridge: Bridge, caller: Caller, spoil: Callable[..., None]
 ) -> None:
     before, connection = bridge.snapshot().set_aside, bridge.parts.link.number
-    spoil(Acceptance, "_keep_one", ValueError())
+    spoil(Finder, "find", ValueError())
 
     caller.publish(f"{BASE}/q/ping", b"{}")
     honest = ask(caller, "p", "ping")
@@ -157,16 +163,16 @@ def test_a_kept_request_is_done_once_a_thread_can_be_started(
 def test_a_ledger_that_cannot_be_written_is_waited_for_and_no_client_id_is_blamed(
     bridge: Bridge, caller: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    connection, real = bridge.parts.link.number, Acceptance._keep_one
+    connection, real = bridge.parts.link.number, Finder.find
 
     def full(*_arguments: object) -> None:
         raise sqlite3.DatabaseError("database disk image is malformed")
 
     monkeypatch.setattr(reconnect, "FIRST_PAUSE_S", 0.02)
-    monkeypatch.setattr(Acceptance, "_keep_one", full)
+    monkeypatch.setattr(Finder, "find", full)
     caller.publish(f"{BASE}/p/users/create", json.dumps({"user_id": "9", "name": "c"}))
     wait_until(lambda: bridge.parts.link.number >= connection + 4, timeout=60, what="the broker to bring it again")
-    monkeypatch.setattr(Acceptance, "_keep_one", real)
+    monkeypatch.setattr(Finder, "find", real)
 
     assert caller.wait_for(f"{BASE}/p/users/create/reply", timeout=60).json["code"] == "created"
     assert "client id" not in caplog.text

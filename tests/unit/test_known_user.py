@@ -42,7 +42,11 @@ def session_with_uids(*users: Any) -> Session:
 @pytest.mark.parametrize("command", ["users/delete", "users/update", "users/enroll-finger"])
 def test_a_record_whose_uid_somebody_else_has_too_is_neither_deleted_nor_changed(command: str) -> None:
     asked = commands()[command]
-    needed = {"users/delete": {}, "users/update": {"name": "Eva"}, "users/enroll-finger": {"finger_index": 6}}
+    needed: dict[str, dict[str, Any]] = {
+        "users/delete": {},
+        "users/update": {"name": "Eva"},
+        "users/enroll-finger": {"finger_index": 6},
+    }
     fields = {"user_id": "7"} | needed[command]
 
     with pytest.raises(DeviceRejected) as caught:

@@ -168,7 +168,7 @@ def test_an_answer_is_reported_as_what_it_means(
     command: str,
     reply: Reply,
     replayed: bool,
-    kinds: list[type[Answered | Created] | type[Answered | Trouble] | type[Answered]],
+    kinds: list[type[Answered | Created | Trouble]],
 ) -> None:
     here = Here()
     made = answered(1, command, reply)
