@@ -1,6 +1,7 @@
 """Every command runs against a port that is made of lists: no network, no session."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 
 from zkbridge.commands import Change, Context, commands
 from zkbridge.config.models import Device
-from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.errors import BridgeError, InvalidField
 from zkbridge.port.facts import Info, Sizes
 from zkbridge.port.fingers import Ended, Finger, Ready, Step
 from zkbridge.port.punches import Punch
 from zkbridge.port.users import User, UserChanges, UserFields, UserRecord
+from zkbridge.port.waker import Waker
 
 DEVICE = Device(id="p", host="127.0.0.1", door={"enabled": True, "trust_clock": True})
 NOON = datetime(2030, 1, 31, 12)  # noqa: DTZ001 - a terminal's wall clock has no time zone
@@ -74,7 +76,8 @@ class PortOfLists:
     def fit(self, fields: UserFields) -> UserFields:
         return fields
 
-    def fit_changes(self, _user: User, changes: UserChanges) -> UserChanges:
+    def fit_changes(self, user: User, changes: UserChanges) -> UserChanges:
+        del user
         return changes
 
     def record_of(self, fields: UserFields, uid: int) -> UserRecord:
@@ -93,8 +96,11 @@ class PortOfLists:
     def delete_users(self, users: Sequence[User]) -> None:
         self.table = Table(user for user in self.table if user not in users)
 
-    def keeps_user_id(self, _user_id: str) -> bool:
-        return True
+    def keeps_user_id(self, user_id: str) -> bool:
+        return len(user_id) <= 9
+
+    def take_back(self, user: User, fields: UserFields) -> InvalidField | None:
+        raise AssertionError(f"nothing is cut here: {user} {fields}")
 
     def fingers(self, user: User) -> list[Finger]:
         return [each for each in self.kept_fingers if each.uid == user.uid]
@@ -105,7 +111,20 @@ class PortOfLists:
     def template(self, user: User, index: int) -> bytes | None:
         return next((each.template for each in self.fingers(user) if each.index == index), None)
 
-    def enrol(self, user: User, index: int, **_how: Any) -> Iterator[Step]:
+    def finger(self, user: User, index: int) -> Finger | None:
+        return next((each for each in self.fingers(user) if each.index == index), None)
+
+    def put_finger(self, user: User, finger: Finger) -> bool:
+        self.kept_fingers.append(replace(finger, uid=user.uid))
+        return True
+
+    def end_capture(self) -> None:
+        pass
+
+    def enrol(
+        self, user: User, index: int, *, timeout: float, waker: Waker, is_old: Callable[[bytes], bool]
+    ) -> Iterator[Step]:
+        del timeout, waker, is_old
         yield Ready()
         self.kept_fingers.append(Finger(user.uid, index, 1, b"new"))
         yield Ended("stored")

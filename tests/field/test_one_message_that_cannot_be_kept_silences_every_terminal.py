@@ -91,7 +91,7 @@ def ask(caller: Caller, device_id: str, command: str = "users/create", **body: A
     ],
 )
 def test_it_is_answered_internal_and_acknowledged_and_the_others_are_done(
-    bridge: Bridge, caller: Caller, spoil: Callable[..., None], method: str, error: object
+    bridge: Bridge, caller: Caller, spoil: Callable[..., None], method: str, error: Exception
 ) -> None:
     before, connection = bridge.snapshot().set_aside, bridge.parts.link.number
     spoil(Acceptance if hasattr(Acceptance, method) else acceptance, method, error)

@@ -23,7 +23,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.ledger = Ledger(folder)
-        self.published: list[tuple[Token | None, Publication]] = []
+        self.published: list[tuple[Any, Publication]] = []
         self.deaths: list[BaseException] = []
         self.brings_back = False
         self.announcer = Announcer(self.ledger, self, topics=Topics("zk"), supervisor=self)

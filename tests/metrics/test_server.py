@@ -64,7 +64,7 @@ def test_a_reader_that_finds_no_descriptor_is_answered_when_there_is_one(
 
     with socket.socket() as reader:
         with no_descriptors():
-            monkeypatch.setattr(module.time, "sleep", sleep)
+            monkeypatch.setattr("time.sleep", sleep)
             reader.connect(("127.0.0.1", server.port))
             reader.sendall(ASK)
             wait_until(lambda: pauses.count(module.NO_DESCRIPTOR_S) >= 3, what="the server to find no descriptor")
