@@ -29,6 +29,7 @@ class Here:
         self.cancelled = cancelled
         self.lapsed = lapsed
         self.disabled_s = disabled_s
+        self.ended = False
         planner = Planner(DEVICE, replies=REPLIES, stored=Stored(), clock=SYSTEM)
         self.maker = ChangeMaker(DEVICE, CONFIG, self, requests=self, planner=planner, replies=REPLIES, deadline=self)
 
