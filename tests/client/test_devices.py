@@ -82,4 +82,4 @@ def test_a_caller_sends_small_packets_at_once(broker: Mosquitto) -> None:
     with Guest(Mqtt(host="127.0.0.1", port=broker.port)) as guest:
         connected = guest._client.socket()
 
-        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # type: ignore[attr-defined]  # a real socket
