@@ -12,6 +12,8 @@ from tests.clients.catalogue import CLIENTS, Client
 from tests.support import npm
 
 HERE = Path(__file__).parent
+#: Outside of `tests`, whose files are checked.
+FROM_PYPI = HERE.parents[1] / "build" / "clients"
 PATIENCE_S = 120
 
 
@@ -31,11 +33,11 @@ def folder(client: Client) -> Path:
     """Where a client is that Python shall find first."""
     if client.home == "folder":
         return Path(client.folder)
-    return HERE / "pypi" / f"{client.name}-{client.version}"
+    return FROM_PYPI / f"{client.name}-{client.version}"
 
 
 def _install_all() -> None:
-    wheels = HERE / "pypi" / "wheels"
+    wheels = FROM_PYPI / "wheels"
     clients = [client for client in CLIENTS if client.home == "pypi"]
     wanted = [f"{client.name}=={client.version}" for client in clients]
     # None needs another package; the lower limit of Python is left aside, as the catalogue says.

@@ -16,6 +16,7 @@ import pytest
 
 from tests.second_terminal.memory import Memory
 from tests.second_terminal.server import SecondTerminal
+from tests.support.address import Address
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
@@ -68,9 +69,10 @@ def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> 
             if not wide:
                 memory.options["~PIN2Width"] = "5"
             pairs[kind] = simulated, second
-            for number, terminal in enumerate(pairs[kind], 1):
+            both: tuple[Address, Address] = pairs[kind]
+            for number, terminal in enumerate(both, 1):
                 more = {"transport": transport, "comm_key": 77, "door": {"enabled": True, "trust_clock": True}}
-                devices[f"{kind}-{number}"] = device(terminal, **more)  # type: ignore[arg-type]  # host and port
+                devices[f"{kind}-{number}"] = device(terminal, **more)
         folder = tmp_path_factory.mktemp("second") / "daemon"
         stack.enter_context(Daemon(folder, shared_broker.port, devices, language="en"))
         caller = stack.enter_context(Caller(shared_broker.port))
@@ -137,7 +139,7 @@ def test_the_bridge_follows_the_punches_of_the_second_terminal(tmp_path: Path, s
     with SecondTerminal() as terminal:
         for number in (1, 2):
             terminal.add_user(str(number), f"User {number}")
-        live = device(terminal, attendance="live")  # type: ignore[arg-type]  # host and port
+        live = device(terminal, attendance="live")
         daemon = Daemon(tmp_path / "daemon", shared_broker.port, {"live": live}, mqtt={"base_topic": "second"})
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe("second/+/#")

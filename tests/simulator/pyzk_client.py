@@ -6,13 +6,13 @@ from typing import Any
 
 from zk import ZK
 
-from zkbridge.simulator.handle.terminal import SimulatedTerminal
+from tests.support.address import Address
 
 TIMEOUT_S = 10
 
 
 @contextmanager
-def pyzk(terminal: SimulatedTerminal, *, udp: bool = False, connect: bool = True, **options: Any) -> Iterator[Any]:
+def pyzk(terminal: Address, *, udp: bool = False, connect: bool = True, **options: Any) -> Iterator[Any]:
     """A client, connected unless told otherwise; only what it leaves open is touched."""
     options = {"timeout": TIMEOUT_S, "ommit_ping": True, "force_udp": udp} | options
     client = ZK(terminal.host, port=terminal.port, **options)

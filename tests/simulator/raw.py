@@ -3,7 +3,9 @@
 import socket
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Protocol, Self
+from typing import Any, Self
+
+from tests.support.address import Address
 
 TOP = bytes.fromhex("5050827d")
 PATIENCE_S = 5.0
@@ -48,16 +50,6 @@ def scrambled(key: int, session: int, ticks: int = 50) -> bytes:
             reverse |= 1 << (31 - bit)
     b = [byte ^ ord(letter) for byte, letter in zip((reverse + session).to_bytes(4, "little"), "ZKSO", strict=True)]
     return bytes([b[2] ^ ticks, b[3] ^ ticks, ticks, b[1] ^ ticks])
-
-
-class Address(Protocol):
-    """Where a terminal listens."""
-
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def port(self) -> int: ...
 
 
 class RawClient:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support import processes
+from tests.support.address import Address
 from tests.support.nursery import Child, Nursery
 from tests.support.waiting import wait_until
-from zkbridge.simulator import SimulatedTerminal
 
 #: Quick enough for tests, and still every part of the real thing.
 QUICK = {"retry": {"initial_delay": 0.05, "max_delay": 0.2, "deadline": 15}, "probe_interval": 0}
 
 
-def device(terminal: SimulatedTerminal, **more: Any) -> dict[str, Any]:
+def device(terminal: Address, **more: Any) -> dict[str, Any]:
     """The configuration of a simulated terminal."""
     return {"host": terminal.host, "port": terminal.port, "timeout": 3, **more}
 

@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from threading import Thread
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
+
+from tests.support.address import Address
 
 PREPARE_DATA, DATA = 1500, 1501
 PATIENCE_S = 30.0
@@ -23,15 +25,6 @@ LOOK_S = 0.001
 #: Linux: bytes that are not sent yet. Those that are not acknowledged yet tell nothing: an ACK may be delayed by 40 ms.
 SIOCOUTQNSD = 0x894B
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST = 4, 20, 1
-
-
-class Address(Protocol):
-    """Where a terminal listens."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
 
 
 class PacedRelay:
