@@ -38,7 +38,7 @@ from zkbridge.simulator.wire.frames import Frame, with_top
 
 BASE = "hostile-memory"
 #: What one terminal may cost above the baseline, and what the C library may keep of it for later.
-LIMIT, KEPT = 32 * MB, 12 * MB
+LIMIT, KEPT = 32 * MB, 16 * MB
 
 USER = struct.Struct("<HB8s24sIB8s24s")
 PUNCH = struct.pack("<H24sBIB8x", 1, b"1001", 1, 838_000_000, 0)

@@ -15,8 +15,8 @@ BASE = "any/thing"
 #: Passwords and cards that appear nowhere else, so that they can be looked for afterwards.
 PASSWORDS = ("90817263", "77665544", "5566")
 CARDS = (3735928559, 4022250974)
-#: `small` keeps records of 28 bytes, `off` is switched off, `both` and `mixed` are groups.
-DEVICES = ("p", "q", "small", "off", "both", "mixed")
+#: `small` keeps records of 28 bytes, `off` is switched off; `both`, `mixed` and `away`, with `off` in it, are groups.
+DEVICES = ("p", "q", "small", "off", "both", "mixed", "away")
 
 #: Up to here user_ids come often, so that requests meet each other's users.
 COMMON_IDS = 30

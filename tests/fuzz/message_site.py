@@ -18,6 +18,7 @@ from tests.support.frames import asked, wait_for_session_end
 from tests.support.memory import MB, peak, reset_peak, resident
 from tests.support.processes import closed_port
 from tests.support.raw_mqtt import RawClient, RawMessage
+from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import parse_object
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
@@ -36,8 +37,10 @@ MOST_USERS = 100
 LONGEST_RESPONSE_TOPIC, LONGEST_CORRELATION = 512, 1024
 #: What no message may lead to.
 NEVER = {"internal", "outcome_unknown", "device_auth_failed", "reply_too_large"}
-GROUPS = {"both": ["p", "q"], "mixed": ["p", "small"]}
+GROUPS = {"both": ["p", "q"], "mixed": ["p", "small"], "away": ["p", "off"]}
 
+#: A user's card and privilege as one request has named them.
+Stored = tuple[int, int]
 #: Topic and Correlation Data: what tells one answer from another.
 Address = tuple[str, bytes | None]
 
@@ -84,6 +87,8 @@ class MessageSite:
     messages: int = 0
     patience_s: float = ANSWERS_S
     names: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    #: Of users whose last change is known from the one message that can have been answered so.
+    stored: dict[tuple[str, str], Stored] = field(default_factory=dict)
     _late: Counter[Address] = field(default_factory=Counter)
     _soon: list[RawMessage] = field(default_factory=list)
     _retained: set[RawMessage] = field(default_factory=set)
@@ -137,6 +142,7 @@ class MessageSite:
             self._ask_honest()
             wait_for_session_end(*self.terminals.values())
         self.names = dict.fromkeys(self._held())
+        self.stored.clear()
         self._log_read = self.daemon.log_path.stat().st_size
 
     def _held(self) -> dict[tuple[str, str], str]:
@@ -209,14 +215,15 @@ class MessageSite:
             raise Broken(f"answer {answer} breaks rule {faults.index(True)}\n{self._said()}")
         if not body.get("replayed"):
             for part in body.get("results", [body]):
-                self._note(part)
+                self._note(part, asked)
 
-    def _note(self, part: dict[str, Any]) -> None:
-        """What the answer says of the terminal's table."""
+    def _note(self, part: dict[str, Any], asked: Sequence[RawMessage]) -> None:
+        """What the answer says of the terminal's table; one of these messages was answered."""
         if part.get("replayed") or part["code"] not in {"created", "updated", "deleted"}:
             return
         data = part["data"]
         key = (data["device_id"], data["user_id"])
+        self._note_stored(key, part["code"], asked)
         if part["code"] == "created":
             if key in self.names:
                 raise Broken(f"created is said of {key}, who is there\n{self._said()}")
@@ -228,6 +235,12 @@ class MessageSite:
         else:
             self.names[key] = None  # the answer does not say what was changed
 
+    def _note_stored(self, key: tuple[str, str], code: str, asked: Sequence[RawMessage]) -> None:
+        before = self.stored.pop(key, (0, 0) if code == "created" else None)
+        named = {found for message in asked if (found := _named(message, key[1], code, before)) is not None}
+        if code != "deleted" and len(asked) == 1 and len(named) == 1:
+            self.stored[key] = named.pop()
+
     def _check_tables(self) -> None:
         held = self._held()
         if held.keys() != self.names.keys():
@@ -237,6 +250,13 @@ class MessageSite:
             )
         if wrong := {key: (name, held[key]) for key, name in self.names.items() if name not in (None, held[key])}:
             raise Broken(f"names that are not as told: {wrong}")
+        there = {
+            (name, user.user_id): (user.card, user.privilege)
+            for name, terminal in self.terminals.items()
+            for user in terminal.users()
+        }
+        if wrong := {key: (asked, there[key]) for key, asked in self.stored.items() if asked != there[key]}:
+            raise Broken(f"cards and privileges that are not as asked: {wrong}\n{self._said()}")
 
     def _empty_tables(self) -> None:
         for name, terminal in self.terminals.items():
@@ -245,6 +265,7 @@ class MessageSite:
                 for user in users:
                     terminal.delete_user(user.user_id)
                     del self.names[name, user.user_id]
+                    self.stored.pop((name, user.user_id), None)
                 self._add_users(name)
 
     def _add_users(self, name: str) -> None:
@@ -294,6 +315,21 @@ def check_nothing_secret_is_left(daemon: Daemon) -> None:
 
 def _secrets() -> list[bytes]:
     return [str(secret).encode() for secret in (*PASSWORDS[:2], *CARDS)]
+
+
+def _named(message: RawMessage, user_id: str, code: str, before: Stored | None) -> Stored | None:
+    """Card and privilege of this user after the message was carried out; None where that is not known."""
+    command = message.topic.rpartition("users/")[2]
+    if before is None or command != {"created": "create", "updated": "update"}.get(code):
+        return None
+    try:
+        params = COMMANDS[f"users/{command}"].parse(parse_object(message.payload), strict=False)
+    except BridgeError:  # another one at the same address, which was refused
+        return None
+    card, privilege = getattr(params, "card", None), getattr(params, "privilege", None)
+    if getattr(params, "user_id", None) != user_id:
+        return None
+    return (before[0] if card is None else card, before[1] if privilege is None else privilege)
 
 
 def _address(message: RawMessage) -> Address:

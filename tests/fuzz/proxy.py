@@ -30,7 +30,8 @@ Kind = Literal[
     "pieces",
 ]  # fmt: skip - one set
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_TOP = 8
+#: Bytes before a frame on TCP.
+TOP = 8
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,16 @@ class Mutation:
                 return [_stream(frame)] + [_stream(told)] * (60_000_000 // len(told.data))
             case "checksum":
                 stream = bytearray(_stream(frame))
-                stream[_TOP + 2] ^= 1
+                stream[TOP + 2] ^= 1
                 return [bytes(stream)]
             case "length":
-                return [_stream(frame)[:4] + struct.pack("<I", self.value) + _stream(frame)[_TOP:]]
+                return [_stream(frame)[:4] + struct.pack("<I", self.value) + _stream(frame)[TOP:]]
             case "double":
                 return [_stream(frame)] * 2
             case "drop":
                 return []
             case "end":
-                return [_stream(frame)[: self.place % (_TOP + 8 + len(data) + 1)], b""]
+                return [_stream(frame)[: self.place % (TOP + 8 + len(data) + 1)], b""]
             case "pieces":
                 whole, step = _stream(frame), max(1, self.value % 50, len(data) // 50)
                 return [whole[at : at + step] for at in range(0, len(whole), step)]
@@ -155,7 +156,7 @@ class MutatingProxy:
 
 def _frames(connection: socket.socket) -> Iterator[Frame]:
     while True:
-        packet = _exactly(connection, struct.unpack("<4xI", _exactly(connection, _TOP))[0])
+        packet = _exactly(connection, struct.unpack("<4xI", _exactly(connection, TOP))[0])
         command, _checksum, session, reply_id = struct.unpack_from("<4H", packet)
         yield Frame(command, session, reply_id, packet[8:])
 

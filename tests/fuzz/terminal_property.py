@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from tests.fuzz.events import Events, events
 from tests.fuzz.proxy import KINDS, Mutation
 from tests.fuzz.tables import Table, tables
 from tests.fuzz.terminal_site import COMMANDS, TerminalSite
@@ -25,12 +26,15 @@ _MUTATIONS = st.builds(
     place=st.integers(0, 5000),
     value=_VALUES,
 )
-#: A command and the mutations of its answers, or a table.
-Example = tuple[str, Sequence[Mutation]] | Table
+#: A command and the mutations of its answers, with the device where that is not the one over TCP; a table; or events.
+Example = tuple[str, Sequence[Mutation]] | tuple[str, Sequence[Mutation], str] | Table | Events
+_MUTATED = st.lists(_MUTATIONS, min_size=1, max_size=3)
 EXAMPLES = st.one_of(
-    st.tuples(st.sampled_from(sorted(COMMANDS)), st.lists(_MUTATIONS, min_size=1, max_size=3)),
+    st.tuples(st.sampled_from(sorted(COMMANDS)), _MUTATED),
+    st.tuples(st.sampled_from(sorted(COMMANDS)), _MUTATED, st.just("datagrams")),
     tables(USERS),  # type: ignore[arg-type]  # the simulator's numbers are plain ones
     tables(LOG),  # type: ignore[arg-type]
+    events(),
 )
 
 
@@ -38,6 +42,8 @@ def holds(site: TerminalSite, example: Example) -> None:
     """One example; every one is followed by a look at the honest neighbour. Raises AssertionError."""
     if isinstance(example, tuple):
         site.ask_mutated(*example)
+    elif isinstance(example, Events):
+        site.tell(example)
     else:
         site.ask_shown(example)
     site.ask_honest()

@@ -75,6 +75,13 @@ class HostileTerminal:
         """Have other tables and sizes from now on; sizes that are not whole are too short to hold any count."""
         self._tables, self._sizes, self._words = tables, sizes, 20 if whole_sizes else 2
 
+    def tell(self, parts: Iterable[Frame | bytes]) -> None:
+        """Send this on every connection that is open, without being asked."""
+        sent = b"".join(part if isinstance(part, bytes) else with_top(part.packet()) for part in parts)
+        for each in tuple(self._open):
+            with suppress(OSError):
+                each.sendall(sent)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
