@@ -8,7 +8,7 @@ PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: deb lock image help demo test again check docs torture clients fuzz faults fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: audit deb lock image help demo test again check docs torture clients fuzz faults fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -88,6 +88,10 @@ lock:  ## Write debian/requirements.txt anew: what the package holds, with hashe
 	@.ci/setup test
 	.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --extra metrics --extra screen --upgrade \
 		--no-header --no-emit-index-url --no-emit-find-links --output-file debian/requirements.txt pyproject.toml
+
+audit:  ## Ask PyPI for known vulnerabilities of every locked package; fails where one cannot be asked for
+	@.ci/setup test
+	.venv/bin/pip-audit --strict --disable-pip --no-deps --requirement debian/requirements.txt
 
 image:  ## Build the container image on a Debian made here, and run it as compose.yaml says (root; some two minutes)
 	@sh tests/systemd/need.sh image dh:debhelper mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
