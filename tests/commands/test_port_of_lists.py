@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from zkbridge.asyncapi.examples import example_request
 from zkbridge.commands import Change, Context, commands
 from zkbridge.config.models import Device
-from zkbridge.contract.errors import BridgeError, InvalidField
+from zkbridge.contract.errors import InvalidField
 from zkbridge.port.facts import Info, Sizes
 from zkbridge.port.fingers import Ended, Finger, Ready, Step
 from zkbridge.port.punches import Punch
@@ -56,14 +58,14 @@ class Table(list[User]):
         """One request at a time."""
 
     def next_uid(self) -> int:
-        return max(user.uid for user in self) + 1
+        return max((user.uid for user in self), default=0) + 1
 
 
 class PortOfLists:
     """All capabilities, over lists."""
 
-    def __init__(self) -> None:
-        self.table = Table([user_of(1, UserFields("7", "Ana"))])
+    def __init__(self, *people: UserFields) -> None:
+        self.table = Table(user_of(uid, person) for uid, person in enumerate(people, 1))
         self.kept_fingers = [Finger(1, 0, 1, b"old")]
         self.log = [Punch(1, "7", NOON, 1, 0)]
         self.now = NOON
@@ -130,10 +132,13 @@ class PortOfLists:
         yield Ended("stored")
 
     def sizes(self) -> Sizes:
-        return Sizes()
+        return Sizes(records=len(self.log))
 
     def info(self) -> Info:
         return Info(serial_number="S1")
+
+    def clear_attendance(self) -> None:
+        self.log.clear()
 
     def attendance(self) -> list[Punch]:
         return self.log
@@ -164,7 +169,7 @@ class PortOfLists:
         return user_of(user.uid, UserFields(*user[1:6])._replace(**named))
 
 
-#: Command, fields, the code of the answer.
+#: Beside each command's own example: fields, and the code of the answer of a terminal that holds the user 7.
 CASES = [
     ("attendance/list", {}, "ok"),
     ("device/restart", {}, "ok"),
@@ -192,23 +197,37 @@ CASES = [
 ]
 
 
-def test_every_command_that_asks_a_terminal_is_among_the_cases() -> None:
-    assert {name for name, _, _ in CASES} == {name for name, each in commands().items() if each.ends is None}
-
-
-def answer_code(name: str, fields: dict[str, Any]) -> str | dict[str, Any]:
-    """The code of an error, or "ok" where the command did what it says and its body has data."""
-    port, asked = PortOfLists(), commands()[name]
+def answer_code(port: PortOfLists, name: str, fields: dict[str, Any]) -> str:
+    """The code of an error, or "ok" where the command did what it says and its body has what it declares."""
+    asked = commands()[name]
     try:
         body = asked.run(port, asked.parse(fields, strict=True), Context(DEVICE))
         if isinstance(body, Change):
             change, body = body, body.apply()
             assert change.kept(port.users())
-    except BridgeError as error:
-        return error.code
-    return "ok" if "data" in body else body
+    except asked.errors as refusal:
+        return refusal.code
+    declared = TypeAdapter(asked.answer.data).json_schema()
+    for row in body["data"] if asked.answer.rows else [body["data"]]:
+        assert set(declared["required"]) <= row.keys() <= declared["properties"].keys()
+    return "ok"
+
+
+#: Every command that asks a terminal, with its example as its declaration has it.
+EXAMPLES = {name: example_request(each) for name, each in commands().items() if each.ends is None}
+#: The user whom the examples name.
+NAMED = UserFields("123", "Ana")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_command_does_its_example_on_an_empty_terminal_or_with_that_user_or_with_their_fingers(name: str) -> None:
+    empty, full, enrolled = PortOfLists(), PortOfLists(NAMED), PortOfLists(NAMED)
+    empty.log = []
+    enrolled.kept_fingers = [Finger(1, index, 1, b"old") for index in range(10)]
+
+    assert "ok" in {answer_code(port, name, EXAMPLES[name]) for port in (empty, full, enrolled)}
 
 
 @pytest.mark.parametrize(("name", "fields", "code"), CASES)
 def test_a_command_answers_from_the_port_alone(name: str, fields: dict[str, Any], code: str) -> None:
-    assert answer_code(name, fields) == code
+    assert answer_code(PortOfLists(UserFields("7", "Ana")), name, fields) == code

@@ -235,7 +235,7 @@ def _missing(site: Site) -> Iterator[BridgeError]:
 
 def _sample_error(kind: type[BridgeError], reason: str, key: str, site: Site) -> BridgeError:
     named = [name for _, name, _, _ in string.Formatter().parse(TEXTS[key][0]) if name]
-    facts: Json = {name: _FACTS[name] for name in named}
+    facts: Json = {name: _FACTS[name] for name in named if name not in kind.example} | dict(kind.example)
     if key == "forbidden.group":
         facts |= {"command": "door/unlock", "device": "planta"}
     if kind is Busy:
@@ -252,7 +252,7 @@ def _can_answer(command: Command, kind: type[BridgeError]) -> bool:
     if command.ends is not None and issubclass(kind, (TerminalError, OutcomeUnknown)):
         return False
     if kind is OutcomeUnknown:
-        return not command.repeatable or issubclass(command.params, Lasting)
+        return not command.repeatable or issubclass(command.params, Lasting) or kind in command.errors
     if code in OF_GROUPS:
         return command.for_groups
     return kind in command.errors or kind not in _declared()

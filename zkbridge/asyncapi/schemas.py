@@ -90,6 +90,7 @@ def _together_schema(schemas: Json) -> Json:
 def _failure_schema(code: str, examples: list[Json], schemas: Json) -> Json:
     kind = next(each for each in error_classes() if each.code == code)
     known = _schema(answers.Failure, schemas)["properties"]
+    known |= _schema(kind.adds, schemas)["properties"] if kind.adds is not None else {}
     properties: Json = {
         "success": {"const": False},
         "error": {"type": "string", "description": "What went wrong, in one sentence for people."},

@@ -137,6 +137,10 @@ class Listener:
         """A user's name may have changed."""
         self._follower.forget_names()
 
+    def lose_place(self) -> None:
+        """How far the log was read is to be read from disk again: the log was cleared."""
+        self._follower.lose_place()
+
     def close(self) -> None:
         """Give the terminal back."""
         self.line.drop()

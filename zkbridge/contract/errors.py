@@ -19,13 +19,16 @@ class BridgeError(Exception):
 
     `facts` fill the sentence; `reason` picks one of several sentences of the same code;
     `more` are the keys that this error adds to its reply. A class outside this file brings its `sentences` along,
-    (Spanish, English) by reason, "" being that without one; `rare` names the keys that only some of its replies have.
+    (Spanish, English) by reason, "" being that without one, and an `example` of the facts that only it has, and a
+    TypedDict of the keys that only it `adds`; `rare` names the keys that only some of its replies have.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
     sentences: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
     rare: ClassVar[tuple[str, ...]] = ()
+    example: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    adds: ClassVar[type | None] = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -153,6 +153,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "El dispositivo {host}:{port} aceptó el cambio pero no lo guardó.",
         "Device {host}:{port} accepted the change but did not keep it.",
     ),
+    "device_rejected.log_not_cleared": (
+        "El dispositivo {host}:{port} aceptó borrar su registro de asistencia pero todavía cuenta marcaciones.",
+        "Device {host}:{port} accepted to clear its attendance log but still counts punches.",
+    ),
     "device_rejected.finger_not_deleted": (
         "El dispositivo {host}:{port} aceptó borrar la huella pero todavía la tiene.",
         "Device {host}:{port} accepted to delete the fingerprint but still holds it.",

@@ -64,6 +64,14 @@ class PunchStore:
         )
         self._retention.note_freed(parked=False)  # none, but nothing of them is to stay for ever in the write-ahead log
 
+    def count_unsent_of(self, device: str) -> int:
+        """How many punches of one device wait for the broker."""
+        return int(self._database.read("SELECT count(*) FROM punches WHERE device = ?", device)[0][0])
+
+    def note_cleared(self, device: str) -> None:
+        """The terminal's log is empty. The traces stay: they tell equal punches apart."""
+        self._database.write(lambda db: ignore(db.execute("UPDATE places SET count = 0 WHERE device = ?", (device,))))
+
     def count_unsent(self) -> int:
         """How many punches wait for the broker, at most."""
         first, last = self._database.read("SELECT min(id), max(id) FROM punches")[0]

@@ -107,6 +107,12 @@ class PunchLog(Protocol):
     def attendance(self) -> Sequence[Punch]:
         """The whole log, oldest first. Raises DeviceRejected (`log`) when it cannot be read whole."""
 
+    def sizes(self) -> Sizes:
+        """The terminal's own counts and capacities, asked now; None for each that it does not tell."""
+
+    def clear_attendance(self) -> None:
+        """Delete every punch of the log. Raises Unsupported, DeviceRejected."""
+
 
 class TerminalClock(Protocol):
     """The terminal's wall clock, without a time zone."""

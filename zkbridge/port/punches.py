@@ -30,3 +30,14 @@ class Punch(NamedTuple):
         """
         nothing = not self.uid and self.user_id in (None, "", "0") and not self.status and not self.punch
         return nothing and self.timestamp == ZERO_HOUR
+
+
+class Published(NamedTuple):
+    """How far the log of the terminal with this serial number was published: how many of its records, from the first.
+
+    `unsent` punches of them wait for the broker.
+    """
+
+    serial: str
+    records: int
+    unsent: int

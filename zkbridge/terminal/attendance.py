@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 
 from zk.exception import ZKErrorResponse
 
+from zkbridge.contract.errors import Unsupported
 from zkbridge.port.punches import Punch
 from zkbridge.port.users import UserTable
 from zkbridge.port.waker import Waker
 from zkbridge.terminal.accounts import Accounts
-from zkbridge.terminal.protocol.codes import Command, Event
+from zkbridge.terminal.protocol.codes import Code, Command, Event
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.tables import MAX_LOG_BYTES, Unreadable, records_of
 from zkbridge.terminal.records.decoded import Decoded
@@ -42,6 +43,18 @@ class Attendance(Accounts):
             except Unreadable as error:
                 detail = str(error)
         raise self._unreadable("log", detail)
+
+    def clear_attendance(self) -> None:
+        """Delete every punch of the log, while people are kept off. Raises Unsupported, DeviceRejected.
+
+        Source: the ZKSoftware manual of 2006; the SDK has REFRESHDATA follow.
+        """
+        answer = self._change(Command.CLEAR_ATTLOG, b"")
+        if answer.command == Code.UNKNOWN:
+            raise Unsupported(host=self.device.host, port=self.device.port, operation="CLEAR_ATTLOG")
+        if answer.command != Code.OK:
+            raise self._client.rejected("CLEAR_ATTLOG")
+        self.refresh()
 
     def attendance_from(self, number: int, *, give_up: Callable[[], bool] = lambda: False) -> Sequence[Punch] | None:
         """The log from a record on, counted from 0; None where only the whole log can be read.

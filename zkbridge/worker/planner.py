@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from zkbridge.commands import Change, Context
+from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import (
     BridgeError,
@@ -42,11 +43,20 @@ class Planned(NamedTuple):
 class Planner:
     """Decides for each task of a device: a reply at once, a change to make, or a later session."""
 
-    def __init__(self, device: Device, *, replies: ReplyMaker, stored: StoredReplies, clock: Clock) -> None:
+    def __init__(
+        self,
+        device: Device,
+        *,
+        replies: ReplyMaker,
+        stored: StoredReplies,
+        clock: Clock,
+        backlog: PunchBacklog | None = None,
+    ) -> None:
         self._device = device
         self._replies = replies
         self._stored = stored
         self._clock = clock
+        self._backlog = backlog or NoBacklog()
 
     def plan_all(self, session: Session, state: SessionState, tasks: list[Task]) -> tuple[list[Planned], set[int]]:
         """The changes to make, and the ids of the requests that need another session."""
@@ -134,6 +144,7 @@ class Planner:
             room=self._replies.room_for_rows(task),
             presence=task.presence,
             clock=self._clock,
+            backlog=self._backlog,
         )
 
     def _instead_of_twice(self, task: Task) -> Reply | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from zkbridge.attendance.backlog import LivePunches
 from zkbridge.attendance.listener import Listener
 from zkbridge.commands import Command
+from zkbridge.commands.api.backlog import NoBacklog
 from zkbridge.config.models import Config, Device
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.worker.cancellation import Cancellation
@@ -66,7 +68,8 @@ def assemble(
     cancellation = Cancellation(device, commands, replies=replies, tasks=tasks, stored=keeper)
     requests = RequestQueue(commands, tasks=tasks, older=waiting, cancellation=cancellation)
     access = TerminalAccess(device, config, facts=facts, requests=requests, listener=listener)
-    planner = Planner(device, replies=replies, stored=ledger, clock=shared.clock)
+    backlog = NoBacklog() if listener is None else LivePunches(device.id, ledger, listener)
+    planner = Planner(device, replies=replies, stored=ledger, clock=shared.clock, backlog=backlog)
     verifier = Verifier(device, replies=replies, planner=planner, access=access)
     changes = ChangeMaker(
         device, config, ledger, requests=requests, planner=planner, replies=replies, deadline=deadline

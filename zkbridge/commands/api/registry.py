@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
 from zkbridge.commands.api.fields import CatchUp, Instant, RequestId
 from zkbridge.commands.api.presence import AttendedInteraction
 from zkbridge.commands.api.rules import faults_of
@@ -89,6 +90,7 @@ class Context:
     `room`: how many bytes the rows of a list may take in the reply.
     `presence`: the person at the terminal, for an attended command.
     `clock`: that of the bridge's machine.
+    `backlog`: what of the device's punches was published.
     """
 
     device: Device
@@ -97,6 +99,7 @@ class Context:
     room: int = 262_144
     presence: AttendedInteraction = field(default_factory=AttendedInteraction)
     clock: Clock = SYSTEM
+    backlog: PunchBacklog = field(default_factory=NoBacklog)
 
 
 class Change(NamedTuple):

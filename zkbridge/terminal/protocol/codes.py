@@ -17,6 +17,7 @@ class Command(IntEnum):
     USERTEMP_RRQ = 9
     OPTIONS_RRQ = 11
     ATTLOG_RRQ = 13
+    CLEAR_ATTLOG = 15
     DELETE_USER = 18
     DELETE_USERTEMP = 19
     UNLOCK = 31
