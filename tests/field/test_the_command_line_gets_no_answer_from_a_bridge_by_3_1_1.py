@@ -5,6 +5,8 @@ The request was carried out; its reply came on the default topic, without Correl
 Source: attack on 7bb949d, 2026-11
 """
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -28,6 +30,23 @@ def test_the_answer_is_recognised_by_its_request_id(bridge: Running, protocol: s
         answer = caller.ask("principal", "ping", {"request_id": f"old-{protocol}"}, timeout=20)
 
     assert (answer["code"], answer["request_id"]) == ("ok", f"old-{protocol}")
+
+
+def test_the_commands_work_one_after_the_other(bridge: Running) -> None:
+    def ask(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "zkbridge", *arguments, "--config", str(bridge.config), "--wait", "20"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    created = ask("users", "create", "principal", "--user-id", "31", "--name", "Ana")
+    listed = ask("users", "list", "principal")
+    deleted = ask("users", "delete", "principal", "--user-id", "31")
+    nobody = ask("ping", "nobody")
+
+    assert (created[0], listed[0], deleted[0], nobody[0]) == (0, 0, 0, 1)
+    assert "Usuario registrado." in created[1]
+    assert "Ana" in listed[1]
+    assert "Dispositivo 'nobody' no encontrado." in nobody[1]
 
 
 def test_the_answer_to_another_request_is_not_taken_for_it(bridge: Running) -> None:
