@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from pydantic import TypeAdapter
@@ -12,6 +12,7 @@ from zkbridge.asyncapi.examples import example_request
 from zkbridge.commands import Change, Context, commands
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import InvalidField
+from zkbridge.port.capabilities import Terminal
 from zkbridge.port.facts import Info, Sizes
 from zkbridge.port.fingers import Ended, Finger, Ready, Step
 from zkbridge.port.punches import Punch
@@ -226,6 +227,13 @@ def test_a_command_does_its_example_on_an_empty_terminal_or_with_that_user_or_wi
     enrolled.kept_fingers = [Finger(1, index, 1, b"old") for index in range(10)]
 
     assert "ok" in {answer_code(port, name, EXAMPLES[name]) for port in (empty, full, enrolled)}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_command_asks_for_a_capability_that_every_terminal_has(name: str) -> None:
+    session = next(iter(get_type_hints(commands()[name].run).values()))
+
+    assert session in Terminal.__mro__
 
 
 @pytest.mark.parametrize(("name", "fields", "code"), CASES)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from zkbridge.commands.api.context import Context
 from zkbridge.commands.api.fields import Limit, Offset
-from zkbridge.commands.api.registry import Context, Params
+from zkbridge.commands.api.params import Params
 from zkbridge.commands.chosen import Rows
 from zkbridge.contract.messages import encode
 

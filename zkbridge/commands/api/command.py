@@ -1,0 +1,135 @@
+"""What a command is: its name, its function, and what its declaration says of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from zkbridge.commands.api.context import Change, Context
+from zkbridge.commands.api.params import Params
+from zkbridge.commands.api.rules import faults_of
+from zkbridge.config.models import Device
+from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
+from zkbridge.port.capabilities import Terminal
+
+Run = Callable[[Terminal, Any, Context], "dict[str, Any] | Change"]
+
+_BUILDING = threading.Lock()
+
+
+class Ends(NamedTuple):
+    """What a command ends, without asking a terminal: a request of another command, which is answered with `error`.
+
+    `answer` makes the command's own answer from that request's parameters, or None where there was none to end.
+    """
+
+    command: str
+    error: type[BridgeError]
+    answer: Callable[[Any, Any, Context], dict[str, Any]]
+
+
+class Step(NamedTuple):
+    """One step of an attended command's progress: its sentence (Spanish, English), and facts that fill it."""
+
+    text: tuple[str, str]
+    facts: Mapping[str, object]
+
+
+class Answer(NamedTuple):
+    """What a success holds, declared beside the command: pages, schemas and examples are made from it.
+
+    `data` is a TypedDict whose fields say by `contract.answers.like` what they may look like; with `rows` the reply has
+    a list of them. `counts` are the keys beside `data`, with what they mean. `says` is the sentence of a success
+    (Spanish, English), filled from `data`. `progress` is a TypedDict of what is published meanwhile, and
+    `steps` names each step.
+    """
+
+    data: type
+    rows: bool = False
+    counts: Mapping[str, str] = MappingProxyType({})
+    says: tuple[str, str] | None = None
+    progress: type | None = None
+    steps: Mapping[str, Step] = MappingProxyType({})
+
+
+class Command(NamedTuple):
+    """One thing that can be asked. `run` answers at once with a reply's body, or plans a Change.
+
+    `disables`: people are kept off the terminal meanwhile. `repeatable`: doing it twice does no harm.
+    `attended`: a person at the terminal takes part. It has a session to itself and tells its progress; once it was
+    asked, `run` finds out what became of it (`Context.asked_before`) and never begins again.
+    `ends`: it asks no terminal, but ends a request of another command.
+    `answer` describes its success, `errors` are those that it has beside the ones any command may have.
+    `creates_user`: its success means that the user of `data` is new on the terminal.
+    `reads`: it changes nothing, so that its answer can be made again.
+    `delay_limit`: it must not be late; returns how old a request for a device may be, in seconds, or None where the
+    device does not do it at all. The bridge then measures how long messages are on their way.
+    """
+
+    name: str
+    code: str
+    params: type[Params]
+    run: Run
+    disables: bool
+    repeatable: bool
+    answer: Answer
+    errors: tuple[type[BridgeError], ...] = ()
+    attended: bool = False
+    ends: Ends | None = None
+    creates_user: bool = False
+    reads: bool = False
+    delay_limit: Callable[[Device], float | None] | None = None
+
+    @property
+    def for_groups(self) -> bool:
+        """Whether one message may have it done on several devices: not what does harm if it is done twice."""
+        return self.repeatable
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The fields without which nothing can be asked."""
+        return tuple(name for name, field in self.params.model_fields.items() if field.is_required())
+
+    def parse(self, body: dict[str, Any], *, strict: bool) -> Params:
+        """The payload's fields. Raises MissingFields or InvalidField (with every fault that a reply tells)."""
+        fields = self.params.model_fields
+        given = {name: value for name, value in body.items() if value is not None and name in fields}
+        unknown = [name for name, value in body.items() if value is not None and name not in fields] if strict else []
+        given |= {name: body[name] for name in unknown[:MAX_FAULTS]}
+        try:
+            return self._built().model_validate(given)
+        except ValidationError as error:
+            more = error.error_count() + len(unknown[MAX_FAULTS:])
+            raise self._refusal(faults_of(error, fields), more, given) from None
+
+    def _refusal(self, faults: list[FieldFault], count: int, given: dict[str, Any]) -> BridgeError:
+        """What is required and blank is as good as absent. `count` is of all faults, those that are not here too."""
+        faults = [
+            FieldFault(f.name, "empty") if f.name in self.required and _is_blank(given.get(f.name)) else f
+            for f in faults
+        ]
+        more = count - len(faults)
+        lacks = [fault for fault in faults if fault.name in self.required and fault.rule in ("required", "empty")]
+        if not lacks:
+            return InvalidField(*faults, more=more)
+        only_absent = all(fault.rule == "required" for fault in faults)
+        return MissingFields(*self.required, faults=() if only_absent else faults, more=more)
+
+    def load(self, stored: bytes) -> Params:
+        """The parameters that the ledger kept."""
+        return self._built().model_validate_json(stored)
+
+    def _built(self) -> type[Params]:
+        """The model, by one thread at a time: pydantic does not say what becomes of one that two build at once."""
+        if not self.params.__pydantic_complete__:
+            with _BUILDING:
+                self.params.model_rebuild()
+        return self.params
+
+
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()

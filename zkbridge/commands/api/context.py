@@ -1,0 +1,55 @@
+"""What a command is given beside its parameters, and the change that it plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
+from zkbridge.commands.api.presence import AttendedInteraction
+from zkbridge.config.models import Device
+from zkbridge.contract.errors import BridgeError
+from zkbridge.machine.clock import SYSTEM, Clock
+from zkbridge.port.users import UserTable
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a command may need to know beside its parameters.
+
+    `asked_before`: an earlier attempt of this request may have changed the terminal already.
+    `tried`: what those attempts meant to write, oldest first, as they said in `Change.intent`.
+    `room`: how many bytes the rows of a list may take in the reply.
+    `presence`: the person at the terminal, for an attended command.
+    `clock`: that of the bridge's machine.
+    `backlog`: what of the device's punches was published.
+    """
+
+    device: Device
+    asked_before: bool = False
+    tried: tuple[Any, ...] = ()
+    room: int = 262_144
+    presence: AttendedInteraction = field(default_factory=AttendedInteraction)
+    clock: Clock = SYSTEM
+    backlog: PunchBacklog = field(default_factory=NoBacklog)
+
+
+class Change(NamedTuple):
+    """What a command is about to do to the terminal; nothing has been asked of it yet.
+
+    `intent` is kept on disk before `apply` asks the terminal; it must hold no secret.
+    `apply` asks the terminal and returns the reply's body.
+    `grows` is by how many users the terminal's count must change. Only where `counts` says so does that suffice;
+    elsewhere the table is read, and `kept` looks for the change in it. If it is not there, `amiss` may find out more,
+    and put the terminal right, and returns the error to answer with; `lost` is the reason that DeviceRejected gets
+    where it returns None.
+    """
+
+    intent: Any
+    apply: Callable[[], dict[str, Any]]
+    grows: int = 0
+    counts: Callable[[], bool] = lambda: False
+    kept: Callable[[UserTable], bool] = lambda _table: True
+    amiss: Callable[[UserTable], BridgeError | None] = lambda _table: None
+    lost: str = "not_kept"

@@ -1,0 +1,67 @@
+"""The parameters of a command: what stands in a payload, and what it says of itself before a terminal is asked."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from zkbridge.commands.api.fields import CatchUp, Instant, RequestId
+from zkbridge.config.models import Device, Policy
+from zkbridge.contract.errors import FieldFault
+from zkbridge.machine.clock import Clock
+
+
+class Params(BaseModel):
+    """What may stand in a command's payload; the two fields here belong to every command."""
+
+    # Not built before somebody asks for the command: all of them are a fortieth of the start.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True, defer_build=True)
+
+    request_id: RequestId | None = None
+    expires_at: Instant | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether a device of a group that is away shall be caught up later."""
+        return False
+
+    @property
+    def key(self) -> str | None:
+        """What is touched: two changes of one thing never share a session, for the second depends on the first."""
+        return None
+
+    def surely_wrong(self, _device: Device) -> tuple[FieldFault, ...]:
+        """What this device can never take, known before it is asked."""
+        return ()
+
+    def check_policy(self, _policy: Policy) -> None:
+        """Raise Forbidden if the policy does not allow these values."""
+
+    def check_device(self, _device: Device, _clock: Clock) -> None:
+        """Raise Forbidden if this device is not to be asked for it, ClockUntrusted if the clock does not allow it."""
+
+    def max_age_s(self, _device: Device) -> float | None:
+        """The seconds after its arrival for which the request is good; None: there is no such limit."""
+        return None
+
+    def lasts_s(self) -> float:
+        """The seconds for which a person at the terminal is waited for; no deadline counts them."""
+        return 0.0
+
+    def ends(self, _other: Params) -> bool:
+        """Whether a request of the command that this one ends is meant."""
+        return True
+
+    def stored(self) -> bytes:
+        """What is asked, as the ledger keeps it; equal bytes mean the same request."""
+        return self.model_dump_json(exclude={"request_id", "expires_at", "catch_up"}, round_trip=True).encode()
+
+
+class Lasting(Params):
+    """What leaves a change that is as good tomorrow: it may wait for the devices of a group that are away."""
+
+    catch_up: CatchUp = False
+
+    @property
+    def waits(self) -> bool:
+        """As asked."""
+        return self.catch_up
