@@ -41,9 +41,9 @@ docs:  ## Make the pages of docs/ that come from the code, build the site in bui
 
 torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES= or DOORS="--seed 7" for a run again)
 	@.ci/setup test
-	.venv/bin/python -m tests.torture --requests 3000 --kills 200 $(ARGS)
-	.venv/bin/python -m tests.torture.punches --punches 10000 $(PUNCHES)
-	.venv/bin/python -m tests.torture.doors --requests 600 $(DOORS)
+	.venv/bin/python -m torture requests --requests 3000 --kills 200 $(ARGS)
+	.venv/bin/python -m torture punches --punches 10000 $(PUNCHES)
+	.venv/bin/python -m torture doors --requests 600 $(DOORS)
 
 clients:  ## Try the clients of other projects and write the table of docs/simulator.md (PATHS="pyzk=FOLDER node=FOLDER" tries those alone)
 	@.ci/setup test

@@ -10,7 +10,7 @@ from typing import Any
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
-from tests.torture.history import Answer
+from torture.history import Answer
 from zkbridge.port.users import UserFields
 from zkbridge.simulator import Simulator, TerminalConfig
 

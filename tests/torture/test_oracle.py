@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.torture.history import (
+from torture.history import (
     Answer,
     Ask,
     Delivery,
@@ -21,8 +21,8 @@ from tests.torture.history import (
     User,
     Wish,
 )
-from tests.torture.oracle import judge
-from tests.torture.world import Diary, secrets_in
+from torture.oracle import judge
+from torture.world import Diary, secrets_in
 
 DEVICE = "puerta"
 TOPIC = f"zk/{DEVICE}/users/create/reply"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.torture.punch_oracle import ids, judge
-from tests.torture.punches import Torture
+from torture.punch_oracle import ids, judge
+from torture.punches import Torture
 
 PUNCHES, TERMINALS = 400, 5
 RECORDS = [("1", "2026-03-02T09:00:00", 1, 0), ("2", "2026-03-02T09:00:05", 1, 0), ("1", "2026-03-02T09:00:00", 1, 0)]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.report import stories, table
-from tests.torture.run import Run
+from torture.report import stories, table
+from torture.run import Run
 
 REQUESTS, KILLS, SECONDS = 150, 10, 12
 

@@ -79,15 +79,18 @@ class Answer:
 
     @property
     def body(self) -> dict[str, Any]:
+        """The reply as an object."""
         body: dict[str, Any] = json.loads(self.raw)
         return body
 
     @property
     def code(self) -> str:
+        """What the reply says."""
         return str(self.body["code"])
 
     @property
     def status(self) -> int:
+        """The status that the reply has."""
         return int(self.body["status"])
 
     @property
@@ -133,14 +136,17 @@ class Wish:
 
     @property
     def answers(self) -> list[Answer]:
+        """Every answer to every inquiry."""
         return [answer for inquiry in self.inquiries for answer in inquiry.answers]
 
     @property
     def codes(self) -> set[str]:
+        """What the answers say."""
         return {answer.code for answer in self.answers}
 
     @property
     def began(self) -> float:
+        """When it was first asked, in seconds of the clock; 0 if never."""
         return min((ask.at for inquiry in self.inquiries for ask in inquiry.asks), default=0.0)
 
 

@@ -32,7 +32,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.torture.history import GOOD, Answer, Ask, Delivery, Held, History, Inquiry, Kind, TerminalEnd, User, Wish
+from torture.history import GOOD, Answer, Ask, Delivery, Held, History, Inquiry, Kind, TerminalEnd, User, Wish
 
 Verdict = Literal["lost", "doubled", "wrong", "left disabled"]
 

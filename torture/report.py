@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.torture.history import Wish
-from tests.torture.oracle import Finding, Verdict, is_uncertain
-from tests.torture.run import Result
+from torture.history import Wish
+from torture.oracle import Finding, Verdict, is_uncertain
+from torture.run import Result
 
 VERDICTS: tuple[Verdict, ...] = ("lost", "doubled", "wrong", "left disabled")
 #: Seconds around a message or an event that a story tells.

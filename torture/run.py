@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from tests.torture.breakage import Breakage
-from tests.torture.callers import Crowd, Post, silent
-from tests.torture.history import GOOD, History, Inquiry, Kind, Wish
-from tests.torture.oracle import Finding, judge
-from tests.torture.plan import TROUBLE, Message, Plan, request, secrets
-from tests.torture.world import World
+from torture.breakage import Breakage
+from torture.callers import Crowd, Post, silent
+from torture.history import GOOD, History, Inquiry, Kind, Wish
+from torture.oracle import Finding, judge
+from torture.plan import TROUBLE, Message, Plan, request, secrets
+from torture.world import World
 
 TICK_S = 0.02
 #: Once nothing goes wrong any more, whatever is under way ends, and something of it within so many seconds.

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from tests.torture.history import Inquiry, Kind, User, Wish
+from torture.history import Inquiry, Kind, User, Wish
 
 #: Of a hundred wishes, so many of each kind; wishes with rivals come in pairs.
 MIX: dict[Kind, float] = {

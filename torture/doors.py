@@ -1,20 +1,17 @@
-"""People ask for doors while everything breaks at random, from a seed: `python -m tests.torture.doors --seed N`."""
+"""People ask for doors while everything breaks at random, from a seed: `python -m torture doors --seed N`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
-import sqlite3
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import Any
 
 import click
@@ -22,15 +19,13 @@ from paho.mqtt.client import Client
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tests.support.caller import Caller, Message
-from tests.support.daemon import Daemon, device
-from tests.support.mosquitto import Mosquitto
-from tests.torture.door_oracle import Answer, Delivery, History, Publication, Request, Verdict, judge, unanswered
-from tests.torture.havoc import SILENT_FOR_S, Deed, Havoc
-from tests.torture.world import Diary, Keeper
-from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+from torture.door_oracle import Answer, Delivery, History, Publication, Request, Verdict, judge, unanswered
+from torture.frame import Outcome, Progress, Scene, Spec, run_program
+from torture.havoc import SILENT_FOR_S, Deed
+from zkbridge.simulator import SimulatedTerminal
 
 #: Doors: profile, what the simulator and what the bridge is told.
-TERMINALS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+TERMINALS: tuple[Spec, ...] = (
     ("tft", {}, {}),
     ("tft", {"second_connection": "refuse"}, {"attendance": "live"}),
     ("ma300", {"idle_timeout": 20.0}, {"transport": "udp"}),
@@ -47,7 +42,6 @@ TERMINALS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
 SECONDS = tuple(seconds for seconds in range(1, 61) if seconds != 3)
 MOST = len(TERMINALS) * len(SECONDS)
 MAX_AGE_S = 6.0
-TIMEOUT_S = 2.0
 #: Some for longer than a request may be old.
 PAUSES_S = (0.3, 2, MAX_AGE_S + 3)
 ABSENCES_S = (0.0, 0.0, 0.3, 0.3, 1.0, MAX_AGE_S + 3)
@@ -121,8 +115,6 @@ class Torture:
         self._pauses_s = ((), (), (0,), (0, 0.1), (2,), (0, 5), (0.4 * long_after_s,), (0, long_after_s))
         self._tell = tell
         self.protocol = protocol_of(seed)
-        self._simulator = Simulator()
-        self._terminals: dict[str, SimulatedTerminal] = {}
         #: What each door has not been asked for yet.
         self._left: dict[str, list[int]] = {}
         self._requests: dict[str, Request] = {}
@@ -130,35 +122,24 @@ class Torture:
         self._sent: list[tuple[Request, int, Sender, int]] = []
         self._retained: set[str] = set()
         self._copies_to_come = 0
-        devices: dict[str, Any] = {}
-        for number, (profile, switches, settings) in enumerate(TERMINALS[:terminals]):
-            name = f"puerta-{number}"
-            terminal = self._terminals[name] = self._add(name, profile, dict(switches))
-            self._left[name] = self._random.sample(SECONDS, len(SECONDS))
-            door = {"enabled": True, "max_age": MAX_AGE_S, "trust_clock": True}
-            devices[name] = device(terminal, timeout=TIMEOUT_S, door=door, **settings)
-        # Else a broker drops what is more than a thousand for a daemon that is away, and says that all is well.
-        self._broker = Mosquitto(folder / "mosquitto", persistence=True, extra=["max_queued_messages 0"])
-        self._broker.start()
-        self.daemon = Daemon(
-            folder / "doors",
-            self._broker.port,
-            devices,
-            covered=False,
-            mqtt={"keepalive": 5, "protocol": self.protocol},
-        )
-        self.keeper = Keeper(self.daemon, Diary())
-        self._listener = Listener(self._broker.port, self._requests)
-        self._sender = Sender(self._broker.port)
-        self._havoc = Havoc(
-            self._random,
-            keeper=self.keeper,
-            broker=self._broker,
-            terminals=self._terminals,
+        self._scene = Scene(
+            folder,
+            "doors",
+            TERMINALS[:terminals],
+            random=self._random,
             listen_again=self._listen,
-            pauses=PAUSES_S,
-            absences=ABSENCES_S,
+            settings={"door": {"enabled": True, "max_age": MAX_AGE_S, "trust_clock": True}},
+            # Else a broker drops what is more than a thousand for a daemon that is away, and says that all is well.
+            broker=["max_queued_messages 0"],
+            daemon={"covered": False, "mqtt": {"keepalive": 5, "protocol": self.protocol}},
+            havoc={"pauses": PAUSES_S, "absences": ABSENCES_S},
         )
+        for name, terminal in self._scene.terminals.items():
+            self._watch(name, terminal)
+            self._left[name] = self._random.sample(SECONDS, len(SECONDS))
+        self.daemon, self._havoc = self._scene.daemon, self._scene.havoc
+        self._listener = Listener(self._scene.broker.port, self._requests)
+        self._sender = Sender(self._scene.broker.port)
         self.broken = self._havoc.broken
 
     def go(self) -> Verdict:
@@ -167,10 +148,10 @@ class Torture:
             self._listener.connect()
             self._sender.connect()
             self._subscribe()
-            self.keeper.start(online=True)
+            self._scene.keeper.start(online=True)
             self._break_everything()
             self._havoc.mend()
-            for name in self._terminals:
+            for name in self._scene.terminals:
                 self._clear(name)
             self._tell("nothing goes wrong any more; waiting until all is answered")
             self._havoc.wait(self._havoc.is_online, SILENT_FOR_S)
@@ -189,31 +170,29 @@ class Torture:
         """Stop the daemon as systemd does: what it leaves undone of all that was asked of it, doors or not."""
         self._wait_for_arrival()
         self._havoc.wait(lambda: self._undone() == (0, 0), SILENT_FOR_S)
-        code = self.daemon.stop()
+        found = self._scene.stop_daemon()
         unfinished, owed = self._undone()
-        found = [f"the daemon stopped with {code}"] if code else []
         found += [f"the ledger holds {unfinished} unfinished requests"] if unfinished else []
         return found + ([f"the ledger owes {owed} answers"] if owed else [])
 
     def _wait_for_arrival(self) -> None:
         """Return when the bridge has received all that was published: a request at QoS 0 may still be under way."""
-        with Caller(self._broker.port) as caller:
+        with Caller(self._scene.broker.port) as caller:
             caller.subscribe("zk/+/ping/reply")
             sender = self._sender if self._sender.connected else caller
-            for name in self._terminals:
+            for name in self._scene.terminals:
                 sender.send(f"zk/{name}/ping", {"request_id": LAST})
-            for name in self._terminals:
+            for name in self._scene.terminals:
                 caller.wait_for(
                     f"zk/{name}/ping/reply", lambda m: m.json.get("request_id") == LAST, timeout=SILENT_FOR_S
                 )
 
     def _undone(self) -> tuple[int, int]:
         """Unfinished requests and owed answers, as the disk has them."""
-        with closing(self._ledger()) as ledger:
-            unfinished, owed = ledger.execute(
-                "SELECT (SELECT count(*) FROM requests WHERE state IN ('accepted', 'running')),"
-                " (SELECT count(*) FROM answers WHERE owed = 1)"
-            ).fetchone()
+        ((unfinished, owed),) = self._scene.stored(
+            "SELECT (SELECT count(*) FROM requests WHERE state IN ('accepted', 'running')),"
+            " (SELECT count(*) FROM answers WHERE owed = 1)"
+        )
         return unfinished, owed
 
     @contextmanager
@@ -223,19 +202,16 @@ class Torture:
         finally:
             self._listener.close()
             self._sender.close()
-            self._havoc.close()
-            self._simulator.stop()
+            self._scene.close()
 
-    def _add(self, name: str, profile: str, switches: dict[str, Any]) -> SimulatedTerminal:
-        key = switches.pop("comm_key", 0)
-        terminal = self._simulator.add(TerminalConfig(profile=profile, comm_key=key, switches=switches))
+    def _watch(self, name: str, terminal: SimulatedTerminal) -> None:
+        """Note each opening of a door."""
 
         def changed(text: str) -> None:
             if opened := _OPENED.fullmatch(text):
                 self._openings.append((time.time(), name, int(opened[1])))
 
         terminal.listen(changed)
-        return terminal
 
     # -- what happened -----------------------------------------------------------------------------------------------
 
@@ -256,16 +232,15 @@ class Torture:
             max_age_s=MAX_AGE_S,
             strays=strays,
             broker_losses=self._havoc.broker_losses,
-            wrong=[*self.keeper.collapses, *wrong],
+            wrong=[*self._scene.keeper.collapses, *wrong],
         )
 
     def _add_deliveries(self) -> None:
         """What the bridge knows of its answers; only to excuse what a broker that was killed has forgotten."""
-        with closing(self._ledger()) as ledger:
-            rows = ledger.execute(
-                "SELECT a.correlation, r.request_id, a.reply, a.sent_at"
-                " FROM answers a LEFT JOIN requests r ON r.id = a.request"
-            ).fetchall()
+        rows = self._scene.stored(
+            "SELECT a.correlation, r.request_id, a.reply, a.sent_at"
+            " FROM answers a LEFT JOIN requests r ON r.id = a.request"
+        )
         for correlation, request_id, reply, sent_at in rows:
             key, copy = request_id or (json.loads(reply).get("request_id") if reply else None), None
             if correlation is not None:
@@ -273,16 +248,13 @@ class Torture:
             if key in self._requests:
                 self._requests[key].deliveries.append(Delivery(copy, sent_at))
 
-    def _ledger(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.daemon.state / "ledger.db")
-
     # -- people ------------------------------------------------------------------------------------------------------
 
     def _break_everything(self) -> None:
         """People come one by one and in rushes, until there were as many as wanted and all copies are published."""
         random, began = self._random, time.monotonic()
         self._havoc.plan(self._deeds())
-        told = next_at = began
+        next_at, progress = began, Progress(self._tell)
         while len(self._requests) < self._wanted or self._copies_to_come:
             now = time.monotonic()
             if now >= next_at and self._sender.connected:
@@ -292,10 +264,7 @@ class Torture:
                     self._ask()
             self._havoc.step()
             self._listener.sort()
-            if now - told > 15:
-                told = now
-                opened = f"{len(self._requests)} requests, {len(self._openings)} openings"
-                self._tell(f"{now - began:4.0f} s: {opened}, {dict(self.broken)}")
+            progress.now(lambda: f"{len(self._requests)} requests, {len(self._openings)} openings, {dict(self.broken)}")
             time.sleep(TICK_S)
 
     def _deeds(self) -> dict[Deed, float]:
@@ -386,7 +355,7 @@ class Torture:
         self._subscribe()
         with suppress(OSError):
             self._sender.close()
-        self._sender = Sender(self._broker.port)
+        self._sender = Sender(self._scene.broker.port)
         self._sender.connect()
 
     def _subscribe(self) -> None:
@@ -411,27 +380,24 @@ def _who(correlation: bytes) -> tuple[str, int]:
     return key, int(copy)
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run, print what is wrong and a line of counts; 1 if any door opened twice, late or otherwise than was said."""
     parser = argparse.ArgumentParser(prog="doors", description=__doc__)
-    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10_000))
-    parser.add_argument("--requests", type=int, default=600, help=f"at most {MOST}; two or three come a second")
-    parser.add_argument("--keep", type=Path, help="leave logs, ledger and broker's files in this new folder")
-    wanted = parser.parse_args()
-    if not 0 < wanted.requests <= MOST:
-        parser.error(f"--requests: 1 to {MOST}, so that each opening tells whose it is")
-    if wanted.keep:
-        wanted.keep.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="zkbridge-doors-") as folder:
-        torture = Torture(wanted.keep or Path(folder), seed=wanted.seed, requests=wanted.requests, tell=click.echo)
-        verdict = torture.go()
-    for finding in verdict.findings[:50]:
-        click.echo(f"{finding.kind}: {finding.sentence}")
+    parser.add_argument("--requests", type=_countable, default=600, help=f"1 to {MOST}; two or three come a second")
+    return run_program(parser, arguments, _run)
+
+
+def _countable(text: str) -> int:
+    """A number of requests of which each opening tells whose it is. Raises ArgumentTypeError."""
+    if not text.isdecimal() or not 0 < int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"1 to {MOST}, so that each opening tells whose it is")
+    return int(text)
+
+
+def _run(wanted: argparse.Namespace, folder: Path) -> Outcome:
+    torture = Torture(folder, seed=wanted.seed, requests=wanted.requests, tell=click.echo)
+    verdict = torture.go()
+    found = [f"{finding.kind}: {finding.sentence}" for finding in verdict.findings[:50]]
     place = f"{len(TERMINALS)} terminals, MQTT {torture.protocol}"
-    click.echo(f"seed {wanted.seed}, {place}, {dict(sorted(torture.broken.items()))}")
-    click.echo(str(verdict))
-    return 1 if verdict.findings else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    counts = f"seed {wanted.seed}, {place}, {dict(sorted(torture.broken.items()))}"
+    return Outcome([*found, counts, str(verdict)], bool(verdict.findings))

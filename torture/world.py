@@ -18,8 +18,8 @@ from typing import Any
 
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
-from tests.torture.history import Delivery, Held, LedgerEnd, Span, TerminalEnd, User
-from tests.torture.plan import PASSWORD_MARK, Place
+from torture.history import Delivery, Held, LedgerEnd, Span, TerminalEnd, User
+from torture.plan import PASSWORD_MARK, Place
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 from zkbridge.simulator.device.journal import Exchange
 

@@ -1,32 +1,26 @@
-"""People punch while everything breaks at random, from a seed: `python -m tests.torture.punches --seed N`."""
+"""People punch while everything breaks at random, from a seed: `python -m torture punches --seed N`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sqlite3
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from random import Random, SystemRandom
-from typing import Any
+from random import Random
 
 import click
 
 from tests.support.caller import Caller
-from tests.support.daemon import Daemon, device
-from tests.support.mosquitto import Mosquitto
-from tests.torture.havoc import SILENT_FOR_S, Havoc
-from tests.torture.punch_oracle import Record, Verdict, judge
-from tests.torture.world import Diary, Keeper
-from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+from torture.frame import Outcome, Progress, Scene, Spec, run_program
+from torture.havoc import SILENT_FOR_S
+from torture.punch_oracle import Record, Verdict, judge
+from zkbridge.simulator import SimulatedTerminal
 
 #: Terminals: profile, what the simulator and what the bridge is told.
-TERMINALS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+TERMINALS: tuple[Spec, ...] = (
     ("tft", {}, {}),
     ("tft", {"second_connection": "refuse"}, {}),
     ("ma300", {"idle_timeout": 20.0}, {"transport": "udp"}),
@@ -37,7 +31,6 @@ TERMINALS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("bw", {"transport": "both"}, {}),
 )
 USERS = 12
-TIMEOUT_S = 2.0
 TICK_S = 0.005
 A_SECOND = 40
 EVENTS = "zk/+/attendance/event"
@@ -87,43 +80,33 @@ class Torture:
     ) -> None:
         self._random = Random(seed)
         self._punches = punches
-        self._seconds = punches / A_SECOND
         self._tell = tell
-        self._simulator = Simulator()
+        self._scene = Scene(
+            folder,
+            "punches",
+            TERMINALS[:terminals],
+            random=self._random,
+            listen_again=self._listen,
+            settings={"attendance": "live"},
+            daemon={"mqtt": {"keepalive": 5}},
+        )
         self._turnstiles: list[Turnstile] = []
-        devices: dict[str, Any] = {}
-        for number, (profile, switches, settings) in enumerate(TERMINALS[:terminals]):
-            told = dict(switches)
-            terminal = self._simulator.add(
-                TerminalConfig(profile=profile, comm_key=told.pop("comm_key", 0), switches=told)
-            )
+        for number, (name, terminal) in enumerate(self._scene.terminals.items()):
             terminal.fill_users(USERS)
-            name = f"puerta-{number}"
             self._turnstiles.append(Turnstile(name, terminal, Random(f"{seed} {number}")))
-            devices[name] = device(terminal, timeout=TIMEOUT_S, attendance="live", **settings)
-        self._broker = Mosquitto(folder / "mosquitto", persistence=True)
-        self._broker.start()
         self._told: set[str] = set()
         self._read = 0
-        self.daemon = Daemon(folder / "punches", self._broker.port, devices, mqtt={"keepalive": 5})
-        self.keeper = Keeper(self.daemon, Diary())
-        self._witness = Caller(self._broker.port)
-        self._havoc = Havoc(
-            self._random,
-            keeper=self.keeper,
-            broker=self._broker,
-            terminals={turnstile.name: turnstile.terminal for turnstile in self._turnstiles},
-            listen_again=self._listen,
-        )
+        self.daemon, self._havoc = self._scene.daemon, self._scene.havoc
+        self._witness = Caller(self._scene.broker.port)
         self.broken = self._havoc.broken
 
     def go(self) -> Verdict:
         """Do it all, from the main thread."""
         # Who also writes may lose what is still to be read when the broker goes: the witness only listens.
-        with self._all_of_it(), self._witness as witness, Caller(self._broker.port) as caller:
+        with closing(self._scene), self._witness as witness, Caller(self._scene.broker.port) as caller:
             # At QoS 0: what Mosquitto 2.0.11 keeps of a session over its own restarts is nothing to judge a bridge by.
             witness.subscribe(EVENTS, qos=0)
-            self.keeper.start(online=True)
+            self._scene.keeper.start(online=True)
             self._havoc.wait(
                 lambda: self.daemon.log.count("listened to for the first time") == len(self._turnstiles), 60
             )
@@ -139,25 +122,15 @@ class Torture:
                 {turnstile.name: turnstile.recorded for turnstile in self._turnstiles},
                 [message.json for message in list(witness.messages)],
             )
-            verdict.findings.extend(self.keeper.collapses + left)
+            verdict.findings.extend(self._scene.keeper.collapses + left)
             return verdict
 
     def _stop(self) -> list[str]:
         """Stop the daemon as systemd does: what it leaves undone."""
         self._havoc.wait(self._havoc.is_online, SILENT_FOR_S)
-        code = self.daemon.stop()
-        with closing(sqlite3.connect(self.daemon.state / "ledger.db")) as ledger:
-            (kept,) = ledger.execute("SELECT count(*) FROM punches").fetchone()
-        found = [f"the daemon stopped with {code}"] if code else []
+        found = self._scene.stop_daemon()
+        ((kept,),) = self._scene.stored("SELECT count(*) FROM punches")
         return found + ([f"{kept} punches were kept although they were published"] if kept else [])
-
-    @contextmanager
-    def _all_of_it(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._havoc.close()
-            self._simulator.stop()
 
     def _heard(self, witness: Caller) -> int:
         """How many different punches were published by now."""
@@ -176,7 +149,7 @@ class Torture:
         """People come one by one and in rushes, until there were as many as wanted, and the daemon was killed."""
         random, began = self._random, time.monotonic()
         self._havoc.plan(self._deeds(caller))
-        told = began
+        progress = Progress(self._tell)
         while (done := self._done()) < self._punches or not self.broken["kill -9"]:
             now = time.monotonic()
             if done < (now - began) * A_SECOND:
@@ -184,9 +157,7 @@ class Torture:
                 for _ in range(random.choice([1, 1, 1, 1, 1, 1, 1, 1, 60])):
                     turnstile.act()
             self._havoc.step()
-            if now - told > 15:
-                told = now
-                self._tell(f"{now - began:4.0f} s: {done} punches, {len(witness.messages)} heard, {dict(self.broken)}")
+            progress.now(lambda: f"{done} punches, {len(witness.messages)} heard, {dict(self.broken)}")
             time.sleep(TICK_S)
 
     def _deeds(self, caller: Caller) -> dict[Callable[[], object], float]:
@@ -211,24 +182,15 @@ class Torture:
         self._witness.subscribe(EVENTS, qos=0, timeout=SILENT_FOR_S)
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run, print what is wrong and a line of counts; 1 if any punch was lost, invented or out of order."""
     parser = argparse.ArgumentParser(prog="punches", description=__doc__)
-    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10_000))
     parser.add_argument("--punches", type=int, default=10_000, help="at least; about forty come a second")
-    parser.add_argument("--keep", type=Path, help="leave logs, ledger and broker's files in this new folder")
-    wanted = parser.parse_args()
-    if wanted.keep:
-        wanted.keep.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="zkbridge-punches-") as folder:
-        torture = Torture(wanted.keep or Path(folder), seed=wanted.seed, punches=wanted.punches, tell=click.echo)
-        verdict = torture.go()
-    for finding in verdict.findings[:50]:
-        click.echo(finding)
-    click.echo(f"seed {wanted.seed}, {len(TERMINALS)} terminals, {dict(sorted(torture.broken.items()))}")
-    click.echo(str(verdict))
-    return 1 if verdict.findings else 0
+    return run_program(parser, arguments, _run)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _run(wanted: argparse.Namespace, folder: Path) -> Outcome:
+    torture = Torture(folder, seed=wanted.seed, punches=wanted.punches, tell=click.echo)
+    verdict = torture.go()
+    counts = f"seed {wanted.seed}, {len(TERMINALS)} terminals, {dict(sorted(torture.broken.items()))}"
+    return Outcome([*verdict.findings[:50], counts, str(verdict)], bool(verdict.findings))

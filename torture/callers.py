@@ -12,8 +12,8 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTMessage
 
 from tests.support.caller import Caller
-from tests.torture.history import Answer, Ask, History, Inquiry, Wish
-from tests.torture.plan import Message
+from torture.history import Answer, Ask, History, Inquiry, Wish
+from torture.plan import Message
 
 #: Seconds that a caller waits for the broker's PUBACK: longer than any broker of a run is away.
 PUBACK_S = 120.0

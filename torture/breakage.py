@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.torture.world import BUDGET_S, TIMEOUT_S, World
+from torture.world import BUDGET_S, TIMEOUT_S, World
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import TerminalError
 from zkbridge.simulator import SimulatedTerminal

@@ -1,0 +1,22 @@
+"""Break everything at random, from a seed: `python -m torture requests`, `punches` or `doors`; `--help` after each."""
+
+from __future__ import annotations
+
+import sys
+
+from torture import doors, punches, requests
+
+PROGRAMS = {"requests": requests.main, "punches": punches.main, "doors": doors.main}
+
+
+def main() -> int:
+    """Run the program that the first word names."""
+    name, arguments = "".join(sys.argv[1:2]), sys.argv[2:]
+    if name not in PROGRAMS:
+        sys.stderr.write(f"{__doc__}\n")
+        return 2
+    return PROGRAMS[name](arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""What the three programs share: their arguments, the scene in which everything breaks, and how its end is judged."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any
+
+import click
+
+from tests.support.daemon import Daemon, device
+from tests.support.mosquitto import Mosquitto
+from torture.havoc import Havoc
+from torture.world import Diary, Keeper
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+
+#: Seconds of patience of the bridge with a terminal.
+TIMEOUT_S = 2.0
+#: Seconds between two lines about how far a run is.
+TELL_EVERY_S = 15
+
+#: A terminal: its profile, what the simulator and what the bridge is told.
+Spec = tuple[str, dict[str, Any], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has to say, line by line, and whether anything was wrong."""
+
+    lines: Sequence[str]
+    failed: bool
+
+
+def run_program(
+    parser: argparse.ArgumentParser, arguments: Sequence[str], go: Callable[[argparse.Namespace, Path], Outcome]
+) -> int:
+    """Read the arguments, with a seed and a folder to keep; have `go` run, print what it says; 1 if it failed."""
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10_000))
+    parser.add_argument("--keep", type=Path, help="leave logs, ledger and broker's files in this new folder")
+    wanted = parser.parse_args(arguments)
+    if wanted.keep:
+        wanted.keep.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix=f"zkbridge-{parser.prog}-") as folder:
+        outcome = go(wanted, wanted.keep or Path(folder))
+    for line in outcome.lines:
+        click.echo(line)
+    return 1 if outcome.failed else 0
+
+
+class Progress:
+    """Tells now and then how far a run is."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._began = self._told = time.monotonic()
+
+    def now(self, sentence: Callable[[], str]) -> None:
+        """Tell it, if the last time is long ago."""
+        now = time.monotonic()
+        if now - self._told > TELL_EVERY_S:
+            self._told = now
+            self._tell(f"{now - self._began:4.0f} s: {sentence()}")
+
+
+class Scene:
+    """Simulated terminals, a broker and a bridge, and what breaks them at random; `close` ends all but the daemon."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        specs: Sequence[Spec],
+        *,
+        random: Random,
+        listen_again: Callable[[], None],
+        settings: Mapping[str, Any],
+        broker: Sequence[str] = (),
+        daemon: Mapping[str, Any],
+        havoc: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._simulator = Simulator()
+        self.terminals: dict[str, SimulatedTerminal] = {}
+        devices: dict[str, Any] = {}
+        for number, (profile, switches, told) in enumerate(specs):
+            terminal = self._add(profile, dict(switches))
+            self.terminals[f"puerta-{number}"] = terminal
+            devices[f"puerta-{number}"] = device(terminal, timeout=TIMEOUT_S, **{**settings, **told})
+        self.broker = Mosquitto(folder / "mosquitto", persistence=True, extra=broker)
+        self.broker.start()
+        self.daemon = Daemon(folder / name, self.broker.port, devices, **daemon)
+        self.keeper = Keeper(self.daemon, Diary())
+        self.havoc = Havoc(
+            random,
+            keeper=self.keeper,
+            broker=self.broker,
+            terminals=self.terminals,
+            listen_again=listen_again,
+            **(havoc or {}),
+        )
+
+    def _add(self, profile: str, switches: dict[str, Any]) -> SimulatedTerminal:
+        key = switches.pop("comm_key", 0)
+        return self._simulator.add(TerminalConfig(profile=profile, comm_key=key, switches=switches))
+
+    def stop_daemon(self) -> list[str]:
+        """Stop the daemon as systemd does; a sentence if it did not end well."""
+        code = self.daemon.stop()
+        return [f"the daemon stopped with {code}"] if code else []
+
+    def stored(self, query: str) -> list[Any]:
+        """Rows of the ledger, as the disk has them."""
+        with closing(sqlite3.connect(self.daemon.state / "ledger.db")) as ledger:
+            return ledger.execute(query).fetchall()
+
+    def close(self) -> None:
+        """End what breaks things, and the terminals."""
+        self.havoc.close()
+        self._simulator.stop()
