@@ -279,7 +279,7 @@ def test_a_fault_in_a_hook_ends_the_connection_and_not_the_hearing(
     rest.confirmed = None  # type: ignore[method-assign]  # calling it is a TypeError inside the loop
     mqtt.publish(PunchToken(1), Publication("zk/bridge/state", b"{}"))
     wait_until(lambda: "ended by a fault" in caplog.text)
-    rest.confirmed = lambda *_: None  # type: ignore[method-assign]
+    rest.confirmed = lambda *_: None  # type: ignore[method-assign]  # the test puts its own in place
 
     wait_until(lambda: len(rest.connections) >= 2, timeout=15)
 
@@ -287,7 +287,7 @@ def test_a_fault_in_a_hook_ends_the_connection_and_not_the_hearing(
 def test_a_message_on_a_watched_topic_that_makes_the_bridge_fail_ends_no_connection(
     rest: Rest, mqtt: Mqtt, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rest.overheard = None  # type: ignore[method-assign]
+    rest.overheard = None  # type: ignore[method-assign]  # the test puts its own in place
     mqtt.publish(None, Publication("zk/bridge/state", b"{}"))
     wait_until(lambda: "on a topic of the bridge's own is ignored" in caplog.text)
 

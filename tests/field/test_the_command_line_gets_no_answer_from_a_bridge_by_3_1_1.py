@@ -61,7 +61,7 @@ def test_the_answer_to_another_request_is_not_taken_for_it(bridge: Running) -> N
             other.publish("zk/principal/ping", {"request_id": "theirs"})
             other.wait_for("zk/principal/ping/reply", timeout=20)
 
-        caller.listen = listen_and_let_the_other_ask  # type: ignore[method-assign]
+        caller.listen = listen_and_let_the_other_ask  # type: ignore[method-assign]  # the test puts its own in place
         answer = caller.ask("principal", "ping", {"request_id": "mine"}, timeout=20)
 
     assert answer["request_id"] == "mine"

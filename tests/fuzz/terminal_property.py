@@ -33,7 +33,7 @@ EXAMPLES = st.one_of(
     st.tuples(st.sampled_from(sorted(COMMANDS)), _MUTATED),
     st.tuples(st.sampled_from(sorted(COMMANDS)), _MUTATED, st.just("datagrams")),
     tables(USERS),  # type: ignore[arg-type]  # the simulator's numbers are plain ones
-    tables(LOG),  # type: ignore[arg-type]
+    tables(LOG),  # type: ignore[arg-type]  # as above
     events(),
 )
 

@@ -198,7 +198,7 @@ class TestFitting:
 
     @pytest.mark.parametrize("field", ["name", "password"])
     def test_a_character_that_the_encoding_lacks_is_refused(self, field: str) -> None:
-        assert faults(JUAN._replace(**{field: "李"}), encoding="cp1252") == {  # type: ignore[arg-type]
+        assert faults(JUAN._replace(**{field: "李"}), encoding="cp1252") == {  # type: ignore[arg-type]  # a plain number or text stands for the name
             field: ("encoding", {"encoding": "cp1252"})
         }
 

@@ -14,7 +14,7 @@ def test_subscriptions_that_change_while_the_queue_is_sent_go_before_the_next_pu
     connection.client = order
     order.publish.return_value.mid = 1
     connection.state = SimpleNamespace(protocol="3.1.1")  # type: ignore[assignment]  # all that is asked of it
-    connection._parts = SimpleNamespace(control=control)  # type: ignore[assignment]
+    connection._parts = SimpleNamespace(control=control)  # type: ignore[assignment]  # a stand-in has what is asked of it
     connection._subscriber = order
     new = Mock()
 
