@@ -105,10 +105,10 @@ KEYS = [
 #: zk-protocol terminal.md and data-record.md, and what pyzk makes of others.
 TIMES = [
     (datetime(2000, 1, 1), "00 00 00 00"),  # noqa: DTZ001  a terminal knows no zone
-    (datetime(2018, 6, 25, 17, 41, 5), "31 b1 68 23"),  # noqa: DTZ001
-    (datetime(2018, 6, 25, 17, 50, 35), "6b b3 68 23"),  # noqa: DTZ001
-    (datetime(2026, 2, 28, 23, 59, 59), "7f f4 1c 32"),  # noqa: DTZ001
-    (datetime(2099, 12, 31, 23, 59, 59), "ff f7 92 bf"),  # noqa: DTZ001
+    (datetime(2018, 6, 25, 17, 41, 5), "31 b1 68 23"),  # noqa: DTZ001 - as above
+    (datetime(2018, 6, 25, 17, 50, 35), "6b b3 68 23"),  # noqa: DTZ001 - as above
+    (datetime(2026, 2, 28, 23, 59, 59), "7f f4 1c 32"),  # noqa: DTZ001 - as above
+    (datetime(2099, 12, 31, 23, 59, 59), "ff f7 92 bf"),  # noqa: DTZ001 - as above
 ]
 
 #: zk-protocol realtime.md: EF_VERIFY of an unknown person; alarms of duress and passback of uid 5, matched in way 1.

@@ -28,7 +28,7 @@ def pieces_asked(terminal: SimulatedTerminal) -> int:
 
 
 def is_right(terminal: SimulatedTerminal, users: RecordTable) -> bool:
-    return [user.record for user in users] == [user.raw for user in terminal.users()]  # type: ignore[comparison-overlap]  # opaque
+    return [user.record for user in users] == [user.raw for user in terminal.users()]  # type: ignore[comparison-overlap]  # opaque to all but the room
 
 
 @pytest.mark.parametrize("frame", range(9))
