@@ -19,7 +19,7 @@ from zkbridge.homeassistant.publisher import HomeAssistant
 from zkbridge.intake.keeper import Keeper
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.mqtt.client import Mqtt
-from zkbridge.mqtt.dial import ProtocolName
+from zkbridge.mqtt.protocol_choice import ProtocolName
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
 from zkbridge.outbox.short_reply import ReplyRoom

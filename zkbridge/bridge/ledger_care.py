@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 FORGET_FIRST_S, FORGET_S = 60.0, 3600.0
 #: Seconds after the start, and after an answer, until the ledger's bytes are counted.
 TIDY_AFTER_S = 5.0
-#: Seconds between looks at the ledger's files.
-LOOK_S = 20.0
+#: Seconds between looks at the ledger's files: a file that is gone is noticed within a minute.
+LOOK_S = 30.0
 
 
 class LedgerCare:

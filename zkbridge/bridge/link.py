@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.mqtt.dial import ProtocolName
+from zkbridge.mqtt.protocol_choice import ProtocolName
 
 
 class Link:

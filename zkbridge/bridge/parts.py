@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.current import CurrentConfig
@@ -26,8 +26,7 @@ from zkbridge.runtime.scheduler import Upkeep
 from zkbridge.worker.surroundings import Shared
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """One of each; every one is described where it is defined. `metrics` is None where no port is configured."""
 
     current: CurrentConfig

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class _Body(BaseModel):
     """Keys of a JSON object; others do not occur."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 def like(example: object, description: str | None = None, **rules: Any) -> Any:
@@ -32,7 +32,7 @@ class Fault(_Body):
 class Result(BaseModel):
     """What one device of a group answered: its own reply, so that further keys are those of that reply."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     device_id: str = like("principal")
     success: bool

@@ -10,9 +10,8 @@ from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.connection_state import ConnectionState
 from zkbridge.mqtt.diagnosis import Diagnosis
-from zkbridge.mqtt.dial import ProtocolName, of_will
 from zkbridge.mqtt.hooks import Hooks
-from zkbridge.mqtt.protocol_choice import Failure, ProtocolChoice
+from zkbridge.mqtt.protocol_choice import Failure, ProtocolChoice, ProtocolName
 from zkbridge.mqtt.reasons import SILENT
 from zkbridge.mqtt.reconnect import ReconnectPolicy
 
@@ -129,6 +128,8 @@ class Attempts:
         words = self._diagnosis.of_silence()
         if protocol == "5" or words != SILENT:
             return words
+        from zkbridge.mqtt.dial import of_will  # noqa: PLC0415 - a hundredth of the start, for what few brokers need
+
         return self._diagnosis.once("will", lambda: of_will(self._settings, protocol, self._will) or words)
 
     def _log_contest(self, under_way: Sequence[str]) -> None:

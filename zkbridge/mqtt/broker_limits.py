@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from paho.mqtt.properties import Properties
 
@@ -18,8 +18,7 @@ FILTERS_PER_PACKET = 8
 _SUBSCRIBE_HEADER = 8
 
 
-@dataclass(frozen=True)
-class BrokerLimits:
+class BrokerLimits(NamedTuple):
     """The limits of one connection; MQTT 3.1.1 announces none of them.
 
     `keepalive_s` is how often the broker must hear from the bridge, `largest_packet` is in bytes (None: not said),

@@ -10,7 +10,6 @@ import random
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 
 from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Publication, Token
@@ -18,8 +17,8 @@ from zkbridge.mqtt.attempts import Attempts
 from zkbridge.mqtt.connection import Connection, Parts
 from zkbridge.mqtt.connection_state import ConnectionClosed, ConnectionState
 from zkbridge.mqtt.delivery_delay import DeliveryDelay
-from zkbridge.mqtt.dial import ProtocolName
 from zkbridge.mqtt.hooks import Hooks
+from zkbridge.mqtt.protocol_choice import ProtocolName
 from zkbridge.mqtt.send_window import SendWindow
 from zkbridge.mqtt.subscription_check import SubscriptionCheck
 from zkbridge.mqtt.subscriptions import Subscriptions
@@ -75,7 +74,7 @@ class Mqtt:
     def listen_to(self, filters: Iterable[str], *, echoed: Iterable[str] = ()) -> None:
         """Subscribe to these commands, and to no others, from now on; this connection stays."""
         now = self._control.subscriptions
-        self._control.resubscribe(replace(now, filters=tuple(filters), echoed=tuple(echoed)))
+        self._control.resubscribe(now._replace(filters=tuple(filters), echoed=tuple(echoed)))
 
     def reconnect(self) -> None:
         """End this connection and make a new one: it shows no sign of life."""

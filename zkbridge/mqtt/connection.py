@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import select
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
@@ -24,7 +23,6 @@ from zkbridge.mqtt.attempts import Attempts
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.connection_state import ConnectionClosed, ConnectionState
 from zkbridge.mqtt.delivery_delay import DeliveryDelay
-from zkbridge.mqtt.dial import ProtocolName
 from zkbridge.mqtt.hooks import Hooks
 from zkbridge.mqtt.packets import (
     empty_properties,
@@ -33,6 +31,7 @@ from zkbridge.mqtt.packets import (
     publish_properties,
     send_at_once,
 )
+from zkbridge.mqtt.protocol_choice import ProtocolName
 from zkbridge.mqtt.reasons import QOS_0_ONLY, RETAIN_NOT_SUPPORTED, ending, refusal, refuses_version
 from zkbridge.mqtt.receiver import Receiver
 from zkbridge.mqtt.send_window import SendWindow
@@ -51,8 +50,7 @@ _PROTOCOL_ERROR = 0x82
 _TAKEN_OVER = 0x8E
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """What all connections to the broker share."""
 
     settings: Settings

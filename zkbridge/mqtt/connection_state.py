@@ -6,8 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from zkbridge.mqtt.broker_limits import BrokerLimits
-from zkbridge.mqtt.dial import ProtocolName
-from zkbridge.mqtt.protocol_choice import Failure
+from zkbridge.mqtt.protocol_choice import Failure, ProtocolName
 
 
 class ConnectionClosed(Exception):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -17,6 +17,7 @@ from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.diagnosis import Diagnosis, tls_context
+from zkbridge.mqtt.protocol_choice import CONNECT_TIMEOUT_S, ProtocolName
 from zkbridge.mqtt.reasons import (
     NO_RETAIN,
     QOS_0_ONLY,
@@ -26,9 +27,6 @@ from zkbridge.mqtt.reasons import (
 )
 from zkbridge.mqtt.subscription_check import PROBE
 
-ProtocolName = Literal["5", "3.1.1"]
-#: How long a connection to the broker, and then each of its answers, is waited for (seconds).
-CONNECT_TIMEOUT_S = 5.0
 #: How long an echo may take after the broker has confirmed all of them (seconds).
 ECHO_S = 2.0
 #: Topics that are named; of more only the number.

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from zkbridge.contract.messages import Message, Publication, Token
 from zkbridge.contract.publish_packets import Unreadable
-from zkbridge.mqtt.dial import ProtocolName
+from zkbridge.mqtt.protocol_choice import ProtocolName
 
 
 class Hooks(Protocol):

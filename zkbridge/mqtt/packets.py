@@ -16,8 +16,8 @@ from paho.mqtt.properties import Properties
 from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.diagnosis import tls_context
-from zkbridge.mqtt.dial import CONNECT_TIMEOUT_S, ProtocolName
 from zkbridge.mqtt.paho_client import TolerantClient
+from zkbridge.mqtt.protocol_choice import CONNECT_TIMEOUT_S, ProtocolName
 
 
 def make_client(settings: Settings, protocol: ProtocolName, will: Publication, *, retain: bool) -> TolerantClient:

@@ -1,4 +1,4 @@
-"""Which version of MQTT the next connection tries, where the configuration says `auto`."""
+"""Versions of MQTT, and which one the next connection tries where the configuration says `auto`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from zkbridge.mqtt.dial import ProtocolName
-
+ProtocolName = Literal["5", "3.1.1"]
+#: How long a connection to the broker, and then each of its answers, is waited for (seconds).
+CONNECT_TIMEOUT_S = 5.0
 #: How long a broker's refusal of MQTT 5 is believed (seconds).
 REFUSAL_GOOD_FOR_S = 86_400.0
 #: So many connections in a row that end without CONNACK, and MQTT 3.1.1 is tried: RabbitMQ 3 refuses MQTT 5 like that,

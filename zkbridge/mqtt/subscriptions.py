@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from zkbridge.mqtt.connection_state import ConnectionState
-from zkbridge.mqtt.dial import ProtocolName
 from zkbridge.mqtt.hooks import Hooks
+from zkbridge.mqtt.protocol_choice import ProtocolName
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Subscriptions:
+class Subscriptions(NamedTuple):
     """Topic filters, by what becomes of a message on them.
 
     `filters` are the commands: `Hooks.receive`. `watched` topics go to `Hooks.overheard`. So do `echoed` filters, which
@@ -26,7 +25,7 @@ class Subscriptions:
     """
 
     filters: tuple[str, ...]
-    watched: frozenset[str] = field(default_factory=frozenset)
+    watched: frozenset[str] = frozenset()
     echoed: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()
 

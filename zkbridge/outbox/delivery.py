@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from typing import Protocol
 
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 
 DISK_PAUSE_S = 1.0
 #: Seconds between looks at the ledger without a `wake`: nothing must wait for ever because one was missed.
-LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = 30.0
 
 
 class Broker(Protocol):
@@ -104,13 +105,20 @@ class Delivery(ABC):
                 except LedgerUnavailable as failure:
                     log.error("%s cannot be read or noted in the ledger now: %s", self._what, failure)  # noqa: TRY400 - the sentence says it all
                     with self._change:
+                        self._look = True  # what could not be read is still there
                         self._change.wait_for(lambda: self._stopping, DISK_PAUSE_S)
         except BaseException as error:  # the last line of a thread: the daemon must end
             log.critical("the %s died", self._thread.name, exc_info=True)
             self._supervisor.fail(error)
 
     def _wait(self) -> bool:
+        """Wait for work, or until the ledger is to be looked at; False when the thread is to end."""
         with self._change:
-            if not self._change.wait_for(lambda: self._stopping or self._has_work(), self._next_look()):
-                self._look = True
+            until = time.monotonic() + self._next_look()
+            while not (self._stopping or self._has_work()):
+                until = min(until, time.monotonic() + self._next_look())  # what has changed may be due earlier
+                if (left := until - time.monotonic()) <= 0:
+                    self._look = True
+                    break
+                self._change.wait(left)
             return not self._stopping

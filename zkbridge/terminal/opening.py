@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from zkbridge.config.models import Device
 from zkbridge.terminal.line import PersistentConnection
@@ -14,8 +14,7 @@ from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.deadline import Deadline
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(NamedTuple):
     """How a connection is opened and given back. `line`, if there is one, has the lock and keeps the connection.
 
     `waiting` is called now and then while another process has the terminal; what it raises ends the waiting.
