@@ -28,13 +28,13 @@ PATIENCE_S = 100
 
 @pytest.mark.timeout(300)
 def test_the_page_is_followed_to_the_letter(tmp_path: Path, broker: Mosquitto) -> None:
-    clone_and_demo, shown, ask, asked, mqtt, reply, mine, start, use = blocks(PAGE)
-    clone, cd, demo = clone_and_demo.text.splitlines()
+    demonstration, shown, ask, asked, mqtt, reply, mine, start, use = blocks(PAGE)
+    (demo,) = demonstration.text.splitlines()
     port = processes.free_port()
 
     # See it.
-    shell(clone.replace("<this repository>", str(ROOT)), tmp_path)
-    folder = tmp_path / cd.removeprefix("cd ")
+    folder = tmp_path / "zkbridge"
+    shell(f"git clone {ROOT} {folder}", tmp_path)
     pretend_to_be_set_up(folder)
     with going_on(demo, folder, ARGS=f"--port {port}") as output:
         wait_until(lambda: "Ctrl-C ends the demo" in output(), timeout=PATIENCE_S, what="the demo's invitation")

@@ -1,4 +1,4 @@
-"""The README's commands, as a machine can run them."""
+"""The commands of the README and of docs/systemd.md, as a machine can run them."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def commands(heading: str) -> list[str]:
-    """The lines of the first block of shell commands under *heading* of the README."""
-    text = (ROOT / "README.md").read_text()
+def commands(heading: str, page: str = "README.md") -> list[str]:
+    """The lines of the first block of shell commands under *heading* of a page."""
+    text = (ROOT / page).read_text()
     section = re.search(rf"^## {re.escape(heading)}.*?^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert section, f"the README has no commands under {heading!r}"
+    assert section, f"{page} has no commands under {heading!r}"
     return section[1].replace("\\\n", " ").splitlines()
 
 

@@ -11,11 +11,13 @@ import pytest
 
 from tests.project.tree import ROOT
 from tests.support.waiting import wait_until
+from tests.systemd import readme
 from tests.systemd.machine import Machine
 from tests.systemd.rootfs import checked
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
+HEADING = "On a Raspberry Pi, or any Debian"
 PATIENCE_S = 60
 OLDER, NEWER = "0.1.0", "99.0.0"
 CONFIG = "/etc/zkbridge/config.yaml"
@@ -51,7 +53,9 @@ def machine(
         for version, package in packages.items():
             shutil.copy(package, machine.root / f"zkbridge_{version}.deb")
         machine.prepare("sudo apt-get update -qq && sudo apt-get install -qq -y mosquitto mosquitto-clients python3")
-        machine.said = machine.prepare(f"sudo apt-get install -qq -y /zkbridge_{OLDER}.deb")
+        (command,) = (line for line in readme.commands(HEADING) if "apt install" in line)
+        command = re.sub(r"\./zkbridge_\S+", f"/zkbridge_{OLDER}.deb", command)
+        machine.said = machine.prepare(command.replace("apt install", "DEBIAN_FRONTEND=noninteractive apt install -y"))
         machine.boot()
         yield machine
 
@@ -113,13 +117,13 @@ def test_the_package_leads_to_a_user_on_the_terminal_and_through_an_upgrade(mach
     assert "complete" in machine.run("cat", "/usr/share/bash-completion/completions/zkbridge")
 
     # The commands that it printed.
+    edit, check, start = readme.commands(HEADING)[1:]
+    assert edit.startswith(f"sudo editor {CONFIG}")
     machine.write(CONFIG, DEVICES)
     start_terminal(machine, 4370, "--control", "4369")
-    checked_table = machine.try_(
-        "su", "--login", "pi", "--command", f"zkbridge check --config {CONFIG} --connect"
-    ).stdout
+    checked_table = machine.try_("su", "--login", "pi", "--command", check).stdout
     assert re.search(r"^ok +principal +127.0.0.1:4370/tcp ", checked_table, re.MULTILINE)
-    machine.person("sudo systemctl enable --now zkbridge")
+    machine.person(start)
     online(machine)
     assert ask(machine, "principal", "101")["code"] == "created"
 

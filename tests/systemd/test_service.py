@@ -1,4 +1,4 @@
-"""The README's commands on a fresh Debian with a real systemd, and what the service then withstands."""
+"""The commands of docs/systemd.md on a fresh Debian with a real systemd, and what the service then withstands."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.systemd.machine import Machine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-HEADING = "On a Raspberry Pi, or any Debian"
+HEADING, PAGE = "With pip", "docs/systemd.md"
 CONFIG = "/etc/zkbridge/config.yaml"
 DROP_IN = "/etc/systemd/system/zkbridge.service.d/test.conf"
 DEVICES = "devices:\n  principal: {host: 127.0.0.1, port: 4370, timeout: 3}\n"
@@ -38,11 +38,11 @@ def start_terminals(machine: Machine) -> None:
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A machine on which somebody has followed the README; with two simulated terminals."""
-    before, after = split(readme.commands(HEADING))
+    """A machine on which the page was followed; with two simulated terminals."""
+    before, after = split(readme.commands(HEADING, PAGE))
     with Machine(tmp_path_factory.mktemp("systemd")) as machine:
         machine.install(request.param)
-        machine.prepare("\n".join(before).replace("<this repository>", "/src"))
+        machine.prepare("\n".join(["git clone /src zkbridge", "cd zkbridge", *before]))
         # Who edits the file, without a screen.
         machine.write("/usr/local/bin/editor", f"#!/bin/sh\nprintf '%s' '{DEVICES}' >\"$1\"\n", mode=0o755)
         machine.boot()
@@ -100,7 +100,7 @@ def service(machine: Machine) -> Service:
     return service
 
 
-def test_the_readme_leads_to_a_running_service_that_creates_a_user(machine: Machine) -> None:
+def test_the_page_leads_to_a_running_service_that_creates_a_user(machine: Machine) -> None:
     service = Service(machine)
     request, reply = readme.example()
 
@@ -109,7 +109,7 @@ def test_the_readme_leads_to_a_running_service_that_creates_a_user(machine: Mach
     assert re.search(r"^ok +principal +127.0.0.1:4370/tcp ", machine.said, re.MULTILINE)
     assert machine.run("systemctl", "is-enabled", "zkbridge").strip() == "enabled"
     assert machine.person(request).strip() == reply
-    checked = machine.person(next(line for line in readme.commands(HEADING) if "zkbridge check" in line))
+    checked = machine.person(next(line for line in readme.commands(HEADING, PAGE) if "zkbridge check" in line))
     assert re.search(r"^ok +principal .*, 1 of \d+ users", checked, re.MULTILINE)
 
 
