@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -168,3 +168,9 @@ _OF_THE_TEST_USER = {
 }
 #: The answers of a trial that do not tell how many changes were made before.
 OF_THE_TRIAL = _OF_THE_TEST_USER | {"refresh", "disable for a time", "enable", "unlock", "sum of template"}
+
+
+def of_a_trial(recording: Recording) -> Callable[[tuple[Any, ...]], bool]:
+    """Whether a step of `answers` belongs to a trial, whose reads show what other changes there were before."""
+    lines = {each.line for each in recording.exchanges if each.line.endswith((" trial", " undo"))}
+    return lambda step: step[0] in lines

@@ -1,0 +1,92 @@
+"""The bridge executes every command of the contract on every terminal that somebody has reported.
+
+`EXCEPTIONS` names what does not hold on a model, and why: a reply's code other than that of success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.frames import wait_for_session_end
+from tests.support.mosquitto import Mosquitto
+from tests.support.odd_terminals import Site, odd, running
+from tests.support.waiting import wait_until
+from tests.terminals.files import reported
+from zkbridge.commands import commands
+from zkbridge.simulator import SimulatedTerminal
+from zkbridge.terminal.report import contents, report_file
+
+USER = {"user_id": "4711", "name": "Eva"}
+FINGER = {"user_id": "4711", "finger_index": 4}
+DEVICE = {"door": {"enabled": True, "trust_clock": True}, "timezone": "America/Lima"}
+
+#: What is asked, in this order, and the code of the reply.
+LIFE: tuple[tuple[str, dict[str, object], str], ...] = (
+    ("ping", {}, "ok"),
+    ("info", {}, "ok"),
+    ("time/get", {}, "ok"),
+    ("time/sync", {}, "synchronized"),
+    ("users/list", {}, "ok"),
+    ("users/create", USER, "created"),
+    ("users/update", {"user_id": "4711", "card": 815}, "updated"),
+    ("users/fingers", {"user_id": "4711"}, "ok"),
+    ("users/enroll-finger", FINGER, "enrolled"),
+    ("users/enroll-finger/cancel", FINGER, "enroll_not_found"),
+    ("users/delete-finger", FINGER, "finger_deleted"),
+    ("attendance/list", {}, "ok"),
+    ("door/state", {}, "ok"),
+    ("door/unlock", {"seconds": 1}, "unlocked"),
+    ("users/delete", {"user_id": "4711"}, "deleted"),
+    ("device/restart", {}, "restarting"),
+)
+#: Report and command with the code that the terminal's own behaviour leads to; `*` is every other command.
+EXCEPTIONS = {
+    ("example-push", "*"): "device_rejected",  # CONNECT is answered 6001: it speaks push alone
+    ("example-push", "users/enroll-finger/cancel"): "enroll_not_found",  # which no terminal is asked for
+}
+PATIENCE_S = 10
+
+
+def test_every_command_of_the_contract_is_asked() -> None:
+    assert {command for command, _fields, _code in LIFE} == set(commands())
+
+
+@pytest.fixture(params=reported(), ids=lambda path: path.stem)
+def report(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+@pytest.fixture
+def site(report: Path, tmp_path: Path, shared_broker: Mosquitto) -> Iterator[Site]:
+    """A daemon with the reported terminal, once over each transport that it answers on."""
+    transports = contents.transports(report_file.read(report))
+    kinds = {way: odd({"profile": str(report), "transport": way}, transport=way, **DEVICE) for way in transports}
+    with running(tmp_path, shared_broker, kinds) as site:
+        yield site
+
+
+def test_the_bridge_executes_every_command_on_a_reported_terminal(report: Path, site: Site) -> None:
+    for way, terminal in site.terminals.items():
+        before = _people(terminal)
+        for command, fields, code in LIFE:
+            answer = site.ask(way, command, **fields)
+            assert answer["code"] == _expected(report.stem, command, code), (way, command, answer)
+            if command == "users/list" and answer["success"]:
+                assert answer["total"] == len(before)
+        wait_for_session_end(terminal)
+        wait_until(lambda: terminal.powered, timeout=PATIENCE_S)  # noqa: B023 - it is called at once
+        assert _people(terminal) == before
+        assert not terminal.disabled
+
+
+def _expected(report: str, command: str, code: str) -> str:
+    """The code of the reply."""
+    return EXCEPTIONS.get((report, command)) or EXCEPTIONS.get((report, "*")) or code
+
+
+def _people(terminal: SimulatedTerminal) -> list[bytes]:
+    return [user.raw for user in terminal.users()]
