@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from zkbridge.terminal.protocol.codes import Code, Command
-from zkbridge.terminal.report import options, tables
+from zkbridge.terminal.report import tables
+from zkbridge.terminal.report.commands import known_commands
 from zkbridge.terminal.report.contents import count_of, punch_layout, record_of, table_of, transports
 from zkbridge.terminal.report.deliveries import delivery
 from zkbridge.terminal.report.recording import Exchange, Recording
@@ -25,8 +26,9 @@ _BUSY, _LOOKS_OF_SECONDS = 4, 20
 
 def findings(recording: Recording) -> dict[str, Any]:
     """`record` (bytes of a user record, None if not known) and `switches`, by the names of the simulator."""
+    tables_and_users = (_sizes, _tables, delivery, _templates)
     switches: Switches = {}
-    for part in (_connecting, _answers, _sizes, _user_ids, _tables, delivery, _side_questions, _templates, _trial):
+    for part in (_connecting, known_commands, *tables_and_users, _side_questions, _trial):
         switches |= part(recording)
     return {"record": record_of(recording), "switches": switches}
 
@@ -42,32 +44,6 @@ def _connecting(recording: Recording) -> Switches:
     elif code != Code.OK:
         switches["connect_code"] = code
     return switches
-
-
-def _answers(recording: Recording) -> Switches:
-    found: Switches = {}
-    unknown = next((each for each in recording.exchanges if each.asks(Code.UNKNOWN)), None)
-    if unknown is not None and unknown.code is not None:
-        found["unknown_command"] = unknown.code
-    option = recording.find(f"option {options.UNKNOWN}")
-    if option is not None and option.code not in (None, Code.OK):
-        found["unknown_option"] = option.code
-    width = recording.find("pin width")
-    if width is not None and width.code == Code.OK and width.data in (b"", b"\0"):
-        found["pin_width_reply"] = "zero" if width.data else "empty"
-    return found
-
-
-def _user_ids(recording: Recording) -> Switches:
-    option = recording.find("option ~PIN2Width")
-    if option is None or option.code is None:
-        return {}
-    if option.code != Code.OK:
-        width = recording.find("pin width")
-        told = {} if width is None or len(width.data) != 1 or not width.data[0] else {"user_id_width": width.data[0]}
-        return {"tells_user_id_width": False} | told
-    told_width = option.data.split(b"\0")[0].rpartition(b"=")[2]
-    return {"user_id_width": int(told_width)} if told_width.isdigit() and int(told_width) else {}
 
 
 def _sizes(recording: Recording) -> Switches:

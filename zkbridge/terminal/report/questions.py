@@ -52,6 +52,11 @@ def _named(code: int | None) -> str:
     return names.get(code or 0, str(code))
 
 
+def _lacking(recording: Recording) -> str | None:
+    switches = findings.findings(recording)["switches"]
+    return None if "unknown_command" not in switches else switches.get("lacks", "none of those that were asked")
+
+
 def _template_sizes(recording: Recording) -> str | None:
     table = contents.table_of(recording, tables.TEMPLATES)
     sizes = tables.template_sizes(table)
@@ -158,6 +163,9 @@ QUESTIONS: dict[str, Callable[[Recording], str | None]] = {
     "several-requests": _switch("several_requests"),
     "unknown-command": _switch("unknown_command"),
     "unknown-option": _switch("unknown_option"),
+    "commands-it-lacks": _lacking,
+    "access-commands": _switch("access_control", (True, "known"), (False, "not known")),
+    "state-of-the-door": _switch("door_state"),
     "width-of-user-ids": _switch("user_id_width"),
     "direct-read": _code("direct users"),
     "frame-sizes": _frame_sizes,

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from zkbridge.terminal.protocol.codes import Code, Command
+from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.report import options, tables
 from zkbridge.terminal.report.layouts import Layouts
 from zkbridge.terminal.report.pseudonyms import Pseudonyms
@@ -19,6 +19,8 @@ _KEPT = frozenset(
     | {21, 23, 25, 27, 29, 64, 69}
 )
 _TEMPLATE_READS = frozenset({Command.READ_TEMPLATE, Command.USERTEMP_RRQ})
+#: Requests for a user's group, zones and way to verify, whose answers may begin with the uid.
+_ECHOES = frozenset({21, 23, 80})
 #: Requests that begin with a uid: groups, zones and ways to verify, deletions, and the write of a template.
 _BY_UID = frozenset({21, 23, 80, Command.DELETE_USER, Command.DELETE_USERTEMP, Command.WRITE_TEMPLATE})
 _UID = struct.Struct("<H")
@@ -152,12 +154,12 @@ class _Redaction:
             return data
         if packet.command == Command.EVENT:
             return self._names.raw(data)
+        if asked in _ECHOES and exchange.ask is not None and data[:2] == exchange.ask.data[:2]:
+            return self._with_uid(data)
         if asked in _KEPT or packet.command == Command.PREPARE_DATA:
             return data
         if asked == Command.OPTIONS_RRQ and exchange.ask is not None:
             return self._option(exchange.ask.data.rstrip(b"\0").decode(), data)
-        if asked == 80 and packet.command == Code.OK:
-            return self._with_uid(data)
         return self._names.raw(data)
 
     def _option(self, name: str, data: bytes) -> bytes:

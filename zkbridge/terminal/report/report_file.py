@@ -31,7 +31,7 @@ def written(recording: Recording, findings: Mapping[str, Any], summary: Iterable
     }
     lines = [f"# {line}".rstrip() for line in summary]
     lines.append(json.dumps(head))
-    lines.append(json.dumps({"findings": dict(findings)}))
+    lines.append(json.dumps({"findings": dict(findings)}, sort_keys=True))
     lines.extend(json.dumps(_exchange(each)) for each in recording.exchanges)
     return "\n".join(line.encode("ascii", "backslashreplace").decode() for line in lines) + "\n"
 
