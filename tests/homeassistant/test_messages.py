@@ -21,13 +21,14 @@ from zkbridge.homeassistant.discovery import NAMES, Discovery, escaped
 KEYS = json.loads(Path(__file__).with_name("keys.json").read_text())
 DOCS = (ROOT / "docs" / "home-assistant.md").read_text()
 TOPICS = Topics()
+BUTTONS = [(name, each.button) for name, each in commands().items() if each.button is not None]
 
 
 def announced(devices: tuple[str] | list[str] = ("principal",), **more: Any) -> dict[str, Any]:
     """Every message by its topic, as Home Assistant reads it."""
     listed = {name: {"host": "192.0.2.1", "door": {"enabled": True}, "attendance": "live"} for name in devices}
     config = Config.model_validate({"devices": listed, "homeassistant": {"discovery": True}, **more})
-    return {each.topic: json.loads(each.payload) for each in Discovery(config).messages()}
+    return {each.topic: json.loads(each.payload) for each in Discovery(config, BUTTONS).messages()}
 
 
 def complaints(message: dict[str, Any]) -> list[str]:
@@ -134,7 +135,7 @@ def test_no_button_asks_for_what_the_policy_forbids(policy: list[str] | None, ch
 
 def test_a_door_that_may_not_be_opened_and_punches_that_are_not_told_are_not_shown() -> None:
     config = Config.model_validate({"devices": {"principal": {"host": "a"}}})
-    components = json.loads(Discovery(config).messages()[1].payload)["components"]
+    components = json.loads(Discovery(config, BUTTONS).messages()[1].payload)["components"]
 
     assert components["unlock"] == {"platform": "button"}
     assert components["punch"] == {"platform": "event"}
@@ -196,7 +197,8 @@ def test_the_table_in_the_docs_is_what_is_announced() -> None:
 
     assert [row.split("|")[2].strip(" `") for row in rows] == entities("en")
     assert [row.split("|")[3].strip(" `") for row in rows] == entities("es")
-    assert len({name for names in NAMES.values() for name in names}) == 2 * len(NAMES)
+    named = NAMES | {button.key: button.name for _command, button in BUTTONS}
+    assert len({name for names in named.values() for name in names}) == 2 * len(named)
 
 
 def test_the_configuration_in_the_docs_is_valid() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from zkbridge.commands import Button, commands
 from zkbridge.config.models import Config
 from zkbridge.contract.messages import Publication
 from zkbridge.homeassistant.publisher import HomeAssistant, own_filters, watched_topics
@@ -42,6 +43,9 @@ class Rest:
 
     def has_taken_all(self) -> bool:
         return self.taken
+
+    def buttons(self) -> list[tuple[str, Button]]:
+        return [(name, each.button) for name, each in commands().items() if each.button is not None]
 
     def run_jobs(self) -> None:
         jobs, self.jobs = self.jobs, {}

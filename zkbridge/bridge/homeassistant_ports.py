@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 
 from zkbridge.bridge.facts import Facts
+from zkbridge.commands import Button, Command
 from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.runtime.scheduler import Upkeep
@@ -14,12 +15,13 @@ TAKEN_WITHIN_S = 5.0
 
 
 class BridgeHomeAssistantPorts:
-    """Connects Home Assistant's part with the ledger, the broker and the scheduler (`homeassistant.ports`)."""
+    """Connects Home Assistant's part with ledger, broker, scheduler and commands (`homeassistant.ports`)."""
 
-    def __init__(self, facts: Facts, mqtt: Mqtt, upkeep: Upkeep) -> None:
+    def __init__(self, facts: Facts, mqtt: Mqtt, upkeep: Upkeep, commands: Mapping[str, Command]) -> None:
         self._facts = facts
         self._mqtt = mqtt
         self._upkeep = upkeep
+        self._commands = commands
 
     def recall(self, subject: str, name: str) -> str | None:
         """A fact from the ledger."""
@@ -40,3 +42,7 @@ class BridgeHomeAssistantPorts:
     def has_taken_all(self) -> bool:
         """Whether the broker confirms everything in a few seconds."""
         return self._mqtt.flush(TAKEN_WITHIN_S) and self._mqtt.is_connected
+
+    def buttons(self) -> list[tuple[str, Button]]:
+        """The commands that declare a button, by name."""
+        return [(name, each.button) for name, each in sorted(self._commands.items()) if each.button is not None]

@@ -193,7 +193,7 @@ def _broker(
         subscription_check=_subscription_check(current),
         delivery_delay=DeliveryDelay(delay_topic(config, current.commands.values()), lambda: current.delay_limit_s),
     )
-    homeassistant = HomeAssistant(config, BridgeHomeAssistantPorts(stored.facts, mqtt, upkeep))
+    homeassistant = HomeAssistant(config, BridgeHomeAssistantPorts(stored.facts, mqtt, upkeep, current.commands))
     outbox = Outbox(stored.ledger, mqtt, topics=topics, language=config.language, supervisor=supervisor)
     announcer = Announcer(stored.ledger, mqtt, topics=topics, supervisor=supervisor)
     return _Broker(hooks, link, own, mqtt, homeassistant, outbox, announcer)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from zkbridge.commands.api.registry import Answer, Change, Command, Context, Lasting, Params, Step, registered
+from zkbridge.commands.api.registry import Answer, Button, Change, Command, Context, Lasting, Params, Step, registered
 
-__all__ = ["Answer", "Change", "Command", "Context", "Lasting", "Params", "Step", "commands"]
+__all__ = ["Answer", "Button", "Change", "Command", "Context", "Lasting", "Params", "Step", "commands"]
 
 
 def commands() -> dict[str, Command]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import DoorSeconds
-from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Button, Change, Context, Params, command
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import ClockUntrusted, Forbidden
@@ -47,6 +47,9 @@ class Opened(TypedDict):
     disables=False,
     repeatable=False,
     delay_limit=lambda device: device.door.max_age if device.door.enabled else None,
+    button=Button(
+        "unlock", ("Abrir puerta", "Unlock door"), "mdi:door-open", offered=lambda device: device.door.enabled
+    ),
 )
 def unlock(session: Door, params: Unlock, context: Context) -> Change:
     """Plan to open the door. Raises Forbidden, ClockUntrusted."""

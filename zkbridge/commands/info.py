@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import shown_time, wall_clock
+from zkbridge.commands.connection_check import CHECK
 from zkbridge.contract.answers import like
 from zkbridge.port.capabilities import Facts
 
@@ -39,7 +40,16 @@ class Machine(TypedDict):
     device_id: Annotated[str, like("principal")]
 
 
-@command("info", params=Info, code="ok", answer=Answer(Machine), disables=False, repeatable=True, reads=True)
+@command(
+    "info",
+    params=Info,
+    code="ok",
+    answer=Answer(Machine),
+    disables=False,
+    repeatable=True,
+    reads=True,
+    button=CHECK,
+)
 def info(session: Facts, _params: Info, context: Context) -> dict[str, Any]:
     """Tell what the terminal says; null is what it would not say. `clock_drift_s` is positive where it is fast."""
     told = session.info()

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from zkbridge.commands.api.registry import Answer, Context, Params, command
 from zkbridge.commands.clock import shown_time
+from zkbridge.commands.connection_check import CHECK
 from zkbridge.contract.answers import like
 from zkbridge.port.capabilities import TerminalClock
 
@@ -33,6 +34,7 @@ class Pong(TypedDict):
     disables=False,
     repeatable=True,
     reads=True,
+    button=CHECK,
 )
 def ping(session: TerminalClock, _params: Ping, context: Context) -> dict[str, Any]:
     """Ask for the time; `latency_ms` is how long that one answer took."""

@@ -7,7 +7,7 @@ Home Assistant drops a key that it does not know without a word, so the tests ho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import zkbridge
@@ -16,6 +16,7 @@ from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import BRIDGE, Topics
+from zkbridge.homeassistant.ports import Button
 
 Json = dict[str, Any]
 
@@ -26,13 +27,9 @@ NAMES: dict[str, tuple[str, str]] = {
     "users_free": ("Lugares libres", "Users free"),
     "last_error": ("Último error", "Last error"),
     "last_user": ("Último usuario creado", "Last user created"),
-    "check": ("Comprobar conexión", "Check connection"),
-    "unlock": ("Abrir puerta", "Unlock door"),
     "punch": ("Fichaje", "Punch"),
     "waiting": ("Solicitudes en espera", "Requests waiting"),
 }
-#: What a press of the button asks for: the first that the policy allows.
-CHECKS = ("info", "ping")
 _LAST_ERROR = "{{ value_json.last_error.code if value_json.last_error else None }}"
 _LAST_USER = "{{ value_json.last_user.user_id if value_json.last_user else None }}"
 #: What was there once is taken away by its platform alone; left out, Home Assistant 2025.4 would keep it.
@@ -52,8 +49,10 @@ _STATE = "{{ value_json.state }}"
 class Discovery:
     """The messages for one configuration, and where they go."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, buttons: Sequence[tuple[str, Button]]) -> None:
         self._config = config
+        self._buttons = buttons
+        self._names = NAMES | {button.key: button.name for _command, button in buttons}
         self._topics = Topics(config.mqtt.base_topic)
         self._language: Language = config.language
         self._node = f"{config.homeassistant.prefix}/device/zkbridge_{escaped(config.mqtt.base_topic)}"
@@ -163,15 +162,8 @@ class Discovery:
             )
         else:
             yield "punch", _TAKEN_AWAY["event"]
-        if check := next(filter(self._allows, CHECKS), None):
-            more = {"entity_category": "diagnostic", "icon": "mdi:lan-check", **self._available()}
-            yield "check", self._button(device, check, **more)
-        else:
-            yield "check", _TAKEN_AWAY["button"]
-        if device.door.enabled and self._allows("door/unlock"):
-            yield "unlock", self._button(device, "door/unlock", icon="mdi:door-open", **self._available(device))
-        else:
-            yield "unlock", _TAKEN_AWAY["button"]
+        for key in sorted({button.key for _command, button in self._buttons}):
+            yield key, self._button(device, key)
 
     # -- parts of them ---------------------------------------------------------------------------------------------
 
@@ -201,9 +193,19 @@ class Discovery:
             "entity_category": "diagnostic",
         }
 
-    def _button(self, device: Device, command: str, **more: Any) -> Json:
-        asked = {"command_topic": self._topics.command(device.id, command), "payload_press": "{}"}
-        return {"platform": "button", **asked, **more}
+    def _button(self, device: Device, key: str) -> Json:
+        """The first command with this button that the policy allows and the device has, or none."""
+        for command, button in self._buttons:
+            if button.key == key and self._allows(command) and button.offered(device):
+                return {
+                    "platform": "button",
+                    "command_topic": self._topics.command(device.id, command),
+                    "payload_press": "{}",
+                    **({"entity_category": "diagnostic"} if button.diagnostic else {}),
+                    "icon": button.icon,
+                    **(self._available() if button.while_away else self._available(device)),
+                }
+        return _TAKEN_AWAY["button"]
 
     def _available(self, device: Device | None = None) -> Json:
         """While the bridge runs; with a device, only while that answers too."""
@@ -220,7 +222,7 @@ class Discovery:
         return f"zkbridge/{self._topics.base}/{device}"
 
     def _name(self, key: str) -> str:
-        spanish, english = NAMES[key]
+        spanish, english = self._names[key]
         return english if self._language == "en" else spanish
 
 

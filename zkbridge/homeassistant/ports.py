@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
+from zkbridge.config.models import Device
 from zkbridge.contract.messages import Publication
 
 
+class Button(Protocol):
+    """A button of a terminal, which publishes a command without a field. What each means stands with the commands."""
+
+    @property
+    def key(self) -> str:
+        """The last part of the entity's unique id."""
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What people read, in Spanish and English."""
+
+    @property
+    def icon(self) -> str:
+        """Home Assistant's name of a symbol."""
+
+    @property
+    def diagnostic(self) -> bool:
+        """Whether it is shown among the diagnostics."""
+
+    @property
+    def while_away(self) -> bool:
+        """Whether it can be pressed although the terminal does not answer."""
+
+    @property
+    def offered(self) -> Callable[[Device], bool]:
+        """Whether a device has it."""
+
+
 class HomeAssistantPorts(Protocol):
-    """The ledger's facts, the broker and the scheduler. For any thread; raises nothing."""
+    """The ledger's facts, the broker, the scheduler, and the commands. For any thread; raises nothing."""
 
     def recall(self, subject: str, name: str, /) -> str | None:
         """Return a fact that was kept on disk, or None."""
@@ -25,3 +54,6 @@ class HomeAssistantPorts(Protocol):
 
     def has_taken_all(self) -> bool:
         """Wait a little, and return whether the broker has confirmed everything that was published."""
+
+    def buttons(self) -> Sequence[tuple[str, Button]]:
+        """Return each command that has a button, with it, in the order of preference."""

@@ -89,7 +89,7 @@ class HomeAssistant:
 
     def _configure(self, config: Config) -> None:
         devices = frozenset(config.devices if self._on else ())
-        announcements = Discovery(config).messages() if self._on else []
+        announcements = Discovery(config, self._ports.buttons()).messages() if self._on else []
         with self._lock:
             self._devices, self._announcements = devices, announcements
             self._retained.use(

@@ -56,6 +56,22 @@ class Answer(NamedTuple):
     steps: Mapping[str, Step] = MappingProxyType({})
 
 
+class Button(NamedTuple):
+    """How Home Assistant shows a command: as a button that asks a device for it without a field.
+
+    `key` is part of the entity's unique id and never changes; of several commands with one key the first by name that
+    the policy allows is asked for. `name` is Spanish, English. `offered` returns whether a device has it at all;
+    with `while_away` it can be pressed although the terminal does not answer.
+    """
+
+    key: str
+    name: tuple[str, str]
+    icon: str
+    diagnostic: bool = False
+    while_away: bool = False
+    offered: Callable[[Device], bool] = lambda _device: True
+
+
 class Command(NamedTuple):
     """One thing that can be asked. `run` answers at once with a reply's body, or plans a Change.
 
@@ -68,6 +84,7 @@ class Command(NamedTuple):
     `reads`: it changes nothing, so that its answer can be made again.
     `delay_limit`: it must not be late; returns how old a request for a device may be, in seconds, or None where the
     device does not do it at all. The bridge then measures how long messages are on their way.
+    `button`: how Home Assistant shows it; None where it does not.
     """
 
     name: str
@@ -83,6 +100,7 @@ class Command(NamedTuple):
     creates_user: bool = False
     reads: bool = False
     delay_limit: Callable[[Device], float | None] | None = None
+    button: Button | None = None
 
     @property
     def for_groups(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from zkbridge.commands.api.command import Answer, Command, Ends, Run, Step
+from zkbridge.commands.api.command import Answer, Button, Command, Ends, Run, Step
 from zkbridge.commands.api.context import Change, Context
 from zkbridge.commands.api.params import Lasting, Params
 from zkbridge.config.models import Device
@@ -14,6 +14,7 @@ from zkbridge.contract.texts import add_texts
 
 __all__ = [
     "Answer",
+    "Button",
     "Change",
     "Command",
     "Context",
@@ -47,6 +48,7 @@ def command(
     creates_user: bool = False,
     reads: bool = False,
     delay_limit: Callable[[Device], float | None] | None = None,
+    button: Button | None = None,
 ) -> Callable[[Callable[[S, P, Context], R]], Callable[[S, P, Context], R]]:
     """Declare a command; whoever writes one says whether it keeps people off, and whether twice does harm.
 
@@ -56,7 +58,8 @@ def command(
     def declare(run: Callable[[S, P, Context], R]) -> Callable[[S, P, Context], R]:
         # That a Terminal has the capability S is no bound that a TypeVar can have; a test holds every command to it.
         made = Command(name, code, params, cast("Run", run), disables, repeatable, answer, errors)
-        _declare(made._replace(attended=attended, creates_user=creates_user, reads=reads, delay_limit=delay_limit))
+        made = made._replace(attended=attended, creates_user=creates_user, reads=reads)
+        _declare(made._replace(delay_limit=delay_limit, button=button))
         return run
 
     return declare
