@@ -11,6 +11,9 @@ from zkbridge.terminal.protocol.codes import Command
 #: The template that a trial writes, of no finger: the maker's mark, and nothing that a sensor could find.
 NO_FINGER = b"\x4d\xfd\x53\x53\x32\x31" + bytes(range(1, 251)) * 2
 _LENGTH_BYTES = 4
+#: Where the state of an 8-byte punch stands, by the place of its time, and the states that most terminals have.
+_STATE_AT = {3: 7, 4: 3}
+_USUAL_STATES = {0, 1, 2, 3, 4, 5, 255}
 #: The least that an entry of the table of templates says of its own size: that of its head.
 _ENTRY_HEAD = 6
 
@@ -106,8 +109,11 @@ def time_place(body: bytes) -> int | None:
     """Where the time of an 8-byte punch stands, at byte 3 or 4; None where both or neither can be.
 
     The high byte of a time from 2006 to 2042 is 0x0b to 0x3f; in the other layout that place has a state, or a byte
-    that changes with every minute.
+    that changes every few minutes. Where it fits in both, one of them has usual states alone.
     """
     rows = [body[at : at + 8] for at in range(0, len(body) - 7, 8)]
-    fits = [at for at in (3, 4) if rows and all(not any(row) or 0x0B <= row[at + 3] <= 0x3F for row in rows)]
+    rows = [row for row in rows if any(row)]
+    fits = [at for at in (3, 4) if rows and all(0x0B <= row[at + 3] <= 0x3F for row in rows)]
+    if len(fits) > 1:
+        fits = [at for at in fits if all(row[_STATE_AT[at]] in _USUAL_STATES for row in rows)]
     return fits[0] if len(fits) == 1 else None
