@@ -46,10 +46,10 @@ class Alone:
 
 def measure(folder: Path, *, rest_s: float) -> Alone:
     """With ten terminals that are visited as often as by default."""
-    visits = Config.model_fields["probe_interval"].default
+    probe_interval = Config.model_fields["probe_interval"].default
     with Terminals(folder, count=TERMINALS) as terminals:
         known = devices(terminals.ports)
-        with bridge(folder / "alone", known, probe_interval=visits) as (daemon, caller):
+        with bridge(folder / "alone", known, probe_interval=probe_interval) as (daemon, caller):
             start = cpu_s(daemon.pid)
             for device in known:
                 caller.create(device)

@@ -32,7 +32,7 @@ _TRIES = 5
 #: Mosquitto as a site would set it where a thousand requests come at once: its default queue holds 1,000.
 BROKER_LINES = ("max_queued_messages 100000", "max_inflight_messages 100", "set_tcp_nodelay true")
 _NUMBERS = itertools.count(1)
-#: No visits in between: they would be counted with the requests. The queue takes the longest burst, and so do the
+#: No probes in between: they would be counted with the requests. The queue takes the longest burst, and so do the
 #: attempts, whose time is that of a daemon whose configuration says nothing of it (the tests' is in more of a hurry).
 DAEMON = {"probe_interval": 0, "queue_limit": 100_000, "retry": Retry().model_dump()}
 #: What the systemd unit sets too.

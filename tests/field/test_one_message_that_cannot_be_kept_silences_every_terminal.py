@@ -150,7 +150,7 @@ def test_a_kept_request_is_done_once_a_thread_can_be_started(
 
     # A thread that is still busy with the end of an earlier session would take the request without a start.
     wait_until(lambda: not _threads_of(bridge), timeout=30, what="every thread of an earlier session to end")
-    monkeypatch.setattr("zkbridge.bridge.visits.BEGIN_AGAIN_S", 0.05)
+    monkeypatch.setattr("zkbridge.bridge.probes.BEGIN_AGAIN_S", 0.05)
     monkeypatch.setattr(threading.Thread, "start", start)
 
     answer = ask(caller, "p", user_id="8", name="b")

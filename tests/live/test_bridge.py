@@ -90,7 +90,7 @@ def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_anothe
         for minute in range(4, 7):
             terminal.punch("3", when=NINE + timedelta(minutes=minute))
         daemon.start(online=False)
-        wait_until(lambda: "has 3 punches in its log that nobody heard" in daemon.log, timeout=PATIENCE_S)
+        wait_until(lambda: "has 3 punches in its log that came without an event" in daemon.log, timeout=PATIENCE_S)
         assert daemon.stop() == 0
         broker.start()
         wait_until(lambda: caller.connected, what="the caller to be back: the broker keeps nothing for it")

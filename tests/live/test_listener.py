@@ -526,7 +526,7 @@ def test_a_log_that_cannot_be_read_does_not_end_the_listening(
     terminal.punch("1", when=NINE)
     terminal.faults.add("PREPARE_BUFFER", "before", "refuse", count=log_reader.REFUSALS)
     home.start()
-    wait_until(lambda: "what happened while nobody listened is not told" in caplog.text)
+    wait_until(lambda: "punches that came without an event are not published" in caplog.text)
     terminal.punch("2", when=NINE + timedelta(minutes=1))
 
     home.wait_for(1)
@@ -572,7 +572,7 @@ def test_a_log_that_stays_short_is_read_again_later(
     home = house(terminal)
     terminal.switches.attendance_shown = shown
     with_history(terminal, 1)
-    wait_until(lambda: "what happened while nobody listened is not told" in caplog.text)
+    wait_until(lambda: "punches that came without an event are not published" in caplog.text)
     place = home.ledger.punches.place("p").count
     terminal.switches.attendance_shown = -1
 
@@ -651,7 +651,7 @@ def test_a_punch_that_is_heard_while_the_log_cannot_be_read_is_told(
     home = house(terminal)
     terminal.switches.attendance_shown = 250
     with_history(terminal, 1)
-    wait_until(lambda: "what happened while nobody listened is not told" in caplog.text)
+    wait_until(lambda: "punches that came without an event are not published" in caplog.text)
     terminal.punch("2", when=NINE + timedelta(days=3))
 
     home.wait_for(1)

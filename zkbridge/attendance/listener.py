@@ -28,7 +28,7 @@ from zkbridge.terminal.session import Known, open_session
 
 log = logging.getLogger(__name__)
 
-#: How long somebody else who wants the terminal is given to take it.
+#: How long another program that waits for the terminal is given to take it (seconds).
 ROOM_S = 0.3
 #: Pauses after failures, in seconds: the first, doubling up to the most; a connection that lived long begins anew.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONG_LIFE_S = 1.0, 30.0, 60.0

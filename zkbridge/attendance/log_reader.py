@@ -70,7 +70,7 @@ class LogReader:
         new, total = read
         live = Counter(map(key_of, heard))
         if missed := len(new) - (_common(live, new) if live else 0):
-            log.info("device=%s has %d punches in its log that nobody heard", self._device.id, missed)
+            log.info("device=%s has %d punches in its log that came without an event", self._device.id, missed)
         for at in range(0, len(new), BATCH):
             part = []
             for punch in new[at : at + BATCH]:
@@ -139,7 +139,7 @@ class LogReader:
         if self._refusals < REFUSALS:
             raise refusal
         count = self._counts.total(session)
-        log.error("%s: what happened while nobody listened is not told", refusal)
+        log.error("%s: punches that came without an event are not published", refusal)
         self.off_by = 0 if count is None else count - self._recorder.count
         self._read_again_at = time.monotonic() + READ_AGAIN_S
 

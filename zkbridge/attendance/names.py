@@ -11,7 +11,7 @@ from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.terminal.session import Session
 
-#: What the users are called is asked again after so long, and for somebody unknown after so little.
+#: What the users are called is asked again after so long, and for an unknown user after so little.
 NAMES_S, STRANGER_S = 3600.0, 30.0
 
 

@@ -9,7 +9,7 @@ from zkbridge.port.facts import Sizes
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Session
 
-#: The most that an answer may take while nobody waits for it.
+#: The most that an answer may take while no request waits for it (seconds).
 ANSWER_S = 15.0
 
 

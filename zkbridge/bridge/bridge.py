@@ -59,7 +59,7 @@ class Bridge:
         parts.recovery.wait_on(self._waiting)
         parts.outbox.start()
         parts.announcer.start()
-        parts.visits.schedule(parts.roster.by_device)
+        parts.probes.schedule(parts.roster.by_device)
         parts.care.start()
         parts.pulse.start()
         parts.upkeep.start()

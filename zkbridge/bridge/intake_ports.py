@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.link import Link
-from zkbridge.bridge.visits import Visits
+from zkbridge.bridge.probes import Probes
 from zkbridge.bridge.workers import Roster
 from zkbridge.ledger.records import Request
 from zkbridge.mqtt.client import Mqtt
@@ -13,9 +13,9 @@ from zkbridge.mqtt.client import Mqtt
 class BridgePorts:
     """Connects intake with workers, outbox and broker (`intake.ports.IntakePorts`)."""
 
-    def __init__(self, roster: Roster, visits: Visits, dispatch: ReplyDispatch, link: Link, mqtt: Mqtt) -> None:
+    def __init__(self, roster: Roster, probes: Probes, dispatch: ReplyDispatch, link: Link, mqtt: Mqtt) -> None:
         self._roster = roster
-        self._visits = visits
+        self._probes = probes
         self._dispatch = dispatch
         self._link = link
         self._mqtt = mqtt
@@ -26,7 +26,7 @@ class BridgePorts:
 
     def submit(self, device: str, requests: list[Request]) -> None:
         """Hand over requests that are on disk; a worker that cannot begin, for want of a thread, is woken again."""
-        self._visits.submit(device, requests)
+        self._probes.submit(device, requests)
 
     def note_answers(self) -> None:
         """Have the outbox send what the ledger has."""

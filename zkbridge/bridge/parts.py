@@ -11,10 +11,10 @@ from zkbridge.bridge.ledger_care import LedgerCare
 from zkbridge.bridge.link import Link
 from zkbridge.bridge.monitor import Monitor
 from zkbridge.bridge.own_messages import OwnMessages
+from zkbridge.bridge.probes import Probes
 from zkbridge.bridge.pulse import Pulse
 from zkbridge.bridge.reception import Reception
 from zkbridge.bridge.recovery import Recovery
-from zkbridge.bridge.visits import Visits
 from zkbridge.bridge.workers import Roster, WorkerFactory
 from zkbridge.homeassistant.publisher import HomeAssistant
 from zkbridge.ledger.ledger import Ledger
@@ -44,7 +44,7 @@ class Parts(NamedTuple):
     roster: Roster
     shared: Shared
     factory: WorkerFactory
-    visits: Visits
+    probes: Probes
     recovery: Recovery
     reception: Reception
     monitor: Monitor

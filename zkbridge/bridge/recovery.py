@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry, age_s
-from zkbridge.bridge.visits import Visits
+from zkbridge.bridge.probes import Probes
 from zkbridge.bridge.workers import Roster
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, Internal
 from zkbridge.contract.messages import failed
@@ -31,7 +31,7 @@ class Recovery:
         *,
         dispatch: ReplyDispatch,
         expiry: Expiry,
-        visits: Visits,
+        probes: Probes,
         tell: EventSink,
     ) -> None:
         self._current = current
@@ -39,7 +39,7 @@ class Recovery:
         self._ledger = ledger
         self._dispatch = dispatch
         self._expiry = expiry
-        self._visits = visits
+        self._probes = probes
         self._tell = tell
 
     def resume(self, left: Iterable[Request]) -> None:
@@ -52,7 +52,7 @@ class Recovery:
                 self.give_up(request)
         for device, requests in by_device.items():
             log.info("device=%s resumes %d requests", device, len(requests))
-            self._visits.submit(device, requests, resumed=True)
+            self._probes.submit(device, requests, resumed=True)
 
     def wait_on(self, waiting: Iterable[Request]) -> None:
         """Go on waiting for terminals that were away already. Raises LedgerUnavailable."""

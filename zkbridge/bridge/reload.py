@@ -53,7 +53,7 @@ class Reload:
         if (current.filters, current.echoed) != before:
             parts.mqtt.listen_to(current.filters, echoed=current.echoed)
         parts.mqtt.publish(None, parts.own.info())
-        parts.visits.schedule(added)
+        parts.probes.schedule(added)
 
     def _have_left(self, leaving: Iterable[Worker]) -> bool:
         """Wait until the workers have finished what is in hand; False if the bridge ends before."""
@@ -82,4 +82,4 @@ class Reload:
         parts.dispatch.note_answers()
         for device in changes.removed:
             parts.availability.forget(device)
-        parts.visits.schedule(changes.changed)
+        parts.probes.schedule(changes.changed)

@@ -57,7 +57,7 @@ class Reloader:
                 self._refused = not self._reload()
                 if not self._bridge.ended.is_set():
                     self._notifier.ready(self.status())
-        except BaseException as error:  # the last line of a thread: whoever watches must hear of it
+        except BaseException as error:  # the last line of a thread: the daemon must end
             log.critical("the reload died", exc_info=True)
             self._bridge.fail(error)
 

@@ -18,11 +18,11 @@ from zkbridge.bridge.link import Link
 from zkbridge.bridge.monitor import Monitor
 from zkbridge.bridge.own_messages import OwnMessages
 from zkbridge.bridge.parts import Parts
+from zkbridge.bridge.probes import Probes
 from zkbridge.bridge.pulse import Pulse
 from zkbridge.bridge.reception import Reception
 from zkbridge.bridge.recovery import Recovery
 from zkbridge.bridge.subscriptions import delay_topic, echoes
-from zkbridge.bridge.visits import Visits
 from zkbridge.bridge.worker_hooks import TerminalEvents
 from zkbridge.bridge.workers import Roster, WorkerFactory
 from zkbridge.commands import commands
@@ -84,20 +84,20 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
     link, own, mqtt = broker.link, broker.own, broker.mqtt
     dispatch = ReplyDispatch(broker.outbox, upkeep, stored.care)
     availability, roster = Availability(current.topics, mqtt), Roster()
-    visits = Visits(current, roster, upkeep)
+    probes = Probes(current, roster, upkeep)
     monitor = Monitor(current, roster, availability, mqtt=mqtt, link=link, ledger=stored.ledger, keeper=stored.keeper)
     pulse = Pulse(own, monitor, mqtt, broker.announcer, upkeep)
     metrics = _metrics(current, monitor)
     events = _events(current, metrics, broker.homeassistant)
     expiry = Expiry(stored.ledger, upkeep, clock, dispatch=dispatch, tell=events, language=config.language)
-    recovery = Recovery(current, roster, stored.ledger, dispatch=dispatch, expiry=expiry, visits=visits, tell=events)
+    recovery = Recovery(current, roster, stored.ledger, dispatch=dispatch, expiry=expiry, probes=probes, tell=events)
     shared = Shared(events=events, reply_room=room, clock=clock)
     terminal_events = TerminalEvents(
         dispatch=dispatch,
         announcer=broker.announcer,
         availability=availability,
         expiry=expiry,
-        visits=visits,
+        probes=probes,
         mqtt=mqtt,
         topics=current.topics,
         supervisor=supervisor,
@@ -109,7 +109,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
             stored.ledger,
             current.commands,
             subscribed=current.reserved,
-            ports=BridgePorts(roster, visits, dispatch, link, mqtt),
+            ports=BridgePorts(roster, probes, dispatch, link, mqtt),
             keeper=stored.keeper,
             tell=events,
             clock=clock,
@@ -144,7 +144,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
         roster=roster,
         shared=shared,
         factory=factory,
-        visits=visits,
+        probes=probes,
         recovery=recovery,
         reception=reception,
         monitor=monitor,

@@ -7,7 +7,7 @@ from typing import Any
 from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
-from zkbridge.bridge.visits import Visits
+from zkbridge.bridge.probes import Probes
 from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.records import Answer
@@ -26,7 +26,7 @@ class TerminalEvents:
         announcer: Announcer,
         availability: Availability,
         expiry: Expiry,
-        visits: Visits,
+        probes: Probes,
         mqtt: Mqtt,
         topics: Topics,
         supervisor: Supervisor,
@@ -35,7 +35,7 @@ class TerminalEvents:
         self._announcer = announcer
         self._availability = availability
         self._expiry = expiry
-        self._visits = visits
+        self._probes = probes
         self._mqtt = mqtt
         self._topics = topics
         self._supervisor = supervisor
@@ -58,7 +58,7 @@ class TerminalEvents:
 
     def probe_soon(self, device: str, attempt: int) -> None:
         """Look at a terminal again, after a pause."""
-        self._visits.probe_soon(device, attempt)
+        self._probes.probe_soon(device, attempt)
 
     def publish_progress(self, device: str, command: str, body: dict[str, Any]) -> None:
         """It is of use only now: what the broker does not take at once is not kept for it."""

@@ -67,7 +67,7 @@ def _size(value: str | bytes | None) -> int:
 def own_topics(config: Config, commands: Iterable[str]) -> list[str]:
     """Filters for every topic on which the bridge takes commands, answers, or reports: no Response Topic may be one.
 
-    Otherwise a caller could have a genuine reply of the bridge stand where somebody else reads another one.
+    Otherwise a caller could have a genuine reply appear on a topic where another client expects something else.
     """
     topics, prefix = Topics(config.mqtt.base_topic), config.homeassistant.prefix
     own = [f"{config.mqtt.base_topic}/{BRIDGE}/#"]

@@ -141,7 +141,7 @@ class Checks:
     def _expiry(self, params: Params, message: Message, device: str) -> float | None:
         """Until when the request is good; for one that must not be late and may have waited at the broker, until now.
 
-        How long it waited there nobody can say, unless the caller has said until when it is good.
+        How long it waited there is not known, unless the caller has said until when it is good.
         """
         told = _expiry(params, message, self._clock)
         max_age_s = params.max_age_s(self._config.devices[device])

@@ -110,16 +110,21 @@ class Intake:
     def _draft(self, message: Message) -> Draft | None:
         parsed = self._topics.parse(message.topic)
         if parsed is None or parsed[1] not in self._commands:
-            log.warning("a message on %s is no command; it is ignored", shown(message.topic))
+            log.warning("a message on %s is ignored: its topic names no command", shown(message.topic))
             return None
         known = parsed[0] in self._config.devices or parsed[0] in self._config.groups
         if self._config.mqtt.unknown_devices == "ignore" and not known:
             # The broker had it before it heard that this device has left us: it may be another bridge's by now.
-            log.info("a message for %s is left to whoever has that device", shown(parsed[0]))
+            log.info(
+                "a message for %s is ignored: that device is not in this configuration (unknown_devices: ignore)",
+                shown(parsed[0]),
+            )
             return None
         address = self._address(message, *parsed)
         if address is None:
-            log.error("a request came on a topic that leaves no room for its reply; it cannot be answered")
+            log.error(
+                "a request cannot be answered: its topic is so long that the topic of its reply would be too long"
+            )
             return None
         try:
             return self._checks.check(message, *parsed, address)

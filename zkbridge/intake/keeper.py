@@ -65,14 +65,16 @@ class Keeper:
         """Set a message aside that made the bridge fail; its error_id."""
         error_id, first = self._set_aside.add(topic, digest, _cause(error))
         if first:
-            log.error("error_id=%s a message is set aside, for it made the bridge fail", error_id, exc_info=error)
+            log.error(
+                "error_id=%s a message is set aside: the bridge failed while it handled it", error_id, exc_info=error
+            )
         return error_id
 
     def give_up_unread(self, topic: str, digest: bytes, reason: str) -> None:
         """Set a message aside that could not be read."""
         error_id, first = self._set_aside.add(topic, digest, reason)
         if first:
-            log.error("error_id=%s a message is set aside, for it cannot be read: %s", error_id, reason)
+            log.error("error_id=%s a message is set aside: it cannot be read: %s", error_id, reason)
 
     def _keep(self, drafts: list[Draft], keep: Keep, internal: Callable[[Draft, str], Reply]) -> Iterator[Outcome]:
         try:

@@ -20,7 +20,7 @@ from zkbridge.ledger.schema import ARRIVE
 class Batch:
     """Messages that are kept with one commit: for each, in the order in which they came, `find` and one of the others.
 
-    The ledger says what it found; whoever holds the batch decides, and says what to keep.
+    The ledger says what it found; the caller decides, and says what to keep.
     """
 
     def __init__(self, acceptance: Acceptance, finder: Finder, db: sqlite3.Connection) -> None:

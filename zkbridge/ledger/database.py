@@ -79,7 +79,7 @@ class Database:
                 if not job.done and self._may_lead.is_set():
                     self._commit_waiting()
             if not job.done:
-                self._may_lead.wait()  # whoever begins a transaction commits this work with it
+                self._may_lead.wait()  # the thread that begins a transaction commits this work, too
         if job.error is not None:
             raise job.error
         result: T = job.result
@@ -189,7 +189,7 @@ class Database:
             self.syncs += self._waits_for_disk
 
     def _fail(self, jobs: list[_Job], error: sqlite3.Error) -> LedgerUnavailable:
-        """Take everything back; the error for whoever wrote, which is each job's own too."""
+        """Roll back; the error for the thread that wrote, and one like it for each job."""
         self._roll_back()
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             self.when_full()

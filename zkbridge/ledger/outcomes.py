@@ -117,7 +117,7 @@ class Outcomes:
         """Answer each group's request of which no part is under way any more; those that this has ended.
 
         None stands for what is no part of a group's.
-        One that was answered already, while a member was waiting, is told anew to whoever asks for it again.
+        One that was answered already, while a member was waiting, is answered anew when a caller asks for it again.
         """
         now, ended = self._clock(), []
         for group in dict.fromkeys(groups):

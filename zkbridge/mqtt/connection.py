@@ -249,7 +249,7 @@ class Connection:
         self.state.unreadable = not theirs and reason.value == _PROTOCOL_ERROR
 
     def _on_subscribe(self, mid: int, reasons: list[ReasonCode]) -> None:
-        """Only now does the broker deliver commands: whoever sees `online` may rely on that."""
+        """Only now does the broker deliver commands: a caller that sees `online` may rely on that."""
         self._subscriber.answered(mid, reasons, self._parts.control.subscriptions)
         if self.state.ready or self.state.unanswered:
             return  # it answers a reload's SUBSCRIBE, or there is more to come

@@ -1,6 +1,6 @@
 """How old a message may be that has just arrived: a connection can stand still for long without breaking.
 
-While the broker hangs, or the network, or this process, messages wait where nobody sees it, and come all at once
+While the broker hangs, or the network, or this process, messages wait without a trace, and come all at once
 afterwards. So the bridge says a word to itself every few moments: what comes after its echo has not waited for longer
 than since that word was on its way.
 """

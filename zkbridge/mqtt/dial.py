@@ -67,49 +67,49 @@ def try_out(settings: Settings, plan: Plan) -> Trial:
     """Connect as the bridge does, by another client id; subscribe, and try what is subscribed to."""
     protocols: tuple[ProtocolName, ...] = ("5", "3.1.1") if settings.protocol == "auto" else (settings.protocol,)
     diagnosis = Diagnosis(settings)
-    visit: _Visit | None = None
+    attempt: _Attempt | None = None
     if (problem := diagnosis.of_handshake()) is not None:
         return Trial(protocols[0], (problem,))
     for protocol in protocols:
         try:
-            visit = _visit(settings, protocol, plan)
+            attempt = _attempt(settings, protocol, plan)
         except (OSError, ValueError) as error:
             return Trial(protocol, (diagnosis.of_error(error),))
-        if visit.accepted or not visit.is_another_version_worth_it:
+        if attempt.accepted or not attempt.is_another_version_worth_it:
             break
-    assert visit is not None
-    if not visit.accepted and visit.refused is None:
-        cause = None if plan.will is None else of_will(settings, visit.protocol, plan.will)
-        return Trial(visit.protocol, (cause or diagnosis.of_silence(),))
-    return Trial(visit.protocol, tuple(visit.problems()), tuple(visit.notes()))
+    assert attempt is not None
+    if not attempt.accepted and attempt.refused is None:
+        cause = None if plan.will is None else of_will(settings, attempt.protocol, plan.will)
+        return Trial(attempt.protocol, (cause or diagnosis.of_silence(),))
+    return Trial(attempt.protocol, tuple(attempt.problems()), tuple(attempt.notes()))
 
 
-def _visit(settings: Settings, protocol: ProtocolName, plan: Plan) -> _Visit:
-    visit = _Visit(settings, protocol, plan, Will.RETAINED)
-    visit.run()
-    if visit.refused is not None and visit.refused.value == RETAIN_NOT_SUPPORTED:  # as a run does
-        visit = _Visit(settings, protocol, plan, Will.NOT_RETAINED)
-        visit.run()
-    return visit
+def _attempt(settings: Settings, protocol: ProtocolName, plan: Plan) -> _Attempt:
+    attempt = _Attempt(settings, protocol, plan, Will.RETAINED)
+    attempt.run()
+    if attempt.refused is not None and attempt.refused.value == RETAIN_NOT_SUPPORTED:  # as a run does
+        attempt = _Attempt(settings, protocol, plan, Will.NOT_RETAINED)
+        attempt.run()
+    return attempt
 
 
 def of_will(settings: Settings, protocol: ProtocolName, will: Publication) -> str | None:
     """Whether it is the last will that a broker closes the connection for, without a word; None if it is not."""
     for kind, why in ((Will.NOT_RETAINED, NO_RETAIN), (Will.NONE, QOS_0_ONLY)):
-        visit = _Visit(settings, protocol, Plan(will=will), kind)
+        attempt = _Attempt(settings, protocol, Plan(will=will), kind)
         try:
-            visit.greet()
+            attempt.greet()
         except OSError:
             return None
-        visit.leave()
-        if visit.accepted:
+        attempt.leave()
+        if attempt.accepted:
             return f"{why} (found out by MQTT {protocol}: it closes the connection without a word)"
-        if visit.refused is not None:
+        if attempt.refused is not None:
             return None
     return None
 
 
-class _Visit:
+class _Attempt:
     """One connection; `run` makes it, and what came of it is read afterwards. Raises what connecting raises."""
 
     def __init__(self, settings: Settings, protocol: ProtocolName, plan: Plan, will: Will) -> None:

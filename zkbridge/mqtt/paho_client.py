@@ -29,7 +29,7 @@ if missing := [name for name in _OVERRIDDEN if not hasattr(paho.Client, name)]:
 
 
 class TolerantClient(paho.Client):
-    """Acknowledges by hand. `on_unreadable` gets each PUBLISH that cannot be read; whoever hears it acknowledges it.
+    """Acknowledges by hand. `on_unreadable` gets each PUBLISH that cannot be read; its receiver acknowledges it.
 
     `foreign_refusals` holds, by packet id, why a message was refused by a code that paho does not know.
     """

@@ -32,7 +32,7 @@ class _Guilty(NamedTuple):
 
 
 class RefusedTopics:
-    """State, availability, discovery and health: what nobody but the next connection sends again. For one thread.
+    """State, availability, discovery and health: what only the next connection sends again. For one thread.
 
     Answers and punches are not its business: they have their own care on disk.
     """

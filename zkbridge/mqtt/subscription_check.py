@@ -15,13 +15,13 @@ from zkbridge.contract.messages import parse_object
 
 log = logging.getLogger(__name__)
 
-#: What the bridge says to itself; whoever else hears it has nothing to do.
+#: The payload of a probe that the bridge publishes to itself; other subscribers ignore it.
 PROBE = b'{"probe":true}'
 #: How long after the last sign of the broker an echo is late, and at most after it was asked for (seconds).
 ECHO_S, PATIENCE_S = 5.0, 60.0
 #: How often what is not heard is tried again (seconds).
 AGAIN_S = 60.0
-#: Some brokers hang up on whoever publishes what is forbidden; so does one that restarts. Twice in a row counts.
+#: Some brokers end the connection when a client publishes what is forbidden; so does a restart. Twice in a row counts.
 HANG_UPS = 2
 
 

@@ -1,4 +1,4 @@
-"""How log lines look: text for people, JSON for machines. Neither can show what nobody meant to say.
+"""How log lines look: text for people, JSON for machines. Neither shows a secret or a line break that a caller sent.
 
 A line is one line. Of an exception only its class and the places in the code are told, for its own words may quote a
 payload; those of this package say what they were made to say. Beside the message JSON has fields of their own for what
@@ -41,7 +41,7 @@ class TextFormatter(logging.Formatter):
         return super().format(_without_their_words(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name for it
-        """The line, without a break that somebody else has put into it."""
+        """The line, without a line break that a caller or a terminal sent."""
         return shown(super().formatMessage(record), None)
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - as above

@@ -18,7 +18,7 @@ def when_signalled(acts: Mapping[signal.Signals, Callable[[], object]]) -> None:
 
     A handler written in Python runs only when the main thread comes back to Python: one that is just about to wait
     for a lock never does, and one that does would set the very Event that it was interrupted in waiting for. What is
-    written to a socket at the moment of the signal, in whatever thread, wakes whoever reads it.
+    written to a socket at the moment of the signal, in whatever thread, wakes the thread that reads it.
     """
     heard, told = socket.socketpair()
     told.setblocking(False)

@@ -20,7 +20,7 @@ class Notifier:
 
     @property
     def is_heard(self) -> bool:
-        """Whether there is somebody to tell."""
+        """Whether systemd listens."""
         return bool(self._address)
 
     def ready(self, status: str) -> None:

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 class Answered(NamedTuple):
     """A request has its answer, on disk; `seconds` since it was kept, None for one that was answered at once.
 
-    `device` is as the caller has sent it: it may be nobody's. `again` marks the stored answer of an earlier request.
+    `device` is as the caller has sent it; it may not exist. `again` marks the stored answer of an earlier request.
     """
 
     device: str

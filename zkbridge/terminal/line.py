@@ -23,7 +23,7 @@ TRIAL_S = 3.0
 class PersistentConnection:
     """What one thread's conversations with a terminal share. `number` counts the connections.
 
-    Between two conversations the connection and the lock stay; `wanted` says that somebody else waits for the
+    Between two conversations the connection and the lock stay; `wanted` says that another process waits for the
     terminal, and `drop` makes room.
     """
 
@@ -43,7 +43,7 @@ class PersistentConnection:
     def take(self, deadline: Deadline, *, waiting: Callable[[], object] = lambda: None) -> Client:
         """A connection that answers: the one there is, or a new one. Raises TerminalError.
 
-        `waiting` is called now and then while somebody else has the terminal; what it raises ends the waiting.
+        `waiting` is called now and then while another process has the terminal; what it raises ends the waiting.
         """
         client = self._client
         if client is not None and self._answers(client):
@@ -57,7 +57,7 @@ class PersistentConnection:
         return client is self._client and client.usable and not self.wanted()
 
     def wanted(self) -> bool:
-        """Whether somebody else waits for the terminal."""
+        """Whether another process waits for the terminal."""
         return self._held is not None and self._held.wanted()
 
     def drop(self, *, politely: bool = True) -> None:

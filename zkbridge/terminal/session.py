@@ -34,7 +34,7 @@ def open_session(
     """A session, to be used in a `with`; the terminal is disabled meanwhile if `disable_for` says for how long (s).
 
     `enable_first`: an earlier one may have left it disabled, and people come before requests. With a `line` the
-    session is held over its connection, which stays. `waiting` is called now and then while somebody else talks to
+    session is held over its connection, which stays. `waiting` is called now and then while another process talks to
     the terminal; what it raises ends the waiting.
     """
     return Session(

@@ -88,9 +88,9 @@ class SessionRunner:
     def _read_table(self, session: Session) -> None:
         """Read the table before the first request, so that a table that cannot be read is the refusal of all.
 
-        The table counts only while nobody can change it. If reading it took so long that the terminal was about to
-        enable itself, it is kept disabled; if that came too late, the table is read again, disabled for as much
-        longer. The same count proves nothing: one user may have been added, and another deleted.
+        The table counts only while it cannot be changed at the keypad. If reading it took so long that the terminal
+        was about to enable itself, it is kept disabled; if that came too late, the table is read again, disabled for
+        as much longer. The same count proves nothing: one user may have been added, and another deleted.
         """
         device = self._access.device
         needed = self._session_budget + device.timeout / 2

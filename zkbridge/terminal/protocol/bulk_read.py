@@ -64,7 +64,7 @@ class BulkReader:
         Raises Unreadable where the terminal announces more than `most` bytes; the connection is as good as before.
         Raises ZKErrorResponse when the terminal refuses.
 
-        The terminal frees its copy afterwards; nobody need wait for that, as the next request does.
+        The terminal frees its copy afterwards; only the next request waits for that.
 
         `start_at` is called with the length and may return the place from which on the table is wanted; a table that
         comes as one answer is whole all the same.

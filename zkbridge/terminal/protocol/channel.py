@@ -24,7 +24,7 @@ _READ = 2048
 _MOST_READ = 64 * 1024
 #: The longest datagram there is; a shorter buffer would cut one in silence.
 _DATAGRAM = 65535
-#: A dead connection that nobody talks on is noticed in about 30 seconds: idle, between probes, how many.
+#: A dead connection on which nothing is sent is noticed in about 30 seconds: idle, between probes, how many.
 _KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 #: On, and no seconds: what is unsent is dropped, and the peer hears a reset.
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -76,7 +76,7 @@ class _Waiting:
                 raise TimeoutError
             try:
                 return self._sock.recv(most)
-            except BlockingIOError:  # a datagram whose checksum was wrong wakes whoever waits, and is gone
+            except BlockingIOError:  # a datagram whose checksum was wrong wakes the waiting thread, and is gone
                 continue
 
     def _send(self, data: bytes, until: Deadline) -> None:

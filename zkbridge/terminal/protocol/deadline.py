@@ -38,7 +38,7 @@ class Deadline(NamedTuple):
 
 
 def wait_readable(descriptor: int, until: Deadline, waker: Waker | None = None) -> bool:
-    """Wait until there is something to read; False when the time is over, or somebody woke us and there is nothing."""
+    """Wait until there is something to read; False when the time is over, or the waker was used."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if waker is not None:

@@ -1,4 +1,4 @@
-"""When terminals are looked at though no request is there for them."""
+"""When terminals are probed: connected to without a request, to see whether they answer."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 #: Seconds until a worker that could not begin is asked again.
 BEGIN_AGAIN_S = 1.0
-#: The first look at the terminals is spread over this many seconds for each hundred of them.
+#: The first probes are spread over this many seconds for each hundred of them.
 SPREAD_PER_HUNDRED_S = 2.0
-#: A terminal that may be disabled is looked at again after this many seconds, doubling up to the most.
+#: A terminal that may be disabled is probed again after this many seconds, doubling up to the most.
 PENDING_FIRST_S, PENDING_MOST_S = 5.0, 300.0
 
 
-class Visits:
-    """Schedules the looks at terminals: after the start, every `probe_interval`, and where one is due sooner."""
+class Probes:
+    """Schedules probes of terminals: after the start, every `probe_interval`, and where one is due sooner."""
 
     def __init__(self, current: CurrentConfig, roster: Roster, upkeep: Upkeep) -> None:
         self._current = current
@@ -41,14 +41,14 @@ class Visits:
             wanted = worker.pending_enable or worker.is_waited_for
             first = 0.0 if worker.pending_enable else random.uniform(0, spread)  # noqa: S311 - only spreads the load
             if probe_s or wanted or worker.listens:
-                self._upkeep.later(("first visit", id_), first, partial(self._visit, id_))
+                self._upkeep.later(("first probe", id_), first, partial(self._probe, id_))
             if probe_s:
-                self._upkeep.later(("visit", id_), first + probe_s, partial(self._visit, id_, again_s=probe_s))
+                self._upkeep.later(("probe", id_), first + probe_s, partial(self._probe, id_, again_s=probe_s))
 
     def probe_soon(self, device: str, attempt: int) -> None:
-        """Look again at a terminal that may be disabled, or that requests wait for; see `WorkerHooks`."""
+        """Probe a terminal again that may be disabled, or that requests wait for; see `WorkerHooks`."""
         pause = min(PENDING_FIRST_S * 2 ** min(attempt - 1, 10), PENDING_MOST_S)
-        self._upkeep.later(("pending", device), pause, partial(self._visit, device))
+        self._upkeep.later(("pending", device), pause, partial(self._probe, device))
 
     def submit(self, device: str, requests: list[Request], *, resumed: bool = False) -> None:
         """Hand over requests that are on disk; a worker that cannot begin, for want of a thread, is asked again."""
@@ -57,10 +57,10 @@ class Visits:
         except Exception as error:
             if not SHORTAGES.note(error):
                 log.exception("device=%s cannot be asked just now; its requests are on disk", device)
-            self._upkeep.later(("begin", device), BEGIN_AGAIN_S, partial(self._visit, device))
+            self._upkeep.later(("begin", device), BEGIN_AGAIN_S, partial(self._probe, device))
 
-    def _visit(self, device: str, *, again_s: float | None = None) -> float | None:
-        """Have a device looked at; a device that was removed, never again."""
+    def _probe(self, device: str, *, again_s: float | None = None) -> float | None:
+        """Have a device probed; one that was removed is not probed again."""
         worker = self._roster.by_device.get(device)
         if worker is None:
             return None
