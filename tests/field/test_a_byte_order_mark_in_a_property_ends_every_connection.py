@@ -15,7 +15,8 @@ from tests.field.conftest import FieldSite
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
-from tests.support.strict_broker import PUBLISH, Link, StrictBroker, packet, receive
+from tests.support.mqtt_packets import PUBLISH, packet, receive
+from tests.support.strict_broker import Link, StrictBroker
 from tests.support.waiting import wait_until
 from zkbridge.cli.watch import Watcher
 from zkbridge.client.caller import Caller as BridgeCaller

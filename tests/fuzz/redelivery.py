@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from tests.support.strict_broker import PUBLISH, Link, StrictBroker, packet, receive
+from tests.support.mqtt_packets import PUBLISH, packet, receive
+from tests.support.strict_broker import Link, StrictBroker
 
 #: `flag`: only the DUP flag, as if the first delivery had been lost; `again`: at once a second time, with the flag;
 #: `later`: the second time after the next message.

@@ -9,10 +9,22 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from tests.support.mqtt_packets import (
+    CONNACK,
+    CONNECT,
+    DISCONNECT,
+    PINGREQ,
+    PINGRESP,
+    PUBACK,
+    PUBLISH,
+    SUBACK,
+    SUBSCRIBE,
+    UNSUBACK,
+    UNSUBSCRIBE,
+    packet,
+    receive,
+)
 from tests.support.waiting import wait_until
-
-CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 1, 2, 3, 4, 8, 9, 10, 11
-PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,8 @@ class FakeBroker:
         filters: list[str] = []
         subscribed = False
         while True:
-            kind, flags, body = _receive(client)
+            head, body = receive(client)
+            kind, flags = head >> 4, head & 0xF
             time.sleep(self._slow_s)
             if kind == CONNECT:
                 if self.connack is None:
@@ -143,37 +156,7 @@ class FakeBroker:
     def _send(self, kind: int, flags: int, body: bytes) -> None:
         assert self._client is not None, "nobody is connected"
         with self._sending:
-            self._client.sendall(bytes((kind << 4 | flags,)) + _length(len(body)) + body)
-
-
-def _receive(client: socket.socket) -> tuple[int, int, bytes]:
-    (head,) = _exactly(client, 1)
-    size = shift = 0
-    while True:
-        (digit,) = _exactly(client, 1)
-        size |= (digit & 0x7F) << shift
-        shift += 7
-        if not digit & 0x80:
-            return head >> 4, head & 0xF, _exactly(client, size)
-
-
-def _exactly(client: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        piece = client.recv(size - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
-
-
-def _length(size: int) -> bytes:
-    digits = bytearray()
-    while True:
-        size, digit = size >> 7, size & 0x7F
-        digits.append(digit | (0x80 if size else 0))
-        if not size:
-            return bytes(digits)
+            self._client.sendall(packet(kind << 4 | flags, body))
 
 
 def _filters(body: bytes) -> list[str]:

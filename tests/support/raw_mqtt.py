@@ -13,9 +13,23 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from tests.support.strict_broker import CONNACK, CONNECT, PUBACK, PUBLISH, SUBSCRIBE, packet, receive
+from tests.support.mqtt_packets import (
+    CONNACK,
+    CONNECT,
+    DISCONNECT,
+    PUBACK,
+    PUBCOMP,
+    PUBLISH,
+    PUBREC,
+    PUBREL,
+    SUBACK,
+    SUBSCRIBE,
+    packet,
+    read_size,
+    receive,
+    size_bytes,
+)
 
-PUBREC, PUBREL, PUBCOMP, SUBACK, DISCONNECT = 5, 6, 7, 9, 14
 _PATIENCE_S = 20
 #: A broker takes so many unacknowledged messages from a client where its CONNACK says nothing else; Mosquitto says 20.
 _WINDOW = 16
@@ -63,7 +77,7 @@ class RawMessage:
         region = b"".join(self._properties())
         return packet(
             PUBLISH << 4 | (8 if dup else 0) | self.qos << 1 | self.retain,
-            body + _varied(len(region)) + region + self.payload,
+            body + size_bytes(len(region)) + region + self.payload,
         )
 
     def _properties(self) -> list[bytes]:
@@ -187,13 +201,7 @@ def _parsed(head: int, body: bytes) -> tuple[RawMessage, bytes]:
     topic, rest = body[2 : 2 + size].decode(), body[2 + size :]
     qos = head >> 1 & 3
     mid, rest = (rest[:2], rest[2:]) if qos else (b"", rest)
-    length, shift, used = 0, 0, 0
-    while True:
-        digit = rest[used]
-        length |= (digit & 0x7F) << shift
-        shift, used = shift + 7, used + 1
-        if not digit & 0x80:
-            break
+    length, used = read_size(rest)
     region, payload = rest[used : used + length], rest[used + length :]
     return RawMessage(topic, payload, qos, bool(head & 1), bool(head & 8), **_read_properties(region)), mid
 
@@ -233,12 +241,3 @@ def _short(text: str) -> str:
 def _text(value: str) -> bytes:
     data = value.encode()
     return struct.pack("!H", len(data)) + data
-
-
-def _varied(size: int) -> bytes:
-    digits = bytearray()
-    while True:
-        size, digit = size >> 7, size & 0x7F
-        digits.append(digit | (0x80 if size else 0))
-        if not size:
-            return bytes(digits)

@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, UNSUBSCRIBE, PINGREQ = 1, 2, 3, 4, 8, 10, 12
+from tests.support.mqtt_packets import (
+    CONNACK,
+    CONNECT,
+    PINGREQ,
+    PUBACK,
+    PUBLISH,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    packet,
+    read_size,
+    receive,
+    size_bytes,
+)
+
 _SESSION_EXPIRY, _RECEIVE_MAXIMUM, _MAXIMUM_QOS, _RETAIN_AVAILABLE = 0x11, 0x21, 0x24, 0x25
 _PACKET_SIZE, _WILDCARDS, _KEEPALIVE, _SHARED = 0x27, 0x28, 0x13, 0x2A
 _U8, _U16, _U32 = "!BB", "!BH", "!BI"
@@ -214,7 +227,7 @@ class StrictBroker:
         while True:
             head, body = receive(link.broker)
             if head >> 4 == CONNACK and link.five and self.limits.announced and body[1] == 0:
-                body = body[:2] + _varied(len(self.limits.announced)) + self.limits.announced
+                body = body[:2] + size_bytes(len(self.limits.announced)) + self.limits.announced
             link.client.sendall(packet(head, body))
 
     def _judge(self, link: Link, head: int, body: bytes) -> bytes | str | None:
@@ -295,51 +308,10 @@ class StrictBroker:
         return packet(PUBACK << 4, mid + bytes((code, 0)) if link.five else mid)
 
 
-def receive(sock: socket.socket) -> tuple[int, bytes]:
-    """One MQTT packet: its first byte, and what follows its length. Raises EOFError."""
-    (head,) = _exactly(sock, 1)
-    size = shift = 0
-    while True:
-        (digit,) = _exactly(sock, 1)
-        size |= (digit & 0x7F) << shift
-        shift += 7
-        if not digit & 0x80:
-            return head, _exactly(sock, size)
-
-
-def packet(head: int, body: bytes) -> bytes:
-    """The bytes of an MQTT packet."""
-    return bytes((head,)) + _varied(len(body)) + body
-
-
-def _exactly(sock: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        piece = sock.recv(size - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return bytes(data)
-
-
-def _varied(size: int) -> bytes:
-    digits = bytearray()
-    while True:
-        size, digit = size >> 7, size & 0x7F
-        digits.append(digit | (0x80 if size else 0))
-        if not size:
-            return bytes(digits)
-
-
 def _properties_size(data: bytes) -> int:
     """The bytes of a block of properties, its length included."""
-    size = shift = used = 0
-    while True:
-        digit = data[used]
-        size |= (digit & 0x7F) << shift
-        shift, used = shift + 7, used + 1
-        if not digit & 0x80:
-            return used + size
+    size, used = read_size(data)
+    return used + size
 
 
 def _is_over(limit: int | None, data: bytes) -> bool:
