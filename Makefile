@@ -8,7 +8,7 @@ PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: audit deb lock image help demo test again check docs torture clients fuzz faults fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: audit deb lock image help demo test again check docs torture clients fuzz faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -56,6 +56,10 @@ fuzz:  ## Look for an hour for what may arrive by MQTT, or from a terminal, that
 faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
 	@.ci/setup test
 	$(PYTEST) -m slow tests/faults tests/torture -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
+
+deliveries:  ## Run every command over every combination of terminal, delivery and size, for about an hour
+	@.ci/setup test
+	$(PYTEST) -m slow tests/commands/test_every_delivery.py -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
 
 fleet:  ## Run three bridges and 300 terminals on two brokers, kill one bridge, have a standby go on
 	@.ci/setup test
