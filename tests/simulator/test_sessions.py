@@ -1,5 +1,6 @@
 """Connections, sessions, keys, and people kept off."""
 
+import asyncio
 import socket
 from collections.abc import Callable
 
@@ -300,3 +301,17 @@ def test_the_journal_tells_every_frame_and_no_contents(
     assert (answered.direction, answered.command, answered.reply_id) == ("out", 2000, asked.reply_id)
     assert terminal.counts[11] == 1
     assert not hasattr(asked, "data")
+
+
+def test_two_restarts_that_end_at_once_leave_it_listening(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
+    async def power_on_twice() -> None:
+        await asyncio.gather(terminal.machine.power_on(), terminal.machine.power_on())
+
+    terminal.power_off()
+
+    terminal._do(power_on_twice())
+
+    assert terminal.powered
+    assert raw(terminal).sizes()[4] == 0

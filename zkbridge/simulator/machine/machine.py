@@ -72,8 +72,12 @@ class Machine:
             return
         self.terminal.users.commit_waiting()
         self.terminal.logs.add_operation(OP_POWER_ON)
-        await self._listen()
-        self.connections.powered = True
+        self.connections.powered = True  # before anything is waited for: another restart must not listen too
+        try:
+            await self._listen()
+        except OSError:
+            self.connections.powered = False
+            raise
         self.terminal.notices.add("power on")
 
     async def power_off(self, how: str = "reset") -> None:
