@@ -12,7 +12,7 @@ from zkbridge.metrics.recorder import Recorder
 from zkbridge.telemetry.events import Answered, Failed, Known, SessionEnded
 from zkbridge.telemetry.snapshot import BridgeSnapshot, LedgerStats, Terminal
 
-STATS = LedgerStats(size=4096, unfinished=3, oldest_unfinished_s=7.5, owed=2, oldest_owed_s=90)
+STATS = LedgerStats(size=4096, unfinished=3, oldest_unfinished_s=7.5, unsent=2, oldest_unsent_s=90)
 TERMINALS = (
     Terminal("principal", waiting=3, online=True, seen_at=1_700_000_000.0, pending_enable=False),
     Terminal("entrada", waiting=0, online=False, seen_at=None, pending_enable=True),

@@ -39,7 +39,7 @@ def live(ledger: Ledger, count: int) -> None:
     requests = keep(ledger, count)
     ledger.running((request.id, {"uid": 1}) for request in requests)
     done = [Finish(request, Reply(200, "created", b"{}")) for request in requests]
-    finished = ledger.finish(done, owed_by="d")
+    finished = ledger.finish(done, pending_enable="d")
     ledger.enables.mark_enabled("d")
     ledger.replies.release(finished.answers)
     ledger.replies.sent(answer.id for answer in finished.answers)

@@ -110,7 +110,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     (one,) = keep(first, draft(first, "one"))
     keep(first, draft(first, "two", mid=2))
     first.running([(one.request.id, {"uid": 3})])
-    first.finish([], owed_by="p")
+    first.finish([], pending_enable="p")
     first.facts.remember("p", "terminal", "72")
     first.close()
 
@@ -267,7 +267,7 @@ def test_a_refused_topic_falls_back(ledger: Ledger) -> None:
 def test_debts_are_kept_with_the_answer_and_paid_once(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
 
-    finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
+    finish(ledger, [Finish(kept.request, CREATED)], pending_enable="p")
     assert ledger.enables.devices() == {"p"}
     ledger.enables.mark_enabled("p")
 
@@ -280,7 +280,7 @@ def debts_on_disk(ledger: Ledger) -> list[Any]:
 
 def test_a_debt_that_is_paid_is_written_off_with_the_next_answers_sent(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
-    finished = finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
+    finished = finish(ledger, [Finish(kept.request, CREATED)], pending_enable="p")
     ledger.enables.mark_enabled("p")
     assert debts_on_disk(ledger) == ["p"]
 
@@ -290,7 +290,7 @@ def test_a_debt_that_is_paid_is_written_off_with_the_next_answers_sent(ledger: L
 
 
 def test_a_debt_that_is_paid_is_written_off_soon_also_without_answers(ledger: Ledger) -> None:
-    finish(ledger, [], owed_by="p")
+    finish(ledger, [], pending_enable="p")
     ledger.enables.mark_enabled("p")
 
     ledger.scrub()
@@ -301,7 +301,7 @@ def test_a_debt_that_is_paid_is_written_off_soon_also_without_answers(ledger: Le
 def test_a_debt_that_is_made_again_before_that_stays(ledger: Ledger) -> None:
     for number in (1, 2):
         (kept,) = keep(ledger, draft(ledger, str(number), mid=number))
-        finished = finish(ledger, [Finish(kept.request, CREATED)], owed_by="p")
+        finished = finish(ledger, [Finish(kept.request, CREATED)], pending_enable="p")
         if number == 1:
             ledger.enables.mark_enabled("p")
 
@@ -786,7 +786,7 @@ def test_members_that_all_refuse_at_once_answer_at_once(ledger: Ledger) -> None:
 
 
 def test_a_disk_that_takes_nothing_when_a_debt_is_paid_stops_nobody(ledger: Ledger) -> None:
-    finish(ledger, [], owed_by="p")
+    finish(ledger, [], pending_enable="p")
     ledger.enables.mark_enabled("p")
     ledger.database._db.execute("PRAGMA query_only = ON")
 

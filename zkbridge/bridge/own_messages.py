@@ -49,7 +49,7 @@ class OwnMessages:
             "connection": self._link.number,
             "version": snapshot.version,
             "offline": snapshot.offline,
-            "owed": ledger and ledger.owed,
+            "owed": ledger and ledger.unsent,
             "ledger_bytes": ledger and ledger.size,
             "reconnects": snapshot.reconnects,
             "deaf_to": snapshot.unserved_subscriptions,

@@ -115,16 +115,16 @@ class Ledger:
         finishes: Iterable[Finish],
         *,
         parked: Iterable[Parked] = (),
-        owed_by: str | None = None,
+        pending_enable: str | None = None,
         validities: Iterable[ValidityChange] = (),
     ) -> Finished:
         """Keep the replies of finished requests and forget what was asked, all in one transaction.
 
         `parked` are requests that wait for their terminal from now on; what was asked by them is kept.
-        `owed_by` names a device that may still be disabled: that is kept in the same transaction, and so are the
+        `pending_enable` names a device that may still be disabled: that is kept in the same transaction, and so are the
         changes of users' dates.
         """
-        return self.outcomes.finish(finishes, parked=parked, owed_by=owed_by, validities=validities)
+        return self.outcomes.finish(finishes, parked=parked, pending_enable=pending_enable, validities=validities)
 
     def waiting(self, device: str | None = None) -> list[Waiting]:
         """What waits for a device, or for any, oldest first; without what was asked."""
@@ -148,7 +148,7 @@ class Ledger:
         unfinished, oldest_unfinished = self.database.read(
             "SELECT count(*), min(accepted_at) FROM requests WHERE state IN ('accepted', 'running')"
         )[0]
-        owed = self.database.read("SELECT count(*) FROM answers WHERE owed = 1")[0][0]
+        unsent = self.database.read("SELECT count(*) FROM answers WHERE owed = 1")[0][0]
         oldest = self.database.read(
             "SELECT coalesce(r.done_at, a.made_at) FROM answers a LEFT JOIN requests r ON r.id = a.request"
             " WHERE a.owed = 1 ORDER BY a.id LIMIT 1"
@@ -157,8 +157,8 @@ class Ledger:
             size=sum(_size(Path(f"{self.path}{suffix}")) for suffix in ("", "-wal")),
             unfinished=unfinished,
             oldest_unfinished_s=max(0.0, now - oldest_unfinished) if unfinished else 0.0,
-            owed=owed,
-            oldest_owed_s=max(0.0, now - oldest[0][0]) if oldest else 0.0,
+            unsent=unsent,
+            oldest_unsent_s=max(0.0, now - oldest[0][0]) if oldest else 0.0,
         )
 
     # -- upkeep --------------------------------------------------------------------------------------------------

@@ -59,25 +59,25 @@ class Outcomes:
         finishes: Iterable[Finish],
         *,
         parked: Iterable[Parked] = (),
-        owed_by: str | None = None,
+        pending_enable: str | None = None,
         validities: Iterable[ValidityChange] = (),
     ) -> Finished:
         """Keep the replies of finished requests and forget what was asked, all in one transaction.
 
         `parked` are requests that wait for their terminal from now on; what was asked by them is kept.
-        `owed_by` names a device that may still be disabled: that is kept in the same transaction, and so are the
+        `pending_enable` names a device that may still be disabled: that is kept in the same transaction, and so are the
         changes of users' dates.
         """
         wanted, waiting, dates = list(finishes), list(parked), list(validities)
 
         def work(db: sqlite3.Connection) -> Finished:
             now = self._clock()
-            groups = [self._finish_one(db, finish, now, owed_by) for finish in wanted]
+            groups = [self._finish_one(db, finish, now, pending_enable) for finish in wanted]
             groups += [_park(db, each) for each in waiting]
-            if owed_by is not None:
-                self._enables.owe(owed_by)
+            if pending_enable is not None:
+                self._enables.add(pending_enable)
                 if not wanted:
-                    db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (owed_by, now))
+                    db.execute("INSERT OR IGNORE INTO debts VALUES (?, ?)", (pending_enable, now))
             write_validities(db, dates)
             ended = self.complete(db, groups)
             return Finished(
@@ -91,7 +91,7 @@ class Outcomes:
         self._retention.note_freed()
         return finished
 
-    def _finish_one(self, db: sqlite3.Connection, finish: Finish, now: float, owed_by: str | None) -> int | None:
+    def _finish_one(self, db: sqlite3.Connection, finish: Finish, now: float, pending_enable: str | None) -> int | None:
         """The group's request that this one is a part of, if it is."""
         reply, replayed = finish.reply, finish.replayed
         parent = None if finish.request.parent is None else parent_of(db, finish.request.id)
@@ -107,7 +107,7 @@ class Outcomes:
                 body,
                 now,
                 replayed and parent is None,
-                owed_by,
+                pending_enable,
                 reply.open_effect == "unknown",
             ),
         )

@@ -25,7 +25,7 @@ class PendingEnables:
         """The device is enabled again. That is written with the next answers sent; after a crash it is done again."""
         self._enabled.add(device)
 
-    def owe(self, device: str) -> None:
+    def add(self, device: str) -> None:
         """The device may be disabled again: an earlier confirmation counts no more."""
         self._enabled.discard(device)
 

@@ -194,7 +194,7 @@ class Ended(NamedTuple):
 class Finished(NamedTuple):
     """The groups' requests that were answered together with their parts, and every answer that is owed now.
 
-    The answers are the caller's to send: `Ledger.owed` leaves them out until `Ledger.release` is told of them.
+    The answers are the caller's to send: `UnsentReplies.unsent` leaves them out until `release` has them back.
     """
 
     groups: list[Ended]

@@ -118,7 +118,7 @@ TRIGGERS = """
     END;
 
     CREATE TEMP VIEW endings AS
-    SELECT r.id AS request, r.parent, r.status, r.code, r.reply, r.done_at, a.replayed, d.device AS owed_by,
+    SELECT r.id AS request, r.parent, r.status, r.code, r.reply, r.done_at, a.replayed, d.device AS pending_enable,
            0 AS keeps_tried
     FROM requests r LEFT JOIN answers a ON a.request = r.id LEFT JOIN debts d ON d.device = r.device;
 
@@ -133,7 +133,7 @@ TRIGGERS = """
         AND EXISTS (SELECT 1 FROM requests WHERE id = NEW.parent AND state = 'split');
         UPDATE answers SET owed = 1, replayed = max(replayed, NEW.replayed)
         WHERE request = NEW.request AND sent_at IS NULL;
-        INSERT OR IGNORE INTO debts SELECT NEW.owed_by, NEW.done_at WHERE NEW.owed_by IS NOT NULL;
+        INSERT OR IGNORE INTO debts SELECT NEW.pending_enable, NEW.done_at WHERE NEW.pending_enable IS NOT NULL;
     END;
 
     CREATE TEMP TABLE readings (command TEXT PRIMARY KEY) WITHOUT ROWID;

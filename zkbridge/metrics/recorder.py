@@ -148,8 +148,8 @@ def _ledger_stats(ledger: LedgerStats) -> Iterator[Family]:
     yield _family(catalogue.LEDGER_BYTES, ([], ledger.size))
     yield _family(catalogue.UNFINISHED, ([], ledger.unfinished))
     yield _family(catalogue.OLDEST_UNFINISHED, ([], ledger.oldest_unfinished_s))
-    yield _family(catalogue.OWED, ([], ledger.owed))
-    yield _family(catalogue.OLDEST_OWED, ([], ledger.oldest_owed_s))
+    yield _family(catalogue.OWED, ([], ledger.unsent))
+    yield _family(catalogue.OLDEST_OWED, ([], ledger.oldest_unsent_s))
 
 
 def _family(metric: Metric, *samples: tuple[list[str], float]) -> Family:

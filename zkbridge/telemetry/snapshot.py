@@ -27,8 +27,8 @@ class LedgerStats(NamedTuple):
     size: int
     unfinished: int
     oldest_unfinished_s: float
-    owed: int
-    oldest_owed_s: float
+    unsent: int
+    oldest_unsent_s: float
 
 
 class BridgeSnapshot(NamedTuple):

@@ -103,8 +103,8 @@ class ReplyKeeper:
         parked = [
             Parked(task.request.id, task.params.key or "", task.parked) for task in waits if task.parked is not None
         ]
-        owed_by = self._device.id if self._facts.pending_enable else None
-        finished = self._ledger.finish(finishes, parked=parked, owed_by=owed_by)
+        pending_enable = self._device.id if self._facts.pending_enable else None
+        finished = self._ledger.finish(finishes, parked=parked, pending_enable=pending_enable)
         self._hooks.note_answers(finished.answers)  # before the log and the figures: callers wait for their replies
         self._waiting.add(parked)
         for task in tasks:

@@ -27,11 +27,13 @@ class Ledger:
         self.full = full
         self.kept: list[Any] = []
 
-    def finish(self, finishes: list[Finish], *, parked: Sequence[Any] = (), owed_by: str | None = None) -> Finished:
+    def finish(
+        self, finishes: list[Finish], *, parked: Sequence[Any] = (), pending_enable: str | None = None
+    ) -> Finished:
         if self.full:
             self.full -= 1
             raise LedgerUnavailable("disk full")
-        self.kept.append(([each.request.id for each in finishes], [each.request for each in parked], owed_by))
+        self.kept.append(([each.request.id for each in finishes], [each.request for each in parked], pending_enable))
         return Finished([], [])
 
 
