@@ -28,7 +28,6 @@ from zkbridge.terminal.session import reach
 #: Terminals that are dialled at once.
 AT_ONCE = 32
 UNREACHABLE, WRONG = 1, 2
-DOOR = "door/unlock"
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,9 @@ def table(findings: list[Finding]) -> list[str]:
 
 
 def _dial_broker(config: Config) -> Finding:
-    """What a run asks of the broker, but for the door's echo: the age of a door request is told by that one."""
+    """What a run asks of the broker, but for the echoes that tell the age of a request that must not be late."""
     names, topics = commands(), Topics(config.mqtt.base_topic)
-    tried = {wish: topic for wish, topic in echoes(config, names).items() if wish != topics.command("+", DOOR)}
+    tried = echoes(config, [name for name, command in names.items() if command.delay_limit is None])
     will = Publication(topics.state, encode({"state": "offline", "instance": "check"}))
     plan = Plan(tuple(command_filters(config, names)), tried, will, published(config, names))
     trial = try_out(config.mqtt, plan)
