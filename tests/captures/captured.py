@@ -5,6 +5,8 @@ adrobinoga/zk-protocol; issue numbers are fananimi/pyzk's unless another reposit
 Whatever could name a person is left out: the tables have contents of our own, in the captured frames.
 """
 
+# ruff: noqa: DTZ001  a terminal knows no time zone
+
 from __future__ import annotations
 
 import struct
@@ -69,7 +71,7 @@ NUEVO = PACKETS["F19: write user 14"][8:]
 
 #: zk-protocol data-record.md: a row of the attendance log and one of the operation log.
 PUNCH = _bytes("0d 00") + b"999111333".ljust(24, b"\0") + _bytes("01 6b b3 68 23 00 00 00 00 00 ff 00 00 00")
-PUNCHED_AT = datetime(2018, 6, 25, 17, 50, 35)  # noqa: DTZ001  a terminal knows no zone
+PUNCHED_AT = datetime(2018, 6, 25, 17, 50, 35)
 OPERATION = _bytes("00 00 06 2a c2 9b 68 23 03 00 00 00 07 00 02 05")
 #: Issues 166, 174, 236: what follows each row on a SpeedFace, an MB560-VL, a ProFace.
 TAIL_OF_49 = _bytes("ff 32 35 35 00 00 00 00 00")
@@ -104,11 +106,11 @@ KEYS = [
 
 #: zk-protocol terminal.md and data-record.md, and what pyzk makes of others.
 TIMES = [
-    (datetime(2000, 1, 1), "00 00 00 00"),  # noqa: DTZ001  a terminal knows no zone
-    (datetime(2018, 6, 25, 17, 41, 5), "31 b1 68 23"),  # noqa: DTZ001 - as above
-    (datetime(2018, 6, 25, 17, 50, 35), "6b b3 68 23"),  # noqa: DTZ001 - as above
-    (datetime(2026, 2, 28, 23, 59, 59), "7f f4 1c 32"),  # noqa: DTZ001 - as above
-    (datetime(2099, 12, 31, 23, 59, 59), "ff f7 92 bf"),  # noqa: DTZ001 - as above
+    (datetime(2000, 1, 1), "00 00 00 00"),
+    (datetime(2018, 6, 25, 17, 41, 5), "31 b1 68 23"),
+    (datetime(2018, 6, 25, 17, 50, 35), "6b b3 68 23"),
+    (datetime(2026, 2, 28, 23, 59, 59), "7f f4 1c 32"),
+    (datetime(2099, 12, 31, 23, 59, 59), "ff f7 92 bf"),
 ]
 
 #: zk-protocol realtime.md: EF_VERIFY of an unknown person; alarms of duress and passback of uid 5, matched in way 1.
