@@ -11,8 +11,13 @@ import click
 from tests.clients import stand, table, trial
 from tests.clients.catalogue import CLIENTS, Client
 
-#: What a path may be given for: the program that tries it, and the client of the catalogue that it is like.
-FAMILIES = {"pyzk": "pyzk", "node": "node-zklib"}
+#: What a path may be given for. Those that no registry has need their language: Debian's php-cli, ruby-bindata.
+FAMILIES = {
+    "pyzk": Client("", "", "Python", "folder", "pyzk_family.py", "zk"),
+    "node": replace(next(client for client in CLIENTS if client.name == "node-zklib"), home="folder"),
+    "php": Client("", "", "PHP", "folder", "php_family.php", "", ways=("udp",), knows_keys=False),
+    "ruby": Client("", "", "Ruby", "folder", "ruby_client.rb", "", ways=("udp",), knows_keys=False),
+}
 
 
 @click.command()
@@ -20,7 +25,8 @@ FAMILIES = {"pyzk": "pyzk", "node": "node-zklib"}
 def main(paths: tuple[str, ...]) -> None:
     """Try the published clients, or, where folders are given, the clients in them.
 
-    FAMILY is `pyzk` for a folder with a package `zk`, or `node` for a folder with a package.json.
+    FAMILY is `pyzk` for a folder with a package `zk`, `node` for one with the methods of node-zklib, `php` for
+    jmrashed/zkteco and those like it, `ruby` for anhtrantuan/zklib-ruby.
     """
     if not paths:
         table.write([told(client) for client in CLIENTS])
@@ -50,10 +56,9 @@ def of_folder(path: str) -> Client:
     family, separator, folder = path.partition("=")
     if not separator or family not in FAMILIES or not Path(folder).is_dir():
         raise click.BadParameter(f"{path!r} is not FAMILY=FOLDER, with {' or '.join(FAMILIES)} and a folder")
-    like = next(client for client in CLIENTS if client.name == FAMILIES[family])
     place = str(Path(folder).resolve())
-    module = "zk" if family == "pyzk" else place
-    return replace(like, name=Path(folder).name, version="", home="folder", module=module, folder=place)
+    like = FAMILIES[family]
+    return replace(like, name=Path(folder).name, module=like.module if family == "pyzk" else place, folder=place)
 
 
 if __name__ == "__main__":

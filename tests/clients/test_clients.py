@@ -82,7 +82,7 @@ def test_a_client_that_does_nothing_right_is_seen() -> None:
     assert set(faults) == {*boasted, "users", "clock", "punch", "sizes"}
 
 
-@pytest.mark.parametrize("path", ["pyzk", "php=/", "pyzk=/nowhere"])
+@pytest.mark.parametrize("path", ["pyzk", "go=/", "pyzk=/nowhere"])
 def test_a_path_that_names_no_client_is_refused(path: str) -> None:
     with pytest.raises(Exception, match="is not FAMILY=FOLDER"):
         of_folder(path)

@@ -18,6 +18,7 @@ from tests.clients.stand import KEY, PUNCHES, TEMPLATE, USERS, WHEN, Stand
 from tests.support.waiting import wait_until
 
 PROGRAMS = Path(__file__).with_name("programs")
+RUNNERS = {".py": [sys.executable], ".cjs": ["node"], ".php": ["php"], ".rb": ["ruby", "-W0"]}
 REG_EVENT, UNLOCK, ENABLE, DISABLE = 500, 31, 1002, 1003
 LATER = datetime(2031, 5, 6, 7, 8, 9)  # noqa: DTZ001  a terminal knows no zone
 TOLERANCE = timedelta(minutes=3)
@@ -29,7 +30,7 @@ Results = dict[str, dict[str, Any]]
 def run(client: Client, stand: Stand, way: Way) -> Results:
     """Start the client's program, punch when it listens, and return what it found."""
     installing.ready(client)
-    runner = ["node"] if client.program.endswith(".cjs") else [sys.executable]
+    runner = RUNNERS[Path(client.program).suffix]
     arguments = [client.module, stand.host, str(stand.port), way, str(KEY if client.knows_keys else 0)]
     environment = {**os.environ, "TZ": "UTC", "NODE_PATH": str(installing.HERE / "node_modules")}
     if client.home in ("pypi", "folder"):
