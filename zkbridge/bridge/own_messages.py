@@ -60,7 +60,7 @@ class OwnMessages:
         return Publication(self._current.topics.health, encode(body))
 
     def note_health(self, topic: str, payload: bytes) -> None:
-        """EventSink the link when a message that came back is the health of this run."""
+        """Tell the link when a message that came back is the health of this run."""
         if topic == self._current.topics.health and (body := _object(payload)).get("instance") == self.instance:
             self._link.heard_health(body.get("connection"))
 
