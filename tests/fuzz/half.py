@@ -86,6 +86,7 @@ class Half(Generic[S, E]):
                     result.sessions += site.sessions
                     result.messages += site.messages
         except Exception as error:  # noqa: BLE001 - whatever it is, the run reports it with its seed
-            result.failure = f"seed {number}: {type(error).__name__}: {error}\n" + "\n".join(
-                getattr(error, "__notes__", ())
+            each = error.exceptions if isinstance(error, ExceptionGroup) else [error]
+            result.failure = f"seed {number}: " + "\n\n".join(
+                "\n".join([f"{type(one).__name__}: {one}", *getattr(one, "__notes__", ())]) for one in (error, *each)
             )

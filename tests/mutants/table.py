@@ -303,7 +303,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a field that is blank is no missing field",
-        "zkbridge/commands/api/registry.py",
+        "zkbridge/commands/api/command.py",
         'fault.rule in ("required", "empty")]',
         'fault.rule == "required"]',
         ("tests/commands/test_bad_input.py",),
