@@ -186,6 +186,13 @@ def test_an_answer_on_a_topic_of_its_caller_is_shown_with_the_command_that_it_an
     assert see(sightings, "zk/replies/me", answer, answers="\x1b[2J") == "← a \\u001b[2J: 200 Bien."
 
 
+def test_a_user_who_was_blocked_because_of_a_date_is_shown(sightings: Sightings) -> None:
+    told = {"event": "blocked", "user_id": "7", "reason": "valid_until", "moment": "2030-01-31T08:00:00"}
+
+    assert see(sightings, "zk/a/users/event", told) == "• a: user 7 blocked (valid_until)"
+    assert see(sightings, "zk/a/users/event", told | {"late": True}) == "• a: user 7 blocked (valid_until, late)"
+
+
 def test_a_punch_is_shown_without_the_name(sightings: Sightings) -> None:
     punch = {"user_id": "7", "name": "Juana la Secreta", "timestamp": "2030-01-31T08:00:00", "status": 1, "punch": 0}
 

@@ -36,7 +36,8 @@ class Fields(tuple[str | int, ...]):
 
 
 def user_of(uid: int, fields: UserFields) -> User:
-    held = (fields.user_id, fields.name, fields.password, fields.privilege, fields.card)
+    permission = fields.privilege | fields.blocked
+    held = (fields.user_id, fields.name, fields.password, permission, fields.card)
     return User(uid, *held, group=1, record=Fields(held))
 
 
@@ -180,6 +181,8 @@ CASES = [
     ("ping", {}, "ok"),
     ("time/get", {}, "ok"),
     ("time/sync", {"time": "2030-02-01T08:00:00"}, "ok"),
+    ("users/block", {"user_id": "7"}, "ok"),
+    ("users/block", {"user_id": "9"}, "user_not_found"),
     ("users/create", {"user_id": "8", "name": "Eva"}, "ok"),
     ("users/create", {"user_id": "7", "name": "Eva"}, "user_exists"),
     ("users/delete", {"user_id": "7"}, "ok"),
@@ -193,6 +196,8 @@ CASES = [
     ("users/fingers", {"user_id": "7"}, "ok"),
     ("users/fingers", {"user_id": "9"}, "user_not_found"),
     ("users/list", {}, "ok"),
+    ("users/unblock", {"user_id": "7"}, "ok"),
+    ("users/unblock", {"user_id": "9"}, "user_not_found"),
     ("users/update", {"user_id": "7", "name": "Eva"}, "ok"),
     ("users/update", {"user_id": "9", "name": "Eva"}, "user_not_found"),
 ]

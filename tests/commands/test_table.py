@@ -22,7 +22,8 @@ def test_users_list_tells_who_is_there_and_never_a_password(site: Site, kind: st
     answer = site.ask(kind, "users/list")
 
     (user,) = terminal.users()
-    row = {"uid": user.uid, "user_id": "700", "name": "Ana", "privilege": 0, "card": 77, "group": 3, "device_id": kind}
+    row = {"uid": user.uid, "user_id": "700", "name": "Ana", "privilege": 0, "card": 77, "group": 3}
+    row |= {"blocked": False, "device_id": kind}
     assert answer == {"success": True, "total": 1, "data": [row], "status": 200, "code": "ok"}
 
 

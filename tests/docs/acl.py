@@ -38,6 +38,7 @@ def _bridge() -> Iterator[str]:
     yield from _each("readwrite", (TOPICS.state, TOPICS.health))
     yield from _each("write", (TOPICS.info, TOPICS.availability("+")))
     yield from _each("readwrite", (TOPICS.punches("+"),))
+    yield from _each("write", (TOPICS.user_events("+"),))
     yield from (
         "",
         "# By MQTT 3.1.1 the broker tells no refusal: the bridge tries with the same word whether it is heard here.",
@@ -80,6 +81,7 @@ def _operator() -> Iterator[str]:
     yield from _each("read", (TOPICS.reply("+", name) for name in commands()))
     yield from _each("read", (TOPICS.progress("+", name) for name in _attended()))
     yield from _each("read", (f"{TOPICS.base}/replies/operator/#", TOPICS.availability("+"), TOPICS.punches("+")))
+    yield from _each("read", (TOPICS.user_events("+"),))
     yield from _each("read", (TOPICS.state, TOPICS.info, TOPICS.health))
     yield "# `watch` shows answers, not the requests, for those hold passwords and card numbers. If it is to show them:"
     yield f"#topic read {TOPICS.base}/#"

@@ -2,11 +2,22 @@
 
 import sys
 
-from tests.docs import acl, asyncapi, commands, configuration, errors, life
+from tests.docs import acl, asyncapi, blocked, commands, configuration, errors, life
 from tests.project import structure
 
 #: Each has a PAGE, and tells by `page()` what should stand there.
-MADE = (acl, configuration, errors, life, structure, commands.README, commands.CONTRACT, asyncapi.YAML, asyncapi.HTML)
+MADE = (
+    acl,
+    blocked,
+    configuration,
+    errors,
+    life,
+    structure,
+    commands.README,
+    commands.CONTRACT,
+    asyncapi.YAML,
+    asyncapi.HTML,
+)
 
 
 def main() -> None:

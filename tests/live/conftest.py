@@ -79,6 +79,9 @@ class House:
     def note_waiting(self, _until: float) -> None:
         pass
 
+    def note_dates(self, _device: str, _at: float | None, *, told: bool) -> None:
+        assert not told, "no user has dates"
+
     def probe_soon(self, _device: str, _attempt: int) -> None:
         pass
 

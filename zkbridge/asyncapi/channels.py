@@ -57,6 +57,14 @@ def all_channels(site: Site) -> Json:
         "parameters": {"device": _device(site)},
         "tags": [{"name": "state"}],
     }
+    channels["usersEvent"] = {
+        "address": topics.user_events("{device}"),
+        "title": TITLES["usersEvent"],
+        "description": first_line(answers.UserEvent),
+        "messages": _references(["usersEvent"]),
+        "parameters": {"device": _device(site)},
+        "tags": [{"name": "state"}],
+    }
     channels["status"] = {
         "address": topics.status("{device}"),
         "title": "status",

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 import zkbridge
-from zkbridge.asyncapi.parts import OF_GROUPS, REQUEST_ID, SHARED, UNREAD, Json
+from zkbridge.asyncapi.parts import EXCLUSIVE, OF_GROUPS, REQUEST_ID, SHARED, UNREAD, Json
 from zkbridge.asyncapi.site import Site
 from zkbridge.commands import Command, Lasting, commands
 from zkbridge.contract import answers
@@ -54,9 +54,9 @@ _FACTS: dict[str, object] = {
 
 
 def example_request(command: Command) -> Json:
-    """A request with every field of the command, as its models show it."""
+    """A request with every field of the command, as its models show it, less those that exclude each other."""
     properties = command.params.model_json_schema()["properties"]
-    own = {name: _example(schema) for name, schema in properties.items() if name not in SHARED}
+    own = {name: _example(schema) for name, schema in properties.items() if name not in {*SHARED, *EXCLUSIVE}}
     return {**own, "request_id": REQUEST_ID}
 
 
@@ -156,12 +156,22 @@ _PUNCH: Json = {
     "id": "principal/2030-01-31T08:00:00/123/1/0/0",
 }
 
+_USER_EVENT: Json = {
+    "event": "blocked",
+    "user_id": "123",
+    "reason": "valid_until",
+    "moment": "2030-01-31T18:00:00",
+    "device_id": "principal",
+    "id": "principal/123/valid_until/2030-01-31T18:00:00",
+}
+
 STATE_EXAMPLES: dict[str, list[Json]] = {
     "availability": [
         {"state": "online"},
         {"state": "offline", "reason": "Connection timeout to device 192.168.1.205:4370"},
     ],
     "attendanceEvent": [_PUNCH, {**_PUNCH, "late": True}],
+    "usersEvent": [_USER_EVENT, {**_USER_EVENT, "late": True}],
     "status": [
         {
             "users": 37,

@@ -23,6 +23,8 @@ OF_GROUPS = {"partial", "all_failed"}
 
 #: Fields of every request, or of some and the same for all of these.
 SHARED = ("catch_up", "request_id", "expires_at")
+#: Fields of which one may not stand beside another.
+EXCLUSIVE = ("blocked", "valid_from", "valid_until")
 
 #: Errors of requests that were not read, so that their id is not known.
 UNREAD = {"body_required", "payload_too_large"}
@@ -39,6 +41,7 @@ TOGETHER = "groupSuccess"
 STATES: dict[str, type[BaseModel]] = {
     "availability": answers.Availability,
     "attendanceEvent": answers.PunchEvent,
+    "usersEvent": answers.UserEvent,
     "status": answers.Status,
     "bridgeState": answers.State,
     "bridgeInfo": answers.Info,
@@ -47,13 +50,14 @@ STATES: dict[str, type[BaseModel]] = {
 
 TITLES = {
     "attendanceEvent": "attendance/event",
+    "usersEvent": "users/event",
     "bridgeState": "bridge/state",
     "bridgeInfo": "bridge/info",
     "bridgeHealth": "bridge/health",
 }
 
 #: What is said once and not retained.
-PASSING = {"attendanceEvent", "bridgeHealth"}
+PASSING = {"attendanceEvent", "usersEvent", "bridgeHealth"}
 
 CORRELATION = {
     "description": "Comes back in the reply; MQTT 5 callers may use Correlation Data as well, or instead.",

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from zkbridge.bridge.current import CurrentConfig
+from zkbridge.bridge.dates import DateSchedule
 from zkbridge.bridge.workers import Roster
 from zkbridge.ledger.records import Request
 from zkbridge.machine.limits import SHORTAGES
@@ -24,9 +25,13 @@ PENDING_FIRST_S, PENDING_MOST_S = 5.0, 300.0
 
 
 class Probes:
-    """Schedules probes of terminals: after the start, every `probe_interval`, and where one is due sooner."""
+    """Schedules probes of terminals: after the start, every `probe_interval`, and where one is due sooner.
 
-    def __init__(self, current: CurrentConfig, roster: Roster, upkeep: Upkeep) -> None:
+    `dates` are those at which users are to be blocked or unblocked.
+    """
+
+    def __init__(self, current: CurrentConfig, roster: Roster, upkeep: Upkeep, dates: DateSchedule) -> None:
+        self.dates = dates
         self._current = current
         self._roster = roster
         self._upkeep = upkeep
@@ -34,6 +39,7 @@ class Probes:
     def schedule(self, devices: Iterable[str]) -> None:
         """Terminals that may be disabled first; the rest at random moments, so that not all are called at once."""
         workers = [self._roster[device] for device in devices]
+        self.dates.schedule(worker.device.id for worker in workers)
         spread = SPREAD_PER_HUNDRED_S * len(workers) / 100
         probe_s = self._current.config.probe_interval
         for worker in workers:

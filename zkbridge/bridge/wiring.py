@@ -8,6 +8,7 @@ from typing import NamedTuple
 from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.broker_hooks import BrokerHooks, Receivers
 from zkbridge.bridge.current import CurrentConfig
+from zkbridge.bridge.dates import DateSchedule
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
 from zkbridge.bridge.facts import Facts
@@ -84,7 +85,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
     link, own, mqtt = broker.link, broker.own, broker.mqtt
     dispatch = ReplyDispatch(broker.outbox, upkeep, stored.care)
     availability, roster = Availability(current.topics, mqtt), Roster()
-    probes = Probes(current, roster, upkeep)
+    probes = Probes(current, roster, upkeep, DateSchedule(roster, upkeep, clock))
     monitor = Monitor(current, roster, availability, mqtt=mqtt, link=link, ledger=stored.ledger, keeper=stored.keeper)
     pulse = Pulse(own, monitor, mqtt, broker.announcer, upkeep)
     metrics = _metrics(current, monitor)

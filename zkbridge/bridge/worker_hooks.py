@@ -56,6 +56,12 @@ class TerminalEvents:
         """Answer what waits for a terminal when its time is over."""
         self._expiry.note_waiting(until)
 
+    def note_dates(self, device: str, at: float | None, *, told: bool) -> None:
+        """Call the worker at the next date of its users, and publish the event of the last."""
+        self._probes.dates.note(device, at)
+        if told:
+            self._announcer.wake()
+
     def probe_soon(self, device: str, attempt: int) -> None:
         """Look at a terminal again, after a pause."""
         self._probes.probe_soon(device, attempt)

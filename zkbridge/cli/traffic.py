@@ -57,8 +57,13 @@ class Sightings:
         device, command = self._topics.parse(topic) or ("", "")
         if device == BRIDGE:
             return self._see_bridge(command, body)
-        if topic in (self._topics.availability(device), self._topics.punches(device)):
-            return self._see_device(device, body) if command == "availability" else _punch(device, body)
+        event = {
+            self._topics.availability(device): self._see_device,
+            self._topics.punches(device): _punch,
+            self._topics.user_events(device): _user_event,
+        }.get(topic)
+        if event is not None:
+            return event(device, body)
         if command in self._commands:
             return self._see_request(device, command, body, correlation=correlation, now=now)
         if command.removesuffix("/progress") in self._commands:
@@ -133,6 +138,11 @@ class Sightings:
 
 def _punch(device: str, body: dict[str, Any]) -> str:
     return f"• {shown(device)}: user {_word(body, 'user_id')} at {_word(body, 'timestamp') or 'no known time'}"
+
+
+def _user_event(device: str, body: dict[str, Any]) -> str:
+    late = ", late" if body.get("late") is True else ""
+    return f"• {shown(device)}: user {_word(body, 'user_id')} {_word(body, 'event')} ({_word(body, 'reason')}{late})"
 
 
 def _word(body: dict[str, Any], key: str, limit: int = 64) -> str:

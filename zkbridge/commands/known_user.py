@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, NotRequired
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.registry import Params
+from zkbridge.commands.api.registry import Change, Context, Params
 from zkbridge.commands.api.text_fields import UserId
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import DeviceRejected, FieldFault, UserNotFound
-from zkbridge.port.capabilities import UserReader
+from zkbridge.port.capabilities import UserReader, UserStore
 from zkbridge.port.fit import surely_unfit
-from zkbridge.port.users import User, UserFields, UserTable
+from zkbridge.port.users import User, UserChanges, UserFields, UserTable
 
 
 class OneUser(Params):
@@ -74,3 +74,53 @@ def must_be_alone(table: UserTable, users: Iterable[User], device: Device) -> No
 def how_many(records: int) -> dict[str, int]:
     """What an answer says of the number of a user's records: nothing where it is one."""
     return {"records": records} if records > 1 else {}
+
+
+def change_all(
+    session: UserStore, users: Sequence[User], changes: UserChanges, body: dict[str, Any], context: Context
+) -> dict[str, Any] | Change:
+    """Plan the changes of every record of a user, or answer with `body` where the terminal holds them already.
+
+    Raises DeviceRejected, InvalidField.
+    """
+    user_id = users[0].user_id
+    others = [user for user in users if session.changed(user, changes) != user.record]
+    if not others:
+        return body
+    must_be_alone(session.users(), users, context.device)
+
+    def apply() -> dict[str, Any]:
+        for user in others:
+            session.change_user(user, changes)
+        return body
+
+    def kept(table: UserTable) -> bool:
+        now = table.all_by_user_id(user_id)
+        return len(now) == len(users) and all(session.changed(user, changes).is_held_by(user) for user in now)
+
+    return Change(intent={"uids": [user.uid for user in users]}, apply=apply, kept=kept, lost="not_changed")
+
+
+def set_blocked(session: UserStore, user_id: str, context: Context, *, blocked: bool) -> dict[str, Any] | Change:
+    """Plan that a user is blocked, or let in again; a user who is blocked is not let in by a date to come.
+
+    Raises UserNotFound, DeviceRejected.
+    """
+    users = find_all(session, user_id)
+    user_id = users[0].user_id
+    if blocked:
+        context.dates.keep(user_id, context.dates.of(user_id)._replace(valid_from=None))
+    body = {"data": {"user_id": user_id, **how_many(len(users)), "device_id": context.device.id}}
+    return change_all(session, users, UserChanges(blocked=blocked), body, context)
+
+
+def write_blocked(session: UserStore, user_id: str, device: Device, *, blocked: bool) -> bool:
+    """Block or unblock every record of a user, outside of a request; whether one was written. Raises DeviceRejected."""
+    table = session.users()
+    users = table.all_by_user_id(user_id)
+    others = [user for user in users if user.blocked != blocked]
+    if others:
+        must_be_alone(table, users, device)
+    for user in others:
+        session.change_user(user, UserChanges(blocked=blocked))
+    return bool(others)

@@ -9,17 +9,18 @@ from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import ADMINISTRATOR, USER, Card, Privilege
 from zkbridge.commands.api.keypad import with_keypad
-from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
+from zkbridge.commands.api.registry import Answer, Change, Context, command
 from zkbridge.commands.api.text_fields import Name, NewUserId, Password
+from zkbridge.commands.dated import Dated
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.answers import like
-from zkbridge.contract.errors import DeviceFull, FieldFault, Forbidden, InvalidField, UserExists
+from zkbridge.contract.errors import ClockUntrusted, DeviceFull, FieldFault, Forbidden, InvalidField, UserExists
 from zkbridge.port.capabilities import UserStore
 from zkbridge.port.fit import surely_unfit
 from zkbridge.port.users import UserFields, UserRecord, UserTable
 
 
-class Create(Lasting):
+class Create(Dated):
     """A new user; password and card never leave for a log or a reply."""
 
     user_id: NewUserId
@@ -40,7 +41,7 @@ class Create(Lasting):
     def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
         """What fits no terminal with this device's encoding, and what its keypad cannot type."""
         faults = surely_unfit(self.fields(), encoding=device.encoding, name_overflow=device.name_overflow)
-        return with_keypad(faults, device, user_id=self.user_id, password=self.password)
+        return with_keypad(faults, device, user_id=self.user_id, password=self.password) + self.date_faults()
 
     def check_policy(self, policy: Policy) -> None:
         """Raise Forbidden for an administrator where those may not come over MQTT."""
@@ -61,7 +62,7 @@ class Created(TypedDict):
     params=Create,
     code="created",
     answer=Answer(Created, says=("Usuario registrado.", "User registered.")),
-    errors=(UserExists, DeviceFull),
+    errors=(UserExists, DeviceFull, ClockUntrusted),
     disables=True,
     repeatable=True,
     creates_user=True,
@@ -71,15 +72,17 @@ def create(session: UserStore, params: Create, context: Context) -> dict[str, An
     table = session.users()
     fields = session.fit(params.fields())
     known = table.by_user_id(fields.user_id)
-    if known is not None:
-        if context.asked_before and _is_there(session, fields):
-            return _body(fields, context)
+    if known is not None and not (context.asked_before and _is_there(session, fields, params)):
         raise UserExists(user_id=fields.user_id)
+    blocked = params.wants_blocked(fields.user_id, context, anew=True)
+    if known is not None:
+        return _body(fields, context)
+    wanted = params.fields()._replace(blocked=bool(blocked))
     uid = _choose_uid(session, fields, context)
     written: list[UserRecord] = []
 
     def apply() -> dict[str, Any]:
-        written.append(session.add_user(params.fields(), uid))
+        written.append(session.add_user(wanted, uid))
         return _body(session.fit(params.fields()), context)  # an empty terminal shows its record size only now
 
     def kept(table: UserTable) -> bool:
@@ -97,10 +100,14 @@ def create(session: UserStore, params: Create, context: Context) -> dict[str, An
     return Change(intent={"uid": uid}, apply=apply, grows=1, counts=counts, kept=kept, amiss=amiss)
 
 
-def _is_there(session: UserStore, fields: UserFields) -> bool:
-    """Whether the terminal holds just this user."""
+def _is_there(session: UserStore, fields: UserFields, params: Create) -> bool:
+    """Whether the terminal holds just this user; with dates, before or after one of them."""
+    states = (False, True) if params.has_dates else (bool(params.blocked),)
     users = session.users().all_by_user_id(fields.user_id)
-    return any(session.record_of(fields, user.uid).is_held_by(user) for user in users)
+    records = [
+        (session.record_of(fields._replace(blocked=state), user.uid), user) for user in users for state in states
+    ]
+    return any(record.is_held_by(user) for record, user in records)
 
 
 def _choose_uid(session: UserStore, fields: UserFields, context: Context) -> int:

@@ -43,6 +43,7 @@ class Row(TypedDict):
     privilege: Annotated[int, like(0)]
     card: Annotated[int, like(12345)]
     group: Annotated[str | int, like(1)]
+    blocked: Annotated[bool, like(example=False)]
     device_id: Annotated[str, like("principal")]
 
 
@@ -63,9 +64,10 @@ def list_users(session: UserReader, params: List, context: Context) -> dict[str,
             "uid": user.uid,
             "user_id": user.user_id,
             "name": user.name,
-            "privilege": user.privilege,
+            "privilege": user.role,
             "card": user.card,
             "group": user.group,
+            "blocked": user.blocked,
             "device_id": context.device.id,
         }
 

@@ -8,19 +8,20 @@ from pydantic import Field
 
 from zkbridge.commands.api.fields import ADMINISTRATOR, Card, Privilege
 from zkbridge.commands.api.keypad import with_keypad
-from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
+from zkbridge.commands.api.registry import Answer, Change, Context, command
 from zkbridge.commands.api.text_fields import Name, Password
-from zkbridge.commands.known_user import KnownUser, OneUser, find_all, how_many, must_be_alone
+from zkbridge.commands.dated import Dated
+from zkbridge.commands.known_user import KnownUser, OneUser, change_all, find_all, how_many
 from zkbridge.config.models import Device, Policy
-from zkbridge.contract.errors import FieldFault, Forbidden, UserNotFound
+from zkbridge.contract.errors import ClockUntrusted, FieldFault, Forbidden, UserNotFound
 from zkbridge.port.capabilities import UserStore
 from zkbridge.port.fit import surely_unfit_changes
-from zkbridge.port.users import User, UserChanges, UserTable
+from zkbridge.port.users import User, UserChanges
 
-_CHANGEABLE = ("name", "password", "privilege", "card")
+_CHANGEABLE = ("name", "password", "privilege", "card", "blocked", "valid_from", "valid_until")
 
 
-class Update(OneUser, Lasting):
+class Update(OneUser, Dated):
     """What a user shall be; None is what stays as it is."""
 
     name: Name | None = None
@@ -29,7 +30,7 @@ class Update(OneUser, Lasting):
     card: Card | None = Field(default=None, repr=False)
 
     def changes(self) -> UserChanges:
-        """What is named."""
+        """What is named of the record; whether the user is blocked follows from what is kept, too."""
         return UserChanges(self.name, self.password, self.privilege, self.card)
 
     def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
@@ -39,7 +40,7 @@ class Update(OneUser, Lasting):
         faults = with_keypad(faults, device, password=self.password or "")
         if all(getattr(self, name) is None for name in _CHANGEABLE):
             faults += (FieldFault("name", "any_of", {"names": ", ".join(_CHANGEABLE)}),)
-        return faults
+        return faults + self.date_faults()
 
     def check_policy(self, policy: Policy) -> None:
         """Raise Forbidden for an administrator where those may not come over MQTT."""
@@ -52,7 +53,7 @@ class Update(OneUser, Lasting):
     params=Update,
     code="updated",
     answer=Answer(KnownUser, says=("Usuario '{user_id}' actualizado.", "User '{user_id}' updated.")),
-    errors=(UserNotFound,),
+    errors=(UserNotFound, ClockUntrusted),
     disables=True,
     repeatable=True,
 )
@@ -62,21 +63,8 @@ def update(session: UserStore, params: Update, context: Context) -> dict[str, An
     user_id = users[0].user_id
     more = {**_other_name(session, users[0], changes), **how_many(len(users))}
     body = {"data": {"user_id": user_id, **more, "device_id": context.device.id}}
-    others = [user for user in users if session.changed(user, changes) != user.record]
-    if not others:
-        return body
-    must_be_alone(session.users(), users, context.device)
-
-    def apply() -> dict[str, Any]:
-        for user in others:
-            session.change_user(user, changes)
-        return body
-
-    def kept(table: UserTable) -> bool:
-        now = table.all_by_user_id(user_id)
-        return len(now) == len(users) and all(session.changed(user, changes).is_held_by(user) for user in now)
-
-    return Change(intent={"uids": [user.uid for user in users]}, apply=apply, kept=kept, lost="not_changed")
+    changes = changes._replace(blocked=params.wants_blocked(user_id, context))
+    return change_all(session, users, changes, body, context)
 
 
 def _other_name(session: UserStore, user: User, changes: UserChanges) -> dict[str, str]:

@@ -94,6 +94,12 @@ class Door(Model):
     trust_clock: bool = False
 
 
+class Dates(Model):
+    """By which clock a device's users are blocked and unblocked at `valid_from` and `valid_until`."""
+
+    trust_clock: bool = False
+
+
 class Device(Model):
     """One terminal. `id` is its key in the file."""
 
@@ -113,6 +119,7 @@ class Device(Model):
     finger_names: Annotated[tuple[str, ...], Field(min_length=10, max_length=10)] = FINGER_NAMES
     attendance: Annotated[Literal["off", "live"], BeforeValidator(off_as_text)] = "off"
     door: Door = Door()
+    validity: Dates = Dates()
 
 
 class Retry(Model):

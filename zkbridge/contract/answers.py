@@ -91,6 +91,20 @@ class PunchEvent(_Body):
     )
 
 
+class UserEvent(_Body):
+    """A user was blocked or let in because of a date. It may be published twice; the same `id` is the same event."""
+
+    event: Literal["blocked", "unblocked"]
+    user_id: str = like("123")
+    reason: Literal["valid_from", "valid_until"]
+    moment: str = like("2030-01-31T18:00:00", "The moment that was asked for, by the terminal's wall clock.")
+    late: Literal[True] = Field(
+        default=True, description="Done more than 60 seconds after that moment; absent otherwise."
+    )
+    device_id: str = like("principal")
+    id: str = like("principal/123/valid_until/2030-01-31T18:00:00", "Stable; to be compared as a whole.")
+
+
 class _LastError(_Body):
     code: str = like("device_timeout")
     error: str = like("Connection timeout to device 192.168.1.205:4370", "One sentence for people.")

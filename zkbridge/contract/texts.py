@@ -197,6 +197,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "El reloj del puente no está sincronizado y la puerta no se abre (door.trust_clock).",
         "The bridge's clock is not synchronised, and the door is not opened (door.trust_clock).",
     ),
+    "clock_untrusted.validity": (
+        "El reloj del puente no está sincronizado y valid_from y valid_until no se aceptan (validity.trust_clock).",
+        "The bridge's clock is not synchronised; valid_from and valid_until are not accepted (validity.trust_clock).",
+    ),
     "clock_untrusted.in_the_past": (
         "El reloj del puente dice {shown}, una fecha imposible, y el dispositivo no se pone a esa hora.",
         "The bridge's clock says {shown}, an impossible date, and the terminal is not set to it.",

@@ -71,7 +71,7 @@ def own_topics(config: Config, commands: Iterable[str]) -> list[str]:
     """
     topics, prefix = Topics(config.mqtt.base_topic), config.homeassistant.prefix
     own = [f"{config.mqtt.base_topic}/{BRIDGE}/#"]
-    own += [topics.availability("+"), topics.punches("+"), topics.status("+")]
+    own += [topics.availability("+"), topics.punches("+"), topics.user_events("+"), topics.status("+")]
     for name in commands:
         own += [topics.command("+", name), topics.reply("+", name), topics.progress("+", name)]
     # Home Assistant's discovery: <prefix>/<component>/[<node>/]<object>/config, and its birth message.

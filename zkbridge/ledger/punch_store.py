@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 
 from zkbridge.ledger.database import Database, ignore
-from zkbridge.ledger.records import Place, Trace, UnsentPunch
+from zkbridge.ledger.records import PUNCH, Place, Trace, UnsentPunch
 from zkbridge.ledger.retention import Retention
 
 
@@ -66,7 +66,9 @@ class PunchStore:
 
     def count_unsent_of(self, device: str) -> int:
         """How many punches of one device wait for the broker."""
-        return int(self._database.read("SELECT count(*) FROM punches WHERE device = ?", device)[0][0])
+        return int(
+            self._database.read("SELECT count(*) FROM punches WHERE device = ? AND kind = ?", device, PUNCH)[0][0]
+        )
 
     def note_cleared(self, device: str) -> None:
         """The terminal's log is empty. The traces stay: they tell equal punches apart."""

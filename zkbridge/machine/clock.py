@@ -85,10 +85,10 @@ class Clock:
         """Whether a time server stands behind the clock, as far as this machine says."""
         return self._ask()
 
-    def require_synchronised(self) -> None:
-        """Raise ClockUntrusted where no time server stands behind the clock."""
+    def require_synchronised(self, needed_for: str = "door") -> None:
+        """Raise ClockUntrusted, for this reason, where no time server stands behind the clock."""
         if not self._ask():
-            raise ClockUntrusted("door")
+            raise ClockUntrusted(needed_for)
 
     def require_plausible(self) -> None:
         """Raise ClockUntrusted where the clock shows a time before this version was made."""

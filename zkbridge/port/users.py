@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+#: The bit of the permission byte that keeps a user out.
+_BLOCKED = 1
+
 
 class UserFields(NamedTuple):
     """A user as somebody wants it; nothing here says whether it fits a terminal."""
@@ -14,6 +17,7 @@ class UserFields(NamedTuple):
     password: str = ""
     privilege: int = 0
     card: int = 0
+    blocked: bool = False
 
     def __repr__(self) -> str:
         return f"<UserFields of {self.user_id!r}>"  # the rest is secret, or somebody's name
@@ -67,6 +71,16 @@ class User(NamedTuple):
     card: int
     group: int
     record: UserRecord
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the terminal refuses the user: bit 0 of the permission byte (zk-protocol `data-user.md`)."""
+        return bool(self.privilege & _BLOCKED)
+
+    @property
+    def role(self) -> int:
+        """The permission byte without that bit: 0 user, 14 administrator, and what a terminal has beside them."""
+        return self.privilege & ~_BLOCKED
 
     def __repr__(self) -> str:
         return f"<User {self.uid}: {self.user_id!r}>"  # as above

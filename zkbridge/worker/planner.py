@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from zkbridge.commands import Change, Context
 from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
+from zkbridge.commands.api.dates import UserDates
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import (
     BridgeError,
@@ -19,6 +20,7 @@ from zkbridge.contract.errors import (
     TerminalError,
 )
 from zkbridge.contract.messages import Reply
+from zkbridge.contract.validity import Validity
 from zkbridge.machine.clock import Clock
 from zkbridge.terminal.session import Session
 from zkbridge.worker.replies import ReplyMaker
@@ -31,6 +33,14 @@ class StoredReplies(Protocol):
 
     def reply_of(self, request: int, /) -> Reply | None:
         """The reply of a request that was answered; None for any other. Raises LedgerUnavailable."""
+
+
+class KeptDates(Protocol):
+    """The dates of the device's users; see Dates."""
+
+    @property
+    def kept(self) -> Mapping[str, Validity]:
+        """The dates that are still to be carried out, by user_id."""
 
 
 class Planned(NamedTuple):
@@ -50,9 +60,11 @@ class Planner:
         replies: ReplyMaker,
         stored: StoredReplies,
         clock: Clock,
+        dates: KeptDates,
         backlog: PunchBacklog | None = None,
     ) -> None:
         self._device = device
+        self._dates = dates
         self._replies = replies
         self._stored = stored
         self._clock = clock
@@ -84,6 +96,7 @@ class Planner:
         if key is not None and key in state.touched:
             return None
         earlier = self._earlier_success(task)
+        task.dates = UserDates(self._device.timezone, self._clock, self._dates.kept)
         try:
             outcome = task.command.run(session, task.params, self._context(task, earlier))
         except (ConnectionFailure, DeviceAuthFailed):
@@ -145,6 +158,7 @@ class Planner:
             presence=task.presence,
             clock=self._clock,
             backlog=self._backlog,
+            dates=task.dates,
         )
 
     def _instead_of_twice(self, task: Task) -> Reply | None:

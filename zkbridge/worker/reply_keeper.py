@@ -14,9 +14,10 @@ from zkbridge.contract.errors import Internal
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Finish, Parked, Request
+from zkbridge.ledger.records import Finish, Parked, Request, ValidityChange
 from zkbridge.telemetry.events import Answered, Created, EventSink, Trouble
 from zkbridge.worker.catch_up import CatchUp
+from zkbridge.worker.dates import Dates
 from zkbridge.worker.surroundings import WorkerHooks
 from zkbridge.worker.task import Task
 from zkbridge.worker.terminal_facts import TerminalFacts
@@ -59,6 +60,7 @@ class ReplyKeeper:
         *,
         facts: TerminalFacts,
         waiting: CatchUp,
+        dates: Dates,
         hooks: WorkerHooks,
         events: EventSink,
     ) -> None:
@@ -66,6 +68,7 @@ class ReplyKeeper:
         self._ledger = ledger
         self._facts = facts
         self._waiting = waiting
+        self._dates = dates
         self._hooks = hooks
         self._events = events
 
@@ -104,9 +107,11 @@ class ReplyKeeper:
             Parked(task.request.id, task.params.key or "", task.parked) for task in waits if task.parked is not None
         ]
         pending_enable = self._device.id if self._facts.pending_enable else None
-        finished = self._ledger.finish(finishes, parked=parked, pending_enable=pending_enable)
+        dates = [change for task in (*tasks, *waits) if (change := _dates_after(task)) is not None]
+        finished = self._ledger.finish(finishes, parked=parked, pending_enable=pending_enable, validities=dates)
         self._hooks.note_answers(finished.answers)  # before the log and the figures: callers wait for their replies
         self._waiting.add(parked)
+        self._dates.note(dates)
         for task in tasks:
             self._report(task)
         for each in finished.groups:
@@ -153,3 +158,12 @@ class ReplyKeeper:
 def age_s(request: Request) -> float:
     """The seconds since the request was kept."""
     return max(0.0, time.time() - request.accepted_at)
+
+
+def _dates_after(task: Task) -> ValidityChange | None:
+    """What is kept of a user's dates with a task's reply: as the request says, unless it surely had no effect."""
+    reply, dates = task.reply, task.dates.change
+    if dates is None or task.replayed:
+        return None
+    may_be_done = task.asked if reply is None else reply.success or reply.open_effect == "unknown"
+    return ValidityChange(task.request.device, *dates) if may_be_done else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from zkbridge.config.models import Config
-from zkbridge.contract.errors import DeviceTimeout
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Session
 from zkbridge.worker.change_maker import ChangeMaker
@@ -13,6 +12,7 @@ from zkbridge.worker.planner import Planner
 from zkbridge.worker.reply_keeper import ReplyKeeper
 from zkbridge.worker.request_queue import RequestQueue
 from zkbridge.worker.session_state import SessionState
+from zkbridge.worker.table_reading import read_table
 from zkbridge.worker.task import Task
 from zkbridge.worker.terminal_access import TerminalAccess
 from zkbridge.worker.terminal_facts import TerminalFacts
@@ -20,8 +20,6 @@ from zkbridge.worker.verifier import Verifier
 
 #: How many changes are noted as running in one commit; more could stand noted but unasked when the time is used up.
 ROUND = 64
-#: How often a table is read again that people may have changed meanwhile.
-TABLE_READINGS = 3
 
 
 class SessionRunner:
@@ -83,26 +81,7 @@ class SessionRunner:
     def _prepare_table(self, session: Session) -> None:
         if any(task.asked for task in self._requests.in_hand):
             session.refresh()  # some terminals show a written user only then
-        self._read_table(session)
-
-    def _read_table(self, session: Session) -> None:
-        """Read the table before the first request, so that a table that cannot be read is the refusal of all.
-
-        The table counts only while it cannot be changed at the keypad. If reading it took so long that the terminal
-        was about to enable itself, it is kept disabled; if that came too late, the table is read again, disabled for
-        as much longer. The same count proves nothing: one user may have been added, and another deleted.
-        """
-        device = self._access.device
-        needed = self._session_budget + device.timeout / 2
-        for reading in range(TABLE_READINGS):
-            began = time.monotonic()
-            if reading:
-                session.users(again=True)
-            else:
-                session.read_ahead()
-            if session.keep_disabled(needed, longer=2 * (time.monotonic() - began)):
-                return
-        raise DeviceTimeout(host=device.host, port=device.port)
+        read_table(session, self._access.device, session_budget=self._session_budget)
 
     def _work(self, session: Session, state: SessionState) -> None:
         """Rounds of planning, one commit, asking; until nothing is left or the time is used up."""

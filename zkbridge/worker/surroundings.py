@@ -24,6 +24,9 @@ class WorkerHooks(Protocol):
     def note_waiting(self, until: float, /) -> None:
         """A request waits for its terminal until this moment, in seconds since 1970."""
 
+    def note_dates(self, device: str, at: float | None, /, *, told: bool) -> None:
+        """The next date of the device's users is at this moment, in seconds since 1970; `told`: an event was kept."""
+
     def probe_soon(self, device: str, attempt: int, /) -> None:
         """Call `Worker.probe` after a pause: the terminal may be disabled, or requests wait for it.
 

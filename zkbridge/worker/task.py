@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zkbridge.commands import Command, Params
+from zkbridge.commands.api.dates import UserDates
 from zkbridge.commands.api.presence import AttendedInteraction
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.records import Request
@@ -19,8 +20,9 @@ class Task:
     attempts meant to write. `arrived` is on the monotonic clock; None for a request of an earlier run.
     `reply` is set once it is known; `replayed`: it is the stored reply of an earlier request. `parked` is what a group
     is answered while the request waits for its terminal. `hit_by_fault`: a fault of the bridge has hit it after it was
-    asked. `begun`: the terminal may be asked from now on, so a cancellation must ask the terminal too. `closed`: its
-    reply is being kept, and nothing can cancel it any more. The lock of the RequestQueue guards `begun` and `closed`.
+    asked. `dates`: what the request makes of its user's dates. `begun`: the terminal may be asked from now on, so a
+    cancellation must ask the terminal too. `closed`: its reply is being kept, and nothing can cancel it any more. The
+    lock of the RequestQueue guards `begun` and `closed`.
     """
 
     request: Request
@@ -33,6 +35,7 @@ class Task:
     replayed: bool = False
     parked: Reply | None = None
     hit_by_fault: bool = False
+    dates: UserDates = field(default_factory=UserDates)
     presence: AttendedInteraction = field(default_factory=AttendedInteraction)
     begun: bool = False
     closed: bool = False

@@ -14,6 +14,8 @@ from zkbridge.worker.cancellation import Cancellation
 from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.change_maker import ChangeMaker
 from zkbridge.worker.conversation_deadline import ConversationDeadline
+from zkbridge.worker.date_runner import DateRunner
+from zkbridge.worker.dates import Dates
 from zkbridge.worker.failures import FailureHandler
 from zkbridge.worker.planner import Planner
 from zkbridge.worker.replies import ReplyMaker
@@ -38,6 +40,8 @@ class Parts(NamedTuple):
     access: TerminalAccess
     sessions: SessionRunner
     failures: FailureHandler
+    dates: Dates
+    date_runner: DateRunner
 
 
 def assemble(
@@ -63,13 +67,14 @@ def assemble(
         pending_enable=pending_enable,
     )
     waiting = CatchUp(device, config, ledger, shared.clock)
-    keeper = ReplyKeeper(device, ledger, facts=facts, waiting=waiting, hooks=hooks, events=shared.events)
+    dates = Dates(device, ledger, shared.clock, hooks)
+    keeper = ReplyKeeper(device, ledger, facts=facts, waiting=waiting, dates=dates, hooks=hooks, events=shared.events)
     tasks = TaskMaker(commands, replies=replies, keeper=keeper, hooks=hooks)
     cancellation = Cancellation(device, commands, replies=replies, tasks=tasks, stored=keeper)
     requests = RequestQueue(commands, tasks=tasks, older=waiting, cancellation=cancellation)
     access = TerminalAccess(device, config, facts=facts, requests=requests, listener=listener)
     backlog = NoBacklog() if listener is None else LivePunches(device.id, ledger, listener)
-    planner = Planner(device, replies=replies, stored=ledger, clock=shared.clock, backlog=backlog)
+    planner = Planner(device, replies=replies, stored=ledger, clock=shared.clock, dates=dates, backlog=backlog)
     verifier = Verifier(device, replies=replies, planner=planner, access=access)
     changes = ChangeMaker(
         device, config, ledger, requests=requests, planner=planner, replies=replies, deadline=deadline
@@ -94,4 +99,5 @@ def assemble(
         verifier=verifier,
         gate=shared.failure_gate,
     )
-    return Parts(requests, deadline, facts, waiting, keeper, access, sessions, failures)
+    date_runner = DateRunner(config, ledger, dates=dates, requests=requests, access=access, facts=facts)
+    return Parts(requests, deadline, facts, waiting, keeper, access, sessions, failures, dates, date_runner)

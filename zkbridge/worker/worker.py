@@ -99,6 +99,15 @@ class Worker:
         return self._parts.facts.pending_enable
 
     @property
+    def next_date(self) -> float | None:
+        """When a user is to be blocked or unblocked next, in seconds since 1970; it may have passed."""
+        return self._parts.dates.next_at
+
+    def look_at_dates(self) -> None:
+        """Have the dates carried out whose moment has come. Raises RuntimeError where no thread can be started."""
+        self._wake()
+
+    @property
     def is_waited_for(self) -> bool:
         """Whether requests wait for the terminal to answer again."""
         return not self._parts.waiting.is_empty
@@ -125,7 +134,11 @@ class Worker:
 
     def _wake(self) -> None:
         with self._requests.lock:
-            if self._job is None and not self._requests.stopping and self._requests.has_new:
+            if (
+                self._job is None
+                and not self._requests.stopping
+                and (self._requests.has_new or self._parts.dates.is_due)
+            ):
                 self._job = self._pool.start(self._run, name=f"terminal {self.device.id}")
             elif self._listener is not None:
                 self._listener.interrupt()
@@ -151,7 +164,7 @@ class Worker:
 
     def _is_wanted(self) -> bool:
         """Whether something other than listening is to be done, or the thread is to end."""
-        return self._requests.stopping or self._requests.has_work or self._may_catch_up()
+        return self._requests.stopping or self._requests.has_work or self._may_catch_up() or self._parts.dates.is_due
 
     def _may_catch_up(self) -> bool:
         return self._parts.waiting.is_due(reached=self._parts.facts.reached)
@@ -183,20 +196,27 @@ class Worker:
         deadline = self._parts.deadline
         try:
             if step is Step.PROBE:
-                self._parts.access.probe(deadline.current)
+                if not self._parts.date_runner.run(deadline.current):
+                    self._parts.access.probe(deadline.current)
             elif step is Step.CATCH_UP:
                 self._catch_up()
             else:
                 self._hold_session()
         except TerminalError as failure:
+            self._parts.dates.note_failure()
             if step is Step.CATCH_UP:
                 self._parts.waiting.note_failure()
             self._parts.failures.fail_all(failure, deadline.current, alone=step is Step.CATCH_UP)
 
     def _hold_session(self) -> None:
         deadline = self._parts.deadline
+
+        def run() -> None:
+            self._parts.date_runner.run(deadline.current)  # first: who is to be kept out is to be let in no longer
+            self._parts.sessions.run(deadline.current)
+
         again(
-            lambda: self._parts.sessions.run(deadline.current),
+            run,
             retry=self._retry,
             pause=self._requests.pause,
             remaining=lambda: deadline.current.remaining(),  # noqa: PLW0108 - it is another one after a person's time
@@ -205,6 +225,7 @@ class Worker:
 
     def _catch_up(self) -> None:
         """Do what has waited, in a conversation of its own that is tried once: its failure costs no other request."""
+        self._parts.date_runner.run(self._parts.deadline.current)
         requests = self._parts.waiting.take()
         if not requests:
             return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from zkbridge.commands import Change, commands
 from zkbridge.config.models import Config
-from zkbridge.ledger.records import Request
+from zkbridge.contract.validity import Validity
+from zkbridge.ledger.records import Request, ValidityChange
 from zkbridge.worker.replies import ReplyMaker
 from zkbridge.worker.task import Task
 
@@ -62,6 +64,17 @@ class Tasks:
 
     def make(self, asked: Request) -> Task:
         return make(asked)
+
+
+class NoDates:
+    """No user has dates. `noted` holds what requests have changed of them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Validity] = {}
+        self.noted: list[ValidityChange] = []
+
+    def note(self, changes: Iterable[ValidityChange]) -> None:
+        self.noted += changes
 
 
 class Stored:

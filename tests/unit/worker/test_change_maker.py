@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, ENROLL, REPLIES, UNLOCK, Stored, change, task
+from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, ENROLL, REPLIES, UNLOCK, NoDates, Stored, change, task
 from zkbridge.contract.errors import DeviceFull, DeviceRejected, DeviceTimeout, TerminalError
 from zkbridge.machine.clock import SYSTEM
 from zkbridge.worker.change_maker import ChangeMaker
@@ -28,9 +28,9 @@ class Here:
         self.calls: list[Any] = []
         self.cancelled = cancelled
         self.lapsed = lapsed
-        self.disabled_s = disabled_s
         self.ended = False
-        planner = Planner(DEVICE, replies=REPLIES, stored=Stored(), clock=SYSTEM)
+        self.disabled_s = disabled_s
+        planner = Planner(DEVICE, replies=REPLIES, stored=Stored(), clock=SYSTEM, dates=NoDates())
         self.maker = ChangeMaker(DEVICE, CONFIG, self, requests=self, planner=planner, replies=REPLIES, deadline=self)
 
     def begin(self, made: Task) -> bool:
@@ -109,6 +109,20 @@ def test_a_session_ends_when_its_time_is_used_up_but_does_one_change(case: str) 
 
     assert here.make(here.planned(1), state=SessionState(disables=True, asked=int(asked_before))) == goes_on
     assert [call for call in here.calls if call.startswith("ask")] == asked
+
+
+def test_nothing_is_asked_after_a_change_that_ended_the_connection() -> None:
+    here = Here()
+
+    def end() -> dict[str, Any]:
+        here.ended = True
+        return {"data": {}}
+
+    restart = here.planned(1)
+    restart = restart._replace(change=restart.change._replace(apply=end))
+
+    assert not here.make(restart, here.planned(2))
+    assert here.calls == ["begin 1", "begin 2", "note [1, 2]"]
 
 
 def test_a_terminal_that_may_have_enabled_itself_before_the_first_change_is_a_failure() -> None:

@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.parts import COMMANDS, CREATE, DEVICE, ENROLL, LIST, REPLIES, UNLOCK, Stored, change, task
+from tests.unit.worker.parts import (
+    COMMANDS,
+    CREATE,
+    DEVICE,
+    ENROLL,
+    LIST,
+    REPLIES,
+    UNLOCK,
+    NoDates,
+    Stored,
+    change,
+    task,
+)
 from zkbridge.commands import Change
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, UserNotFound
 from zkbridge.contract.messages import Reply, failed, succeeded
@@ -39,7 +51,7 @@ class Session:
 
 def planner(**stored: Any) -> Planner:
     replies = {int(number[1:]): reply for number, reply in stored.items()}
-    return Planner(DEVICE, replies=REPLIES, stored=Stored(replies), clock=Clock())
+    return Planner(DEVICE, replies=REPLIES, stored=Stored(replies), clock=Clock(), dates=NoDates())
 
 
 def plan(made: Task, *, touched: tuple[()] | set[str] = (), **stored: Any) -> tuple[Any, SessionState]:

@@ -5,18 +5,20 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.parts import CREATE, DEVICE, PING, task
-from zkbridge.contract.errors import Internal
+from tests.unit.worker.parts import CREATE, DEVICE, PING, NoDates, task
+from zkbridge.contract.errors import DeviceTimeout, Effect, Internal, UserExists
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed, succeeded
+from zkbridge.contract.validity import Validity
 from zkbridge.ledger.errors import LedgerUnavailable
-from zkbridge.ledger.records import Finish, Finished
+from zkbridge.ledger.records import Finish, Finished, ValidityChange
 from zkbridge.telemetry.events import Answered, Created, Trouble
 from zkbridge.worker.reply_keeper import ReplyKeeper
 from zkbridge.worker.task import Task
 
 CREATED = succeeded({"data": {"user_id": "7"}}, code="created", request_id="r1")
 FAULT = failed(Internal("abcd"), "es", request_id="r1")
+DATES = Validity(valid_until="2030-01-31T18:00:00")
 PARKED = waiting("p", until=1_700_000_000.0, effect="none", why="", language="es")
 
 
@@ -28,12 +30,18 @@ class Ledger:
         self.kept: list[Any] = []
 
     def finish(
-        self, finishes: list[Finish], *, parked: Sequence[Any] = (), pending_enable: str | None = None
+        self,
+        finishes: list[Finish],
+        *,
+        parked: Sequence[Any] = (),
+        pending_enable: str | None = None,
+        validities: list[ValidityChange],
     ) -> Finished:
         if self.full:
             self.full -= 1
             raise LedgerUnavailable("disk full")
         self.kept.append(([each.request.id for each in finishes], [each.request for each in parked], pending_enable))
+        self.dates = validities
         return Finished([], [])
 
 
@@ -45,7 +53,7 @@ class Here:
     """The keeper with its surroundings: a queue of answered tasks, hooks, events."""
 
     def __init__(self, *, full: int = 0, stops: bool = False) -> None:
-        self.ledger, self.facts = Ledger(full=full), Facts()
+        self.ledger, self.facts, self.dates = Ledger(full=full), Facts(), NoDates()
         self.answered: list[Any] = []
         self.waits: list[Any] = []
         self.ready: list[Task] = []
@@ -54,7 +62,13 @@ class Here:
         self.parked: list[Any] = []
         self.stops = stops
         self.keeper = ReplyKeeper(
-            DEVICE, self.ledger, facts=self.facts, waiting=self, hooks=self, events=self.events.append
+            DEVICE,
+            self.ledger,
+            facts=self.facts,
+            waiting=self,
+            dates=self.dates,
+            hooks=self,
+            events=self.events.append,
         )
 
     # the queue
@@ -134,6 +148,45 @@ def test_a_reply_without_a_session_that_cannot_be_kept_stays_ready() -> None:
 
     assert here.ready == []
     assert here.ledger.kept == [([1], [], None)]
+
+
+def _timeout(effect: Effect) -> Reply:
+    failure = DeviceTimeout(host="h", port=4370)
+    failure.effect = effect
+    return failed(failure, "es", request_id="r1")
+
+
+@pytest.mark.parametrize(
+    ("reply", "replayed", "kept"),
+    [
+        (CREATED, False, True),
+        (CREATED, True, False),
+        (failed(UserExists(user_id="7"), "es", request_id="r1"), False, False),
+        (_timeout("none"), False, False),
+        (_timeout("unknown"), False, True),
+    ],
+    ids=["success", "a stored reply", "a refusal", "nothing written", "effect unknown"],
+)
+def test_dates_are_kept_with_a_reply_unless_nothing_was_written(reply: Reply, *, replayed: bool, kept: bool) -> None:
+    here = Here()
+    here.answered = [answered(reply=reply)]
+    here.answered[0].replayed = replayed
+    here.answered[0].dates.change = "7", DATES
+    here.keeper.keep_answered(here)
+
+    expected = [ValidityChange("p", "7", DATES)] if kept else []
+    assert (here.ledger.dates, here.dates.noted) == (expected, expected)
+
+
+@pytest.mark.parametrize("was_asked", [True, False])
+def test_dates_of_a_request_that_waits_are_kept_if_the_terminal_was_asked(*, was_asked: bool) -> None:
+    here = Here()
+    waits = task(1)
+    waits.parked, waits.asked, waits.dates.change = PARKED, was_asked, ("7", DATES)
+    here.waits = [waits]
+    here.keeper.keep_answered(here)
+
+    assert here.ledger.dates == ([ValidityChange("p", "7", DATES)] if was_asked else [])
 
 
 def test_the_commit_of_a_reply_says_that_the_terminal_may_still_be_disabled() -> None:

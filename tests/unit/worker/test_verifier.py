@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.unit.worker.parts import CREATE, DEVICE, LIST, REPLIES, Stored, change, task
+from tests.unit.worker.parts import CREATE, DEVICE, LIST, REPLIES, NoDates, Stored, change, task
 from zkbridge.commands.api.registry import Change
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, InvalidField
 from zkbridge.machine.clock import SYSTEM
@@ -69,7 +69,7 @@ class Access:
 
 
 def verifier(*sessions: Any) -> Verifier:
-    planner = Planner(DEVICE, replies=REPLIES, stored=Stored(), clock=SYSTEM)
+    planner = Planner(DEVICE, replies=REPLIES, stored=Stored(), clock=SYSTEM, dates=NoDates())
     return Verifier(DEVICE, replies=REPLIES, planner=planner, access=Access(*sessions))
 
 

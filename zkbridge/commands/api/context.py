@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
+from zkbridge.commands.api.dates import UserDates
 from zkbridge.commands.api.presence import AttendedInteraction
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import BridgeError
@@ -24,6 +25,7 @@ class Context:
     `presence`: the person at the terminal, for an attended command.
     `clock`: that of the bridge's machine.
     `backlog`: what of the device's punches was published.
+    `dates`: from when until when the device's users are let in.
     """
 
     device: Device
@@ -33,6 +35,7 @@ class Context:
     presence: AttendedInteraction = field(default_factory=AttendedInteraction)
     clock: Clock = SYSTEM
     backlog: PunchBacklog = field(default_factory=NoBacklog)
+    dates: UserDates = field(default_factory=UserDates)
 
 
 class Change(NamedTuple):

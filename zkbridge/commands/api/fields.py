@@ -127,10 +127,18 @@ def _local_time(value: object) -> str:
 
 
 def _local_moment(value: object) -> str:
-    moment = _local(value, "local_moment")
+    return _moment(value, "local_moment")
+
+
+def _valid_moment(value: object) -> str:
+    return "" if value == "" else _moment(value, "valid_moment")
+
+
+def _moment(value: object, rule: str) -> str:
+    moment = _local(value, rule)
     # The terminal's clock counts in one word of 32 bits, the year modulo 100 (pyzk 0.9 `__encode_time`).
     if len(str(value)) <= len("2030-01-31") or not 2000 <= moment.year <= 2099:
-        raise broken("local_moment")
+        raise broken(rule)
     return moment.isoformat()
 
 
@@ -200,6 +208,15 @@ LocalMoment = Annotated[
     str,
     BeforeValidator(_local_moment),
     described("A date-time of 2000 to 2099, without an offset.", "string", examples=["2030-01-31T08:00:00"]),
+]
+ValidMoment = Annotated[
+    str,
+    BeforeValidator(_valid_moment),
+    described(
+        "A date-time of 2000 to 2099 in the device's time zone, without an offset; empty: no such date.",
+        "string",
+        examples=["2030-01-31T18:00:00"],
+    ),
 ]
 CatchUp = Annotated[
     bool,

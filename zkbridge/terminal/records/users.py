@@ -10,11 +10,12 @@ from zkbridge.terminal.records.record import Record, record_in
 def encode(fields: UserFields, *, uid: int, group: int, record_size: RecordSize, encoding: str) -> Record:
     """A new user's record, of fields that `fit` has returned. The user has the time zones of the group."""
     password, name = fields.password.encode(encoding), fields.name.encode(encoding)
+    permission = fields.privilege | (BLOCKED if fields.blocked else 0)
     pack = LAYOUTS[record_size].fields.pack
     if record_size == 72:
         pin = fields.user_id.encode(encoding)
-        return Record(pack(uid, fields.privilege, password, name, fields.card, group, b"", pin))
-    return Record(pack(uid, fields.privilege, password, name, fields.card, group, 0, int(fields.user_id)))
+        return Record(pack(uid, permission, password, name, fields.card, group, b"", pin))
+    return Record(pack(uid, permission, password, name, fields.card, group, 0, int(fields.user_id)))
 
 
 def rewrite(user: User, changes: UserChanges, *, encoding: str) -> Record:
