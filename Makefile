@@ -8,7 +8,7 @@ PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: audit deb lock image help demo test again check docs torture clients fuzz faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: addon audit deb lock image help demo test again check docs torture clients fuzz faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -92,6 +92,10 @@ lock:  ## Write debian/requirements.txt anew: what the package holds, with hashe
 	@.ci/setup test
 	.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --extra metrics --extra screen --upgrade \
 		--no-header --no-emit-index-url --no-emit-find-links --output-file debian/requirements.txt pyproject.toml
+
+addon: deb  ## Put Home Assistant's add-on together in build/addon, to be copied into its folder for local add-ons
+	rm -rf build/addon && cp -r addon build/addon && mkdir build/addon/packages
+	cp build/deb/zkbridge_*_amd64.deb build/deb/zkbridge_*_arm64.deb build/addon/packages
 
 audit:  ## Ask PyPI for known vulnerabilities of every locked package; fails where one cannot be asked for
 	@.ci/setup test
