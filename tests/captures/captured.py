@@ -54,6 +54,15 @@ PACKETS = {
     "Z40: FREE_DATA": _bytes("de 05 ae bd 5c 3c 17 00"),
 }
 
+#: zk-protocol access.md (F19): what 27, 25 and 29 answered, and the data in it.
+ACCESS_PACKETS = {
+    "F19: time zone 48": _bytes("d0 07 2f a5 12 63 27 00 30 00 11 0c 11 0d" + " 11 25" * 10 + " 11 23 11 24 a7 1c"),
+    "F19: group 77": _bytes("d0 07 79 f1 12 63 56 00 4d 08 00 07 00 06 00 8e"),
+    "F19: unlock combination 7": _bytes("d0 07 b5 93 12 63 5d 00 07 01 02 00 00 00 02 00"),
+}
+PACKETS |= ACCESS_PACKETS
+ZONE_48, GROUP_77, COMBINATION_7 = (packet[8:] for packet in ACCESS_PACKETS.values())
+
 #: First bytes of DATA frames whose contents are people's: command, checksum, frame's index, reply id.
 DATA_HEADS = {
     # pyzk test.py.

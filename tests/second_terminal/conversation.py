@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from tests.captures import captured
 from tests.simulator.raw import Packet, RawClient, user_28, user_72
 
 PREPARE_DATA, DATA, EVENT = 1500, 1501, 500
@@ -175,6 +176,28 @@ def fingers(talker: Talker) -> None:
     talker.ask("19: again", 19, struct.pack("<HB", 1, 4))
     talker.ask("19: all of user 2", 19, struct.pack("<H", 2))
     upload_finger(talker, "a finger for nobody", 77, 0, SHORT_FINGER)
+
+
+def access(talker: Talker) -> None:
+    """Time zones, groups and unlock combinations, as an F19's documents have them (section 7, C9)."""
+    talker.ask("group of user 1", 21, bytes((1, 0, 0, 0)))
+    talker.ask("user 1 into group 5", 22, bytes((1, 0, 0, 0, 5)))
+    talker.ask("group of user 1 now", 21, bytes((1, 0, 0, 0)))
+    talker.ask("zones of user 1", 23, bytes((1, 0, 0, 0)))
+    talker.ask("user 1 with zones of its own", 24, struct.pack("<5I", 1, 1, 8, 7, 6))
+    talker.ask("zones of user 1 now", 23, bytes((1, 0, 0, 0)))
+    talker.read_buffered("users with zones", USERS, 16384)
+    talker.ask("user 1 with the zones of the group", 24, struct.pack("<5I", 1, 0, 0, 0, 0))
+    talker.ask("user 1 into group 1", 22, bytes((1, 0, 0, 0, 1)))
+    talker.ask("users with zones again", 23, bytes((1, 0, 0, 0)))
+    days = captured.ZONE_48[2:30]
+    talker.ask("write zone 48", 28, struct.pack("<I", 48) + days)
+    talker.ask("zone 48", 27, struct.pack("<I", 48))
+    talker.ask("write group 77", 26, captured.GROUP_77)
+    talker.ask("group 77", 25, bytes((77,)) + bytes(7))
+    talker.ask("write combination 7", 30, captured.COMBINATION_7)
+    talker.ask("combination 7", 29, bytes((7,)) + bytes(7))
+    talker.ask("combination 1, as it came", 29, bytes((1,)) + bytes(7))
 
 
 def endings(talker: Talker) -> None:

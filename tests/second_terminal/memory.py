@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tests.second_terminal import clock
+from tests.second_terminal.access import Access
 
 USER_72 = struct.Struct("<HB8s24sIBHHHH9s15x")  # 3.5
 USER_28 = struct.Struct("<HB5s8sIxBHI")  # 3.6
@@ -78,6 +79,7 @@ class Memory:
     punches: list[bytes] = field(default_factory=list)
     operations: list[bytes] = field(default_factory=list)
     verify_modes: dict[int, int] = field(default_factory=dict)
+    access: Access = field(default_factory=Access)
     clock_ahead: timedelta = timedelta(0)
 
     @property

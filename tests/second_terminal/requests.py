@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.second_terminal import clock
+from tests.second_terminal import access, clock
 from tests.second_terminal.frames import Packet, scrambled_key
 from tests.second_terminal.memory import Template, text
 from tests.second_terminal.session import ACK_ERROR, ACK_OK, ACK_UNAUTHORISED, ACK_UNKNOWN, Session
@@ -168,12 +168,13 @@ def read_verify_mode(terminal: SecondTerminal, session: Session, request: Packet
 
 
 def unlock(terminal: SecondTerminal, session: Session, request: Packet) -> None:
-    terminal.unlocked.append(*struct.unpack_from("<I", request.data))
+    (seconds,) = struct.unpack_from("<I", request.data)
+    terminal.unlock(seconds)
     done(session, request)
 
 
-def door(_terminal: SecondTerminal, session: Session, request: Packet) -> None:
-    session.answer(request, ACK_OK, b"\0")
+def door(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    session.answer(request, ACK_OK, bytes((terminal.door_open,)))
 
 
 def register(_terminal: SecondTerminal, session: Session, request: Packet) -> None:
@@ -309,6 +310,70 @@ def restart(terminal: SecondTerminal, session: Session, request: Packet) -> None
     terminal.restart()
 
 
+def read_group_of(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    record = terminal.memory.records.get(request.data[0] if request.data else 0)
+    if record is None:
+        session.answer(request, ACK_ERROR)
+    else:
+        session.answer(request, ACK_OK, record[access.GROUP_AT : access.GROUP_AT + 1])
+
+
+def write_group_of(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    uid, group = struct.unpack_from("<B3xB", request.data)
+    record = terminal.memory.records.get(uid)
+    if record is not None:
+        terminal.memory.records[uid] = access.with_group(record, group)
+    done(session, request, well=record is not None)
+
+
+def read_zones_of(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    record = terminal.memory.records.get(request.data[0] if request.data else 0)
+    if record is None:
+        session.answer(request, ACK_ERROR)
+    else:
+        session.answer(request, ACK_OK, access.zones_told(record))
+
+
+def write_zones_of(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    uid, flag, *zones = struct.unpack_from("<5I", request.data)
+    record = terminal.memory.records.get(uid)
+    if record is not None:
+        terminal.memory.records[uid] = access.with_zones(record, flag, (zones[0], zones[1], zones[2]))
+    done(session, request, well=record is not None)
+
+
+def tell_set(session: Session, request: Packet, told: bytes | None) -> None:
+    """What was set, or the code of an F22 for what was not."""
+    if told is None:
+        session.answer(request, access.UNSET)
+    else:
+        session.answer(request, ACK_OK, told)
+
+
+def read_group(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    tell_set(session, request, terminal.memory.access.groups.get(request.data[0]))
+
+
+def write_group(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    done(session, request, well=terminal.memory.access.write_group(request.data))
+
+
+def read_zone(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    tell_set(session, request, terminal.memory.access.zone(request.data))
+
+
+def write_zone(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    done(session, request, well=terminal.memory.access.write_zone(request.data))
+
+
+def read_combination(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    tell_set(session, request, terminal.memory.access.combinations.get(request.data[0]))
+
+
+def write_combination(terminal: SecondTerminal, session: Session, request: Packet) -> None:
+    done(session, request, well=terminal.memory.access.write_combination(request.data))
+
+
 HANDLERS: dict[int, Handler] = {
     8: write_user,
     9: read_directly,
@@ -320,6 +385,16 @@ HANDLERS: dict[int, Handler] = {
     18: delete_user,
     19: delete_fingers,
     20: clear_admins,
+    21: read_group_of,
+    22: write_group_of,
+    23: read_zones_of,
+    24: write_zones_of,
+    25: read_group,
+    26: write_group,
+    27: read_zone,
+    28: write_zone,
+    29: read_combination,
+    30: write_combination,
     31: unlock,
     33: clear_operations,
     50: sizes,

@@ -56,6 +56,7 @@ class SecondTerminal:
         self.enrolment: Enrolment | None = None
         self._enables_at: float | None = None
         self._wakes_at = 0.0
+        self._door_closes_at = 0.0
         self._sessions: dict[object, Session] = {}
         self._streams: dict[socket.socket, bytearray] = {}
         self._next_number = FIRST_SESSION
@@ -128,6 +129,11 @@ class SecondTerminal:
         return self._enables_at is not None and time.monotonic() < self._enables_at
 
     @property
+    def door_open(self) -> bool:
+        """Whether the door is open."""
+        return time.monotonic() < self._door_closes_at
+
+    @property
     def sessions_open(self) -> int:
         """How many clients are connected."""
         with self._lock:
@@ -147,6 +153,11 @@ class SecondTerminal:
             self._enables_at = None
         else:
             self._enables_at = time.monotonic() + seconds if seconds else float("inf")
+
+    def unlock(self, seconds: int) -> None:
+        """Open the door; an F19 counts seconds (section 7, C9)."""
+        self.unlocked.append(seconds)
+        self._door_closes_at = time.monotonic() + seconds
 
     def enrol(self, session: Session, user: User, finger: int, flag: int) -> None:
         """Begin to ask for a finger; a disabled terminal does so too (section 7, C5)."""

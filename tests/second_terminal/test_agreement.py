@@ -129,6 +129,13 @@ def test_both_send_the_events_of_an_enrolment_alike(pair: Pair) -> None:
     assert_known(found, {})
 
 
+def test_both_keep_zones_groups_and_combinations_alike(pair: Pair) -> None:
+    """Records of 28 bytes have no place for the zones as documented, and nobody has seen what they do."""
+    parts = (alone(conversation.access),) if pair.wide else ()
+
+    assert_known(pair.ask_both(two_users, *parts), {})
+
+
 def punches(talker: Talker, terminal: SimulatedTerminal | SecondTerminal) -> None:
     """Two people punch: by card and by password, so that no finger is pressed."""
     talker.ask("register for punches", 500, b"\1\0\0\0")

@@ -97,12 +97,17 @@ def test_both_terminals_give_the_bridge_the_same_answers(site: Site, kind: str) 
     assert ask(kind, "users/enroll-finger", user_id="2", finger_index=6)["code"] == "enrolled"
     assert ask(kind, "users/fingers", user_id="2")["total_fingers"] == 1
     assert ask(kind, "users/fingers", user_id="1")["total_fingers"] == 0
+    assert ask(kind, "users/delete-finger", user_id="2", finger_index=6)["code"] == "finger_deleted"
+    assert ask(kind, "users/delete-finger", user_id="2", finger_index=6)["code"] == "finger_not_found"
 
     for terminal in pair:
         for minute in range(60):
             terminal.punch("2", verify=2, state=1, when=WHEN + timedelta(minutes=minute))
     log = ask(kind, "attendance/list", user_id="2")
     assert (log["total"], log["data"][0]["timestamp"]) == (60, "2026-05-10T08:00:15")
+    assert ask(kind, "attendance/clear", total=59)["code"] == "log_changed"
+    assert ask(kind, "attendance/clear", total=60)["code"] == "cleared"
+    assert ask(kind, "attendance/list")["total"] == 0
 
     for terminal in pair:
         for uid in range(10, 150):
@@ -115,8 +120,11 @@ def test_both_terminals_give_the_bridge_the_same_answers(site: Site, kind: str) 
     assert ask(kind, "time/sync", time="2031-05-06T07:08:09")["code"] == "synchronized"
     shown = [ask_time(site, f"{kind}-{number}") for number in (1, 2)]
     assert abs(shown[0] - shown[1]) < timedelta(seconds=30)
-    assert ask(kind, "door/unlock", seconds=3)["code"] == "unlocked"
-    assert pair[1].unlocked == [30]
+    assert ask(kind, "door/state")["data"]["open"] is False
+    assert ask(kind, "door/unlock", seconds=30)["code"] == "unlocked"
+    assert pair[1].unlocked == [300]
+    assert ask(kind, "door/state")["data"]["open"] is True
+    assert ask(kind, "device/restart")["code"] == "restarting"
     wait_until(lambda: all(not terminal.disabled and terminal.sessions_open == 0 for terminal in pair))
 
 
