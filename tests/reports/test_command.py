@@ -10,10 +10,12 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from tests.support import reports
 from tests.support.processes import closed_port
 from tests.support.reports import Staffed
+from zkbridge.cli.main import main
 from zkbridge.simulator import Simulator
 from zkbridge.terminal.locks import hold
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -132,6 +134,16 @@ def test_a_terminal_that_does_not_answer_gets_no_report(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.jsonl"))
 
 
+def test_a_terminal_that_stops_answering_is_left_alone(staff: Staffed, tmp_path: Path) -> None:
+    staff.terminal.comm_key = 0
+    staff.terminal.faults.add("OPTIONS_RRQ", do="silence", count=100)
+
+    ended = report(tmp_path, *address(staff)[:-1], 0.2, "--transport", "tcp")
+
+    assert ended.returncode == 0, ended.stderr
+    assert staff.terminal.counts[11] == 5
+
+
 def test_it_waits_for_a_bridge_that_talks_to_the_terminal(staff: Staffed, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(str(KEY))
     where = f"{staff.terminal.host}:{staff.terminal.port}"
@@ -163,3 +175,14 @@ def test_a_terminal_is_simulated_from_a_report(staff: Staffed, tmp_path: Path) -
 
     assert ended.returncode == 0, ended.stderr
     assert "25 of 5000" in ended.stdout
+
+
+def test_the_ids_of_the_configured_devices_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report(tmp_path, "127.0.0.9", "--port", 1, "--timeout", 0.1)  # writes the configuration
+    monkeypatch.chdir(tmp_path)
+
+    complete = ShellComplete(main, {}, "zkbridge", "_ZKBRIDGE_COMPLETE").get_completions
+
+    assert [each.value for each in complete(["report"], "o")] == ["other"]
+    assert [each.value for each in complete(["report"], "x")] == []
+    assert "report" in [each.value for each in complete([], "re")]

@@ -9,6 +9,7 @@ import pytest
 from tests.support import reports
 from tests.support.reports import KINDS
 from zkbridge.simulator import Simulator, TerminalConfig
+from zkbridge.terminal.report import trial
 from zkbridge.terminal.report.redaction import redacted
 
 
@@ -40,7 +41,9 @@ def test_a_table_of_which_the_report_has_a_part_is_as_long_as_the_original(tmp_p
 
 
 @pytest.mark.parametrize("kind", ["tft", "bw", "face"])
-def test_what_a_trial_has_shown_is_simulated_too(kind: str, tmp_path: Path) -> None:
+def test_what_a_trial_has_shown_is_simulated_too(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "GRACE_S", -float(trial.DISABLED_S))
+    monkeypatch.setattr(trial, "UNLOCK", 1)
     odd = {"unlock_unit": "tenths", "delete_unknown": 2000, "timed_disable": "refuse"}
     with Simulator() as simulator:
         staff = reports.staffed(simulator, KINDS[kind] | odd)

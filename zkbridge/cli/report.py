@@ -32,8 +32,17 @@ This changes the terminal for about 20 seconds:
 If something fails, or you press Ctrl-C, everything is undone first. The door closes by itself."""
 
 
+def _complete_device(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The ids of the configuration's devices, for the shell."""
+    try:
+        config = loader.load(Path(context.params.get("path") or "config.yaml"))
+    except ConfigError:
+        return []
+    return [each for each in config.devices if each.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("host")
+@click.argument("host", shell_complete=_complete_device)
 @config_option
 @click.option("--port", type=click.IntRange(1, 65535), default=4370, show_default=True, help="The terminal's port.")
 @click.option(

@@ -21,6 +21,8 @@ _TOP = wire.TOP_BYTES
 _MOST = 4 * 1024 * 1024
 #: A packet may take so many times the time limit, as long as something of it comes within each.
 _MOST_WAITS = 20
+#: After so many requests in a row without an answer a terminal is left alone.
+_MOST_SILENT = 5
 
 
 class Ended(Exception):
@@ -47,6 +49,7 @@ class Line:
         self._timeout = timeout
         self._keep = keep
         self._next_id = 0
+        self._silent = 0
         self._pending = b""
         self._arrived: list[tuple[float, int]] = []
         self._socket = _opened(address, udp=udp, timeout=timeout)
@@ -84,6 +87,8 @@ class Line:
         if not end:
             answers, end = self._answer(packet.reply_id, begun)
         shown = packet.with_data(bytes(len(data))) if secret else packet
+        self._silent = self._silent + 1 if end == "silence" else 0
+        self.over = self.over or self._silent >= _MOST_SILENT
         exchange = Exchange(self.name, step, shown, tuple(answers), tuple(self._arrived), end)
         self._keep(exchange)
         return exchange

@@ -33,7 +33,7 @@ class Pseudonyms:
         self._uids: dict[int, int] = {0: 0}
         self._moments: dict[int, int] = {0: 0}
         self._avoided: set[str] = set()
-        self._originals: set[bytes] = set()
+        self._texts: dict[bytes, bytes] = {}
 
     def avoid(self, values: Iterable[bytes]) -> None:
         """Let nothing become one of these values, as far as there are others of its kind."""
@@ -41,7 +41,12 @@ class Pseudonyms:
 
     def originals(self) -> set[bytes]:
         """Everything that was replaced, as bytes of a text; of templates the whole."""
-        return self._originals | {value.encode() for given in self._given.values() for value in given}
+        return set(self.replacements())
+
+    def replacements(self) -> dict[bytes, bytes]:
+        """What became what, as bytes of a text."""
+        unique = {old.encode(): new.encode() for given in self._given.values() for old, new in given.items()}
+        return self._texts | unique
 
     # Single values
 
@@ -83,13 +88,12 @@ class Pseudonyms:
         UTF-8 stays UTF-8 and keeps its lengths; in other encodings each byte stays one that is no ASCII.
         """
         noise = self._noise(salt.encode() + b"|" + value, len(value))
-        if len(value) > 1:
-            self._originals.add(value)
         free = _utf8_free(value)
-        return bytes(
+        made = bytes(
             _another(byte, *free[at], noise[at]) if at in free else _of_kind(byte, noise[at], multi_byte=bool(free))
             for at, byte in enumerate(value)
         )
+        return self._texts.setdefault(value, made) if len(value) > 1 and not salt.startswith("user_id ") else made
 
     def raw(self, value: bytes, salt: str = "") -> bytes:
         """Any bytes but zeros, each replaced by any but zero; zeros stay."""
@@ -98,9 +102,9 @@ class Pseudonyms:
 
     def stream(self, value: bytes) -> bytes:
         """The same for a template: what its first bytes become does not depend on how it ends."""
-        self._originals.add(value)
         noise = self._noise(b"stream|" + value[:_STREAM_SEED], len(value))
-        return bytes(1 + fresh % 255 if byte else 0 for byte, fresh in zip(value, noise, strict=True))
+        made = bytes(1 + fresh % 255 if byte else 0 for byte, fresh in zip(value, noise, strict=True))
+        return self._texts.setdefault(value, made)
 
     def address(self, value: str) -> str:
         """An IP address with as many digits in each place, or a MAC address; 0 and 255 stay."""

@@ -87,8 +87,19 @@ class _Redaction:
     def run(self) -> Recording:
         """All of it. Tables come first: what they hold is then known wherever else it stands."""
         self._redact_tables()
-        made = tuple(self._exchange(number, each) for number, each in enumerate(self._recording.exchanges))
-        return replace(self._recording, exchanges=made)
+        made = [self._exchange(number, each) for number, each in enumerate(self._recording.exchanges)]
+        known = {old: new for old, new in self._names.replacements().items() if len(old) >= _SURE_BYTES}
+        return replace(
+            self._recording, exchanges=tuple(self._swept(number, each, known) for number, each in enumerate(made))
+        )
+
+    def _swept(self, number: int, exchange: Exchange, known: Mapping[bytes, bytes]) -> Exchange:
+        """The exchange without a known value wherever else a terminal may have put it; tables are done with."""
+        answers = [
+            packet if _Place(number, at) in self._data else packet.with_data(_without(packet.data, known))
+            for at, packet in enumerate(exchange.answers)
+        ]
+        return replace(exchange, answers=tuple(answers))
 
     def _exchange(self, number: int, exchange: Exchange) -> Exchange:
         ask = exchange.ask
@@ -182,6 +193,13 @@ class _Redaction:
 
     def _with_uid(self, data: bytes) -> bytes:
         return _UID.pack(self._names.uid(int.from_bytes(data[:2], "little"))) + data[2:]
+
+
+def _without(data: bytes, known: Mapping[bytes, bytes]) -> bytes:
+    for old, new in known.items():
+        if old in data:
+            data = data.replace(old, new)
+    return data
 
 
 def _counts(recording: Recording) -> Mapping[str, int]:
