@@ -374,7 +374,7 @@ MUTATIONS = (
     Mutation(
         "a clock that was never set opens a door",
         "zkbridge/machine/clock.py",
-        '        if not self._ask():\n            raise ClockUntrusted("door")\n',
+        "        if not self._ask():\n            raise ClockUntrusted(needed_for)\n",
         "        pass\n",
         ("tests/field/test_a_wrong_clock_opens_doors_and_sets_terminals.py",),
     ),
