@@ -146,6 +146,11 @@ def test_every_command_that_may_be_repeated_can_be_asked_of_a_group(shared: Plan
     example = example_request(COMMANDS[name]) if COMMANDS[name].required else {}
     if "user_id" in COMMANDS[name].params.model_fields:
         example["user_id"] = str(number + 100 * COMMANDS[name].creates_user)
+    if name == "users/delete-finger":
+        for terminal in (shared.principal, shared.entrada):
+            terminal.add_template(str(number), example["finger_index"])
+    if name == "attendance/clear":
+        example["total"] = 0
 
     answer = shared.ask("planta", name, {**example, "request_id": name})
 
@@ -213,7 +218,8 @@ def test_an_odd_catch_up_is_refused(shared: Plant, to: str, catch_up: object) ->
 
 @pytest.mark.parametrize("name", LASTING)
 def test_catch_up_is_for_groups_only(shared: Plant, name: str) -> None:
-    body = {"user_id": "901", "name": "x", "catch_up": True, "expires_at": in_s(60), "request_id": "c"}
+    body = {"user_id": "901", "name": "x", "finger_index": 1}
+    body |= {"catch_up": True, "expires_at": in_s(60), "request_id": "c"}
     body = {key: value for key, value in body.items() if key in COMMANDS[name].params.model_fields}
     answer = shared.ask("principal", name, body)
 
