@@ -78,7 +78,7 @@ def measure(folder: Path, *, rest_s: float) -> Alone:
         packages_cpu_s=_packages_cpu_s(),
         idle_bytes=idle,
         idle_threads=resting,
-        idle_cpu=max(cpu, 0.01) / rest_s,  # the kernel counts in hundredths: no less is claimed
+        idle_cpu=cpu / rest_s,
         wakeups_per_s=woken / rest_s,
         bytes_apart=(between - written) / APART,
         fsyncs_apart=None if apart.count is None else apart.count / APART,
