@@ -22,7 +22,7 @@ from tests.support.frames import wait_for_session_end
 from tests.support.pairwise import pairwise
 from zkbridge.commands import Change, Context, commands
 from zkbridge.config.models import Device
-from zkbridge.contract.errors import DeviceTimeout
+from zkbridge.contract.errors import DeviceRejected, DeviceTimeout
 from zkbridge.simulator import Punch, SimulatedTerminal, Simulator, TerminalConfig
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -257,6 +257,38 @@ def test_every_command_reads_every_delivery(sim: Simulator, tmp_path: Path, vari
 @pytest.mark.parametrize("variant", [each for each in FEW if pyzk_reads(each)], ids=str)
 def test_pyzk_reads_the_same(sim: Simulator, variant: Variant) -> None:
     read_by_pyzk(sim, variant)
+
+
+@pytest.mark.parametrize(
+    ("switches", "users"),
+    [
+        ({"record_tail": 48}, 3),  # 3 records of 120 bytes have the length of 5 of 72 (pyzk#240, NGTeco)
+        ({"record_tail": 48}, 14),
+        ({"record_tail": 48}, 500),
+        ({"users_shown": 0}, 14),  # a terminal that was busy (php_zklib#14)
+        ({"users_shown": 0}, 500),
+    ],
+    ids=str,
+)
+def test_a_table_of_unknown_records_or_one_that_reads_as_empty_is_refused(
+    sim: Simulator, tmp_path: Path, switches: dict[str, int], users: int
+) -> None:
+    terminal = sim.add(TerminalConfig(switches=switches))
+    terminal.fill_users(users)
+    before = terminal.users()
+
+    for transport in ("tcp", "udp"):
+        for name, fields in (
+            ("users/list", {}),
+            ("users/create", {"user_id": "60001", "name": "Eva"}),
+            ("users/update", {"user_id": "2", "name": "Eva"}),
+            ("users/delete", {"user_id": "2"}),
+        ):
+            with pytest.raises(DeviceRejected):
+                asked(terminal, transport, tmp_path, name, fields)
+
+    assert terminal.users() == before
+    assert terminal.counts[8] == terminal.counts[18] == 0
 
 
 @pytest.mark.slow

@@ -676,6 +676,22 @@ def test_a_disabled_user_is_kept_out_or_not(terminal: SimulatedTerminal) -> None
     assert terminal.punch("1")
 
 
+@shows("record_tail", "users_shown")
+def test_records_may_be_longer_and_fewer_than_the_sizes_count(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
+    terminal.fill_users(3)
+    terminal.switches.update({"record_tail": 48, "users_shown": 2})
+    client = raw(terminal)
+
+    table_read = client.read_table(9, 5)
+
+    assert (client.sizes()[4], len(table_read)) == (3, 4 + 2 * 120)
+    assert table_read[4 + 120 : 4 + 192] == terminal.users()[1].raw
+    assert table_read[4 + 72 : 4 + 120] == bytes(48)
+    assert client.ask(8, user_72(9, "9")).code == 2001
+
+
 @shows("access_control", "unset_slot_code")
 def test_a_terminal_may_have_access_control_and_slots_that_were_never_set(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient]

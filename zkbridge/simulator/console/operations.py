@@ -206,7 +206,7 @@ OPERATIONS: dict[str, Operation] = {
         lambda terminal, name, value=None: terminal.set_option(name, value),
     ),
     "fault": Operation(("text",), "on=COMMAND,when=before|after,do=ACTION,count=…", _fault),
-    "clear_faults": Operation((), "nothing goes wrong any more", lambda terminal: terminal.faults.clear()),
+    "clear_faults": Operation((), "no fault waits any more", lambda terminal: terminal.faults.clear()),
     "power": Operation(("state", "how"), "on or off (reset, close, silent)", _power),
     "restart": Operation((), "off and on", lambda terminal: terminal.restart()),
     "move": Operation(("port",), "another address", lambda terminal, port=0, host=None: terminal.move(int(port), host)),

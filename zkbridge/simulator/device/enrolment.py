@@ -44,7 +44,7 @@ class EnrolmentHost(Protocol):
 
 
 def make_template(uid: int, finger: int, size: int) -> bytes:
-    """A template of a size; nobody can tell whose finger it is, but it starts like a real one."""
+    """Random bytes of a size that begin like a real template."""
     noise = random.Random(uid << 8 | finger)  # noqa: S311  the same finger gives the same bytes
     return (b"\x4d\xfdSS21" + bytes(noise.choices(range(1, 256), k=max(size - 6, 0))))[:size]
 

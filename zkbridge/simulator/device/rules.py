@@ -1,7 +1,7 @@
 """Which user records a terminal takes.
 
 Sources: fananimi/pyzk issue 128 (refusal is 2001), zk-protocol other.md (width, letters), issue 32 (cards),
-kamshory/ZKLibrary issue 52 (uid); where nobody knows, a switch decides.
+kamshory/ZKLibrary issue 52 (uid); where that is not known, a switch decides.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONG_RECORD = 72
 
 
 class Refused(Exception):
-    """The terminal does not do it; `code` is what a client is answered, the text what a person is told."""
+    """The terminal does not do it; `code` answers the client, the text is shown to the person."""
 
     def __init__(self, reason: str, code: int = Code.ERROR) -> None:
         super().__init__(reason)

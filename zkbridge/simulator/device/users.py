@@ -113,7 +113,9 @@ class Users:
         """The records as a client reads them."""
         with self._memory.lock:
             kept = list(self.stored.values())
-        return [records.with_junk(raw) for raw in kept] if self._switches.junk else kept
+        shown = kept if self._switches.users_shown < 0 else kept[: self._switches.users_shown]
+        tail = bytes(self._switches.record_tail)
+        return [(records.with_junk(raw) if self._switches.junk else raw) + tail for raw in shown]
 
     def clear_administrators(self) -> None:
         """Give every user the privilege 0."""

@@ -28,7 +28,7 @@ class People:
 
     @contextmanager
     def keypad(self) -> Iterator[bool]:
-        """Whether somebody can use the keypad just now; no request changes anything until the person is done."""
+        """Whether the keypad can be used now; no request changes anything inside the `with`."""
         with self.machine.terminal.lock:
             yield self.machine.powered and not self.machine.terminal.disabled and not self.machine.processor.busy
 
@@ -70,7 +70,7 @@ class People:
         self.machine.terminal.users.delete(uid)
 
     def set_user_disabled(self, user_id: str, disabled: bool) -> None:
-        """Set or clear the bit of a user's privilege that keeps him out. Raises KeyError."""
+        """Set or clear the bit of a user's privilege that blocks the user. Raises KeyError."""
         terminal = self.machine.terminal
         with terminal.lock:
             uid = terminal.users.find(str(user_id))
@@ -101,7 +101,7 @@ class People:
     def enrol(self, script: str | Sequence[int] = "good") -> None:
         """What the person does when asked for a finger, now or next: good, bad, duplicate, timeout, or scores.
 
-        Raises ValueError for another word.
+        Raises ValueError for another script.
         """
         enrolment.read_script(script)
         self._loop.call_soon_threadsafe(self.machine.enrolments.act, script)

@@ -48,13 +48,13 @@ class Enrolments:
             self.current.act(script)
 
     def cancel(self) -> None:
-        """Stop asking; a switch says whether the client is told."""
+        """Stop asking; a switch says whether the client gets an event."""
         enrolment = self.stop()
         if enrolment is not None and self.terminal.switches.enrol_cancel == "event":
             self._tasks.start(enrolment.tell_cancelled())
 
     def stop(self) -> Enrolment | None:
-        """End the current one without a word, and return it."""
+        """End the current one without an event, and return it."""
         enrolment, self.current = self.current, None
         if enrolment is not None and self._task is not None:
             self.terminal.enrolling = False

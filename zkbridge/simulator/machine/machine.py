@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zkbridge.simulator.network.session import Session
 
 #: Between the answer to RESTART or POWEROFF and the end of the connections, in seconds.
-_FAREWELL = 0.05
+_DELAY_S = 0.05
 
 
 class Machine:
@@ -81,7 +81,7 @@ class Machine:
         self.terminal.notices.add("power on")
 
     async def power_off(self, how: str = "reset") -> None:
-        """No power: connections are `reset`, closed (`close`) or left dead without a word (`silent`)."""
+        """No power: connections are `reset`, closed (`close`) or left dead without FIN and RST (`silent`)."""
         self.connections.powered = False
         await self._listener.close()
         self.enrolments.stop()
@@ -116,15 +116,15 @@ class Machine:
 
     def power_off_soon(self) -> None:
         """Power off in a moment."""
-        self.tasks.start(self._farewell("close"))
+        self.tasks.start(self._power_off_after_delay("close"))
 
     async def _restart(self) -> None:
-        await self._farewell("silent" if self.terminal.switches.silent_restart else "close")
+        await self._power_off_after_delay("silent" if self.terminal.switches.silent_restart else "close")
         await asyncio.sleep(self.terminal.switches.restart_seconds)
         await self.power_on()
 
-    async def _farewell(self, how: str) -> None:
-        await asyncio.sleep(_FAREWELL)
+    async def _power_off_after_delay(self, how: str) -> None:
+        await asyncio.sleep(_DELAY_S)
         await self.power_off(how)
 
     async def _listen(self) -> None:

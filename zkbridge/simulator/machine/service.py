@@ -71,7 +71,7 @@ class Service:
         before = [fault for fault in faults if fault.when == "before"]
         after = [fault for fault in faults if fault.when == "after"]
         # One at a time, in the order in which they came: what waits here has others wait, on whatever connection.
-        # Otherwise a write could have its effect after a later ENABLE, on a uid that somebody has taken by then.
+        # Otherwise a write could have its effect after a later ENABLE, on a uid that another user has by then.
         async with self._machine.processor.lock:
             await self._happen(link, before)
             if link.dead:
@@ -122,11 +122,11 @@ class Service:
         number = session.number if session else frame.session
         whole = delivery.frames(answer, session=number, reply_id=frame.reply_id, udp=link.udp)
         for fault in faults:
-            whole = delivery.spoil_frames(whole, fault)
+            whole = delivery.faulty_frames(whole, fault)
         pieces = delivery.pieces(whole, self._switches, bulk=answer.bulk, udp=link.udp)
         pieces, ending = self._limited(pieces, whole, answer, session, udp=link.udp)
         for fault in faults:
-            pieces = delivery.spoil_pieces(pieces, fault)
+            pieces = delivery.faulty_pieces(pieces, fault)
             if fault.do in ("close", "reset"):
                 ending = str(fault.do)
         for part in answer.parts if pieces else ():

@@ -1,4 +1,4 @@
-"""The clients of one terminal: who is let in, who has a session, who is forgotten.
+"""The clients of one terminal: which connections are served, which have a session, which have ended.
 
 What a terminal does with a second client is known by complaints only (fananimi/pyzk issues 57 and 58, node-zklib
 issues 8 and 43), so a switch decides.
@@ -59,11 +59,11 @@ class Connections:
         """A TCP connection was accepted by the system."""
         self.accepted += 1
         link = TcpLink(self.accepted, reader, writer)
-        verdict = self._judge(link)
-        if verdict == "refuse":
+        treatment = self._judge(link)
+        if treatment == "refuse":
             link.reset()
             return
-        link.admitted = verdict == "serve"
+        link.admitted = treatment == "serve"
         self.links.append(link)
         self._spawn(self._converse_tcp(link))
 
@@ -125,7 +125,7 @@ class Connections:
     # Judging
 
     def _judge(self, link: Link) -> str:
-        """What becomes of a newcomer: `serve`, `refuse` or `ignore`."""
+        """How a new connection is treated: `serve`, `refuse` or `ignore`."""
         now = time.monotonic()
         # Looked at before the rest, because it notices connections that have just been closed.
         holders = [other for other in self.links if other is not link and self._holds_place(other, now)]
@@ -191,7 +191,7 @@ class Connections:
                 link.close()
 
     def lose_power(self, how: str) -> None:
-        """All links end: by `reset`, by `close`, or without a word (`silent`)."""
+        """All links end: by `reset`, by `close`, or without FIN and RST (`silent`)."""
         for link in list(self.links):
             link.dead = True
             self.end_session(link)

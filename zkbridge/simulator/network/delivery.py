@@ -1,4 +1,4 @@
-"""How the bytes of an answer are cut, paced and spoilt on their way out."""
+"""How the bytes of an answer are cut, paced and made faulty on their way out."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def bulk_bytes(answer: Answer) -> int:
     return sum(len(part.data) for part in answer.parts if part.code == Command.DATA)
 
 
-def spoil_frames(whole: list[bytes], fault: Fault) -> list[bytes]:
+def faulty_frames(whole: list[bytes], fault: Fault) -> list[bytes]:
     """Faults of whole frames: lost, repeated, swapped, twice, or with wrong headers."""
     at = fault.frame
     if fault.do == "bad_checksum":
-        return [_checksum_spoilt(frame) for frame in whole]
+        return [_with_wrong_checksum(frame) for frame in whole]
     if fault.do == "bad_reply_id":
-        return [_reply_id_spoilt(frame) for frame in whole]
+        return [_with_wrong_reply_id(frame) for frame in whole]
     orders = {
         "twice": whole * 2,
         "lose": whole[:at] + whole[at + 1 :],
@@ -94,8 +94,8 @@ def spoil_frames(whole: list[bytes], fault: Fault) -> list[bytes]:
     return orders.get(str(fault.do), whole)
 
 
-def spoil_pieces(sent: list[Piece], fault: Fault) -> list[Piece]:
-    """Faults of bytes: half, rubbish, a trickle, and what leaves before a connection ends."""
+def faulty_pieces(sent: list[Piece], fault: Fault) -> list[Piece]:
+    """Faults of bytes: half, random bytes, one byte at a time, and what leaves before a connection ends."""
     size = sum(len(piece.data) for piece in sent)
     match fault.do:
         case "silence":
@@ -120,12 +120,12 @@ def _header_at(frame: bytes) -> int:
     return 8 if frame.startswith(wire.MAGIC) else 0
 
 
-def _checksum_spoilt(frame: bytes) -> bytes:
+def _with_wrong_checksum(frame: bytes) -> bytes:
     at = _header_at(frame) + 2
     return frame[:at] + bytes(byte ^ 0x5A for byte in frame[at : at + 2]) + frame[at + 2 :]
 
 
-def _reply_id_spoilt(frame: bytes) -> bytes:
+def _with_wrong_reply_id(frame: bytes) -> bytes:
     at = _header_at(frame)
     found = wire.parse_packet(frame[at:])
     if found is None:

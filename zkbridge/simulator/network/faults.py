@@ -16,7 +16,7 @@ ACTIONS = {
     "reset": "the connection is reset, after `after_bytes` of the answer",
     "silence": "no answer; the connection stays",
     "half": "half of the answer, or `after_bytes` of it, and no more",
-    "garbage": "as many bytes of rubbish as the answer has",
+    "garbage": "as many random bytes as the answer has",
     "trickle": "the answer byte by byte, `delay` between them",
     "late": "`delay` seconds pass: before the effect, or between effect and answer",
     "event": "a punch event leaves just before the answer",
@@ -91,7 +91,7 @@ class Faults:
         """The same from `on=USER_WRQ,when=after,do=close,count=2`; raises ValueError."""
         values: dict[str, Any] = dict(_pair(part) for part in text.split(","))
         if unknown := set(values) - _SHARED_KEYS:
-            raise ValueError(f"{min(unknown)!r} is not a word of a fault")
+            raise ValueError(f"{min(unknown)!r} is not a key of a fault")
         if "on" not in values:
             raise ValueError("a fault needs on=COMMAND")
         for name, kind in (("count", int), ("skip", int), ("after_bytes", int), ("frame", int), ("code", int)):
@@ -128,8 +128,8 @@ class Faults:
 
 
 def garbage(size: int) -> bytes:
-    """Rubbish, the same each time."""
-    return random.Random(size).randbytes(size)  # noqa: S311  rubbish needs no secrecy
+    """Random bytes, the same in each run."""
+    return random.Random(size).randbytes(size)  # noqa: S311  test data needs no secrecy
 
 
 def _pair(part: str) -> tuple[str, str]:

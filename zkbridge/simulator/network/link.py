@@ -60,11 +60,11 @@ class Link(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End it in order (FIN)."""
+        """End it with FIN."""
 
     @abstractmethod
     def reset(self) -> None:
-        """End it rudely (RST)."""
+        """End it with a reset (RST)."""
 
 
 class TcpLink(Link):
@@ -85,7 +85,7 @@ class TcpLink(Link):
 
     @property
     def closed(self) -> bool:
-        """Also true when the client's FIN has arrived and nobody has read it yet."""
+        """Also true when the client's FIN has arrived and was not read yet."""
         return self._writer.is_closing() or self.reader.at_eof() or self._fin_waits()
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class UdpLink(Link):
 
     @property
     def closed(self) -> bool:
-        """The same: nobody tells when a datagram's sender is gone."""
+        """The same: no datagram says that its sender is gone."""
         return self._closed
 
     def close(self) -> None:

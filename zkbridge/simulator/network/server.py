@@ -95,7 +95,7 @@ class Listener:
         self._held = None
 
     def _keep(self, host: str, port: int) -> int:
-        """Bind the TCP port without listening: who connects is refused, and nobody else is given it."""
+        """Bind the TCP port without listening: connections are refused, and no other program gets it."""
         if self._keeper is None:
             family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             self._keeper = socket.socket(family, socket.SOCK_STREAM)

@@ -152,7 +152,7 @@ def find_template(request: Request) -> Answer:
     for (uid, _finger), template in request.terminal.fingers.stored.items():
         if template.data == request.data:
             return ok(uid.to_bytes(2, "little"))
-    raise Refused("nobody has this finger")
+    raise Refused("no user has this finger")
 
 
 @command(Command.STARTENROLL)

@@ -27,6 +27,8 @@ _EVERYTHING = ("users", "templates", "attendance", "operations")
 @command(Command.USER_WRQ)
 def write(request: Request) -> Answer:
     """A record of this firmware's size, new or changed by its uid."""
+    if request.terminal.switches.record_tail:
+        raise Refused("the layout of its records is not known")
     request.terminal.users.write(request.data)
     return ok()
 
@@ -40,7 +42,7 @@ def delete(request: Request) -> Answer:
 
 @command(Command.CLEAR_ADMIN)
 def clear_administrators(request: Request) -> Answer:
-    """Nobody is an administrator any more."""
+    """Makes every user an ordinary one."""
     request.terminal.users.clear_administrators()
     return ok()
 

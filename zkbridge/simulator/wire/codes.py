@@ -135,7 +135,7 @@ VOICES = {
 def command_number(command: int | str) -> int:
     """The number of a command given as a number, its digits or its name, in any case.
 
-    Raises ValueError for a name nobody knows.
+    Raises ValueError for a name that is none.
     """
     if isinstance(command, int):
         return int(command)

@@ -165,7 +165,7 @@ def with_short_pin(raw: bytes, kept: int) -> bytes:
 
 
 def with_junk(raw: bytes) -> bytes:
-    """The record with rubbish after the NUL of password and name, as real tables have it."""
+    """The record with random bytes after the NUL of password and name, as real tables have it."""
     start = 3 + _PASSWORD_BYTES[len(raw)]
     end = start + _NAME_BYTES[len(raw)]
     return raw[:3] + _junked(raw[3:start]) + _junked(raw[start:end]) + raw[end:]

@@ -42,9 +42,21 @@ class Users:
         source="[?]",
         choices=("reject", "trim"),
     )
-    junk: bool = switch(False, "bytes after the NUL of name and password are rubbish", source="data-user.md")
+    junk: bool = switch(False, "bytes after the NUL of name and password are random", source="data-user.md")
     lazy_commit: bool = switch(False, "a written user appears after a restart only", source="ZKLibrary#131")
     delete_without_effect: bool = switch(False, "deleting a user is acknowledged and does nothing", source="#41")
+    record_tail: int = switch(
+        0,
+        "zero bytes after each user record as it is read; every write of a user is then refused: 48 make the 120 bytes "
+        "of NGTeco terminals, whose layout is not known",
+        source="#240",
+    )
+    users_shown: int = switch(
+        -1,
+        "users that a read shows, the first, though the sizes count all; -1: all",
+        source="vodvud/php_zklib#14 (short while busy)",
+        above=-1,
+    )
     delete_unknown: int = switch(2001, "answer to deleting a user who is not there", source="[?]")
     honour_disabled_bit: bool = switch(True, "bit 0 of the privilege keeps a user out", source="#179")
     access_control: bool = switch(
