@@ -284,3 +284,36 @@ def test_dates_that_make_no_sense_are_refused_by_name(
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
     assert [each["field"] for each in answer["errors"]] == wrong
     assert site.p.counts[Command.USER_WRQ] == 0
+
+
+def test_a_terminal_that_confirms_and_does_not_keep_it_is_asked_again_and_nothing_is_told_before(
+    site: Site, create: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    create(valid_until=site.at(HOUR_S))
+    wait_for_session_end(site.p)
+    site.p.switches.lazy_commit = True
+    site.machine.passed += HOUR_S + 1
+    wait_until(lambda: "did not keep it" in caplog.text, timeout=30, what="the log")
+    assert site.events() == []
+
+    site.p.switches.lazy_commit = False
+    (told,) = site.wait_for_events(1)
+    assert told["event"] == "blocked"
+    assert site.is_blocked()
+
+
+def test_a_record_whose_uid_another_user_has_is_not_changed(
+    site: Site, create: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    create(valid_until=site.at(HOUR_S))
+    wait_for_session_end(site.p)
+    users = site.p.machine.terminal.users
+    ((uid, raw),) = users.stored.items()
+    other = raw[:48] + b"8".ljust(24, b"\0")  # the same uid
+    site.p.machine.terminal.memory.tables.users[uid + 1] = other
+    writes = site.p.counts[Command.USER_WRQ]
+    site.machine.passed += HOUR_S + 1
+
+    wait_until(lambda: "cannot be blocked" in caplog.text, timeout=30, what="the log")
+    assert site.ask("p/ping")["code"] == "ok"
+    assert (site.p.counts[Command.USER_WRQ], site.events()) == (writes, [])
