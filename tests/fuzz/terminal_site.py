@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import struct
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -125,7 +124,8 @@ class TerminalSite:
     def tell(self, told: Events) -> None:
         """A live terminal sends these events; a request to it is answered; no punch is made up."""
         topic = f"{BASE}/live/attendance/event"
-        published = [message.json for message in self.caller.messages if message.topic == topic]
+        told_before = [message.json for message in self.caller.messages if message.topic == topic]
+        published = list({punch["id"]: punch for punch in told_before}.values())
         counted = {} if told.more is None else {PUNCHES_COUNTED: max(0, len(published) + told.more)}
         self.live.show({LOG: table(b"".join(map(_logged, published)))}, counted, whole_sizes=told.more is not None)
         self._ask("live", "time/get", "")  # what came before may have ended the connection
@@ -139,8 +139,7 @@ class TerminalSite:
         ids = [message.json["id"] for message in self.caller.messages if message.topic == topic]
         if len(set(ids)) > self._told:
             raise Broken(f"{len(set(ids))} punches are published, and {self._told} at most were told")
-        if len(set(ids)) < len(ids):
-            raise Broken(f"published twice: {[each for each, times in Counter(ids).items() if times > 1]}")
+        # One that lies about its log may have a punch published again, under the same id.
 
     def ask_honest(self) -> None:
         """A request to a terminal that does nothing wrong is answered soon."""
