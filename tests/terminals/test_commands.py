@@ -32,6 +32,8 @@ LIFE: tuple[tuple[str, dict[str, object], str], ...] = (
     ("users/list", {}, "ok"),
     ("users/create", USER, "created"),
     ("users/update", {"user_id": "4711", "card": 815}, "updated"),
+    ("users/block", {"user_id": "4711"}, "blocked"),
+    ("users/unblock", {"user_id": "4711"}, "unblocked"),
     ("users/fingers", {"user_id": "4711"}, "ok"),
     ("users/enroll-finger", FINGER, "enrolled"),
     ("users/enroll-finger/cancel", FINGER, "enroll_not_found"),

@@ -6,6 +6,7 @@ The format is described in docs/reports.md; this reader shares no code with the 
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,15 @@ def is_report(text: str) -> bool:
 
 def content(text: str) -> tuple[dict[str, Any], Recorded]:
     """A report as the content of a profile's file, and what goes beyond that. Raises ValueError."""
-    rows = [json.loads(line) for line in text.splitlines() if line and not line.startswith("#")]
+    try:
+        return _content([json.loads(line) for line in text.splitlines() if line and not line.startswith("#")])
+    except (AttributeError, LookupError, StopIteration, TypeError, struct.error) as error:
+        raise ValueError(f"damaged: {type(error).__name__} {error}") from error
+
+
+def _content(rows: list[dict[str, Any]]) -> tuple[dict[str, Any], Recorded]:
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a line is no JSON object")
     if rows[0].get("zkbridge_report") != VERSION:
         raise ValueError(f"not a report of version {VERSION}")
     findings = next(row["findings"] for row in rows if "findings" in row)

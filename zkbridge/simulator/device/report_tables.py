@@ -22,6 +22,8 @@ _ENTRY = struct.Struct("<HHBB")
 _OPERATION_BYTES = 16
 _FINGERS = 10
 _MINUTE = 60
+#: 600,000 punches of 49 bytes.
+_MOST_BYTES = 30_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ def rows(sent: Mapping[int, Sent], record: int, layout: str) -> Rows:
     for command, reader in readers.items():
         table = sent.get(command, Sent(b"", 0))
         total, body = int.from_bytes(table.data[:4], "little"), table.data[4:]
+        if total > _MOST_BYTES:
+            raise ValueError(f"a table of {total} bytes, which is more than a terminal holds")
         changes, simulated = reader(body, table)
         made.changes += changes
         whole = (body + simulated[len(body) :])[: max(total, len(body))].ljust(total, b"\0")

@@ -52,12 +52,12 @@ def read(path: Path) -> Recording:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text("ascii").splitlines():
-        if line and not line.startswith("#"):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise NoReport(f"{path}: {error}") from error
+    try:
+        for line in path.read_text("ascii").splitlines():
+            if line and not line.startswith("#"):
+                yield dict(json.loads(line))
+    except (TypeError, ValueError) as error:
+        raise NoReport(f"{path}: {error}") from error
 
 
 def _exchange(exchange: Exchange) -> dict[str, Any]:
