@@ -14,7 +14,7 @@ from tests.second_terminal.session import EVENT, Session
 
 EF_FINGER, EF_ENROLLFINGER, EF_FPFTR = 2, 8, 256
 GOOD = b"\x64"
-DUPLICATE, TIMED_OUT = 5, 6
+FAILED, DUPLICATE, TIMED_OUT = 4, 5, 6
 TEMPLATE_BYTES = 1243  # as captured for uid 14 of a Z40
 
 
@@ -23,8 +23,11 @@ class Person(Enum):
 
     SHOWS_A_FINGER = "good"
     SHOWS_A_KNOWN_FINGER = "duplicate"
-    SHOWS_IT_BADLY_ONCE = "bad once"
-    IS_AWAY = "away"
+    SHOWS_IT_BADLY = "bad"
+    IS_AWAY = "timeout"
+
+
+RESULTS = {Person.SHOWS_IT_BADLY: FAILED, Person.SHOWS_A_KNOWN_FINGER: DUPLICATE, Person.IS_AWAY: TIMED_OUT}
 
 
 @dataclass
@@ -41,9 +44,8 @@ class Enrolment:
     waiting: deque[tuple[int, bytes]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        scores = {Person.IS_AWAY: [], Person.SHOWS_IT_BADLY_ONCE: [b"\0", GOOD, GOOD, GOOD]}.get(
-            self.person, [GOOD] * 3
-        )
+        # A bad sample ends an enrolment (zk-protocol other.md).
+        scores = {Person.IS_AWAY: [], Person.SHOWS_IT_BADLY: [b"\0"]}.get(self.person, [GOOD] * 3)
         for score in scores:
             self.waiting.append((EF_FINGER, b""))
             self.waiting.append((EF_FPFTR, score))
@@ -61,10 +63,8 @@ class Enrolment:
 
     def finish(self) -> bytes:
         """Keep the template if all went well; the result with what belongs to it."""
-        if self.person is Person.IS_AWAY:
-            return struct.pack("<H", TIMED_OUT)
-        if self.person is Person.SHOWS_A_KNOWN_FINGER:
-            return struct.pack("<H", DUPLICATE)
+        if self.person in RESULTS:
+            return struct.pack("<H", RESULTS[self.person])
         content = b"M\xfdSS21" + Random(self.uid * 10 + self.finger).randbytes(TEMPLATE_BYTES - 6)
         self.memory.templates[self.uid, self.finger] = Template(self.flag or 1, content)
         return struct.pack("<HH9sB", 0, len(content), self.user_id.encode(), self.finger)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.second_terminal import conversation
 from tests.second_terminal.conversation import ATTENDANCE, USERS, Seen, Talker, record
+from tests.second_terminal.enrolment import Person
 from tests.second_terminal.memory import Memory
 from tests.second_terminal.server import SecondTerminal
 from tests.simulator.raw import RawClient
@@ -127,6 +128,23 @@ def test_both_send_the_events_of_an_enrolment_alike(pair: Pair) -> None:
     found = pair.ask_both(two_users, lambda talker, _: conversation.enrolment(talker, "102", 6, events=7))
 
     assert_known(found, {})
+
+
+@pytest.mark.parametrize("person", [Person.SHOWS_A_KNOWN_FINGER, Person.SHOWS_IT_BADLY, Person.IS_AWAY])
+def test_both_tell_alike_how_an_enrolment_fails(pair: Pair, person: Person) -> None:
+    """What the person does has the same name at the simulator."""
+    pair.simulated.switches.enrolment = person.value
+    if person is Person.IS_AWAY:
+        pair.simulated.switches.enrolment_timeout = 0.1
+    pair.second.person = person
+
+    def fails(talker: Talker, terminal: SimulatedTerminal | SecondTerminal) -> None:
+        two_users(talker, terminal)
+        enrolment = struct.pack("<24sBB", b"102", 6, 1) if talker.wide else struct.pack("<IB", 102, 6)
+        talker.ask("61 that fails", 61, enrolment)
+        talker.events_until_silence("how an enrolment fails")
+
+    assert_known(pair.ask_both(fails), {})
 
 
 def test_both_keep_zones_groups_and_combinations_alike(pair: Pair) -> None:

@@ -218,7 +218,7 @@ def test_a_good_finger_is_enrolled_step_by_step(
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        ("bad", [*MISSED * 3, (8, b"\4\0")]),
+        ("bad", [*MISSED, (8, b"\4\0")]),
         ("duplicate", [*SAMPLE * 3, (8, b"\5\0")]),
         ([100, 0, 100, 100], None),
     ],
@@ -237,7 +237,7 @@ def test_a_finger_may_be_bad_or_known_or_need_another_try(
         assert events(client, 9)[:8] == SAMPLE + MISSED + SAMPLE * 2
         assert (1, 3) in enrolling.templates()
     else:
-        assert events(client, 7) == told
+        assert events(client, len(told)) == told
         assert enrolling.templates() == {}
 
 
