@@ -296,7 +296,8 @@ def test_what_the_broker_brings_for_another_bridge_s_device_is_acknowledged_and_
 
 
 def test_a_reply_that_a_broker_does_not_confirm_is_sent_again_on_the_next_connection(tmp_path: Path) -> None:
-    with FakeBroker(confirms=False) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        broker.unconfirmed.add(f"{site.topic()}/reply")
         site.daemon.start(online=False)
         broker.wait_for_client()
         request = site.user()
@@ -304,7 +305,7 @@ def test_a_reply_that_a_broker_does_not_confirm_is_sent_again_on_the_next_connec
         broker.replies(f"{site.topic()}/reply", 1)
         assert site.owed() == 1
 
-        broker.confirms = True
+        broker.unconfirmed.clear()
         broker.drop()
 
         answers = _answers(broker, site, 2)

@@ -122,14 +122,15 @@ def test_a_kill_as_soon_as_the_broker_has_the_message_loses_nothing(
 
 
 def test_a_reply_that_was_never_confirmed_comes_again_as_it_was(tmp_path: Path) -> None:
-    with FakeBroker(confirms=False) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+    with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
+        broker.unconfirmed.add(f"{site.topic()}/reply")
         site.daemon.start()
         request = site.user()
         broker.deliver(site.topic(), json.dumps(request).encode(), mid=1)
         replies = broker.replies(f"{site.topic()}/reply", 1)
 
         site.daemon.kill()
-        broker.confirms = True
+        broker.unconfirmed.clear()
         site.daemon.start()
 
         replies = broker.replies(f"{site.topic()}/reply", 2)

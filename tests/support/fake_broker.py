@@ -41,13 +41,15 @@ class FakeBroker:
     """Listens on a free port of the loopback interface; a context manager.
 
     `connack` is the code that answers CONNECT, None closes the connection instead; `session` says there that the
-    client's session was kept. `confirms` false withholds every PUBACK. `slow_s` passes before it looks at each packet.
+    client's session was kept. `confirms` false withholds every PUBACK, `unconfirmed` holds topics for which it is
+    withheld. `slow_s` passes before it looks at each packet.
     `acknowledged` holds the packet ids that the client acknowledged, one list for each connection.
     """
 
-    def __init__(self, *, connack: int | None = 0, confirms: bool = True, slow_s: float = 0.0) -> None:
+    def __init__(self, *, connack: int | None = 0, slow_s: float = 0.0) -> None:
         self.connack = connack
-        self.confirms = confirms
+        self.confirms = True
+        self.unconfirmed: set[str] = set()
         self.session = False
         self._slow_s = slow_s
         self.published: list[Published] = []
@@ -150,7 +152,7 @@ class FakeBroker:
         quality = flags >> 1 & 3
         mid = int.from_bytes(rest[:2]) if quality else 0
         self.published.append(Published(topic, rest[2:] if quality else rest, mid, bool(flags & 8)))
-        if quality and self.confirms:
+        if quality and self.confirms and topic not in self.unconfirmed:
             self._send(PUBACK, 0, rest[:2])
 
     def _send(self, kind: int, flags: int, body: bytes) -> None:
