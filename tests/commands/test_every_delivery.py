@@ -23,7 +23,7 @@ from tests.support.pairwise import pairwise
 from zkbridge.asyncapi.examples import example_request
 from zkbridge.commands import Change, Context, commands
 from zkbridge.config.models import Device
-from zkbridge.contract.errors import DeviceRejected, DeviceTimeout
+from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, InvalidField
 from zkbridge.simulator import Punch, SimulatedTerminal, Simulator, TerminalConfig
 from zkbridge.simulator.wire.frames import encode_time
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -206,7 +206,7 @@ def read_by_the_bridge(sim: Simulator, variant: Variant, locks: Path) -> None:
     assert len(terminal.users()) == variant.users
     assert sorted(terminal.templates()) == [(variant.users, 0)]
     for name in OTHERS:
-        with suppress(*commands()[name].errors):
+        with suppress(InvalidField, *commands()[name].errors):  # old records hold shorter names than the example's
             asked(terminal, variant.kind[1], locks, name, example_request(commands()[name]))
     if variant.kind == ("f19", "udp"):  # no answer, and datagrams have no connection that could end
         with pytest.raises(DeviceTimeout):

@@ -67,6 +67,6 @@ class People:
     unlock_unit: str = switch(
         "tenths",
         "unit of UNLOCK's number: pyzk sends tenths of a second, pyzatt seconds",
-        source="[?]",
+        source="pyzk 0.9 (tenths), zk-protocol access.md of an F19 (seconds); [?] on others",
         choices=("tenths", "seconds"),
     )
