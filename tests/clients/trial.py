@@ -85,6 +85,8 @@ def expected(stand: Stand, users: int, punches: int) -> dict[str, Any]:
         "enable": True,
         "enrol": True,
         "unlock": True,
+        "time zone": True,
+        "group": True,
         # An event of ten bytes names the uid.
         "punch": {**PUNCHED, "user_id": "1"} if stand.narrow else PUNCHED,
     }

@@ -35,6 +35,18 @@ def sizes(client: Any) -> dict[str, int]:
     return {"users": told.users, "records": told.attendance}
 
 
+def zone(client: Any) -> bool:
+    wanted = essl.TimeZone(48, tuple(essl.DayInterval(8, day, 17, 37) for day in range(7)))
+    client.set_timezone(wanted)
+    return bool(client.get_timezone(48) == wanted)
+
+
+def group(client: Any) -> bool:
+    wanted = essl.GroupInfo(77, 8, 7, 6, 14, holiday_enabled=True)
+    client.set_group(wanted)
+    return bool(client.get_group(77) == wanted)
+
+
 def main() -> None:
     done = Operations()
     client = essl.Device(HOST, int(PORT), timeout=8, comm_key=int(KEY))
@@ -47,6 +59,8 @@ def main() -> None:
     done.attempt("template", lambda: hashlib.sha256(client.get_user_fingerprints(1)[0].template).hexdigest())
     done.attempt("write user", lambda: client.set_user(essl.User(200, "2200", "Ana", card=7)))
     done.attempt("delete user", lambda: client.delete_user(2))
+    done.attempt("time zone", lambda: zone(client))
+    done.attempt("group", lambda: group(client))
     done.attempt("set the clock", lambda: client.set_time(WHEN))
     done.attempt("disconnect", client.close)
     done.finish()
