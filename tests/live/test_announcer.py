@@ -285,3 +285,12 @@ def test_a_punch_that_comes_back_is_forgotten_whichever_is_first(old: Bench, fir
 
     wait_until(lambda: old.ledger.punches.count_unsent() == 0)
     assert old.announcer.refused == []
+
+
+def test_a_users_event_is_taken_when_it_is_confirmed_where_punches_must_come_back(old: Bench) -> None:
+    old.ledger.validities.carry_out([(ValidityChange("p", "7", Validity()), b"2")])
+    old.announcer.wake()
+    old.wait_for(1)
+    old.confirm(old.published[0][0])
+
+    wait_until(lambda: old.ledger.punches.count_unsent() == 0, what="the event to be forgotten")

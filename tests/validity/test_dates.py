@@ -8,6 +8,7 @@ from tests.support.frames import asked, wait_for_session_end
 from tests.support.waiting import wait_until
 from tests.validity.conftest import HOUR_S, Make, Site
 from zkbridge.simulator import Command
+from zkbridge.worker import date_runner
 
 
 def event(kind: str, reason: str, moment: str, **more: Any) -> dict[str, Any]:
@@ -317,3 +318,29 @@ def test_a_record_whose_uid_another_user_has_is_not_changed(
     wait_until(lambda: "cannot be blocked" in caplog.text, timeout=30, what="the log")
     assert site.ask("p/ping")["code"] == "ok"
     assert (site.p.counts[Command.USER_WRQ], site.events()) == (writes, [])
+
+
+def test_a_fault_of_the_bridge_with_a_date_costs_the_requests_nothing(
+    site: Site, create: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(valid_until=site.at(HOUR_S))
+    wait_for_session_end(site.p)
+
+    def fail(*_: object, **__: object) -> bool:
+        raise ValueError("a bug")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(date_runner, "write_blocked", fail)
+        site.machine.passed += HOUR_S + 1
+        assert site.ask("p/users/list")["code"] == "ok"
+        wait_until(lambda: "a fault of the bridge's own" in caplog.text, timeout=30, what="the log")
+    assert site.wait_for_events(1)[0]["event"] == "blocked"
+
+
+def test_an_update_that_blocks_removes_a_date_that_would_let_in(site: Site, create: Make) -> None:
+    create(valid_from=site.at(HOUR_S))
+    assert site.ask("p/users/update", {"user_id": "7", "blocked": True})["code"] == "updated"
+    site.machine.passed += 2 * HOUR_S
+
+    assert site.ask("p/users/list")["data"][0]["blocked"] is True
+    assert site.events() == []

@@ -7,12 +7,14 @@ import time
 
 from zkbridge.commands.known_user import write_blocked
 from zkbridge.config.models import Config
-from zkbridge.contract.errors import DeviceRejected
+from zkbridge.contract.errors import DeviceRejected, TerminalError
+from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Session
 from zkbridge.worker.dates import Dates, DueUser
 from zkbridge.worker.request_queue import RequestQueue
+from zkbridge.worker.retry import Interrupted
 from zkbridge.worker.table_reading import read_table
 from zkbridge.worker.terminal_access import TerminalAccess
 from zkbridge.worker.terminal_facts import TerminalFacts
@@ -73,6 +75,11 @@ class DateRunner:
             if refusal.ends_session:
                 raise
             self._dates.put_off(due, refusal.sentence("en"))
+        except (TerminalError, LedgerUnavailable, Interrupted):
+            raise
+        except Exception:  # a fault of the bridge in this must not cost the requests behind it anything
+            log.exception("device=%s a fault of the bridge's own with the dates of users", device)
+            self._dates.put_off(due, "a fault of the bridge's own")
         finally:
             self._facts.learn_from(session)
             if session.enabled:
