@@ -57,7 +57,7 @@ faults:  ## Kill at every frame in every way, and bring the large loads (the res
 	@.ci/setup test
 	$(PYTEST) -m slow tests/faults tests/torture -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
 
-deliveries:  ## Run every command over every combination of terminal, delivery and size, for about an hour
+deliveries:  ## Run every command over every combination of terminal, delivery and size, for about half an hour
 	@.ci/setup test
 	$(PYTEST) -m slow tests/commands/test_every_delivery.py -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
 
