@@ -112,7 +112,7 @@ def test_the_package_leads_to_a_user_on_the_terminal_and_through_an_upgrade(mach
     assert machine.try_("systemctl", "is-active", "zkbridge").stdout.strip() == "inactive"
     assert f"version {OLDER}" in machine.person("zkbridge --version")
     assert machine.run("test", "-s", "/usr/share/man/man1/zkbridge-users-create.1.gz") == ""
-    sbom = json.loads(machine.run("cat", "/usr/share/doc/zkbridge/sbom.json"))
+    sbom = json.loads(machine.run("cat", "/usr/lib/zkbridge/sbom.json"))
     assert {"pydantic-core", "pyzk", "paho-mqtt"} <= {each["name"] for each in sbom["components"]}
     assert "complete" in machine.run("cat", "/usr/share/bash-completion/completions/zkbridge")
 
