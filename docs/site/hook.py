@@ -14,7 +14,16 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-OUTSIDE = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", "LICENSE", "config.yaml", "examples/**/*")
+OUTSIDE = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "addon/DOCS.md",
+    "LICENSE",
+    "config.yaml",
+    "examples/**/*",
+)
 LINK = re.compile(r"(\]\()(?!\w+:|#)([^)\s#]+)")
 #: What the tests of the pages read is not for people.
 MARK = re.compile(r"^<!-- (?:not checked|checked by): .*-->\n", re.MULTILINE)
