@@ -29,6 +29,8 @@ def test_a_user_is_let_in_from_one_moment_until_the_other(site: Site, create: Ma
     wait_for_session_end(site.p)
     assert site.is_blocked()
     assert not site.p.punch("7")
+    (row,) = site.ask("p/users/list")["data"]
+    assert (row["blocked"], row["valid_from"], row["valid_until"]) == (True, begin, end)
 
     site.machine.passed += HOUR_S + 1
     assert site.wait_for_events(1) == [event("unblocked", "valid_from", begin)]
@@ -40,6 +42,8 @@ def test_a_user_is_let_in_from_one_moment_until_the_other(site: Site, create: Ma
     assert site.is_blocked()
     assert site.bridge is not None
     assert site.bridge.parts.ledger.validities.of("p") == {}
+    (row,) = site.ask("p/users/list")["data"]
+    assert not {"valid_from", "valid_until"} & set(row)
 
 
 def test_a_window_that_is_open_or_over_sets_the_state_at_once(site: Site, create: Make) -> None:

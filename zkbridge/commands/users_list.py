@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -12,6 +12,7 @@ from zkbridge.commands.api.text_fields import PartOfName, UserId
 from zkbridge.commands.chosen import Chosen
 from zkbridge.contract.answers import like
 from zkbridge.contract.characters import for_search, id_spelling
+from zkbridge.contract.validity import Validity
 from zkbridge.port.capabilities import UserReader
 from zkbridge.port.users import User
 
@@ -34,6 +35,13 @@ class List(Part):
         return self.name is None or for_search(self.name) in for_search(user.name)
 
 
+class Dates(TypedDict, total=False):
+    """From when until when a user is let in, as far as that is still to come."""
+
+    valid_from: str
+    valid_until: str
+
+
 class Row(TypedDict):
     """One user of the terminal's table."""
 
@@ -44,6 +52,8 @@ class Row(TypedDict):
     card: Annotated[int, like(12345)]
     group: Annotated[str | int, like(1)]
     blocked: Annotated[bool, like(example=False)]
+    valid_from: NotRequired[Annotated[str, like("2030-01-01T08:00:00", "Only while it is still to come.")]]
+    valid_until: NotRequired[Annotated[str, like("2030-01-31T18:00:00", "Only while it is still to come.")]]
     device_id: Annotated[str, like("principal")]
 
 
@@ -68,8 +78,19 @@ def list_users(session: UserReader, params: List, context: Context) -> dict[str,
             "card": user.card,
             "group": user.group,
             "blocked": user.blocked,
+            **_dates(context.dates.of(user.user_id)),
             "device_id": context.device.id,
         }
 
     table = session.users()
     return part_of(table if params.wants_all else Chosen(table, params.wants), params, context, row)
+
+
+def _dates(validity: Validity) -> Dates:
+    """Those that are still to come."""
+    dates: Dates = {}
+    if validity.valid_from is not None:
+        dates["valid_from"] = validity.valid_from
+    if validity.valid_until is not None:
+        dates["valid_until"] = validity.valid_until
+    return dates
