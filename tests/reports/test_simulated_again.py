@@ -44,7 +44,7 @@ def test_a_table_of_which_the_report_has_a_part_is_as_long_as_the_original(tmp_p
 def test_what_a_trial_has_shown_is_simulated_too(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "GRACE_S", -float(trial.DISABLED_S))
     monkeypatch.setattr(trial, "UNLOCK", 1)
-    odd = {"unlock_unit": "tenths", "delete_unknown": 2000, "timed_disable": "refuse"}
+    odd = {"unlock_unit": "tenths", "delete_unknown": 2000, "timed_disable": "refuse", "delete_finger_zero": "all"}
     with Simulator() as simulator:
         staff = reports.staffed(simulator, KINDS[kind] | odd)
         first = reports.probe(staff.terminal, write=True)

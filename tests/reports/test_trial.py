@@ -67,7 +67,7 @@ def test_a_trial_changes_and_undoes(staff: Staffed) -> None:
 
     Trial(probe, look).run()
 
-    assert (len(staff.people) + 1, 5, False) in seen
+    assert (len(staff.people) + 1, 6, False) in seen
     assert terminal.counts[31] == 1
     assert kept(terminal) == before
 

@@ -163,8 +163,10 @@ def _data(exchange: Exchange, packet: Packet) -> bytes:
 
 
 _OF_THE_TEST_USER = {
-    *("write user", "write template", "written template by 88", "delete user", "delete user again"),
-    *("delete template", "template after deletion"),
+    *("write user", "delete user", "delete user again", "template 5 after finger 0"),
+    *(f"{step} {finger}" for step in ("write template", "delete template") for finger in (5, 0)),
+    *(f"written template {finger} by 88" for finger in (5, 0)),
+    *(f"template {finger} after deletion" for finger in (5, 0)),
 }
 #: The answers of a trial that do not tell how many changes were made before.
 OF_THE_TRIAL = _OF_THE_TEST_USER | {"refresh", "disable for a time", "enable", "unlock", "sum of template"}

@@ -26,7 +26,7 @@ FAILED, WRONG, LEFT_BEHIND, INTERRUPTED = 1, 2, 3, 130
 _CONFIRMED = "write"
 _WARNING = """\
 This changes the terminal for about 20 seconds:
-  it adds a user named 'zkbridge test' with one fingerprint that nobody has, and deletes both;
+  it adds a user named 'zkbridge test' with two fingerprints that nobody has, and deletes them;
   it keeps people off for 3 seconds, and lets them in again;
   it OPENS THE DOOR for one to ten seconds.
 If something fails, or you press Ctrl-C, everything is undone first. The door closes by itself."""

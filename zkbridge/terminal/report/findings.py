@@ -184,6 +184,10 @@ def _trial(recording: Recording) -> Switches:
     again = recording.find("delete user again")
     if again is not None and again.code is not None:
         found["delete_unknown"] = again.code
+    written = [recording.find(f"written template {finger} by 88") for finger in (5, 0)]
+    left = recording.find("template 5 after finger 0")
+    if left is not None and left.code is not None and all(_has_data(each) for each in written):
+        found["delete_finger_zero"] = "one" if _has_data(left) else "all"
     disabled = recording.find("disable for a time")
     if disabled is not None and disabled.code not in (None, Code.OK):
         found["timed_disable"] = "refuse"
@@ -193,6 +197,10 @@ def _trial(recording: Recording) -> Switches:
     if any(each.data[:1] == b"\x01" for each in looks):
         found["unlock_unit"] = "tenths" if len(looks) < _LOOKS_OF_SECONDS else "seconds"
     return found
+
+
+def _has_data(exchange: Exchange | None) -> bool:
+    return exchange is not None and exchange.code in (Command.PREPARE_DATA, Command.DATA)
 
 
 def _state(recording: Recording, step: str) -> int | None:

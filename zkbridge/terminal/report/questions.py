@@ -182,4 +182,5 @@ QUESTIONS: dict[str, Callable[[Recording], str | None]] = {
     "unit-of-unlock": _switch("unlock_unit"),
     "delete-of-nobody": _code("delete user again"),
     "sum-of-119": _sum,
+    "finger-zero": _switch("delete_finger_zero"),
 }

@@ -1,4 +1,4 @@
-"""Try what changes a terminal: a test user, one finger of that user, a timed DISABLE, the door. Each is undone.
+"""Try what changes a terminal: a test user, two fingers of that user, a timed DISABLE, the door. Each is undone.
 
 What undoes a step is noted before the step is asked for: a request may be carried out although its answer is lost.
 """
@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import Self
 
@@ -26,7 +27,8 @@ UNLOCK = 10
 #: Looks at the door: so often, so long.
 _LOOK_S, _LOOKS = 0.25, 48
 _NAME = b"zkbridge test"
-_FINGER = 5
+#: Finger 0 comes last, so that it is deleted first: what becomes of the other is one of the questions.
+_FINGERS = (5, 0)
 _TEMPLATE_FLAG = 1
 _PRIVILEGES = 0
 _GROUP = 1
@@ -72,7 +74,8 @@ class Trial:
         with self._line("trial") as line:
             uid, user_id = self._free_keys(line)
             self._user(line, uid, user_id)
-            self._finger(line, uid)
+            for finger in _FINGERS:
+                self._finger(line, uid, finger)
             self._disable(line)
             self._door(line)
 
@@ -86,18 +89,19 @@ class Trial:
         line.ask("refresh", Command.REFRESHDATA)
         line.ask("sizes with the user", Command.GET_FREE_SIZES)
 
-    def _finger(self, line: Line, uid: int) -> None:
-        self._tell("a template of that user is written")
-        slot = struct.pack("<HB", uid, _FINGER)
-        self._undo.append(("the template is deleted", lambda line: self._finger_gone(line, slot)))
+    def _finger(self, line: Line, uid: int, finger: int) -> None:
+        self._tell(f"a template of that user's finger {finger} is written")
+        slot = struct.pack("<HB", uid, finger)
+        undo = partial(self._finger_gone, uid=uid, finger=finger)
+        self._undo.append((f"the template of finger {finger} is deleted", undo))
         line.ask("begin template", Command.PREPARE_DATA, struct.pack("<HH", len(NO_FINGER), 0))
         line.ask("send template", Command.DATA, NO_FINGER)
         line.ask("sum of template", Command.CHECKSUM_BUFFER)
-        write = struct.pack("<HBBH", uid, _FINGER, _TEMPLATE_FLAG, len(NO_FINGER))
-        line.ask("write template", Command.WRITE_TEMPLATE, write)
+        write = struct.pack("<HBBH", uid, finger, _TEMPLATE_FLAG, len(NO_FINGER))
+        line.ask(f"write template {finger}", Command.WRITE_TEMPLATE, write)
         line.ask("free", Command.FREE_DATA)
         line.ask("refresh", Command.REFRESHDATA)
-        line.ask("written template by 88", Command.READ_TEMPLATE, slot)
+        line.ask(f"written template {finger} by 88", Command.READ_TEMPLATE, slot)
 
     def _disable(self, line: Line) -> None:
         self._tell(f"people are kept off for {DISABLED_S} s")
@@ -153,10 +157,13 @@ class Trial:
         record = self._probe.seen.record
         return bool(record) and len(read) >= 4 and uid not in {key.uid for key in tables.user_keys(read, record or 0)}
 
-    def _finger_gone(self, line: Line, slot: bytes) -> bool:
-        line.ask("delete template", Command.DELETE_USERTEMP, slot)
+    def _finger_gone(self, line: Line, *, uid: int, finger: int) -> bool:
+        slot = struct.pack("<HB", uid, finger)
+        line.ask(f"delete template {finger}", Command.DELETE_USERTEMP, slot)
         line.ask("refresh", Command.REFRESHDATA)
-        answer = line.ask("template after deletion", Command.READ_TEMPLATE, slot)
+        if finger == 0:  # some firmware takes finger 0 for all of them
+            line.ask("template 5 after finger 0", Command.READ_TEMPLATE, struct.pack("<HB", uid, _FINGERS[0]))
+        answer = line.ask(f"template {finger} after deletion", Command.READ_TEMPLATE, slot)
         return answer.code not in (None, Command.PREPARE_DATA, Command.DATA)
 
     def _enabled(self, line: Line) -> bool:
