@@ -449,8 +449,23 @@ class TestTablesThatDisagree:
             assert len(session.users()) == 2
             uid, count = create(session, OLD)
 
-        assert (uid, count) == (3, max(3 + offset, 0))
+        # Above the count too: a table that reads as short may hold users up to there.
+        assert (uid, count) == (3 + max(offset, 0), max(3 + offset, 0))
         assert len(terminal.users()) == 3
+
+    @pytest.mark.parametrize(("shown", "users"), [(13, 14), (1, 14), (100, 500)])
+    def test_a_new_user_replaces_none_that_a_busy_terminal_does_not_show(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], shown: int, users: int
+    ) -> None:
+        """Some terminals show a part of their table while they are busy (vodvud/php_zklib#14)."""
+        terminal = start(users_shown=shown)
+        terminal.fill_users(users)
+        before = terminal.users()
+
+        with talk(terminal) as session:
+            assert create(session)[0] == users + 1
+
+        assert terminal.users()[:users] == before
 
     @pytest.mark.parametrize("length", [0, 4, 12, 19])
     def test_sizes_too_short_to_hold_the_count_are_not_read_as_an_empty_terminal(

@@ -125,6 +125,9 @@ class UserReading(Machine):
         if not len(found) and self._sizes.users:
             # Taken as empty, the next user would be written over the first of those who are there.
             raise self._unreadable("table", f"it reads as empty, but counts {self._sizes.users} users")
+        if (self._sizes.users or 0) > len(found):
+            # A busy terminal shows a part of its table (php_zklib#14): a new user must not replace one of the others.
+            found.reserve(min(self._sizes.users or 0, MAX_USERS))
         return found
 
     def _read_table(self, raw: bytes | None) -> RecordTable:
