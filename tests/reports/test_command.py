@@ -170,7 +170,7 @@ def test_a_terminal_is_simulated_from_a_report(staff: Staffed, tmp_path: Path) -
         assert simulated.stdout is not None
         ready = re.fullmatch(r"sent terminal ready on 127.0.0.1:(\d+) \(tcp\+udp\)\n", simulated.stdout.readline())
         assert ready is not None
-        ended = report(tmp_path, "127.0.0.1", "--port", ready[1], "--timeout", 1.5, typed="0\n")
+        ended = report(tmp_path, "127.0.0.1", "--port", ready[1], "--timeout", reports.TIMEOUT_S, typed="0\n")
         simulated.terminate()
 
     assert ended.returncode == 0, ended.stderr

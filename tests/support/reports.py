@@ -18,7 +18,7 @@ from zkbridge.terminal.report.redaction import redacted
 from zkbridge.terminal.report.trial import Trial
 
 #: Long enough for a terminal on the same machine that is slowed by other tests.
-TIMEOUT_S = 1.5
+TIMEOUT_S = 2.5
 KEY = bytes(range(32))
 MOMENT = datetime(2026, 3, 14, 15, 9, 26)  # noqa: DTZ001  a terminal's wall clock
 COMM_KEY = 271_828
