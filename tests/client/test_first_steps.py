@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from zkbridge.cli.init import Answers, configuration, init
+from zkbridge.cli.init import Answers, Terminal, configuration, init
 from zkbridge.cli.install import install
 from zkbridge.cli.shipped import shipped
 from zkbridge.config import loader
@@ -83,7 +83,7 @@ def test_a_person_is_asked_for_what_no_option_names(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _self: True, raising=False)
     file = tmp_path / "config.yaml"
 
-    typed = "broker.local\nbridge\nhunter2\nentrada\n127.0.0.1:4371\ny\npatio\n127.0.0.1\nn\n"
+    typed = "broker.local\nbridge\nhunter2\nn\nentrada\n127.0.0.1:4371\ny\npatio\n127.0.0.1\nn\n"
     told = CliRunner().invoke(init, [str(file)], input=typed)
 
     assert told.exit_code == 0, told.output
@@ -97,7 +97,7 @@ def test_a_person_is_asked_for_what_no_option_names(tmp_path: Path, monkeypatch:
 
 def test_any_text_is_a_value_and_never_yaml_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(configuration(Answers("::1", 1, 'a"b: {c # no', None, (("null", "::1", 4370),))))
+    file.write_text(configuration(Answers("::1", 1, 'a"b: {c # no', None, (Terminal("null", "::1"),))))
 
     config = loader.load(file, environment={})
 

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from zkbridge.cli.ask import WRONG_CONFIGURATION
+from zkbridge.cli.discover import STANDARD_PORT, find, ids, networks_of, table
 from zkbridge.cli.output import say
 from zkbridge.cli.shipped import shipped
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
 
 
+class Terminal(NamedTuple):
+    """A terminal of the first configuration; `comm_key_file` is the name of a file, where it wants a key."""
+
+    id: str
+    host: str
+    port: int = STANDARD_PORT
+    transport: str = "tcp"
+    comm_key_file: str | None = None
+
+
 @dataclass(frozen=True)
 class Answers:
-    """What a first configuration needs; `devices` are (id, host, port)."""
+    """What a first configuration needs."""
 
     host: str
     port: int
     username: str | None
     password_file: str | None
-    devices: tuple[tuple[str, str, int], ...]
+    devices: tuple[Terminal, ...]
 
 
 @click.command()
@@ -34,19 +47,27 @@ class Answers:
 @click.option(
     "--password-file", type=click.Path(exists=True, dir_okay=False), help="The file that holds that login's password."
 )
+@click.option("--discover", "network", metavar="NETWORK", help="Offer the terminals found in this network.")
 @click.option("--device", "devices", multiple=True, metavar="ID=HOST[:PORT]", help="A terminal; once for each.")
 def init(
-    file: Path, broker: str | None, username: str | None, password_file: str | None, devices: tuple[str, ...]
+    file: Path,
+    *,
+    broker: str | None,
+    username: str | None,
+    password_file: str | None,
+    devices: tuple[str, ...],
+    network: str | None,
 ) -> None:
     """Write a commented configuration to FILE; never over one that is there.
 
-    Whatever no option names is asked for, if a person sits at the keyboard.
+    Whatever no option names is asked for, if a person sits at the keyboard: the terminals of the network are looked
+    for, and those that are found are offered. `zkbridge discover` says how they are looked for.
     """
     if file.exists():
         raise click.UsageError(f"{file} exists; it is not written over")
     answers = Answers(*_address(broker or "localhost", 1883), username, password_file, tuple(map(_device, devices)))
-    if sys.stdin.isatty():
-        answers = _ask(answers, file.parent, ask_broker=broker is None)
+    if is_attended():
+        answers = _ask(answers, file.parent, ask_broker=broker is None, network=network)
     if not answers.devices:
         raise click.UsageError("no terminal is named: --device entrada=192.168.1.201")
     file.write_text(configuration(answers), encoding="utf-8")
@@ -71,7 +92,7 @@ def configuration(answers: Answers) -> str:
     ):
         before = _set(before, key, value)
     commented = "\n".join(f"#{line}" for line in example[example.index("  entrada:") :].splitlines())
-    named = "\n".join(_device_lines(*device) for device in answers.devices)
+    named = "\n".join(map(_device_lines, answers.devices))
     return f"{before}\ndevices:\n{named}\n\n# Every key of a device, with its default:\n{commented}\n\n{after}"
 
 
@@ -87,9 +108,15 @@ def _set(text: str, key: str, value: str | int | None) -> str:
     return "\n".join(lines)
 
 
-def _device_lines(name: str, host: str, port: int) -> str:
-    lines = [f"  {_scalar(name)}:", f"    host: {_scalar(host)}"]
-    return "\n".join(lines + ([f"    port: {port}"] if port != 4370 else []))
+def _device_lines(terminal: Terminal) -> str:
+    lines = [f"  {_scalar(terminal.id)}:", f"    host: {_scalar(terminal.host)}"]
+    if terminal.port != STANDARD_PORT:
+        lines.append(f"    port: {terminal.port}")
+    if terminal.transport != "tcp":
+        lines.append(f"    transport: {terminal.transport}")
+    if terminal.comm_key_file is not None:
+        lines.append(f"    comm_key_file: {_scalar(terminal.comm_key_file)}")
+    return "\n".join(lines)
 
 
 def _scalar(value: str | int) -> str:
@@ -97,7 +124,7 @@ def _scalar(value: str | int) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _ask(answers: Answers, folder: Path, *, ask_broker: bool) -> Answers:
+def _ask(answers: Answers, folder: Path, *, ask_broker: bool, network: str | None) -> Answers:
     """What the options left open, from the person at the keyboard; a password goes into a file in *folder*."""
     if ask_broker:
         host, port = _address(click.prompt("Broker", default=f"{answers.host}:{answers.port}"), 1883)
@@ -105,6 +132,10 @@ def _ask(answers: Answers, folder: Path, *, ask_broker: bool) -> Answers:
         answers = replace(answers, host=host, port=port, username=username or answers.username)
     if answers.username and not answers.password_file:
         answers = replace(answers, password_file=_write_secret(folder / "mqtt-password"))
+    if network is not None or (
+        not answers.devices and click.confirm("Look for terminals in this network?", default=True)
+    ):
+        answers = replace(answers, devices=(*answers.devices, *_found(network, folder)))
     while not answers.devices or click.confirm("Another terminal?", default=False):
         name = click.prompt("Name of the terminal in the topics", default="entrada")
         device = _device(f"{name}={click.prompt('Its address')}")
@@ -112,19 +143,32 @@ def _ask(answers: Answers, folder: Path, *, ask_broker: bool) -> Answers:
     return answers
 
 
-def _write_secret(path: Path) -> str:
-    """Ask for the password and write it to a file that only this user can read; the file's name."""
-    password = click.prompt(f"Password (kept in {path})", hide_input=True)
+def _found(network: str | None, folder: Path) -> Iterator[Terminal]:
+    """The terminals that were found and are wanted, under the names that the person gives them."""
+    found = find(networks_of(network), STANDARD_PORT, key=None, lock_dir=None)
+    say(*table(found))
+    names = ids(found)
+    for each in found:
+        if each.state not in ("terminal", "key needed") or not click.confirm(f"Add {each.host}?", default=True):
+            continue
+        name = click.prompt("Name of the terminal in the topics", default=names[each.host])
+        key = _write_secret(folder / f"{name}.key", "Comm Key") if each.state == "key needed" else None
+        yield Terminal(name, each.host, each.port, each.transport, key)
+
+
+def _write_secret(path: Path, what: str = "Password") -> str:
+    """Ask for a secret and write it to a file that only this user can read; the file's name."""
+    password = click.prompt(f"{what} (kept in {path})", hide_input=True)
     path.touch(mode=0o600)
     path.write_text(password, encoding="utf-8")
     return path.name
 
 
-def _device(text: str) -> tuple[str, str, int]:
+def _device(text: str) -> Terminal:
     name, separator, address = text.partition("=")
     if not separator or not name or not address:
         raise click.BadParameter(f"{text!r} is not ID=HOST or ID=HOST:PORT", param_hint="--device")
-    return (name, *_address(address, 4370))
+    return Terminal(name, *_address(address, STANDARD_PORT))
 
 
 def _address(text: str, port: int) -> tuple[str, int]:
@@ -135,3 +179,8 @@ def _address(text: str, port: int) -> tuple[str, int]:
     if not number.isdecimal() or not 0 < int(number) < 65536:
         raise click.BadParameter(f"{number!r} is not a port (1 to 65535)")
     return host.strip("[]"), int(number)
+
+
+def is_attended() -> bool:
+    """Whether a person sits at the keyboard."""
+    return sys.stdin.isatty()

@@ -8,13 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 import zkbridge
+from zkbridge.cli.configured import complete_device, load_if_any
 from zkbridge.cli.options import config_option
 from zkbridge.cli.output import say
-from zkbridge.config import loader
-from zkbridge.config.faults import ConfigError
 from zkbridge.config.models import MAX_COMM_KEY, Config, Device
 from zkbridge.contract.errors import BridgeError
 from zkbridge.terminal.report.redaction import StillThere
@@ -32,17 +30,8 @@ This changes the terminal for about 20 seconds:
 If something fails, or you press Ctrl-C, everything is undone first. The door closes by itself."""
 
 
-def _complete_device(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The ids of the configuration's devices, for the shell."""
-    try:
-        config = loader.load(Path(context.params.get("path") or "config.yaml"))
-    except ConfigError:
-        return []
-    return [each for each in config.devices if each.startswith(incomplete)]
-
-
 @click.command()
-@click.argument("host", shell_complete=_complete_device)
+@click.argument("host", shell_complete=complete_device)
 @config_option
 @click.option("--port", type=click.IntRange(1, 65535), default=4370, show_default=True, help="The terminal's port.")
 @click.option(
@@ -83,7 +72,7 @@ def report(
     password, serial number, address or fingerprint of yours: they are replaced by made-up ones.
     Exit codes: 0 done, 1 no report, 2 wrong usage or configuration, 3 something of --write could not be undone.
     """
-    config = _config(path)
+    config = load_if_any(path)
     device = _device(host, port, timeout, config)
     if output is not None and output.exists():
         raise click.BadParameter(f"{output} exists", param_hint="--output")
@@ -126,19 +115,6 @@ def _taken(device: Device, transport: str, key_file: Path | None, config: Config
         say("Stopped; whatever was changed is undone. No report was written.", err=True)
         sys.exit(INTERRUPTED)
     sys.exit(FAILED)
-
-
-def _config(path: Path) -> Config | None:
-    """The configuration, for the lock folder and the devices; None where there is none and none was named."""
-    by_default = click.get_current_context().get_parameter_source("path") is ParameterSource.DEFAULT
-    if by_default and not path.exists():
-        return None
-    try:
-        return loader.load(path)
-    except ConfigError as error:
-        for fault in error.faults:
-            say(str(fault), err=True)
-        sys.exit(WRONG)
 
 
 def _device(host: str, port: int, timeout: float, config: Config | None) -> Device:

@@ -45,6 +45,14 @@ def open_lock(address: str, lock_dir: Path | None, kind: str) -> int:
     return descriptor
 
 
+def open_existing(address: str, lock_dir: Path | None) -> int | None:
+    """A descriptor of the lock file for `host:port`; None where there is none, or none that can be used."""
+    try:
+        return os.open(folder(lock_dir) / f"{_file_name(address)}.lock", os.O_RDONLY | _CAREFULLY)
+    except OSError:
+        return None
+
+
 def folder(lock_dir: Path | None) -> Path:
     """Where lock files lie: as told, else where all users of the machine look first. Raises LockUnusable."""
     if lock_dir is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from zkbridge.contract.errors import DeviceTimeout, DeviceUnreachable
 from zkbridge.machine.limits import SHORTAGES
-from zkbridge.terminal.lock_files import open_lock
+from zkbridge.terminal.lock_files import open_existing, open_lock
 from zkbridge.terminal.protocol.deadline import Deadline
 
 #: Seconds between looks at a lock that another process holds: the system has no way to wait for one with an end.
@@ -89,6 +89,17 @@ def hold(
     finally:
         os.close(descriptor)
         turn.lock.release()
+
+
+def is_held(address: str, lock_dir: Path | None) -> bool:
+    """Whether a process of this machine talks to the terminal at `host:port` now. Makes no lock file."""
+    descriptor = open_existing(address, lock_dir)
+    if descriptor is None:
+        return False
+    try:
+        return not _locked(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 def _turn_of(address: str) -> _Turn:

@@ -10,7 +10,8 @@ from zkbridge.terminal.protocol.codes import Command
 
 #: The template that a trial writes, of no finger: the maker's mark, and nothing that a sensor could find.
 NO_FINGER = b"\x4d\xfd\x53\x53\x32\x31" + bytes(range(1, 251)) * 2
-_LENGTH_BYTES = 4
+#: What a table begins with: the bytes of its records.
+LENGTH_BYTES = 4
 #: Where the state of an 8-byte punch stands, by the place of its time, and the states that most terminals have.
 _STATE_AT = {3: 7, 4: 3}
 _USUAL_STATES = {0, 1, 2, 3, 4, 5, 255}
@@ -48,7 +49,7 @@ class UserKey(NamedTuple):
 
 def announced(table: bytes) -> int | None:
     """The bytes of records that a table announces; None where it is too short to."""
-    return int.from_bytes(table[:_LENGTH_BYTES], "little") if len(table) >= _LENGTH_BYTES else None
+    return int.from_bytes(table[:LENGTH_BYTES], "little") if len(table) >= LENGTH_BYTES else None
 
 
 def count_in(sizes: bytes, table: Table) -> int | None:
@@ -65,17 +66,17 @@ def user_record(total: int, count: int | None) -> int | None:
 def whole_records(table: Table, read: bytes, sizes: bytes) -> int:
     """How many bytes of a table to keep so that its last record is whole; all where its records are not known."""
     total, count = announced(read) or 0, count_in(sizes, table)
-    if _LENGTH_BYTES + total <= len(read):
+    if LENGTH_BYTES + total <= len(read):
         return len(read)
     if table is TEMPLATES:
-        return _LENGTH_BYTES + sum(size for size, _uid, _finger in _entries(read))
+        return LENGTH_BYTES + sum(size for size, _uid, _finger in _entries(read))
     record = total // count if count and total % count == 0 else 1
-    return _LENGTH_BYTES + (len(read) - _LENGTH_BYTES) // record * record
+    return LENGTH_BYTES + (len(read) - LENGTH_BYTES) // record * record
 
 
 def user_keys(table: bytes, record: int) -> Iterator[UserKey]:
     """The keys of all users of a table that came whole."""
-    for at in range(_LENGTH_BYTES, len(table) - record + 1, record):
+    for at in range(LENGTH_BYTES, len(table) - record + 1, record):
         raw = table[at : at + record]
         if record == 72:
             user_id = raw[48:72].split(b"\0", 1)[0].decode("utf-8", "replace")
@@ -96,7 +97,7 @@ def template_sizes(table: bytes) -> list[int]:
 
 def _entries(table: bytes) -> Iterator[tuple[int, int, int]]:
     """Size, uid and finger of the templates that came whole."""
-    at = _LENGTH_BYTES
+    at = LENGTH_BYTES
     while at + _ENTRY_HEAD <= len(table):
         size, uid, finger = struct.unpack_from("<HHB", table, at)
         at += size

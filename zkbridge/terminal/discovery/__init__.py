@@ -1,0 +1,1 @@
+"""Find terminals in a network, and ask each what it is."""
