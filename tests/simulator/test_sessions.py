@@ -2,13 +2,14 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable
 
 import pytest
 
 from tests.simulator.raw import TOP, RawClient, packed, scrambled
 from tests.support.waiting import wait_until
-from zkbridge.simulator import SimulatedTerminal
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 TRANSPORTS = pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
 
@@ -315,3 +316,24 @@ def test_two_restarts_that_end_at_once_leave_it_listening(
 
     assert terminal.powered
     assert raw(terminal).sizes()[4] == 0
+
+
+def test_a_terminal_that_is_stopped_while_it_restarts_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    listens_again = threading.Event()
+    with Simulator() as simulator:
+        terminal = simulator.add(TerminalConfig(restart_seconds=0.0))
+        listener, host, port = terminal.machine._listener, terminal.host, terminal.port
+        listen = listener.open
+
+        async def listen_and_stay(host: str, port: int, transport: str) -> int:
+            await listen(host, port, transport)
+            listens_again.set()
+            await asyncio.Event().wait()
+            return port
+
+        monkeypatch.setattr(listener, "open", listen_and_stay)
+        terminal._loop.call_soon_threadsafe(terminal.machine.restart_soon)
+        assert listens_again.wait(10)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as another:
+        another.bind((host, port))

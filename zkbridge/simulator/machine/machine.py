@@ -107,8 +107,9 @@ class Machine:
     async def shut_down(self) -> None:
         """End everything, for good."""
         await self.power_off()
-        self._listener.release()
         await self.tasks.end()
+        await self._listener.close()  # a restart may have begun to listen again meanwhile
+        self._listener.release()
 
     def restart_soon(self) -> None:
         """Power off and on in a moment."""
