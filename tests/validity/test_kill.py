@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -17,14 +18,20 @@ EVENT = "zk/p/users/event"
 AHEAD_S = 4
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("frame", ["CONNECT", "DISABLE", "USER_WRQ", "REFRESHDATA", "ENABLE", "EXIT"])
+FRAMES = ("CONNECT", "DISABLE", "USER_WRQ", "REFRESHDATA", "ENABLE", "EXIT")
+#: Profile, transport, frame, and whether the terminal has done it.
+KILLS = [("tft", "tcp", frame, when) for frame in FRAMES for when in ("before", "after")]
+KILLS += [("bw", "udp", "USER_WRQ", when) for when in ("before", "after")]
+
+
+@pytest.mark.parametrize("kill", KILLS, ids="-".join)
 def test_a_kill_at_any_frame_blocks_the_user_all_the_same(
-    tmp_path: Path, broker: Mosquitto, frame: str, when: str
+    tmp_path: Path, broker: Mosquitto, kill: tuple[str, str, str, Literal["before", "after"]]
 ) -> None:
+    profile, transport, frame, when = kill
     with Simulator() as simulator:
-        terminal = simulator.add(TerminalConfig(profile="tft"))
-        config = {"p": device(terminal, timeout=1, validity={"trust_clock": True})}
+        terminal = simulator.add(TerminalConfig(profile=profile))
+        config = {"p": device(terminal, transport=transport, timeout=1, validity={"trust_clock": True})}
         daemon = Daemon(tmp_path / "d", broker.port, config, covered=False)
         with daemon, Caller(broker.port) as caller:
             caller.subscribe("zk/p/users/#")
@@ -39,7 +46,6 @@ def test_a_kill_at_any_frame_blocks_the_user_all_the_same(
 
             told = caller.wait_for(EVENT, timeout=30).json
             wait_until(lambda: not terminal.disabled, what="the terminal to be enabled")
-            wait_for_session_end(terminal)
             caller.publish("zk/p/users/list", {})
             (row,) = caller.wait_for("zk/p/users/list/reply", timeout=20).json["data"]
             events = {each.json["id"] for each in caller.messages if each.topic == EVENT}
