@@ -319,21 +319,33 @@ def test_two_restarts_that_end_at_once_leave_it_listening(
 
 
 def test_a_terminal_that_is_stopped_while_it_restarts_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    listens_again = threading.Event()
+    restarts = threading.Event()
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(restart_seconds=0.0))
         listener, host, port = terminal.machine._listener, terminal.host, terminal.port
-        listen = listener.open
+        listen, close = listener.open, listener.close
+        closed, listens = asyncio.Event(), asyncio.Event()
 
-        async def listen_and_stay(host: str, port: int, transport: str) -> int:
+        async def listen_late(host: str, port: int, transport: str) -> int:
+            """Listen only when the terminal is being stopped, and never come back."""
+            closed.clear()
+            restarts.set()
+            await closed.wait()
             await listen(host, port, transport)
-            listens_again.set()
+            listens.set()
             await asyncio.Event().wait()
             return port
 
-        monkeypatch.setattr(listener, "open", listen_and_stay)
+        async def close_and_wait() -> None:
+            await close()
+            closed.set()
+            if restarts.is_set():
+                await listens.wait()
+
+        monkeypatch.setattr(listener, "open", listen_late)
+        monkeypatch.setattr(listener, "close", close_and_wait)
         terminal._loop.call_soon_threadsafe(terminal.machine.restart_soon)
-        assert listens_again.wait(10)
+        assert restarts.wait(10)
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as another:
         another.bind((host, port))
