@@ -143,7 +143,7 @@ def test_switched_off_again_it_takes_everything_away(
             lambda: not [topic for topic in kept(broker) if "homeassistant" in topic or "status" in topic],
             timeout=PATIENCE_S,
         )
-        wait_until(lambda: "told of what is there no more" in daemon.log, timeout=PATIENCE_S)
+        wait_until(lambda: "messages for removed devices have been cleared" in daemon.log, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("topic", ["homeassistant/device/zkbridge_zk/bridge/config", "zk/principal/status"])
