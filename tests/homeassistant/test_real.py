@@ -230,7 +230,7 @@ def test_a_bridge_that_stops_and_what_is_removed_or_switched_off_then(tmp_path: 
         site.wait_for("button.principal_unlock_door", None)
         site.wait_for("sensor.principal_users", "0")
         # One that stops before this is sure of nothing, and takes the same away again: Home Assistant wonders at that.
-        wait_until(lambda: "told of what is there no more" in site.bridge.log, timeout=PATIENCE_S)
+        wait_until(lambda: "messages for removed devices have been cleared" in site.bridge.log, timeout=PATIENCE_S)
         assert site.bridge.stop() == 0
 
         site.bridge.config["homeassistant"] = {"discovery": False}
