@@ -13,6 +13,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from zkbridge.asyncapi.site import Site
+from zkbridge.cli.describe import described
+
 ROOT = Path(__file__).parents[2]
 OUTSIDE = (
     "README.md",
@@ -27,11 +30,16 @@ OUTSIDE = (
 LINK = re.compile(r"(\]\()(?!\w+:|#)([^)\s#]+)")
 #: What the tests of the pages read is not for people.
 MARK = re.compile(r"^<!-- (?:not checked|checked by): .*-->\n", re.MULTILINE)
+#: What these commands print is in the site, and the commands are links to it.
+PRINTED = {"zkbridge asyncapi": "yaml", "zkbridge asyncapi --format html": "html"}
+PRINTS = re.compile(rf"(?<!\[)`({'|'.join(PRINTED)})`")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add what stands outside docs/, under its own path."""
+    """Add what stands outside docs/, under its own path, and the contract as data and as a page."""
+    for form in PRINTED.values():
+        files.append(File.generated(config, f"asyncapi.{form}", content=described(Site(), form)))
     for pattern in OUTSIDE:
         for path in sorted(ROOT.glob(pattern)):
             if path.is_file() and not {"node_modules", "__pycache__"} & set(path.parts):
@@ -47,8 +55,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     def turned(link: re.Match[str]) -> str:
         return link[1] + _turned(link[2], here)
 
+    def linked(command: re.Match[str]) -> str:
+        target = posixpath.relpath(f"asyncapi.{PRINTED[command[1]]}", posixpath.dirname(here) or ".")
+        return f"[{command[0]}]({target})"
+
     parts = FENCE.split(markdown)
-    parts[::2] = [LINK.sub(turned, MARK.sub("", part)) for part in parts[::2]]
+    parts[::2] = [PRINTS.sub(linked, LINK.sub(turned, MARK.sub("", part))) for part in parts[::2]]
     return "".join(parts)
 
 

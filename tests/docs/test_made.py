@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tests.docs import configuration, errors
-from tests.docs.asyncapi import Printed
 from tests.docs.commands import Table
 from tests.docs.write import MADE
 from tests.project.tree import ROOT
@@ -18,7 +17,7 @@ from zkbridge.config.yaml_file import parse_yaml
 
 
 @pytest.mark.parametrize("made", MADE, ids=lambda made: made.PAGE.name)
-def test_a_page_is_up_to_date(made: ModuleType | Printed | Table) -> None:
+def test_a_page_is_up_to_date(made: ModuleType | Table) -> None:
     assert made.PAGE.read_text() == made.page(), "bring it up to date: .venv/bin/python -m tests.docs.write"
 
 

@@ -11,9 +11,11 @@ from subprocess import CompletedProcess
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from click.testing import CliRunner
 
 from tests.docs.pages import pages, prose
 from tests.project.tree import ROOT
+from zkbridge.cli.main import main
 
 CONFIG = ROOT / "docs" / "site" / "mkdocs.yml"
 #: What a browser fetches by itself, by tag and attribute.
@@ -100,6 +102,17 @@ def test_every_link_and_anchor_leads_somewhere(site: tuple[Path, dict[str, Page]
                 assert unquote(parts.fragment) in made[target].anchors, f"{name}: there is no place {link}"
                 followed += 1
     assert followed > 100
+
+
+@pytest.mark.parametrize(("form", "arguments"), [("yaml", []), ("html", ["--format", "html"])])
+def test_the_contract_as_data_and_as_a_page_is_in_the_site_and_linked(
+    form: str, arguments: list[str], site: tuple[Path, dict[str, Page]]
+) -> None:
+    folder, made = site
+
+    printed = CliRunner().invoke(main, ["asyncapi", *arguments], catch_exceptions=False).output
+    assert (folder / f"asyncapi.{form}").read_text() == printed
+    assert f"asyncapi.{form}" in made["contract.html"].links
 
 
 def test_nothing_is_fetched_from_anybody(site: tuple[Path, dict[str, Page]]) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.docs import acl, asyncapi, blocked, commands, configuration, errors, life
+from tests.docs import acl, blocked, commands, configuration, errors, life
 from tests.project import structure
 
 #: Each has a PAGE, and tells by `page()` what should stand there.
@@ -15,8 +15,6 @@ MADE = (
     structure,
     commands.README,
     commands.CONTRACT,
-    asyncapi.YAML,
-    asyncapi.HTML,
 )
 
 

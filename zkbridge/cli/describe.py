@@ -46,13 +46,17 @@ def asyncapi(form: str, path: Path | None) -> None:
             for fault in error.faults:
                 say(str(fault), err=True)
             sys.exit(WRONG_CONFIGURATION)
+    click.echo(described(site, form), nl=False)
+
+
+def described(site: Site, form: str) -> str:
+    """The contract of a bridge as `yaml`, `json` or `html`."""
     made = document(site)
     if form == "html":
-        click.echo(page(made), nl=False)
-    elif form == "json":
-        click.echo(json.dumps(made, ensure_ascii=False, indent=2))
-    else:
-        click.echo(_yaml(made), nl=False)
+        return page(made)
+    if form == "json":
+        return json.dumps(made, ensure_ascii=False, indent=2) + "\n"
+    return _yaml(made)
 
 
 def _yaml(made: Json) -> str:
