@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.costs import Costs
 from tests.support.leftovers import Leftovers
 from tests.support.mosquitto import Mosquitto
 from tests.support.nursery import Nursery
@@ -16,8 +17,14 @@ from tests.support.waiting import wait_until
 PATIENCE_S = 5
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--costs", metavar="FILE", help="write what each test costs (python -m tests.project.costs FILE)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Let SIGINT interrupt again: a shell that starts this run in the background has it ignored, by children too."""
+    if (file := config.getoption("costs")) is not None:
+        config.pluginmanager.register(Costs(Path(file)))
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

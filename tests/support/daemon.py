@@ -36,6 +36,9 @@ class Daemon:
     Being *covered* doubles the cost of a start, and one that is killed has nothing to report.
     """
 
+    #: How many this process has started.
+    started = 0
+
     def __init__(
         self,
         folder: Path,
@@ -113,6 +116,7 @@ class Daemon:
 
     def _begin(self, arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes] | Child:
         """From the nursery, if there is one."""
+        Daemon.started += 1
         if Nursery.current is not None:
             return Nursery.current.bear(arguments, log=self.log_path, env=environment)
         return processes.start([sys.executable, "-m", "zkbridge", *arguments], log=self.log_path, env=environment)

@@ -99,6 +99,10 @@ class Nursery:
         self._socket.close()  # which tells it to end
         self._process.wait(10)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def bear(self, arguments: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Child:
         """A process in which `zkbridge` begins with these arguments, its output appended to *log*."""
         return Child(self, self.ask(arguments=list(arguments), log=str(log), env=dict(env)), arguments)
