@@ -98,5 +98,5 @@ def _dial_device(device: Device, config: Config) -> Finding:
     try:
         info = reach(device, deadline=deadline, lock_dir=config.lock_dir)
     except BridgeError as error:
-        return Finding(device.id, where, ok=False, detail=error.sentence(config.language))
+        return Finding(device.id, where, ok=False, detail=error.sentence("en"))  # operators read English
     return Finding(device.id, where, ok=True, detail=str(info))
