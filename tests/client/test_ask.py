@@ -395,8 +395,8 @@ def test_rows_are_a_table_and_facts_are_lines(bridge: Running) -> None:
 
     assert (users.returncode, pong.returncode) == (0, 0)
     head, row, total = users.stdout.splitlines()
-    assert head.split() == ["uid", "user_id", "name", "privilege", "card", "group", "device_id"]
-    assert row.split()[1:] == ["108", "Juan", "Perez", "0", "42", "1", "principal"]
+    assert head.split() == ["uid", "user_id", "name", "privilege", "card", "group", "blocked", "device_id"]
+    assert row.split()[1:] == ["108", "Juan", "Perez", "0", "42", "1", "false", "principal"]
     assert total == "total: 1"
     assert pong.stdout.splitlines()[0] == "Conexion exitosa con 'principal'."
     assert re.search(r"^  latency_ms +[\d.]+$", pong.stdout, re.MULTILINE)

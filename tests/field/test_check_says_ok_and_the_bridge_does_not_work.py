@@ -20,14 +20,17 @@ from tests.support.processes import closed_port
 from tests.support.strict_broker import Limits, StrictBroker
 from tests.support.waiting import wait_until
 from zkbridge.cli.main import main
+from zkbridge.commands import commands
 
 PLAIN = "the port speaks MQTT without TLS and mqtt.tls is set"
 TLS = "the port expects TLS and mqtt.tls is not set"
 QOS_0 = "it takes messages at QoS 0 only"
 NO_RETAIN = "the broker keeps no retained messages"
 ACL = "user bridge\ntopic readwrite ours/#\n"
-REFUSED = "it refuses what is published on zk/bridge/attendance/list, zk/bridge/info, zk/bridge/ping and 9 more"
-UNHEARD = "what is published on zk/bridge/attendance/list, zk/bridge/info, zk/bridge/ping and 9 more does not come back"
+TRIED = sorted(f"zk/bridge/{name}" for name, command in commands().items() if command.delay_limit is None)
+SOME = f"{', '.join(TRIED[:3])} and {len(TRIED) - 3} more"
+REFUSED = f"it refuses what is published on {SOME}"
+UNHEARD = f"what is published on {SOME} does not come back"
 FORBIDDEN = "does its access list allow the base topic 'zk'?"
 
 
