@@ -32,6 +32,7 @@ from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.cli import answers, ask
 from zkbridge.cli.ask import subcommands
 from zkbridge.cli.main import main
+from zkbridge.cli.rows import RowsFile
 from zkbridge.commands import commands
 from zkbridge.simulator import Simulator
 
@@ -366,7 +367,7 @@ def test_every_command_has_its_subcommand_and_every_field_its_option() -> None:
 
 
 @pytest.mark.parametrize("name", commands())
-def test_every_command_is_carried_to_the_bridge_with_all_its_fields(bridge: Running, name: str) -> None:
+def test_every_command_is_carried_to_the_bridge_with_all_its_fields(bridge: Running, tmp_path: Path, name: str) -> None:
     first, _, rest = name.partition("/")
     words = [first, *([rest.replace("/", "-")] if rest else []), "principal", "--json", "--config", str(bridge.config)]
     example = {**example_request(commands()[name]), "request_id": f"all-{name}"}
@@ -374,6 +375,9 @@ def test_every_command_is_carried_to_the_bridge_with_all_its_fields(bridge: Runn
         option = f"--{field.replace('_', '-')}"
         if request_fields(commands()[name])[field].get("format") == "password":
             words.append(f"{option}-stdin")
+        elif isinstance(value, list):
+            (tmp_path / "rows").write_text("\n".join(map(json.dumps, value)))
+            words += [option, str(tmp_path / "rows")]
         elif not isinstance(value, bool):
             words += [option, str(value)]
         elif value:
@@ -449,7 +453,7 @@ def test_a_name_cannot_write_to_the_screen_what_it_likes(capsys: pytest.CaptureF
     ("words", "offered"),
     [
         (("zkbridge", "us"), ["users"]),
-        (("zkbridge", "users", "cr"), ["create"]),
+        (("zkbridge", "users", "cr"), ["create", "create-many"]),
         (("zkbridge", "users", "create", ""), ["principal", "entrada", "apagada", "planta", "rota"]),
         (("zkbridge", "users", "create", "ent"), ["entrada"]),
         (("zkbridge", "users", "create", "entrada", "--password"), ["--password-file", "--password-stdin"]),
@@ -483,3 +487,47 @@ def test_bash_completes_commands_options_and_devices(
 
     assert done.stdout.split() == offered
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('{"user_id": "1"}\n\n{"user_id": "2"}\n', [{"user_id": "1"}, {"user_id": "2"}]),
+        ('\ufeff[{"user_id": "1"}, 7]', [{"user_id": "1"}, 7]),
+        ('user_id,name,card\n1,"Perez, Juan",\n2,Ana,77\n', [["1", "Perez, Juan"], ["2", "Ana", "77"]]),
+    ],
+)
+def test_the_rows_of_a_list_come_from_a_file(tmp_path: Path, text: str, rows: list[Any]) -> None:
+    (tmp_path / "rows").write_text(text, encoding="utf-8")
+
+    read = RowsFile().convert(str(tmp_path / "rows"), None, None)
+
+    if text.startswith("user_id"):
+        assert read == [dict(zip(("user_id", "name", "card"), row, strict=False)) for row in rows]
+    else:
+        assert read == rows
+
+
+@pytest.mark.parametrize("content", [b"[1", b'{"user_id"\n', b"\xff\xfe", b'user_id\n"1', None])
+def test_a_file_of_rows_that_cannot_be_read_is_wrong_usage(bridge: Running, tmp_path: Path, content: bytes) -> None:
+    if content is not None:
+        (tmp_path / "rows").write_bytes(content)
+
+    done = zk("users", "delete-many", "principal", "--users", tmp_path / "rows", config=bridge.config)
+
+    assert done.returncode == 2
+    assert "rows" in done.stderr
+
+
+def test_each_row_of_a_list_is_told_in_a_line(bridge: Running, tmp_path: Path) -> None:
+    (tmp_path / "rows").write_text("user_id,name\n601,Ana\n,Eva\n")
+
+    done = zk("users", "create-many", "principal", "--users", tmp_path / "rows", config=bridge.config)
+
+    assert done.returncode == 1
+    assert "Hecho para 1 de 2 usuarios de la lista; vea results. (partial)" in done.stderr
+    assert [line.split()[:3] for line in done.stdout.splitlines()] == [
+        ["user_id", "status", "code"],
+        ["601", "200", "created"],
+        ["null", "400", "missing_fields"],
+    ]

@@ -33,6 +33,7 @@ ODD_BY_READER = {
     "_local_time": ODD_TIME,
     "_local_moment": [*ODD_TIME, "2026-01-01", "1999-12-31T23:59:59", "2100-01-01T00:00:00"],
     "_valid_moment": [*ODD_TIME[1:], "2026-01-01", "1999-12-31T23:59:59", "2100-01-01T00:00:00"],
+    "_rows": [[], {}, "x", 1, True, [{}] * 5001],
     "_request_id": [1, "", "\n", "x" * 129],
     "_instant": ["", "soon", 5, "2026-01-01T00:00:00"],
 }
@@ -62,7 +63,8 @@ def request_for(command: str) -> dict[str, Any]:
     if not commands()[command].required:
         return {}
     example = example_request(commands()[command])
-    return {name: value for name, value in example.items() if name != "request_id"} | {"user_id": "700"}
+    fields = {name: value for name, value in example.items() if name != "request_id"}
+    return fields | ({"user_id": "700"} if "user_id" in fields else {})
 
 
 @pytest.mark.parametrize(("command", "field", "odd"), CASES)

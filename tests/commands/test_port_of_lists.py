@@ -219,8 +219,10 @@ def answer_code(port: PortOfLists, name: str, fields: dict[str, Any]) -> str:
     return "ok"
 
 
-#: Every command that asks a terminal, with its example as its declaration has it.
-EXAMPLES = {name: example_request(each) for name, each in commands().items() if each.ends is None}
+#: Every command that asks a terminal, with its example as its declaration has it; a list is asked for by its rows.
+EXAMPLES = {name: example_request(each) for name, each in commands().items() if each.ends is None and each.each is None}
+#: Each list's example, with the command that is carried out for each row.
+LISTS = [(each.each, example_request(each)["users"]) for each in commands().values() if each.each is not None]
 #: The user whom the examples name.
 NAMED = UserFields("123", "Ana")
 
@@ -232,6 +234,14 @@ def test_a_command_does_its_example_on_an_empty_terminal_or_with_that_user_or_wi
     enrolled.kept_fingers = [Finger(1, index, 1, b"old") for index in range(10)]
 
     assert "ok" in {answer_code(port, name, EXAMPLES[name]) for port in (empty, full, enrolled)}
+
+
+@pytest.mark.parametrize(("name", "rows"), LISTS)
+def test_each_row_of_a_lists_example_is_what_its_command_does(name: str, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        empty, full = PortOfLists(), PortOfLists(NAMED)
+
+        assert "ok" in {answer_code(port, name, row) for port in (empty, full)}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

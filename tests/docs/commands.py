@@ -61,8 +61,9 @@ def _request(command: Command) -> str:
 def _success(command: Command) -> str:
     example = example_success(command, Site())
     keys = [f"`{name}`" for name in command.answer.counts]
-    data = ", ".join(_keys(example["data"][0] if command.answer.rows else example["data"]))
-    keys.append(f"`data: [{{{data}}}]`" if command.answer.rows else f"`data: {{{data}}}`")
+    under = command.answer.under
+    data = ", ".join(_keys(example[under][0] if command.answer.rows else example[under]))
+    keys.append(f"`{under}: [{{{data}}}]`" if command.answer.rows else f"`{under}: {{{data}}}`")
     sentence = [f"`{example['message']}`"] if "message" in example else []
     return ", ".join(sentence + keys)
 

@@ -21,6 +21,7 @@ from zkbridge.simulator import SimulatedTerminal
 from zkbridge.terminal.report import contents, report_file
 
 USER: dict[str, object] = {"user_id": "4711", "name": "Eva"}
+LIST: dict[str, object] = {"users": [{"user_id": "4712", "name": "Zoe"}, {"user_id": "4713", "name": "Ana"}]}
 FINGER: dict[str, object] = {"user_id": "4711", "finger_index": 4}
 DEVICE = {"door": {"enabled": True, "trust_clock": True}, "timezone": "America/Lima"}
 
@@ -43,6 +44,9 @@ LIFE: tuple[tuple[str, dict[str, object], str], ...] = (
     ("attendance/clear", {}, "cleared"),
     ("door/state", {}, "ok"),
     ("door/unlock", {"seconds": 1}, "unlocked"),
+    ("users/create-many", LIST, "created"),
+    ("users/update-many", {"users": [{"user_id": "4713", "card": 815}]}, "updated"),
+    ("users/delete-many", {"users": [{"user_id": "4712"}, {"user_id": "4713"}]}, "deleted"),
     ("users/delete", {"user_id": "4711"}, "deleted"),
     ("device/restart", {}, "restarting"),
 )
@@ -52,6 +56,7 @@ OTHERS = sorted(set(commands()) - {command for command, _fields, _code in LIFE})
 EXCEPTIONS = {
     ("example-push", "*"): "device_rejected",  # CONNECT is answered 6001: it speaks push alone
     ("example-push", "users/enroll-finger/cancel"): "enroll_not_found",  # which no terminal is asked for
+    **{("example-push", f"users/{verb}-many"): "all_failed" for verb in ("create", "update", "delete")},
 }
 PATIENCE_S = 10
 

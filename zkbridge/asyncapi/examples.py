@@ -57,6 +57,9 @@ def example_request(command: Command) -> Json:
     """A request with every field of the command, as its models show it, less those that exclude each other."""
     properties = command.params.model_json_schema()["properties"]
     own = {name: _example(schema) for name, schema in properties.items() if name not in {*SHARED, *EXCLUSIVE}}
+    if command.each is not None:
+        row = example_request(commands()[command.each])
+        own = {"users": [{name: value for name, value in row.items() if name != "request_id"}]}
     return {**own, "request_id": REQUEST_ID}
 
 
@@ -66,8 +69,8 @@ def example_success(command: Command, site: Site) -> Json:
     one = sample(answer.data)
     body: Json = {name: 1 for name in answer.counts if name != "next_offset"}
     if answer.says is not None:
-        body = {"message": say(command.name, site.language, **one), **body}
-    body["data"] = [one] if answer.rows else one
+        body = {"message": say(command.name, site.language, **one, total=1), **body}
+    body[answer.under] = [one] if answer.rows else one
     return _read(succeeded(body, code=command.code, request_id=REQUEST_ID))
 
 
@@ -93,6 +96,8 @@ def example_failures(site: Site, *, command: Command | None = None) -> dict[str,
             continue
         if kind.code in OF_GROUPS:
             found[kind.code] = list(_group_failures(kind.code, site)) if site.groups else []
+            if command is None or command.each is not None:
+                found[kind.code].append(_list_failure(kind.code, site))
             continue
         for error in _samples(kind, site):
             request_id = None if kind.code in UNREAD else REQUEST_ID
@@ -144,6 +149,14 @@ def _group_failures(code: str, site: Site) -> Iterator[Json]:
     }
     for each in kinds[code]:
         yield _read(together(group, each, request_id=REQUEST_ID, language=site.language))
+
+
+def _list_failure(code: str, site: Site) -> Json:
+    """What a list is answered if not all is well, made as the bridge makes it."""
+    exists = Said("principal", failed(UserExists(user_id="124"), site.language), "124")
+    created = Reply(200, "created", json.dumps({"data": {"user_id": "123", "name": "Juan Perez"}}).encode())
+    said = [Said("principal", created, "123"), exists] if code == "partial" else [exists]
+    return _read(together("principal", said, request_id=REQUEST_ID, language=site.language))
 
 
 _PUNCH: Json = {
@@ -264,7 +277,7 @@ def _can_answer(command: Command, kind: type[BridgeError]) -> bool:
     if kind is OutcomeUnknown:
         return not command.repeatable or issubclass(command.params, Lasting) or kind in command.errors
     if code in OF_GROUPS:
-        return command.for_groups
+        return command.for_groups or command.each is not None
     return kind in command.errors or kind not in _declared()
 
 

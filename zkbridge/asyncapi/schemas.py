@@ -69,7 +69,7 @@ def _success_schema(command: Command, site: Site, schemas: Json) -> Json:
     for name, meaning in answer.counts.items():
         properties[name] = {"type": "integer", "minimum": 0, "description": meaning}
     one = _schema(answer.data, schemas)
-    properties["data"] = {"type": "array", "items": one} if answer.rows else one
+    properties[answer.under] = {"type": "array", "items": one} if answer.rows else one
     properties |= {"status": {"const": 200}, "code": {"const": command.code}}
     required = [name for name in properties if name in example_success(command, site)]
     return _object(properties | FLAGS, required)

@@ -59,11 +59,11 @@ def _tell_more(answer: Json, *, err: bool) -> None:
 
 
 def _tell_results(results: list[Json]) -> None:
-    """Each device of a group in a line, and the rows of a list below it."""
+    """Each device of a group, or each row of a list, in a line, and the rows of a device's list below it."""
     _tell_rows(
         [
             {
-                "device_id": each.get("device_id", ""),
+                **{name: each[name] for name in ("device_id", "user_id") if name in each},
                 "status": each.get("status"),
                 "code": each.get("code", ""),
                 "": each.get("message") or each.get("error") or "",
@@ -72,6 +72,9 @@ def _tell_results(results: list[Json]) -> None:
         ]
     )
     for each in results:
+        if inner := results_of(each):
+            say()
+            _tell_results(inner)
         data = each.get("data")
         rows = [row for row in (data if isinstance(data, list) else [data]) if isinstance(row, dict)]
         if rows and "message" not in each:  # with a sentence it says what the sentence says

@@ -19,6 +19,7 @@ from zkbridge.asyncapi.site import summary
 from zkbridge.cli.answers import results_of, tell, tell_step
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
+from zkbridge.cli.rows import RowsFile
 from zkbridge.cli.shell_text import not_text, require_text
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
@@ -33,7 +34,7 @@ DONE, REFUSED, WRONG_CONFIGURATION, FAILED, NO_ANSWER = 0, 1, 2, 3, 4
 WAITING_STATUS = 202
 #: Longer than the bridge itself may take for a request that nobody is ahead of.
 WAIT_S = 90.0
-_KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT}
+_KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT, "array": RowsFile()}
 _FIELD = "field_"
 _EPILOG = """\b
 Exit codes: 0 done, 1 refused (4xx), 2 wrong usage or configuration,

@@ -6,9 +6,10 @@ the tests hold both to each other.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 
 class _Body(BaseModel):
@@ -43,6 +44,16 @@ class Result(BaseModel):
     until: str = Field(default="", description="Until when the request waits for the device.")
 
 
+class RowFailed(BaseModel):
+    """What became of a row of a list: further keys are those of the single command's answer."""
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
+
+    user_id: str | None = like("124", "As it was asked for; null if it cannot be read.")
+    status: int = like(409)
+    code: str = like("user_exists")
+
+
 class TooLarge(_Body):
     """How a request ended whose reply the broker does not take."""
 
@@ -65,8 +76,29 @@ class Failure(_Body):
     old_finger_lost: Literal[True] = Field(
         description="Only if so: the finger that was to be replaced is gone, and there is no new one."
     )
-    results: list[Result] = Field(description="What each device of the group answered, in the group's order.")
+    results: list[Result | RowFailed] = Field(
+        description="What each device of the group answered, in the group's order; or each row's result, of a list."
+    )
+    more_results: int = Field(description="How many rows are left out, because the reply would be too long.")
     reply: TooLarge = Field(description="How the request ended; the reply itself is larger than the broker takes.")
+
+
+class CreatedRow(TypedDict):
+    """A row of which the user was created."""
+
+    user_id: Annotated[str, like("123")]
+    status: Annotated[int, like(200)]
+    code: Annotated[str, like("created")]
+    name: Annotated[str, like("Juan Perez")]
+
+
+class KnownRow(TypedDict):
+    """A row of which the user was changed or deleted."""
+
+    user_id: Annotated[str, like("123")]
+    status: Annotated[int, like(200)]
+    code: Annotated[str, like("updated")]
+    records: NotRequired[Annotated[int, like(2, "How many records hold this user_id, only where they are several.")]]
 
 
 class Availability(_Body):

@@ -1,4 +1,4 @@
-"""One answer made of several: what the members of a group said."""
+"""One answer made of several: what the members of a group said, or the rows of a list."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from zkbridge.contract.errors import AllFailed, Effect, Partial
+from zkbridge.contract.lists import RowSaid, rows_together
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import Language, say
@@ -14,14 +15,20 @@ from zkbridge.contract.texts import Language, say
 #: The code of a member that is away and shall be caught up.
 WAITING = "waiting"
 #: What is left of a member's answer where all of them together would be too long.
+#: Bytes of a group's reply for each member, beside the member's own reply to a list.
+_BESIDE_LIST = 512
 _SHORT = ("device_id", "success", "status", "code", "retryable", "effect", "until", "next_offset")
 
 
 class Said(NamedTuple):
-    """One member's own reply, or why it waits."""
+    """One member's own reply, or why it waits; or that to one row of a list.
+
+    `row` is then the row's user_id, "" where it cannot be read; None for what is no row.
+    """
 
     device: str
     reply: Reply
+    row: str | None = None
 
 
 def waiting(device: str, *, until: float, effect: Effect, why: str, language: Language) -> Reply:
@@ -45,14 +52,32 @@ def together(
     """The group's reply: a success only if every member's is one.
 
     `said` is in the group's order and not empty. A reply of more than `room` bytes is told with the short form of
-    each answer, so that no member is left out.
+    each answer, so that no member is left out. Of rows it is the list's reply; the group may be a device then.
     """
+    if said[0].row is not None:
+        return _lists(group, said, request_id=request_id, language=language, room=room)
     entries = [_entry(each) for each in said]
     reply = _reply(group, said, entries, request_id=request_id, language=language)
     if room is None or len(reply.body) <= room:
         return reply
     short = [{key: entry[key] for key in _SHORT if key in entry} for entry in entries]
     return _reply(group, said, short, request_id=request_id, language=language)
+
+
+def _lists(group: str, said: Sequence[Said], *, request_id: str | None, language: Language, room: int | None) -> Reply:
+    """The reply to a list of a device, or of each member of a group, which share the room."""
+    rows: dict[str, list[RowSaid]] = {}
+    for each in said:
+        rows.setdefault(each.device, []).append(RowSaid(each.row or "", each.reply))
+    if list(rows) == [group]:
+        return rows_together(rows[group], request_id=request_id, language=language, room=room)
+    share = None if room is None else room // len(rows) - _BESIDE_LIST
+    members = [
+        Said(device, rows_together(each, request_id=None, language=language, room=share))
+        for device, each in rows.items()
+    ]
+    entries = [_entry(each) for each in members]
+    return _reply(group, members, entries, request_id=request_id, language=language)
 
 
 def _entry(said: Said) -> dict[str, Any]:
@@ -69,7 +94,7 @@ def _reply(
     if done == len(said):
         body = {"message": _alike(said, "message") or say("together", language, **facts), "results": results}
         return succeeded(body, code=said[0].reply.code, request_id=request_id)
-    if done or away:
+    if done or away or any(each.reply.code == Partial.code for each in said):
         error: Partial | AllFailed = Partial("waiting" if away else "", more={"results": results}, **facts)
     elif why := _alike(said, "error"):
         error = AllFailed("alike", more={"results": results}, why=why, **facts)

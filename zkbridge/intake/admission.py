@@ -56,13 +56,15 @@ def _keep_one(batch: Batch, found: Found, decisions: Decisions) -> Kept:
 
 
 def _parts(found: Found, decisions: Decisions) -> list[Part]:
-    """A group's parts; one that is to be asked and is not taken on has its answer."""
+    """The parts of a group's request or of a list; one that is to be asked and is not taken on has its answer."""
     draft, asked = found.draft, found.asked
+    refusals: dict[str, Reply | None] = {}  # by device: all rows of a list are let in, or none
     parts = []
     for part in draft.parts:
-        if part.reply is None and part.device in asked:
-            refusal = decisions.admit(draft._replace(device=part.device, parts=()))
-            parts.append(part._replace(reply=refusal))
+        if part.reply is None and part.key in asked:
+            if part.device not in refusals:
+                refusals[part.device] = decisions.admit(draft._replace(device=part.device, parts=()))
+            parts.append(part._replace(reply=refusals[part.device]))
         else:
             parts.append(part)
     return parts
@@ -106,7 +108,7 @@ class Admission:
             return failed(Expired.at(draft.expires_at), language, request_id=draft.request_id)
         if self._stopping.is_set():
             return failed(Busy("stopping", retry_after_s=10), language, request_id=draft.request_id)
-        asked = [part.device for part in draft.parts if part.reply is None] or [draft.device]
+        asked = {part.device for part in draft.parts if part.reply is None} or {draft.device}
         waiting = min(self._ports.waiting(device) + self._new[device] for device in asked)
         if waiting < self._config.queue_limit or self._commands[draft.command].ends is not None:
             return None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zkbridge.commands import Command, Params
+from zkbridge.commands.api.lists import Many
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import (
     DeviceNotFound,
@@ -20,6 +21,7 @@ from zkbridge.contract.messages import Message, Reply, failed, parse_object
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics
 from zkbridge.intake.addressing import oversized
+from zkbridge.intake.lists import ListReader
 from zkbridge.intake.ports import IntakePorts
 from zkbridge.ledger.records import Draft, Part
 from zkbridge.machine.clock import Clock
@@ -45,6 +47,7 @@ class Checks:
         self._ports = ports
         self._digest = digest
         self._clock = clock
+        self._lists = ListReader(config, commands, self._topics, clock)
 
     def check(self, message: Message, device: str, command_name: str, address: Draft) -> Draft:
         """The draft of a request, made from the message's address. Raises the BridgeError that is answered instead."""
@@ -61,6 +64,8 @@ class Checks:
             raise DeviceNotFound(device=shown(device), more={"disponibles": known})
         command = self._commands[command_name]
         params = command.parse(self._body(message, command), strict=self._config.strict)
+        if isinstance(params, Many):
+            return self._list(params, command, message, address)
         content = stored = params.stored()
         if members is None:
             self._check_device(params, command, device)
@@ -79,6 +84,20 @@ class Checks:
             expires_at=_expiry(params, message, self._clock) if parts else self._expiry(params, message, device),
             parts=parts,
             catch_up=params.waits,
+        )
+
+    def _list(self, many: Many, command: Command, message: Message, address: Draft) -> Draft:
+        """The draft of a list: one request that is split into one for each row and device."""
+        self._check_policy(many, command, address.device)
+        listed = self._lists.read(many, command, address.device)
+        if listed.reply is not None:
+            return address._replace(reply=listed.reply, request_id=many.request_id)
+        return address._replace(
+            settled=not self._ports.may_have_waited(),
+            request_id=many.request_id,
+            content=self._digest(listed.content),
+            expires_at=_expiry(many, message, self._clock),
+            parts=listed.parts,
         )
 
     def _parts(self, params: Params, command: Command, group: str) -> tuple[Part, ...]:

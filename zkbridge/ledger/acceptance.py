@@ -92,13 +92,13 @@ class Acceptance:
     ) -> Kept:
         """A group's request anew: what failed and may be carried out again is asked, the rest is as it was."""
         whole = self._insert(db, draft, Address.of(draft), suspect_of=None, state=State.SPLIT)
-        wanted = {part.device: part for part in parts}
+        wanted = {part.key: part for part in reversed(parts)}  # of rows with one user_id the first was carried out
         begun = []
         for place, old in enumerate(earlier):
             if not old.anew:
                 repeats.move(db, old.id, whole.id, place)
                 continue
-            request = self._insert_part(db, draft, wanted[old.device], whole)
+            request = self._insert_part(db, draft, wanted[old.key], whole)
             repeats.move(db, request.id, whole.id, place)
             if request.state is not State.DONE:
                 begun.append(_carry_on(db, request, old.tried)._replace(shares=len(earlier)))
@@ -133,6 +133,7 @@ class Acceptance:
         parent: int | None = None,
         state: State = State.ACCEPTED,
         reply: Reply | None = None,
+        user_id: str | None = None,
     ) -> Request:
         """Keep a request, and where it is to be answered, if it is for itself."""
         now = self._clock()
@@ -151,6 +152,7 @@ class Acceptance:
                 suspect_of,
                 parent,
                 draft.catch_up,
+                user_id,
                 *((reply.status, reply.code, reply.body, now) if reply else (None,) * 4),
                 draft.params,
                 *(address or (None,) * len(Address._fields)),
@@ -175,7 +177,7 @@ class Acceptance:
         whole = self._insert(db, draft, Address.of(draft), suspect_of=suspect, state=State.SPLIT)
         begun = []
         for part in parts:
-            earlier = _part_of(db, suspect, part.device)
+            earlier = _part_of(db, suspect, part)
             request = self._insert_part(db, draft, part, whole, suspect_of=earlier)
             if request.state is not State.DONE:
                 begun.append(request._replace(shares=len(parts)))
@@ -192,12 +194,23 @@ class Acceptance:
     ) -> Request:
         """One member's part of a group's request; done at once if it has a reply already."""
         own = draft._replace(device=part.device, parts=())
+        if part.command is not None:
+            own = own._replace(command=part.command, params=part.params)
         reply = part.reply
         state = State.ACCEPTED if reply is None else State.DONE
         # It answers for itself if the group has answered before it; no message of its own stands behind that.
         late = reply is None and draft.catch_up
         address = Address(b"", 0, 0, part.topic, part.topic, draft.correlation) if late else None
-        return self._insert(db, own, address, suspect_of=suspect_of, parent=whole.id, state=state, reply=reply)
+        return self._insert(
+            db,
+            own,
+            address,
+            suspect_of=suspect_of,
+            parent=whole.id,
+            state=state,
+            reply=reply,
+            user_id=part.user_id,
+        )
 
     def _begun(self, db: sqlite3.Connection, draft: Draft, whole: Request, parts: list[Request]) -> Kept:
         """What became of a group's request of which these parts are to be worked on."""
@@ -232,8 +245,11 @@ class Acceptance:
         )
 
 
-def _part_of(db: sqlite3.Connection, group: int | None, device: str) -> int | None:
-    row = db.execute("SELECT id FROM requests WHERE parent = ? AND device = ?", (group, device)).fetchone()
+def _part_of(db: sqlite3.Connection, group: int | None, part: Part) -> int | None:
+    row = db.execute(
+        "SELECT id FROM requests WHERE parent = ? AND device = ? AND user_id IS ? ORDER BY coalesce(place, id)",
+        (group, *part.key),
+    ).fetchone()
     return None if row is None else int(row[0])
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from zkbridge.ledger import repeats
 from zkbridge.ledger.database import Database
-from zkbridge.ledger.records import Draft
+from zkbridge.ledger.records import Draft, PartKey
 
 
 class Finding(enum.Enum):
@@ -36,11 +36,11 @@ class Found(NamedTuple):
     earlier: tuple[repeats.Part, ...] = ()
 
     @property
-    def asked(self) -> frozenset[str]:
-        """The members that a group's new request is to ask."""
+    def asked(self) -> frozenset[PartKey]:
+        """The members that a group's new request is to ask, or the rows of a list."""
         if self.earlier:
-            return frozenset(part.device for part in self.earlier if part.anew)
-        return frozenset(part.device for part in self.draft.parts)
+            return frozenset(part.key for part in self.earlier if part.anew)
+        return frozenset(part.key for part in self.draft.parts)
 
 
 class Finder:
@@ -100,7 +100,7 @@ def _earlier_parts(db: sqlite3.Connection, draft: Draft, row: sqlite3.Row | None
     """The parts of a group's request that is carried out anew; none if its answer is forgotten."""
     if row is None or not draft.parts or row["reply"] == repeats.FORGOTTEN:
         return ()
-    return tuple(repeats.parts_of(db, row["id"], [part.device for part in draft.parts]))
+    return tuple(repeats.parts_of(db, row["id"], {part.device for part in draft.parts}))
 
 
 def _begins_anew(db: sqlite3.Connection, draft: Draft, row: sqlite3.Row) -> bool:
@@ -109,7 +109,7 @@ def _begins_anew(db: sqlite3.Connection, draft: Draft, row: sqlite3.Row) -> bool
     The broker may only have brought the first message again: by its flag, or where it may still do so on this
     connection. That message has its answer.
     """
-    if _is_other(draft, row) or not repeats.begins_anew(db, row, [part.device for part in draft.parts]):
+    if _is_other(draft, row) or not repeats.begins_anew(db, row, {part.device for part in draft.parts}):
         return False
     if row["reply"] == repeats.FORGOTTEN:
         return True

@@ -126,8 +126,8 @@ class Outcomes:
             (whole,) = db.execute(f"{REQUESTS} WHERE r.id = ?", (group,)).fetchall()
             is_new = whole["state"] == State.SPLIT
             parts = db.execute(
-                "SELECT r.device, r.status, r.code, coalesce(r.reply, p.reply) AS reply, r.reply IS NOT NULL AS ended,"
-                " r.state, r.id < r.parent AND r.done_at < g.accepted_at AS replayed"
+                "SELECT r.device, r.user_id, r.status, r.code, coalesce(r.reply, p.reply) AS reply,"
+                " r.reply IS NOT NULL AS ended, r.state, r.id < r.parent AND r.done_at < g.accepted_at AS replayed"
                 " FROM requests r JOIN requests g ON g.id = r.parent LEFT JOIN parked p ON p.request = r.id"
                 " WHERE r.parent = ? ORDER BY coalesce(r.place, r.id)",
                 (group,),

@@ -14,6 +14,10 @@ from zkbridge.contract.validity import Validity
 PUNCH, USER_EVENT = "attendance/event", "users/event"
 
 
+#: A part's device, and the user_id of a row.
+PartKey = tuple[str, str | None]
+
+
 class State(enum.StrEnum):
     """How far a request got."""
 
@@ -33,14 +37,26 @@ class Combine(Protocol):
 
 
 class Part(NamedTuple):
-    """What a group's request asks of one member.
+    """What a group's request asks of one member, or a list for one of its rows.
 
     `topic` is for an answer that comes later than the group's; `reply` that of a member that is not to be asked.
+    A row has a `command` and `params` of its own, and the `user_id` that it names, "" where it cannot be read.
     """
 
     device: str
     topic: str
     reply: Reply | None = None
+    command: str | None = None
+    params: bytes = b""
+    user_id: str | None = None
+
+    @property
+    def key(self) -> PartKey:
+        """What tells it from the other parts that are to be asked."""
+        return self.device, self.user_id
+
+    def __repr__(self) -> str:
+        return f"<Part for {self.device}>"  # what is asked may be secret
 
 
 class Draft(NamedTuple):
@@ -64,7 +80,7 @@ class Draft(NamedTuple):
     content: bytes = b""
     params: bytes = b""
     expires_at: float | None = None
-    parts: tuple[Part, ...] = ()  #: of a group's request, in the group's order
+    parts: tuple[Part, ...] = ()  #: of a group's request, in the group's order; of a list, its rows for each device
     catch_up: bool = False
 
     def __repr__(self) -> str:

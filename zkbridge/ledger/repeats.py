@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from zkbridge.contract.messages import Reply
+from zkbridge.ledger.records import PartKey
 
 #: What stands for the body of an answer that is not remembered.
 FORGOTTEN = b""
@@ -15,10 +16,10 @@ _UNTRIED = "[]"
 
 
 class Part(NamedTuple):
-    """One member's part of a group's request; `anew` if it is to be carried out again."""
+    """One member's part of a group's request, or a row of a list; `anew` if it is to be carried out again."""
 
     id: int
-    device: str
+    key: PartKey
     anew: bool
     tried: str
 
@@ -41,10 +42,14 @@ def begins_anew(db: sqlite3.Connection, row: sqlite3.Row, members: Collection[st
 def parts_of(db: sqlite3.Connection, group: int, members: Collection[str]) -> list[Part]:
     """The parts of a group's request, in the group's order."""
     rows = db.execute(
-        "SELECT id, device, status, code, reply, tried FROM requests WHERE parent = ? ORDER BY coalesce(place, id)",
+        "SELECT id, device, user_id, status, code, reply, tried FROM requests"
+        " WHERE parent = ? ORDER BY coalesce(place, id)",
         (group,),
     )
-    return [Part(row["id"], row["device"], row["device"] in members and _is_open(row), row["tried"]) for row in rows]
+    return [
+        Part(row["id"], (row["device"], row["user_id"]), row["device"] in members and _is_open(row), row["tried"])
+        for row in rows
+    ]
 
 
 @contextmanager

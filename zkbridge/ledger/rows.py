@@ -75,12 +75,12 @@ def request_of(row: sqlite3.Row) -> Request:
 
 
 def said_of(row: sqlite3.Row) -> Said:
-    """What a member's part of the group's reply is: its own reply, or why it waits."""
+    """What a part is in the whole's reply: its own reply, or why it waits."""
     if row["ended"]:
         body = flagged(row["reply"], replayed=bool(row["replayed"]))
-        return Said(row["device"], Reply(row["status"], row["code"], body))
+        return Said(row["device"], Reply(row["status"], row["code"], body), row["user_id"])
     body = json.loads(row["reply"])
-    return Said(row["device"], Reply(body["status"], body["code"], row["reply"]))
+    return Said(row["device"], Reply(body["status"], body["code"], row["reply"]), row["user_id"])
 
 
 def answer_of(row: sqlite3.Row) -> Answer:

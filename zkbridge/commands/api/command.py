@@ -44,8 +44,8 @@ class Answer(NamedTuple):
 
     `data` is a TypedDict whose fields say by `contract.answers.like` what they may look like; with `rows` the reply has
     a list of them. `counts` are the keys beside `data`, with what they mean. `says` is the sentence of a success
-    (Spanish, English), filled from `data`. `progress` is a TypedDict of what is published meanwhile, and
-    `steps` names each step.
+    (Spanish, English), filled from `data`. `under` is the key that holds them instead of `data`.
+    `progress` is a TypedDict of what is published meanwhile, and `steps` names each step.
     """
 
     data: type
@@ -54,6 +54,7 @@ class Answer(NamedTuple):
     says: tuple[str, str] | None = None
     progress: type | None = None
     steps: Mapping[str, Step] = MappingProxyType({})
+    under: str = "data"
 
 
 class Button(NamedTuple):
@@ -85,6 +86,7 @@ class Command(NamedTuple):
     `delay_limit`: it must not be late; returns how old a request for a device may be, in seconds, or None where the
     device does not do it at all. The bridge then measures how long messages are on their way.
     `button`: how Home Assistant shows it; None where it does not.
+    `each`: the command that is carried out for each row of its list, in place of `run`; None for all others.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Command(NamedTuple):
     reads: bool = False
     delay_limit: Callable[[Device], float | None] | None = None
     button: Button | None = None
+    each: str | None = None
 
     @property
     def for_groups(self) -> bool:

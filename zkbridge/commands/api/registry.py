@@ -25,6 +25,7 @@ __all__ = [
     "Step",
     "command",
     "ending",
+    "listing",
     "registered",
 ]
 
@@ -87,6 +88,16 @@ def ending(
         return make
 
     return declare
+
+
+def listing(name: str, *, of: str, params: type[Params], code: str, answer: Answer) -> None:
+    """Declare a command that carries out another one, which disables and is repeatable, for each row of a list."""
+
+    def run(_session: Any, _params: Any, _context: Context) -> dict[str, Any]:
+        raise TypeError(f"{name} is carried out row by row")
+
+    run.__module__ = params.__module__
+    _declare(Command(name, code, params, run, disables=True, repeatable=True, answer=answer, each=of))
 
 
 def _declare(made: Command) -> None:
