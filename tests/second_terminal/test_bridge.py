@@ -71,7 +71,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> 
             pairs[kind] = simulated, second
             both: tuple[Address, Address] = pairs[kind]
             for number, terminal in enumerate(both, 1):
-                more = {"transport": transport, "comm_key": 77, "door": {"enabled": True, "trust_clock": True}}
+                unit = "tenths" if terminal is simulated else "seconds"
+                door = {"enabled": True, "trust_clock": True, "unit": unit}
+                more = {"transport": transport, "comm_key": 77, "door": door}
                 devices[f"{kind}-{number}"] = device(terminal, **more)
         folder = tmp_path_factory.mktemp("second") / "daemon"
         stack.enter_context(Daemon(folder, shared_broker.port, devices, language="en"))
@@ -122,7 +124,7 @@ def test_both_terminals_give_the_bridge_the_same_answers(site: Site, kind: str) 
     assert abs(shown[0] - shown[1]) < timedelta(seconds=30)
     assert ask(kind, "door/state")["data"]["open"] is False
     assert ask(kind, "door/unlock", seconds=30)["code"] == "unlocked"
-    assert pair[1].unlocked == [300]
+    assert pair[1].unlocked == [30]
     assert ask(kind, "door/state")["data"]["open"] is True
     assert ask(kind, "device/restart")["code"] == "restarting"
     wait_until(lambda: all(not terminal.disabled and terminal.sessions_open == 0 for terminal in pair))

@@ -165,6 +165,28 @@ class TestDoor:
             assert session.door_open() is True
             wait_until(lambda: not terminal.door_open, timeout=5)
 
+    @pytest.mark.parametrize("transport", ["tcp", "udp"])
+    @pytest.mark.parametrize(
+        "case",
+        [("tft", "tenths", "3 s"), ("f19", "seconds", "3 s"), ("f19", "tenths", "30 s"), ("tft", "seconds", "0.3 s")],
+    )
+    def test_the_door_is_told_the_time_in_the_unit_of_the_device(
+        self,
+        start: Callable[..., SimulatedTerminal],
+        talk: Callable[..., Session],
+        transport: str,
+        case: tuple[str, ...],
+    ) -> None:
+        profile, unit, opened = case
+        terminal = start(profile=profile)
+        said: list[str] = []
+        terminal.listen(said.append)
+
+        with talk(terminal, transport=transport, disable_for=None, door={"unit": unit}) as session:
+            session.unlock(3)
+
+        assert f"door open for {opened}" in said
+
     def test_a_door_that_does_not_open_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.faults.add("UNLOCK", "before", "refuse")
 

@@ -87,11 +87,12 @@ class Mqtt(Model):
 
 
 class Door(Model):
-    """Whether a device's door may be opened over MQTT, how old a request for it may be, and by which clock."""
+    """Whether a device's door may be opened over MQTT, how old a request may be, by which clock and in which unit."""
 
     enabled: bool = False
     max_age: PositiveSeconds = 10
     trust_clock: bool = False
+    unit: Literal["tenths", "seconds"] = "tenths"
 
 
 class Dates(Model):

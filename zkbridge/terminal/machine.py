@@ -75,8 +75,12 @@ class Machine(Conversation):
         return refreshed
 
     def unlock(self, seconds: int) -> None:
-        """Open the door for some seconds."""
-        self._do("UNLOCK", lambda: self._client.unlock(seconds))
+        """Open the door for some seconds.
+
+        Sources: pyzk 0.9 (tenths of a second), zk-protocol `access.md` of an F19 (seconds).
+        """
+        amount = seconds if self.device.door.unit == "seconds" else seconds * 10
+        self._command(Command.UNLOCK, struct.pack("<I", amount))
 
     def door_open(self) -> bool:
         """Whether the door is open. Raises DeviceRejected (`door_state`) where the terminal does not say.

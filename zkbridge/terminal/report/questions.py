@@ -179,7 +179,9 @@ QUESTIONS: dict[str, Callable[[Recording], str | None]] = {
     "speed-of-bulk-reads": _rate,
     "latency": _latency,
     "timed-disable": _disable,
-    "unit-of-unlock": _switch("unlock_unit"),
+    "unit-of-unlock": _switch(
+        "unlock_unit", ("tenths", "tenths of a second (door.unit: tenths)"), ("seconds", "seconds (door.unit: seconds)")
+    ),
     "delete-of-nobody": _code("delete user again"),
     "sum-of-119": _sum,
     "finger-zero": _switch("delete_finger_zero"),
