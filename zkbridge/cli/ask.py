@@ -35,7 +35,8 @@ WAITING_STATUS = 202
 #: Longer than the bridge itself may take for a request that nobody is ahead of.
 WAIT_S = 90.0
 _KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT, "array": RowsFile()}
-_FIELD = "field_"
+#: What the parameters of a request begin with in click.
+FIELD = "field_"
 _EPILOG = """\b
 Exit codes: 0 done, 1 refused (4xx), 2 wrong usage or configuration,
 3 the terminal or the bridge failed (5xx), 4 no answer.
@@ -109,7 +110,7 @@ def _subcommand(name: str, command: Command) -> click.Command:
         epilog=_EPILOG,
     )
     for field, schema in fields.items():
-        made.params += _options(field, schema, required=command.params.model_fields[field].is_required())
+        made.params += field_options(field, schema, required=command.params.model_fields[field].is_required())
     made.params += [*connection_options(), *_own_options(command)]
     return made
 
@@ -126,7 +127,8 @@ def _secrets(fields: Json) -> list[str]:
     return [field for field, schema in fields.items() if schema.get("format") == "password"]
 
 
-def _options(field: str, schema: Json, *, required: bool) -> Iterable[click.Option]:
+def field_options(field: str, schema: Json, *, required: bool) -> Iterable[click.Option]:
+    """The options for one field of a request."""
     name, said = field.replace("_", "-"), schema.get("description")
     if schema.get("format") == "password":
         # Everybody on the machine can read a command line, and the shell keeps it in its history.
@@ -140,7 +142,7 @@ def _options(field: str, schema: Json, *, required: bool) -> Iterable[click.Opti
     kinds = schema.get("type", "string")
     # The first type is the field's own, others are forgiven.
     kind = kinds if isinstance(kinds, str) else kinds[0]
-    names = [f"--{name}", _FIELD + field]
+    names = [f"--{name}", FIELD + field]
     more: Json = {"required": required, "help": said}
     if kind == "boolean":
         yield click.Option(names, is_flag=True, default=None, **more)
@@ -162,7 +164,7 @@ def _complete_device(context: click.Context, _parameter: click.Parameter, incomp
 
 def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     settings = settings_of(click.get_current_context(), given["path"], given["broker"])
-    body = {key.removeprefix(_FIELD): value for key, value in given.items() if key.startswith(_FIELD)}
+    body = {key.removeprefix(FIELD): value for key, value in given.items() if key.startswith(FIELD)}
     body |= {field: _secret(field, given[f"{field}_file"], typed=given[f"{field}_stdin"]) for field in hidden}
     body = {field: value for field, value in body.items() if value is not None}
     require_text({"DEVICE": given["device"]} | {f"--{field.replace('_', '-')}": body[field] for field in body})
@@ -186,7 +188,7 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
         say(json.dumps(answer, ensure_ascii=False))
     else:
         tell(answer)
-    sys.exit(_exit_code(answer))
+    sys.exit(exit_code(answer))
 
 
 def _patience(command: Command, body: Json, told: float | None) -> float:
@@ -220,7 +222,7 @@ def _read_secret(field: str, path: Path | None, *, typed: bool) -> str | None:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _exit_code(answer: Json) -> int:
+def exit_code(answer: Json) -> int:
     """Of a group's answer the worst of its devices'; what waits for a device is as good as done."""
     if answer.get("success"):
         return DONE
@@ -228,4 +230,4 @@ def _exit_code(answer: Json) -> int:
     if not isinstance(status, int) or status >= 500:
         return FAILED
     results = results_of(answer)
-    return max(map(_exit_code, results)) if results else DONE if status == WAITING_STATUS else REFUSED
+    return max(map(exit_code, results)) if results else DONE if status == WAITING_STATUS else REFUSED

@@ -68,8 +68,19 @@ class _Program(click.Group):
 def _asked() -> dict[str, click.Command]:
     """What can be asked of a running bridge."""
     from zkbridge.cli.ask import subcommands  # noqa: PLC0415 - nobody else needs it
+    from zkbridge.cli.export import export  # noqa: PLC0415 - as above
+    from zkbridge.cli.import_users import import_users  # noqa: PLC0415 - as above
 
-    return subcommands()
+    found = subcommands()
+    for group, command in (
+        ("users", import_users),
+        ("users", export("users/list")),
+        ("attendance", export("attendance/list")),
+    ):
+        commands = found[group]
+        assert isinstance(commands, click.Group)
+        commands.add_command(command)
+    return found
 
 
 @click.command(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None})

@@ -23,7 +23,7 @@ class Caller(Guest):
 
     def __init__(self, settings: Mqtt) -> None:
         super().__init__(settings)
-        self._inbox = f"{settings.base_topic}/replies/{_level(settings.username)}/{secrets.token_hex(8)}"
+        self._inbox = inbox(settings)
         self._news: queue.Queue[Message | NoAnswer] = queue.Queue()
         self._bridge_offline = False
 
@@ -50,7 +50,7 @@ class Caller(Guest):
         while True:
             answer = self._next(deadline, timeout)
             if answer.topic in steps:
-                step = _read(answer.payload)
+                step = read_object(answer.payload)
                 if progress is not None and step.get("request_id") == body["request_id"]:
                     progress(step)
             elif self._is_ours(answer, token, body["request_id"]):
@@ -83,7 +83,12 @@ class Caller(Guest):
         if answer.correlation_data is not None:
             return answer.correlation_data == token
         # The bridge, or the broker, speaks 3.1.1: Response Topic and Correlation Data did not reach the bridge.
-        return bool(_read(answer.payload).get("request_id") == request_id)
+        return bool(read_object(answer.payload).get("request_id") == request_id)
+
+
+def inbox(settings: Mqtt) -> str:
+    """A topic for answers that nobody else uses."""
+    return f"{settings.base_topic}/replies/{_level(settings.username)}/{secrets.token_hex(8)}"
 
 
 def _level(username: str | None) -> str:
@@ -92,10 +97,10 @@ def _level(username: str | None) -> str:
 
 
 def _says_offline(payload: bytes) -> bool:
-    return bool(_read(payload).get("state") == "offline")
+    return bool(read_object(payload).get("state") == "offline")
 
 
-def _read(payload: bytes) -> dict[str, Any]:
+def read_object(payload: bytes) -> dict[str, Any]:
     """What a message says; nothing if it is no object."""
     try:
         return parse_object(payload)

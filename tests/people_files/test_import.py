@@ -1,26 +1,27 @@
-"""examples/csv-import, as the person who was handed the file runs it."""
+"""`zkbridge users import`, as the person who was handed the file runs it."""
+
+from __future__ import annotations
 
 import csv
 import io
+import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from tests.project.tree import ROOT
 from tests.support import processes
 from tests.support.caller import Caller
 from tests.support.running import Running, running
 from tests.support.waiting import wait_until
+from zkbridge.cli.import_users import import_users
 
 pytestmark = pytest.mark.timeout(400)  # a whole import each, on whatever machine
 
-SCRIPT = ROOT / "examples" / "csv-import" / "import_users.py"
 PAGE = (ROOT / "docs" / "csv-import.md").read_text()
 
 
@@ -36,23 +37,18 @@ def people(count: int, first: int = 1) -> str:
     )
 
 
-def command(site: Running, path: Path, *more: Any) -> list[Any]:
-    return [SCRIPT, path, "principal", "--broker", f"127.0.0.1:{site.broker.port}", *more]
+def words(site: Running, path: Path, *more: object) -> list[str]:
+    return ["principal", str(path), "--broker", f"127.0.0.1:{site.broker.port}", *map(str, more)]
 
 
-def run(words: list[Any], **more: Any) -> CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *words], check=False, capture_output=True, text=True, encoding="utf-8", timeout=200, **more
-    )
-
-
-def imported(site: Running, path: Path, *more: Any) -> tuple[int, list[dict[str, str]], str]:
+def imported(site: Running, path: Path, *more: object) -> tuple[int, list[dict[str, str]], str]:
     """Run it to its end: exit code, the rows of the result, what it said."""
-    ended = run(command(site, path, *more))
-    return ended.returncode, list(csv.DictReader(io.StringIO(ended.stdout))), ended.stderr
+    ended = CliRunner().invoke(import_users, words(site, path, *more))
+    assert ended.exception is None or isinstance(ended.exception, SystemExit), ended.exception
+    return ended.exit_code, list(csv.DictReader(io.StringIO(ended.stdout))), ended.stderr
 
 
-def results(rows: list[dict[str, str]]) -> list[Any]:
+def results(rows: list[dict[str, str]]) -> list[str]:
     return [row["result"] for row in rows]
 
 
@@ -64,7 +60,8 @@ def test_five_hundred_people_are_there_once_although_it_was_killed_in_the_middle
 
 
 def kill_in_the_middle(site: Running, path: Path) -> None:
-    first = processes.start([sys.executable, *command(site, path)], log=path.with_suffix(".log"))
+    command = [sys.executable, "-m", "zkbridge", "users", "import", *words(site, path)]
+    first = processes.start(command, log=path.with_suffix(".log"))
     wait_until(lambda: len(site.principal.users()) >= 100, timeout=200, what="a hundred people")
     first.kill()
     first.wait()
@@ -82,16 +79,19 @@ def kill_in_the_middle(site: Running, path: Path) -> None:
     assert len(site.principal.users()) == 500
 
 
-def test_the_page_is_followed(site: Running, tmp_path: Path) -> None:
-    words = re.search(r"^python3 (.*) > result.csv$", PAGE, re.MULTILINE)[1].split()
-    shown = re.search(r"```text\n(user_id,result.*?)```", PAGE, re.DOTALL)[1].splitlines()
-    (tmp_path / "people.csv").write_bytes((SCRIPT.parent / "people.csv").read_bytes())
-    words = [SCRIPT if word == SCRIPT.name else word for word in words]
-    words = [f"127.0.0.1:{site.broker.port}" if word == "localhost" else word for word in words]
+def test_the_page_is_followed(site: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = re.search(r"```text\n(user_id,name.*?)```", PAGE, re.DOTALL)
+    typed = re.search(r"^zkbridge users import (.*) > result.csv$", PAGE, re.MULTILINE)
+    shown = re.search(r"```text\n(user_id,result.*?)```", PAGE, re.DOTALL)
+    assert file
+    assert typed
+    assert shown
+    monkeypatch.chdir(tmp_path)
+    Path("people.csv").write_text(file[1])
 
-    ended = run(words, cwd=tmp_path)
+    ended = CliRunner().invoke(import_users, [*typed[1].split(), "--broker", f"127.0.0.1:{site.broker.port}"])
 
-    assert (ended.returncode, ended.stdout.splitlines()) == (0, shown), ended.stderr
+    assert (ended.exit_code, ended.stdout.splitlines()) == (0, shown[1].splitlines()), ended.stderr
     assert {user.name for user in site.principal.users()} >= {"Juan Perez", "Ana Ruiz", "María Núñez"}
 
 
@@ -113,24 +113,66 @@ def test_a_row_that_is_wrong_costs_the_others_nothing_and_is_done_once_it_is_rig
 
 
 def test_people_who_could_not_be_created_are_created_by_another_run_once_the_terminal_is_on(
-    site: Running, tmp_path: Path
+    site: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, impatient = tmp_path / "off.csv", tmp_path / "impatient.py"
+    path = tmp_path / "off.csv"
     path.write_text(people(3, first=9001))
-    hurried = SCRIPT.read_text().replace("TRIES, PAUSE = 5, 15", "TRIES, PAUSE = 2, 0.1")
-    assert hurried != SCRIPT.read_text()
-    impatient.write_text(hurried)
+    monkeypatch.setattr("zkbridge.client.batch.TRIES", 2)
+    monkeypatch.setattr("zkbridge.client.batch.PAUSE_S", 0.1)
     site.principal.power_off()
-    first = run([impatient, *command(site, path)[1:]])
+    first = imported(site, path)
     site.principal.power_on()
 
     code, rows, said = imported(site, path)
 
-    assert (first.returncode, first.stdout.count(",open,")) == (1, 3), first.stderr
+    assert (first[0], results(first[1])) == (3, ["open"] * 3), first[2]
+    assert "The terminal stayed away" in first[2]
     assert (code, results(rows)) == (0, ["created"] * 3), said
     ids = [user.user_id for user in site.principal.users()]
     assert [ids.count(number) for number in ("9001", "9002", "9003")] == [1, 1, 1]
     assert results(imported(site, path)[1]) == ["earlier"] * 3
+
+
+def test_a_dry_run_checks_each_row_and_creates_nobody(site: Running, tmp_path: Path) -> None:
+    path = tmp_path / "dry.csv"
+    path.write_text("user_id,name,privilege,blocked\n6001,Eva,0,\n6002,Luis,7,\n")
+    site.principal.add_user(user_id="6003", name="Ana")
+    before = site.principal.users()
+
+    code, rows, said = imported(site, path, "--dry-run")
+    path.write_text("user_id,name,blocked\n6001,Eva,VERDADERO\n6003,Ana,0\n")
+    second = imported(site, path, "--dry-run")
+
+    assert (code, results(rows), rows[1]["code"]) == (1, ["new", "wrong"], "invalid_field"), said
+    assert (second[0], results(second[1])) == (0, ["new", "there"])
+    assert site.principal.users() == before
+
+
+def test_json_lines_are_read_and_json_is_printed(site: Running, tmp_path: Path) -> None:
+    path = tmp_path / "people.jsonl"
+    path.write_text('{"user_id": "6101", "name": "Ñandú", "card": 77, "blocked": true, "uid": 5}\n\n')
+
+    ended = CliRunner().invoke(import_users, words(site, path, "--json"))
+
+    assert json.loads(ended.stdout) == {
+        "rows": [{"user_id": "6101", "result": "created", "code": "created", "error": ""}],
+        "counts": {"created": 1},
+    }
+    (user,) = [each for each in site.principal.users() if each.user_id == "6101"]
+    assert (user.name, user.card) == ("Ñandú", 77)
+
+
+def test_results_go_to_a_file_that_is_never_written_over(site: Running, tmp_path: Path) -> None:
+    path, target = tmp_path / "file.csv", tmp_path / "result.csv"
+    path.write_text("user_id,name\n6201,Eva\n")
+
+    code, rows, _ = imported(site, path, "--results", target)
+    again = imported(site, path, "--results", target)
+
+    assert (code, rows) == (0, [])
+    assert target.read_text() == "user_id,result,code,error\n6201,created,created,\n"
+    assert again[0] == 2
+    assert "exists" in again[2]
 
 
 @pytest.mark.parametrize(
@@ -147,11 +189,7 @@ def test_people_who_could_not_be_created_are_created_by_another_run_once_the_ter
     ids=["semicolons and a mark", "Windows", "tabs", "UTF-16", "sep", "marks", "quotes"],
 )
 def test_what_spreadsheets_save_is_read(
-    site: Running,
-    tmp_path: Path,
-    data: bytes,
-    more: tuple[str, ...],
-    request: pytest.FixtureRequest,
+    site: Running, tmp_path: Path, data: bytes, more: tuple[str, ...], request: pytest.FixtureRequest
 ) -> None:
     path = tmp_path / f"{abs(hash(request.node.name))}.csv"
     path.write_bytes(data)
@@ -167,20 +205,42 @@ def test_what_spreadsheets_save_is_read(
     ("text", "sentence"),
     [
         ("id,name\n1,Ana\n", "must name the columns"),
-        ("user_id,name,phone\n1,Ana,2\n", "must name the columns"),
-        ("user_id,name\n1,Ana\n1,Eva\n", "more than once: ['1']"),
+        ("user_id,name,phone\n1,Ana,2\n", "it names phone"),
+        ("user_id,name,name\n1,Ana,2\n", "each once"),
+        ("user_id,name\n1,Ana\n1,Eva\n", "more than once: '1'"),
         ("user_id,name\n,Ana\n", "no user_id"),
+        ("user_id,name\n", "no people"),
+        ("user_id,name\n7,Ruiz, Ana\n", "the row of user_id '7' has more cells"),
         ("user_id,name\n'0010,Ana\n", "user_id of person 1 has a spreadsheet's mark for text"),
         ('user_id,name\n"=""0010""",Ana\n2,Eva\n', "--take-marks"),
         ("user_id,name,password\n1,Ana,'0012\n2,Eva,'0013\n", "password of person 1, and 1 more has"),
         ('user_id,name\n1,"Ana\nMaría"\n', "name of person 1 has a line break"),
         ("user_id,name,card\n1,Ana,1.2E+10\n", "card of person 1 has lost digits"),
+        ("user_id,name,blocked\n1,Ana,perhaps\n", "blocked of person 1 is neither true nor false"),
     ],
 )
 def test_a_wrong_file_is_refused_before_anything_is_asked(
     site: Running, tmp_path: Path, text: str, sentence: str
 ) -> None:
     path = tmp_path / "wrong.csv"
+    path.write_text(text)
+
+    code, rows, said = imported(site, path)
+
+    assert (code, rows) == (2, [])
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{\n", "line 1 is no JSON"),
+        ("[1]\n", "line 1 is no JSON object"),
+        ('{"user_id": "1", "name": "Ana"}\n{"phone": 1}\n', "line 2: phone is no field"),
+    ],
+)
+def test_wrong_json_lines_are_refused(site: Running, tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "wrong.jsonl"
     path.write_text(text)
 
     code, rows, said = imported(site, path)
@@ -213,15 +273,30 @@ def test_a_name_may_begin_with_an_apostrophe(site: Running, tmp_path: Path) -> N
     assert "'t Hooft" in {user.name for user in site.principal.users()}
 
 
-def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_broker_that_is_not_there_is_said(tmp_path: Path, more: tuple[str, ...]) -> None:
     path = tmp_path / "people.csv"
     path.write_text(people(1))
-    away = f"127.0.0.1:{processes.free_port()}"
 
-    ended = run([SCRIPT, path, "principal", "--broker", away])
+    ended: Result = CliRunner().invoke(
+        import_users, ["principal", str(path), "--broker", f"127.0.0.1:{processes.free_port()}", *more]
+    )
 
-    assert ended.returncode == 2
+    assert ended.exit_code == 4
     assert "cannot be reached" in ended.stderr
+
+
+def test_a_broker_without_a_bridge_is_said_at_once(site: Running, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(people(1))
+    (tmp_path / "config.yaml").write_text(
+        f"mqtt: {{host: 127.0.0.1, port: {site.broker.port}, base_topic: other}}\ndevices: {{a: {{host: 127.0.0.1}}}}\n"
+    )
+
+    ended = CliRunner().invoke(import_users, ["principal", str(path), "--config", str(tmp_path / "config.yaml")])
+
+    assert ended.exit_code == 4
+    assert "nobody listens there" in ended.stderr
 
 
 def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
@@ -229,10 +304,10 @@ def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text(people(25))
     with running(tmp_path / "short", queue_limit=5) as site, Caller(site.broker.port) as listener:
-        listener.subscribe("zk/principal/users/create/reply")
+        listener.subscribe("zk/principal/users/create")
 
         code, rows, said = imported(site, path)
 
         assert (code, set(results(rows))) == (0, {"created"}), said
-        assert any(message.json["code"] == "busy" for message in listener.messages)
+        assert len(listener.messages) > 25
         assert len(site.principal.users()) == 25

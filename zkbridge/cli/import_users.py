@@ -1,0 +1,198 @@
+"""`zkbridge users import`: create the people of a file on a terminal, and say of each what became of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zkbridge.asyncapi.page import Json
+from zkbridge.cli.ask import DONE, FAILED, NO_ANSWER, REFUSED, WRONG_CONFIGURATION, connection_options, settings_of
+from zkbridge.cli.output import say
+from zkbridge.cli.pages import ask_whole
+from zkbridge.cli.people_file import Person, WrongFile, read_people
+from zkbridge.cli.shell_text import require_text
+from zkbridge.client.batch import Batch, TerminalAway
+from zkbridge.client.caller import Caller, NoAnswer
+from zkbridge.commands import commands
+from zkbridge.config.models import Mqtt
+from zkbridge.contract.characters import id_spelling
+from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.texts import shown
+
+_CREATE = "users/create"
+HEAD = ("user_id", "result", "code", "error")
+#: The longest part of a request_id that names the import; the user_id follows it.
+_LONGEST_NAME = 80
+Row = dict[str, str]
+
+
+def _import(**given: Any) -> None:
+    """Create the people of FILE on DEVICE: a CSV file with a line of column names, or JSON lines (.jsonl).
+
+    Run it again after a break: each request has an id made of the file's name and the user_id, so that nobody is
+    created twice. Prints a line for each person; docs/csv-import.md says more.
+    """
+    require_text({"DEVICE": given["device"], "--batch": given["batch"]})
+    settings = settings_of(click.get_current_context(), given["path"], given["broker"])
+    people = _people(given["file"], given["encoding"], take_marks=given["take_marks"])
+    results: Path | None = given["results"]
+    if results is not None and results.exists():
+        raise click.BadParameter(f"{results} exists; it is not written over", param_hint="--results")
+    rows, code = (_tried if given["dry_run"] else _done)(settings, given["device"], people, _batch_name(given))
+    _tell(rows, results, as_json=given["as_json"])
+    sys.exit(code)
+
+
+import_users = click.Command(
+    "import",
+    callback=_import,
+    help=_import.__doc__,
+    epilog="""\b
+Exit codes: 0 everybody is on the terminal, 1 somebody was refused,
+2 wrong usage, file or configuration: nothing was asked,
+3 the terminal stayed away, 4 not everybody was answered.""",
+    params=[
+        click.Argument(["device"]),
+        click.Argument(["file"], type=click.Path(exists=True, dir_okay=False, path_type=Path)),
+        click.Option(["--encoding"], help="Of the file, if it is not UTF-8, such as cp1252."),
+        click.Option(["--take-marks"], is_flag=True, help='Take \'0010 and ="0010" as 0010.'),
+        click.Option(["--dry-run"], is_flag=True, help="Check each row and read who is there; create nobody."),
+        click.Option(["--batch"], help="The name of this import; by default the file's name."),
+        click.Option(
+            ["--results"],
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Write the lines into this CSV file instead of printing them.",
+        ),
+        *connection_options(),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object."),
+    ],
+)
+
+
+def _people(path: Path, encoding: str | None, *, take_marks: bool) -> list[Person]:
+    try:
+        return read_people(path, encoding, take_marks=take_marks)
+    except WrongFile as error:
+        say(*f"{path}: {error}".splitlines(), err=True)
+    except OSError as error:
+        say(f"{path} cannot be read: {error.strerror}", err=True)
+    sys.exit(WRONG_CONFIGURATION)
+
+
+def _batch_name(given: Mapping[str, Any]) -> str:
+    return given["batch"] or re.sub(r"[^\w.-]", "_", given["file"].stem)[:_LONGEST_NAME]
+
+
+# -- creating ------------------------------------------------------------------------------------------------------
+
+
+def _done(settings: Mqtt, device: str, people: list[Person], name: str) -> tuple[list[Row], int]:
+    """Create them; a row for each, and the exit code."""
+    requests = {f"{name}:{person['user_id']}": person for person in people}
+    answers: dict[str, Json] = {}
+    why = NO_ANSWER
+    try:
+        with Batch(settings, device, _CREATE) as batch, _progress(len(people)) as bar:
+            batch.run(requests, lambda request, answer: (answers.update({request: answer}), bar(1)))
+    except TerminalAway as error:
+        why = FAILED
+        say(f"{shown(str(error), 500)} The terminal stayed away.", err=True)
+    except NoAnswer as error:
+        say(f"{error}.", err=True)
+    except KeyboardInterrupt:
+        pass
+    rows = [_row(str(person["user_id"]), answers.get(request)) for request, person in requests.items()]
+    if len(answers) < len(people):
+        say("Not everybody was answered. Run it again: it goes on where it stopped.", err=True)
+        return rows, why
+    return rows, DONE if all(answer.get("success") for answer in answers.values()) else REFUSED
+
+
+class _progress:  # noqa: N801 - used as a function in a `with`
+    """A bar on standard error while a person looks at it; called with how many more are done."""
+
+    def __init__(self, length: int) -> None:
+        self._bar = click.progressbar(length=length, file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty())
+
+    def __enter__(self) -> Callable[[int], None]:
+        self._bar.__enter__()
+        return self._bar.update
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.render_finish()
+
+
+def _row(user_id: str, answer: Json | None) -> Row:
+    """A row's result: created now, created by an earlier run, failed, or still open; then code and error."""
+    if answer is None:
+        return dict(zip(HEAD, (user_id, "open", "", ""), strict=True))
+    code = shown(str(answer.get("code", "")))
+    if not answer.get("success"):
+        return dict(zip(HEAD, (user_id, "failed", code, shown(str(answer.get("error", "")), 500)), strict=True))
+    return dict(zip(HEAD, (user_id, "earlier" if answer.get("replayed") else "created", code, ""), strict=True))
+
+
+# -- a dry run -----------------------------------------------------------------------------------------------------
+
+
+def _tried(settings: Mqtt, device: str, people: list[Person], _name: str) -> tuple[list[Row], int]:
+    """Each row by the contract's rules and by who is on the terminal now; nothing is created."""
+    try:
+        with Caller(settings) as caller:
+            body = {"request_id": f"cli-{secrets.token_hex(6)}"}
+            answer = ask_whole(lambda member, asked: caller.ask(member, "users/list", asked), device, body)
+    except (NoAnswer, KeyboardInterrupt) as error:
+        say(f"{str(error) or 'no answer so far'}.", err=True)
+        sys.exit(NO_ANSWER)
+    there = answer.get("data")
+    if not isinstance(there, list):
+        say(
+            shown(str(answer.get("error") or "a group's lists cannot be compared: name one of its devices"), 500),
+            err=True,
+        )
+        sys.exit(FAILED)
+    ids = {str(row.get("user_id")) for row in there if isinstance(row, dict)}
+    rows = [_tried_row(person, ids) for person in people]
+    return rows, DONE if all(row["result"] != "wrong" for row in rows) else REFUSED
+
+
+def _tried_row(person: Person, there: set[str]) -> Row:
+    user_id = str(person["user_id"])
+    try:
+        commands()[_CREATE].parse(person, strict=True)
+    except BridgeError as error:
+        return dict(zip(HEAD, (user_id, "wrong", error.code, error.sentence("en")), strict=True))
+    known = user_id in there or id_spelling(user_id) in there
+    return dict(zip(HEAD, (user_id, "there" if known else "new", "", ""), strict=True))
+
+
+# -- telling -------------------------------------------------------------------------------------------------------
+
+
+def _tell(rows: list[Row], results: Path | None, *, as_json: bool) -> None:
+    counts = Counter(row["result"] for row in rows)
+    say(", ".join(f"{count} {result}" for result, count in counts.items()), err=True)
+    if as_json:
+        say(json.dumps({"rows": rows, "counts": counts}, ensure_ascii=False))
+    elif results is None:
+        say(*_csv(rows).splitlines())
+    if results is not None:
+        results.write_text(_csv(rows), "utf-8")
+
+
+def _csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    table = csv.DictWriter(text, HEAD, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,102 @@
+"""Ask many requests of one command, some at a time; repeat each until it has its final answer."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zkbridge.client.caller import inbox, read_object
+from zkbridge.client.connection import Guest, NoAnswer
+from zkbridge.config.models import Mqtt
+from zkbridge.contract.messages import Message, encode
+
+Json = dict[str, Any]
+#: So many requests are under way at once: the bridge does them in one session, and other callers still get their turn.
+AT_ONCE = 20
+#: Seconds without an answer after which a request is sent again. It is the same one, so nothing is done twice.
+PATIENCE_S = 90.0
+#: How often a request is tried whose answer says `retryable`, and how many seconds lie between.
+TRIES, PAUSE_S = 5, 15.0
+#: Seconds after which what is due is looked for again.
+_LOOK_S = 0.5
+
+
+class TerminalAway(Exception):
+    """The terminal did not become reachable; `str` is the sentence of the last answer."""
+
+
+class Batch(Guest):
+    """Requests of one command to one device, by their request_ids. Use it in a `with`, once."""
+
+    def __init__(self, settings: Mqtt, device: str, command: str) -> None:
+        super().__init__(settings)
+        self._topic = self.topics.command(device, command)
+        self._reply = self.topics.reply(device, command)
+        self._inbox = inbox(settings)
+        self._news: queue.Queue[Message] = queue.Queue()
+        self._refused: str | None = None
+        self._under_way: dict[str, float] = {}  # when each is sent again
+        self._tries: dict[str, int] = {}
+        self._not_before = 0.0
+
+    def run(self, requests: Mapping[str, Json], answered: Callable[[str, Json], object]) -> None:
+        """Call `answered` with each request_id and its final answer.
+
+        Raises TerminalAway when the terminal stays away, NoAnswer when nobody takes the first requests.
+        """
+        waiting = dict(requests)
+        self.listen([self._reply, self._inbox] if self.protocol == "5" else [self._reply])
+        while waiting:
+            self._send_what_is_due(waiting)
+            answer = self._next()
+            if self._refused is not None and len(waiting) == len(requests):
+                raise NoAnswer(self._refused)
+            request = answer.get("request_id")
+            if isinstance(request, str) and request in waiting and self._is_final(request, answer):
+                del waiting[request]
+                answered(request, answer)
+
+    def heard(self, message: Message) -> None:
+        """An answer."""
+        self._news.put(message)
+
+    def taken(self, problem: str | None) -> None:
+        """What the broker says of a request; before the first answer it is worth telling."""
+        self._refused = problem
+
+    def _is_final(self, request: str, answer: Json) -> bool:
+        """Whether nothing else will be answered to it. Raises TerminalAway."""
+        self._under_way.pop(request, None)
+        if answer.get("code") == "busy":
+            self._wait(answer.get("retry_after_s"))
+        elif answer.get("retryable"):
+            self._wait(PAUSE_S)
+            self._tries[request] = self._tries.get(request, 0) + 1
+            if self._tries[request] == TRIES:
+                raise TerminalAway(str(answer.get("error")))
+        else:
+            return True
+        return False
+
+    def _wait(self, seconds: object) -> None:
+        self._not_before = time.monotonic() + (seconds if isinstance(seconds, int | float) else PAUSE_S)
+
+    def _send_what_is_due(self, waiting: Mapping[str, Json]) -> None:
+        now = time.monotonic()
+        if now < self._not_before:
+            return
+        unanswered = [request for request, moment in self._under_way.items() if moment < now]
+        new = (request for request in waiting if request not in self._under_way)
+        room = max(0, AT_ONCE - len(self._under_way))
+        for request in [*unanswered, *(each for each, _ in zip(new, range(room), strict=False))]:
+            body = {**waiting[request], "request_id": request}
+            self.publish(self._topic, encode(body), response_topic=self._inbox, correlation=request.encode())
+            self._under_way[request] = now + PATIENCE_S
+
+    def _next(self) -> Json:
+        try:
+            return read_object(self._news.get(timeout=_LOOK_S).payload)
+        except queue.Empty:
+            return {}
