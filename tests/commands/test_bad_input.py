@@ -1,5 +1,6 @@
 """Whatever is wrong with a field of a command is told by its name, and nothing is done."""
 
+import json
 from typing import Any, get_args
 
 import pytest
@@ -7,9 +8,15 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from tests.commands.conftest import Site, said
+from tests.commands.test_port_of_lists import DEVICE
 from zkbridge.asyncapi.examples import example_request
 from zkbridge.commands import commands
+from zkbridge.contract.errors import BridgeError, InvalidField
+from zkbridge.contract.messages import encode, failed, parse_object
+from zkbridge.contract.texts import Language
 from zkbridge.simulator import Command
+
+LANGUAGES = get_args(Language)
 
 ODD_ID = [True, 1.5, [], {}, "a\x00b", "x" * 25]
 ODD_COUNT = [-1, True, 1.5, "x", "", [], {}, 2**32]
@@ -67,16 +74,52 @@ def request_for(command: str) -> dict[str, Any]:
     return fields | ({"user_id": "700"} if "user_id" in fields else {})
 
 
-@pytest.mark.parametrize(("command", "field", "odd"), CASES)
-def test_an_odd_field_is_refused_by_name(site: Site, command: str, field: str, odd: object) -> None:
-    terminal = site.terminals["big-tcp"]
-    before = terminal.counts[Command.CONNECT]
+#: One case for each reader, and one of each that no reader refuses: the bridge answers them without a terminal.
+ASKED = [
+    *{read: (command, field, odd[0]) for command, field, read in FIELDS for odd in [ODD_BY_READER[read]]}.values(),
+    ("users/update", "name", " "),
+    ("users/update", "password", "123456789"),
+    ("users/list", "user_id", ""),
+    ("users/list", "nonsense", 1),
+]
 
-    answer = site.ask("big-tcp", command, {**request_for(command), field: odd})
 
+def take(command: str, body: dict[str, Any]) -> None:
+    """Read a body as intake does. Raises what is answered instead."""
+    params = commands()[command].parse(parse_object(encode(body)), strict=True)
+    if faults := params.surely_wrong(DEVICE):
+        raise InvalidField(*faults)
+
+
+def refused(command: str, body: dict[str, Any], language: Language) -> dict[str, Any]:
+    """The answer to a body that the command does not take, or that cannot be meant for any terminal as configured."""
+    with pytest.raises(BridgeError) as raised:
+        take(command, body)
+    answer: dict[str, Any] = json.loads(failed(raised.value, language).body)
+    return answer
+
+
+def assert_names(answer: dict[str, Any], field: str) -> None:
     assert (answer["status"], answer["code"]) == (400, "invalid_field")
     assert field in {fault["field"] for fault in answer["errors"]}
     assert all(fault["message"] for fault in answer["errors"])
+
+
+@pytest.mark.parametrize(("command", "field", "odd"), CASES)
+def test_an_odd_field_is_refused_by_name(command: str, field: str, odd: object) -> None:
+    body = {**request_for(command), field: odd}
+
+    for language in LANGUAGES:
+        assert_names(refused(command, body, language), field)
+
+
+@pytest.mark.parametrize(("command", "field", "odd"), ASKED)
+def test_the_bridge_asks_no_terminal_about_an_odd_field(site: Site, command: str, field: str, odd: object) -> None:
+    terminal = site.terminals["big-tcp"]
+    before = terminal.counts[Command.CONNECT]
+
+    assert_names(site.ask("big-tcp", command, {**request_for(command), field: odd}), field)
+
     assert terminal.counts[Command.CONNECT] == before
 
 
@@ -113,22 +156,25 @@ def test_the_sentence_about_a_finger_is_that_of_the_rest_service(site: Site) -> 
 REQUIRED = {name: command.required for name, command in commands().items() if command.required}
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("blank", ["", "  ", "\u00a0\u3000", "\t\n"])
 @pytest.mark.parametrize(
     ("command", "field"), [(command, field) for command in REQUIRED for field in REQUIRED[command]]
 )
-def test_a_blank_required_field_is_answered_as_a_missing_one(site: Site, command: str, field: str, blank: str) -> None:
-    answer = site.ask("big-tcp", command, {**request_for(command), field: blank})
+def test_a_blank_required_field_is_answered_as_a_missing_one(
+    command: str, field: str, blank: str, language: Language
+) -> None:
+    answer = refused(command, {**request_for(command), field: blank}, language)
 
     names = REQUIRED[command]
     spanish = f"{' y '.join(names)} {'son requeridos' if len(names) > 1 else 'es requerido'}."
     english = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} required."
     assert answer == {
         "success": False,
-        "error": said(site, spanish, english),
+        "error": spanish if language == "es" else english,
         "status": 400,
         "code": "missing_fields",
-        "errors": [{"field": field, "message": said(site, "no puede estar vacío", "must not be empty")}],
+        "errors": [{"field": field, "message": "no puede estar vacío" if language == "es" else "must not be empty"}],
     }
 
 

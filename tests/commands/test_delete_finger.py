@@ -17,11 +17,11 @@ TOPIC = "zk/p/users/delete-finger"
 BY_UID_ONLY = "DEL_USER_TEMP"
 
 
-@pytest.fixture(autouse=True)
-def _as_made(terminal: SimulatedTerminal) -> Iterator[None]:
-    """Leave the firmware as it was."""
+@pytest.fixture
+def terminal(terminal: SimulatedTerminal) -> Iterator[SimulatedTerminal]:
+    """The terminal of conftest.py, whose firmware is left as it was."""
     before = terminal.switches.as_dict()
-    yield
+    yield terminal
     terminal.switches.update(before)
 
 
