@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 
 from zkbridge.commands.api.registry import Answer, Button, Change, Command, Context, Lasting, Params, Step, registered
 
@@ -12,7 +13,12 @@ __all__ = ["Answer", "Button", "Change", "Command", "Context", "Lasting", "Param
 
 def commands() -> dict[str, Command]:
     """Every command by its name (`noun/verb`), from the files of this folder."""
+    _import_all()
+    return registered()
+
+
+@cache
+def _import_all() -> None:
     for module in pkgutil.iter_modules(__path__):
         if not module.ispkg:
             importlib.import_module(f"{__name__}.{module.name}")
-    return registered()
