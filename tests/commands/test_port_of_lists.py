@@ -168,7 +168,8 @@ class PortOfLists:
 
     def _with(self, user: User, changes: UserChanges) -> User:
         named = {name: value for name, value in changes._asdict().items() if value is not None}
-        return user_of(user.uid, UserFields(*user[1:6])._replace(**named))
+        held = UserFields(user.user_id, user.name, user.password, user.role, user.card, user.blocked)
+        return user_of(user.uid, held._replace(**named))
 
 
 #: Beside each command's own example: fields, and the code of the answer of a terminal that holds the user 7.

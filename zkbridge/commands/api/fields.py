@@ -74,7 +74,8 @@ def _instant(value: object) -> datetime:
     return instant
 
 
-def _count(value: object, *, least: int, most: int = MAX_COUNT) -> int:
+def count_of(value: object, *, least: int, most: int = MAX_COUNT) -> int:
+    """A number from `least` to `most`, also as text; any other value breaks the rule `count`."""
     facts = {"least": least, "most": most}
     value = _digits(value)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -83,19 +84,19 @@ def _count(value: object, *, least: int, most: int = MAX_COUNT) -> int:
 
 
 def _offset(value: object) -> int:
-    return _count(value, least=0)
+    return count_of(value, least=0)
 
 
 def _limit(value: object) -> int:
-    return _count(value, least=1)
+    return count_of(value, least=1)
 
 
 def _door_seconds(value: object) -> int:
-    return _count(value, least=1, most=60)
+    return count_of(value, least=1, most=60)
 
 
 def _enrolment_seconds(value: object) -> int:
-    return _count(value, least=1, most=MAX_ENROLMENT_S)
+    return count_of(value, least=1, most=MAX_ENROLMENT_S)
 
 
 def _finger_index(value: object) -> int:

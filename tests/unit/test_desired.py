@@ -1,0 +1,317 @@
+"""What a document is refused for, and what it means for the users of a terminal, without a daemon."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.commands.test_port_of_lists import PortOfLists
+from zkbridge.commands.api.dates import UserDates
+from zkbridge.commands.desired.decision import Changed, Decision, Plan, Standing, check_version
+from zkbridge.commands.desired.document import Document, read_document
+from zkbridge.commands.desired.refusals import Refused
+from zkbridge.config.models import Device, Policy
+from zkbridge.contract.errors import BodyRequired, Forbidden, InvalidField, MissingFields
+from zkbridge.contract.validity import Validity
+from zkbridge.machine.clock import Clock
+from zkbridge.port.users import UserFields
+
+DEVICE = Device(id="p", host="127.0.0.1", encoding="latin-1", timezone="UTC")
+NOON = 1_893_499_200.0  # 2030-01-01T12:00:00Z
+ANA, EVA = UserFields("1", "Ana", "1234", 14, 77), UserFields("2", "Eva")
+HERE = [{"user_id": "1", "name": "Ana"}, {"user_id": "2", "name": "Eva"}]
+
+
+def read(users: Any, *, secrets: bool = False, strict: bool = True, **fields: Any) -> Document:
+    body = {"version": 7, "users": users, **fields}
+    return read_document(json.dumps(body).encode(), DEVICE, Policy(), strict=strict, secrets=secrets)
+
+
+def plan(
+    document: Document,
+    *people: UserFields,
+    claimed: tuple[str, ...] = (),
+    dates: dict[str, Validity] | None = None,
+) -> Plan:
+    port = PortOfLists(*people)
+    decision = Decision(
+        document,
+        port.users(),
+        port,
+        claimed=frozenset(claimed),
+        dates=UserDates("UTC", Clock(wall=lambda: NOON), dates or {}),
+    )
+    decision.check_limit()
+    return decision.plan()
+
+
+def test_the_defaults_of_a_document_delete_nobody_and_apply_nothing() -> None:
+    document = read(HERE)
+
+    assert document._replace(users=()) == Document(7, (), False, "never", 10, "named", 0)
+    assert [each.user_id for each in document.users] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"version": 0}, ["version"]),
+        ({"version": True}, ["version"]),
+        ({"version": 2**32}, ["version"]),
+        ({"apply": "yes"}, ["apply"]),
+        ({"delete": "all"}, ["delete"]),
+        ({"delete": ["block"]}, ["delete"]),
+        ({"delete_limit": 101}, ["delete_limit"]),
+        ({"delete_limit": -1}, ["delete_limit"]),
+        ({"claim": "some"}, ["claim"]),
+        ({"repair_interval": 59}, ["repair_interval"]),
+        ({"repair_interval": 86_401}, ["repair_interval"]),
+        ({"repair_interval": False}, ["repair_interval"]),
+        ({"users": {}}, ["users"]),
+        ({"users": "1"}, ["users"]),
+        ({"users": [{"user_id": n} for n in range(100_001)]}, ["users"]),
+        ({"request_id": "r-1"}, ["request_id"]),
+        ({"user": []}, ["user"]),
+        ({"users": ["Ana"]}, ["users[0]"]),
+        ({"users": [{"user_id": "1"}]}, ["users[0].name"]),
+        ({"users": [{"user_id": "1", "name": " "}]}, ["users[0].name"]),
+        ({"users": [*HERE, {"user_id": "x", "name": "Zoe", "card": -1}]}, ["users[2].card"]),
+        ({"users": [*HERE, {"user_id": "x", "name": "Zoe"}]}, ["users[2].user_id"]),
+        ({"users": [{"user_id": "3", "name": "Zoe", "catch_up": True}]}, ["users[0].catch_up"]),
+        ({"users": [{"user_id": "3", "name": "Zoe", "nane": "Z"}]}, ["users[0].nane"]),
+        ({"users": [{"user_id": "3", "name": "\u0416"}]}, ["users[0].name"]),
+        (
+            {"users": [{"user_id": "3", "name": "Zoe", "blocked": True, "valid_until": "2030-01-31T18:00:00"}]},
+            ["users[0].blocked"],
+        ),
+    ],
+)
+def test_each_field_that_breaks_a_rule_is_named(fields: dict[str, Any], names: list[str]) -> None:
+    with pytest.raises(InvalidField) as refused:
+        read(**{"users": HERE, **fields})
+
+    assert [fault.name for fault in refused.value.faults] == names
+    assert all(fault.message(language) for fault in refused.value.faults for language in ("es", "en"))
+
+
+def test_all_rows_that_break_a_rule_are_told_twenty_at_most() -> None:
+    with pytest.raises(InvalidField) as refused:
+        read([{"user_id": str(number)} for number in range(30)])
+
+    details = refused.value.details("en")
+    assert [each["field"] for each in details["errors"]] == [f"users[{n}].name" for n in range(20)]
+    assert details["more_errors"] == 10
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b'{"version": 7, "users": [', b'{"version": 7, "version": 8}'])
+def test_what_is_cut_off_or_no_object_is_refused(payload: bytes) -> None:
+    with pytest.raises(BodyRequired):
+        read_document(payload, DEVICE, Policy(), strict=True, secrets=False)
+
+
+@pytest.mark.parametrize("fields", [{"version": None}, {"users": None}])
+def test_version_and_users_are_required(fields: dict[str, Any]) -> None:
+    with pytest.raises(MissingFields):
+        read(**{"users": HERE, **fields})
+
+
+@pytest.mark.parametrize(
+    ("users", "why", "english"),
+    [
+        ([], "document_empty", "The document names nobody; nothing is changed."),
+        (
+            [*HERE, {"user_id": "\u0661", "name": "Zoe"}],
+            "document_ambiguous",
+            "Two rows are the same user: users[0], users[2].",
+        ),
+        (
+            [{"user_id": "1", "name": "Ana", "password": "4711"}],
+            "document_secret",
+            "A retained document has no passwords (desired.secrets).",
+        ),
+    ],
+)
+def test_a_document_may_not_be_empty_ambiguous_or_secret(users: Any, why: str, english: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read(users)
+
+    assert (refused.value.why, refused.value.sentence("en")) == (why, english)
+    assert refused.value.sentence("es") != english
+
+
+def test_passwords_are_taken_where_the_configuration_allows_them() -> None:
+    document = read([{"user_id": "1", "name": "Ana", "password": "4711"}], secrets=True)
+
+    assert document.users[0].params.password == "4711"
+    assert "4711" not in repr(document)
+
+
+def test_administrators_are_refused_where_the_policy_says_so() -> None:
+    payload = json.dumps({"version": 1, "users": [{**HERE[0], "privilege": 14}]}).encode()
+
+    with pytest.raises(Forbidden):
+        read_document(payload, DEVICE, Policy(administrators=False), strict=True, secrets=False)
+
+
+def test_unknown_fields_are_left_out_where_the_configuration_is_not_strict() -> None:
+    assert read([{**HERE[0], "nane": "Z", "request_id": "r"}], strict=False, colour="red").users[0].user_id == "1"
+
+
+@pytest.mark.parametrize(
+    ("version", "digest", "why"),
+    [(6, b"old", "document_outdated"), (7, b"other", "document_changed"), (7, b"same", None), (8, b"new", None)],
+)
+def test_a_document_replaces_only_one_of_a_lower_version(version: int, digest: bytes, why: str | None) -> None:
+    document, standing = read(HERE)._replace(version=version), Standing(7, b"same")
+    if why is None:
+        check_version(document, digest, standing)
+        return
+    with pytest.raises(Refused) as refused:
+        check_version(document, digest, standing)
+    assert refused.value.why == why
+    assert {refused.value.sentence(language) for language in ("es", "en")}
+
+
+DECISIONS: list[tuple[str, dict[str, Any], tuple[UserFields, ...], tuple[str, ...], Plan]] = [
+    ("nobody is there", {"users": HERE}, (), (), Plan(added=("1", "2"))),
+    ("all are there", {"users": HERE}, (ANA, EVA), (), Plan()),
+    ("what is not named stays", {"users": [{"user_id": "1", "name": "Ana"}]}, (ANA,), (), Plan()),
+    (
+        "what is named and differs is changed",
+        {"users": [{"user_id": "1", "name": "Anna", "card": 5, "privilege": 14}]},
+        (ANA,),
+        (),
+        Plan(changed=(Changed("1", ("name", "card")),)),
+    ),
+    (
+        "an administrator becomes a user only where that is named",
+        {"users": [{"user_id": "1", "name": "Ana", "privilege": 0}]},
+        (ANA,),
+        (),
+        Plan(changed=(Changed("1", ("privilege",)),)),
+    ),
+    (
+        "a user is blocked",
+        {"users": [{"user_id": "1", "name": "Ana", "blocked": True}]},
+        (ANA,),
+        (),
+        Plan(blocked=("1",)),
+    ),
+    (
+        "a user is let in",
+        {"users": [{"user_id": "1", "name": "Ana", "blocked": False}]},
+        (ANA._replace(blocked=True),),
+        (),
+        Plan(unblocked=("1",)),
+    ),
+    (
+        "a user is renamed and blocked",
+        {"users": [{"user_id": "1", "name": "Anna", "blocked": True}]},
+        (ANA,),
+        (),
+        Plan(changed=(Changed("1", ("name", "blocked")),)),
+    ),
+    (
+        "a date that has passed blocks",
+        {"users": [{"user_id": "1", "name": "Ana", "valid_until": "2029-12-31T18:00:00"}]},
+        (ANA,),
+        (),
+        Plan(blocked=("1",)),
+    ),
+    (
+        "a date to come is kept",
+        {"users": [{"user_id": "1", "name": "Ana", "valid_until": "2030-01-31T18:00:00"}]},
+        (ANA,),
+        (),
+        Plan(changed=(Changed("1", ("valid_until",)),)),
+    ),
+    ("whoever is not claimed is kept", {"users": HERE[:1], "delete": "delete"}, (ANA, EVA), (), Plan(kept=1)),
+    ("never deletes nobody", {"users": HERE[:1], "delete": "never"}, (ANA, EVA), ("2",), Plan()),
+    (
+        "an absent user is blocked",
+        {"users": HERE[:1], "delete": "block", "delete_limit": 50},
+        (ANA, EVA),
+        ("2",),
+        Plan(blocked=("2",)),
+    ),
+    (
+        "an absent user who is blocked already stays so, whatever the limit",
+        {"users": HERE[:1], "delete": "block", "delete_limit": 0},
+        (ANA, EVA._replace(blocked=True)),
+        ("2",),
+        Plan(),
+    ),
+    (
+        "an absent user is deleted",
+        {"users": HERE[:1], "delete": "delete", "delete_limit": 50},
+        (ANA, EVA, UserFields("3", "At the keypad")),
+        ("2",),
+        Plan(deleted=("2",), kept=1),
+    ),
+    (
+        "all on the terminal are claimed",
+        {"users": HERE[:1], "delete": "delete", "delete_limit": 50, "claim": "all"},
+        (ANA, EVA),
+        (),
+        Plan(deleted=("2",)),
+    ),
+    (
+        "a claimed user who has left the terminal is nothing to do",
+        {"users": HERE[:1], "delete": "delete"},
+        (ANA,),
+        ("2", "3"),
+        Plan(),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "people", "claimed", "expected"), [row[1:] for row in DECISIONS], ids=[row[0] for row in DECISIONS]
+)
+def test_a_document_decides(
+    fields: dict[str, Any], people: tuple[UserFields, ...], claimed: tuple[str, ...], expected: Plan
+) -> None:
+    assert plan(read(**fields), *people, claimed=claimed) == expected
+    assert expected.is_done == (expected._replace(kept=0) == Plan())
+
+
+def test_a_date_that_is_kept_already_is_no_change() -> None:
+    document = read([{"user_id": "1", "name": "Ana", "valid_until": "2030-01-31T18:00:00"}])
+
+    assert plan(document, ANA, dates={"1": Validity(valid_until="2030-01-31T18:00:00")}).is_done
+
+
+@pytest.mark.parametrize("delete", ["block", "delete"])
+@pytest.mark.parametrize(("limit", "refused"), [(0, True), (9, True), (10, False), (100, False)])
+def test_no_more_absent_users_are_touched_than_the_limit_allows(delete: str, limit: int, *, refused: bool) -> None:
+    people = [UserFields(str(number), "Zoe") for number in range(1, 21)]
+    there = [{"user_id": each.user_id, "name": each.name} for each in people[:18]]
+    document = read(there, delete=delete, delete_limit=limit)
+    claimed = tuple(each.user_id for each in people)
+
+    if refused:
+        with pytest.raises(Refused) as refusal:
+            plan(document, *people, claimed=claimed)
+        assert refusal.value.why == "delete_limit"
+        assert refusal.value.facts == {"absent": 2, "claimed": 20, "limit": 20 * limit // 100}
+        assert refusal.value.sentence("en").startswith("2 of 20 users are absent")
+    else:
+        planned = plan(document, *people, claimed=claimed)
+        assert (planned.blocked if delete == "block" else planned.deleted) == ("19", "20")
+
+
+def test_a_user_whose_record_cannot_hold_what_is_wanted_fails_alone() -> None:
+    port = PortOfLists(ANA, EVA)
+    unfit = InvalidField()
+
+    class Narrow:
+        def changed(self, user: Any, changes: Any) -> Any:
+            if user.user_id == "1":
+                raise unfit
+            return port.changed(user, changes)
+
+    decision = Decision(read(HERE), port.users(), Narrow(), claimed=frozenset(), dates=UserDates("UTC"))
+
+    assert decision.plan() == Plan(failed=(("1", unfit),))
