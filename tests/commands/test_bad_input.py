@@ -25,7 +25,9 @@ ODD_TIME = ["", "yesterday", "2026-02-30", 20260101, True, [], "2026-01-01T00:00
 #: Values that no field of a kind takes, by the function that reads the kind.
 ODD_BY_READER = {
     "_new_user_id": ODD_ID,
-    "_known_user_id": [True, 1.5, [], {}, "a\x00b"],
+    "_targets": [[], [7], ["a/b"], ["big-udp", "big-udp"], "big-udp,", {}, 5, ["big-udp"] * 101],
+    "_user_ids": [[], [[]], ["7", 7], "7,,8", {}, 5, [str(number) for number in range(101)]],
+    "known_user_id": [True, 1.5, [], {}, "a\x00b"],
     "_name": [True, [], {}, "a\n"],
     "_written_name": [True, [], {}],
     "_password": [True, 1.5, [], "1\x00"],

@@ -21,7 +21,7 @@ from tests.simulator.pyzk_client import pyzk
 from tests.support.frames import wait_for_session_end
 from tests.support.pairwise import pairwise
 from zkbridge.asyncapi.examples import example_request
-from zkbridge.commands import Change, Context, commands
+from zkbridge.commands import Change, Context, HandOver, commands
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, InvalidField
 from zkbridge.simulator import Punch, SimulatedTerminal, Simulator, TerminalConfig
@@ -91,6 +91,7 @@ STEPS: list[tuple[str, dict[str, Any], Callable[[dict[str, Any]], Any]]] = [
     ("users/enroll-finger", {"user_id": "60001", "finger_index": 6}, lambda body: body["data"]["finger_index"]),
     ("users/fingers", {"user_id": "60001"}, lambda body: [row["finger_index"] for row in body["data"]]),
     ("users/delete-finger", {"user_id": "60000", "finger_index": 3}, lambda body: body["data"]["finger_index"]),
+    ("users/copy", {"user_id": "60000", "to": ["q"]}, lambda body: body["handed_over"]),
     ("attendance/list", {}, lambda body: [body["total"], body["data"][-1]["user_id"], body["data"][-1]["timestamp"]]),
     ("attendance/clear", {"total": PUNCHES}, lambda body: body["data"]["cleared"]),
     ("users/delete", {"user_id": "60001"}, lambda body: body["data"]["user_id"]),
@@ -122,6 +123,7 @@ def expected(variant: Variant) -> list[Any]:
         6,
         [6],
         3,
+        ["60000"],
         [PUNCHES, "60000", last.isoformat()],
         PUNCHES,
         "60001",
@@ -189,6 +191,8 @@ def asked(
         lock_dir=locks,
     ) as session:
         answer = command.run(session, command.parse(fields, strict=True), Context(device))
+        if isinstance(answer, HandOver):
+            return {"handed_over": [each.subject for each in answer.asked]}
         if isinstance(answer, Change):
             change, answer = answer, answer.apply()
             assert not command.disables or change.kept(session.users(again=True))

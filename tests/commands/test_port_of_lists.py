@@ -9,14 +9,14 @@ import pytest
 from pydantic import TypeAdapter
 
 from zkbridge.asyncapi.examples import example_request
-from zkbridge.commands import Change, Context, commands
+from zkbridge.commands import Change, Context, HandOver, commands, inner_commands
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import InvalidField
 from zkbridge.port.capabilities import Terminal
 from zkbridge.port.facts import Info, Sizes
 from zkbridge.port.fingers import Ended, Finger, Ready, Step
 from zkbridge.port.punches import Punch
-from zkbridge.port.users import User, UserChanges, UserFields, UserRecord
+from zkbridge.port.users import User, UserChanges, UserCopy, UserFields, UserRecord
 from zkbridge.port.waker import Waker
 
 DEVICE = Device(id="p", host="127.0.0.1", door={"enabled": True, "trust_clock": True})
@@ -100,6 +100,18 @@ class PortOfLists:
     def delete_users(self, users: Sequence[User]) -> None:
         self.table = Table(user for user in self.table if user not in users)
 
+    def copy_of(self, user: User) -> UserCopy:
+        return UserCopy(*user[1:7], record=b"", encoding="utf-8")
+
+    def copied(self, copy: UserCopy, uid: int) -> UserRecord:
+        return self._copied(copy, uid).record
+
+    def put_copy(self, copy: UserCopy, uid: int, *, over: User | None = None) -> User:
+        if over is not None:
+            self.table.remove(over)
+        self.table.append(self._copied(copy, uid))
+        return self.table[-1]
+
     def keeps_user_id(self, user_id: str) -> bool:
         return len(user_id) <= 9
 
@@ -108,6 +120,12 @@ class PortOfLists:
 
     def fingers(self, user: User) -> list[Finger]:
         return [each for each in self.kept_fingers if each.uid == user.uid]
+
+    def all_fingers(self) -> list[Finger]:
+        return self.kept_fingers
+
+    def finger_algorithm(self) -> str:
+        return "10"
 
     def has_finger(self, user: User, index: int) -> bool:
         return self.template(user, index) is not None
@@ -166,6 +184,10 @@ class PortOfLists:
         self.kept_fingers = [each for each in self.kept_fingers if (each.uid, each.index) != (user.uid, index)]
         return len(self.kept_fingers) < there
 
+    @staticmethod
+    def _copied(copy: UserCopy, uid: int) -> User:
+        return user_of(uid, UserFields(copy.user_id, copy.name, copy.password, copy.privilege, copy.card))
+
     def _with(self, user: User, changes: UserChanges) -> User:
         named = {name: value for name, value in changes._asdict().items() if value is not None}
         held = UserFields(user.user_id, user.name, user.password, user.role, user.card, user.blocked)
@@ -184,6 +206,8 @@ CASES = [
     ("time/sync", {"time": "2030-02-01T08:00:00"}, "ok"),
     ("users/block", {"user_id": "7"}, "ok"),
     ("users/block", {"user_id": "9"}, "user_not_found"),
+    ("users/copy", {"user_id": "7", "to": ["q"]}, "ok"),
+    ("users/copy", {"user_id": "9", "to": ["q"]}, "user_not_found"),
     ("users/create", {"user_id": "8", "name": "Eva"}, "ok"),
     ("users/create", {"user_id": "7", "name": "Eva"}, "user_exists"),
     ("users/delete", {"user_id": "7"}, "ok"),
@@ -208,10 +232,13 @@ def answer_code(port: PortOfLists, name: str, fields: dict[str, Any]) -> str:
     """The code of an error, or "ok" where the command did what it says and its body has what it declares."""
     asked = commands()[name]
     try:
-        body = asked.run(port, asked.parse(fields, strict=True), Context(DEVICE))
-        if isinstance(body, Change):
-            change, body = body, body.apply()
-            assert change.kept(port.users())
+        outcome = asked.run(port, asked.parse(fields, strict=True), Context(DEVICE))
+        if isinstance(outcome, HandOver):
+            port, asked, what = PortOfLists(), inner_commands()[outcome.command], outcome.asked[0]
+            outcome = asked.run(port, asked.load(what.params), Context(DEVICE))
+            assert not isinstance(outcome, HandOver)
+        body = outcome.apply() if isinstance(outcome, Change) else outcome
+        assert not isinstance(outcome, Change) or outcome.kept(port.users())
     except asked.errors as refusal:
         return refusal.code
     declared = TypeAdapter(asked.answer.data).json_schema()

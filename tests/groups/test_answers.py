@@ -182,7 +182,7 @@ def test_what_must_not_happen_twice_is_not_asked_of_a_group(
 ) -> None:
     door = {"door": {"enabled": True}}
     plant = make(language=language, principal=door, entrada=door)
-    fields = {"user_id": "1", "finger_index": 1}
+    fields = {"user_id": "1", "finger_index": 1, "to": ["patio"]}
     body = {key: value for key, value in fields.items() if key in COMMANDS[name].params.model_fields}
     with plant.daemon:
         answer = plant.ask("planta", name, {**body, "request_id": "no"})

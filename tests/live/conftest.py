@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 from zkbridge.attendance import follower
 from zkbridge.attendance import listener as listening
 from zkbridge.attendance.listener import Listener
-from zkbridge.commands import commands
+from zkbridge.commands import HandOver, commands
 from zkbridge.config.models import Config
 from zkbridge.contract.messages import Message
 from zkbridge.contract.topics import Topics
@@ -20,7 +20,7 @@ from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import Keeper
 from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Answer
+from zkbridge.ledger.records import Answer, Request
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 from zkbridge.simulator.wire.codes import command_number
 from zkbridge.worker.worker import Worker
@@ -75,6 +75,9 @@ class House:
 
     def note_availability(self, _device: str, reason: str | None) -> None:
         self.states.append(reason)
+
+    def hand_over(self, request: Request, what: HandOver) -> None:
+        raise AssertionError(f"there is no other terminal: {request} {what}")
 
     def note_waiting(self, _until: float) -> None:
         pass

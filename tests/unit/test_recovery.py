@@ -28,7 +28,7 @@ class Site:
         self.noted = 0
         here: Any = self
         config = SimpleNamespace(devices={HERE: None}, groups={"all": [HERE]}, language="en")
-        current: Any = SimpleNamespace(config=config, commands={KNOWN: None})
+        current: Any = SimpleNamespace(config=config, all_commands={KNOWN: None})
         roster: Any = {HERE}
         self.recovery = Recovery(
             current,

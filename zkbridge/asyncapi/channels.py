@@ -137,7 +137,7 @@ def _device(site: Site, command: Command | None = None) -> Json:
 
 
 def _replies(command: Command, site: Site) -> list[str]:
-    whole = [TOGETHER] if site.groups and command.for_groups else []
+    whole = [TOGETHER] if (site.groups and command.for_groups) or command.hands_over else []
     failures = example_failures(site, command=command)
     return [camel(command.name, "success"), *whole, *(camel(code) for code in failures)]
 

@@ -277,7 +277,7 @@ def _can_answer(command: Command, kind: type[BridgeError]) -> bool:
     if kind is OutcomeUnknown:
         return not command.repeatable or issubclass(command.params, Lasting) or kind in command.errors
     if code in OF_GROUPS:
-        return command.for_groups or command.each is not None
+        return command.answers_together or command.each is not None
     return kind in command.errors or kind not in _declared()
 
 

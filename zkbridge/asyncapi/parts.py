@@ -24,7 +24,7 @@ OF_GROUPS = {"partial", "all_failed"}
 #: Fields of every request, or of some and the same for all of these.
 SHARED = ("catch_up", "request_id", "expires_at")
 #: Fields of which one may not stand beside another.
-EXCLUSIVE = ("blocked", "valid_from", "valid_until")
+EXCLUSIVE = ("blocked", "valid_from", "valid_until", "user_ids")
 
 #: Errors of requests that were not read, so that their id is not known.
 UNREAD = {"body_required", "payload_too_large"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from zkbridge.bridge.subscriptions import command_filters, delay_limit_s, published_shapes, punch_filters
 from zkbridge.commands import Command
 from zkbridge.config.models import Config
@@ -12,13 +14,15 @@ from zkbridge.homeassistant.publisher import own_filters
 class CurrentConfig:
     """Holds the configuration that counts now; a reload replaces it as a whole. Any thread may read it.
 
+    `commands` are those that callers can ask for, `all_commands` also those that only other commands can ask for.
     `filters` are the commands' subscriptions, `echoed` those to the punches that the bridge itself publishes.
     `tried` maps topics that stand for its other messages to what they are.
     `delay_limit_s` is how old a request of a command with a `delay_limit` may be, in seconds; None: any age.
     """
 
-    def __init__(self, config: Config, commands: dict[str, Command]) -> None:
+    def __init__(self, config: Config, commands: dict[str, Command], inner: Mapping[str, Command]) -> None:
         self.commands = commands
+        self.all_commands = commands | dict(inner)
         self.topics = Topics(config.mqtt.base_topic)
         self.replace(config)
 

@@ -80,4 +80,4 @@ class Recovery:
         )
 
     def _can_be_done(self, request: Request) -> bool:
-        return request.device in self._roster and request.command in self._current.commands
+        return request.device in self._roster and request.command in self._current.all_commands

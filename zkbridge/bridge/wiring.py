@@ -12,6 +12,7 @@ from zkbridge.bridge.dates import DateSchedule
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
 from zkbridge.bridge.facts import Facts
+from zkbridge.bridge.handover import RequestHandOver
 from zkbridge.bridge.homeassistant_ports import BridgeHomeAssistantPorts
 from zkbridge.bridge.intake_ports import BridgePorts
 from zkbridge.bridge.ledger_care import LedgerCare
@@ -24,9 +25,9 @@ from zkbridge.bridge.pulse import Pulse
 from zkbridge.bridge.reception import Reception
 from zkbridge.bridge.recovery import Recovery
 from zkbridge.bridge.subscriptions import delay_topic, echoes
-from zkbridge.bridge.worker_hooks import TerminalEvents
+from zkbridge.bridge.worker_hooks import Progress, TerminalEvents
 from zkbridge.bridge.workers import Roster, WorkerFactory
-from zkbridge.commands import commands
+from zkbridge.commands import commands, inner_commands
 from zkbridge.config import loader
 from zkbridge.config.models import Config
 from zkbridge.contract.groups import Said, together
@@ -77,7 +78,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
 
     Raises what the ledger raises when its folder cannot be used.
     """
-    current = CurrentConfig(config, commands())
+    current = CurrentConfig(config, commands(), inner_commands())
     upkeep = Upkeep(supervisor)
     room = ReplyRoom(config.mqtt.max_reply)
     stored = _store(current, upkeep, room, clock, supervisor)
@@ -93,17 +94,6 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
     expiry = Expiry(stored.ledger, upkeep, clock, dispatch=dispatch, tell=events, language=config.language)
     recovery = Recovery(current, roster, stored.ledger, dispatch=dispatch, expiry=expiry, probes=probes, tell=events)
     shared = Shared(events=events, reply_room=room, clock=clock)
-    terminal_events = TerminalEvents(
-        dispatch=dispatch,
-        announcer=broker.announcer,
-        availability=availability,
-        expiry=expiry,
-        probes=probes,
-        mqtt=mqtt,
-        topics=current.topics,
-        supervisor=supervisor,
-    )
-    factory = WorkerFactory(current, stored.ledger, terminal_events, shared)
     reception = Reception(
         Intake(
             config,
@@ -116,6 +106,17 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
             clock=clock,
         )
     )
+    terminal_events = TerminalEvents(
+        dispatch=dispatch,
+        announcer=broker.announcer,
+        availability=availability,
+        expiry=expiry,
+        probes=probes,
+        handover=RequestHandOver(current, stored.ledger, reception, probes, dispatch),
+        progress=Progress(mqtt, current.topics),
+        supervisor=supervisor,
+    )
+    factory = WorkerFactory(current, stored.ledger, terminal_events, shared)
     broker.hooks.serve(
         Receivers(
             reception=reception,
@@ -159,7 +160,7 @@ def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock
     reserve = Reserve(folder)
     reserve.release_if_full()
 
-    def combine(group: str, said: Sequence[Said], *, request_id: str | None) -> Reply:
+    def combine(group: str | None, said: Sequence[Said], *, request_id: str | None) -> Reply:
         return together(group, said, request_id=request_id, language=language, room=room())
 
     ledger = Ledger(

@@ -7,13 +7,27 @@ from typing import Any
 from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
+from zkbridge.bridge.handover import RequestHandOver
 from zkbridge.bridge.probes import Probes
+from zkbridge.commands import HandOver
 from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.topics import Topics
-from zkbridge.ledger.records import Answer
+from zkbridge.ledger.records import Answer, Request
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.outbox.punches import Announcer
 from zkbridge.runtime.scheduler import Supervisor
+
+
+class Progress:
+    """Publishes how far attended commands got."""
+
+    def __init__(self, mqtt: Mqtt, topics: Topics) -> None:
+        self._mqtt = mqtt
+        self._topics = topics
+
+    def publish(self, device: str, command: str, body: dict[str, Any]) -> None:
+        """It is of use only now: what the broker does not take at once is not kept for it."""
+        self._mqtt.publish(None, Publication(self._topics.progress(device, command), encode(body)))
 
 
 class TerminalEvents:
@@ -27,8 +41,8 @@ class TerminalEvents:
         availability: Availability,
         expiry: Expiry,
         probes: Probes,
-        mqtt: Mqtt,
-        topics: Topics,
+        handover: RequestHandOver,
+        progress: Progress,
         supervisor: Supervisor,
     ) -> None:
         self._dispatch = dispatch
@@ -36,8 +50,8 @@ class TerminalEvents:
         self._availability = availability
         self._expiry = expiry
         self._probes = probes
-        self._mqtt = mqtt
-        self._topics = topics
+        self._handover = handover
+        self._progress = progress
         self._supervisor = supervisor
 
     def note_answers(self, answers: list[Answer]) -> None:
@@ -56,6 +70,10 @@ class TerminalEvents:
         """Answer what waits for a terminal when its time is over."""
         self._expiry.note_waiting(until)
 
+    def hand_over(self, request: Request, what: HandOver) -> None:
+        """Have other requests take this one's place."""
+        self._handover.hand_over(request, what)
+
     def note_dates(self, device: str, at: float | None, *, told: bool) -> None:
         """Call the worker at the next date of its users, and publish the event of the last."""
         self._probes.dates.note(device, at)
@@ -67,8 +85,8 @@ class TerminalEvents:
         self._probes.probe_soon(device, attempt)
 
     def publish_progress(self, device: str, command: str, body: dict[str, Any]) -> None:
-        """It is of use only now: what the broker does not take at once is not kept for it."""
-        self._mqtt.publish(None, Publication(self._topics.progress(device, command), encode(body)))
+        """Publish that an attended command has reached a step."""
+        self._progress.publish(device, command, body)
 
     def fail(self, error: BaseException) -> None:
         """End the daemon."""

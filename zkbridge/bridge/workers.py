@@ -70,7 +70,7 @@ class WorkerFactory:
                 device,
                 config,
                 self._ledger,
-                self._current.commands,
+                self._current.all_commands,
                 hooks=self._hooks,
                 shared=self._shared,
                 pending_enable=device.id in pending,
@@ -81,7 +81,7 @@ class WorkerFactory:
 
     def _may_have_disabled(self, request: Request) -> bool:
         """Whether the run that left it may have begun it: no disk is waited for before a terminal is disabled."""
-        command = self._current.commands.get(request.command)
+        command = self._current.all_commands.get(request.command)
         return bool(request.tried) or (command is not None and command.disables)
 
     def _listener(self, device: Device) -> Listener | None:

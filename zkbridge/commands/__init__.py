@@ -6,15 +6,47 @@ import importlib
 import pkgutil
 from functools import cache
 
-from zkbridge.commands.api.registry import Answer, Button, Change, Command, Context, Lasting, Params, Step, registered
+from zkbridge.commands.api.registry import (
+    Answer,
+    Button,
+    Change,
+    Command,
+    Context,
+    HandOver,
+    Lasting,
+    Onward,
+    Params,
+    Step,
+    inner,
+    registered,
+)
 
-__all__ = ["Answer", "Button", "Change", "Command", "Context", "Lasting", "Params", "Step", "commands"]
+__all__ = [
+    "Answer",
+    "Button",
+    "Change",
+    "Command",
+    "Context",
+    "HandOver",
+    "Lasting",
+    "Onward",
+    "Params",
+    "Step",
+    "commands",
+    "inner_commands",
+]
 
 
 def commands() -> dict[str, Command]:
     """Every command by its name (`noun/verb`), from the files of this folder."""
     _import_all()
     return registered()
+
+
+def inner_commands() -> dict[str, Command]:
+    """Every command that only another command can ask for, by its name."""
+    _import_all()
+    return inner()
 
 
 @cache

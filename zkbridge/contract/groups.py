@@ -3,32 +3,68 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from zkbridge.contract.errors import AllFailed, Effect, Partial
 from zkbridge.contract.lists import RowSaid, rows_together
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.moments import moment
-from zkbridge.contract.texts import Language, say
+from zkbridge.contract.texts import Language, add_texts, say
 
 #: The code of a member that is away and shall be caught up.
 WAITING = "waiting"
 #: What is left of a member's answer where all of them together would be too long.
+_SHORT = ("device_id", "user_id", "success", "status", "code", "retryable", "effect", "until", "next_offset")
 #: Bytes of a group's reply for each member, beside the member's own reply to a list.
 _BESIDE_LIST = 512
-_SHORT = ("device_id", "success", "status", "code", "retryable", "effect", "until", "next_offset")
+
+
+add_texts(
+    {
+        "together.targets": (
+            "Copiado en todos los destinos ({total}).",
+            "Copied to all targets ({total}).",
+        ),
+        "partial.targets": (
+            "Hecho en {done} de {total} destinos; vea results.",
+            "Done on {done} of {total} targets; see results.",
+        ),
+        "partial.targets_waiting": (
+            "Hecho en {done} de {total} destinos, {waiting} en espera; vea results.",
+            "Done on {done} of {total} targets, {waiting} waiting; see results.",
+        ),
+        "all_failed.targets": (
+            "Ningún destino lo hizo; vea results.",
+            "No target did it; see results.",
+        ),
+        "all_failed.targets_alike": (
+            "Ningún destino lo hizo: {why}",
+            "No target did it: {why}",
+        ),
+    }
+)
 
 
 class Said(NamedTuple):
     """One member's own reply, or why it waits; or that to one row of a list.
 
-    `row` is then the row's user_id, "" where it cannot be read; None for what is no row.
+    `row` is then the row's user_id, "" where it cannot be read; None for what is no row. What was handed over names its
+    user so, too.
     """
 
     device: str
     reply: Reply
     row: str | None = None
+
+
+def targets(groups: Mapping[str, Sequence[str]], to: Iterable[str], *, without: str) -> list[str]:
+    """The devices that are named, each once; of a group its members less `without`. Unknown names stay as they are."""
+    found = {}
+    for name in to:
+        members = [each for each in groups[name] if each != without] if name in groups else [name]
+        found.update(dict.fromkeys(members))
+    return list(found)
 
 
 def waiting(device: str, *, until: float, effect: Effect, why: str, language: Language) -> Reply:
@@ -42,7 +78,7 @@ def waiting(device: str, *, until: float, effect: Effect, why: str, language: La
 
 
 def together(
-    group: str,
+    group: str | None,
     said: Sequence[Said],
     *,
     request_id: str | None,
@@ -51,10 +87,11 @@ def together(
 ) -> Reply:
     """The group's reply: a success only if every member's is one.
 
-    `said` is in the group's order and not empty. A reply of more than `room` bytes is told with the short form of
-    each answer, so that no member is left out. Of rows it is the list's reply; the group may be a device then.
+    `said` is in the group's order and not empty. `group` is None for the targets of a request that was handed over.
+    A reply of more than `room` bytes is told with the short form of each answer, so that no member is left out. Of rows
+    it is the list's reply; the group may be a device then.
     """
-    if said[0].row is not None:
+    if group is not None and said[0].row is not None:
         return _lists(group, said, request_id=request_id, language=language, room=room)
     entries = [_entry(each) for each in said]
     reply = _reply(group, said, entries, request_id=request_id, language=language)
@@ -82,25 +119,36 @@ def _lists(group: str, said: Sequence[Said], *, request_id: str | None, language
 
 def _entry(said: Said) -> dict[str, Any]:
     body = json.loads(said.reply.body)
-    return {"device_id": said.device} | {key: value for key, value in body.items() if key != "request_id"}
+    about = {} if said.row is None else {"user_id": said.row}
+    return {"device_id": said.device} | about | {key: value for key, value in body.items() if key != "request_id"}
 
 
 def _reply(
-    group: str, said: Sequence[Said], results: list[dict[str, Any]], *, request_id: str | None, language: Language
+    group: str | None,
+    said: Sequence[Said],
+    results: list[dict[str, Any]],
+    *,
+    request_id: str | None,
+    language: Language,
 ) -> Reply:
     done = sum(each.reply.success for each in said)
     away = sum(each.reply.code == WAITING for each in said)
     facts: dict[str, Any] = {"device": group, "done": done, "waiting": away, "total": len(said)}
     if done == len(said):
-        body = {"message": _alike(said, "message") or say("together", language, **facts), "results": results}
-        return succeeded(body, code=said[0].reply.code, request_id=request_id)
+        sentence = _alike(said, "message") or say("together" if group else "together.targets", language, **facts)
+        return succeeded({"message": sentence, "results": results}, code=said[0].reply.code, request_id=request_id)
     if done or away or any(each.reply.code == Partial.code for each in said):
-        error: Partial | AllFailed = Partial("waiting" if away else "", more={"results": results}, **facts)
+        error: Partial | AllFailed = Partial(_reason(group, "waiting" * bool(away)), more={"results": results}, **facts)
     elif why := _alike(said, "error"):
-        error = AllFailed("alike", more={"results": results}, why=why, **facts)
+        error = AllFailed(_reason(group, "alike"), more={"results": results}, why=why, **facts)
     else:
-        error = AllFailed(more={"results": results}, **facts)
+        error = AllFailed(_reason(group), more={"results": results}, **facts)
     return failed(error, language, request_id=request_id)
+
+
+def _reason(group: str | None, reason: str = "") -> str:
+    """Which sentence says it: those about a group name it."""
+    return reason if group is not None else "_".join(filter(None, ("targets", reason)))
 
 
 def _alike(said: Sequence[Said], key: str) -> str | None:

@@ -17,6 +17,7 @@ from zkbridge.contract.errors import (
     PayloadTooLarge,
     RetainedRefused,
 )
+from zkbridge.contract.groups import targets
 from zkbridge.contract.messages import Message, Reply, failed, parse_object
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics
@@ -83,7 +84,7 @@ class Checks:
             params=stored,
             expires_at=_expiry(params, message, self._clock) if parts else self._expiry(params, message, device),
             parts=parts,
-            catch_up=params.waits,
+            catch_up=params.waits and bool(parts),
         )
 
     def _list(self, many: Many, command: Command, message: Message, address: Draft) -> Draft:
@@ -144,12 +145,23 @@ class Checks:
 
     def _check_device(self, params: Params, command: Command, device: str) -> None:
         faults = params.surely_wrong(self._config.devices[device])
-        if params.waits:
+        if params.targets:
+            faults = (*faults, *self._waiting_faults(params), *self._target_faults(params, device))
+        elif params.waits:
             faults = (FieldFault("catch_up", "group_only"), *faults)
         if faults:
             raise InvalidField(*faults)
         self._check_policy(params, command, device)
         params.check_device(self._config.devices[device], self._clock)
+
+    def _target_faults(self, params: Params, device: str) -> list[FieldFault]:
+        """What is wrong with the names of other devices: there is none of that name, or the device itself only."""
+        config = self._config
+        unknown = [name for name in params.targets if name not in config.devices and name not in config.groups]
+        if unknown:
+            known = ", ".join([*config.devices, *config.groups])
+            return [FieldFault("to", "unknown_device", {"device": name, "known": known}) for name in unknown]
+        return [] if targets(config.groups, params.targets, without=device) else [FieldFault("to", "is_source")]
 
     def _check_policy(self, params: Params, command: Command, device: str) -> None:
         policy = self._config.policy

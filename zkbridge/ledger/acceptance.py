@@ -104,6 +104,31 @@ class Acceptance:
                 begun.append(_carry_on(db, request, old.tried)._replace(shares=len(earlier)))
         return self._begun(db, draft, whole, begun)
 
+    def hand_over(self, request: Request, parts: Sequence[Part], *, catch_up: bool) -> tuple[Request, ...]:
+        """Keep what devices are asked in place of a request, with one commit: the requests to be worked on.
+
+        The request is answered with the last of them. Raises LedgerUnavailable, and then nothing has changed.
+        """
+
+        def work(db: sqlite3.Connection) -> tuple[Request, ...]:
+            answer = db.execute("SELECT max(correlation) FROM answers WHERE request = ?", (request.id,)).fetchone()
+            db.execute("UPDATE requests SET state = 'split' WHERE id = ?", (request.id,))
+            db.execute("DELETE FROM asked WHERE request = ?", (request.id,))
+            draft = Draft(
+                b"",
+                "",
+                "",
+                request_id=request.request_id,
+                correlation=answer[0],
+                expires_at=request.expires_at,
+                catch_up=catch_up,
+            )
+            made = [self._insert_part(db, draft, part, request) for part in parts]
+            self._outcomes.complete(db, [request.id])
+            return tuple(each._replace(shares=len(parts)) for each in made if each.state is not State.DONE)
+
+        return self._database.write(work)
+
     def join(self, db: sqlite3.Connection, found: Found) -> Kept:
         """As `Batch.join`."""
         draft, row = found.draft, found.row

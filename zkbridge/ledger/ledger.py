@@ -34,6 +34,7 @@ from zkbridge.ledger.records import (
     Finish,
     Finished,
     Parked,
+    Part,
     Request,
     ValidityChange,
     Waiting,
@@ -125,6 +126,10 @@ class Ledger:
         changes of users' dates.
         """
         return self.outcomes.finish(finishes, parked=parked, pending_enable=pending_enable, validities=validities)
+
+    def hand_over(self, request: Request, parts: Sequence[Part], *, catch_up: bool) -> tuple[Request, ...]:
+        """Keep what devices are asked in place of a request; the requests to be worked on."""
+        return self._acceptance.hand_over(request, parts, catch_up=catch_up)
 
     def waiting(self, device: str | None = None) -> list[Waiting]:
         """What waits for a device, or for any, oldest first; without what was asked."""

@@ -120,28 +120,30 @@ class Outcomes:
         One that was answered already, while a member was waiting, is answered anew when a caller asks for it again.
         """
         now, ended = self._clock(), []
-        for group in dict.fromkeys(groups):
-            if group is None:
+        for number in dict.fromkeys(groups):
+            if number is None:
                 continue
-            (whole,) = db.execute(f"{REQUESTS} WHERE r.id = ?", (group,)).fetchall()
+            (whole,) = db.execute(f"{REQUESTS} WHERE r.id = ?", (number,)).fetchall()
             is_new = whole["state"] == State.SPLIT
             parts = db.execute(
-                "SELECT r.device, r.user_id, r.status, r.code, coalesce(r.reply, p.reply) AS reply,"
+                "SELECT r.device, r.command, r.user_id, r.status, r.code, coalesce(r.reply, p.reply) AS reply,"
                 " r.reply IS NOT NULL AS ended, r.state, r.id < r.parent AND r.done_at < g.accepted_at AS replayed"
                 " FROM requests r JOIN requests g ON g.id = r.parent LEFT JOIN parked p ON p.request = r.id"
                 " WHERE r.parent = ? ORDER BY coalesce(r.place, r.id)",
-                (group,),
+                (number,),
             ).fetchall()
             if is_new and not all(part["ended"] or part["state"] == State.WAITING for part in parts):
                 continue
-            reply = self._combine(whole["device"], [said_of(part) for part in parts], request_id=whole["request_id"])
+            handed_over = parts[0]["command"].startswith(f"{whole['command']}/")
+            group = None if handed_over else whole["device"]
+            reply = self._combine(group, [said_of(part) for part in parts], request_id=whole["request_id"])
             db.execute(
                 "UPDATE requests SET status = ?, code = ?, reply = ? WHERE id = ?",
-                (reply.status, reply.code, reply.body, group),
+                (reply.status, reply.code, reply.body, number),
             )
             if is_new:
-                db.execute("UPDATE requests SET state = 'done', done_at = ? WHERE id = ?", (now, group))
-                db.execute("UPDATE answers SET owed = 1 WHERE request = ? AND sent_at IS NULL", (group,))
+                db.execute("UPDATE requests SET state = 'done', done_at = ? WHERE id = ?", (now, number))
+                db.execute("UPDATE answers SET owed = 1 WHERE request = ? AND sent_at IS NULL", (number,))
                 ended.append(Ended(request_of(whole), reply))
         return ended
 

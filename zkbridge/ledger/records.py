@@ -32,12 +32,12 @@ class State(enum.StrEnum):
 class Combine(Protocol):
     """Makes a group's reply from its members', as `zkbridge.contract.groups.together` does."""
 
-    def __call__(self, group: str, said: list[Said], *, request_id: str | None) -> Reply:
-        """The group's reply; `said` is in the group's order."""
+    def __call__(self, group: str | None, said: list[Said], *, request_id: str | None) -> Reply:
+        """The group's reply; `said` is in the group's order. `group` is None for a request that was handed over."""
 
 
 class Part(NamedTuple):
-    """What a group's request asks of one member, or a list for one of its rows.
+    """What a group's request asks of one member, or a list for one of its rows, or one that is handed over of a target.
 
     `topic` is for an answer that comes later than the group's; `reply` that of a member that is not to be asked.
     A row has a `command` and `params` of its own, and the `user_id` that it names, "" where it cannot be read.

@@ -16,7 +16,7 @@ from zkbridge.contract.errors import InvalidField
 from zkbridge.port.facts import Info, Sizes
 from zkbridge.port.fingers import Finger, Step
 from zkbridge.port.punches import Punch
-from zkbridge.port.users import User, UserChanges, UserFields, UserRecord, UserTable
+from zkbridge.port.users import User, UserChanges, UserCopy, UserFields, UserRecord, UserTable
 from zkbridge.port.waker import Waker
 
 
@@ -25,6 +25,9 @@ class UserReader(Protocol):
 
     def users(self, *, again: bool = False) -> UserTable:
         """The table, read once for a session, or `again`. Raises DeviceRejected (`table`) where it cannot be read."""
+
+    def copy_of(self, user: User) -> UserCopy:
+        """The user, to be written to another terminal."""
 
 
 class UserStore(UserReader, Protocol):
@@ -51,6 +54,18 @@ class UserStore(UserReader, Protocol):
         Raises InvalidField, DeviceRejected.
         """
 
+    def copied(self, copy: UserCopy, uid: int) -> UserRecord:
+        """The record that `put_copy` writes: bit for bit that of the other terminal where the form is the same.
+
+        Raises InvalidField with what does not fit this terminal; a name may be cut, as by `fit`.
+        """
+
+    def put_copy(self, copy: UserCopy, uid: int, *, over: User | None = None) -> User:
+        """Write another terminal's user as a new one, or `over` the one of this uid; returns what was written.
+
+        Raises InvalidField, DeviceFull, DeviceRejected.
+        """
+
     def delete_users(self, users: Sequence[User]) -> None:
         """Delete users with their templates. Raises DeviceRejected where the terminal refuses all of them."""
 
@@ -66,6 +81,12 @@ class FingerReader(UserReader, Protocol):
 
     def fingers(self, user: User) -> list[Finger]:
         """The fingers of one user. Raises DeviceRejected (`templates`) when they cannot be read."""
+
+    def all_fingers(self) -> list[Finger]:
+        """Every finger on the terminal, with its flag. Raises DeviceRejected (`templates`) when they cannot be read."""
+
+    def finger_algorithm(self) -> str | None:
+        """The version of the algorithm that its templates are made for; None where the terminal does not say."""
 
 
 class FingerStore(FingerReader, Protocol):

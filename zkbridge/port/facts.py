@@ -27,6 +27,13 @@ class Sizes(NamedTuple):
             return self.users_free
         return max(0, self.users_capacity - self.users)
 
+    @property
+    def fingers_left(self) -> int | None:
+        """How many more fingers fit, as `users_left`."""
+        if self.fingers_free is not None or self.fingers is None or not self.fingers_capacity:
+            return self.fingers_free
+        return max(0, self.fingers_capacity - self.fingers)
+
     def is_full(self, *, added: int = 0) -> bool:
         """Whether the terminal has no room for one more user, after so many were added since it counted."""
         if self.users_free is not None and self.users_capacity:

@@ -40,6 +40,31 @@ class UserChanges(NamedTuple):
         return f"<UserChanges of {', '.join(named)}>"  # the values are secret, or somebody's name
 
 
+class UserCopy(NamedTuple):
+    """A user as one terminal holds it, for another one.
+
+    `privilege` is the permission byte, `record` the bytes in the form of the transport it was read by, and `encoding`
+    the one of their texts. A terminal that holds records of that form gets the bytes, another one the fields.
+    """
+
+    user_id: str
+    name: str
+    password: str
+    privilege: int
+    card: int
+    group: int
+    record: bytes
+    encoding: str
+
+    @property
+    def role(self) -> int:
+        """The permission byte without the bit that blocks, as `User.role`."""
+        return self.privilege & ~_BLOCKED
+
+    def __repr__(self) -> str:
+        return f"<UserCopy of {self.user_id!r}>"  # the rest is secret, or somebody's name
+
+
 class UserRecord(Protocol):
     """A user's record in the form of its transport: compared, never looked into.
 

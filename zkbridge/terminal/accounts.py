@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zkbridge.contract.errors import DeviceFull, DeviceRejected, InvalidField, TerminalError
 from zkbridge.port import fit as fitting
@@ -48,13 +48,17 @@ class Accounts(UserReading):
 
         Raises InvalidField, DeviceFull, DeviceRejected.
         """
+        return self._add(lambda size: self._encode(fields, uid, size))
+
+    def _add(self, made: Callable[[RecordSize], Record]) -> Record:
+        """Write a new user's record, which is made for the size of the terminal's records."""
         self._must_be_verified()
         table = self.users()
-        raw = self._encode(fields, uid, table.record_size)
+        raw = made(table.record_size)
         if not self._write(raw):
             if not table.guessed or self._sizes.is_full(added=self._added):
                 raise self._refused()
-            raw = self._add_in_other_size(fields, uid, table)
+            raw = self._add_in_other_size(made, table)
         if table.guessed:
             table.settle(raw.size)
             self.known = self.known._replace(record_size=raw.size)
@@ -158,12 +162,12 @@ class Accounts(UserReading):
     def _write(self, raw: bytes) -> bool:
         return self._change(Command.USER_WRQ, raw).command == Code.OK
 
-    def _add_in_other_size(self, fields: UserFields, uid: int, table: RecordTable) -> Record:
+    def _add_in_other_size(self, made: Callable[[RecordSize], Record], table: RecordTable) -> Record:
         """An empty terminal does not tell its record size, but it refuses the wrong one (fananimi/pyzk#128)."""
         refused = self._client.rejected("USER_WRQ")
         size: RecordSize = 28 if table.record_size == 72 else 72
         try:
-            raw = self._encode(fields, uid, size)
+            raw = made(size)
         except InvalidField:
             if self.known.record_size is None:
                 raise

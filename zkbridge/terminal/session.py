@@ -8,7 +8,7 @@ from pathlib import Path
 from zkbridge.config.models import Device
 from zkbridge.port.facts import Info, Sizes
 from zkbridge.terminal.attendance import Attendance
-from zkbridge.terminal.fingers import Fingers
+from zkbridge.terminal.copies import Copies
 from zkbridge.terminal.known import Known
 from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -16,7 +16,7 @@ from zkbridge.terminal.protocol.deadline import Deadline
 __all__ = ["Info", "Known", "Session", "Sizes", "enable", "open_session", "reach"]
 
 
-class Session(Attendance, Fingers):
+class Session(Attendance, Copies):
     """One conversation. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
 

@@ -75,13 +75,13 @@ class FailureHandler:
         for task in self._requests.in_hand:
             if task.asked and not task.hit_by_fault:
                 task.hit_by_fault = True
-            elif task.reply is None:
+            elif task.is_open:
                 task.reply = self._replies.failed(task.request, Internal(error_id))
         self._keeper.keep_answered(self._requests)
 
     def _fail(self, tasks: Iterable[Task], failure: TerminalError) -> None:
         for task in tasks:
-            if task.reply is None:
+            if task.is_open:
                 failure.effect = "unknown" if task.asked else "none"
                 task.parked = self._waiting.waiting_reply(task, failure)
                 if task.parked is None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from zkbridge.commands import Change, Context
+from zkbridge.commands import Change, Context, HandOver
 from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
 from zkbridge.commands.api.dates import UserDates
-from zkbridge.config.models import Device
+from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import (
     BridgeError,
     ConnectionFailure,
@@ -62,6 +62,7 @@ class Planner:
         clock: Clock,
         dates: KeptDates,
         backlog: PunchBacklog | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self._device = device
         self._dates = dates
@@ -69,6 +70,7 @@ class Planner:
         self._stored = stored
         self._clock = clock
         self._backlog = backlog or NoBacklog()
+        self._policy = policy or Policy()
 
     def plan_all(self, session: Session, state: SessionState, tasks: list[Task]) -> tuple[list[Planned], set[int]]:
         """The changes to make, and the ids of the requests that need another session."""
@@ -77,7 +79,7 @@ class Planner:
             change = self.plan(session, state, task)
             if change is not None:
                 changes.append(Planned(task, change))
-            elif task.reply is None:
+            elif task.is_open:
                 later.add(task.request.id)
         return changes, later
 
@@ -106,13 +108,16 @@ class Planner:
                 raise  # what an earlier attempt has written is settled by reading
             task.reply = self._replies.failed(task.request, refusal)
             return None
-        if not isinstance(outcome, Change):
+        if isinstance(outcome, Change):
+            if key is not None:
+                state.touched.add(key)
+            return outcome
+        if isinstance(outcome, HandOver):
+            task.handing_over = outcome
+        else:
             task.reply = earlier or self._replies.succeeded(task, outcome)
             task.replayed = earlier is not None
-            return None
-        if key is not None:
-            state.touched.add(key)
-        return outcome
+        return None
 
     @contextmanager
     def provisional_plan(self, session: Session, state: SessionState, tasks: list[Task]) -> Iterator[None]:
@@ -130,7 +135,7 @@ class Planner:
         finally:
             if not session.is_verified or session.users() is not table:
                 for task in tasks:
-                    task.reply, task.replayed = None, False
+                    task.reply, task.replayed, task.handing_over = None, False, None
                 state.touched.clear()
                 state.count_before = None
 
@@ -159,6 +164,7 @@ class Planner:
             clock=self._clock,
             backlog=self._backlog,
             dates=task.dates,
+            policy=self._policy,
         )
 
     def _instead_of_twice(self, task: Task) -> Reply | None:

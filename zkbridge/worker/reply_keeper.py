@@ -32,7 +32,7 @@ class AnsweredTasks(Protocol):
     """What the keeper needs of the RequestQueue."""
 
     def close_answered(self) -> tuple[list[Task], list[Task]]:
-        """The tasks whose reply is known, which nothing can cancel from here on; and those that wait from now on."""
+        """The tasks whose reply is known, which nothing can cancel from here on; and those that wait or leave."""
 
     def drop_answered(self) -> None:
         """Let go of the tasks that `close_answered` returned: the ledger has their replies."""
@@ -102,6 +102,8 @@ class ReplyKeeper:
     def keep(self, tasks: list[Task], waits: Iterable[Task] = ()) -> None:
         """Keep the replies of tasks, and that others wait for the terminal, all or none. Raises LedgerUnavailable."""
         waits = list(waits)
+        for task in waits:
+            self._hand_over(task)
         finishes = [Finish(task.request, task.reply, task.replayed) for task in tasks if task.reply is not None]
         parked = [
             Parked(task.request.id, task.params.key or "", task.parked) for task in waits if task.parked is not None
@@ -116,9 +118,15 @@ class ReplyKeeper:
             self._report(task)
         for each in finished.groups:
             self._events(Answered(each.request.device, each.request.command, each.reply.code, age_s(each.request)))
-        for task in waits:
+        for task in (each for each in waits if each.parked is not None):
             log.warning("device=%s request=%d waits until the device answers", self._device.id, task.request.id)
             self._hooks.note_waiting(task.request.expires_at or 0.0)
+
+    def _hand_over(self, task: Task) -> None:
+        """Have the ledger keep the requests that take this one's place, and the other workers do them."""
+        if task.handing_over is not None and not task.handed_over:
+            self._hooks.hand_over(task.request, task.handing_over)
+            task.handed_over = True
 
     def keep_unreadable(self, request: Request, reply: Reply) -> None:
         """Keep the reply to a request that this version cannot read any more. Raises LedgerUnavailable."""

@@ -181,20 +181,20 @@ class RequestQueue:
         return task.begun
 
     def close_answered(self) -> tuple[list[Task], list[Task]]:
-        """The tasks whose reply is known, and the requests that cancel them; then those that wait from now on.
+        """The tasks whose reply is known, and the requests that cancel them; then those that wait or are handed over.
 
         Nothing can cancel the first any more.
         """
         with self.lock:
             answered = [task for task in self._in_hand if task.reply is not None]
             cancellers = [each for task in answered for each in self._cancellation.answer_with(task)]
-            waits = [task for task in self._in_hand if task.reply is None and task.parked is not None]
+            waits = [task for task in self._in_hand if task.reply is None and (task.parked or task.handing_over)]
         return [*answered, *cancellers], waits
 
     def drop_answered(self) -> None:
         """Let go of the tasks that are answered or wait: the ledger has kept that."""
         with self.lock:
-            self._in_hand = [task for task in self._in_hand if task.reply is None and task.parked is None]
+            self._in_hand = [task for task in self._in_hand if task.is_open and task.parked is None]
 
     def drop_in_hand(self) -> None:
         """Let go of all tasks in hand: the ledger has them, and the next start goes on with them."""

@@ -98,7 +98,7 @@ class SessionRunner:
 
     def _next_tasks(self, state: SessionState, passed_over: set[int]) -> list[Task]:
         in_hand = self._requests.in_hand
-        tasks = [task for task in in_hand if task.reply is None and task.request.id not in passed_over]
+        tasks = [task for task in in_hand if task.is_open and task.request.id not in passed_over]
         if not tasks and state.takes_more and not self._requests.stopping:
             tasks = self._requests.take(ROUND, disables=state.disables)
         return tasks[:ROUND]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zkbridge.ledger.records import Answer
+from zkbridge.commands import HandOver
+from zkbridge.ledger.records import Answer, Request
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
 from zkbridge.telemetry.events import EventSink, ignore
@@ -23,6 +24,9 @@ class WorkerHooks(Protocol):
 
     def note_waiting(self, until: float, /) -> None:
         """A request waits for its terminal until this moment, in seconds since 1970."""
+
+    def hand_over(self, request: Request, what: HandOver, /) -> None:
+        """Keep the requests that take this one's place, and have them done. Raises LedgerUnavailable."""
 
     def note_dates(self, device: str, at: float | None, /, *, told: bool) -> None:
         """The next date of the device's users is at this moment, in seconds since 1970; `told`: an event was kept."""

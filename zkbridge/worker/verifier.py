@@ -71,7 +71,8 @@ class Verifier:
             session.read_unverified()
         state = SessionState(disables=False)
         for task in [each for each in tasks if each.is_unsettled]:
-            if self._planner.plan(session, state, task) is not None and counted:
+            change = self._planner.plan(session, state, task)
+            if change is not None and counted and not change.begun:
                 task.asked = False  # a terminal does one thing after the other: it never came to writing this
 
     def _is_shown_by_count(self, session: Session, state: SessionState) -> bool:

@@ -74,7 +74,15 @@ def assemble(
     requests = RequestQueue(commands, tasks=tasks, older=waiting, cancellation=cancellation)
     access = TerminalAccess(device, config, facts=facts, requests=requests, listener=listener)
     backlog = NoBacklog() if listener is None else LivePunches(device.id, ledger, listener)
-    planner = Planner(device, replies=replies, stored=ledger, clock=shared.clock, dates=dates, backlog=backlog)
+    planner = Planner(
+        device,
+        replies=replies,
+        stored=ledger,
+        clock=shared.clock,
+        dates=dates,
+        backlog=backlog,
+        policy=config.policy,
+    )
     verifier = Verifier(device, replies=replies, planner=planner, access=access)
     changes = ChangeMaker(
         device, config, ledger, requests=requests, planner=planner, replies=replies, deadline=deadline

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from zkbridge.commands.api.context import Change, Context
+from zkbridge.commands.api.context import Change, Context, HandOver
 from zkbridge.commands.api.params import Params
 from zkbridge.commands.api.rules import faults_of
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.port.capabilities import Terminal
 
-Run = Callable[[Terminal, Any, Context], "dict[str, Any] | Change"]
+Run = Callable[[Terminal, Any, Context], "dict[str, Any] | Change | HandOver"]
 
 _BUILDING = threading.Lock()
 
@@ -87,6 +87,7 @@ class Command(NamedTuple):
     device does not do it at all. The bridge then measures how long messages are on their way.
     `button`: how Home Assistant shows it; None where it does not.
     `each`: the command that is carried out for each row of its list, in place of `run`; None for all others.
+    `hands_over`: it reads at one device what other requests then do; it is answered with all of theirs.
     """
 
     name: str
@@ -104,11 +105,17 @@ class Command(NamedTuple):
     delay_limit: Callable[[Device], float | None] | None = None
     button: Button | None = None
     each: str | None = None
+    hands_over: bool = False
 
     @property
     def for_groups(self) -> bool:
         """Whether one message may have it done on several devices: not what does harm if it is done twice."""
-        return self.repeatable
+        return self.repeatable and not self.hands_over
+
+    @property
+    def answers_together(self) -> bool:
+        """Whether its answer may be one that is made of several devices' answers."""
+        return self.for_groups or self.hands_over
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.commands.api.presence import AttendedInteraction
-from zkbridge.config.models import Device
+from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import BridgeError
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.port.users import UserTable
@@ -26,6 +26,7 @@ class Context:
     `clock`: that of the bridge's machine.
     `backlog`: what of the device's punches was published.
     `dates`: from when until when the device's users are let in.
+    `policy`: what may be asked for over MQTT.
     """
 
     device: Device
@@ -36,6 +37,7 @@ class Context:
     clock: Clock = SYSTEM
     backlog: PunchBacklog = field(default_factory=NoBacklog)
     dates: UserDates = field(default_factory=UserDates)
+    policy: Policy = field(default_factory=Policy)
 
 
 class Change(NamedTuple):
@@ -46,7 +48,7 @@ class Change(NamedTuple):
     `grows` is by how many users the terminal's count must change. Only where `counts` says so does that suffice;
     elsewhere the table is read, and `kept` looks for the change in it. If it is not there, `amiss` may find out more,
     and put the terminal right, and returns the error to answer with; `lost` is the reason that DeviceRejected gets
-    where it returns None.
+    where it returns None. `begun`: an earlier attempt has made a part of it.
     """
 
     intent: Any
@@ -56,3 +58,27 @@ class Change(NamedTuple):
     kept: Callable[[UserTable], bool] = lambda _table: True
     amiss: Callable[[UserTable], BridgeError | None] = lambda _table: None
     lost: str = "not_kept"
+    begun: bool = False
+
+
+class Onward(NamedTuple):
+    """What one request that follows from another is about (`subject`), and what it asks, as the ledger keeps it."""
+
+    subject: str
+    params: bytes
+
+    def __repr__(self) -> str:
+        return f"<Onward about {self.subject!r}>"  # the rest is secret
+
+
+class HandOver(NamedTuple):
+    """What a command leaves to others: an inner command, for each device in `to` and each of `asked` there.
+
+    Of a group in `to` all members are meant but the device itself. The request is answered when all others are.
+    `catch_up`: they may wait for a device that is away.
+    """
+
+    command: str
+    to: tuple[str, ...]
+    asked: tuple[Onward, ...]
+    catch_up: bool = False

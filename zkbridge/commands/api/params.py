@@ -29,6 +29,11 @@ class Params(BaseModel):
         """What is touched: two changes of one thing never share a session, for the second depends on the first."""
         return None
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The devices and groups, beside the device that is asked, to which the request will be handed over."""
+        return ()
+
     def surely_wrong(self, _device: Device) -> tuple[FieldFault, ...]:
         """What this device can never take, known before it is asked."""
         return ()

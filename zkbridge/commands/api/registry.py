@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from zkbridge.commands.api.command import Answer, Button, Command, Ends, Run, Step
-from zkbridge.commands.api.context import Change, Context
+from zkbridge.commands.api.context import Change, Context, HandOver, Onward
 from zkbridge.commands.api.params import Lasting, Params
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import BridgeError
@@ -19,7 +19,9 @@ __all__ = [
     "Command",
     "Context",
     "Ends",
+    "HandOver",
     "Lasting",
+    "Onward",
     "Params",
     "Run",
     "Step",
@@ -31,9 +33,11 @@ __all__ = [
 
 S = TypeVar("S")
 P = TypeVar("P", bound=Params)
-R = TypeVar("R", bound=dict[str, Any] | Change)
+R = TypeVar("R", bound=dict[str, Any] | Change | HandOver)
 
 _COMMANDS: dict[str, Command] = {}
+#: Those that nobody can ask for over MQTT.
+_INNER: dict[str, Command] = {}
 
 
 def command(
@@ -50,9 +54,12 @@ def command(
     reads: bool = False,
     delay_limit: Callable[[Device], float | None] | None = None,
     button: Button | None = None,
+    hands_over: bool = False,
+    inner: bool = False,
 ) -> Callable[[Callable[[S, P, Context], R]], Callable[[S, P, Context], R]]:
     """Declare a command; whoever writes one says whether it keeps people off, and whether twice does harm.
 
+    `inner`: it is no topic; another command hands its requests over.
     The function keeps its own type. Its first parameter is a capability of `port/capabilities.py`, or Terminal.
     """
 
@@ -60,7 +67,8 @@ def command(
         # That a Terminal has the capability S is no bound that a TypeVar can have; a test holds every command to it.
         made = Command(name, code, params, cast("Run", run), disables, repeatable, answer, errors)
         made = made._replace(attended=attended, creates_user=creates_user, reads=reads)
-        _declare(made._replace(delay_limit=delay_limit, button=button))
+        made = made._replace(delay_limit=delay_limit, button=button, hands_over=hands_over)
+        _declare(made, _INNER if inner else _COMMANDS)
         return run
 
     return declare
@@ -84,7 +92,7 @@ def ending(
     def declare(make: Callable[[Any, P, Context], dict[str, Any]]) -> Callable[[Any, P, Context], dict[str, Any]]:
         # Not repeatable: brought twice by a broker it might end what has begun since.
         made = Command(name, code, params, make, disables=False, repeatable=False, answer=answer, errors=errors)
-        _declare(made._replace(ends=Ends(of, error, make)))
+        _declare(made._replace(ends=Ends(of, error, make)), _COMMANDS)
         return make
 
     return declare
@@ -97,18 +105,23 @@ def listing(name: str, *, of: str, params: type[Params], code: str, answer: Answ
         raise TypeError(f"{name} is carried out row by row")
 
     run.__module__ = params.__module__
-    _declare(Command(name, code, params, run, disables=True, repeatable=True, answer=answer, each=of))
+    _declare(Command(name, code, params, run, disables=True, repeatable=True, answer=answer, each=of), _COMMANDS)
 
 
-def _declare(made: Command) -> None:
-    known = _COMMANDS.get(made.name)
+def _declare(made: Command, table: dict[str, Command]) -> None:
+    known = (_COMMANDS | _INNER).get(made.name)
     if known is not None and known.run.__module__ != made.run.__module__:
         raise ValueError(f"two commands are named {made.name}: {known.run.__module__}, {made.run.__module__}")
     says = {} if made.answer.says is None else {made.name: made.answer.says}
     add_texts(says | {f"{made.name}.{step}": each.text for step, each in made.answer.steps.items()})
-    _COMMANDS[made.name] = made
+    table[made.name] = made
 
 
 def registered() -> dict[str, Command]:
-    """Every command declared so far, by name."""
+    """Every command declared so far that can be asked for, by name."""
     return dict(sorted(_COMMANDS.items()))
+
+
+def inner() -> dict[str, Command]:
+    """Every inner command declared so far, by name."""
+    return dict(sorted(_INNER.items()))

@@ -39,7 +39,8 @@ def _new_user_id(value: object) -> str:
     return _visible(text, unseen_in_id(text))
 
 
-def _known_user_id(value: object) -> str:
+def known_user_id(value: object) -> str:
+    """A user_id of somebody on a terminal, trimmed. Raises what pydantic takes for a fault."""
     # As it is: a user who is on the terminal under an odd user_id must be found by it.
     return _filled(_text(value))
 
@@ -79,7 +80,7 @@ NewUserId = Annotated[
 ]
 UserId = Annotated[
     str,
-    BeforeValidator(_known_user_id),
+    BeforeValidator(known_user_id),
     described("Trimmed, not empty, no control characters.", "string", "integer", examples=["123"]),
 ]
 Name = Annotated[

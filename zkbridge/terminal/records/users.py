@@ -18,6 +18,11 @@ def encode(fields: UserFields, *, uid: int, group: int, record_size: RecordSize,
     return Record(pack(uid, permission, password, name, fields.card, group, 0, int(fields.user_id)))
 
 
+def with_uid(record: bytes, uid: int) -> Record:
+    """A user's record under another uid, every other bit as it is."""
+    return Record(uid.to_bytes(2, "little") + record[2:])
+
+
 def rewrite(user: User, changes: UserChanges, *, encoding: str) -> Record:
     """The user's record with the changes put in; every other bit stays, garbage after a NUL included.
 

@@ -1,0 +1,51 @@
+"""A copy whose bridge is killed at any frame of either terminal: nobody doubled, nobody lost, one true answer."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.frames import wait_for_session_end
+from tests.support.waiting import wait_until
+from tests.transfer.conftest import PATIENCE_S, House, enrol_ana, people_of
+
+READING = ["CONNECT", "PREPARE_BUFFER", "FREE_DATA", "EXIT"]
+WRITING = [
+    "CONNECT",
+    "DISABLE",
+    "USER_WRQ",
+    "PREPARE_DATA",
+    "DATA",
+    "TMP_WRITE",
+    "GET_USERTEMP",
+    "REFRESHDATA",
+    "ENABLE",
+    "EXIT",
+]
+
+
+@pytest.mark.parametrize("overwrite", [False, True], ids=["new", "overwritten"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("name", "frame"), [*(("here", frame) for frame in READING), *(("there", frame) for frame in WRITING)]
+)
+def test_a_bridge_killed_at_any_frame_copies_the_user_once_and_says_so(
+    make: Callable[..., House], name: str, frame: str, when: str, overwrite: bool
+) -> None:
+    house = make()
+    enrol_ana(house["here"])
+    if overwrite:
+        house["there"].add_user("7", "Another")
+        house["there"].add_template("7", 0, b"another thumb")
+    body = {"user_id": "7", "to": ["there"], "overwrite": overwrite, "request_id": "c"}
+    with house.daemon:
+        house[name].faults.add(frame, when, lambda _: house.daemon.pause())
+        house.publish("here", "users/copy", body)
+        wait_until(lambda: not house[name].faults.waiting(), timeout=PATIENCE_S, what="the frame")
+        house.daemon.kill()
+        house.daemon.start()
+        answer = house.reply("here", "users/copy")
+        wait_for_session_end(house["there"])
+
+    assert (answer["status"], answer["code"]) == (200, "copied")
+    assert people_of(house["there"]) == people_of(house["here"])
+    assert not house["there"].disabled

@@ -1,0 +1,68 @@
+"""Requests that are handed over: what was read at one device, others do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from zkbridge.bridge.current import CurrentConfig
+from zkbridge.bridge.dispatch import ReplyDispatch
+from zkbridge.bridge.probes import Probes
+from zkbridge.bridge.reception import Reception
+from zkbridge.commands import HandOver
+from zkbridge.contract.errors import DeviceNotFound
+from zkbridge.contract.groups import targets
+from zkbridge.contract.messages import Reply, failed
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Part, Request
+
+log = logging.getLogger(__name__)
+
+
+class RequestHandOver:
+    """Keeps the requests that take another one's place, and gives them to the workers. Called from any thread.
+
+    Reception stands still meanwhile, as it does while workers are replaced: none is given a request after it has ended.
+    """
+
+    def __init__(
+        self, current: CurrentConfig, ledger: Ledger, reception: Reception, probes: Probes, dispatch: ReplyDispatch
+    ) -> None:
+        self._current = current
+        self._ledger = ledger
+        self._reception = reception
+        self._probes = probes
+        self._dispatch = dispatch
+
+    def hand_over(self, request: Request, what: HandOver) -> None:
+        """Keep the requests and have them done. Raises LedgerUnavailable, and then nothing has changed."""
+        with self._reception.paused():
+            parts = list(self._parts(request, what))
+            begun = self._ledger.hand_over(request, parts, catch_up=what.catch_up)
+            by_device: dict[str, list[Request]] = {}
+            for each in begun:
+                by_device.setdefault(each.device, []).append(each)
+            for device, requests in by_device.items():
+                self._probes.submit(device, requests)
+        log.info(
+            "request=%d device=%s command=%s goes on with %d requests for %d devices",
+            request.id,
+            request.device,
+            request.command,
+            len(begun),
+            len(by_device),
+        )
+        if len(begun) < len(parts):
+            self._dispatch.note_answers()
+
+    def _parts(self, request: Request, what: HandOver) -> Iterator[Part]:
+        for device in targets(self._current.config.groups, what.to, without=request.device):
+            reply = None if device in self._current.config.devices else self._not_found(request, device)
+            topic = self._current.topics.reply(device, request.command)
+            for each in what.asked:
+                yield Part(device, topic, reply, what.command, each.params, each.subject)
+
+    def _not_found(self, request: Request, device: str) -> Reply:
+        config = self._current.config
+        error = DeviceNotFound(device=device, more={"disponibles": [*config.devices, *config.groups]})
+        return failed(error, config.language, request_id=request.request_id)

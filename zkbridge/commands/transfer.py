@@ -1,0 +1,310 @@
+"""How a user is taken along with the fingers: read at one terminal, written at another, read back and compared.
+
+The inner command `users/copy/write` writes one user. What it is asked holds the record and the templates: the ledger
+keeps it like a PIN, until the user is written, and no reply or log has any of it.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
+from zkbridge.commands.known_user import find_all, must_be_alone
+from zkbridge.contract.answers import like
+from zkbridge.contract.errors import BridgeError, DeviceFull, DeviceRejected, Forbidden, UserExists
+from zkbridge.contract.validity import Validity
+from zkbridge.port.capabilities import FingerReader, Terminal
+from zkbridge.port.fingers import Finger
+from zkbridge.port.users import User, UserCopy, UserFields, UserTable
+
+#: The inner command that writes one user.
+WRITE = "users/copy/write"
+#: What some commands read after a template (see `Finger.mark`).
+_TAIL = b"\0\1"
+
+
+class AlgorithmDiffers(BridgeError):
+    """The target's templates are made by another algorithm: the fingers would never be recognised. Nothing was done."""
+
+    status, code = 409, "algorithm_differs"
+    sentences: ClassVar = {
+        "": (
+            "Las huellas son del algoritmo {theirs} y el dispositivo usa el {ours}; fingers: false copia sin huellas.",
+            "The fingerprints are of algorithm {theirs}, the device uses {ours}; fingers: false copies without them.",
+        )
+    }
+    example: ClassVar = {"theirs": "9", "ours": "10"}
+
+
+class _Missing(TypedDict):
+    """The fingers that the terminal does not hold as they were sent."""
+
+    missing_fingers: Annotated[list[int], like([6], "The terminal's index of each finger that is missing.")]
+
+
+class CopyIncomplete(BridgeError):
+    """The user is on the target, and the terminal did not keep some of the fingers. Facts: user_id, fingers."""
+
+    status, code = 500, "copy_incomplete"
+    sentences: ClassVar = {
+        "": (
+            "El usuario '{user_id}' está en el dispositivo, pero no todas sus huellas (faltan: {fingers}).",
+            "User '{user_id}' is on the device, but not all of the fingerprints (missing: {fingers}).",
+        )
+    }
+    example: ClassVar = {"fingers": "6"}
+    adds = _Missing
+
+    def details(self, _language: object) -> dict[str, Any]:
+        """`missing_fingers`."""
+        return self.more or {"missing_fingers": [6]}
+
+
+class _Template(BaseModel):
+    """One finger, its template as base64."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True, defer_build=True)
+
+    index: int
+    flag: int
+    template: str = Field(repr=False)
+
+    def finger(self, uid: int) -> Finger:
+        """The finger, of the user with this uid."""
+        return Finger(uid, self.index, self.flag, b64decode(self.template))
+
+
+class Write(Params):
+    """A user as another terminal holds it, and the fingers; `algorithm` is that of the templates, if it is known."""
+
+    user_id: str
+    name: str = Field(repr=False)
+    password: str = Field(repr=False)
+    privilege: int
+    card: int = Field(repr=False)
+    group: int
+    record: str = Field(repr=False)
+    encoding: str
+    fingers: tuple[_Template, ...] = Field(default=(), repr=False)
+    algorithm: str | None = None
+    overwrite: bool = False
+    valid_from: str | None = None
+    valid_until: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The user."""
+        return self.user_id
+
+    def copy_of_user(self) -> UserCopy:
+        """The user."""
+        texts = self.user_id, self.name, self.password
+        return UserCopy(*texts, self.privilege, self.card, self.group, b64decode(self.record), self.encoding)
+
+
+class Person(NamedTuple):
+    """A user with the fingers and the dates, as they were read."""
+
+    user: UserCopy
+    fingers: Sequence[Finger]
+    validity: Validity = Validity()
+
+    def write(self, *, algorithm: str | None, overwrite: bool) -> Write:
+        """What is asked of the terminal that gets it."""
+        record = b64encode(self.user.record).decode()
+        fingers = tuple(
+            _Template(index=each.index, flag=each.flag, template=b64encode(each.template).decode())
+            for each in self.fingers
+        )
+        return Write(
+            **self.user._replace(record=b"")._asdict() | {"record": record},
+            fingers=fingers,
+            algorithm=algorithm,
+            overwrite=overwrite,
+            valid_from=self.validity.valid_from,
+            valid_until=self.validity.valid_until,
+        )
+
+
+class Written(TypedDict):
+    """What the terminal holds now; a name that was cut is told as it was cut."""
+
+    user_id: Annotated[str, like("123")]
+    name: Annotated[str, like("Juan Perez")]
+    fingers: Annotated[list[int], like([0, 6], "The terminal's index of each finger that was copied.")]
+    device_id: Annotated[str, like("entrada")]
+
+
+COPIED = Answer(Written, says=("Usuario '{user_id}' copiado.", "User '{user_id}' copied."))
+
+
+def read_people(
+    session: Terminal, user_ids: Sequence[str], context: Context, *, fingers: bool
+) -> tuple[list[Person], str | None]:
+    """Users with their fingers, and the algorithm of these.
+
+    Raises UserNotFound, DeviceRejected where one has several records or shares a uid, Forbidden for an administrator
+    where the policy allows none.
+    """
+    users = [_one(session, user_id, context) for user_id in user_ids]
+    if not context.policy.administrators and any(session.copy_of(user).role for user in users):
+        raise Forbidden("administrators")
+    found = _fingers_of(session, users) if fingers else {}
+    algorithm = session.finger_algorithm() if any(found.values()) else None
+    people = [Person(session.copy_of(user), found.get(user.uid, ()), context.dates.of(user.user_id)) for user in users]
+    return people, algorithm
+
+
+def _one(session: Terminal, user_id: str, context: Context) -> User:
+    users = find_all(session, user_id)
+    device = context.device
+    if len(users) > 1:
+        raise DeviceRejected("several_records", host=device.host, port=device.port, user_id=user_id, records=len(users))
+    must_be_alone(session.users(), users, device)
+    return users[0]
+
+
+def _fingers_of(session: FingerReader, users: Sequence[User]) -> dict[int, list[Finger]]:
+    """The fingers of users by uid: from the table of all, where their flags stand, if it can be read."""
+    try:
+        found = session.all_fingers()
+    except DeviceRejected as refusal:
+        if refusal.ends_session:
+            raise
+        found = [finger for user in users for finger in session.fingers(user)]
+    return {user.uid: [finger for finger in found if finger.uid == user.uid] for user in users}
+
+
+@command(
+    WRITE,
+    params=Write,
+    code="copied",
+    answer=COPIED,
+    errors=(UserExists, DeviceFull, AlgorithmDiffers, CopyIncomplete),
+    disables=True,
+    repeatable=True,
+    inner=True,
+)
+def write(session: Terminal, params: Write, context: Context) -> dict[str, Any] | Change:
+    """Plan what the terminal lacks of the user, or answer if it lacks nothing.
+
+    Raises UserExists where it holds another user under that user_id, unless it is to be overwritten.
+    """
+    _require_algorithm(session, params)
+    copy = params.copy_of_user()
+    user = _held(session, params, context)
+    uid = _choose_uid(session, copy, context) if user is None else user.uid
+    record = session.copied(copy, uid)
+    same = user is not None and record.is_held_by(user)
+    fingers = [each.finger(uid) for each in params.fingers]
+    missing = fingers if user is None else [each for each in fingers if not _holds(session, user, each)]
+    context.dates.keep(params.user_id, Validity(params.valid_from, params.valid_until))
+    if user is not None and same and not missing:
+        return _body(user, params, context)
+    begun = context.asked_before and same
+    if user is not None and not params.overwrite:
+        taken = [each for each in missing if session.has_finger(user, each.index)]
+        if not same or taken:
+            raise UserExists(user_id=params.user_id)
+    _require_room(session, user, missing, context)
+    fields = UserFields(copy.user_id, copy.name)
+    written: list[User] = []
+
+    def apply() -> dict[str, Any]:
+        target = user if user is not None and same else session.put_copy(copy, uid, over=user)
+        written.append(target)
+        for finger in missing:
+            _put(session, target, finger)
+        return _body(target, params, context)
+
+    def kept(table: UserTable) -> bool:
+        now = table.by_user_id(params.user_id)
+        there = now is not None and any(sent.record.is_held_by(now) for sent in written)
+        return (
+            now is not None and there and session.keeps_user_id(params.user_id) and not _lacking(session, now, fingers)
+        )
+
+    def amiss(table: UserTable) -> BridgeError | None:
+        now = table.by_user_id(params.user_id)
+        if now is not None and any(sent.record.is_held_by(now) for sent in written):
+            lacking = _lacking(session, now, fingers)
+            said = ", ".join(str(index) for index in lacking)
+            return CopyIncomplete(user_id=params.user_id, fingers=said, more={"missing_fingers": lacking})
+        cut = table.by_uid(uid)
+        if user is None and cut is not None and any(sent.record.is_cut_off_in(cut) for sent in written):
+            return session.take_back(cut, fields)
+        return None
+
+    return Change(intent={"uid": uid}, apply=apply, grows=user is None, kept=kept, amiss=amiss, begun=begun)
+
+
+def _require_algorithm(session: FingerReader, params: Write) -> None:
+    """Raise AlgorithmDiffers where both terminals say which one they use, and say two."""
+    if not params.fingers or params.algorithm is None:
+        return
+    ours = session.finger_algorithm()
+    if ours is not None and ours != params.algorithm:
+        raise AlgorithmDiffers(theirs=params.algorithm, ours=ours)
+
+
+def _held(session: Terminal, params: Write, context: Context) -> User | None:
+    """The target's user with this user_id. Raises UserExists or DeviceRejected where its record is not alone."""
+    table = session.users()
+    users = table.all_by_user_id(params.user_id)
+    if len(users) > 1 and not params.overwrite:
+        raise UserExists(user_id=params.user_id)
+    return _one(session, params.user_id, context) if users else None
+
+
+def _choose_uid(session: Terminal, copy: UserCopy, context: Context) -> int:
+    """The uid of the last attempt if it is still free, or has kept a part of that write; see `users/create`."""
+    table = session.users()
+    uid: int = context.tried[-1]["uid"] if context.tried else 0
+    there = table.by_uid(uid) if uid else None
+    if not uid or (there is not None and not session.copied(copy, uid).is_cut_off_in(there)):
+        uid = table.next_uid()
+    table.reserve(uid)
+    return uid
+
+
+def _require_room(session: Terminal, user: User | None, missing: Sequence[Finger], context: Context) -> None:
+    """Raise DeviceFull where the terminal says that the user, or all of the fingers, do not fit."""
+    host, port = context.device.host, context.device.port
+    sizes = session.sizes()
+    if user is None and sizes.users_left == 0:
+        raise DeviceFull(host=host, port=port)
+    added = len(missing) if user is None else sum(not session.has_finger(user, each.index) for each in missing)
+    if added and sizes.fingers_left is not None and sizes.fingers_left < added:
+        raise DeviceFull("fingers", host=host, port=port)
+
+
+def _put(session: Terminal, user: User, finger: Finger) -> None:
+    """Write a finger; where the terminal keeps the old one instead, after deleting that. `kept` looks at the result."""
+    try:
+        session.put_finger(user, finger)
+        if not _holds(session, user, finger) and session.has_finger(user, finger.index):
+            session.delete_finger(user, finger.index, spare_others=True)
+            session.put_finger(user, finger)
+    except DeviceRejected as refusal:
+        if refusal.ends_session:
+            raise
+
+
+def _holds(session: Terminal, user: User, finger: Finger) -> bool:
+    """Whether the terminal holds just this template."""
+    template = session.template(user, finger.index)
+    return template is not None and template.rstrip(_TAIL) == finger.template.rstrip(_TAIL)
+
+
+def _lacking(session: Terminal, user: User, fingers: Sequence[Finger]) -> list[int]:
+    return [each.index for each in fingers if not _holds(session, user, each)]
+
+
+def _body(held: User, params: Write, context: Context) -> dict[str, Any]:
+    fingers = [each.index for each in params.fingers]
+    return {"data": {"user_id": params.user_id, "name": held.name, "fingers": fingers, "device_id": context.device.id}}
