@@ -45,6 +45,7 @@ _ELSEWHERE = {
     "devices": "zkbridge.cli.devices:devices",
     "watch": "zkbridge.cli.watch:watch",
     "report": "zkbridge.cli.report:report",
+    "doctor": "zkbridge.cli.doctor:doctor",
     "discover": "zkbridge.cli.discover:discover",
 }
 

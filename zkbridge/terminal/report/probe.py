@@ -67,12 +67,25 @@ class Probe:
         Raises DeviceAuthFailed when the key is wrong, before anything else is asked.
         """
         for transport in transports:
-            with self.line(transport) as line:
-                if line is not None and self.greet(line):
-                    self.seen.lines.append(transport)
-                    self._converse(line)
+            self.converse(transport)
         if "tcp" in self.seen.lines:
             self._side_questions()
+
+    def converse(self, transport: str) -> None:
+        """Ask over one transport everything that needs no connection of its own. Raises DeviceAuthFailed."""
+        with self.line(transport) as line:
+            if line is not None and self.greet(line):
+                self.seen.lines.append(transport)
+                self._converse(line)
+
+    def knock(self, transport: str) -> None:
+        """Only find out whether the terminal answers CONNECT over this transport."""
+        with self.line(transport) as line:
+            if line is not None:
+                answer = line.ask("connect", Command.CONNECT)
+                if answer.code is not None:
+                    line.session = answer.own[0].session
+                    line.ask("exit", Command.EXIT)
 
     @contextmanager
     def line(self, name: str) -> Iterator[Line | None]:
