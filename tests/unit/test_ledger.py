@@ -797,3 +797,19 @@ def test_a_disk_that_takes_nothing_when_a_debt_is_paid_stops_nobody(ledger: Ledg
     ledger.enables.mark_enabled("p")
     ledger.scrub()
     assert debts_on_disk(ledger) == []
+
+
+def test_of_a_list_the_rows_wait_with_what_they_ask_and_nothing_of_it_is_left_when_they_are_done(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path)
+    rows = [Part("p", "t", None, "users/create", b'{"password":"73915826"}', user_id) for user_id in ("1", "2")]
+    (kept,) = keep(ledger, draft(ledger, command="users/create-many", params=b"", parts=tuple(rows)))
+
+    assert [(each.command, each.params) for each in ledger.unfinished()] == [("users/create", rows[0].params)] * 2
+    finished = ledger.finish([Finish(each, Reply(200, "created", b'{"data":{}}')) for each in kept.parts])
+    ledger.close()
+
+    (answer,) = finished.answers
+    assert [each["user_id"] for each in json.loads(answer.body)["results"]] == ["1", "2"]
+    assert b"73915826" not in b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
