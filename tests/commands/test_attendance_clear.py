@@ -130,7 +130,7 @@ def test_a_kill_at_any_frame_leaves_one_answer_that_is_true(
         terminal = simulator.add(TerminalConfig(profile="tft"))
         terminal.add_user("700", "Ana")
         punch(terminal, 3)
-        daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=1)})
+        daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=1)}, covered=False)
         with daemon, Caller(broker.port) as caller:
             caller.subscribe(f"{TOPIC}/reply")
             terminal.faults.add(on=frame, when=when, do=lambda _: daemon.pause())

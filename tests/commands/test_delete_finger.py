@@ -138,7 +138,7 @@ def test_a_kill_at_any_frame_leaves_one_answer_that_is_true(
         terminal.add_user("7", "Ana")
         terminal.add_template("7", 3)
         terminal.add_template("7", 4)
-        daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=1)})
+        daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=1)}, covered=False)
         with daemon, Caller(broker.port) as caller:
             caller.subscribe(f"{TOPIC}/reply")
             terminal.faults.add(on=frame, when=when, do=lambda _: daemon.pause())

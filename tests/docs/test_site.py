@@ -1,6 +1,8 @@
 """The site, built as `make docs` builds it: without a warning, whole, and fetching nothing from anybody."""
 
+import fcntl
 import json
+import os
 import posixpath
 import re
 import subprocess
@@ -75,10 +77,16 @@ def build(folder: Path, config: Path = CONFIG) -> CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Page]]:
-    """Every page by its path, and the folder."""
-    folder = tmp_path_factory.mktemp("site")
-    ended = build(folder)
-    assert ended.returncode == 0, f"the site does not build:\n{ended.stdout}{ended.stderr}"
+    """Every page by its path, and the folder; xdist's workers build it once."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    folder = shared / "site"
+    with (shared / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            ended = build(shared / "site.begun")
+            assert ended.returncode == 0, f"the site does not build:\n{ended.stdout}{ended.stderr}"
+            (shared / "site.begun").rename(folder)
     made = {path.relative_to(folder).as_posix(): Page(path.read_text()) for path in folder.rglob("*.html")}
     return folder, made
 
