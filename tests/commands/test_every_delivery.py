@@ -303,6 +303,40 @@ def test_a_table_of_unknown_records_or_one_that_reads_as_empty_is_refused(
     assert terminal.counts[8] == terminal.counts[18] == 0
 
 
+@pytest.mark.parametrize(("shown", "users"), [(13, 14), (499, 500)])
+def test_a_table_that_is_short_is_told_as_short_and_nothing_is_changed(
+    sim: Simulator, tmp_path: Path, shown: int, users: int
+) -> None:
+    """A busy terminal (vodvud/php_zklib#14): the user_id that seems free, and the uid, may be the last user's."""
+    terminal = sim.add(TerminalConfig(switches={"users_shown": shown}))
+    terminal.fill_users(users)
+    before, last = terminal.users(), str(users)
+
+    for transport in ("tcp", "udp"):
+        part = asked(terminal, transport, tmp_path, "users/list", {"limit": 1})
+        assert (part["total"], part["counted"]) == (shown, users)
+        assert asked(terminal, transport, tmp_path, "users/list", {"user_id": last})["counted"] == users
+        assert asked(terminal, transport, tmp_path, "users/fingers", {"user_id": "1"})["total_fingers"] == 0
+        for name, fields in (
+            ("users/fingers", {"user_id": last}),
+            ("users/create", {"user_id": last, "name": "Eva"}),
+            ("users/create", {"user_id": "60001", "name": "Eva"}),
+            ("users/update", {"user_id": last, "name": "Eva"}),
+            ("users/block", {"user_id": "1"}),
+            ("users/delete", {"user_id": last}),
+            ("users/delete-finger", {"user_id": "1", "finger_index": 0}),
+            ("users/enroll-finger", {"user_id": "1", "finger_index": 0}),
+        ):
+            with pytest.raises(DeviceRejected, match=f"it shows {shown} users, but counts {users}"):
+                asked(terminal, transport, tmp_path, name, fields)
+    assert terminal.users() == before
+    assert terminal.counts[8] == terminal.counts[18] == terminal.counts[61] == 0
+
+    terminal.switches.users_shown = -1
+    assert "counted" not in asked(terminal, "tcp", tmp_path, "users/list", {})
+    asked(terminal, "tcp", tmp_path, "users/update", {"user_id": last, "name": "Eva"})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ALL, ids=str)
 def test_every_command_reads_every_combination(sim: Simulator, tmp_path: Path, variant: Variant) -> None:

@@ -44,6 +44,8 @@ def user_of(uid: int, fields: UserFields) -> User:
 class Table(list[User]):
     """A table of users that is a list."""
 
+    hidden = 0
+
     def by_user_id(self, user_id: str) -> User | None:
         return next(iter(self.all_by_user_id(user_id)), None)
 

@@ -52,6 +52,9 @@ _FACTS: dict[str, object] = {
     "shown": "1970-01-01",
 }
 
+#: Keys of a list that are there only sometimes.
+_SOMETIMES = {"next_offset", "counted"}
+
 
 def example_request(command: Command) -> Json:
     """A request with every field of the command, as its models show it, less those that exclude each other."""
@@ -67,7 +70,7 @@ def example_success(command: Command, site: Site) -> Json:
     """What the bridge answers to the example when all is well, made as the bridge makes it."""
     answer = command.answer
     one = sample(answer.data)
-    body: Json = {name: 1 for name in answer.counts if name != "next_offset"}
+    body: Json = {name: 1 for name in answer.counts if name not in _SOMETIMES}
     if answer.says is not None:
         body = {"message": say(command.name, site.language, **one, total=1), **body}
     body[answer.under] = [one] if answer.rows else one

@@ -80,6 +80,8 @@ def _tell_results(results: list[Json]) -> None:
         if rows and "message" not in each:  # with a sentence it says what the sentence says
             say()
             _tell_rows(rows)
+        if "counted" in each:
+            say(f"{_plain(each.get('device_id'))} counted: {_plain(each['counted'])}")
         if "next_offset" in each:
             say(f"{_plain(each.get('device_id'))} next_offset: {_plain(each['next_offset'])}")
 

@@ -15,7 +15,7 @@ from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import DeviceRejected, FieldFault, UserNotFound
 from zkbridge.port.capabilities import UserReader, UserStore
 from zkbridge.port.fit import surely_unfit
-from zkbridge.port.users import User, UserChanges, UserFields, UserTable
+from zkbridge.port.users import User, UserChanges, UserFields, UserTable, shortage
 
 
 class OneUser(Params):
@@ -45,18 +45,23 @@ class KnownUser(TypedDict):
     device_id: Annotated[str, like("principal")]
 
 
-def find(session: UserReader, user_id: str) -> User:
-    """The user as the terminal holds it, the first of several with this user_id. Raises UserNotFound."""
-    return find_all(session, user_id)[0]
+def find_all(session: UserReader, user_id: str, device: Device) -> list[User]:
+    """Every record with this user_id: scripts that choose their own uid leave several.
 
-
-def find_all(session: UserReader, user_id: str) -> list[User]:
-    """Every record with this user_id: scripts that choose their own uid leave several. Raises UserNotFound."""
+    Raises UserNotFound, or DeviceRejected where the user may be one whom the terminal does not show.
+    """
     table = session.users()
     users = table.all_by_user_id(spelled(table, user_id))
     if not users:
+        must_be_whole(table, device)
         raise UserNotFound(user_id=user_id)
     return users
+
+
+def must_be_whole(table: UserTable, device: Device) -> None:
+    """Raise DeviceRejected where the terminal counts more users than it shows: any user may be one of them."""
+    if table.hidden:
+        raise DeviceRejected("table", host=device.host, port=device.port, detail=shortage(table))
 
 
 def spelled(table: UserTable, user_id: str) -> str:
@@ -106,7 +111,7 @@ def set_blocked(session: UserStore, user_id: str, context: Context, *, blocked: 
 
     Raises UserNotFound, DeviceRejected.
     """
-    users = find_all(session, user_id)
+    users = find_all(session, user_id, context.device)
     user_id = users[0].user_id
     if blocked:
         context.dates.keep(user_id, context.dates.of(user_id)._replace(valid_from=None))

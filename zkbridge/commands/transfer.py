@@ -161,8 +161,8 @@ def read_people(
 
 
 def _one(session: Terminal, user_id: str, context: Context) -> User:
-    users = find_all(session, user_id)
     device = context.device
+    users = find_all(session, user_id, device)
     if len(users) > 1:
         raise DeviceRejected("several_records", host=device.host, port=device.port, user_id=user_id, records=len(users))
     must_be_alone(session.users(), users, device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
-from zkbridge.commands.known_user import KnownUser, OneUser, how_many, must_be_alone, spelled
+from zkbridge.commands.known_user import KnownUser, OneUser, how_many, must_be_alone, must_be_whole, spelled
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.contract.validity import Validity
 from zkbridge.port.capabilities import UserStore
@@ -35,6 +35,8 @@ def delete(session: UserStore, params: Delete, context: Context) -> dict[str, An
     gone = {uid for tried in context.tried for uid in _uids_of(tried) if table.by_uid(uid) is None}
     records = how_many(len(gone.union(uids)))
     body = {"data": {"user_id": user_id, **records, "device_id": context.device.id}}
+    if not users:
+        must_be_whole(table, context.device)
     if not users and not context.asked_before:
         raise UserNotFound(user_id=params.user_id)
     context.dates.keep(user_id, Validity())

@@ -53,7 +53,7 @@ class Deleted(TypedDict):
 )
 def delete_finger(session: FingerStore, params: DeleteFinger, context: Context) -> dict[str, Any] | Change:
     """Plan the end of the finger, or answer if an earlier attempt of this request has deleted it already."""
-    users = find_all(session, params.user_id)
+    users = find_all(session, params.user_id, context.device)
     index = params.finger_index
     owners = [user for user in users if session.has_finger(user, index)]
     body = {

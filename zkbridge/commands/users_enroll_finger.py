@@ -20,7 +20,7 @@ from zkbridge.commands.enrolment_errors import (
     FingerDuplicate,
     FingerExists,
 )
-from zkbridge.commands.known_user import OneUser, find_all, must_be_alone
+from zkbridge.commands.known_user import OneUser, find_all, must_be_alone, must_be_whole
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, DeviceFull, DeviceRejected, UserNotFound
 from zkbridge.port.capabilities import FingerStore
@@ -115,7 +115,7 @@ _EXAMPLE = {"user_id": "123", "finger_index": 6, "samples": 1, "needed": NEEDED}
 )
 def enroll(session: FingerStore, params: Enroll, context: Context) -> dict[str, Any] | Change:
     """Plan the enrolment; or find out what became of one that was interrupted, which is not begun again."""
-    users = find_all(session, params.user_id)
+    users = find_all(session, params.user_id, context.device)
     if context.asked_before:
         intent = _Intent(**context.tried[-1])
         user = next((each for each in users if each.uid == intent.uid), users[0])
@@ -128,6 +128,7 @@ def enroll(session: FingerStore, params: Enroll, context: Context) -> dict[str, 
             user_id=params.user_id,
             records=records,
         )
+    must_be_whole(session.users(), context.device)
     must_be_alone(session.users(), users, context.device)
     return _plan(session, users[0], params, context)
 

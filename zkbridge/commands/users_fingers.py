@@ -39,7 +39,7 @@ class Row(TypedDict):
 def list_fingers(session: FingerReader, params: Fingers, context: Context) -> dict[str, Any]:
     """Tell the fingers in the order of the terminal's index."""
     device = context.device
-    users = {user.uid: user for user in find_all(session, params.user_id)}.values()
+    users = {user.uid: user for user in find_all(session, params.user_id, context.device)}.values()
     found = sorted((finger for user in users for finger in session.fingers(user)), key=lambda finger: finger.index)
     rows: list[Row] = [
         {

@@ -16,6 +16,8 @@ from zkbridge.contract.validity import Validity
 from zkbridge.port.capabilities import UserReader
 from zkbridge.port.users import User
 
+COUNTED = "How many users the terminal counts, only where its table shows fewer."
+
 
 class List(Part):
     """All users, or those with this user_id, or whose name contains a text, whatever its case and spelling."""
@@ -61,7 +63,7 @@ class Row(TypedDict):
     "users/list",
     params=List,
     code="ok",
-    answer=Answer(Row, rows=True, counts=COUNTS),
+    answer=Answer(Row, rows=True, counts=COUNTS | {"counted": COUNTED}),
     disables=False,
     repeatable=True,
     reads=True,
@@ -83,7 +85,8 @@ def list_users(session: UserReader, params: List, context: Context) -> dict[str,
         }
 
     table = session.users()
-    return part_of(table if params.wants_all else Chosen(table, params.wants), params, context, row)
+    part = part_of(table if params.wants_all else Chosen(table, params.wants), params, context, row)
+    return part | ({"counted": len(table) + table.hidden} if table.hidden else {})
 
 
 def _dates(validity: Validity) -> Dates:

@@ -59,7 +59,7 @@ class Update(OneUser, Dated):
 )
 def update(session: UserStore, params: Update, context: Context) -> dict[str, Any] | Change:
     """Plan the changes of the user's record, or of each of several; or answer if the terminal holds them already."""
-    users, changes = find_all(session, params.user_id), params.changes()
+    users, changes = find_all(session, params.user_id, context.device), params.changes()
     user_id = users[0].user_id
     more = {**_other_name(session, users[0], changes), **how_many(len(users))}
     body = {"data": {"user_id": user_id, **more, "device_id": context.device.id}}

@@ -15,7 +15,18 @@ from zkbridge.contract.texts import Language, add_texts, say
 #: The code of a member that is away and shall be caught up.
 WAITING = "waiting"
 #: What is left of a member's answer where all of them together would be too long.
-_SHORT = ("device_id", "user_id", "success", "status", "code", "retryable", "effect", "until", "next_offset")
+_SHORT = (
+    "device_id",
+    "user_id",
+    "success",
+    "status",
+    "code",
+    "retryable",
+    "effect",
+    "until",
+    "counted",
+    "next_offset",
+)
 #: Bytes of a group's reply for each member, beside the member's own reply to a list.
 _BESIDE_LIST = 512
 

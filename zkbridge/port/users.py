@@ -117,6 +117,10 @@ class UserTable(Protocol):
     Of users with one uid, the first counts; several may have one user_id, where a script has chosen their uids.
     """
 
+    @property
+    def hidden(self) -> int:
+        """How many more users the terminal counts: anyone who is not in the table may be one of them."""
+
     def __len__(self) -> int:
         """How many."""
 
@@ -143,3 +147,8 @@ class UserTable(Protocol):
 
     def next_uid(self) -> int:
         """A free uid for the next user. Raises DeviceFull."""
+
+
+def shortage(table: UserTable) -> str:
+    """What is wrong with a table that is short of users, for a DeviceRejected (`table`)."""
+    return f"it shows {len(table)} users, but counts {len(table) + table.hidden}"

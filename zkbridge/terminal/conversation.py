@@ -112,6 +112,11 @@ class Conversation:
         return self._disabled.so_far()
 
     @property
+    def disables(self) -> bool:
+        """Whether people are kept off the terminal, so that it can be changed."""
+        return self._disable_for is not None
+
+    @property
     def lapsed(self) -> bool:
         """Whether the time for which it was disabled is over, or too near for one more change to be safe in it."""
         return not self._disabled.lasts(self.device.timeout / 2)

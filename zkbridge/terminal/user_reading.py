@@ -6,6 +6,7 @@ import logging
 from contextlib import suppress
 
 from zkbridge.contract.errors import ConnectionFailure
+from zkbridge.port.users import shortage
 from zkbridge.terminal.known import Pieces
 from zkbridge.terminal.machine import Machine
 from zkbridge.terminal.protocol.codes import Command
@@ -30,12 +31,13 @@ class UserReading(Machine):
     def users(self, *, again: bool = False) -> RecordTable:
         """The terminal's users, read once for the session, or `again`.
 
-        Raises DeviceRejected (`table`) when the table cannot be read, or reads as empty where users are counted.
+        Raises DeviceRejected (`table`) when the table cannot be read, or reads as empty where users are counted; where
+        the terminal is disabled, to be changed, also when it is short of users that are counted.
         """
         if self._table is None or again:
             self._table = self._read_users()
             self._ahead = None
-        return self._table
+        return self._whole(self._table)
 
     def read_ahead(self) -> None:
         """Read the table, and leave it to `verify_counts` to compare it with the terminal's count.
@@ -54,6 +56,7 @@ class UserReading(Machine):
                 records = records_of(raw, None)
         if not records or len(records) % size or len(records) > MAX_USERS * size:
             self._table = self._read_users(raw)
+            self._whole(self._table)
             return
         self._ahead = records
         self._table = self._table_in(records, size)
@@ -125,10 +128,14 @@ class UserReading(Machine):
         if not len(found) and self._sizes.users:
             # Taken as empty, the next user would be written over the first of those who are there.
             raise self._unreadable("table", f"it reads as empty, but counts {self._sizes.users} users")
-        if (self._sizes.users or 0) > len(found):
-            # A busy terminal shows a part of its table (php_zklib#14): a new user must not replace one of the others.
-            found.reserve(min(self._sizes.users or 0, MAX_USERS))
+        found.hidden = max((self._sizes.users or 0) - len(found), 0)
         return found
+
+    def _whole(self, table: RecordTable) -> RecordTable:
+        """The table; where it is short, a user_id or a uid that seems free may be that of a user who is not shown."""
+        if table.hidden and self.disables:
+            raise self._unreadable("table", shortage(table))
+        return table
 
     def _read_table(self, raw: bytes | None) -> RecordTable:
         if raw is None:

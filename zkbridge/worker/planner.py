@@ -15,6 +15,7 @@ from zkbridge.contract.errors import (
     BridgeError,
     ConnectionFailure,
     DeviceAuthFailed,
+    DeviceRejected,
     Expired,
     OutcomeUnknown,
     TerminalError,
@@ -104,9 +105,7 @@ class Planner:
         except (ConnectionFailure, DeviceAuthFailed):
             raise
         except BridgeError as refusal:
-            if task.asked and isinstance(refusal, TerminalError) and refusal.ends_session:
-                raise  # what an earlier attempt has written is settled by reading
-            task.reply = self._replies.failed(task.request, refusal)
+            self._refuse(task, refusal)
             return None
         if isinstance(outcome, Change):
             if key is not None:
@@ -118,6 +117,14 @@ class Planner:
             task.reply = earlier or self._replies.succeeded(task, outcome)
             task.replayed = earlier is not None
         return None
+
+    def _refuse(self, task: Task, refusal: BridgeError) -> None:
+        """Answer with a refusal. Raises it where what an earlier attempt has written is settled by reading."""
+        if task.asked and isinstance(refusal, TerminalError) and refusal.ends_session:
+            raise refusal
+        if task.asked and isinstance(refusal, DeviceRejected) and refusal.reason == "table":
+            refusal.effect = "unknown"  # the user may be one whom the terminal does not show
+        task.reply = self._replies.failed(task.request, refusal)
 
     @contextmanager
     def provisional_plan(self, session: Session, state: SessionState, tasks: list[Task]) -> Iterator[None]:

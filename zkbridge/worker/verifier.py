@@ -63,10 +63,13 @@ class Verifier:
                 return
 
     def look(self, session: Session, tasks: Sequence[Task], *, counted: bool) -> None:
-        """Answer the unsettled tasks that the table shows; `counted`: refresh first, and compare it with the sizes."""
+        """Answer the unsettled tasks that the table shows; `counted`: refresh first, and compare it with the sizes.
+
+        A table that is short of users that are counted cannot show either that a change was not made.
+        """
         if counted:
             session.refresh()
-            session.users()
+            counted = not session.users().hidden
         else:
             session.read_unverified()
         state = SessionState(disables=False)

@@ -21,10 +21,18 @@ REFUSED = DeviceRejected("table", host="h", port=1, detail="short")
 OTHER = InvalidField()
 
 
+class Table:
+    """A table, and how many users more the terminal counts."""
+
+    def __init__(self, hidden: int) -> None:
+        self.hidden = hidden
+
+
 class Session:
     """A terminal that counts `count` users. `calls` are what it was asked for; `fails` is raised for some of them."""
 
-    def __init__(self, *, count: int | None = None, fails: tuple[()] | set[str] = ()) -> None:
+    def __init__(self, *, count: int | None = None, fails: tuple[()] | set[str] = (), hidden: int = 0) -> None:
+        self.table = Table(hidden)
         self.calls: list[Any] = []
         self._count = count
         self._fails = fails
@@ -43,9 +51,9 @@ class Session:
     def refresh(self) -> None:
         self._call("refresh")
 
-    def users(self, *, again: bool = False) -> str:
+    def users(self, *, again: bool = False) -> Table:
         self._call("users again" if again else "users")
-        return "the table"
+        return self.table
 
     def read_unverified(self) -> None:
         self._call("table alone")
@@ -125,7 +133,7 @@ def test_a_change_that_the_table_does_not_show_is_a_failure(kept: bool, amiss: I
     assert confirm(Session(), one) == [code]
 
 
-def unsettled(run: dict[str, dict[str, str]] | Change, *, command: str = CREATE) -> Task:
+def unsettled(run: dict[str, dict[str, str]] | Change | DeviceRejected, *, command: str = CREATE) -> Task:
     made = task(command=command, run=run)
     made.asked = True
     return made
@@ -149,6 +157,20 @@ class TestAfterABrokenSession:
         settle(made, Session())
 
         assert (made.reply, made.asked) == (None, False)
+
+    def test_a_table_that_is_short_of_users_shows_only_what_is_there(self) -> None:
+        missing, there = unsettled(change()), unsettled(BODY)
+        settle(missing, Session(hidden=1))
+        settle(there, Session(hidden=1))
+
+        assert (missing.reply, missing.asked) == (None, True)
+        assert there.reply.code == "created"
+
+    def test_a_user_whom_a_short_table_does_not_show_may_have_been_written(self) -> None:
+        made = unsettled(REFUSED)
+        settle(made, Session(hidden=1))
+
+        assert (made.reply.code, made.reply.open_effect) == ("device_rejected", "unknown")
 
     @pytest.mark.parametrize("fails", ["refresh", "users"])
     def test_a_table_that_cannot_be_compared_shows_only_what_is_there(self, fails: str) -> None:

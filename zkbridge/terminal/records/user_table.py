@@ -19,7 +19,8 @@ _PIN_AT = 48
 class RecordTable:
     """A terminal's users, and the uids that are free.
 
-    `guessed` says that the record size is not known: the table is empty. Of users with one uid, the first counts;
+    `guessed` says that the record size is not known: the table is empty. `hidden` is how many more users the terminal
+    counts: a busy one shows a part of its table (vodvud/php_zklib#14). Of users with one uid, the first counts;
     several may have one user_id, where a script has chosen their uids.
     """
 
@@ -35,6 +36,7 @@ class RecordTable:
     ) -> None:
         self.record_size = record_size
         self.guessed = guessed
+        self.hidden = 0
         self._records = records
         self._encoding = encoding
         self._uids = uids_of(records, record_size)
