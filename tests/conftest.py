@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tests.support.leftovers import Leftovers
 from tests.support.mosquitto import Mosquitto
 from tests.support.nursery import Nursery
 from tests.support.waiting import wait_until
+from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 PATIENCE_S = 5
 
@@ -68,3 +69,23 @@ def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitt
     """A Mosquitto for many tests, each on a base topic of its own; nobody stops it."""
     with Mosquitto(tmp_path_factory.mktemp("shared") / "mosquitto") as mosquitto:
         yield mosquitto
+
+
+@pytest.fixture
+def sim(caplog: pytest.LogCaptureFixture) -> Iterator[Simulator]:
+    """A simulator that must not have had a fault of its own when the test is over."""
+    with Simulator() as simulator:
+        yield simulator
+    assert [record for record in caplog.records if record.name.startswith(("zkbridge.simulator", "asyncio"))] == []
+
+
+@pytest.fixture
+def start(sim: Simulator) -> Callable[..., SimulatedTerminal]:
+    """Start a terminal with the configuration in the keywords."""
+    return lambda **config: sim.add(TerminalConfig(**config))
+
+
+@pytest.fixture
+def terminal(start: Callable[..., SimulatedTerminal]) -> SimulatedTerminal:
+    """A K40-like terminal without a key."""
+    return start()

@@ -1,9 +1,10 @@
 """What decides in a test about the messages that a ledger is to keep: two functions."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from zkbridge.contract.messages import Reply
+from zkbridge.contract.errors import RequestIdReused
+from zkbridge.contract.messages import Reply, failed
 from zkbridge.intake.admission import keep
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft, Kept
@@ -19,3 +20,27 @@ class Judging(NamedTuple):
 def keep_drafts(ledger: Ledger, drafts: Sequence[Draft], decisions: Judging) -> list[Kept]:
     """Keep drafts as intake does."""
     return keep(ledger, drafts, decisions)
+
+
+def keep_or_refuse(
+    ledger: Ledger, *drafts: Draft, admit: Callable[[Draft], Reply | None] = lambda _draft: None
+) -> list[Kept]:
+    """Keep drafts as intake does, a request_id that was used before answered in Spanish."""
+    return keep(ledger, drafts, Judging(admit, lambda new: failed(RequestIdReused(request_id=new.request_id), "es")))
+
+
+def create_draft(ledger: Ledger, message: str, **fields: Any) -> Draft:
+    """A `users/create` for the terminal `p`; `message` stands for the message's bytes."""
+    made = Draft(
+        digest=ledger.digest(message),
+        topic="zk/p/users/create/reply",
+        fallback="zk/p/users/create/reply",
+        connection=1,
+        mid=1,
+        redeliverable=True,
+        device="p",
+        command="users/create",
+        content=b"",
+        params=b"{}",
+    )
+    return made._replace(**fields)

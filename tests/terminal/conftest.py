@@ -1,37 +1,17 @@
 """Simulated terminals, and conversations with them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zkbridge.config.models import Device
-from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
+from zkbridge.simulator import SimulatedTerminal
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Known, Session, open_session
 
 PATIENCE_S = 10
-
-
-@pytest.fixture
-def sim(caplog: pytest.LogCaptureFixture) -> Iterator[Simulator]:
-    """A simulator that must not have had a fault of its own when the test is over."""
-    with Simulator() as simulator:
-        yield simulator
-    assert [record for record in caplog.records if record.name.startswith(("zkbridge.simulator", "asyncio"))] == []
-
-
-@pytest.fixture
-def start(sim: Simulator) -> Callable[..., SimulatedTerminal]:
-    """Start a terminal with the configuration in the keywords."""
-    return lambda **config: sim.add(TerminalConfig(**config))
-
-
-@pytest.fixture
-def terminal(start: Callable[..., SimulatedTerminal]) -> SimulatedTerminal:
-    """A K40-like terminal without a key."""
-    return start()
 
 
 @pytest.fixture

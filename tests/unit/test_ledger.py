@@ -6,13 +6,14 @@ import random
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.judging import Judging, keep_drafts
+from tests.support.judging import create_draft
+from tests.support.judging import keep_or_refuse as keep
 from zkbridge.contract.errors import Busy, RequestIdReused
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed
@@ -25,7 +26,6 @@ from zkbridge.ledger.records import (
     Draft,
     Finish,
     Finished,
-    Kept,
     Parked,
     Part,
     Request,
@@ -48,24 +48,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def draft(ledger: Ledger, name: str = "a", **changes: Any) -> Draft:
-    made = Draft(
-        digest=ledger.digest(name),
-        topic="zk/p/users/create/reply",
-        fallback="zk/p/users/create/reply",
-        connection=1,
-        mid=1,
-        redeliverable=True,
-        device="p",
-        command="users/create",
-        content=ledger.digest("content", name),
-        params=SECRET,
-    )
-    return made._replace(**changes)
-
-
-def keep(ledger: Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _draft: None) -> list[Kept]:
-    judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
-    return keep_drafts(ledger, drafts, judge)
+    return create_draft(ledger, name, **{"content": ledger.digest("content", name), "params": SECRET, **changes})
 
 
 def finish(ledger: Ledger, finishes: list[Finish], **more: Any) -> Finished:

@@ -1,18 +1,19 @@
 """A request that comes again with its request_id: when it is carried out anew, and when its stored answer is sent."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.judging import Judging, keep_drafts
-from zkbridge.contract.errors import Busy, RequestIdReused
+from tests.support.judging import create_draft
+from tests.support.judging import keep_or_refuse as keep
+from zkbridge.contract.errors import Busy
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, encode, failed
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Answer, Draft, Finish, Kept, Parked, Part, State, Verdict
+from zkbridge.ledger.records import Answer, Draft, Finish, Parked, Part, State, Verdict
 
 CREATED = Reply(200, "created", b'{"success":true,"status":200,"code":"created"}')
 EXISTS = Reply(409, "user_exists", b'{"success":false,"status":409,"code":"user_exists"}')
@@ -40,31 +41,13 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def draft(ledger: Ledger, *, words: str = "first", content: str = "a", **changes: Any) -> Draft:
-    made = Draft(
-        digest=ledger.digest(words),
-        topic="zk/p/users/create/reply",
-        fallback="zk/p/users/create/reply",
-        connection=1,
-        mid=1,
-        redeliverable=True,
-        device="p",
-        command="users/create",
-        request_id="r-1",
-        content=ledger.digest(content),
-        params=b"{}",
-        expires_at=2e9,
-    )
-    return made._replace(**changes)
+    own = {"content": ledger.digest(content), "request_id": "r-1", "expires_at": 2e9}
+    return create_draft(ledger, words, **{**own, **changes})
 
 
 def group(ledger: Ledger, *, members: tuple[Any, ...] = ("p", "q", "s"), **changes: Any) -> Draft:
     parts = tuple(Part(member, f"zk/{member}/users/create/reply") for member in members)
     return draft(ledger, device="planta", parts=parts, **changes)
-
-
-def keep(ledger: Ledger, *drafts: Any, admit: Callable[..., Any] = lambda _: None) -> list[Kept]:
-    judge = Judging(admit, lambda d: failed(RequestIdReused(request_id=d.request_id), "es"))
-    return keep_drafts(ledger, drafts, judge)
 
 
 def finish(ledger: Ledger, *finishes: Any, **more: Any) -> None:

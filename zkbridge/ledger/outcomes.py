@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 
@@ -15,6 +16,8 @@ from zkbridge.ledger.rows import REQUESTS, log_answer, parent_of, request_of, sa
 from zkbridge.ledger.schema import END
 from zkbridge.ledger.unsent_replies import UnsentReplies
 from zkbridge.ledger.validity_store import write as write_validities
+
+log = logging.getLogger(__name__)
 
 
 class Outcomes:
@@ -87,7 +90,7 @@ class Outcomes:
         lone = len(wanted) == 1 and not waiting and not dates and wanted[0].request.parent is None
         finished = self._database.write(work, single=lone)
         for each in finished.groups:
-            log_answer(each)
+            log_answer(log, each.request, each.reply)
         self._retention.note_freed()
         return finished
 
@@ -183,7 +186,7 @@ class Outcomes:
 
         ended = self._database.write(work)
         for each in ended:
-            log_answer(each)
+            log_answer(log, each.request, each.reply)
         if ended:
             self._retention.note_freed()
         return ended

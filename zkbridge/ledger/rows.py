@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 from zkbridge.contract.groups import Said
 from zkbridge.contract.messages import Reply, flagged
-from zkbridge.ledger.records import Answer, Draft, Ended, Request, State
-
-log = logging.getLogger(__name__)
+from zkbridge.ledger.records import Answer, Draft, Request, State
 
 #: Answers that the broker has not confirmed.
 UNSENT = (
@@ -95,16 +93,17 @@ def parent_of(db: sqlite3.Connection, request: int) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
-def log_answer(ended: Ended) -> None:
-    """One line for each request that was answered."""
-    request, reply = ended.request, ended.reply
+def log_answer(log: logging.Logger, request: Request, reply: Reply, *, seconds: float | None = None) -> None:
+    """One line for each request that was answered; `seconds` after it was kept, if that tells anything."""
+    took = "" if seconds is None else f" seconds={seconds:.2f}"
     log.log(
         logging.INFO if reply.success else logging.WARNING,
-        "answered request=%d device=%s command=%s request_id=%s status=%d code=%s",
+        "answered request=%d device=%s command=%s request_id=%s status=%d code=%s%s",
         request.id,
         request.device,
         request.command,
         request.request_id,
         reply.status,
         reply.code,
+        took,
     )

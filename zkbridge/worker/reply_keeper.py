@@ -15,6 +15,7 @@ from zkbridge.contract.messages import Reply
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Finish, Parked, Request, ValidityChange
+from zkbridge.ledger.rows import log_answer
 from zkbridge.telemetry.events import Answered, Created, EventSink, Trouble
 from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.dates import Dates
@@ -145,17 +146,7 @@ class ReplyKeeper:
         if reply is None:
             return
         seconds = age_s(request)
-        log.log(
-            logging.INFO if reply.success else logging.WARNING,
-            "answered request=%d device=%s command=%s request_id=%s status=%d code=%s seconds=%.2f",
-            request.id,
-            request.device,
-            request.command,
-            request.request_id,
-            reply.status,
-            reply.code,
-            seconds,
-        )
+        log_answer(log, request, reply, seconds=seconds)
         self._events(Answered(request.device, request.command, reply.code, seconds, again=task.replayed))
         if reply.status >= Internal.status:
             self._events(Trouble(self._device.id, reply.code, json.loads(reply.body)["error"]))
