@@ -125,6 +125,7 @@ def test_entries_for_the_configuration_can_be_loaded(tmp_path: Path) -> None:
         "terminal-201": ("192.168.1.201", 4370, "tcp", 0),
         "terminal-192-168-1-202": ("192.168.1.202", 4371, "udp", 5),
     }
+    assert (devices["terminal-201"].serial, devices["terminal-192-168-1-202"].serial) == ("A1", None)
     assert "6001" in text
     assert len(YAML(typ="safe").load(io.StringIO(text))["devices"]) == 2
     assert ids(found)["192.168.2.202"] == "terminal-192-168-2-202"

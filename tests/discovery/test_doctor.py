@@ -50,7 +50,7 @@ def test_a_terminal_in_order_has_nothing_to_look_at(simulator: Simulator, tmp_pa
     code, found = told(tmp_path, terminal.port, comm_key=77)
 
     assert (code, {each["verdict"] for each in found.values()}) == (0, {"ok"}), found
-    assert set(found) == {"port", "key", "record size", "room", "encoding", "clock", "round trip", "refused"}
+    assert set(found) == {"port", "key", "serial", "record size", "room", "encoding", "clock", "round trip", "refused"}
     assert found["record size"]["detail"] == "72 bytes"
     assert terminal.users() == before
     assert not terminal.disabled
@@ -114,6 +114,14 @@ def test_a_clock_that_is_off_and_a_wrong_record_size_are_named(simulator: Simula
     assert found["record size"]["detail"] == "72 bytes, but record: 28 is configured"
     assert found["clock"]["verdict"] == "look"
     assert re.match(r"-10[78]\d\d s against this machine", found["clock"]["detail"])
+
+
+def test_another_serial_number_is_named(simulator: Simulator, tmp_path: Path) -> None:
+    terminal = simulator.add(TerminalConfig(serial="OTHER"))
+
+    code, found = told(tmp_path, terminal.port, serial="MINE")
+
+    assert (code, found["serial"]["detail"]) == (1, "OTHER, but serial: MINE is configured")
 
 
 def test_what_the_firmware_does_not_know_is_named(simulator: Simulator, tmp_path: Path) -> None:

@@ -13,7 +13,10 @@ import zkbridge
 from zkbridge.asyncapi.parts import EXCLUSIVE, OF_GROUPS, REQUEST_ID, SHARED, UNREAD, Json
 from zkbridge.asyncapi.site import Site
 from zkbridge.commands import Command, Lasting, commands
-from zkbridge.contract import answers
+from zkbridge.contract import (
+    answers,
+    wrong_device,  # noqa: F401 - its error is one of those below BridgeError
+)
 from zkbridge.contract.errors import (
     BridgeError,
     Busy,

@@ -17,6 +17,7 @@ from zkbridge.attendance.turn import Turn
 from zkbridge.attendance.watch import Watch
 from zkbridge.config.models import Config, Device
 from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, TerminalError
+from zkbridge.contract.wrong_device import WrongDevice
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.machine import limits
@@ -220,7 +221,7 @@ class Listener:
     def _note_failure(self, failure: TerminalError) -> None:
         if limits.SHORTAGES.note(failure):
             pass  # the terminal is not to blame
-        elif isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
+        elif isinstance(failure, (ConnectionFailure, DeviceAuthFailed, WrongDevice)):
             self._hooks.note_availability(self._device.id, failure.sentence(self._config.language))
         else:
             log.warning("device=%s cannot be listened to: %s", self._device.id, failure)

@@ -103,6 +103,8 @@ def entries(found: Sequence[Found]) -> list[str]:
             continue
         lines.append(f"  {names[each.host]}:" + f"  # {what}" * bool(what))
         lines.append(f"    host: {each.host}")
+        if each.serial:
+            lines.append(f"    serial: {json.dumps(_safe(each.serial))}")
         if each.port != STANDARD_PORT:
             lines.append(f"    port: {each.port}")
         if each.transport != "tcp":

@@ -107,6 +107,7 @@ class Device(Model):
     id: str
     host: Host
     port: Port = 4370
+    serial: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     comm_key: Whole = Field(default=0, ge=0, le=MAX_COMM_KEY, repr=False)
     transport: Literal["tcp", "udp"] = "tcp"
     timeout: PositiveSeconds = 10

@@ -22,6 +22,7 @@ from zkbridge.contract.errors import (
 )
 from zkbridge.contract.messages import Reply
 from zkbridge.contract.validity import Validity
+from zkbridge.contract.wrong_device import WrongDevice
 from zkbridge.machine.clock import Clock
 from zkbridge.terminal.session import Session
 from zkbridge.worker.replies import ReplyMaker
@@ -87,7 +88,7 @@ class Planner:
     def plan(self, session: Session, state: SessionState, task: Task) -> Change | None:
         """The change to make; None where the task has its reply now, or, without one, needs another session.
 
-        Raises ConnectionFailure or DeviceAuthFailed of the terminal, and LedgerUnavailable.
+        Raises ConnectionFailure, DeviceAuthFailed or WrongDevice of the terminal, and LedgerUnavailable.
         """
         if not task.asked and self.is_late(task):
             task.reply = self.expired(task)
@@ -102,7 +103,7 @@ class Planner:
         task.dates = UserDates(self._device.timezone, self._clock, self._dates.kept)
         try:
             outcome = task.command.run(session, task.params, self._context(task, earlier))
-        except (ConnectionFailure, DeviceAuthFailed):
+        except (ConnectionFailure, DeviceAuthFailed, WrongDevice):
             raise
         except BridgeError as refusal:
             self._refuse(task, refusal)

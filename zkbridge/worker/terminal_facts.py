@@ -7,6 +7,7 @@ import logging
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, TerminalError
 from zkbridge.contract.texts import Language
+from zkbridge.contract.wrong_device import WrongDevice
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.telemetry.events import Counted, EventSink, Failed, SessionEnded, Trouble
@@ -50,7 +51,7 @@ class TerminalFacts:
 
     def note_failure(self, failure: TerminalError) -> None:
         """A conversation failed for good."""
-        if isinstance(failure, (ConnectionFailure, DeviceAuthFailed)):
+        if isinstance(failure, (ConnectionFailure, DeviceAuthFailed, WrongDevice)):
             self._hooks.note_availability(self._device.id, failure.sentence(self._language))
         self._events(Failed(self._device.id, failure.code, final=True))
         self.reached = False

@@ -14,6 +14,8 @@ from zk import ZK
 
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceRejected, TerminalError
+from zkbridge.contract.texts import shown
+from zkbridge.contract.wrong_device import WrongDevice
 from zkbridge.port.waker import Waker
 from zkbridge.terminal.protocol import wire
 from zkbridge.terminal.protocol.bulk_read import BulkReader
@@ -85,10 +87,14 @@ class Client(ZK):
         return self.exchange.last.command if self.exchange.last is not None else 0
 
     def connect(self) -> Self:
-        """Connect and show the communication key if asked. Raises also DeviceAuthFailed, DeviceRejected."""
+        """Connect, show the communication key if asked, and compare the serial number if one is configured.
+
+        Raises also DeviceAuthFailed, DeviceRejected, WrongDevice.
+        """
         self._ZK__create_socket()
         try:
             self._greet()
+            self._check_serial()
         except BaseException:
             self.disconnect()
             raise
@@ -150,6 +156,18 @@ class Client(ZK):
                 raise DeviceAuthFailed(host=self._device.host, port=self._device.port)
         elif answer.command != Code.OK:
             raise self.rejected("CONNECT")
+
+    def _check_serial(self) -> None:
+        """Before anything else is asked: at an address that DHCP gave away, another terminal may answer."""
+        serial = self._device.serial
+        if serial is None:
+            return
+        answer = self.request(Command.OPTIONS_RRQ, b"~SerialNumber\0")
+        text = answer.data.split(b"\0", 1)[0].decode("utf-8", "replace") if answer.command == Code.OK else ""
+        found = text.rpartition("=")[2].strip()
+        if found != serial:
+            host, port = self._device.host, self._device.port
+            raise WrongDevice("" if found else "untold", host=host, port=port, serial=serial, found=shown(found))
 
     # What pyzk calls. The names are its private ones as Python mangles them.
 

@@ -71,7 +71,7 @@ def diagnose(device: Device, *, lock_dir: Path | None, tell: Callable[[str], obj
             ),
         ]
     if device.transport in probe.seen.lines:
-        parts = (_key, _record_size, _room, _encoding, _clock, _round_trip, _refused)
+        parts = (_key, _serial, _record_size, _room, _encoding, _clock, _round_trip, _refused)
         found += [each for part in parts for each in part(recording, device)]
     return found
 
@@ -112,6 +112,20 @@ def _key(recording: Recording, device: Device) -> Iterator[Diagnosis]:
         )
     else:
         yield Diagnosis("key", "ok", "taken" if asked else "none is asked for")
+
+
+def _serial(recording: Recording, device: Device) -> Iterator[Diagnosis]:
+    answer = recording.find("option ~SerialNumber", device.transport)
+    found = "" if answer is None or answer.code != Code.OK else _value(answer.data)
+    if device.serial is not None and found != device.serial:
+        detail = f"{shown(found) or 'none is told'}, but serial: {device.serial} is configured"
+        yield Diagnosis("serial", "FAILED", detail, "docs/errors.md#wrong_device")
+    elif found:
+        yield Diagnosis("serial", "ok", shown(found))
+
+
+def _value(data: bytes) -> str:
+    return data.split(b"\0", 1)[0].decode("utf-8", "replace").rpartition("=")[2].strip()
 
 
 def _record_size(recording: Recording, device: Device) -> Iterator[Diagnosis]:
