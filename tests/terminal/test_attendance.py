@@ -116,17 +116,18 @@ class TestLog:
 
         assert [punch.timestamp for punch in punches] == [NINE + timedelta(minutes=number) for number in range(600)]
 
-    def test_a_log_whose_clock_was_set_back_is_read_twice_over_datagrams(
-        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    @pytest.mark.parametrize(("field", "readings"), [("session", 2), ("index", 1)])
+    def test_a_log_whose_clock_was_set_back_is_read_twice_over_datagrams_without_a_number(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], field: str, readings: int
     ) -> None:
-        terminal = start(profile="bw")
+        terminal = start(profile="bw", session_field_of_data=field)
         terminal.add_user("5", "Ana")
         for number in range(300, 0, -1):
             terminal.punch("5", when=NINE + timedelta(minutes=number))
 
         with talk(terminal, transport="udp") as session:
             assert len(session.attendance()) == 300
-        assert asked(terminal, "PREPARE_BUFFER") == 2
+        assert asked(terminal, "PREPARE_BUFFER") == readings
 
     def test_a_log_that_is_refused_is_told(
         self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from zkbridge.contract.errors import ConnectionFailure, TerminalError
-from zkbridge.simulator import SimulatedTerminal
+from zkbridge.simulator import Command, Punch, SimulatedTerminal
 from zkbridge.simulator.wire.codes import command_name
 from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.terminal.session import Known, Session
@@ -74,12 +74,13 @@ def test_one_datagram_twice_does_not_make_up_for_another_that_was_lost(
         assert is_right(full, session.users())
 
 
+@pytest.mark.parametrize("field", ["index", "session"])
 @pytest.mark.parametrize("packet", [1008, 1024, 500])
 @pytest.mark.parametrize("frame", range(9))
 def test_datagrams_that_change_places_make_no_false_table(
-    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], packet: int, frame: int
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], packet: int, frame: int, field: str
 ) -> None:
-    full = start(udp_packet=packet)
+    full = start(udp_packet=packet, session_field_of_data=field)
     full.fill_users(100)
     full.faults.add("READ_BUFFER", "after", "swap", frame=frame)
 
@@ -119,13 +120,17 @@ def test_over_a_bad_network_a_table_is_right_or_not_there(
     assert read > 0
 
 
+@pytest.mark.parametrize("field", ["index", "session"])
 @pytest.mark.parametrize("packet", [1008, 1024])
 @pytest.mark.parametrize("frame", range(9))
 def test_datagrams_that_change_places_are_noticed_although_uids_are_in_no_order(
-    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], packet: int, frame: int
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], packet: int, frame: int, field: str
 ) -> None:
-    """Datagrams of 1008 bytes cut a table of 28-byte records just before each user_id."""
-    terminal = start(profile="bw", udp_packet=packet)
+    """Datagrams of 1008 bytes cut a table of 28-byte records just before each user_id.
+
+    Those without a number are read a second time in others, those with one are put in order.
+    """
+    terminal = start(profile="bw", udp_packet=packet, session_field_of_data=field)
     for uid in range(400, 100, -1):
         terminal.add_user(str(uid), f"U{uid}", uid=uid)
     terminal.faults.add("READ_BUFFER", "after", "swap", frame=frame)
@@ -133,8 +138,40 @@ def test_datagrams_that_change_places_are_noticed_although_uids_are_in_no_order(
     with talk(terminal, transport="udp") as session:
         assert is_right(terminal, session.users())
 
+    readings = [each for each in terminal.log if each.direction == "in" and each.command == Command.PREPARE_BUFFER]
+    assert (len(readings) > 1) is (field == "session")
+
+
+@pytest.mark.parametrize("fault", ["none", "repeat", "swap"])
+def test_datagrams_of_the_same_contents_are_told_apart_by_their_number(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], fault: str
+) -> None:
+    """A finger that is read five times in a second: datagrams of 25 records each, all alike."""
+    terminal = start(udp_packet=1000)
+    terminal.add_user("1", "Ana")
+    for _ in range(100):
+        terminal.add_punch(Punch(1, "1", 1, 0, 700_000_000))
+    if fault != "none":
+        terminal.faults.add("READ_BUFFER", "after", fault, frame=2)
+
+    with talk(terminal, transport="udp", known=KNOWN, timeout=1) as session:
+        assert len(session.attendance()) == 100
+
+
+def test_datagrams_of_the_same_contents_without_a_number_are_refused(
+    start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+) -> None:
+    terminal = start(udp_packet=1000, session_field_of_data="session")
+    for _ in range(100):
+        terminal.add_punch(Punch(1, "1", 1, 0, 700_000_000))
+
+    with pytest.raises(ConnectionFailure), talk(terminal, transport="udp", known=KNOWN, timeout=1) as session:
+        session.attendance()
+
 
 def test_uids_in_order_need_no_second_reading(full: SimulatedTerminal, talk: Callable[..., Session]) -> None:
+    full.switches.session_field_of_data = "session"
+
     with talk(full, transport="udp", known=KNOWN) as session:
         session.users()
 

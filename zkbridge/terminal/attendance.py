@@ -102,7 +102,7 @@ class Attendance(Accounts):
     def _read_log(self, count: int | None, give_up: Callable[[], bool]) -> Sequence[Punch]:
         records = records_of(self._log_as_sent(give_up), count)
         punches = self._punches_in(records, count)
-        if self.device.transport == "udp" and not in_order(punches):
+        if not self._client.bulk.numbered and not in_order(punches):
             # Datagrams may have changed places: a second reading in others must begin like the first.
             again = records_of(self._log_as_sent(give_up, shifted=True), count)
             if again[: len(records)] != records:

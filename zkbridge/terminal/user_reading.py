@@ -145,9 +145,9 @@ class UserReading(Machine):
     def _table_of(self, raw: bytes, count: int | None) -> RecordTable:
         records = records_of(raw, count)
         size = self._record_size(records, count)
-        # Datagrams carry no number, and some cut a table just between records: those that changed places on the
+        # Where datagrams carry no number, some cut a table just between records: those that changed places on the
         # way make a table that looks right. Where the uids do not tell, a second reading in other datagrams does.
-        in_doubt = self.device.transport == "udp" and not in_order(records, record_size=size)
+        in_doubt = not self._client.bulk.numbered and not in_order(records, record_size=size)
         if in_doubt and self._read("table", Command.USERTEMP_RRQ, _USERS, shifted=True) != raw:
             raise Unreadable("it reads differently each time")
         if records and self.device.record == "auto":

@@ -38,7 +38,8 @@ class BulkReader:
     """Reads data of several frames over an exchange; its methods raise the exchange's errors as well.
 
     `took_together` says what became of the pieces of the last table: None if they were asked for one by one, else
-    whether all of them came.
+    whether all of them came. `numbered` says whether the frames of the last table stood in a known order: all of them
+    in a stream; over datagrams where each carries its number (js_zklib#7, #50, pyzk test.py: captures).
     """
 
     def __init__(self, exchange: Exchange) -> None:
@@ -46,6 +47,7 @@ class BulkReader:
         self._udp = exchange.is_udp
         self._datagram = 0  # the most data that one frame has brought, in bytes
         self.took_together: bool | None = None
+        self.numbered = True
 
     def table(
         self,
@@ -77,6 +79,7 @@ class BulkReader:
         same table in both.
         """
         self.took_together = None
+        self.numbered = True
         asked = struct.pack("<bhii", 1, command, fct, ext)
         answer = self._exchange.request(
             Command.PREPARE_BUFFER, asked, most=min(most + wire.HEADER_BYTES, wire.MAX_PACKET)
@@ -165,10 +168,11 @@ class BulkReader:
     def _collect(self, channel: Channel, head: Frame, until: Deadline, most: int) -> bytes | None:
         """The DATA frames that PREPARE_DATA announced, in any number, up to the ACK_OK that closes them."""
         size = _announced(head, most)
-        pieces: set[bytes] = set()
-        data = bytearray()
+        pieces: list[Frame] = []
+        seen: set[tuple[int, bytes]] = set()
+        received = 0
         # A datagram with the closing ACK may be lost, and nothing with it; in a stream it is there, and is taken out.
-        while len(data) < size or not self._udp:
+        while received < size or not self._udp:
             frame = self._exchange.next_frame(channel, until)
             if frame.command == Code.OK:
                 break
@@ -177,16 +181,26 @@ class BulkReader:
             if frame.command != Command.DATA or not frame.data:
                 raise Garbled(f"{frame.command} with {len(frame.data)} bytes among data")
             if self._udp:
-                if frame.data in pieces:
-                    continue  # the same datagram twice: no two parts of a table are alike
-                pieces.add(frame.data)
-            data += frame.data
+                if (frame.session, frame.data) in seen:
+                    continue  # the same datagram twice: it has the same number, or the same contents and none has one
+                seen.add((frame.session, frame.data))
+            pieces.append(frame)
+            received += len(frame.data)
             self._datagram = max(self._datagram, len(frame.data))
-            if len(data) > size:
-                raise TooMuch(f"{len(data)} bytes of data where {size} were announced")
-        if len(data) < size and not self._udp:
+            if received > size:
+                raise TooMuch(f"{received} bytes of data where {size} were announced")
+        if received < size and not self._udp:
             raise Garbled("less data than announced")
-        return bytes(data) if len(data) == size else None
+        return b"".join(self._in_order(pieces)) if received == size else None
+
+    def _in_order(self, pieces: list[Frame]) -> list[bytes]:
+        """The data of frames: of datagrams by their numbers, where those count up from 0; else as they came."""
+        if self._udp:
+            if sorted(piece.session for piece in pieces) == list(range(len(pieces))):
+                pieces.sort(key=lambda piece: piece.session)
+            elif len(pieces) > 1:
+                self.numbered = False
+        return [piece.data for piece in pieces]
 
 
 def _piece_of(start: int, size: int) -> bytes:
