@@ -8,7 +8,7 @@ PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: addon audit deb lock image help demo test again costs check docs torture clients fuzz faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: addon audit deb lock image help demo test again costs check docs torture cuts clients fuzz faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -49,6 +49,10 @@ torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES=
 	.venv/bin/python -m torture requests --requests 3000 --kills 200 $(ARGS)
 	.venv/bin/python -m torture punches --punches 10000 $(PUNCHES)
 	.venv/bin/python -m torture doors --requests 600 $(DOORS)
+
+cuts:  ## Cut the power 1,000 times in the middle of everything, some twenty minutes (ARGS="--cuts 1000 --seed 7" for a run again)
+	@.ci/setup test
+	.venv/bin/python -m torture cuts $(ARGS)
 
 clients:  ## Try the clients of other projects and write the table of docs/simulator.md (PATHS="pyzk=FOLDER node=FOLDER" tries those alone)
 	@.ci/setup test

@@ -1,12 +1,12 @@
-"""Break everything at random, from a seed: `python -m torture requests`, `punches` or `doors`; `--help` after each."""
+"""Break everything at random, from a seed: `python -m torture` requests, punches, doors or cuts; each has `--help`."""
 
 from __future__ import annotations
 
 import sys
 
-from torture import doors, punches, requests
+from torture import cuts, doors, punches, requests
 
-PROGRAMS = {"requests": requests.main, "punches": punches.main, "doors": doors.main}
+PROGRAMS = {"requests": requests.main, "punches": punches.main, "doors": doors.main, "cuts": cuts.main}
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from torture.callers import Crowd, Post, silent
 from torture.history import GOOD, History, Inquiry, Kind, Wish
 from torture.oracle import Finding, judge
 from torture.plan import TROUBLE, Message, Plan, request, secrets
-from torture.world import World
+from torture.world import TERMINALS, World
 
 TICK_S = 0.02
 #: Once nothing goes wrong any more, whatever is under way ends, and something of it within so many seconds.
@@ -67,11 +67,17 @@ class Run:
         self._seconds = seconds
         self._tell = tell
         self._random = Random(seed)
-        self._world = World(folder, seed=seed, terminals=terminals)
+        self._world = self._make_world(folder, terminals)
         self._history = History()
         self._repeated: set[str | None] = set()
         self._post = Post(self._history)
         self._crowd = Crowd(self._world.broker.port, self._post)
+
+    def _make_world(self, folder: Path, terminals: int) -> World:
+        return World(folder, seed=self._seed, terminals=TERMINALS[:terminals])
+
+    def _make_breakage(self) -> Breakage:
+        return Breakage(self._random, self._world, kills=self._kills, seconds=self._seconds)
 
     def go(self) -> Result:
         """Do it all. Call it from the main thread: what it starts ends with that."""
@@ -87,7 +93,7 @@ class Run:
         self._crowd.start()
         plan = Plan(self._random, world.places, requests=self._requests, seconds=self._seconds, start=time.time())
         self._history.wishes = plan.wishes
-        breakage = Breakage(self._random, world, kills=self._kills, seconds=self._seconds)
+        breakage = self._make_breakage()
         try:
             self._torture(plan, breakage)
         finally:

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +27,21 @@ BUDGET_S = 2.0
 TIMEOUT_S = 2.0
 #: What the machine may add: a slow simulator, a slow daemon, and the closing of a session.
 SLACK_S = 2.0
+#: Of every daemon.
+SETTINGS: dict[str, Any] = {
+    "covered": False,
+    "mqtt": {"keepalive": 5},
+    "queue_limit": 60,
+    "session_budget": BUDGET_S,
+}
 #: Mosquitto notes what has changed once in a round of its loop; what it confirmed just before it dies may be lost.
 BROKER_MEMORY_S = 3.0
 FIRST_KEYPAD_ID = 9_000_000
 
-#: Terminals of the run: profile, users at the start, what the simulator and what the bridge is told.
-TERMINALS: tuple[tuple[str, int, dict[str, Any], dict[str, Any]], ...] = (
+#: A terminal: profile, users at the start, what the simulator and what the bridge is told.
+Equipment = tuple[str, int, dict[str, Any], dict[str, Any]]
+#: Terminals of the run.
+TERMINALS: tuple[Equipment, ...] = (
     ("tft", 0, {}, {}),
     ("tft", 50, {"comm_key": 1234}, {"comm_key": 1234}),
     ("tft", 300, {"latency": 0.02}, {}),
@@ -144,6 +153,8 @@ class Keeper:
     def __init__(self, daemon: Daemon, diary: Diary) -> None:
         self.daemon = daemon
         self.kills = self.stops = self.pauses = 0
+        #: Whether the daemon may be killed from within its own process, as a power cut at a chosen point is.
+        self.may_be_cut = False
         self.collapses: list[str] = []
         #: When a life of the daemon was ended or interrupted.
         self.wounds: list[float] = []
@@ -224,8 +235,11 @@ class Keeper:
     def _reap(self) -> None:
         with self._lock:
             code = self.daemon.wait()
-            killed, left = self._doomed is not None, self._leaving
+            cut = self.may_be_cut and self._doomed is None and code == -signal.SIGKILL
+            killed, left = self._doomed is not None or cut, self._leaving
             self._doomed, self._leaving = None, False
+        if cut:
+            self.wounds.append(time.time())
         self._diary.note("daemon", f"ended with {code}")
         if killed:
             self.kills += 1
@@ -249,7 +263,7 @@ class Keeper:
 class World:
     """A context manager that sets all of it up in a folder, and clears it away."""
 
-    def __init__(self, folder: Path, *, seed: int, terminals: int = len(TERMINALS)) -> None:
+    def __init__(self, folder: Path, *, seed: int, terminals: Sequence[Equipment] = TERMINALS) -> None:
         self.diary = Diary()
         self.simulator = Simulator()
         self.terminals: dict[str, SimulatedTerminal] = {}
@@ -257,7 +271,7 @@ class World:
         self.places: list[Place] = []
         self._curfews: list[Curfews] = []
         devices = {}
-        for number, (profile, users, switches, settings) in enumerate(TERMINALS[:terminals]):
+        for number, (profile, users, switches, settings) in enumerate(terminals):
             name = f"puerta-{number}"
             told = dict(switches)
             key = told.pop("comm_key", 0)
@@ -271,20 +285,15 @@ class World:
         # Else a broker drops what is more than a thousand for a daemon that is away, and says that all is well.
         self.broker = Mosquitto(folder / "mosquitto", persistence=True, extra=["max_queued_messages 0"])
         self.broker.start()
-        self.daemon = Daemon(
-            folder / "torture",
-            self.broker.port,
-            devices,
-            covered=False,
-            mqtt={"keepalive": 5},
-            queue_limit=60,
-            session_budget=BUDGET_S,
-        )
+        self.daemon = self._make_daemon(folder / "torture", devices)
         self.keeper = Keeper(self.daemon, self.diary)
         self.broker_kills = 0
         self.broker_pauses = 0
         self.broker_losses: list[tuple[float, float]] = []
         self._broker_paused_at: float | None = None
+
+    def _make_daemon(self, folder: Path, devices: dict[str, Any]) -> Daemon:
+        return Daemon(folder, self.broker.port, devices, **SETTINGS)
 
     def close(self) -> None:
         """End whatever still runs."""

@@ -38,7 +38,7 @@ class Machine:
         self._write(self.programs / name, f'echo "{name} $*" >>"$CALLS"\n{script}')
 
     def give_mosquitto(self) -> None:
-        for name in ("mosquitto", "mosquitto_pub", "openssl", "setpriv"):
+        for name in ("mosquitto", "mosquitto_pub", "openssl", "setpriv", "gcc"):
             self.give(name)
 
     def give_python(self, *, has_venv: bool = True, pip: str = "") -> None:
@@ -135,7 +135,7 @@ def test_without_mosquitto_and_the_right_to_install_it_it_says_how(machine: Mach
 
     said = sentence(machine.make("test"))
 
-    assert said.endswith("on Debian: sudo apt install mosquitto mosquitto-clients openssl util-linux")
+    assert said.endswith("on Debian: sudo apt install mosquitto mosquitto-clients openssl util-linux gcc libc6-dev")
     assert machine.called("apt-get") == []
 
 
@@ -143,6 +143,7 @@ def test_root_gets_mosquitto_installed(machine: Machine) -> None:
     machine.be(0)
     machine.give("openssl")
     machine.give("setpriv")
+    machine.give("gcc")
     machine.give(
         "apt-get", f'cd "{machine.programs}"; case $1 in install) cp openssl mosquitto; cp openssl mosquitto_pub;; esac'
     )
@@ -161,7 +162,8 @@ def test_whoever_may_use_sudo_gets_mosquitto_installed(machine: Machine) -> None
     machine.give("sudo", 'shift; exec "$@"')
     machine.give("true")
     machine.give(
-        "apt-get", f'cd "{machine.programs}"; for each in mosquitto mosquitto_pub openssl setpriv; do cp id $each; done'
+        "apt-get",
+        f'cd "{machine.programs}"; for each in mosquitto mosquitto_pub openssl setpriv gcc; do cp id $each; done',
     )
 
     ended = machine.make("test")

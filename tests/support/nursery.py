@@ -75,26 +75,32 @@ class Child:
 
 
 class Nursery:
-    """A context manager; while it is open `current` is it."""
+    """A context manager; while it is open `current` is it, unless it is made with an `environment` of its own."""
 
     current: "Nursery | None" = None
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, environment: Mapping[str, str] | None = None) -> None:
         self._log = log
+        self._environment = environment
 
     def __enter__(self) -> Self:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", __name__, str(theirs.fileno())]
             self._process = processes.start(
-                command, log=self._log, env=_without_coverage(os.environ), pass_fds=[theirs.fileno()]
+                command,
+                log=self._log,
+                env=_without_coverage(os.environ) | dict(self._environment or {}),
+                pass_fds=[theirs.fileno()],
             )
         self._socket, self._answers = ours, ours.makefile("rb")
-        Nursery.current = self
+        if self._environment is None:
+            Nursery.current = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        Nursery.current = None
+        if Nursery.current is self:
+            Nursery.current = None
         self._answers.close()
         self._socket.close()  # which tells it to end
         self._process.wait(10)
