@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import shown
+from zkbridge.ledger.folder import sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,7 @@ class SetAside:
         self.count = 0  #: messages set aside since the start, each copy of one counted
         self._clock = clock
         self._entries: dict[str, dict[str, str]] = {}  #: by digest, oldest first
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            for line in self.path.read_text().splitlines()[-MOST_ENTRIES:]:
-                entry = json.loads(line)
-                self._entries[entry["digest"]] = entry | {"error_id": entry["error_id"]}
+        self._appends = self._read()
 
     def add(self, topic: str, digest: bytes, reason: str) -> Noted:
         """Note a message, unless it is noted already."""
@@ -68,15 +66,36 @@ class SetAside:
             log.error("%s cannot be written: %s", self.path, error.strerror)  # noqa: TRY400 - one line says it
         return Noted(error_id, first=True)
 
+    def _read(self) -> bool:
+        """Take up what is in the file; whether it is whole, so that the next entry may be appended."""
+        try:
+            text = self.path.read_bytes().decode(errors="replace")
+        except OSError:
+            return False
+        read = [_entry(line) for line in text.splitlines()]
+        self._entries = {entry["digest"]: entry for entry in read[-MOST_ENTRIES:] if entry is not None}
+        return text.endswith("\n") and None not in read
+
     def _write(self, entry: dict[str, str]) -> None:
-        """Append an entry; where the file is full, write the newer half of all anew."""
-        if len(self._entries) <= MOST_ENTRIES:
+        """Append an entry. Where the file is full, or a power cut tore it, write the newer half, or all of it, anew."""
+        if self._appends and len(self._entries) <= MOST_ENTRIES:
             _put(self.path, [entry], os.O_APPEND)
             return
-        self._entries = dict(list(self._entries.items())[-MOST_ENTRIES // 2 :])
+        if len(self._entries) > MOST_ENTRIES:
+            self._entries = dict(list(self._entries.items())[-MOST_ENTRIES // 2 :])
         anew = self.path.with_suffix(".new")
         _put(anew, self._entries.values(), os.O_TRUNC)
         anew.replace(self.path)
+        sync_folder(self.path.parent)
+        self._appends = True
+
+
+def _entry(line: str) -> dict[str, str] | None:
+    """An entry of the file; None if the line is none."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        entry = json.loads(line)
+        return {**entry, "digest": str(entry["digest"]), "error_id": str(entry["error_id"])}
+    return None
 
 
 def _put(path: Path, entries: Iterable[dict[str, str]], mode: int) -> None:

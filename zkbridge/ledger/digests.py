@@ -9,6 +9,8 @@ import os
 import secrets
 from pathlib import Path
 
+from zkbridge.ledger.folder import sync_folder
+
 _KEY_BYTES = 32
 
 
@@ -37,6 +39,7 @@ class Digests:
             file.write(key)
             file.flush()
             os.fsync(file.fileno())
+        sync_folder(path.parent)  # before any digest is kept: with another key no redelivery would be recognised
         return key
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable
+from zkbridge.ledger.folder import sync_folder
 from zkbridge.ledger.schema import MIGRATIONS, TRIGGERS
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,10 @@ class LedgerFile:
             self.path.replace(self.path.with_name(f"{self.path.name}.replaced-{stamp}"))
         for suffix in ("-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        # Each step before the next: an old write-ahead log beside the new file would be read into it.
+        sync_folder(self.path.parent)
         fresh.replace(self.path)
+        sync_folder(self.path.parent)
         return self._connect()
 
     def release(self) -> None:
@@ -105,6 +109,7 @@ class LedgerFile:
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self.path}{suffix}").replace(f"{kept}{suffix}")
+        sync_folder(self.path.parent)  # the new file is never to be read with the old write-ahead log
         log.error(
             "the ledger is damaged (%s): kept aside as %s, a new one is begun. "
             "Requests that were under way are lost to it; look at the terminals and at that file.",
