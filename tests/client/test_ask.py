@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.support.caller import Caller
 from tests.support.certificates import make_certificates
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
+from tests.support.nursery import Nursery
 from tests.support.running import Running
 from tests.support.waiting import wait_until
 from zkbridge.asyncapi.examples import example_request
@@ -41,17 +43,17 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "PYTHONPATH": str(RO
 
 
 def zk(*arguments: Any, config: Path | None = None, stdin: str = "", cwd: Path | None = None) -> CompletedProcess[str]:
-    """Run the program to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "zkbridge", *map(str, arguments), *(("--config", str(config)) if config else ())],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=cwd,
-        env=ENVIRONMENT,
-    )
+    """Run the program to its end, without its imports: they are most of what a call costs."""
+    assert Nursery.current is not None
+    words = [*map(str, arguments), *(("--config", str(config)) if config else ())]
+    with tempfile.TemporaryDirectory() as folder:
+        given, said, complained = (Path(folder) / name for name in ("stdin", "stdout", "stderr"))
+        given.write_text(stdin)
+        called = Nursery.current.bear(
+            words, log=said, env=ENVIRONMENT, stdin=given, errors=complained, cwd=cwd or Path.cwd()
+        )
+        code = called.wait(timeout=60)
+        return CompletedProcess(words, code, said.read_text(), complained.read_text())
 
 
 def create(user_id: str, *more: Any, device: str = "principal", **options: Any) -> CompletedProcess[str]:

@@ -109,9 +109,13 @@ class Nursery:
     def pid(self) -> int:
         return self._process.pid
 
-    def bear(self, arguments: Sequence[str], *, log: Path, env: Mapping[str, str]) -> Child:
-        """A process in which `zkbridge` begins with these arguments, its output appended to *log*."""
-        return Child(self, self.ask(arguments=list(arguments), log=str(log), env=dict(env)), arguments)
+    def bear(self, arguments: Sequence[str], *, log: Path, env: Mapping[str, str], **more: Path | None) -> Child:
+        """A process in which `zkbridge` begins with these arguments, its output appended to *log*.
+
+        `stdin` and `errors` are files for its input and its stderr, `cwd` is its folder.
+        """
+        told = {name: str(path) for name, path in more.items() if path is not None}
+        return Child(self, self.ask(arguments=list(arguments), log=str(log), env=dict(env), **told), arguments)
 
     def ask(self, **what: Any) -> int:
         """One request, and its answer. One at a time: tests start and end daemons from their main thread."""
@@ -133,19 +137,22 @@ def _serve(connection: socket.socket) -> list[str] | None:
             if (pid := asked.get("bury")) is not None:
                 answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             elif (answer := os.fork()) == 0:
-                _settle_in(Path(asked["log"]), asked["env"])
+                _settle_in(asked)
                 return list(asked["arguments"])
             connection.sendall(b"%d\n" % answer)
     return None
 
 
-def _settle_in(log: Path, environment: dict[str, str]) -> None:
+def _settle_in(asked: Mapping[str, Any]) -> None:
     """What a start does besides imports: its own output and environment, coverage if wanted, an end with its parent."""
+    environment: dict[str, str] = asked["env"]
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    for descriptor in (1, 2):
-        os.dup2(output, descriptor)
-    os.close(output)
+    for descriptor, path in ((1, asked["log"]), (2, asked.get("errors", asked["log"]))):
+        _open_as(descriptor, path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    if "stdin" in asked:
+        _open_as(0, asked["stdin"], os.O_RDONLY)
+    if "cwd" in asked:
+        os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(environment)
     coverage.process_startup()
@@ -153,6 +160,12 @@ def _settle_in(log: Path, environment: dict[str, str]) -> None:
     sys.modules.pop("sitecustomize", None)
     with suppress(ModuleNotFoundError):
         importlib.import_module("sitecustomize")  # what tests break in a daemon's code, they break here
+
+
+def _open_as(descriptor: int, path: str, flags: int) -> None:
+    opened = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    os.dup2(opened, descriptor)
+    os.close(opened)
 
 
 def _main() -> None:
