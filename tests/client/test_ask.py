@@ -289,7 +289,7 @@ def test_login_tls_and_base_topic_come_from_the_configuration(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert refused.returncode == 4
-    assert "does not accept us: Not authorized" in refused.stderr
+    assert "does not accept us: Not authorized (user 'puente'; docs/client.md#where-the-bridge-is)" in refused.stderr
     assert [user.user_id for user in terminal.users()] == ["1"]
 
 
@@ -302,7 +302,30 @@ def test_what_the_broker_forbids_is_said(tmp_path: Path) -> None:
         done = create("1", device="p", config=tmp_path / "config.yaml")
 
     assert done.returncode == 4
-    assert done.stderr.startswith("the broker does not take the request (Not authorized).\n")
+    assert done.stderr.startswith(
+        "the broker does not take the request (Not authorized): user 'nadie', zk/p/users/create; its access list"
+        " decides, examples/mosquitto/README.md.\n"
+    )
+
+
+def test_a_login_of_the_options_needs_no_configuration(tmp_path: Path, simulator: Simulator) -> None:
+    terminal = simulator.add()
+    tls = make_certificates(tmp_path / "tls")
+    (tmp_path / "right").write_text("secreto\n")
+    with Mosquitto(tmp_path / "m", tls=tls, users={"puente": "secreto"}) as broker:
+        mqtt = {"username": "puente", "password": "secreto", "tls": {"ca_file": str(tls.ca)}}
+        where = ("--broker", f"127.0.0.1:{broker.port}", "--ca-file", tls.ca)
+        with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, mqtt=mqtt):
+            login = ("--username", "puente", "--broker-password-file", tmp_path / "right")
+            done = create("1", *where, *login, device="p", cwd=tmp_path)
+            without = create("2", *where, device="p", cwd=tmp_path)
+            nameless = create("3", *where, *login[2:], device="p", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (without.returncode, nameless.returncode) == (4, 2)
+    assert "without a user name" in without.stderr
+    assert "--broker-password-file needs --username" in nameless.stderr
+    assert [user.user_id for user in terminal.users()] == ["1"]
 
 
 def test_an_old_broker_that_hangs_up_on_mqtt_5_is_asked_by_3_1_1(bridge: Running, tmp_path: Path) -> None:

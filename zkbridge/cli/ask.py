@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from zkbridge.asyncapi.page import Json
 from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.asyncapi.site import summary
 from zkbridge.cli.answers import results_of, tell, tell_step
+from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.rows import RowsFile
@@ -25,7 +25,6 @@ from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
-from zkbridge.config.models import Config, Mqtt
 from zkbridge.contract.errors import BridgeError
 
 #: Exit codes; usage is click's own 2.
@@ -55,46 +54,6 @@ def subcommands() -> dict[str, click.Command]:
         if isinstance(group, click.Group):
             group.add_command(_subcommand(rest.replace("/", "-"), command))
     return found
-
-
-def settings_of(context: click.Context, path: Path, broker: str | None) -> Mqtt:
-    """The broker as configured, or as given; without a configuration everything else is as by default.
-
-    Ends the program with 2 if the file is wrong, or missing where nothing else names the broker.
-    """
-    by_default = context.get_parameter_source("path") is ParameterSource.DEFAULT
-    needless = broker is not None and by_default and not path.exists()
-    settings = Mqtt() if needless else _load(path).mqtt
-    if broker is None:
-        return settings
-    host, _, port = broker.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise click.BadParameter(f"{broker!r} is not HOST:PORT", param_hint="--broker")
-    return settings.model_copy(update={"host": host, "port": int(port)})
-
-
-def connection_options() -> list[click.Parameter]:
-    """The options that say where the broker is, as `path` and `broker`."""
-    return [
-        click.Option(
-            ["--config", "path"],
-            type=click.Path(path_type=Path),
-            default=Path("config.yaml"),
-            envvar="ZKBRIDGE_CONFIG",
-            show_default=True,
-            help="Where broker, login, TLS and base topic are told.",
-        ),
-        click.Option(["--broker"], metavar="HOST:PORT", help="Another broker than the configuration's."),
-    ]
-
-
-def _load(path: Path) -> Config:
-    try:
-        return loader.load(path)
-    except ConfigError as error:
-        for fault in error.faults:
-            say(str(fault), err=True)
-        sys.exit(WRONG_CONFIGURATION)
 
 
 # -- from a parameter model to options -----------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import TypedDict
 
 import click
 
-from zkbridge.cli.ask import DONE, NO_ANSWER, connection_options, settings_of
+from zkbridge.cli.ask import DONE, NO_ANSWER
+from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import columns, say
 from zkbridge.client.connection import Guest, NoAnswer
 from zkbridge.config.models import Mqtt

@@ -17,15 +17,8 @@ import click
 from zkbridge.asyncapi.page import Json
 from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.cli.answers import tell
-from zkbridge.cli.ask import (
-    DONE,
-    FIELD,
-    NO_ANSWER,
-    connection_options,
-    exit_code,
-    field_options,
-    settings_of,
-)
+from zkbridge.cli.ask import DONE, FIELD, NO_ANSWER, exit_code, field_options
+from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.people_file import FORMULAS

@@ -16,7 +16,8 @@ from typing import Any
 import click
 
 from zkbridge.asyncapi.page import Json
-from zkbridge.cli.ask import DONE, FAILED, NO_ANSWER, REFUSED, WRONG_CONFIGURATION, connection_options, settings_of
+from zkbridge.cli.ask import DONE, FAILED, NO_ANSWER, REFUSED, WRONG_CONFIGURATION
+from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.people_file import Person, WrongFile, read_people

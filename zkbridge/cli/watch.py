@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zkbridge.cli.ask import NO_ANSWER, connection_options, settings_of
+from zkbridge.cli.ask import NO_ANSWER
+from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import say
 from zkbridge.cli.traffic import Asked, Sightings
 from zkbridge.client.connection import Guest, NoAnswer

@@ -17,6 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from zkbridge.client.tolerant_client import TolerantClient
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.messages import Message
+from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics
 
 ProtocolName = Literal["5", "3.1.1"]
@@ -24,6 +25,8 @@ ProtocolName = Literal["5", "3.1.1"]
 PATIENCE_S = 10.0
 #: MQTT 5, 2.4: the version is not spoken; the broker took the message, and there is nobody to give it to.
 _UNSUPPORTED_VERSION, _NOBODY = 0x84, 0x10
+#: The pages that help where the broker refuses.
+_LOGIN_PAGE, _RIGHTS_PAGE = "docs/client.md#where-the-bridge-is", "examples/mosquitto/README.md"
 
 
 class NoAnswer(Exception):
@@ -46,6 +49,7 @@ class Guest:
         self._accepted, self._granted = threading.Event(), threading.Event()
         self._problem: str | None = None
         self._too_new = False
+        self._published = ""
 
     def __enter__(self) -> Self:
         named = self.settings.protocol
@@ -96,6 +100,7 @@ class Guest:
             properties = Properties(PacketTypes.PUBLISH)
             properties.ResponseTopic = response_topic
             properties.CorrelationData = correlation
+        self._published = topic
         self._client.publish(topic, payload, qos=1, properties=properties)
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -126,7 +131,7 @@ class Guest:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
-        client.on_publish = lambda _client, _data, _mid, reason, _properties: self.taken(_problem(reason))
+        client.on_publish = lambda _client, _data, _mid, reason, _properties: self.taken(self._problem_of(reason))
         client.on_message = self._on_message
         client.on_reread = self.heard
         return client
@@ -141,7 +146,7 @@ class Guest:
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
             self._too_new = reason.value == _UNSUPPORTED_VERSION or str(reason) == "Unsupported protocol version"
-            self._problem = f"does not accept us: {reason}"
+            self._problem = f"does not accept us: {reason} ({self._who()}; {_LOGIN_PAGE})"
         else:
             if self._wanted:  # the connection broke and came back
                 client.subscribe([(topic, 1) for topic in self._wanted])
@@ -159,8 +164,26 @@ class Guest:
         self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
         if all(reason.is_failure for reason in reasons):
-            self._problem = f"the broker does not let us listen ({reasons[0]})"
+            self._problem = (
+                f"the broker does not let us listen ({reasons[0]}): {self._who()}, {', '.join(self._wanted)};"
+                f" its access list decides, {_RIGHTS_PAGE}"
+            )
         self._granted.set()
+
+    def _problem_of(self, reason: ReasonCode) -> str | None:
+        """What the broker's answer to a request means for whoever waits; None if it took it."""
+        if reason.is_failure:
+            return (
+                f"the broker does not take the request ({reason}): {self._who()}, {shown(self._published, 200)};"
+                f" its access list decides, {_RIGHTS_PAGE}"
+            )
+        if reason.value == _NOBODY:
+            return "nobody listens there; is the bridge running, on this broker and base topic?"
+        return None
+
+    def _who(self) -> str:
+        username = self.settings.username
+        return "without a user name" if username is None else f"user {shown(username)!r}"
 
     def _on_message(self, _client: paho.Client, _data: Any, raw: paho.MQTTMessage) -> None:
         try:
@@ -170,14 +193,6 @@ class Guest:
         correlation = getattr(raw.properties, "CorrelationData", None)
         answers = dict(getattr(raw.properties, "UserProperty", ())).get("command")
         self.heard(Message(topic, bytes(raw.payload), correlation_data=correlation, answers=answers))
-
-
-def _problem(reason: ReasonCode) -> str | None:
-    if reason.is_failure:
-        return f"the broker does not take the request ({reason})"
-    if reason.value == _NOBODY:
-        return "nobody listens there; is the bridge running, on this broker and base topic?"
-    return None
 
 
 def _send_at_once(_client: paho.Client, _data: Any, sock: Any) -> None:

@@ -1,0 +1,86 @@
+"""The options that say where the broker is and who asks there, and the settings that they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from zkbridge.cli.configured import load_or_exit
+from zkbridge.config.models import Mqtt, Tls
+
+#: Where the options that no command looks at itself are kept until `settings_of` is called.
+_KEPT = "zkbridge.cli.broker_options"
+
+
+def settings_of(context: click.Context, path: Path, broker: str | None) -> Mqtt:
+    """The broker as configured, or as given; without a configuration everything else is as by default.
+
+    A login of the options replaces that of the configuration whole: a password belongs to its user name.
+    Ends the program with 2 if the file is wrong, or missing where nothing else names the broker.
+    """
+    by_default = context.get_parameter_source("path") is ParameterSource.DEFAULT
+    needless = broker is not None and by_default and not path.exists()
+    settings = Mqtt() if needless else load_or_exit(path).mqtt
+    given: dict[str, Any] = context.meta.get(_KEPT, {})
+    changed = _login(given)
+    if "ca_file" in given:
+        changed["tls"] = (settings.tls or Tls()).model_copy(update={"ca_file": given["ca_file"]})
+    if broker is not None:
+        changed |= _address(broker)
+    return settings.model_copy(update=changed)
+
+
+def connection_options() -> list[click.Parameter]:
+    """The options that say where the broker is, as `path` and `broker`, and who asks there, for `settings_of`."""
+    return [
+        click.Option(
+            ["--config", "path"],
+            type=click.Path(path_type=Path),
+            default=Path("config.yaml"),
+            envvar="ZKBRIDGE_CONFIG",
+            show_default=True,
+            help="Where broker, login, TLS and base topic are told.",
+        ),
+        click.Option(["--broker"], metavar="HOST:PORT", help="Another broker than the configuration's."),
+        _kept("--username", "username", help="Another login at the broker than the configuration's."),
+        _kept("--broker-password-file", "password_file", type=_FILE, help="The file that holds that login's password."),
+        _kept("--ca-file", "ca_file", type=_FILE, help="Use TLS, and trust this authority (PEM)."),
+    ]
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _kept(option: str, name: str, **more: Any) -> click.Option:
+    return click.Option([option, f"broker_{name}"], callback=_keep(name), expose_value=False, **more)
+
+
+def _keep(name: str) -> Any:
+    def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        if value is not None:
+            context.meta.setdefault(_KEPT, {})[name] = value
+
+    return keep
+
+
+def _login(given: dict[str, Any]) -> dict[str, Any]:
+    if "username" not in given:
+        if "password_file" in given:
+            raise click.UsageError("--broker-password-file needs --username")
+        return {}
+    file: Path | None = given.get("password_file")
+    try:
+        password = None if file is None else file.read_text("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:  # whose words would quote the secret
+        raise click.UsageError("the file of --broker-password-file is not UTF-8 text") from None
+    return {"username": given["username"], "password": password}
+
+
+def _address(broker: str) -> dict[str, Any]:
+    host, _, port = broker.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise click.BadParameter(f"{broker!r} is not HOST:PORT", param_hint="--broker")
+    return {"host": host, "port": int(port)}
