@@ -26,6 +26,7 @@ ODD_TIME = ["", "yesterday", "2026-02-30", 20260101, True, [], "2026-01-01T00:00
 ODD_BY_READER = {
     "_new_user_id": ODD_ID,
     "_targets": [[], [7], ["a/b"], ["big-udp", "big-udp"], "big-udp,", {}, 5, ["big-udp"] * 101],
+    "_backup_name": ["../ledger", 7, [], "2030-01-31T08-00-00Z/", "2030-01-31T08-00-00Z\n"],
     "_user_ids": [[], [[]], ["7", 7], "7,,8", {}, 5, [str(number) for number in range(101)]],
     "known_user_id": [True, 1.5, [], {}, "a\x00b"],
     "_name": [True, [], {}, "a\n"],

@@ -22,6 +22,7 @@ from tests.support.frames import wait_for_session_end
 from tests.support.pairwise import pairwise
 from zkbridge.asyncapi.examples import example_request
 from zkbridge.commands import Change, Context, HandOver, commands
+from zkbridge.commands.api.backups import Backups
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, InvalidField
 from zkbridge.simulator import Punch, SimulatedTerminal, Simulator, TerminalConfig
@@ -104,7 +105,7 @@ STEPS: list[tuple[str, dict[str, Any], Callable[[dict[str, Any]], Any]]] = [
 OTHERS = [
     name
     for name, each in commands().items()
-    if each.ends is None and name not in {"device/restart", *(name for name, _, _ in STEPS)}
+    if each.ends is None and each.each is None and name not in {"device/restart", *(name for name, _, _ in STEPS)}
 ]
 
 
@@ -190,7 +191,8 @@ def asked(
         disable_for=10 if command.disables else None,
         lock_dir=locks,
     ) as session:
-        answer = command.run(session, command.parse(fields, strict=True), Context(device))
+        context = Context(device, backups=Backups(locks.parent / f"backups-{terminal.port}"))
+        answer = command.run(session, command.parse(fields, strict=True), context)
         if isinstance(answer, HandOver):
             return {"handed_over": [each.subject for each in answer.asked]}
         if isinstance(answer, Change):

@@ -1,8 +1,10 @@
 """Every command runs against a port that is made of lists: no network, no session."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -10,6 +12,9 @@ from pydantic import TypeAdapter
 
 from zkbridge.asyncapi.examples import example_request
 from zkbridge.commands import Change, Context, HandOver, commands, inner_commands
+from zkbridge.commands.api.backups import BackupFile, Backups
+from zkbridge.commands.backup_content import Content
+from zkbridge.commands.transfer import Person
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import InvalidField
 from zkbridge.port.capabilities import Terminal
@@ -21,6 +26,40 @@ from zkbridge.port.waker import Waker
 
 DEVICE = Device(id="p", host="127.0.0.1", door={"enabled": True, "trust_clock": True})
 NOON = datetime(2030, 1, 31, 12)  # noqa: DTZ001 - a terminal's wall clock has no time zone
+
+
+#: One backup, of a user 123 without fingers; what is written or deleted is not kept.
+BACKED_UP = Content(
+    device_id="p",
+    serial_number="S1",
+    made_at="2030-01-31T08:00:00+00:00",
+    algorithm="10",
+    users=(Person(UserCopy("123", "Ana", "", 0, 0, 1, b"", "utf-8"), ()).write(algorithm="10", overwrite=False),),
+)
+
+
+class OneBackup(Backups):
+    """The backups of a device that are always the same."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    def files(self) -> list[BackupFile]:
+        return [BackupFile("2030-01-31T08-00-00Z", 1)]
+
+    def write(self, content: bytes, now: float) -> str:
+        assert json.loads(content)["made_at"]
+        assert now
+        return "2030-01-31T08-00-00Z"
+
+    def read(self, name: str | None) -> tuple[str, bytes]:
+        return name or "2030-01-31T08-00-00Z", BACKED_UP.model_dump_json().encode()
+
+    def delete(self, name: str) -> None:
+        assert name
+
+
+CONTEXT = Context(DEVICE, backups=OneBackup())
 
 
 class Fields(tuple[str | int, ...]):
@@ -199,7 +238,12 @@ class PortOfLists:
 #: Beside each command's own example: fields, and the code of the answer of a terminal that holds the user 7.
 CASES = [
     ("attendance/list", {}, "ok"),
+    ("device/backup", {}, "ok"),
+    ("device/backups", {}, "ok"),
+    ("device/delete-backup", {"backup": "2030-01-31T08-00-00Z"}, "ok"),
     ("device/restart", {}, "ok"),
+    ("device/restore", {}, "ok"),
+    ("device/restore", {"apply": True}, "ok"),
     ("door/state", {}, "ok"),
     ("door/unlock", {"seconds": 5}, "ok"),
     ("info", {}, "ok"),
@@ -234,10 +278,10 @@ def answer_code(port: PortOfLists, name: str, fields: dict[str, Any]) -> str:
     """The code of an error, or "ok" where the command did what it says and its body has what it declares."""
     asked = commands()[name]
     try:
-        outcome = asked.run(port, asked.parse(fields, strict=True), Context(DEVICE))
+        outcome = asked.run(port, asked.parse(fields, strict=True), CONTEXT)
         if isinstance(outcome, HandOver):
             port, asked, what = PortOfLists(), inner_commands()[outcome.command], outcome.asked[0]
-            outcome = asked.run(port, asked.load(what.params), Context(DEVICE))
+            outcome = asked.run(port, asked.load(what.params), CONTEXT)
             assert not isinstance(outcome, HandOver)
         body = outcome.apply() if isinstance(outcome, Change) else outcome
         assert not isinstance(outcome, Change) or outcome.kept(port.users())

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.processes import closed_port
 from tests.support.waiting import wait_until
 from zkbridge.asyncapi.examples import example_request
 from zkbridge.commands import Lasting, commands
+from zkbridge.commands.api.backups import Backups
 from zkbridge.simulator import Command
 
 COMMANDS = commands()
@@ -139,6 +141,11 @@ def test_an_offline_member_costs_the_other_nothing(plant: Plant) -> None:
     assert users_of(plant.principal) == [["6"]]
 
 
+def example_id(name: str, number: int) -> str:
+    """The user of this number, or, for a list of new users, one whom no terminal has."""
+    return str(number + 100 * (name == "users/create-many"))
+
+
 @pytest.mark.parametrize("name", FOR_GROUPS)
 def test_every_command_that_may_be_repeated_can_be_asked_of_a_group(shared: Plant, name: str) -> None:
     number = 100 + FOR_GROUPS.index(name)
@@ -151,6 +158,13 @@ def test_every_command_that_may_be_repeated_can_be_asked_of_a_group(shared: Plan
             terminal.add_template(str(number), example["finger_index"])
     if name == "attendance/clear":
         example["total"] = 0
+    if name == "device/delete-backup":
+        for device in ("principal", "entrada"):
+            Backups(shared.daemon.state / "backups" / device).write(
+                b"", datetime(2030, 1, 31, 8, tzinfo=UTC).timestamp()
+            )
+    if COMMANDS[name].each is not None:
+        example["users"] = [row | {"user_id": example_id(name, number)} for row in example["users"][:1]]
 
     answer = shared.ask("planta", name, {**example, "request_id": name})
 

@@ -60,7 +60,7 @@ class RequestHandOver:
             reply = None if device in self._current.config.devices else self._not_found(request, device)
             topic = self._current.topics.reply(device, request.command)
             for each in what.asked:
-                yield Part(device, topic, reply, what.command, each.params, each.subject)
+                yield Part(device, topic, reply, each.command or what.command, each.params, each.subject)
 
     def _not_found(self, request: Request, device: str) -> Reply:
         config = self._current.config

@@ -25,7 +25,7 @@ from zkbridge.port.users import User, UserCopy, UserFields, UserTable
 #: The inner command that writes one user.
 WRITE = "users/copy/write"
 #: What some commands read after a template (see `Finger.mark`).
-_TAIL = b"\0\1"
+TAIL = b"\0\1"
 
 
 class AlgorithmDiffers(BridgeError):
@@ -298,7 +298,7 @@ def _put(session: Terminal, user: User, finger: Finger) -> None:
 def _holds(session: Terminal, user: User, finger: Finger) -> bool:
     """Whether the terminal holds just this template."""
     template = session.template(user, finger.index)
-    return template is not None and template.rstrip(_TAIL) == finger.template.rstrip(_TAIL)
+    return template is not None and template.rstrip(TAIL) == finger.template.rstrip(TAIL)
 
 
 def _lacking(session: Terminal, user: User, fingers: Sequence[Finger]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from zkbridge.commands import Change, Context, HandOver
 from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
+from zkbridge.commands.api.backups import Backups
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import (
@@ -65,6 +66,7 @@ class Planner:
         dates: KeptDates,
         backlog: PunchBacklog | None = None,
         policy: Policy | None = None,
+        backups: Backups | None = None,
     ) -> None:
         self._device = device
         self._dates = dates
@@ -73,6 +75,7 @@ class Planner:
         self._clock = clock
         self._backlog = backlog or NoBacklog()
         self._policy = policy or Policy()
+        self._backups = backups
 
     def plan_all(self, session: Session, state: SessionState, tasks: list[Task]) -> tuple[list[Planned], set[int]]:
         """The changes to make, and the ids of the requests that need another session."""
@@ -173,6 +176,7 @@ class Planner:
             backlog=self._backlog,
             dates=task.dates,
             policy=self._policy,
+            **({} if self._backups is None else {"backups": self._backups}),
         )
 
     def _instead_of_twice(self, task: Task) -> Reply | None:

@@ -8,6 +8,8 @@ from zkbridge.attendance.backlog import LivePunches
 from zkbridge.attendance.listener import Listener
 from zkbridge.commands import Command
 from zkbridge.commands.api.backlog import NoBacklog
+from zkbridge.commands.api.backups import Backups
+from zkbridge.config.loader import state_dir
 from zkbridge.config.models import Config, Device
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.worker.cancellation import Cancellation
@@ -82,6 +84,7 @@ def assemble(
         dates=dates,
         backlog=backlog,
         policy=config.policy,
+        backups=Backups(state_dir(config) / "backups" / device.id),
     )
     verifier = Verifier(device, replies=replies, planner=planner, access=access)
     changes = ChangeMaker(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
+from zkbridge.commands.api.backups import Backups
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.commands.api.presence import AttendedInteraction
 from zkbridge.config.models import Device, Policy
@@ -27,6 +30,7 @@ class Context:
     `backlog`: what of the device's punches was published.
     `dates`: from when until when the device's users are let in.
     `policy`: what may be asked for over MQTT.
+    `backups`: those of the device; none can be written where nothing else is said.
     """
 
     device: Device
@@ -38,6 +42,7 @@ class Context:
     backlog: PunchBacklog = field(default_factory=NoBacklog)
     dates: UserDates = field(default_factory=UserDates)
     policy: Policy = field(default_factory=Policy)
+    backups: Backups = field(default_factory=lambda: Backups(Path(os.devnull)))
 
 
 class Change(NamedTuple):
@@ -62,10 +67,14 @@ class Change(NamedTuple):
 
 
 class Onward(NamedTuple):
-    """What one request that follows from another is about (`subject`), and what it asks, as the ledger keeps it."""
+    """What one request that follows from another is about (`subject`), and what it asks, as the ledger keeps it.
+
+    `command` is another than that of the HandOver.
+    """
 
     subject: str
     params: bytes
+    command: str | None = None
 
     def __repr__(self) -> str:
         return f"<Onward about {self.subject!r}>"  # the rest is secret
