@@ -100,6 +100,9 @@ def test_on_a_terminal_it_is_a_screen_that_ctrl_c_ends(bridge: Running) -> None:
 
     ask_for_a_user(bridge.broker.port, "300", device="apagada")
     wait_until(lambda: b"Connection refused by device" in shown, what="the answer on the screen")
+    with Caller(bridge.broker.port) as caller:
+        caller.publish("zk/entrada/attendance/event", {"user_id": "301", "timestamp": "2030-01-31T08:00:00"})
+        wait_until(lambda: b"user 301 at 2030-01-31T08:00:00" in shown, what="the punch on the screen")
     # Ctrl-C is a byte on a controlling terminal; this one has none, so the signal is sent as the kernel would.
     watch.send_signal(signal.SIGINT)
 
@@ -198,6 +201,10 @@ def test_a_punch_is_shown_without_the_name(sightings: Sightings) -> None:
 
     assert see(sightings, "zk/a/attendance/event", punch) == "• a: user 7 at 2030-01-31T08:00:00"
     assert see(sightings, "zk/a/attendance/event", punch | {"timestamp": None}) == "• a: user 7 at no known time"
+    assert [line for _, line in sightings.events] == [
+        "• a: user 7 at 2030-01-31T08:00:00",
+        "• a: user 7 at no known time",
+    ]
 
 
 def test_the_same_state_again_is_no_news(sightings: Sightings) -> None:

@@ -120,6 +120,11 @@ def test_check_dials_broker_and_devices_and_prints_a_table(tmp_path: Path, broke
 
         (tmp_path / "config.yaml").write_text(text.split("llave:", maxsplit=1)[0])
         assert zk("check", "--connect", cwd=tmp_path).returncode == 0
+        told = json.loads(zk("check", "--connect", "--json", cwd=tmp_path).stdout)
+        assert [(each["what"], each["ok"]) for each in told["findings"]] == [("broker", True), ("principal", True)]
+        (tmp_path / "config.yaml").write_text("devices: {}\n")
+        wrong = zk("check", "--json", cwd=tmp_path)
+        assert (wrong.returncode, len(json.loads(wrong.stdout)["faults"])) == (2, 1)
 
 
 def test_two_daemons_cannot_share_a_state_directory(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
@@ -43,23 +44,36 @@ class Finding:
 @click.command()
 @config_option
 @click.option("--connect", is_flag=True, help="Also dial the broker and every device, and print a table.")
-def check(path: Path, connect: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+def check(path: Path, *, connect: bool, as_json: bool) -> None:
     """Check the configuration; exit 0 if all is well, 1 if something cannot be reached, 2 if the file is wrong."""
     try:
         config = vet(loader.load(path))
     except ConfigError as error:
         for fault in error.faults:
             say(str(fault), err=True)
+        if as_json:
+            say(json.dumps({"faults": [str(fault) for fault in error.faults]}, ensure_ascii=False))
         sys.exit(WRONG)
+    noted = [*loader.remarks(config), *remarks(config)]
+    if as_json:
+        findings = dial(config) if connect else []
+        told = {"faults": [], "remarks": [str(each) for each in noted], "findings": list(map(asdict, findings))}
+        say(json.dumps(told, ensure_ascii=False))
+        sys.exit(_exit_code(findings))
     say(f"{path}: right; {len(config.devices)} devices, broker {config.mqtt.host}:{config.mqtt.port}")
-    for remark in [*loader.remarks(config), *remarks(config)]:
+    for remark in noted:
         say(f"look twice: {remark}")
     for group, members in config.groups.items():
         say(f"group {group}: {', '.join(members)}")
     if connect:
         findings = dial(config)
         say(*table(findings))
-        sys.exit(0 if all(finding.ok for finding in findings) else UNREACHABLE)
+        sys.exit(_exit_code(findings))
+
+
+def _exit_code(findings: list[Finding]) -> int:
+    return 0 if all(finding.ok for finding in findings) else UNREACHABLE
 
 
 def dial(config: Config) -> list[Finding]:

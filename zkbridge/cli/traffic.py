@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from zkbridge.contract.errors import BridgeError
@@ -12,8 +13,8 @@ from zkbridge.contract.messages import Message, parse_object
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import BRIDGE, Topics
 
-#: Requests that are remembered.
-MOST = 500
+#: Requests, and punches and other events of terminals, that are remembered.
+MOST, MOST_EVENTS = 500, 50
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Sightings:
         self.version = ""
         self.devices: dict[str, str | None] = {}
         self.asked: deque[Asked] = deque(maxlen=MOST)
+        self.events: deque[tuple[float, str]] = deque(maxlen=MOST_EVENTS)  # when each was seen, and its line
 
     def see(self, message: Message, *, now: float) -> str | None:
         """One line for people, None if the message says nothing new. `now` is in seconds, of any clock."""
@@ -57,13 +59,13 @@ class Sightings:
         device, command = self._topics.parse(topic) or ("", "")
         if device == BRIDGE:
             return self._see_bridge(command, body)
-        event = {
+        events: dict[str, Callable[[str, dict[str, Any]], str | None]] = {
             self._topics.availability(device): self._see_device,
-            self._topics.punches(device): _punch,
-            self._topics.user_events(device): _user_event,
-        }.get(topic)
-        if event is not None:
-            return event(device, body)
+            self._topics.punches(device): partial(self._see_event, _punch, now),
+            self._topics.user_events(device): partial(self._see_event, _user_event, now),
+        }
+        if topic in events:
+            return events[topic](device, body)
         if command in self._commands:
             return self._see_request(device, command, body, correlation=correlation, now=now)
         if command.removesuffix("/progress") in self._commands:
@@ -94,6 +96,13 @@ class Sightings:
             return None
         self.devices[device] = state
         return f"device {device} {state}"
+
+    def _see_event(
+        self, tell: Callable[[str, dict[str, Any]], str], now: float, device: str, body: dict[str, Any]
+    ) -> str:
+        line = tell(device, body)
+        self.events.append((now, line))
+        return line
 
     def _see_request(
         self, device: str, command: str, body: dict[str, Any], *, correlation: bytes | None, now: float

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks of the live screen.
 REFRESH_S = 0.25
+#: Punches and other events of terminals that the live screen shows.
+EVENTS_SHOWN = 5
 
 
 class Watcher(Guest):
@@ -154,14 +156,15 @@ def _picture(watcher: Watcher, sightings: Sightings, link: deque[str], *, height
     for device, state in sightings.devices.items():
         style = "green" if state == "online" else "red" if state else "dim"
         devices.add_row(Text(device), Text(state or "not heard of", style))
+    events = [Text(f"{_clock(at)} {line}") for at, line in list(sightings.events)[-EVENTS_SHOWN:]]
     rows = Table(box=None, pad_edge=False, header_style="dim", expand=True)
     for name in ("time", "device", "command", "user", "status", "s"):
         rows.add_column(name, no_wrap=True)
     rows.add_column("answer", ratio=1, no_wrap=True, overflow="ellipsis")
-    room = max(3, height - len(sightings.devices) - 6)
+    room = max(3, height - len(sightings.devices) - len(events) - 7)
     for asked in list(sightings.asked)[-room:]:
         rows.add_row(*(Text(cell, _style(asked)) for cell in _cells(asked)))
-    return Group(head, "", devices, "", rows)
+    return Group(head, "", devices, "", *([*events, ""] if events else ()), rows)
 
 
 def _cells(asked: Asked) -> tuple[str, ...]:
