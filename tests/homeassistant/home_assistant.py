@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import processes
 from tests.support.waiting import wait_until
+from tests.support.web_program import WebProgram
 
 PYTHON = Path(__file__).with_name(".venv") / "bin" / "python"
 JUDGE = Path(__file__).with_name("judge.py")
@@ -53,15 +54,13 @@ def judge(*arguments: str, given: object = None) -> Any:
     return json.loads(said.stdout)
 
 
-class HomeAssistant:
+class HomeAssistant(WebProgram):
     """Home Assistant at a broker; *more* is YAML for its configuration, such as automations."""
 
     def __init__(self, folder: Path, broker_port: int, *, more: str = "") -> None:
-        self.folder = folder
-        self.port = processes.free_port()
+        super().__init__(folder)
         self._broker_port = broker_port
         self._more = more
-        self._process: subprocess.Popen[bytes] | None = None
         self._token = ""
         self.tokens: dict[str, Any] = {}
 
@@ -73,39 +72,19 @@ class HomeAssistant:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def log(self) -> str:
-        path = self.folder / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
-
     def start(self) -> None:
         """Return when it answers and is connected to the broker."""
         python = installed()
         path = f"{python.parent}:{os.environ['PATH']}"
-        self._process = processes.start(
+        self.begin(
             [python, "-m", "homeassistant", "--config", self.folder, "--skip-pip"],
-            log=self.folder / "log",
+            ready=lambda: processes.accepts(self.port),
+            timeout_s=START_S,
             env={**os.environ, "PATH": path},
         )
-        wait_until(
-            lambda: processes.accepts(self.port) or self._process.poll() is not None,
-            timeout=START_S,
-            what=f"Home Assistant:\n{self.log}",
-        )
-        assert self._process.poll() is None, self.log
         self.tokens = wait_until(self._log_in, timeout=START_S, what="a login")
         self._token = self.tokens["access_token"]
         wait_until(lambda: self.get("config")["state"] == "RUNNING", timeout=START_S, what="Home Assistant to run")
-
-    def stop(self) -> None:
-        """End it as a system does."""
-        assert self._process is not None
-        process, self._process = self._process, None
-        processes.stop(process, timeout=60)
 
     def get(self, path: str) -> Any:
         return self._ask(f"/api/{path}")

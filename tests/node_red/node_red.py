@@ -1,14 +1,13 @@
 """A real Node-RED with one of the example flows, in a folder of its own."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Self
 
 from tests.project.tree import ROOT
 from tests.support import processes
 from tests.support.npm import installed
-from tests.support.waiting import wait_until
+from tests.support.web_program import WebProgram
 
 RUNTIME = Path(__file__).with_name("runtime")
 FLOWS = {"5": ROOT / "examples/node-red/flow-mqtt5.json", "3.1.1": ROOT / "examples/node-red/flow-mqtt3.json"}
@@ -27,19 +26,17 @@ module.exports = {{
 START_S = 40
 
 
-class NodeRed:
+class NodeRed(WebProgram):
     """Node-RED with the flow of a protocol, its broker's address put in as a person would.
 
     *patience_s* is how long a page waits for its reply; the flow's own patience if None.
     """
 
     def __init__(self, folder: Path, protocol: str, broker_port: int, *, patience_s: float | None = None) -> None:
-        self.folder = folder
-        self.port = 0
+        super().__init__(folder)
         self._protocol = protocol
         self._broker_port = broker_port
         self._patience_s = patience_s
-        self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Self:
@@ -47,17 +44,7 @@ class NodeRed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process is not None
-        processes.stop(self._process)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def log(self) -> str:
-        path = self.folder / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        self.stop()
 
     def start(self) -> None:
         """Return when the flow runs and its broker has accepted it."""
@@ -72,10 +59,6 @@ class NodeRed:
                 patience["value"] = str(self._patience_s)
         (self.folder / "flows.json").write_text(json.dumps(flow))
         (self.folder / "settings.js").write_text(SETTINGS.format(port=self.port))
-        self._process = processes.start(["node", program, "-u", self.folder], log=self.folder / "log")
-        wait_until(
-            lambda: "Connected to broker" in self.log or self._process.poll() is not None,
-            timeout=START_S,
-            what=f"Node-RED:\n{self.log}",
+        self.begin(
+            ["node", program, "-u", self.folder], ready=lambda: "Connected to broker" in self.log, timeout_s=START_S
         )
-        assert self._process.poll() is None, self.log
