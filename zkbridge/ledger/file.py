@@ -120,7 +120,10 @@ class LedgerFile:
 
 def _prepare(folder: Path) -> None:
     try:
+        is_new = not folder.exists()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_new:
+            sync_folder(folder.parent)
     except OSError as error:
         raise LedgerUnavailable(f"{folder}: {error.strerror}") from error
 
