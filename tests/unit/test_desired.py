@@ -26,7 +26,7 @@ HERE = [{"user_id": "1", "name": "Ana"}, {"user_id": "2", "name": "Eva"}]
 
 def read(users: Any, *, secrets: bool = False, strict: bool = True, **fields: Any) -> Document:
     body = {"version": 7, "users": users, **fields}
-    return read_document(json.dumps(body).encode(), DEVICE, Policy(), strict=strict, secrets=secrets)
+    return read_document(json.dumps(body).encode(), DEVICE, Policy(), strict=strict, secrets=secrets)[1]
 
 
 def plan(

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from zkbridge.bridge.subscriptions import command_filters, delay_limit_s, published_shapes, punch_filters
 from zkbridge.commands import Command
+from zkbridge.commands.desired.state import DOCUMENT
 from zkbridge.config.models import Config
+from zkbridge.contract.plans import DESIRED
 from zkbridge.contract.topics import Topics
 from zkbridge.homeassistant.publisher import own_filters
 
@@ -22,14 +24,14 @@ class CurrentConfig:
 
     def __init__(self, config: Config, commands: dict[str, Command], inner: Mapping[str, Command]) -> None:
         self.commands = commands
-        self.all_commands = commands | dict(inner)
+        self.all_commands = commands | dict(inner) | {DESIRED: DOCUMENT}
         self.topics = Topics(config.mqtt.base_topic)
         self.replace(config)
 
     def replace(self, config: Config) -> None:
         """Use this configuration from now on."""
         self.config = config
-        self.filters = command_filters(config, self.commands)
+        self.filters = command_filters(config, [*self.commands, *([DESIRED] if config.desired.enabled else ())])
         self.echoed = punch_filters(config)
         self.tried = published_shapes(config, self.commands)
         self.delay_limit_s = delay_limit_s(config, self.commands.values())
@@ -37,4 +39,4 @@ class CurrentConfig:
     @property
     def reserved(self) -> list[str]:
         """The filters of the topics on which no caller may have the bridge publish."""
-        return [*self.filters, self.topics.state, *own_filters(self.config)]
+        return [*self.filters, self.topics.state, self.topics.plan("+", DESIRED), *own_filters(self.config)]

@@ -30,8 +30,9 @@ from zkbridge.bridge.workers import Roster, WorkerFactory
 from zkbridge.commands import commands, inner_commands
 from zkbridge.config import loader
 from zkbridge.config.models import Config
-from zkbridge.contract.groups import Said, together
+from zkbridge.contract.groups import Said
 from zkbridge.contract.messages import Reply
+from zkbridge.contract.plans import combined
 from zkbridge.homeassistant.publisher import HomeAssistant, watched_topics
 from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import Keeper
@@ -160,8 +161,8 @@ def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock
     reserve = Reserve(folder)
     reserve.release_if_full()
 
-    def combine(group: str | None, said: Sequence[Said], *, request_id: str | None) -> Reply:
-        return together(group, said, request_id=request_id, language=language, room=room())
+    def combine(group: str | None, said: Sequence[Said], *, request_id: str | None, command: str) -> Reply:
+        return combined(group, said, request_id=request_id, command=command, language=language, room=room())
 
     ledger = Ledger(
         folder,

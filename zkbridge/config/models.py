@@ -170,6 +170,13 @@ class HomeAssistant(Model):
     prefix: Annotated[str, AfterValidator(valid_base_topic)] = "homeassistant"
 
 
+class Desired(Model):
+    """Whether documents that say who is to be on a terminal are heard, and whether they may have PINs."""
+
+    enabled: bool = False
+    secrets: bool = False
+
+
 class Config(Model):
     """The whole configuration."""
 
@@ -189,6 +196,7 @@ class Config(Model):
     log: Log = Log()
     metrics: Metrics = Metrics()
     homeassistant: HomeAssistant = HomeAssistant()
+    desired: Desired = Desired()
 
     @model_validator(mode="before")
     @classmethod

@@ -35,6 +35,10 @@ class Topics(NamedTuple):
         parsed = self.parse(reply_topic)
         return parsed[1].removesuffix("/reply") if parsed and parsed[1].endswith("/reply") else None
 
+    def plan(self, device: str, document: str) -> str:
+        """The topic that tells what a document means for a device, or for `+`."""
+        return f"{self.command(device, document)}/plan"
+
     def progress(self, device: str, command: str) -> str:
         """The topic that tells how far a command has come, for those that take a person's time."""
         return f"{self.command(device, command)}/progress"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from zkbridge.commands import Command
 from zkbridge.commands.api.fields import read_request_id
+from zkbridge.commands.desired.state import DOCUMENT
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import (
     BodyRequired,
@@ -16,11 +17,13 @@ from zkbridge.contract.errors import (
     PayloadTooLarge,
 )
 from zkbridge.contract.messages import Message, Reply, failed, parse_object
+from zkbridge.contract.plans import DESIRED, refused
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics, is_publishable
 from zkbridge.intake.addressing import Addressing, kept_correlation
 from zkbridge.intake.admission import Admission, keep
 from zkbridge.intake.checks import Checks
+from zkbridge.intake.documents import DocumentReader
 from zkbridge.intake.keeper import Keeper, Outcome
 from zkbridge.intake.ports import IntakePorts
 from zkbridge.ledger.ledger import Ledger
@@ -61,12 +64,14 @@ class Intake:
         self._clock = clock
         self._stopping = threading.Event()
         self._checks = self._checks_of(config)
+        self._documents = DocumentReader(config, ledger, clock)
 
     def reload(self, config: Config, *, subscribed: Iterable[str]) -> None:
         """Judge by another configuration from now on; not while `receive` runs."""
         self._config = config
         self._addressing = Addressing(config, self._commands, subscribed)
         self._checks = self._checks_of(config)
+        self._documents = DocumentReader(config, self._ledger, self._clock)
 
     def stop(self) -> None:
         """From now on new requests are answered busy."""
@@ -74,7 +79,8 @@ class Intake:
 
     def receive(self, messages: Iterable[Message]) -> None:
         """Return once every message is kept, or set aside. Raises LedgerUnavailable, and then at least one is not."""
-        drafts = [draft for message in messages if (draft := self._draft_or_nothing(message)) is not None]
+        told = (each for message in messages for each in self._documents.for_each_member(message))
+        drafts = [draft for message in told if (draft := self._draft_or_nothing(message)) is not None]
         for kept in self._keeper.keep(drafts, self._keep, self._internal):
             self._hand_over(kept)
 
@@ -82,9 +88,8 @@ class Intake:
         return Checks(config, self._commands, ports=self._ports, digest=self._ledger.digest, clock=self._clock)
 
     def _keep(self, drafts: list[Draft]) -> list[Kept]:
-        admission = Admission(
-            self._config, self._commands, ports=self._ports, clock=self._clock, stopping=self._stopping
-        )
+        known = {**self._commands, DESIRED: DOCUMENT}
+        admission = Admission(self._config, known, ports=self._ports, clock=self._clock, stopping=self._stopping)
         return keep(self._ledger, drafts, admission)
 
     def _hand_over(self, kept: Outcome) -> None:
@@ -109,7 +114,8 @@ class Intake:
 
     def _draft(self, message: Message) -> Draft | None:
         parsed = self._topics.parse(message.topic)
-        if parsed is None or parsed[1] not in self._commands:
+        is_document = parsed is not None and parsed[1] == DESIRED and self._config.desired.enabled
+        if parsed is None or not (is_document or parsed[1] in self._commands):
             log.warning("a message on %s is ignored: its topic names no command", shown(message.topic))
             return None
         known = parsed[0] in self._config.devices or parsed[0] in self._config.groups
@@ -126,8 +132,9 @@ class Intake:
                 "a request cannot be answered: its topic is so long that the topic of its reply would be too long"
             )
             return None
+        check = self._documents.draft if is_document else self._checks.check
         try:
-            return self._checks.check(message, *parsed, address)
+            return check(message, *parsed, address)
         except BridgeError as refusal:
             return self._refused(message, address, refusal)
         except Exception as error:  # noqa: BLE001 - logged where it is set aside
@@ -137,6 +144,8 @@ class Intake:
     def _address(self, message: Message, device: str, command: str) -> Draft | None:
         """Where the answer goes, and what tells this message from others."""
         fallback = self._topics.reply(device, command)
+        if command == DESIRED:
+            fallback = self._topics.plan(device, command)
         wanted = message.response_topic
         allowed = wanted is not None and self._addressing.allows(wanted, device)
         topic = wanted if wanted is not None and allowed else fallback
@@ -160,6 +169,8 @@ class Intake:
     def _refused(self, message: Message, address: Draft, refusal: BridgeError) -> Draft:
         request_id = None if isinstance(refusal, PayloadTooLarge) else _peek_request_id(message.payload)
         reply = failed(refusal, self._config.language, request_id=request_id)
+        if address.command == DESIRED:
+            reply = refused(reply, address.device)
         return address._replace(reply=reply, request_id=request_id)
 
     def _internal(self, draft: Draft, error_id: str) -> Reply:

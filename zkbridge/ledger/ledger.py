@@ -18,8 +18,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
-from zkbridge.contract.groups import together
 from zkbridge.contract.messages import Reply
+from zkbridge.contract.plans import combined
 from zkbridge.ledger.acceptance import Acceptance, Batch
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.digests import Digests
@@ -59,7 +59,7 @@ class Ledger:
         folder: Path,
         *,
         clock: Callable[[], float] = time.time,
-        combine: Combine = together,
+        combine: Combine = combined,
         readings: Iterable[str] = (),
     ) -> None:
         readings = tuple(readings)

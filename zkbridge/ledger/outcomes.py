@@ -139,7 +139,12 @@ class Outcomes:
                 continue
             handed_over = parts[0]["command"].startswith(f"{whole['command']}/")
             group = None if handed_over else whole["device"]
-            reply = self._combine(group, [said_of(part) for part in parts], request_id=whole["request_id"])
+            reply = self._combine(
+                group,
+                [said_of(part) for part in parts],
+                request_id=whole["request_id"],
+                command=whole["command"],
+            )
             db.execute(
                 "UPDATE requests SET status = ?, code = ?, reply = ? WHERE id = ?",
                 (reply.status, reply.code, reply.body, number),

@@ -30,9 +30,9 @@ class State(enum.StrEnum):
 
 
 class Combine(Protocol):
-    """Makes a group's reply from its members', as `zkbridge.contract.groups.together` does."""
+    """Makes a group's reply from its members', as `zkbridge.contract.plans.combined` does."""
 
-    def __call__(self, group: str | None, said: list[Said], *, request_id: str | None) -> Reply:
+    def __call__(self, group: str | None, said: list[Said], *, request_id: str | None, command: str) -> Reply:
         """The group's reply; `said` is in the group's order. `group` is None for a request that was handed over."""
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from zkbridge.commands import Change, Context, HandOver
 from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
 from zkbridge.commands.api.backups import Backups
+from zkbridge.commands.api.claims import Claims, NoClaims
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import (
@@ -53,6 +54,13 @@ class Planned(NamedTuple):
     change: Change
 
 
+class DeviceFiles(NamedTuple):
+    """What is kept of a device beside its requests: its backups, and whom documents have named on it."""
+
+    backups: Backups | None = None
+    claims: Claims = NoClaims()
+
+
 class Planner:
     """Decides for each task of a device: a reply at once, a change to make, or a later session."""
 
@@ -66,7 +74,7 @@ class Planner:
         dates: KeptDates,
         backlog: PunchBacklog | None = None,
         policy: Policy | None = None,
-        backups: Backups | None = None,
+        kept: DeviceFiles | None = None,
     ) -> None:
         self._device = device
         self._dates = dates
@@ -75,7 +83,7 @@ class Planner:
         self._clock = clock
         self._backlog = backlog or NoBacklog()
         self._policy = policy or Policy()
-        self._backups = backups
+        self._kept = kept or DeviceFiles()
 
     def plan_all(self, session: Session, state: SessionState, tasks: list[Task]) -> tuple[list[Planned], set[int]]:
         """The changes to make, and the ids of the requests that need another session."""
@@ -176,7 +184,9 @@ class Planner:
             backlog=self._backlog,
             dates=task.dates,
             policy=self._policy,
-            **({} if self._backups is None else {"backups": self._backups}),
+            **({} if self._kept.backups is None else {"backups": self._kept.backups}),
+            claims=self._kept.claims,
+            language=self._replies.language,
         )
 
     def _instead_of_twice(self, task: Task) -> Reply | None:

@@ -8,7 +8,7 @@ from typing import Any
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
-from zkbridge.contract.texts import say
+from zkbridge.contract.texts import Language, say
 from zkbridge.ledger.records import Request
 from zkbridge.worker.task import Task
 
@@ -17,10 +17,10 @@ ENVELOPE_BYTES = 256
 
 
 class ReplyMaker:
-    """Makes replies in the configured language. `reply_room` returns how many bytes a reply's body may have now."""
+    """Makes replies in the configured `language`. `reply_room` returns how many bytes a reply's body may have now."""
 
     def __init__(self, config: Config, reply_room: Callable[[], int] | None = None) -> None:
-        self._language = config.language
+        self.language: Language = config.language
         self._reply_room = reply_room or (lambda: config.mqtt.max_reply)
 
     def succeeded(self, task: Task, body: dict[str, Any]) -> Reply:
@@ -28,12 +28,12 @@ class ReplyMaker:
         data = body.get("data")
         if task.command.answer.says is not None:
             facts = data if isinstance(data, dict) else {}
-            body = {"message": say(task.command.name, self._language, **facts), **body}
+            body = {"message": say(task.command.name, self.language, **facts), **body}
         return succeeded(body, code=task.command.code, request_id=task.request.request_id)
 
     def failed(self, request: Request, error: BridgeError) -> Reply:
         """The reply to a request that failed."""
-        return failed(error, self._language, request_id=request.request_id)
+        return failed(error, self.language, request_id=request.request_id)
 
     def room_for_rows(self, task: Task) -> int:
         """How many bytes the rows of a list may take in the reply to this request."""
@@ -43,6 +43,6 @@ class ReplyMaker:
 
     def progress(self, request: Request, step: str, facts: dict[str, Any]) -> dict[str, Any]:
         """The message that an attended request has reached a step."""
-        message = say(f"{request.command}.{step}", self._language, **facts)
+        message = say(f"{request.command}.{step}", self.language, **facts)
         body = {"message": message, "step": step, **facts, "device_id": request.device}
         return body if request.request_id is None else body | {"request_id": request.request_id}

@@ -15,11 +15,12 @@ from zkbridge.ledger.ledger import Ledger
 from zkbridge.worker.cancellation import Cancellation
 from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.change_maker import ChangeMaker
+from zkbridge.worker.claims import KeptClaims
 from zkbridge.worker.conversation_deadline import ConversationDeadline
 from zkbridge.worker.date_runner import DateRunner
 from zkbridge.worker.dates import Dates
 from zkbridge.worker.failures import FailureHandler
-from zkbridge.worker.planner import Planner
+from zkbridge.worker.planner import DeviceFiles, Planner
 from zkbridge.worker.replies import ReplyMaker
 from zkbridge.worker.reply_keeper import ReplyKeeper
 from zkbridge.worker.request_queue import RequestQueue
@@ -84,7 +85,7 @@ def assemble(
         dates=dates,
         backlog=backlog,
         policy=config.policy,
-        backups=Backups(state_dir(config) / "backups" / device.id),
+        kept=DeviceFiles(Backups(state_dir(config) / "backups" / device.id), KeptClaims(device.id, ledger.facts)),
     )
     verifier = Verifier(device, replies=replies, planner=planner, access=access)
     changes = ChangeMaker(

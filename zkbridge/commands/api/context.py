@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from zkbridge.commands.api.backlog import NoBacklog, PunchBacklog
 from zkbridge.commands.api.backups import Backups
+from zkbridge.commands.api.claims import Claims, NoClaims
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.commands.api.presence import AttendedInteraction
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.texts import Language
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.port.users import UserTable
 
@@ -31,6 +33,8 @@ class Context:
     `dates`: from when until when the device's users are let in.
     `policy`: what may be asked for over MQTT.
     `backups`: those of the device; none can be written where nothing else is said.
+    `claims`: whom documents have named on the device.
+    `language`: that of sentences.
     """
 
     device: Device
@@ -43,6 +47,8 @@ class Context:
     dates: UserDates = field(default_factory=UserDates)
     policy: Policy = field(default_factory=Policy)
     backups: Backups = field(default_factory=lambda: Backups(Path(os.devnull)))
+    claims: Claims = field(default_factory=NoClaims)
+    language: Language = "es"
 
 
 class Change(NamedTuple):
@@ -70,6 +76,7 @@ class Onward(NamedTuple):
     """What one request that follows from another is about (`subject`), and what it asks, as the ledger keeps it.
 
     `command` is another than that of the HandOver.
+    `command` is that of the request, where it is another one than that of the whole.
     """
 
     subject: str

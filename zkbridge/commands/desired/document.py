@@ -44,7 +44,7 @@ def _interval(value: object) -> int:
     return count_of(value, least=60, most=86_400)
 
 
-class _Fields(Params):
+class Fields(Params):
     """The fields of a document; its users are read one by one."""
 
     version: Annotated[int, BeforeValidator(lambda value: count_of(value, least=1))]
@@ -83,16 +83,23 @@ class Document(NamedTuple):
     repair_interval: int
 
 
-def read_document(payload: bytes, device: Device, policy: Policy, *, strict: bool, secrets: bool) -> Document:
-    """The document in a payload, for one device. `secrets`: it may have PINs.
+def read_document(
+    payload: bytes, device: Device, policy: Policy, *, strict: bool, secrets: bool
+) -> tuple[Fields, Document]:
+    """The fields of a document as they came, and the document, for one device. `secrets`: it may have PINs.
 
     Raises BodyRequired, MissingFields, InvalidField, Forbidden or Refused.
     """
     body = parse_object(payload)
     fields = _DOCUMENT.parse({name: value for name, value in body.items() if name not in _SHARED}, strict=strict)
-    assert isinstance(fields, _Fields)
+    assert isinstance(fields, Fields)
     if any(body.get(name) is not None for name in _SHARED) and strict:
         raise InvalidField(*(FieldFault(name, "unknown") for name in body if name in _SHARED))
+    return fields, document_of(fields, device, policy, strict=strict, secrets=secrets)
+
+
+def document_of(fields: Fields, device: Device, policy: Policy, *, strict: bool, secrets: bool) -> Document:
+    """The document with its rows read. Raises as `read_document`."""
     if not fields.users:
         raise Refused("document_empty")
     users = _users(fields.users, device, policy, strict=strict)
@@ -157,5 +164,5 @@ def _never(*_: object) -> NoReturn:
     raise TypeError("a document is no command")
 
 
-_DOCUMENT = Command("users/desired", "planned", _Fields, _never, False, True, Answer(dict))
+_DOCUMENT = Command("users/desired", "planned", Fields, _never, False, True, Answer(dict))
 _ROW = Command("users/desired", "planned", Create, _never, False, True, Answer(dict))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import Language, add_texts, say
 
@@ -37,6 +39,10 @@ add_texts(
 )
 
 
+#: What does not go together with what the bridge has; all others are wrong by themselves.
+_CONFLICTS = {"document_outdated", "document_changed", "delete_limit"}
+
+
 class Refused(BridgeError):
     """A document that changes nothing; `why` is the code that the plan has."""
 
@@ -44,7 +50,13 @@ class Refused(BridgeError):
         super().__init__(why)
         self.facts = facts
         self.why = why
+        # Not a class of its own for each: those are listed as what any command may be answered.
+        self.__dict__.update(code=why, status=409 if why in _CONFLICTS else 400)
 
     def sentence(self, language: Language) -> str:
         """As the plan says it."""
         return say(f"desired.{self.why}", language, **self.facts)
+
+    def details(self, _language: Language) -> dict[str, Any]:
+        """That the plan is refused."""
+        return {"state": "refused"}

@@ -1,0 +1,201 @@
+"""A retained document that says who is to be on a terminal: planned, refused, carried out, and again after a kill."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.groups.plant import PATIENCE_S, Plant, users_of
+from tests.support.frames import asked, wait_for_session_end
+from tests.support.waiting import wait_until
+
+ROWS = [{"user_id": "1", "name": "Ana", "card": 77}, {"user_id": "2", "name": "Eva", "blocked": True}]
+ENABLED = {"desired": {"enabled": True}}
+
+
+def publish(plant: Plant, version: int, *rows: dict[str, Any], to: str = "principal", **more: Any) -> None:
+    body = json.dumps({"version": version, "users": list(rows), **more})
+    plant.caller.publish(f"zk/{to}/users/desired", body, retain=True)
+
+
+def plan_of(plant: Plant, version: int, to: str = "principal") -> dict[str, Any]:
+    topic = f"zk/{to}/users/desired/plan"
+    plan: dict[str, Any] = plant.caller.wait_for(
+        topic, lambda m: m.json.get("request_id", m.json.get("version")) in (version, str(version)), timeout=PATIENCE_S
+    ).json
+    return plan
+
+
+@pytest.fixture
+def plant(make: Callable[..., Any]) -> Any:
+    plant = make(**ENABLED)
+    with plant.daemon:
+        yield plant
+
+
+def test_a_document_is_planned_and_nothing_is_written_until_it_says_so(plant: Plant) -> None:
+    plant.principal.add_user("1", "Anna", password="4711")
+    plant.principal.add_user("9", "At the keypad")
+    before = [user.raw for user in plant.principal.users()]
+
+    publish(plant, 1, *ROWS)
+    plan = plan_of(plant, 1)
+
+    assert plan == {
+        "success": True,
+        "version": 1,
+        "state": "planned",
+        "dry_run": True,
+        "added": ["2"],
+        "changed": [{"user_id": "1", "fields": ["name", "card"]}],
+        "blocked": [],
+        "unblocked": [],
+        "deleted": [],
+        "kept": 1,
+        "failed": [],
+        "device_id": "principal",
+        "counts": {"added": 1, "changed": 1, "blocked": 0, "unblocked": 0, "deleted": 0, "failed": 0},
+        "status": 200,
+        "code": "planned",
+        "request_id": "1",
+    }
+    wait_for_session_end(plant.principal)
+    assert [user.raw for user in plant.principal.users()] == before
+    assert "DISABLE" not in asked(plant.principal)
+
+
+def test_a_document_is_carried_out_and_a_second_run_writes_nothing(plant: Plant) -> None:
+    plant.principal.add_user("1", "Anna", password="4711")
+    plant.principal.add_user("9", "At the keypad")
+
+    publish(plant, 1, *ROWS, apply=True)
+    plan = plan_of(plant, 1)
+    wait_for_session_end(plant.principal)
+
+    assert (plan["state"], plan["added"], plan["changed"]) == ("applied", ["2"], [{"user_id": "1"}])
+    one, keypad, two = plant.principal.users()
+    assert (one.name, one.password, one.card) == ("Ana", "4711", 77)
+    assert (two.name, two.privilege) == ("Eva", 1)
+    assert keypad.name == "At the keypad"
+
+    seen = len(plant.principal.log)
+    publish(plant, 2, *ROWS, apply=True)
+    again = plan_of(plant, 2)
+    wait_for_session_end(plant.principal)
+
+    assert (again["state"], sum(again["counts"].values())) == ("applied", 0)
+    assert not {"USER_WRQ", "DELETE_USER"} & set(asked(plant.principal, since=seen))
+
+
+@pytest.mark.parametrize("delete", ["never", "block", "delete"])
+def test_claimed_users_who_are_absent_are_left_blocked_or_deleted_and_others_kept(plant: Plant, delete: str) -> None:
+    plant.principal.add_user("9", "At the keypad")
+    publish(plant, 1, *ROWS, apply=True)
+    assert plan_of(plant, 1)["state"] == "applied"
+
+    publish(plant, 2, ROWS[1], apply=True, delete=delete, delete_limit=50)
+    plan = plan_of(plant, 2)
+    wait_for_session_end(plant.principal)
+
+    left = {user.user_id: user.privilege & 1 for user in plant.principal.users()}
+    assert plan["state"] == "applied"
+    assert left == {"9": 0, "2": 1} | ({} if delete == "delete" else {"1": int(delete == "block")})
+
+
+def test_more_absent_users_than_the_limit_change_nothing(plant: Plant) -> None:
+    publish(plant, 1, *ROWS, apply=True)
+    assert plan_of(plant, 1)["state"] == "applied"
+
+    publish(plant, 2, ROWS[1], apply=True, delete="delete")
+    plan = plan_of(plant, 2)
+
+    assert (plan["code"], plan["state"], plan["success"]) == ("delete_limit", "refused", False)
+    assert plan["error"] == "Faltan 1 de 2 usuarios; delete_limit permite 0."
+    assert users_of(plant.principal) == [["1", "2"]]
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b'{"version": 2, "users": []}', "document_empty"),
+        (b'{"version": 2, "users": [{"user_id": "3", "na', "body_required"),
+        (b'{"version": 0, "users": [{"user_id": "3", "name": "Zoe"}]}', "invalid_field"),
+        (b'{"version": 1, "users": [{"user_id": "3", "name": "Zoe"}], "apply": true}', "document_changed"),
+        (b'{"version": 2, "users": [{"user_id": "3", "name": "Zoe", "password": "4711"}]}', "document_secret"),
+        (b'{"version": 2, "users": [{"user_id": "3", "name": "Zoe", "card": -1}], "apply": true}', "invalid_field"),
+    ],
+)
+def test_a_document_that_breaks_a_rule_changes_nothing(plant: Plant, payload: bytes, code: str) -> None:
+    publish(plant, 1, *ROWS, apply=True)
+    assert plan_of(plant, 1)["state"] == "applied"
+    wait_for_session_end(plant.principal)
+    before = [user.raw for user in plant.principal.users()]
+
+    plant.caller.publish("zk/principal/users/desired", payload, retain=True)
+    plan = plant.caller.wait_for("zk/principal/users/desired/plan", timeout=PATIENCE_S).json
+
+    assert (plan["code"], plan["state"], plan["device_id"]) == (code, "refused", "principal")
+    assert [user.raw for user in plant.principal.users()] == before
+    assert "4711" not in plant.daemon.log
+
+
+def test_an_older_document_and_a_cleared_one_change_nothing(plant: Plant) -> None:
+    publish(plant, 5, *ROWS, apply=True)
+    assert plan_of(plant, 5)["state"] == "applied"
+    publish(plant, 4, {"user_id": "3", "name": "Zoe"}, apply=True)
+    plan = plant.caller.wait_for("zk/principal/users/desired/plan", timeout=PATIENCE_S).json
+    plant.caller.publish("zk/principal/users/desired", b"", retain=True)
+    plant.ask("principal", "ping", {})
+
+    assert (plan["code"], plan["state"]) == ("document_outdated", "refused")
+    assert users_of(plant.principal) == [["1", "2"]]
+
+
+def test_each_member_of_a_group_publishes_its_own_plan(plant: Plant) -> None:
+    plant.entrada.add_user("1", "Ana", card=77)
+
+    publish(plant, 1, *ROWS, to="planta", apply=True)
+    plans = [plan_of(plant, 1, member) for member in ("principal", "entrada")]
+
+    assert [(plan["state"], plan["added"]) for plan in plans] == [("applied", ["1", "2"]), ("applied", ["2"])]
+    assert users_of(plant.principal, plant.entrada, plant.patio) == [["1", "2"], ["1", "2"], []]
+
+
+def test_a_terminal_that_is_away_is_made_so_when_it_answers(plant: Plant) -> None:
+    plant.entrada.power_off()
+    publish(plant, 1, *ROWS, to="entrada", apply=True)
+    wait_until(lambda: "waits until the device answers" in plant.daemon.log, timeout=PATIENCE_S, what="the waiting")
+    plant.comes_back()
+
+    assert plan_of(plant, 1, "entrada")["state"] == "applied"
+    assert users_of(plant.entrada) == [["1", "2"]]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("frame", ["CONNECT", "USER_WRQ", "REFRESHDATA", "EXIT"])
+def test_a_bridge_killed_while_it_carries_out_a_document_goes_on(
+    make: Callable[..., Any], frame: str, when: str
+) -> None:
+    plant = make(**ENABLED)
+    with plant.daemon:
+        plant.principal.faults.add(frame, when, lambda _: plant.daemon.pause())
+        publish(plant, 1, *ROWS, apply=True)
+        wait_until(lambda: not plant.principal.faults.waiting(), timeout=PATIENCE_S, what="the frame")
+        plant.daemon.kill()
+        plant.daemon.start()
+        plan = plan_of(plant, 1)
+        wait_for_session_end(plant.principal)
+
+    assert (plan["state"], plan["failed"]) == ("applied", [])
+    assert users_of(plant.principal) == [["1", "2"]]
+
+
+def test_documents_are_not_heard_unless_the_configuration_says_so(make: Callable[..., Any]) -> None:
+    plant = make()
+    with plant.daemon:
+        publish(plant, 1, *ROWS, apply=True)
+        plant.ask("principal", "ping", {})
+
+    assert users_of(plant.principal) == [[]]
+    assert plant.heard("zk/principal/users/desired/plan") == []

@@ -1,0 +1,101 @@
+"""users/desired: plan what a document asks for on one terminal, and leave each user's change to that user's command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zkbridge.commands.api.command import Answer, Command
+from zkbridge.commands.api.context import Context, HandOver, Onward
+from zkbridge.commands.api.params import Params
+from zkbridge.commands.desired.decision import Decision, Plan
+from zkbridge.commands.desired.document import Document, Fields, document_of
+from zkbridge.commands.known_user import spelled
+from zkbridge.commands.users_block import Block
+from zkbridge.commands.users_delete import Delete
+from zkbridge.commands.users_unblock import Unblock
+from zkbridge.commands.users_update import Update
+from zkbridge.contract.plans import DESIRED, plan_body
+from zkbridge.port.capabilities import UserStore
+
+
+def carry_out(session: UserStore, params: Fields, context: Context) -> dict[str, Any] | HandOver:
+    """Plan; with `apply` hand each change over to its command. Raises Refused."""
+    document = document_of(params, context.device, context.policy, strict=False, secrets=True)
+    table, claimed = session.users(), context.claims.all()
+    decision = Decision(document, table, session, claimed=claimed, dates=context.dates)
+    decision.check_limit()
+    plan = decision.plan()
+    if not document.apply:
+        return _body(document, plan, context, state="planned")
+    named = frozenset(spelled(table, each.user_id) for each in document.users)
+    context.claims.keep(named | frozenset(each for each in claimed if table.by_user_id(each) is not None))
+    asked = tuple(_changes(document, plan, {spelled(table, each.user_id): each.user_id for each in document.users}))
+    if not asked:
+        return _body(document, plan, context, state="partial" if plan.failed else "applied")
+    return HandOver(DESIRED, (context.device.id,), asked)
+
+
+def _changes(document: Document, plan: Plan, spellings: dict[str, str]) -> list[Onward]:
+    """What each user's command is asked, in the plan's order."""
+    rows = {each.user_id: each for each in document.users}
+    found = [_asked("users/create", user_id, rows[spellings[user_id]].params) for user_id in plan.added]
+    for user_id, fields in plan.changed:
+        params = rows[spellings[user_id]].params
+        own = {name: getattr(params, name) for name in fields if name in Update.model_fields}
+        if params.has_dates:
+            own |= {"valid_from": params.valid_from, "valid_until": params.valid_until, "blocked": None}
+        found.append(_asked("users/update", user_id, Update(user_id=user_id, **own)))
+    for user_id in plan.blocked:
+        row = rows.get(spellings.get(user_id, ""))
+        if row is not None and row.params.has_dates:
+            params = row.params
+            dates = Update(user_id=user_id, valid_from=params.valid_from, valid_until=params.valid_until)
+            found.append(_asked("users/update", user_id, dates))
+        else:
+            found.append(_asked("users/block", user_id, Block(user_id=user_id)))
+    for user_id in plan.unblocked:
+        params = rows[spellings[user_id]].params
+        if params.has_dates:
+            dates = Update(user_id=user_id, valid_from=params.valid_from, valid_until=params.valid_until)
+            found.append(_asked("users/update", user_id, dates))
+        else:
+            found.append(_asked("users/unblock", user_id, Unblock(user_id=user_id)))
+    found += [_asked("users/delete", user_id, Delete(user_id=user_id)) for user_id in plan.deleted]
+    return found
+
+
+def _asked(command: str, user_id: str, params: Params) -> Onward:
+    return Onward(user_id, params.stored(), command)
+
+
+def _body(document: Document, plan: Plan, context: Context, *, state: str) -> dict[str, Any]:
+    told = {
+        "version": document.version,
+        "state": state,
+        "dry_run": not document.apply,
+        "added": list(plan.added),
+        "changed": [{"user_id": user_id, "fields": list(fields)} for user_id, fields in plan.changed],
+        "blocked": list(plan.blocked),
+        "unblocked": list(plan.unblocked),
+        "deleted": list(plan.deleted),
+        "kept": plan.kept,
+        "failed": [
+            {"user_id": user_id, "code": error.code, "error": error.sentence(context.language)}
+            for user_id, error in plan.failed
+        ],
+        "device_id": context.device.id,
+    }
+    return plan_body(told, context.room)
+
+
+#: It is no command that callers find among the commands: it is heard where `desired.enabled` says so.
+DOCUMENT = Command(
+    DESIRED,
+    "planned",
+    Fields,
+    carry_out,
+    disables=False,
+    repeatable=True,
+    answer=Answer(dict),
+    hands_over=True,
+)

@@ -1,0 +1,69 @@
+"""What is published of a document that says who is to be on a terminal; section 13 of the contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from zkbridge.contract.groups import Said, together
+from zkbridge.contract.messages import Reply, encode
+from zkbridge.contract.texts import Language
+
+#: The topic of documents, below a device.
+DESIRED = "users/desired"
+#: The lists of a plan, by the code of the command that did it.
+_DONE_BY = {
+    "created": "added",
+    "updated": "changed",
+    "blocked": "blocked",
+    "unblocked": "unblocked",
+    "deleted": "deleted",
+}
+_LISTS = (*_DONE_BY.values(), "failed")
+
+
+def combined(
+    group: str | None,
+    said: Sequence[Said],
+    *,
+    request_id: str | None,
+    command: str,
+    language: Language = "es",
+    room: int | None = None,
+) -> Reply:
+    """The one reply to a request that was split: of a document the plan that was carried out, else as `together`."""
+    if command == DESIRED and group is not None:
+        return _applied(group, said, version=int(request_id or 0), room=room)
+    return together(group, said, request_id=request_id, language=language, room=room)
+
+
+def refused(reply: Reply, device: str) -> Reply:
+    """The plan of a document that changes nothing, made of the error's reply."""
+    body = json.loads(reply.body)
+    return Reply(reply.status, reply.code, encode(body | {"state": "refused", "device_id": device}))
+
+
+def plan_body(plan: dict[str, Any], room: int | None) -> dict[str, Any]:
+    """A plan with its counts; where it takes more than `room` bytes, its lists are cut, and it says so."""
+    body = plan | {"counts": {name: len(plan[name]) for name in _LISTS}}
+    longest = max(body["counts"].values())
+    while room is not None and len(encode(body)) > room and longest:
+        longest //= 2
+        body |= {name: plan[name][:longest] for name in _LISTS} | {"more": True}
+    return body
+
+
+def _applied(device: str, said: Sequence[Said], *, version: int, room: int | None) -> Reply:
+    lists: dict[str, list[Any]] = {name: [] for name in _LISTS}
+    for each in said:
+        if each.reply.success:
+            entry: Any = {"user_id": each.row} if each.reply.code == "updated" else each.row
+            lists[_DONE_BY[each.reply.code]].append(entry)
+        else:
+            error = json.loads(each.reply.body).get("error")
+            lists["failed"].append({"user_id": each.row, "code": each.reply.code, "error": error})
+    status, state = (207, "partial") if lists["failed"] else (200, "applied")
+    plan = {"version": version, "state": state, "dry_run": False, **lists, "device_id": device}
+    body = {"success": status == 200, **plan_body(plan, room), "status": status, "code": state}
+    return Reply(status, state, encode(body))

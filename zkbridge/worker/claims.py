@@ -1,0 +1,26 @@
+"""Whom applied documents have named on one device, in the ledger."""
+
+from __future__ import annotations
+
+import json
+
+from zkbridge.ledger.facts import Facts
+
+_NAME = "claimed"
+
+
+class KeptClaims:
+    """The claimed user_ids of one device."""
+
+    def __init__(self, device: str, facts: Facts) -> None:
+        self._device = device
+        self._facts = facts
+
+    def all(self) -> frozenset[str]:
+        """Each of them. Raises LedgerUnavailable."""
+        return frozenset(json.loads(self._facts.recall(self._device, _NAME) or "[]"))
+
+    def keep(self, user_ids: frozenset[str], /) -> None:
+        """Have just these claimed from now on. Raises LedgerUnavailable."""
+        if user_ids != self.all():
+            self._facts.remember(self._device, _NAME, json.dumps(sorted(user_ids)))
