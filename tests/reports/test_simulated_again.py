@@ -45,6 +45,8 @@ def test_what_a_trial_has_shown_is_simulated_too(kind: str, tmp_path: Path, monk
     monkeypatch.setattr(trial, "GRACE_S", -float(trial.DISABLED_S))
     monkeypatch.setattr(trial, "UNLOCK", 1)
     odd = {"unlock_unit": "tenths", "delete_unknown": 2000, "timed_disable": "refuse", "delete_finger_zero": "all"}
+    odd |= {"templates_by_nine": True}
+    odd |= {"user_zones_flag": "own"} if kind == "tft" else {}
     with Simulator() as simulator:
         staff = reports.staffed(simulator, KINDS[kind] | odd)
         first = reports.probe(staff.terminal, write=True)

@@ -706,6 +706,32 @@ def test_a_terminal_may_have_access_control_and_slots_that_were_never_set(
     assert client.ask(27, zone).code == 65535
 
 
+@shows("user_zones_flag")
+def test_the_flag_of_a_users_zones_may_mean_the_group_or_the_user(
+    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
+) -> None:
+    terminal.fill_users(1)
+    client, uid = raw(terminal), (1).to_bytes(4, "little")
+
+    assert client.ask(23, uid).data[:2] == b"\1\0"
+    terminal.switches.user_zones_flag = "own"
+    assert client.ask(23, uid).data[:2] == b"\0\0"
+    client.ask(24, uid + b"".join(word.to_bytes(4, "little") for word in (1, 1, 0, 0)))
+    assert client.ask(23, uid).data == b"\1\0\1\0\0\0\0\0"
+
+
+@shows("templates_by_nine")
+def test_templates_may_be_read_by_9_and_2(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
+    terminal.fill_users(1)
+    terminal.add_template("1", 3)
+    client = raw(terminal)
+    by_nine = b"\1" + (9).to_bytes(2, "little") + (2).to_bytes(4, "little") + bytes(4)
+
+    assert client.ask(1503, by_nine).code == 2001
+    terminal.switches.templates_by_nine = True
+    assert client.read_table(9, 2) == client.read_table(7, 2)
+
+
 @shows("group_zero_locks_out")
 def test_a_user_of_group_zero_may_be_kept_out(terminal: SimulatedTerminal) -> None:
     terminal.add_user("1", group=0)

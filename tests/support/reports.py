@@ -163,6 +163,7 @@ def _data(exchange: Exchange, packet: Packet) -> bytes:
 
 
 _OF_THE_TEST_USER = {
+    *("zones of the test user", "zones of its own", "zones of the test user after"),
     *("write user", "delete user", "delete user again", "template 5 after finger 0"),
     *(f"{step} {finger}" for step in ("write template", "delete template") for finger in (5, 0)),
     *(f"written template {finger} by 88" for finger in (5, 0)),

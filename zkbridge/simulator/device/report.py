@@ -29,6 +29,9 @@ _GOOD = frozenset({Code.OK, Command.DATA})
 #: Requests that read a table without preparing it.
 _DIRECT = frozenset({(Command.USERTEMP_RRQ, b"\x05"), (Command.ATTLOG_RRQ, b"")})
 _PREPARE_BYTES = 11
+_TEMPLATES_BY_NINE = struct.pack("<Hi", Command.USERTEMP_RRQ, 2)
+#: What the name of a connection ends in on which a report has tried changes: answers there depend on them.
+_TRIAL = " trial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,12 @@ _NOTHING = report_tables.Sent(b"", 0)
 
 
 def _table_asked(each: Asked) -> int | None:
-    """The command that names the table which this request prepares or reads directly; None for other requests."""
+    """The command that names the table which this request prepares or reads directly; None for other requests.
+
+    That for templates by 9 and 2 only shows whether they are there: none of it is read.
+    """
+    if each.command == Command.PREPARE_BUFFER and each.request[1:7] == _TEMPLATES_BY_NINE:
+        return None
     if each.command == Command.PREPARE_BUFFER and len(each.request) == _PREPARE_BYTES:
         return int.from_bytes(each.request[1:3], "little")
     direct = (each.command, each.request) in _DIRECT and each.code == Command.PREPARE_DATA
@@ -180,5 +188,7 @@ def _answers(asked: Iterable[Asked]) -> dict[tuple[int, bytes], tuple[int, bytes
     return {
         (each.command, each.request): (each.code, each.data)
         for each in asked
-        if each.parts and (each.command in _CONSTANT or (each.command in _STATES and each.code not in _GOOD))
+        if each.parts
+        and not each.line.endswith(_TRIAL)
+        and (each.command in _CONSTANT or (each.command in _STATES and each.code not in _GOOD))
     }

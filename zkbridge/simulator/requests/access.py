@@ -37,9 +37,9 @@ def write_group_of_user(request: Request) -> Answer:
 
 @command(Command.USERTZ_RRQ)
 def read_zones_of_user(request: Request) -> Answer:
-    """Whether the user follows the group (1) or has zones of their own (0), and three zones."""
+    """Whether the user follows the group (1) or has zones of their own (0), or the opposite; and three zones."""
     own, *zones = records.user_zones(_long_record(request))
-    return ok(struct.pack("<4H", not own, *zones))
+    return ok(struct.pack("<4H", bool(own) is (request.terminal.switches.user_zones_flag == "own"), *zones))
 
 
 @command(Command.USERTZ_WRQ)

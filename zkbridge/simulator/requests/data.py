@@ -20,7 +20,7 @@ _PIECE_REQUEST = struct.Struct("<ii")
 
 #: pyzk reads 1024 bytes of a datagram that answers 1503.
 _UDP_INLINE = 1016
-_FCT_USERS = 5
+_FCT_TEMPLATES, _FCT_USERS = 2, 5
 #: SMS, user data and work codes: tables that are always empty here.
 _EMPTY_FCTS = (6, 7, 8)
 
@@ -113,6 +113,8 @@ def _begin(request: Request, data: bytes) -> None:
 def _data_set(terminal: Terminal, inner: int, fct: int) -> tuple[int, bytes]:
     """How many records, and the set: its length without itself, then the records."""
     switches = terminal.switches
+    if switches.templates_by_nine and (inner, fct) == (Command.USERTEMP_RRQ, _FCT_TEMPLATES):
+        inner = Command.DB_RRQ
     if inner == Command.USERTEMP_RRQ and fct == _FCT_USERS:
         rows = terminal.users.as_read()
     elif inner == Command.DB_RRQ:

@@ -64,7 +64,10 @@ def _user_ids(recording: Recording) -> Switches:
 def _lacking(recording: Recording) -> Switches:
     """Which commands the firmware does not know, and what it says of its door."""
     unknown = _unknown(recording).get("unknown_command")
-    known = {each.ask.command: each.code for each in recording.exchanges if each.ask is not None and each.code}
+    known: dict[int, int] = {}
+    for each in recording.exchanges:
+        if each.ask is not None and each.code:
+            known.setdefault(each.ask.command, each.code)  # a command that is known may not know each request
     found: Switches = {}
     lacks = [name for command, name in NAMES.items() if unknown is not None and known.get(command) == unknown]
     if lacks:

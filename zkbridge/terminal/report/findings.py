@@ -26,7 +26,7 @@ _BUSY, _LOOKS_OF_SECONDS = 4, 20
 
 def findings(recording: Recording) -> dict[str, Any]:
     """`record` (bytes of a user record, None if not known) and `switches`, by the names of the simulator."""
-    tables_and_users = (_sizes, _tables, delivery, _templates)
+    tables_and_users = (_sizes, _tables, delivery, _templates, _by_nine)
     switches: Switches = {}
     for part in (_connecting, known_commands, *tables_and_users, _side_questions, _trial):
         switches |= part(recording)
@@ -178,9 +178,29 @@ def _templates(recording: Recording) -> Switches:
     return {"template_tail": known[tail]} if tail in known else {}
 
 
+def _by_nine(recording: Recording) -> Switches:
+    """Whether 9 and 2 name the table of templates: it is as long then as by 7 and 2."""
+    asked = recording.find("templates by 9 and 2")
+    templates = tables.announced(table_of(recording, tables.TEMPLATES))
+    if asked is None or asked.code is None or not templates:
+        return {}
+    size = {int(Code.OK): tables.announced(asked.data[1:]), int(Command.DATA): len(asked.data)}.get(asked.code)
+    return {"templates_by_nine": size == templates + tables.LENGTH_BYTES}
+
+
+def _zones(recording: Recording) -> Switches:
+    """What the first word of 23 says, before and after the test user has zones of its own."""
+    before, after = (recording.find(step) for step in ("zones of the test user", "zones of the test user after"))
+    if before is None or after is None or before.code != Code.OK or after.code != Code.OK:
+        return {}
+    flags = {(b"\1\0", b"\0\0"): "group", (b"\0\0", b"\1\0"): "own"}
+    flag = flags.get((before.data[:2], after.data[:2]))
+    return {} if flag is None else {"user_zones_flag": flag}
+
+
 def _trial(recording: Recording) -> Switches:
     """What changing the terminal has shown."""
-    found: Switches = {}
+    found = _zones(recording)
     again = recording.find("delete user again")
     if again is not None and again.code is not None:
         found["delete_unknown"] = again.code

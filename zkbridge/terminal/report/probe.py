@@ -206,6 +206,7 @@ class Probe:
             missing = next((each for each in range(10) if (uid, each) not in self.seen.fingers), None)
             if missing is not None:
                 line.ask("missing template", Command.READ_TEMPLATE, struct.pack("<HB", uid, missing))
+        line.ask("templates by 9 and 2", Command.PREPARE_BUFFER, tables.TEMPLATES_BY_NINE)
         line.ask("free", Command.FREE_DATA)
         if self.seen.users:
             user = struct.pack("<I", self.seen.users[0].uid)

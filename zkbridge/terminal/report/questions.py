@@ -173,6 +173,7 @@ QUESTIONS: dict[str, Callable[[Recording], str | None]] = {
     "last-word-of-1503": _last_word,
     "session-field-of-the-ack": _switch("session_field_of_closing_ack"),
     "bytes-after-a-template": _tail,
+    "templates-by-9": _code("templates by 9 and 2"),
     "template-sizes": _template_sizes,
     "states-of-punches": _states,
     "operation-numbers": _operations,
@@ -183,6 +184,9 @@ QUESTIONS: dict[str, Callable[[Recording], str | None]] = {
         "unlock_unit", ("tenths", "tenths of a second (door.unit: tenths)"), ("seconds", "seconds (door.unit: seconds)")
     ),
     "delete-of-nobody": _code("delete user again"),
+    "flag-of-23": _switch(
+        "user_zones_flag", ("group", "1: the zones of the group count"), ("own", "1: the user has zones of their own")
+    ),
     "sum-of-119": _sum,
     "finger-zero": _switch("delete_finger_zero"),
 }

@@ -22,11 +22,13 @@ _TEMPLATE_READS = frozenset({Command.READ_TEMPLATE, Command.USERTEMP_RRQ})
 #: Requests for a user's group, zones and way to verify, whose answers may begin with the uid.
 _ECHOES = frozenset({21, 23, 80})
 #: Requests that begin with a uid: groups, zones and ways to verify, deletions, and the write of a template.
-_BY_UID = frozenset({21, 23, 80, Command.DELETE_USER, Command.DELETE_USERTEMP, Command.WRITE_TEMPLATE})
+_BY_UID = frozenset({21, 23, 24, 80, Command.DELETE_USER, Command.DELETE_USERTEMP, Command.WRITE_TEMPLATE})
+#: What 23 answers without a uid before it: a flag and three zones (zk-protocol `access.md`).
+_USER_ZONES, _USER_ZONES_BYTES = 23, 8
 _UID = struct.Struct("<H")
 #: Step names of direct reads, with the table that they read.
 _DIRECT = {"direct users": tables.USERS, "direct punches": tables.PUNCHES}
-_BY_REQUEST = {table.request: table for table in tables.TABLES}
+_BY_REQUEST = {table.request: table for table in tables.TABLES} | {tables.TEMPLATES_BY_NINE: tables.TEMPLATES}
 
 
 #: A value of fewer bytes may stand in any report by chance.
@@ -165,7 +167,8 @@ class _Redaction:
             return data
         if packet.command == Command.EVENT:
             return self._names.raw(data)
-        if asked in _ECHOES and exchange.ask is not None and data[:2] == exchange.ask.data[:2]:
+        is_bare = asked == _USER_ZONES and len(data) == _USER_ZONES_BYTES
+        if asked in _ECHOES and not is_bare and exchange.ask is not None and data[:2] == exchange.ask.data[:2]:
             return self._with_uid(data)
         if asked in _KEPT or packet.command == Command.PREPARE_DATA:
             return data

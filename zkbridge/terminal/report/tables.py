@@ -37,6 +37,9 @@ USERS = Table("users", Command.USERTEMP_RRQ, 5, 4)
 TEMPLATES = Table("templates", Command.DB_RRQ, 2, 6)
 PUNCHES = Table("punches", Command.ATTLOG_RRQ, 0, 8)
 OPERATIONS = Table("operations", 34, 0, 10)
+#: The request for the templates by the command for users and the number for templates; whether any terminal takes it
+#: is one of the questions.
+TEMPLATES_BY_NINE = TEMPLATES._replace(command=Command.USERTEMP_RRQ).request
 TABLES = (USERS, TEMPLATES, PUNCHES, OPERATIONS)
 
 

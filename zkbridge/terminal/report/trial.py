@@ -33,6 +33,8 @@ _TEMPLATE_FLAG = 1
 _PRIVILEGES = 0
 _GROUP = 1
 _STATE = 64
+#: By documents alone (zk-protocol `access.md`).
+_USER_ZONES, _WRITE_USER_ZONES, _LONG_RECORD = 23, 24, 72
 #: What ends a program: Ctrl-C, a service manager, and a closed window.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: How often an undoing is tried, and the seconds in between: a terminal may just be starting.
@@ -74,6 +76,7 @@ class Trial:
         with self._line("trial") as line:
             uid, user_id = self._free_keys(line)
             self._user(line, uid, user_id)
+            self._zones(line, uid)
             for finger in _FINGERS:
                 self._finger(line, uid, finger)
             self._disable(line)
@@ -88,6 +91,20 @@ class Trial:
         line.ask("write user", Command.USER_WRQ, record)
         line.ask("refresh", Command.REFRESHDATA)
         line.ask("sizes with the user", Command.GET_FREE_SIZES)
+
+    def _zones(self, line: Line, uid: int) -> None:
+        """Command 23 before and after 24, whose flag is known: the first zone as the test user's own.
+
+        Black-and-white terminals have other layouts of the two, in documents that are too vague to write by.
+        """
+        if self._probe.seen.record != _LONG_RECORD:
+            return
+        asked = struct.pack("<I", uid)
+        if line.ask("zones of the test user", _USER_ZONES, asked).code != Code.OK:
+            return
+        self._tell("that user gets time zone 1 of its own")
+        line.ask("zones of its own", _WRITE_USER_ZONES, struct.pack("<5I", uid, 1, 1, 0, 0))
+        line.ask("zones of the test user after", _USER_ZONES, asked)
 
     def _finger(self, line: Line, uid: int, finger: int) -> None:
         self._tell(f"a template of that user's finger {finger} is written")

@@ -54,6 +54,9 @@ class Tables:
     face_capacity: int = switch(
         0, "faces that fit; 0: firmware without faces", source="zk-protocol terminal.md (offset 88)"
     )
+    templates_by_nine: bool = switch(
+        False, "1503 with 9 and 2 reads the table of templates, as 7 and 2 do", source="pyzk 0.9 (7 and 2); [?]"
+    )
     template_tail: str = switch(
         "one",
         "what follows a template that command 88 reads: `one` byte 01, `zeros`: the seven that pyzk cuts, or `none`",

@@ -64,6 +64,13 @@ class Users:
         "knows the commands 23 to 30: time zones, groups, unlock combinations",
         source="zk-protocol access.md (F19); [?] on others",
     )
+    user_zones_flag: str = switch(
+        "group",
+        "what the first word of command 23's answer says: 1 where the zones of the `group` count, or where the user's "
+        "`own` do, as in the record and in command 24",
+        source="zk-protocol access.md (group); [?] on others",
+        choices=("group", "own"),
+    )
     unset_slot_code: int = switch(
         4993, "answer to reading a time zone, group or combination that was never set", source="essl_f22_sdk (F22)"
     )
