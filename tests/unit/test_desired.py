@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from tests.commands.test_port_of_lists import PortOfLists
+from zkbridge.commands.api.context import Context, HandOver
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.commands.desired.decision import Changed, Decision, Plan, Standing, check_version
 from zkbridge.commands.desired.document import Document, read_document
 from zkbridge.commands.desired.refusals import Refused
+from zkbridge.commands.desired.state import carry_out
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import BodyRequired, Forbidden, InvalidField, MissingFields
 from zkbridge.contract.validity import Validity
@@ -300,6 +302,64 @@ def test_no_more_absent_users_are_touched_than_the_limit_allows(delete: str, lim
     else:
         planned = plan(document, *people, claimed=claimed)
         assert (planned.blocked if delete == "block" else planned.deleted) == ("19", "20")
+
+
+class KeptInMemory:
+    """Claims that are kept as long as the test runs."""
+
+    def __init__(self) -> None:
+        self.claimed: frozenset[str] = frozenset({"2", "9"})
+
+    def all(self) -> frozenset[str]:
+        return self.claimed
+
+    def keep(self, user_ids: frozenset[str]) -> None:
+        self.claimed = user_ids
+
+
+def test_each_change_is_left_to_the_command_of_that_user_and_who_is_named_is_claimed() -> None:
+    class Narrow(PortOfLists):
+        def changed(self, user: Any, changes: Any) -> Any:
+            if user.user_id == "4":
+                raise InvalidField
+            return super().changed(user, changes)
+
+    port = Narrow(ANA, EVA, UserFields("3", "Zoe", blocked=True), UserFields("4", "Ida"), UserFields("5", "Ugo"))
+    rows = [
+        {"user_id": "1", "name": "Anna", "card": 77},
+        {"user_id": "3", "name": "Zoe", "blocked": False},
+        {"user_id": "4", "name": "Ida Maria"},
+        {"user_id": "5", "name": "Ugo", "valid_until": "2029-12-31T18:00:00"},
+        {"user_id": "6", "name": "Neu"},
+    ]
+    body = {"version": 1, "users": rows, "apply": True, "delete": "delete", "delete_limit": 50}
+    fields, _ = read_document(json.dumps(body).encode(), DEVICE, Policy(), strict=True, secrets=False)
+    claims = KeptInMemory()
+    dates = UserDates("UTC", Clock(wall=lambda: NOON), {})
+
+    outcome = carry_out(port, fields, Context(DEVICE, claims=claims, dates=dates))
+
+    assert isinstance(outcome, HandOver)
+    assert [(each.command, each.subject, json.loads(each.params)) for each in outcome.asked] == [
+        ("users/create", "6", {"user_id": "6", "name": "Neu", "password": "", "privilege": 0, "card": 0}),
+        ("users/update", "1", {"user_id": "1", "name": "Anna", "password": None, "privilege": None, "card": None}),
+        ("users/update", "4", {"user_id": "4", "name": "Ida Maria", "password": None, "privilege": None, "card": None}),
+        (
+            "users/update",
+            "5",
+            {
+                "user_id": "5",
+                "name": None,
+                "password": None,
+                "privilege": None,
+                "card": None,
+                "valid_until": "2029-12-31T18:00:00",
+            },
+        ),
+        ("users/unblock", "3", {"user_id": "3"}),
+        ("users/delete", "2", {"user_id": "2"}),
+    ]
+    assert claims.claimed == {"1", "2", "3", "4", "5", "6"}
 
 
 def test_a_user_whose_record_cannot_hold_what_is_wanted_fails_alone() -> None:

@@ -31,7 +31,7 @@ def carry_out(session: UserStore, params: Fields, context: Context) -> dict[str,
     context.claims.keep(named | frozenset(each for each in claimed if table.by_user_id(each) is not None))
     asked = tuple(_changes(document, plan, {spelled(table, each.user_id): each.user_id for each in document.users}))
     if not asked:
-        return _body(document, plan, context, state="partial" if plan.failed else "applied")
+        return _body(document, plan, context, state="applied")
     return HandOver(DESIRED, (context.device.id,), asked)
 
 
@@ -45,6 +45,10 @@ def _changes(document: Document, plan: Plan, spellings: dict[str, str]) -> list[
         if params.has_dates:
             own |= {"valid_from": params.valid_from, "valid_until": params.valid_until, "blocked": None}
         found.append(_asked("users/update", user_id, Update(user_id=user_id, **own)))
+    for user_id, _ in plan.failed:  # the update says why it cannot be done
+        wanted = rows[spellings[user_id]]
+        named = {name: getattr(wanted.params, name) for name in wanted.named if name in Update.model_fields}
+        found.append(_asked("users/update", user_id, Update(**{**named, "user_id": user_id})))
     for user_id in plan.blocked:
         row = rows.get(spellings.get(user_id, ""))
         if row is not None and row.params.has_dates:
