@@ -54,8 +54,9 @@ class Backups:
 
     def files(self) -> list[BackupFile]:
         """What there is, oldest first."""
-        found = sorted(self._folder.glob(f"*{_ENDING}")) if self._folder.is_dir() else []
-        return [BackupFile(path.name.removesuffix(_ENDING), path.stat().st_size) for path in found]
+        paths = self._folder.glob(f"*{_ENDING}") if self._folder.is_dir() else ()
+        found = [BackupFile(path.name.removesuffix(_ENDING), path.stat().st_size) for path in paths]
+        return sorted((each for each in found if _NAME.fullmatch(each.name)), key=lambda each: _order(each.name))
 
     def write(self, content: bytes, now: float) -> str:
         """Write a backup as a whole or not at all, named by the moment (seconds since 1970); its name."""
@@ -94,6 +95,12 @@ class Backups:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}{_ENDING}"
+
+
+def _order(name: str) -> tuple[str, int]:
+    """The moment, and which of those that were made in one second."""
+    moment, _, number = name.partition("Z")
+    return moment, int(number.removeprefix("-") or 1)
 
 
 def _backup_name(value: object) -> str:
