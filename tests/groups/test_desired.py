@@ -122,7 +122,7 @@ def test_more_absent_users_than_the_limit_change_nothing(plant: Plant) -> None:
         (b'{"version": 2, "users": [{"user_id": "3", "na', "body_required"),
         (b'{"version": 0, "users": [{"user_id": "3", "name": "Zoe"}]}', "invalid_field"),
         (b'{"version": 1, "users": [{"user_id": "3", "name": "Zoe"}], "apply": true}', "document_changed"),
-        (b'{"version": 2, "users": [{"user_id": "3", "name": "Zoe", "password": "4711"}]}', "document_secret"),
+        (b'{"version": 2, "users": [{"user_id": "3", "name": "Zoe", "password": "73915826"}]}', "document_secret"),
         (b'{"version": 2, "users": [{"user_id": "3", "name": "Zoe", "card": -1}], "apply": true}', "invalid_field"),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_document_that_breaks_a_rule_changes_nothing(plant: Plant, payload: by
 
     assert (plan["code"], plan["state"], plan["device_id"]) == (code, "refused", "principal")
     assert [user.raw for user in plant.principal.users()] == before
-    assert "4711" not in plant.daemon.log
+    assert "73915826" not in plant.daemon.log
 
 
 def test_an_older_document_and_a_cleared_one_change_nothing(plant: Plant) -> None:
