@@ -81,6 +81,27 @@ MUTATIONS = (
         ("tests/unit/test_addressing.py",),
     ),
     Mutation(
+        "a power cut loses the key by which redelivered messages are recognised",
+        "zkbridge/ledger/digests.py",
+        "        sync_folder(path.parent)",
+        "        pass",
+        ("tests/torture/test_moments.py",),
+    ),
+    Mutation(
+        "a power cut takes back that a ledger was written anew",
+        "zkbridge/ledger/file.py",
+        "        fresh.replace(self.path)\n        sync_folder(self.path.parent)\n",
+        "        fresh.replace(self.path)\n",
+        ("tests/torture/test_moments.py",),
+    ),
+    Mutation(
+        "an entry of set-aside.jsonl that a power cut tore costs the next one",
+        "zkbridge/intake/set_aside.py",
+        '        return text.endswith("\\n") and None not in read\n',
+        "        return True\n",
+        ("tests/unit/test_set_aside.py",),
+    ),
+    Mutation(
         "a Response Topic of any length is kept",
         "zkbridge/intake/addressing.py",
         "        if size > limit\n",
