@@ -47,6 +47,17 @@ def test_users_are_written_as_csv_without_passwords(site: Running, tmp_path: Pat
     assert target.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_list_that_is_not_whole_is_told_as_such(site: Running, tmp_path: Path) -> None:
+    site.principal.switches.users_shown = 1
+    try:
+        ended = exported(site, "users/list", tmp_path / "people.csv")
+    finally:
+        site.principal.switches.users_shown = -1
+
+    said = "1 rows\nprincipal counts 2 users and has shown fewer: the list is not whole\n"
+    assert (ended.exit_code, ended.stderr) == (0, said)
+
+
 def test_what_was_exported_can_be_imported_elsewhere(site: Running, tmp_path: Path) -> None:
     target = tmp_path / "moved.csv"
     exported(site, "users/list", target)

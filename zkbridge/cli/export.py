@@ -25,6 +25,7 @@ from zkbridge.cli.people_file import FORMULAS
 from zkbridge.cli.shell_text import require_text
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
+from zkbridge.contract.texts import shown
 
 _WAIT_S = 90.0
 #: Fields of the request that an export has no use for: it is whole, and asked once.
@@ -92,18 +93,22 @@ def _export(command: Command, /, **given: Any) -> None:
     if code != DONE:
         tell(answer)
         sys.exit(code)
-    rows = _rows(answer)
+    lists = _lists(answer)
+    rows = [row for each in lists for row in each.get("data") or () if isinstance(row, dict)]
     form = given["form"] or ("jsonl" if file is not None and file.suffix in (".jsonl", ".ndjson") else "csv")
     text = _csv(rows, _COLUMNS[command.name]) if form == "csv" else _lines(rows)
     _write(file, text, given["encoding"])
     say(f"{len(rows)} rows", err=True)
+    for each in lists:
+        if "counted" in each:
+            device = shown(each.get("device_id", given["device"]))
+            say(f"{device} counts {each['counted']} users and has shown fewer: the list is not whole", err=True)
 
 
-def _rows(answer: Json) -> list[Json]:
-    """The rows of a list; of a group those of each device, one after the other."""
+def _lists(answer: Json) -> list[Json]:
+    """The answer that is a list; of a group those of all devices."""
     results = answer.get("results")
-    lists = results if isinstance(results, list) else [answer]
-    return [row for each in lists for row in each.get("data") or () if isinstance(row, dict)]
+    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else [answer]
 
 
 def _csv(rows: list[Json], columns: tuple[str, ...]) -> str:
