@@ -33,6 +33,11 @@ def site(bridge: Running) -> Site:
     return Site.of(Config.model_validate(bridge.daemon.config))
 
 
+@pytest.fixture(scope="module")
+def described(site: Site) -> dict[str, Any]:
+    return document(site)
+
+
 @pytest.fixture
 def ask(bridge: Running) -> Iterator[Callable[..., Any]]:
     with Caller(bridge.broker.port) as caller:
@@ -57,8 +62,7 @@ def judge(described: dict[str, Any], message: Message, command: str = "users/cre
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_answers_as_described(ask: Callable[..., Any], site: Site, name: str) -> None:
-    described = document(site)
+def test_every_command_answers_as_described(ask: Callable[..., Any], described: dict[str, Any], name: str) -> None:
     request = {**example_request(COMMANDS[name]), "request_id": f"truth-{name}"}
     if name != "users/create" and "user_id" in request:
         ask(CREATE, {"user_id": request["user_id"], "name": "Juan Perez"})
@@ -68,8 +72,7 @@ def test_every_command_answers_as_described(ask: Callable[..., Any], site: Site,
     assert said in described["channels"][camel(name, "reply")]["messages"]
 
 
-def test_a_group_answers_as_described(ask: Callable[..., Any], site: Site) -> None:
-    described = document(site)
+def test_a_group_answers_as_described(ask: Callable[..., Any], site: Site, described: dict[str, Any]) -> None:
     everybody = ask("zk/planta/users/create", {"user_id": "600", "name": "x"})
     whole = {"$ref": "#/components/schemas/groupSuccess", "components": described["components"]}
     jsonschema.Draft7Validator(whole).validate(everybody.json)
@@ -122,16 +125,14 @@ def test_a_second_user_and_a_used_id_are_the_very_examples(ask: Callable[..., An
     assert reused["error"] == failures["request_id_reused"][0]["error"].replace("r-1", "once")
 
 
-def test_a_terminal_that_is_away_answers_as_described(ask: Callable[..., Any], site: Site) -> None:
-    described = document(site)
+def test_a_terminal_that_is_away_answers_as_described(ask: Callable[..., Any], described: dict[str, Any]) -> None:
 
     message = ask("zk/apagada/users/create", {"user_id": "1", "name": "x"})
 
     assert judge(described, message) == "deviceUnreachable"
 
 
-def test_what_the_bridge_says_of_itself_is_as_described(bridge: Running, site: Site) -> None:
-    described = document(site)
+def test_what_the_bridge_says_of_itself_is_as_described(bridge: Running, described: dict[str, Any]) -> None:
     topics = {f"zk/bridge/{name}": f"bridge{name.capitalize()}" for name in ("state", "info")} | {
         "zk/principal/availability": "availability",
         "zk/apagada/availability": "availability",
