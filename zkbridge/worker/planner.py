@@ -128,6 +128,8 @@ class Planner:
         else:
             task.reply = earlier or self._replies.succeeded(task, outcome)
             task.replayed = earlier is not None
+            if key is not None and task.asked:
+                state.touched.add(key)  # a broker's second delivery of it must find this reply kept
         return None
 
     def _refuse(self, task: Task, refusal: BridgeError) -> None:

@@ -146,6 +146,16 @@ def test_a_second_delivery_gets_the_stored_success_of_a_change_that_the_terminal
     assert (made.reply is outcome) == (outcome is not None)
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_second_delivery_waits_until_the_reply_that_was_found_by_reading_is_kept(asked: bool) -> None:
+    first = task(command=CREATE, run=BODY, tried=({"uid": 4},) if asked else ())
+
+    _, state = plan(first)
+
+    assert first.reply is not None
+    assert state.touched == ({"7"} if asked else set())
+
+
 @pytest.mark.parametrize(
     ("expires_at", "asked", "outcome"),
     [
