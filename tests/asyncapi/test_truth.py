@@ -53,9 +53,10 @@ def ask(bridge: Running) -> Iterator[Callable[..., Any]]:
 def judge(described: dict[str, Any], message: Message, command: str = "users/create") -> str:
     """The message's payload and headers, held against the message that they should be; its name."""
     reply = message.json
-    name = camel(command, "success") if reply["success"] else camel(reply["code"])
-    whole = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
-    jsonschema.Draft7Validator(whole).validate(reply)
+    whole = "groupSuccess" if "results" in reply else camel(command, "success")
+    name = whole if reply["success"] else camel(reply["code"])
+    schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
+    jsonschema.Draft7Validator(schema).validate(reply)
     headers = described["components"]["messages"][name]["headers"]
     jsonschema.Draft7Validator(headers).validate(dict(message.user_properties))
     return name
@@ -89,6 +90,7 @@ def test_a_group_answers_as_described(ask: Callable[..., Any], site: Site, descr
 
 def test_success_is_the_very_example(ask: Callable[..., Any], site: Site) -> None:
     request = example_request(COMMANDS["users/create"])
+    ask("zk/entrada/users/delete", {"user_id": request["user_id"]})  # a copy may have brought this user
 
     assert ask("zk/entrada/users/create", request).json == {
         **example_success(COMMANDS["users/create"], site),

@@ -400,6 +400,8 @@ def test_every_command_is_carried_to_the_bridge_with_all_its_fields(bridge: Runn
         option = f"--{field.replace('_', '-')}"
         if request_fields(commands()[name])[field].get("format") == "password":
             words.append(f"{option}-stdin")
+        elif isinstance(value, list) and all(isinstance(each, str) for each in value):
+            words += [option, ",".join(value)]
         elif isinstance(value, list):
             (tmp_path / "rows").write_text("\n".join(map(json.dumps, value)))
             words += [option, str(tmp_path / "rows")]
@@ -413,7 +415,8 @@ def test_every_command_is_carried_to_the_bridge_with_all_its_fields(bridge: Runn
     reply = json.loads(done.stdout)
     assert reply["request_id"] == f"all-{name}"
     assert reply["code"] not in ("missing_fields", "invalid_field", "internal"), reply
-    assert done.exit_code == (0 if reply["success"] else 1)
+    # The terminal of these tests may be restarting, as a command before this one told it to.
+    assert done.exit_code == (0 if reply["success"] else 1 if reply["status"] < 500 else 3)
 
 
 def test_rows_are_a_table_and_facts_are_lines(bridge: Running) -> None:

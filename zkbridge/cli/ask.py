@@ -33,7 +33,7 @@ DONE, REFUSED, WRONG_CONFIGURATION, FAILED, NO_ANSWER = 0, 1, 2, 3, 4
 WAITING_STATUS = 202
 #: Longer than the bridge itself may take for a request that nobody is ahead of.
 WAIT_S = 90.0
-_KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT, "array": RowsFile()}
+_KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT}
 #: What the parameters of a request begin with in click.
 FIELD = "field_"
 _EPILOG = """\b
@@ -104,8 +104,11 @@ def field_options(field: str, schema: Json, *, required: bool) -> Iterable[click
     names = [f"--{name}", FIELD + field]
     more: Json = {"required": required, "help": said}
     if kind == "boolean":
-        yield click.Option(names, is_flag=True, default=None, **more)
-    else:
+        both = f"--{name}/--no-{name}" if schema.get("default") else f"--{name}"
+        yield click.Option([both, names[1]], is_flag=True, default=None, **more)
+    elif kind == "array" and "string" not in kinds:
+        yield click.Option(names, type=RowsFile(), **more)
+    else:  # a list of texts is one text with commas
         yield click.Option(names, type=_KINDS.get(kind, click.STRING), **more)
 
 
