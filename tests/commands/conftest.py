@@ -31,7 +31,7 @@ class Site:
     language: str
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def ask(self, to: str, command: str, body: Any = b"", **options: Any) -> dict[str, Any]:
+    def ask(self, to: str, command: str, body: Any = b"", /, **options: Any) -> dict[str, Any]:
         """Publish a command, and return the answer of its default reply topic."""
         payload = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         self.caller.publish(f"zk/{to}/{command}", payload, **options)

@@ -210,6 +210,7 @@ def test_a_ledger_of_an_older_version_is_lifted_with_what_is_in_it(tmp_path: Pat
         site.daemon.wait()
         with closing(sqlite3.connect(site.daemon.state / "ledger.db")) as ledger:
             ledger.executescript("""
+                ALTER TABLE requests DROP COLUMN user_id;
                 DROP TABLE validities;
                 DROP TABLE parked;
                 DROP INDEX requests_by_parent;

@@ -24,6 +24,8 @@ from zkbridge.commands import commands
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 PASSWORD = "x"
+#: The command that is named first.
+FIRST = min(commands())
 KINDS = {
     "replies": [f"zk/+/{name}/reply" for name in commands()],
     "states of devices": ["zk/+/availability"],
@@ -34,8 +36,8 @@ ALWAYS = [f"zk/+/{name}" for name in commands()] + ["zk/bridge/state", "zk/bridg
 #: What the broker's access list lacks, and the sentences of `check` by 3.1.1 and by 5.
 CASES = {
     "replies": (
-        "replies may reach nobody: what is published on zk/bridge/attendance/list/reply,",
-        "replies would reach nobody: it refuses what is published on zk/bridge/attendance/list/reply,",
+        f"replies may reach nobody: what is published on zk/bridge/{FIRST}/reply,",
+        f"replies would reach nobody: it refuses what is published on zk/bridge/{FIRST}/reply,",
     ),
     "states of devices": (
         "states of devices may reach nobody: what is published on zk/bridge/availability is confirmed and does not",
@@ -107,7 +109,7 @@ def test_check_is_satisfied_where_all_is_allowed(tmp_path: Path, terminal: Simul
 @pytest.mark.parametrize(
     ("kind", "tried"),
     [
-        ("replies", ["zk/bridge/info/reply", "zk/bridge/attendance/list/reply"]),
+        ("replies", ["zk/bridge/info/reply", f"zk/bridge/{FIRST}/reply"]),
         ("states of devices", ["zk/bridge/availability"]),
     ],
 )

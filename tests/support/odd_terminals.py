@@ -30,7 +30,7 @@ class Site:
     caller: Caller
     terminals: dict[str, SimulatedTerminal]
 
-    def ask(self, to: str, command: str, **fields: Any) -> dict[str, Any]:
+    def ask(self, to: str, command: str, /, **fields: Any) -> dict[str, Any]:
         """Publish a command; its answer."""
         self.caller.publish(f"{self.base}/{to}/{command}", json.dumps(fields, ensure_ascii=False))
         return self.caller.wait_for(f"{self.base}/{to}/{command}/reply", timeout=30).json
