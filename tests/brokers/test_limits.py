@@ -55,6 +55,7 @@ def site(folder: Path, port: int, limits: Limits, protocol: str) -> Iterator[Sit
             mqtt=mqtt,
             homeassistant={"discovery": True, "prefix": f"ha-{base.replace('/', '-')}"},
             groups={"both": [LONGEST, "q"]},
+            covered=False,
         )
         caller.subscribe(f"{base}/#")
         with daemon:
@@ -162,7 +163,7 @@ def test_too_many_subscriptions_are_named(tmp_path: Path, shared_broker: Mosquit
     devices = {f"p{number}": {"host": "127.0.0.1"} for number in range(5)}
     mqtt: dict[str, Any] = {"base_topic": "aws-many", "unknown_devices": "ignore"}
     with StrictBroker(shared_broker.port, AWS_IOT_CORE) as proxy:
-        daemon = Daemon(tmp_path / "d", proxy.port, devices, mqtt=mqtt)
+        daemon = Daemon(tmp_path / "d", proxy.port, devices, mqtt=mqtt, covered=False)
         daemon.start(online=False)
         wait_until(lambda: "while the bridge made" in daemon.log, timeout=20)
         assert daemon.stop() == 0

@@ -111,7 +111,7 @@ def bridge(
     attendance = "live" if live else "off"
     devices = {name: device(terminal, attendance=attendance) for name, terminal in terminals.items()}
     more: dict[str, Any] = {"probe_interval": 300, "log": {"level": "debug"}, "homeassistant": {"discovery": discovery}}
-    return Daemon(folder, broker.password_port, devices, mqtt=login | mqtt, **more)
+    return Daemon(folder, broker.password_port, devices, mqtt=login | mqtt, **more, covered=False)
 
 
 def person(place: Path, broker: ExampleBroker, name: str, protocol: str = "5", **more: Any) -> Caller:

@@ -44,7 +44,7 @@ def test_a_bridge_that_hears_its_commands_answers_no_probe_and_complains_of_noth
         caller.subscribe("zk/#")
         caller.publish(INFO, b'{"instance":"0"}', retain=True)  # of an earlier run
         with Daemon(
-            tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": protocol}
+            tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": protocol}, covered=False
         ) as daemon:
             caller.wait_for(INFO, lambda m: m.json.get("devices"))
             assert caller.wait_for(CREATE_PROBE).payload == PROBE
@@ -66,7 +66,7 @@ def test_a_subscription_that_was_granted_and_is_not_served_is_said(
 ) -> None:
     with Mosquitto(tmp_path / "m", acl=ACL[rights]) as broker:
         mqtt = {"protocol": protocol}
-        with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt=mqtt) as daemon:
+        with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt=mqtt, covered=False) as daemon:
             wait_until(lambda: "deaf to " in daemon.log, timeout=20, what=f"the complaint:\n{daemon.log}")
 
     (line,) = [line for line in daemon.log.splitlines() if "deaf to " in line]
@@ -78,7 +78,9 @@ def test_a_subscription_that_was_granted_and_is_not_served_is_said(
 def test_a_try_that_the_broker_refuses_is_said(tmp_path: Path, terminal: SimulatedTerminal) -> None:
     with (
         Mosquitto(tmp_path / "m", acl=ACL["may not try"]) as broker,
-        Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "5"}) as daemon,
+        Daemon(
+            tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "5"}, covered=False
+        ) as daemon,
     ):
         wait_until(lambda: "whether commands are heard is not known" in daemon.log, timeout=20)
         assert "(Not authorized)" in daemon.log
@@ -87,7 +89,9 @@ def test_a_try_that_the_broker_refuses_is_said(tmp_path: Path, terminal: Simulat
 def test_a_broker_that_hangs_up_on_the_try_is_still_worked_with(tmp_path: Path, terminal: SimulatedTerminal) -> None:
     with (
         Aedes(tmp_path / "aedes", forbidden=CREATE_PROBE) as broker,
-        Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "3.1.1"}) as daemon,
+        Daemon(
+            tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "3.1.1"}, covered=False
+        ) as daemon,
         Caller(broker.port, "3.1.1") as caller,
     ):
         wait_until(lambda: "it is not tried again" in daemon.log, timeout=20)
@@ -101,7 +105,9 @@ def test_a_broker_that_hangs_up_on_the_try_is_still_worked_with(tmp_path: Path, 
 def test_a_subscription_that_is_refused_is_said(tmp_path: Path, terminal: SimulatedTerminal) -> None:
     with (
         Aedes(tmp_path / "aedes", forbidden=CREATE) as broker,
-        Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "3.1.1"}) as daemon,
+        Daemon(
+            tmp_path / "d", broker.port, {"principal": device(terminal)}, mqtt={"protocol": "3.1.1"}, covered=False
+        ) as daemon,
     ):
         wait_until(lambda: f"the broker refuses the subscription to {CREATE} " in daemon.log)
 

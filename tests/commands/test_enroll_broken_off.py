@@ -47,7 +47,9 @@ def terminal(kind: tuple[str, str]) -> Iterator[SimulatedTerminal]:
 
 @pytest.fixture
 def daemon(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, kind: tuple[str, str]) -> Daemon:
-    return Daemon(tmp_path / "d", broker.port, {"p": device(terminal, transport=kind[1], timeout=1)}, language="en")
+    return Daemon(
+        tmp_path / "d", broker.port, {"p": device(terminal, transport=kind[1], timeout=1)}, language="en", covered=False
+    )
 
 
 @pytest.fixture
@@ -349,7 +351,7 @@ def test_a_person_who_takes_long_is_no_sign_of_a_bridge_that_hangs(
     tmp_path: Path, broker: Mosquitto, caller: Caller, terminal: SimulatedTerminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversation_deadline, "GRACE_S", 0)
-    daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, retry={"deadline": 0.5})
+    daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, retry={"deadline": 0.5}, covered=False)
     (tmp_path / "d" / "config.yaml").write_text(json.dumps(daemon.config))
     bridge = Bridge(loader.load(tmp_path / "d" / "config.yaml", {}))
     bridge.start()
@@ -390,7 +392,7 @@ def test_a_request_that_a_broker_brings_twice_begins_once_and_its_cancel_ends_no
     with FakeBroker() as broker, Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(enrolment="wait"))
         terminal.add_user("5", "Ana")
-        daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, mqtt={"protocol": "3.1.1"})
+        daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, mqtt={"protocol": "3.1.1"}, covered=False)
         body = json.dumps({"user_id": "5", "finger_index": 6}).encode()
         daemon.start(online=False)
         try:

@@ -21,7 +21,7 @@ def restarts(folder: Path, broker: Mosquitto, *, transport: str = "tcp", **switc
         terminal = simulator.add(TerminalConfig(profile="tft"))
         terminal.switches.update({"restart_seconds": 0.05, **switches})
         config = {"p": device(terminal, transport=transport, timeout=1)}
-        with Daemon(folder / "d", broker.port, config), Caller(broker.port) as caller:
+        with Daemon(folder / "d", broker.port, config, covered=False), Caller(broker.port) as caller:
             caller.subscribe("zk/+/#")
             caller.publish(TOPIC, {"request_id": "r"})
             answer = caller.wait_for(f"{TOPIC}/reply", timeout=20).json
@@ -79,6 +79,7 @@ def test_requests_behind_a_restart_are_done_when_the_terminal_is_back(tmp_path: 
             broker.port,
             {"p": device(terminal, door={"enabled": True, "trust_clock": True})},
             retry=retry,
+            covered=False,
         )
         with daemon, Caller(broker.port) as caller:
             caller.subscribe("zk/+/#")

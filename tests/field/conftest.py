@@ -61,6 +61,7 @@ def field_site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitt
             groups={"both": ["p", "q"]},
             mqtt={"base_topic": BASE},
             language="en",
+            covered=False,
         )
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe(f"{BASE}/#", no_local=True)

@@ -23,7 +23,7 @@ def test_the_bridge_subscribes_with_at_most_8_filters_a_packet_and_is_heard(
     devices = {name: {"host": "127.0.0.1"} for name in ("p", "q")}
     with (
         StrictBroker(shared_broker.port, Limits("eight", filters_per_subscribe=8)) as proxy,
-        Daemon(tmp_path / "d", proxy.port, devices, mqtt=mqtt) as daemon,
+        Daemon(tmp_path / "d", proxy.port, devices, mqtt=mqtt, covered=False) as daemon,
         Caller(shared_broker.port) as caller,
     ):
         caller.subscribe(f"{base}/+/users/create/reply")

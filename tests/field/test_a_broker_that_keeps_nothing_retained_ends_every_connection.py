@@ -24,7 +24,7 @@ def answers(port: int, base: str) -> bool:
 def test_mosquitto_without_retained_messages_has_a_bridge_that_answers(tmp_path: Path) -> None:
     with (
         Mosquitto(tmp_path / "m", extra=["retain_available false"]) as broker,
-        Daemon(tmp_path / "d", broker.port, DEVICES) as daemon,
+        Daemon(tmp_path / "d", broker.port, DEVICES, covered=False) as daemon,
     ):
         assert answers(broker.port, "zk")
         assert "the broker keeps no retained messages" in daemon.log
@@ -36,7 +36,14 @@ def test_a_broker_that_says_so_in_connack_gets_nothing_retained(tmp_path: Path, 
     mqtt = {"base_topic": "forgetful"}
     with (
         StrictBroker(shared_broker.port, forgetful) as proxy,
-        Daemon(tmp_path / "d", proxy.port, DEVICES, mqtt=mqtt, homeassistant={"discovery": True, "prefix": "ha-f"}),
+        Daemon(
+            tmp_path / "d",
+            proxy.port,
+            DEVICES,
+            mqtt=mqtt,
+            homeassistant={"discovery": True, "prefix": "ha-f"},
+            covered=False,
+        ),
     ):
         assert answers(shared_broker.port, "forgetful")
         assert proxy.violations == []
@@ -44,7 +51,7 @@ def test_a_broker_that_says_so_in_connack_gets_nothing_retained(tmp_path: Path, 
 
 def test_a_broker_that_takes_qos_0_only_is_named_as_that(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "m", extra=["max_qos 0"]) as broker:
-        daemon = Daemon(tmp_path / "d", broker.port, DEVICES)
+        daemon = Daemon(tmp_path / "d", broker.port, DEVICES, covered=False)
         daemon.start(online=False)
         wait_until(lambda: "it takes messages at QoS 0 only" in daemon.log)
         assert daemon.stop() == 0
@@ -55,6 +62,6 @@ def test_a_shorter_session_is_logged(tmp_path: Path, shared_broker: Mosquitto) -
     mqtt = {"base_topic": "shorter"}
     with (
         StrictBroker(shared_broker.port, eight_hours) as proxy,
-        Daemon(tmp_path / "d", proxy.port, DEVICES, mqtt=mqtt) as daemon,
+        Daemon(tmp_path / "d", proxy.port, DEVICES, mqtt=mqtt, covered=False) as daemon,
     ):
         wait_until(lambda: "keeps commands for a bridge that is away for 28800 s only" in daemon.log)

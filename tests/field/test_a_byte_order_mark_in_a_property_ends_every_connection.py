@@ -111,6 +111,7 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -
             {"p": device(simulator.add(TerminalConfig(profile="tft")))},
             mqtt={"base_topic": BASE},
             language="en",
+            covered=False,
         )
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe(f"{BASE}/#", no_local=True)

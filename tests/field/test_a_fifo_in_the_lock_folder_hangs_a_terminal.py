@@ -17,7 +17,9 @@ def test_the_request_is_answered_with_the_path_and_goes_through_when_the_fifo_is
 ) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
-        daemon = Daemon(tmp_path / "d", shared_broker.port, {"p": device(terminal)}, mqtt={"base_topic": "fifo"})
+        daemon = Daemon(
+            tmp_path / "d", shared_broker.port, {"p": device(terminal)}, mqtt={"base_topic": "fifo"}, covered=False
+        )
         locks = daemon.folder / "locks"
         locks.mkdir(mode=0o1777)
         fifo = locks / f"{terminal.host}:{terminal.port}.lock"

@@ -22,7 +22,7 @@ def caller(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -
     mqtt = {"base_topic": "forged", "response_topics": ["#"]}
     devices = {"p": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
     folder = tmp_path_factory.mktemp("forged") / "d"
-    with Daemon(folder, shared_broker.port, devices, mqtt=mqtt), Caller(shared_broker.port) as caller:
+    with Daemon(folder, shared_broker.port, devices, mqtt=mqtt, covered=False), Caller(shared_broker.port) as caller:
         caller.subscribe("forged/#")
         yield caller
 

@@ -47,7 +47,7 @@ def test_the_bridge_answers_again_while_the_disk_is_still_full(
 ) -> None:
     with Simulator() as simulator:
         devices = {"p": device(simulator.add(TerminalConfig(profile="tft")))}
-        daemon = Daemon(tmp_path / "d", shared_broker.port, devices, mqtt={"base_topic": "full"})
+        daemon = Daemon(tmp_path / "d", shared_broker.port, devices, mqtt={"base_topic": "full"}, covered=False)
         daemon.config["state_dir"] = str(small_disk / "state")
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe(f"{PING}/reply")

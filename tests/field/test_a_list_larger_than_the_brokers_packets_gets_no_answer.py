@@ -27,7 +27,7 @@ def bridge(folder: Path, port: int, base: str, **mqtt: Any) -> Iterator[Daemon]:
         for number in range(1, 201):
             terminal.add_user(str(number), f"Persona {number}")
         mqtt = {"base_topic": base, **mqtt}
-        with Daemon(folder / "d", port, {"p": device(terminal)}, language="en", mqtt=mqtt) as daemon:
+        with Daemon(folder / "d", port, {"p": device(terminal)}, language="en", mqtt=mqtt, covered=False) as daemon:
             yield daemon
 
 

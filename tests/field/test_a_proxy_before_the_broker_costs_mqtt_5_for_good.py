@@ -21,7 +21,9 @@ def test_mqtt_5_is_spoken_however_often_the_proxy_closed_before(
 ) -> None:
     base = f"proxied{closes}"
     with StrictBroker(closed_port()) as proxy:
-        daemon = Daemon(tmp_path / "d", proxy.port, {"p": {"host": "127.0.0.1"}}, mqtt={"base_topic": base})
+        daemon = Daemon(
+            tmp_path / "d", proxy.port, {"p": {"host": "127.0.0.1"}}, mqtt={"base_topic": base}, covered=False
+        )
         daemon.start(online=False)
         try:
             wait_until(lambda: proxy.accepted >= closes, what="the bridge to try")

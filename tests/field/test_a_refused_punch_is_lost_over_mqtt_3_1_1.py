@@ -34,7 +34,9 @@ def test_it_is_kept_named_and_published_when_the_broker_takes_it(
         terminal = simulator.add(TerminalConfig(profile="tft"))
         terminal.add_user("1", "Ana")
         devices = {"p": device(terminal, attendance="live")}
-        with Daemon(tmp_path / "d", proxy.port, devices, mqtt={"base_topic": base, "protocol": protocol}) as daemon:
+        with Daemon(
+            tmp_path / "d", proxy.port, devices, mqtt={"base_topic": base, "protocol": protocol}, covered=False
+        ) as daemon:
             caller.subscribe(f"{base}/#")
             wait_until(lambda: "listened to for the first time" in daemon.log, timeout=30)
             assert terminal.punch("1", when=NINE)

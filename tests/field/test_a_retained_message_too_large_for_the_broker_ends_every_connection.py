@@ -22,7 +22,7 @@ LARGEST = 1500
 def test_mosquitto_refuses_it_and_the_bridge_stays_online(tmp_path: Path) -> None:
     with (
         Mosquitto(tmp_path / "m", message_size_limit=LARGEST) as broker,
-        Daemon(tmp_path / "d", broker.port, DEVICES, homeassistant={"discovery": True}) as daemon,
+        Daemon(tmp_path / "d", broker.port, DEVICES, homeassistant={"discovery": True}, covered=False) as daemon,
         Caller(broker.port) as caller,
     ):
         wait_until(lambda: "refuses what is published on homeassistant/" in daemon.log)
@@ -46,7 +46,7 @@ def test_a_broker_that_closes_at_it_gets_all_the_rest(tmp_path: Path, shared_bro
 
     with (
         StrictBroker(shared_broker.port, closes_at=closes_at) as proxy,
-        Daemon(tmp_path / "d", proxy.port, DEVICES, mqtt=mqtt, homeassistant=discovery) as daemon,
+        Daemon(tmp_path / "d", proxy.port, DEVICES, mqtt=mqtt, homeassistant=discovery, covered=False) as daemon,
         Caller(shared_broker.port) as caller,
     ):
         caller.subscribe(f"{base}/#")

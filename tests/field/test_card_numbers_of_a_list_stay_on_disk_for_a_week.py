@@ -32,6 +32,7 @@ def listed(
             {"p": device(terminal)},
             groups={"all": ["p"]},
             mqtt={"base_topic": "cards"},
+            covered=False,
         )
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe("cards/#", no_local=True)

@@ -164,7 +164,7 @@ def test_run_says_the_same_sentence(
 ) -> None:
     kind, mqtt, _, _ = cases(certificates)[case]
     devices = {"p": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
-    daemon = Daemon(tmp_path / "d", brokers[kind].port, devices, mqtt={"host": "localhost", **mqtt})
+    daemon = Daemon(tmp_path / "d", brokers[kind].port, devices, mqtt={"host": "localhost", **mqtt}, covered=False)
     daemon.start(online=False)
     wait_until(
         lambda: "no connection to the broker" in daemon.log and said in daemon.log, what=f"{said}:\n{daemon.log}"
@@ -178,7 +178,7 @@ def test_a_broker_that_just_closes_is_not_called_an_unspecified_error(tmp_path: 
     """A proxy that accepts, and has no broker behind it."""
     with StrictBroker(closed_port(), Limits("none")) as proxy:
         found, detail = check(tmp_path, proxy.port)
-        daemon = Daemon(tmp_path / "d", proxy.port, {"p": {"host": "127.0.0.1", "port": closed_port()}})
+        daemon = Daemon(tmp_path / "d", proxy.port, {"p": {"host": "127.0.0.1", "port": closed_port()}}, covered=False)
         daemon.start(online=False)
         wait_until(lambda: "it closed the connection without an answer to CONNECT" in daemon.log)
         assert daemon.stop() == 0

@@ -118,7 +118,9 @@ def test_a_run_says_so_in_its_log_and_health_and_says_when_it_is_over(
 ) -> None:
     with broker_without(kind, tmp_path / "mosquitto") as broker:
         devices = {"p": device(terminal)}
-        daemon = Daemon(tmp_path / "d", broker.port, devices, mqtt=settings("3.1.1"), environment=broken(*SOON))
+        daemon = Daemon(
+            tmp_path / "d", broker.port, devices, mqtt=settings("3.1.1"), environment=broken(*SOON), covered=False
+        )
         with daemon, Caller(broker.port, username="other", password=PASSWORD) as caller:
             caller.subscribe("zk/bridge/health")
             wait_until(lambda: f"{kind} may reach nobody" in daemon.log, timeout=60)

@@ -30,7 +30,7 @@ def test_no_terminal_is_online_after_a_clean_stop(
     with Simulator() as simulator:
         devices = {"p": device(simulator.add(TerminalConfig(profile="tft")))}
         more: dict[str, Any] = {"mqtt": {"base_topic": base}, "language": language, "probe_interval": probe_interval}
-        daemon = Daemon(tmp_path / "d", shared_broker.port, devices, groups={"all": ["p"]}, **more)
+        daemon = Daemon(tmp_path / "d", shared_broker.port, devices, groups={"all": ["p"]}, **more, covered=False)
         with Caller(shared_broker.port) as caller:
             caller.subscribe(f"{base}/#", no_local=True)
             with daemon:

@@ -32,7 +32,11 @@ class Plant:
             name: device(getattr(self, name), **more.pop(name, {})) for name in ("principal", "entrada", "patio")
         }
         self.daemon = Daemon(
-            folder / "d", broker.port, devices, **{"groups": {"planta": ["principal", "entrada"]}, **more}
+            folder / "d",
+            broker.port,
+            devices,
+            **{"groups": {"planta": ["principal", "entrada"]}, **more},
+            covered=False,
         )
         self.caller = self._open.enter_context(Caller(broker.port))
         self.caller.subscribe("zk/#", no_local=True)

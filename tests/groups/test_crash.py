@@ -91,7 +91,7 @@ def test_a_message_that_the_broker_brings_again_is_carried_out_once(
     topic = "zk/planta/users/create"
     with FakeBroker() as broker:
         more: dict[str, Any] = {"mqtt": {"protocol": "3.1.1"}, "groups": {"planta": list(devices)}}
-        with Daemon(tmp_path / "d", broker.port, devices, **more):
+        with Daemon(tmp_path / "d", broker.port, devices, **more, covered=False):
             broker.wait_for_client()
             broker.deliver(topic, body, mid=1)
             (first,) = broker.replies(f"{topic}/reply", 1)

@@ -186,7 +186,7 @@ def test_a_list_that_the_broker_brings_again_is_carried_out_once(
     topic = f"zk/p/{CREATE}"
     with (
         FakeBroker() as broker,
-        Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, mqtt={"protocol": "3.1.1"}),
+        Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, mqtt={"protocol": "3.1.1"}, covered=False),
     ):
         broker.wait_for_client()
         broker.deliver(topic, body, mid=1)

@@ -83,6 +83,6 @@ def running(folder: Path, protocol: str, *, patience_s: float | None = None) -> 
         devices = {"principal": device(terminal), "bodega": device(away, timeout=1)}
         with (
             NodeRed(folder / "node-red", protocol, broker.port, patience_s=patience_s) as node_red,
-            Daemon(folder / "d", broker.port, devices, retry=retry, probe_interval=300) as daemon,
+            Daemon(folder / "d", broker.port, devices, retry=retry, probe_interval=300, covered=False) as daemon,
         ):
             yield Site(node_red, daemon, terminal)

@@ -76,7 +76,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> 
                 more = {"transport": transport, "comm_key": 77, "door": door}
                 devices[f"{kind}-{number}"] = device(terminal, **more)
         folder = tmp_path_factory.mktemp("second") / "daemon"
-        stack.enter_context(Daemon(folder, shared_broker.port, devices, language="en"))
+        stack.enter_context(Daemon(folder, shared_broker.port, devices, language="en", covered=False))
         caller = stack.enter_context(Caller(shared_broker.port))
         caller.subscribe("zk/+/#")
         yield Site(caller, pairs)
@@ -150,7 +150,9 @@ def test_the_bridge_follows_the_punches_of_the_second_terminal(tmp_path: Path, s
         for number in (1, 2):
             terminal.add_user(str(number), f"User {number}")
         live = device(terminal, attendance="live")
-        daemon = Daemon(tmp_path / "daemon", shared_broker.port, {"live": live}, mqtt={"base_topic": "second"})
+        daemon = Daemon(
+            tmp_path / "daemon", shared_broker.port, {"live": live}, mqtt={"base_topic": "second"}, covered=False
+        )
         with daemon, Caller(shared_broker.port) as caller:
             caller.subscribe("second/+/#")
             wait_until(lambda: "listened to for the first time" in daemon.log, timeout=30)

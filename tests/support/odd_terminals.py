@@ -62,7 +62,7 @@ def running(
         for terminal in terminals.values():
             prepare(terminal)
         devices = {name: device(terminals[name], **kind.configured) for name, kind in kinds.items()}
-        daemon = Daemon(folder / "d", broker.port, devices, mqtt={"base_topic": base}, language="en")
+        daemon = Daemon(folder / "d", broker.port, devices, mqtt={"base_topic": base}, language="en", covered=False)
         with daemon, Caller(broker.port) as caller:
             caller.subscribe(f"{base}/#")
             yield Site(base, daemon, caller, terminals)

@@ -31,7 +31,7 @@ class House:
             name: device(terminal, transport=kinds[name][1], **settings.get(name, {}))
             for name, terminal in self.terminals.items()
         }
-        self.daemon = Daemon(folder / "d", broker.port, devices, **more)
+        self.daemon = Daemon(folder / "d", broker.port, devices, **more, covered=False)
         self.caller = self._open.enter_context(Caller(broker.port))
         self.caller.subscribe("zk/#", no_local=True)
 
