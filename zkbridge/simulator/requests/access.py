@@ -54,18 +54,13 @@ def write_zones_of_user(request: Request) -> Answer:
 @command(Command.GRPTZ_RRQ)
 def read_group(request: Request) -> Answer:
     """One byte of number and seven zeros; answered by the number, three zones, and the way to verify."""
-    _need_access(request)
-    number = need(request.data, 1)[0]
-    return ok(bytes((number,)) + request.terminal.access.read("group", number))
+    return _read_row(request, "group")
 
 
 @command(Command.GRPTZ_WRQ)
 def write_group(request: Request) -> Answer:
     """The same eight bytes."""
-    _need_access(request)
-    data = need(request.data, _GROUP_BYTES)
-    request.terminal.access.write("group", data[0], data[1:_GROUP_BYTES])
-    return ok()
+    return _write_row(request, "group")
 
 
 @command(Command.TZ_RRQ)
@@ -88,17 +83,27 @@ def write_zone(request: Request) -> Answer:
 @command(Command.ULG_RRQ)
 def read_combination(request: Request) -> Answer:
     """One byte of number and seven zeros; answered by the number, five groups, and how many of them count."""
-    _need_access(request)
-    number = need(request.data, 1)[0]
-    return ok(bytes((number,)) + request.terminal.access.read("combination", number))
+    return _read_row(request, "combination")
 
 
 @command(Command.ULG_WRQ)
 def write_combination(request: Request) -> Answer:
     """The same eight bytes."""
+    return _write_row(request, "combination")
+
+
+def _read_row(request: Request, kind: str) -> Answer:
+    """A table whose rows have one byte of number and seven of contents."""
+    _need_access(request)
+    number = need(request.data, 1)[0]
+    return ok(bytes((number,)) + request.terminal.access.read(kind, number))
+
+
+def _write_row(request: Request, kind: str) -> Answer:
+    """A row of such a table."""
     _need_access(request)
     data = need(request.data, _GROUP_BYTES)
-    request.terminal.access.write("combination", data[0], data[1:_GROUP_BYTES])
+    request.terminal.access.write(kind, data[0], data[1:_GROUP_BYTES])
     return ok()
 
 
