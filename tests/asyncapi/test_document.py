@@ -14,6 +14,7 @@ from tests.support.npm import installed
 from zkbridge.asyncapi.document import document
 from zkbridge.asyncapi.examples import example_failures, example_request
 from zkbridge.asyncapi.site import Site
+from zkbridge.cli.describe import site_of
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import BridgeError, InvalidField, MissingFields
@@ -212,7 +213,7 @@ def test_a_configuration_makes_it_the_description_of_one_bridge(tmp_path: Path) 
 
     made = json.loads(printed("--format", "json", "--config", tmp_path / "config.yaml"))
 
-    assert made == document(Site.of(Config.model_validate(config)))
+    assert made == document(site_of(Config.model_validate(config)))
     assert made["servers"]["broker"]["host"] == "broker.lan:8883"
     assert made["servers"]["broker"]["protocol"] == "secure-mqtt"
     assert made["channels"]["usersCreate"]["address"] == "planta/zk/{device}/users/create"

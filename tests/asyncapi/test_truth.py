@@ -13,6 +13,7 @@ from zkbridge.asyncapi.document import document
 from zkbridge.asyncapi.examples import example_failures, example_request, example_success
 from zkbridge.asyncapi.parts import camel
 from zkbridge.asyncapi.site import Site
+from zkbridge.cli.describe import site_of
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
 
@@ -30,7 +31,7 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def site(bridge: Running) -> Site:
-    return Site.of(Config.model_validate(bridge.daemon.config))
+    return site_of(Config.model_validate(bridge.daemon.config))
 
 
 @pytest.fixture(scope="module")

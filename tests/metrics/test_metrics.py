@@ -21,7 +21,6 @@ from tests.support.promql import questions, selectors
 from tests.support.running import Running, running
 from tests.support.scrape import scrape
 from tests.support.waiting import wait_until
-from zkbridge.config.models import Metrics as Settings
 from zkbridge.metrics.errors import MetricsUnavailable
 from zkbridge.metrics.server import MetricsServer
 from zkbridge.simulator import Simulator, TerminalConfig
@@ -261,7 +260,7 @@ def test_a_port_in_use_stops_the_start_and_says_so(
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
 def test_a_host_that_is_not_this_machine_is_the_host_s_fault(host: str) -> None:
     with pytest.raises(MetricsUnavailable, match=rf"^metrics\.host: {host}:9812 cannot be listened on: \w"):
-        MetricsServer(Settings(host=host, port=9812), CollectorRegistry())
+        MetricsServer(host, 9812, CollectorRegistry())
 
 
 def test_silent_readers_keep_neither_others_nor_the_end_waiting(

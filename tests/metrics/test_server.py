@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry
 
 from tests.support.processes import free_port
 from tests.support.waiting import wait_until
-from zkbridge.config.models import Metrics
 from zkbridge.metrics import server as module
 from zkbridge.metrics.server import MOST_READERS, MetricsServer
 
@@ -24,7 +23,7 @@ ASK = b"GET /metrics HTTP/1.0\r\n\r\n"
 
 @pytest.fixture
 def server() -> Iterator[MetricsServer]:
-    server = MetricsServer(Metrics(port=free_port()), CollectorRegistry())
+    server = MetricsServer("127.0.0.1", free_port(), CollectorRegistry())
     server.start()
     yield server
     server.stop()

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zkbridge.config.models import Log
 from zkbridge.contract.errors import DeviceTimeout
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.runtime.logs import FIELDS, JsonFormatter, TextFormatter, explain, set_up
@@ -177,7 +176,7 @@ def test_the_journal_adds_the_time_itself(
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     try:
-        set_up(Log())
+        set_up("info", as_json=False)
         logging.getLogger("zkbridge").warning("a line")
     finally:
         root.handlers[:] = before

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from zkbridge.asyncapi.parts import first_line
 from zkbridge.commands import Command, commands
-from zkbridge.config.models import Config
 from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import Topics
 
@@ -24,21 +23,6 @@ class Site:
     broker: str = "localhost:1883"
     secure: bool = False
     offered: dict[str, Command] = field(default_factory=commands)
-
-    @classmethod
-    def of(cls, config: Config) -> Site:
-        """The bridge that this configuration makes."""
-        allowed = config.policy.commands
-        return cls(
-            topics=Topics(config.mqtt.base_topic),
-            language=config.language,
-            devices=tuple(config.devices),
-            groups=config.groups,
-            known=True,
-            broker=f"{config.mqtt.host}:{config.mqtt.port}",
-            secure=config.mqtt.tls is not None,
-            offered={name: each for name, each in commands().items() if allowed is None or name in allowed},
-        )
 
 
 def summary(command: Command) -> str:

@@ -215,9 +215,7 @@ def _subscription_check(current: CurrentConfig) -> SubscriptionCheck:
 
 def _metrics(current: CurrentConfig, monitor: Monitor) -> Metrics | None:
     settings = current.config.metrics
-    if settings.port is None:
-        return None
-    return Metrics(settings, monitor)
+    return None if settings.port is None else Metrics(settings.host, settings.port, monitor)
 
 
 def _events(current: CurrentConfig, metrics: Metrics | None, homeassistant: HomeAssistant) -> EventSink:

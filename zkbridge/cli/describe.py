@@ -13,8 +13,11 @@ from zkbridge.asyncapi.document import document
 from zkbridge.asyncapi.page import Json, page
 from zkbridge.asyncapi.site import Site
 from zkbridge.cli.output import say
+from zkbridge.commands import commands
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
+from zkbridge.config.models import Config
+from zkbridge.contract.topics import Topics
 
 WRONG_CONFIGURATION = 2
 #: Wide enough to leave most sentences on one line.
@@ -41,12 +44,27 @@ def asyncapi(form: str, path: Path | None) -> None:
     site = Site()
     if path is not None:
         try:
-            site = Site.of(loader.load(path))
+            site = site_of(loader.load(path))
         except ConfigError as error:
             for fault in error.faults:
                 say(str(fault), err=True)
             sys.exit(WRONG_CONFIGURATION)
     click.echo(described(site, form), nl=False)
+
+
+def site_of(config: Config) -> Site:
+    """The bridge that a configuration makes."""
+    allowed = config.policy.commands
+    return Site(
+        topics=Topics(config.mqtt.base_topic),
+        language=config.language,
+        devices=tuple(config.devices),
+        groups=config.groups,
+        known=True,
+        broker=f"{config.mqtt.host}:{config.mqtt.port}",
+        secure=config.mqtt.tls is not None,
+        offered={name: each for name, each in commands().items() if allowed is None or name in allowed},
+    )
 
 
 def described(site: Site, form: str) -> str:

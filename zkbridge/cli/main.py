@@ -110,7 +110,7 @@ def run(path: Path) -> None:
         for fault in error.faults:
             say(str(fault), err=True)
         sys.exit(WRONG_CONFIGURATION)
-    set_up(config.log)
+    set_up(config.log.level, as_json=config.log.format == "json")
     devices, groups = (", ".join(each) or "none" for each in (config.devices, config.groups))
     log.info("zkbridge %s starts with %s; devices: %s; groups: %s", zkbridge.__version__, path, devices, groups)
     make_room(config)

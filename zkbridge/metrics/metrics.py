@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zkbridge.config.models import Metrics as Settings
 from zkbridge.telemetry.events import Event
 
 if TYPE_CHECKING:
@@ -13,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class Metrics:
-    """Counts what it is told, and answers on the configured address from `start` to `stop`."""
+    """Counts what it is told, and answers on this address from `start` to `stop`."""
 
-    def __init__(self, settings: Settings, source: Source) -> None:
+    def __init__(self, host: str, port: int, source: Source) -> None:
         from zkbridge.metrics.recorder import Recorder  # noqa: PLC0415 - time and memory, needed only where a port is set
 
-        self._settings = settings
+        self._host, self._port = host, port
         self._recorder = Recorder(source)
         self._server: MetricsServer | None = None
 
@@ -30,7 +29,7 @@ class Metrics:
         """Listen from now on. Raises MetricsUnavailable."""
         from zkbridge.metrics.server import MetricsServer  # noqa: PLC0415 - as above
 
-        self._server = MetricsServer(self._settings, self._recorder.registry)
+        self._server = MetricsServer(self._host, self._port, self._recorder.registry)
         self._server.start()
 
     def stop(self) -> None:

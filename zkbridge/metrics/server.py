@@ -15,7 +15,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from zkbridge.config.models import Metrics as Settings
 from zkbridge.metrics.errors import MetricsUnavailable
 
 log = logging.getLogger(__name__)
@@ -31,17 +30,18 @@ STOP_S = 0.5
 
 
 class MetricsServer:
-    """Listens from `start` to `stop`; `port` is the one in use. Raises MetricsUnavailable when made."""
+    """Listens from `start` to `stop`; `port` is the one in use, also where 0 was asked for.
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+    Raises MetricsUnavailable when made.
+    """
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
         try:
-            self._server = _listen(settings.host, settings.port or 0)
+            self._server = _listen(host, port)
         except OSError as error:
             wrong = "host" if _is_of_host(error) else "port"
-            where = f"{settings.host}:{settings.port}"
-            raise MetricsUnavailable(
-                f"metrics.{wrong}: {where} cannot be listened on: {error.strerror or error}"
-            ) from error
+            why = f"{host}:{port} cannot be listened on: {error.strerror or error}"
+            raise MetricsUnavailable(f"metrics.{wrong}: {why}") from error
         self._server.set_app(_guarded(make_wsgi_app(registry)))
         self.port: int = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(STOP_S,), name="metrics", daemon=True)

@@ -21,7 +21,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from zkbridge.config.models import Log
 from zkbridge.contract.texts import shown
 
 #: What may stand in a field of its own.
@@ -66,15 +65,15 @@ class JsonFormatter(logging.Formatter):
         return shown(json.dumps(entry, ensure_ascii=False), None)
 
 
-def set_up(settings: Log) -> None:
-    """Log to standard error; under systemd the journal adds the time itself."""
+def set_up(level: str, *, as_json: bool) -> None:
+    """Log to standard error from a level on (`info`); under systemd the journal adds the time itself."""
     handler = logging.StreamHandler(sys.stderr)
-    if settings.format == "json":
+    if as_json:
         handler.setFormatter(JsonFormatter())
     else:
         time = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
         handler.setFormatter(TextFormatter(f"{time}%(levelname)-7s %(message)s"))
-    logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     _collect_no_more()
 
 
