@@ -23,7 +23,7 @@ from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
 from zkbridge.machine.clock import Clock
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
-from zkbridge.worker import dates
+from zkbridge.worker import dates, pause
 
 ZONE = "America/Lima"
 HOUR_S = 3600.0
@@ -101,7 +101,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, shared_broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    for module, name in ((schedule, "LOOK_S"), (schedule, "OVERDUE_S"), (dates, "AGAIN_S"), (dates, "CLOCK_AGAIN_S")):
+    for module, name in ((schedule, "LOOK_S"), (schedule, "OVERDUE_S"), (pause, "FIRST_S"), (dates, "CLOCK_AGAIN_S")):
         monkeypatch.setattr(module, name, 0.05)
     with Simulator() as simulator, Caller(shared_broker.port) as caller:
         p, q = (simulator.add(TerminalConfig(profile=profile)) for profile in ("tft", "bw"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from zkbridge.config.models import Config, Device
@@ -12,12 +11,11 @@ from zkbridge.contract.messages import Reply
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Parked, Request
 from zkbridge.machine.clock import Clock
+from zkbridge.worker.pause import Pause
 from zkbridge.worker.task import Task
 
 #: The most requests that are caught up in one conversation.
 CATCH_UP = 32
-#: Seconds until the next try after one that failed, doubling up to the most: other requests come first meanwhile.
-AGAIN_S, AGAIN_MOST_S = 5.0, 300.0
 
 
 class CatchUp:
@@ -32,8 +30,8 @@ class CatchUp:
         self._ledger = ledger
         self._clock = clock
         self._subjects = {each.request.id: each.subject for each in ledger.waiting(device.id)}
-        self._not_before = 0.0
-        self._failures = 0
+        #: Between two tries: other requests come first meanwhile.
+        self.pause = Pause()
 
     @property
     def is_empty(self) -> bool:
@@ -42,7 +40,7 @@ class CatchUp:
 
     def is_due(self, *, reached: bool) -> bool:
         """Whether to catch up now; `reached`: the terminal has answered since it last failed."""
-        return bool(self._subjects) and reached and time.monotonic() >= self._not_before
+        return bool(self._subjects) and reached and self.pause.is_over
 
     def take(self) -> list[Request]:
         """The oldest requests, for one conversation; none where all have expired. Raises LedgerUnavailable."""
@@ -76,16 +74,6 @@ class CatchUp:
         """These requests wait from now on; the ledger has them."""
         for each in parked:
             self._subjects[each.request] = each.subject
-
-    def note_success(self) -> None:
-        """Catching up went well: the rest may follow at once."""
-        self._failures, self._not_before = 0, 0.0
-
-    def note_failure(self) -> None:
-        """Catching up failed: wait before the next try."""
-        pause = min(AGAIN_S * 2 ** min(self._failures, 10), AGAIN_MOST_S)
-        self._failures += 1
-        self._not_before = time.monotonic() + pause
 
     def _take(self, *, subject: str | None = None, most: int) -> list[Request]:
         requests = self._ledger.take_up(self._device.id, subject=subject, most=most)

@@ -68,7 +68,7 @@ class DateRunner:
             with session:
                 entered = True
                 self._facts.note_reached()
-                self._dates.note_success()
+                self._dates.pause.note_success()
                 read_table(session, self._access.device, session_budget=self._session_budget)
                 self._carry_out(session, due)
         except DeviceRejected as refusal:

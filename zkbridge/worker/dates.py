@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -13,12 +12,11 @@ from zkbridge.contract.validity import Due, Validity, due, next_instant
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import ValidityChange
 from zkbridge.machine.clock import Clock
+from zkbridge.worker.pause import Pause
 from zkbridge.worker.surroundings import WorkerHooks
 
 log = logging.getLogger(__name__)
 
-#: Seconds until the next try after one that failed, doubling up to the most.
-AGAIN_S, AGAIN_MOST_S = 5.0, 300.0
 #: Seconds until an untrusted clock is asked again.
 CLOCK_AGAIN_S = 10.0
 
@@ -43,10 +41,10 @@ class Dates:
         self._hooks = hooks
         self._kept = ledger.validities.of(device.id)
         self._next_at = self._first()
-        self._not_before = 0.0
-        self._failures = 0
-        #: Users whose change failed: not before this moment on the monotonic clock, and the pause before that.
-        self._put_off: dict[str, tuple[float, float]] = {}
+        #: Meanwhile the terminal, which was not reached, is not called for a date alone.
+        self.pause = Pause()
+        #: Users whose change failed.
+        self._put_off: dict[str, Pause] = {}
         self._warned = False
 
     @property
@@ -62,18 +60,17 @@ class Dates:
     @property
     def is_due(self) -> bool:
         """Whether the terminal is to be asked for one of them now."""
-        return time.monotonic() >= self._not_before and self._has_come() and bool(self.due())
+        return self.pause.is_over and self._has_come() and bool(self.due())
 
     def due(self) -> list[DueUser]:
         """What is to be done at this contact, in the order of the moments."""
         if not self._has_come() or not self._clock_counts():
             return []
-        now, tick = self._clock.now(), time.monotonic()
+        now = self._clock.now()
         found = [
             DueUser(user_id, each)
             for user_id, validity in self._kept.copy().items()
-            if (each := due(validity, now, self._device.timezone)) is not None
-            and self._put_off.get(user_id, (0.0, 0.0))[0] <= tick
+            if (each := due(validity, now, self._device.timezone)) is not None and self._may_be_changed(user_id)
         ]
         return sorted(found, key=lambda one: (one.due.moment, one.user_id))
 
@@ -101,8 +98,7 @@ class Dates:
     def put_off(self, users: Iterable[DueUser], why: str) -> None:
         """The terminal did not take the change of these users: try again later; requests go on meanwhile."""
         for each in users:
-            pause = min(max(AGAIN_S, 2 * self._put_off.get(each.user_id, (0.0, 0.0))[1]), AGAIN_MOST_S)
-            self._put_off[each.user_id] = time.monotonic() + pause, pause
+            pause = self._put_off.setdefault(each.user_id, Pause()).note_failure()
             log.error(
                 "device=%s user_id=%s cannot be %s (%s %s): %s; again in %.0f s",
                 self._device.id,
@@ -114,15 +110,9 @@ class Dates:
                 pause,
             )
 
-    def note_success(self) -> None:
-        """The terminal was reached."""
-        self._failures, self._not_before = 0, 0.0
-
-    def note_failure(self) -> None:
-        """The terminal was not reached: it is not called for a date alone before a pause."""
-        pause = min(AGAIN_S * 2 ** min(self._failures, 10), AGAIN_MOST_S)
-        self._failures += 1
-        self._not_before = time.monotonic() + pause
+    def _may_be_changed(self, user_id: str) -> bool:
+        pause = self._put_off.get(user_id)
+        return pause is None or pause.is_over
 
     def _has_come(self) -> bool:
         return self._next_at is not None and self._clock.now() >= self._next_at
@@ -137,7 +127,7 @@ class Dates:
                 self._device.id,
             )
         self._warned = True
-        self._not_before = max(self._not_before, time.monotonic() + CLOCK_AGAIN_S)
+        self.pause.extend(CLOCK_AGAIN_S)
         return False
 
     def _change(self, changes: Iterable[ValidityChange]) -> None:

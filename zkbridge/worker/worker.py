@@ -203,9 +203,9 @@ class Worker:
             else:
                 self._hold_session()
         except TerminalError as failure:
-            self._parts.dates.note_failure()
+            self._parts.dates.pause.note_failure()
             if step is Step.CATCH_UP:
-                self._parts.waiting.note_failure()
+                self._parts.waiting.pause.note_failure()
             self._parts.failures.fail_all(failure, deadline.current, alone=step is Step.CATCH_UP)
 
     def _hold_session(self) -> None:
@@ -234,7 +234,7 @@ class Worker:
         self._requests.take_in_hand(requests)
         while self._requests.in_hand and not self._requests.stopping:
             self._parts.sessions.run(deadline, catching_up=True)
-        self._parts.waiting.note_success()
+        self._parts.waiting.pause.note_success()
         self._requests.drop_in_hand()  # the bridge stops; the ledger has what is left
 
     def _ask_for_probe(self) -> None:

@@ -1,7 +1,6 @@
 """Which requests wait for the terminal to answer again, and when they are tried."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, ENROLL, LIST, reques
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceTimeout
 from zkbridge.ledger.records import Parked, Waiting
-from zkbridge.worker.catch_up import AGAIN_MOST_S, AGAIN_S, CatchUp
+from zkbridge.worker.catch_up import CatchUp
 
 NOW = 1_700_000_000.0
 LOST = DeviceTimeout(host="h", port=1)
@@ -73,18 +72,12 @@ def test_it_is_due_once_the_terminal_has_answered(waits: bool, reached: bool, du
     assert make(*[request(1)] * waits).is_due(reached=reached) == due
 
 
-def test_each_failure_doubles_the_pause_and_a_success_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = time.monotonic()
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    made, pauses = make(request(1)), []
-    for _ in range(9):
-        made.note_failure()
-        pauses.append(made._not_before - now)
-
-    assert pauses[:3] == pytest.approx([AGAIN_S, 2 * AGAIN_S, 4 * AGAIN_S])
-    assert pauses[-1] == pytest.approx(AGAIN_MOST_S)
+def test_it_is_not_due_in_the_pause_after_a_failure() -> None:
+    made = make(request(1))
+    made.pause.note_failure()
     assert not made.is_due(reached=True)
-    made.note_success()
+
+    made.pause.note_success()
     assert made.is_due(reached=True)
 
 

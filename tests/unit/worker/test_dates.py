@@ -13,8 +13,8 @@ from zkbridge.contract.validity import Validity, instant
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import ValidityChange
 from zkbridge.machine.clock import Clock
-from zkbridge.worker import dates as module
 from zkbridge.worker.dates import Dates
+from zkbridge.worker.pause import FIRST_S
 
 EARLY, LATE = "2030-01-01T08:00:00", "2030-01-31T18:00:00"
 
@@ -117,16 +117,16 @@ def test_a_terminal_that_is_away_is_not_called_for_a_date_alone_before_a_pause(
     dates = bench.dates()
     bench.keep(dates, "7", None, EARLY)
     bench.now += 10
-    dates.note_failure()
+    dates.pause.note_failure()
 
     assert not dates.is_due
     assert dates.due(), "another contact does it"
-    tick[0] += module.AGAIN_S
+    tick[0] += FIRST_S
     assert dates.is_due
-    dates.note_failure()
-    tick[0] += module.AGAIN_S
+    dates.pause.note_failure()
+    tick[0] += FIRST_S
     assert not dates.is_due
-    dates.note_success()
+    dates.pause.note_success()
     assert dates.is_due
 
 

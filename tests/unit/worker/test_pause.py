@@ -1,0 +1,58 @@
+"""How long the pause after failures lasts."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from zkbridge.worker.pause import Pause
+
+#: Each step: what happens, and the seconds for which nothing may be tried after it.
+FAILURES = [("fail", pause) for pause in (5, 10, 20, 40, 80, 160, 300, 300)]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [],
+        FAILURES,
+        [("fail", 5), ("fail", 10), ("succeed", 0), ("fail", 5)],
+        [("extend", 7), ("fail", 5)],
+        [("fail", 5), ("extend", 7), ("fail", 10)],
+        [("fail", 5), ("fail", 10), ("extend", 10)],
+        [("extend", 7), ("succeed", 0)],
+    ],
+    ids=[
+        "at first",
+        "failures",
+        "a success between",
+        "extended first",
+        "extended",
+        "extended by less",
+        "extended, a success",
+    ],
+)
+def test_the_pause_after_each_step(steps: list[tuple[str, float]], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    pause = Pause()
+    assert pause.is_over
+    for step, seconds in steps:
+        begun = now[0]
+        if step == "fail":
+            assert pause.note_failure() == seconds
+        elif step == "extend":
+            pause.extend(7)
+        else:
+            pause.note_success()
+        assert pause.is_over == (seconds == 0)
+        now[0] = begun + seconds
+        assert pause.is_over
+        now[0] = begun
+
+
+def test_failures_in_great_number_do_not_lengthen_it() -> None:
+    pause = Pause()
+
+    assert [pause.note_failure() for _ in range(2000)][-1] == 300

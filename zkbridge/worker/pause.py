@@ -1,0 +1,37 @@
+"""The pause after failures: it doubles with each one in a row."""
+
+from __future__ import annotations
+
+import time
+
+#: Seconds until the next try after one failure, and at most after any.
+FIRST_S, LONGEST_S = 5.0, 300.0
+_MOST_DOUBLINGS = 10
+
+
+class Pause:
+    """Whether something may be tried again. One thread notes how tries ended; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._ends_at = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it may be tried now."""
+        return time.monotonic() >= self._ends_at
+
+    def note_success(self) -> None:
+        """A try went well: the next one may follow at once."""
+        self._failures, self._ends_at = 0, 0.0
+
+    def note_failure(self) -> float:
+        """A try failed: the seconds until the next one."""
+        pause = float(min(FIRST_S * 2 ** min(self._failures, _MOST_DOUBLINGS), LONGEST_S))
+        self._failures += 1
+        self._ends_at = time.monotonic() + pause
+        return pause
+
+    def extend(self, seconds: float) -> None:
+        """Let it last so long from now, at least; this counts as no failure."""
+        self._ends_at = max(self._ends_at, time.monotonic() + seconds)
