@@ -46,6 +46,7 @@ KINDS: dict[Any, str] = {
     rules.known_timezone: "a time zone, as IANA names it",
     rules.valid_base_topic: "one or several levels of letters, digits, `_` and `-`",
     rules.list_of_members: "a list of device ids",
+    rules.list_of_texts: "a text, or a list of texts",
     rules.valid_filter: "an MQTT filter; `{base}` and `{device}` are filled in",
 }
 PLAIN = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "a path"}

@@ -1,14 +1,17 @@
 """device/backup and device/restore: nothing is lost, nothing is deleted unasked, an interrupted one goes on."""
 
 import stat
+from base64 import b64encode
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from tests.support.frames import wait_for_session_end
 from tests.support.waiting import wait_until
-from tests.transfer.conftest import PATIENCE_S, House, enrol_ana, people_of
+from tests.transfer.conftest import INDEX, PATIENCE_S, House, enrol_ana, people_of
 
 KINDS = [("tft", "tcp"), ("tft", "udp"), ("ma300", "udp")]
 
@@ -130,3 +133,34 @@ def test_administrators_are_not_restored_where_the_policy_forbids_them(make: Cal
 
     assert answer["code"] == "forbidden"
     assert here.users() == []
+
+
+def test_an_encrypted_backup_is_restored_only_with_its_identity_and_leaves_nothing_in_clear(
+    make: Callable[..., House], tmp_path: Path
+) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    key = tmp_path / "backup.key"
+    backup = {"recipient": str(identity.to_public()), "identity_file": str(key)}
+    house = make({"here": ("tft", "tcp")}, backup=backup)
+    here = house["here"]
+    enrol_ana(here)
+    before = people_of(here)
+    with house.daemon:
+        made = house.ask("here", "device/backup", {})
+        listed = house.ask("here", "device/backups", {})
+        here.delete_user("7")
+        refused = house.ask("here", "device/restore", {"apply": True})
+        key.write_text(f"{identity}\n")
+        key.chmod(0o600)
+        done = house.ask("here", "device/restore", {"apply": True, "request_id": "r"})
+        wait_for_session_end(here)
+    files = [path for path in house.daemon.state.rglob("*") if path.is_file()]
+
+    assert (made["code"], listed["data"][0]["encrypted"]) == ("backed_up", True)
+    assert (refused["status"], refused["code"], str(key) in refused["error"]) == (409, "backup_encrypted", True)
+    assert (done["status"], codes(done)) == (200, {"7": "copied"})
+    assert people_of(here) == before
+    assert f"{made['data']['backup']}.json.age" in {path.name for path in files}
+    for secret in (b64encode(INDEX), INDEX, b"AGE-SECRET-KEY"):
+        assert [path.name for path in files if secret in path.read_bytes()] == []
+    assert "AGE-SECRET" not in house.daemon.log

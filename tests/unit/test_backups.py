@@ -1,11 +1,17 @@
 """The folder of a device's backups: whole files, in the order in which they were made."""
 
+import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
+import pyrage
 import pytest
 
-from zkbridge.commands.api.backups import BackupNotFound, Backups
+from zkbridge.commands.api.age import BackupEncrypted
+from zkbridge.commands.api.backups import BackupDamaged, BackupNotFound, Backups
+from zkbridge.config.models import Backup
 
 NOON = 1_896_091_200.0
 
@@ -37,3 +43,110 @@ def test_what_a_killed_run_has_left_and_other_files_are_no_backups(tmp_path: Pat
         backups.delete(name)
     assert backups.write(b"2", NOON) == name
     assert backups.read(name) == (name, b"2")
+
+
+KEY, OTHER = (pyrage.x25519.Identity.generate() for _ in range(2))
+
+
+def key_file(folder: Path, text: str, mode: int = 0o600) -> Path:
+    """A file as age-keygen writes it."""
+    path = folder / "backup.key"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def encrypted(folder: Path, identity_file: Path | None = None, *recipients: pyrage.x25519.Identity) -> Backups:
+    """Backups that are encrypted to these, to KEY where none is named."""
+    keys = tuple(str(each.to_public()) for each in recipients or (KEY,))
+    return Backups(folder / "p", Backup(recipient=keys, identity_file=identity_file))
+
+
+def test_an_encrypted_backup_is_read_with_any_recipients_identity_and_listed_as_encrypted(tmp_path: Path) -> None:
+    clear = Backups(tmp_path / "p").write(b"clear", NOON)
+    name = encrypted(tmp_path, None, OTHER, KEY).write(b"secret", NOON + 1)
+
+    backups = encrypted(tmp_path, key_file(tmp_path, f"# public key: {KEY.to_public()}\n{KEY}\n"))
+    assert [(each.name, each.encrypted) for each in backups.files()] == [(clear, False), (name, True)]
+    assert backups.read(None) == (name, b"secret")
+    assert backups.read(clear) == (clear, b"clear")
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "reason"),
+    [
+        (None, 0, ""),
+        ("", 0o600, "no_identity"),
+        ("# nothing\n", 0o600, "no_identity"),
+        ("{public}", 0o600, "no_identity"),
+        ("{key}", 0o644, "exposed"),
+        ("{key}", 0o620, "exposed"),
+        ("{other}", 0o600, "other"),
+    ],
+)
+def test_without_an_identity_for_it_an_encrypted_backup_is_refused_and_says_why(
+    tmp_path: Path, text: str | None, mode: int, reason: str
+) -> None:
+    keys = {"key": KEY, "other": OTHER, "public": KEY.to_public()}
+    path = None if text is None else key_file(tmp_path, text.format(**keys), mode)
+    backups = encrypted(tmp_path, path)
+    name = backups.write(b"secret", NOON)
+
+    with pytest.raises(BackupEncrypted) as caught:
+        backups.read(name)
+    assert caught.value.reason == reason
+    assert "AGE-SECRET" not in caught.value.sentence("en").replace("key AGE-SECRET-KEY-1", "")
+    with pytest.raises(BackupEncrypted) as caught:
+        encrypted(tmp_path, tmp_path / "gone").read(name)
+    assert caught.value.reason == "absent"
+
+
+def test_an_encrypted_backup_that_was_changed_is_damaged(tmp_path: Path) -> None:
+    backups = encrypted(tmp_path, key_file(tmp_path, str(KEY)))
+    name = backups.write(b"secret", NOON)
+    path = tmp_path / "p" / f"{name}.json.age"
+    whole = path.read_bytes()
+
+    for content in (whole[:-1], whole[:40], b"", b'{"format": 1}', whole[:-1] + bytes([whole[-1] ^ 1])):
+        path.write_bytes(content)
+        with pytest.raises(BackupDamaged):
+            backups.read(name)
+
+
+def test_a_run_that_is_cut_off_before_the_name_has_nothing_in_clear_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(_descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", cut)
+    with pytest.raises(KeyboardInterrupt):
+        encrypted(tmp_path).write(b"the template", NOON)
+
+    (left,) = (tmp_path / "p").iterdir()
+    assert left.read_bytes().startswith(b"age-encryption.org/")
+    assert b"the template" not in left.read_bytes()
+    assert encrypted(tmp_path).files() == []
+
+
+def test_the_program_age_reads_what_was_written_and_what_it_decrypts_beside_it_is_the_same_backup(
+    tmp_path: Path,
+) -> None:
+    age = shutil.which("age")
+    if age is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("the program age is missing: apt install age")
+    backups = encrypted(tmp_path)
+    name = backups.write(b"secret" * 100_000, NOON)
+    folder = tmp_path / "p"
+    key = key_file(tmp_path, f"# created: 2030-01-31T08:00:00Z\n{KEY}\n")
+
+    decrypt = [age, "-d", "-i", key, "-o", f"{name}.json", f"{name}.json.age"]
+    subprocess.run(decrypt, check=True, cwd=folder, timeout=30)
+    assert backups.read(name) == (name, b"secret" * 100_000)
+    assert [(each.name, each.encrypted) for each in backups.files()] == [(name, False)]
+    backups.delete(name)
+    assert list(folder.iterdir()) == []
+
+    theirs = subprocess.run([age, "-r", str(KEY.to_public())], input=b"theirs", stdout=-1, check=True, timeout=30)
+    (folder / f"{name}.json.age").write_bytes(theirs.stdout)
+    assert encrypted(tmp_path, key).read(name) == (name, b"theirs")

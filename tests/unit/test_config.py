@@ -45,6 +45,8 @@ def test_the_example_shows_every_key_with_its_default() -> None:
     keys(default.log, shown["log"])
     keys(default.metrics, shown["metrics"])
     keys(default.homeassistant, shown["homeassistant"])
+    keys(default.desired, shown["desired"])
+    keys(default.backup, shown["backup"])
     keys(default.devices["x"], shown["devices"]["entrada"])
     assert loaded.model_copy(update={"devices": default.devices}) == default
     entrada = loaded.devices["entrada"].model_copy(update={"id": "x", "host": "h"})
@@ -77,6 +79,7 @@ def test_the_example_shows_every_key_with_its_default() -> None:
         (MINIMAL + "retry: {attempts: 0}", "retry.attempts: must be greater than or equal to 1"),
         (MINIMAL + "session_budget: 0", "session_budget: must be greater than 0"),
         (MINIMAL + "session_budget: 2s", "session_budget: '2s' is not a number of seconds"),
+        (MINIMAL + "backup: {recipient: [7]}", "backup.recipient: must be a text, or a list of texts"),
         (MINIMAL + "language: fr", "language: must be 'es' or 'en'"),
         (MINIMAL + "state_dir: 5", "state_dir: must be a path"),
         (MINIMAL + "5: x", "5: no such key"),

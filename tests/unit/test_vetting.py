@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from zkbridge.bridge import vetting
@@ -46,6 +47,42 @@ def test_a_metrics_port_without_the_package_that_serves_it_is_a_fault(monkeypatc
     assert faults(config(metrics={"port": 9100})) == [
         "metrics.port: the package prometheus-client is not installed: pip install 'zkbridge[metrics]'"
     ]
+
+
+def test_a_recipient_without_the_package_that_encrypts_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+
+    assert faults(config(backup={"recipient": "x"})) == [
+        "backup.recipient: the package pyrage is not installed: pip install 'zkbridge[age]'"
+    ]
+    assert faults(config(backup={"identity_file": "x"})) == [
+        "backup.identity_file: the package pyrage is not installed: pip install 'zkbridge[age]'"
+    ]
+
+
+def test_a_key_that_nothing_can_be_encrypted_to_is_told_by_its_place_and_never_quoted() -> None:
+    identity = pyrage.x25519.Identity.generate()
+    public, secret = str(identity.to_public()), str(identity)
+
+    assert vet(config(backup={"recipient": public})).backup.recipient == (public,)
+    assert faults(config(backup={"recipient": secret})) == [
+        "backup.recipient: is a secret key; give the public key, which begins with age1, and keep the secret one"
+    ]
+    (first, second) = faults(config(backup={"recipient": [public, public[:-1], public[:-1] + "b" * 2]}))
+    assert first.startswith("backup.recipient.1: is not a recipient of age")
+    assert second.startswith("backup.recipient.2: is not a recipient of age")
+
+
+def test_an_identity_that_everybody_reads_is_a_fault_and_one_that_is_not_there_a_remark(tmp_path: Path) -> None:
+    path = tmp_path / "backup.key"
+    absent = config(backup={"identity_file": path})
+
+    assert vet(absent) == absent
+    (remark,) = vetting.remarks(absent, clock=FakeClock(True))
+    assert remark.startswith(f"backup.identity_file: {path} is not there")
+    path.write_text("")
+    path.chmod(0o644)
+    assert faults(absent) == [f"backup.identity_file: {path}: everybody on this machine can read it: chmod 600 {path}"]
 
 
 class FakeClock:

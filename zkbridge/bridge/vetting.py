@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Iterator
 
 from zkbridge.commands import commands
+from zkbridge.commands.api import age
 from zkbridge.config.faults import ConfigError, Fault
 from zkbridge.config.models import Config
 from zkbridge.machine import limits
@@ -15,7 +16,7 @@ from zkbridge.machine.clock import SYSTEM, Clock
 
 def vet(config: Config) -> Config:
     """The same configuration. Raises ConfigError with every name that leads nowhere."""
-    faults = [*_files(config), *_commands(config), *_packages(config)]
+    faults = [*_files(config), *_commands(config), *_packages(config), *_backup(config)]
     if faults:
         raise ConfigError(faults)
     return config
@@ -39,6 +40,9 @@ def remarks(config: Config, *, clock: Clock = SYSTEM, hard_limit: int | None = N
             f"devices.{waiting[0]}.door: this machine's clock is not synchronised, so no door is opened "
             "until a time server sets it (or with door.trust_clock: true)"
         )
+    identity = config.backup.identity_file
+    if identity is not None and not identity.exists():
+        found.append(f"backup.identity_file: {identity} is not there: encrypted backups are restored only while it is")
     return found
 
 
@@ -66,3 +70,24 @@ def _commands(config: Config) -> Iterator[Fault]:
 def _packages(config: Config) -> Iterator[Fault]:
     if config.metrics.port is not None and importlib.util.find_spec("prometheus_client") is None:
         yield Fault("metrics.port", "the package prometheus-client is not installed: pip install 'zkbridge[metrics]'")
+
+
+def _backup(config: Config) -> Iterator[Fault]:
+    """What the encryption of backups lacks. An identity that is not there is none: it may be kept elsewhere."""
+    settings = config.backup
+    if not settings.recipient and settings.identity_file is None:
+        return
+    if not age.is_installed():
+        key = "recipient" if settings.recipient else "identity_file"
+        yield Fault(f"backup.{key}", "the package pyrage is not installed: pip install 'zkbridge[age]'")
+        return
+    for place, why in age.recipient_faults(settings.recipient):
+        yield Fault("backup.recipient" + f".{place}" * (len(settings.recipient) > 1), why)
+    path = settings.identity_file
+    try:
+        if path is not None and age.is_exposed(path):
+            yield Fault("backup.identity_file", f"{path}: everybody on this machine can read it: chmod 600 {path}")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        yield Fault("backup.identity_file", f"{path}: {error.strerror}")

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from zkbridge.commands.api.backups import BackupDamaged
 from zkbridge.commands.api.registry import Context
 from zkbridge.commands.transfer import Person, Write
-from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.moments import moment
 from zkbridge.port.capabilities import Terminal
 from zkbridge.port.fingers import Finger
 
 FORMAT = 1
-
-
-class BackupDamaged(BridgeError):
-    """The file is no backup that this version can read; nothing was done. Facts: backup."""
-
-    status, code = 409, "backup_damaged"
-    sentences: ClassVar = {
-        "": (
-            "La copia de seguridad '{backup}' está dañada o es de otra versión.",
-            "The backup '{backup}' is damaged, or of another version.",
-        )
-    }
-    example: ClassVar = {"backup": "2030-01-31T08-00-00Z"}
 
 
 class Content(BaseModel):

@@ -20,6 +20,7 @@ class Row(TypedDict):
 
     backup: Annotated[str, like("2030-01-31T08-00-00Z")]
     bytes: Annotated[int, like(81_920, "Size of the file.", ge=0)]
+    encrypted: Annotated[bool, like(example=True, description="Whether the file is encrypted (`backup.recipient`).")]
     device_id: Annotated[str, like("principal")]
 
 
@@ -35,5 +36,8 @@ class Row(TypedDict):
 def list_backups(_session: Facts, _params: List, context: Context) -> dict[str, Any]:
     """Oldest first."""
     files = context.backups.files()
-    rows: list[Row] = [{"backup": each.name, "bytes": each.size, "device_id": context.device.id} for each in files]
+    rows: list[Row] = [
+        {"backup": each.name, "bytes": each.size, "encrypted": each.encrypted, "device_id": context.device.id}
+        for each in files
+    ]
     return {"total": len(rows), "data": rows}

@@ -7,10 +7,11 @@ from typing import Annotated, Any, NamedTuple
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.backups import BackupName, BackupNotFound
+from zkbridge.commands.api.age import BackupEncrypted
+from zkbridge.commands.api.backups import BackupDamaged, BackupName, BackupNotFound
 from zkbridge.commands.api.fields import Flag
 from zkbridge.commands.api.registry import Answer, Context, HandOver, Onward, Params, command
-from zkbridge.commands.backup_content import BackupDamaged, Content, parsed
+from zkbridge.commands.backup_content import Content, parsed
 from zkbridge.commands.transfer import TAIL, WRITE, AlgorithmDiffers, CopyIncomplete, Write
 from zkbridge.commands.users_delete import Delete
 from zkbridge.contract.answers import like
@@ -55,7 +56,7 @@ class _Difference(NamedTuple):
     params=Restore,
     code="compared",
     answer=Answer(Compared),
-    errors=(BackupNotFound, BackupDamaged, AlgorithmDiffers, CopyIncomplete, DeviceFull, UserExists),
+    errors=(BackupNotFound, BackupDamaged, BackupEncrypted, AlgorithmDiffers, CopyIncomplete, DeviceFull, UserExists),
     disables=False,
     repeatable=True,
     hands_over=True,

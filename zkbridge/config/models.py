@@ -18,6 +18,7 @@ from zkbridge.config.rules import (
     as_names,
     known_encoding,
     known_timezone,
+    list_of_texts,
     off_as_text,
     valid_base_topic,
     valid_filter,
@@ -177,6 +178,13 @@ class Desired(Model):
     secrets: bool = False
 
 
+class Backup(Model):
+    """To whom backups are encrypted, and the file with the identity that restores them."""
+
+    recipient: Annotated[tuple[str, ...], BeforeValidator(list_of_texts)] = ()
+    identity_file: Path | None = None
+
+
 class Config(Model):
     """The whole configuration."""
 
@@ -197,6 +205,7 @@ class Config(Model):
     metrics: Metrics = Metrics()
     homeassistant: HomeAssistant = HomeAssistant()
     desired: Desired = Desired()
+    backup: Backup = Backup()
 
     @model_validator(mode="before")
     @classmethod

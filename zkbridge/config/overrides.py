@@ -77,7 +77,10 @@ def read_secrets(values: dict[str, Any], folder: Path, environment: Mapping[str,
 
 
 def place_certificates(values: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
-    """Have the files of `mqtt.tls` stand where those of secrets do."""
+    """Have the files of `mqtt.tls`, and `backup.identity_file`, stand where those of secrets do."""
+    backup = values.get("backup")
+    if isinstance(backup, dict) and isinstance(backup.get("identity_file"), str):
+        backup["identity_file"] = _placed(backup["identity_file"], folder, environment)
     mqtt = values.get("mqtt")
     tls = mqtt.get("tls") if isinstance(mqtt, dict) else None
     if not isinstance(tls, dict):

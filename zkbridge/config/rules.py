@@ -59,6 +59,14 @@ def list_of_members(value: object) -> object:
     return tuple(value)
 
 
+def list_of_texts(value: object) -> object:
+    """A text, or a list of texts."""
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(each, str) and each.strip() for each in texts):
+        raise _rule("must be a text, or a list of texts")
+    return tuple(each.strip() for each in texts)
+
+
 def known_encoding(text: str) -> str:
     """An encoding that Python knows and that writes digits as ASCII does, by Python's name for it."""
     try:

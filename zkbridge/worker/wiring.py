@@ -77,6 +77,7 @@ def assemble(
     requests = RequestQueue(commands, tasks=tasks, older=waiting, cancellation=cancellation)
     access = TerminalAccess(device, config, facts=facts, requests=requests, listener=listener)
     backlog = NoBacklog() if listener is None else LivePunches(device.id, ledger, listener)
+    backups = Backups(state_dir(config) / "backups" / device.id, config.backup)
     planner = Planner(
         device,
         replies=replies,
@@ -85,7 +86,7 @@ def assemble(
         dates=dates,
         backlog=backlog,
         policy=config.policy,
-        kept=DeviceFiles(Backups(state_dir(config) / "backups" / device.id), KeptClaims(device.id, ledger.facts)),
+        kept=DeviceFiles(backups, KeptClaims(device.id, ledger.facts)),
     )
     verifier = Verifier(device, replies=replies, planner=planner, access=access)
     changes = ChangeMaker(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from datetime import UTC, datetime
@@ -10,11 +11,13 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator
 
+from zkbridge.commands.api.age import NotDecipherable, decrypt, encrypt
 from zkbridge.commands.api.rules import broken, described
+from zkbridge.config.models import Backup as BackupSettings
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import add_texts
 
-_ENDING = ".json"
+_ENDING, _ENCRYPTED = ".json", ".json.age"
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,6})?", re.ASCII)
 
 
@@ -39,27 +42,55 @@ class BackupNotFound(BridgeError):
     example: ClassVar = {"backup": "2030-01-31T08-00-00Z"}
 
 
+class BackupDamaged(BridgeError):
+    """The file is no backup that this version can read; nothing was done. Facts: backup."""
+
+    status, code = 409, "backup_damaged"
+    sentences: ClassVar = {
+        "": (
+            "La copia de seguridad '{backup}' está dañada o es de otra versión.",
+            "The backup '{backup}' is damaged, or of another version.",
+        )
+    }
+    example: ClassVar = {"backup": "2030-01-31T08-00-00Z"}
+
+
 class BackupFile(NamedTuple):
-    """One file: its name without the ending, and its size."""
+    """One backup: its name without the ending, its size in bytes, and whether it is encrypted."""
 
     name: str
     size: int
+    encrypted: bool = False
 
 
 class Backups:
-    """The backups of one device, in a folder of their own, which is made with the first."""
+    """The backups of one device, in a folder of their own, which is made with the first.
 
-    def __init__(self, folder: Path) -> None:
+    An encrypted one may stand beside what was decrypted from it by hand, under the same name: they are one backup.
+    """
+
+    def __init__(self, folder: Path, settings: BackupSettings = BackupSettings()) -> None:  # noqa: B008 - it is frozen
         self._folder = folder
+        self._settings = settings
 
     def files(self) -> list[BackupFile]:
         """What there is, oldest first."""
-        paths = self._folder.glob(f"*{_ENDING}") if self._folder.is_dir() else ()
-        found = [BackupFile(path.name.removesuffix(_ENDING), path.stat().st_size) for path in paths]
-        return sorted((each for each in found if _NAME.fullmatch(each.name)), key=lambda each: _order(each.name))
+        found: dict[str, BackupFile] = {}
+        for ending in (_ENCRYPTED, _ENDING):
+            for path in self._folder.glob(f"*{ending}") if self._folder.is_dir() else ():
+                name = path.name.removesuffix(ending)
+                if _NAME.fullmatch(name):
+                    found[name] = BackupFile(name, path.stat().st_size, ending == _ENCRYPTED)
+        return sorted(found.values(), key=lambda each: _order(each.name))
 
     def write(self, content: bytes, now: float) -> str:
-        """Write a backup as a whole or not at all, named by the moment (seconds since 1970); its name."""
+        """Write a backup as a whole or not at all, named by the moment (seconds since 1970); its name.
+
+        It is encrypted first where there is a recipient: nothing of it is on the disk in clear.
+        """
+        recipients = self._settings.recipient
+        if recipients:
+            content = encrypt(content, recipients)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         base = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
         taken = {each.name for each in self.files()}
@@ -71,30 +102,55 @@ class Backups:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        draft.rename(self._path(name))
+        draft.rename(self._path(name, _ENCRYPTED if recipients else _ENDING))
+        _sync(self._folder)
         return name
 
     def read(self, name: str | None) -> tuple[str, bytes]:
-        """A backup by its name, or the latest; its name and content. Raises BackupNotFound."""
+        """A backup by its name, or the latest; its name and content.
+
+        Raises BackupNotFound, BackupEncrypted where there is no identity for it, BackupDamaged.
+        """
         if name is None:
             files = self.files()
             if not files:
                 raise BackupNotFound("none")
             name = files[-1].name
         try:
-            return name, self._path(name).read_bytes()
+            return name, self._path(name, _ENDING).read_bytes()
+        except FileNotFoundError:
+            pass
+        try:
+            content = self._path(name, _ENCRYPTED).read_bytes()
         except FileNotFoundError:
             raise BackupNotFound(backup=name) from None
+        try:
+            return name, decrypt(name, content, self._settings.identity_file)
+        except NotDecipherable:
+            raise BackupDamaged(backup=name) from None
 
     def delete(self, name: str) -> None:
         """Delete a backup. Raises BackupNotFound."""
-        try:
-            self._path(name).unlink()
-        except FileNotFoundError:
-            raise BackupNotFound(backup=name) from None
+        paths = [path for ending in (_ENDING, _ENCRYPTED) if (path := self._path(name, ending)).exists()]
+        if not paths:
+            raise BackupNotFound(backup=name)
+        for path in paths:
+            path.unlink(missing_ok=True)
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}{_ENDING}"
+    def _path(self, name: str, ending: str) -> Path:
+        return self._folder / f"{name}{ending}"
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder survive a power cut, where the file system can sync a folder (else EINVAL)."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(opened)
 
 
 def _order(name: str) -> tuple[str, int]:
