@@ -61,6 +61,14 @@ ACCESS_PACKETS = {
     "F19: unlock combination 7": _bytes("d0 07 b5 93 12 63 5d 00 07 01 02 00 00 00 02 00"),
 }
 PACKETS |= ACCESS_PACKETS
+#: Packets that pyzk 0.9 makes.
+PACKETS |= {
+    "pyzk: CONNECT": _bytes("e8 03 17 fc 00 00 00 00"),
+    "pyzk: EXIT": _bytes("e9 03 e6 dc 2e 1f 02 00"),
+    "pyzk: GET_FREE_SIZES": _bytes("32 00 9d e0 2e 1f 02 00"),
+    "pyzk: an event is acknowledged": _bytes("d0 07 01 d9 2e 1f 00 00"),
+    "pyzk: read ~SerialNumber": _bytes("0b 00 c2 97 2e 1f 01 00") + b"~SerialNumber\0",
+}
 ZONE_48, GROUP_77, COMBINATION_7 = (packet[8:] for packet in ACCESS_PACKETS.values())
 
 #: First bytes of DATA frames whose contents are people's: command, checksum, frame's index, reply id.

@@ -1,4 +1,4 @@
-"""Frames, checksums and times against published vectors; captured bytes are in tests/captures."""
+"""Frames, checksums and times; captured bytes are in tests/captures."""
 
 # ruff: noqa: DTZ001  a terminal knows no time zone
 
@@ -9,27 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.captures import captured
 from tests.simulator.raw import TOP, packed, summed
 from zkbridge.simulator.wire import frames as wire
-
-#: Packets that pyzk 0.9 made, with the checksum that the formula gives.
-CHECKSUMS = {
-    "CONNECT": "e8 03 17 fc 00 00 00 00",
-    "EXIT": "e9 03 e6 dc 2e 1f 02 00",
-    "GET_FREE_SIZES": "32 00 9d e0 2e 1f 02 00",
-    "event ack of a client": "d0 07 01 d9 2e 1f 00 00",
-    "read ~SerialNumber": "0b 00 c2 97 2e 1f 01 00 7e 53 65 72 69 61 6c 4e 75 6d 62 65 72 00",
-}
-
-
-@pytest.mark.parametrize("packet", [bytes.fromhex(text) for text in CHECKSUMS.values()], ids=CHECKSUMS)
-def test_a_packet_is_made_again_byte_for_byte(packet: bytes) -> None:
-    read = wire.parse_packet(packet)
-
-    assert read is not None
-    assert read.intact
-    assert read.packet() == packet
-    assert summed(packet) == 0xFFFF
 
 
 @given(st.integers(0, 65535), st.integers(0, 65535), st.integers(0, 65535), st.binary(max_size=300))
@@ -41,7 +23,7 @@ def test_any_packet_has_the_standard_checksum(command: int, session: int, reply_
 
 
 def test_a_wrong_checksum_is_noticed() -> None:
-    good = bytes.fromhex(CHECKSUMS["CONNECT"])
+    good = captured.PACKETS["pyzk: CONNECT"]
 
     assert not wire.parse_packet(good[:2] + b"\x18" + good[3:]).intact
 

@@ -5,15 +5,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.captures import captured
 from zkbridge.port.punches import Punch
 from zkbridge.terminal.records.punches import in_order, parse_event, parse_log
 
 #: 2018-06-25 17:50:35, in a record and in an event (adrobinoga/zk-protocol).
 STAMP, WHEN, SIX = 0x2368B36B, datetime(2018, 6, 25, 17, 50, 35), bytes((18, 6, 25, 17, 50, 35))  # noqa: DTZ001 - a terminal's clock has no zone
-#: A record of an F19, captured.
-CAPTURED = bytes.fromhex("0d00") + b"999111333".ljust(24, b"\0") + bytes.fromhex("01 6bb36823 00 00000000ff000000")
 #: The event that told of a punch, captured.
-EVENT = b"999111333".ljust(24, b"\0") + bytes.fromhex("01 00 12 06 19 11 29 05")
+EVENT = captured.PACKETS["F19: punch"][8:]
 
 
 def stamps(count: int) -> list[int]:
@@ -45,7 +44,7 @@ def record(layout: str, uid: int, when: int, *, status: int = 1, state: int = 0)
 
 
 def test_a_captured_record_is_read() -> None:
-    assert list(parse_log(CAPTURED, exactly(1)) or ()) == [Punch(13, "999111333", WHEN, 1, 0)]
+    assert list(parse_log(captured.PUNCH, exactly(1)) or ()) == [Punch(13, "999111333", WHEN, 1, 0)]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -77,7 +76,7 @@ def test_every_layout_is_known(layout: str, count: int, told: str) -> None:
 
 
 def test_a_record_without_a_date_is_kept() -> None:
-    records = CAPTURED * 3 + CAPTURED[:27] + struct.pack("<I", (31 + 30) * 86400) + CAPTURED[31:]
+    records = captured.PUNCH * 3 + captured.PUNCH[:27] + struct.pack("<I", (31 + 30) * 86400) + captured.PUNCH[31:]
 
     assert [punch.timestamp for punch in parse_log(records, exactly(4))] == [WHEN, WHEN, WHEN, None]
 

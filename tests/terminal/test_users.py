@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.captures import captured
 from zkbridge.contract.errors import DeviceFull, InvalidField
 from zkbridge.port.fit import fit, surely_unfit
 from zkbridge.port.users import User, UserChanges, UserFields
@@ -17,13 +18,6 @@ from zkbridge.terminal.records.record_size import record_size_of
 from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.terminal.records.users import decode, encode, rewrite
 
-#: Captured from an F19 (adrobinoga/zk-protocol data-user.md): rubbish after the password's NUL, time zones of his own.
-NED = (
-    b"\x0d\x00\x00444\0\xc6\x9a\x80\x7c"
-    + b"Ned".ljust(24, b"\0")
-    + struct.pack("<IBHHHH", 0xDE, 2, 1, 1, 2, 0)
-    + b"555".ljust(24, b"\0")
-)
 #: An ordinary record of a 28-byte terminal.
 OLD = struct.pack("<HB5s8sIxBHI", 7, 14, b"123", b"Ana", 99, 1, 0, 1001)
 
@@ -62,11 +56,11 @@ def changes_to(fields: UserFields | User) -> UserChanges:
 
 class TestRecords:
     def test_a_captured_record_is_read(self) -> None:
-        ned = decode(NED, encoding="utf-8")
+        ned = decode(captured.NED, encoding="utf-8")
 
         assert (ned.uid, ned.user_id, ned.name, ned.password) == (13, "555", "Ned", "444")
         assert (ned.privilege, ned.card, ned.group) == (0, 0xDE, 2)
-        assert ned.record == NED  # type: ignore[comparison-overlap]  # opaque to all but the terminal room
+        assert ned.record == captured.NED  # type: ignore[comparison-overlap]  # opaque to all but the terminal room
 
     def test_a_captured_write_is_made_byte_for_byte(self) -> None:
         nuevo = UserFields("11224488", "Nuevo", "123456", 6, 0x198F)
@@ -129,20 +123,20 @@ class TestRecords:
 
 class TestRewriting:
     def test_only_what_was_named_changes(self) -> None:
-        ned = decode(NED, encoding="utf-8")
+        ned = decode(captured.NED, encoding="utf-8")
 
         raw = rewrite(ned, UserChanges(name="Eddard"), encoding="utf-8")
 
-        assert raw == NED[:11] + b"Eddard".ljust(24, b"\0") + NED[35:]
+        assert raw == captured.NED[:11] + b"Eddard".ljust(24, b"\0") + captured.NED[35:]
 
     def test_the_rubbish_after_a_password_stays_unless_the_password_changes(self) -> None:
-        ned = decode(NED, encoding="utf-8")
+        ned = decode(captured.NED, encoding="utf-8")
 
-        assert rewrite(ned, changes_to(ned), encoding="utf-8") == NED
+        assert rewrite(ned, changes_to(ned), encoding="utf-8") == captured.NED
         assert rewrite(ned, UserChanges(password="9"), encoding="utf-8")[3:11] == b"9".ljust(8, b"\0")
 
     def test_a_name_in_another_encoding_is_left_alone_when_only_the_card_changes(self) -> None:
-        raw = NED[:11] + "李明".encode("gbk").ljust(24, b"\0") + NED[35:]
+        raw = captured.NED[:11] + "李明".encode("gbk").ljust(24, b"\0") + captured.NED[35:]
         user = decode(raw, encoding="utf-8")
 
         changed = rewrite(user, UserChanges(card=7), encoding="utf-8")
@@ -357,7 +351,7 @@ class TestTables:
         assert table((1, "42"), size=28).by_user_id("42").uid == 1
 
     def test_a_user_id_that_cannot_be_encoded_is_not_there(self) -> None:
-        users = RecordTable(NED, record_size=72, encoding="ascii")
+        users = RecordTable(captured.NED, record_size=72, encoding="ascii")
 
         assert users.by_user_id("ñ") is None
 
