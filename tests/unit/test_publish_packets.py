@@ -15,7 +15,7 @@ from paho.mqtt.properties import Properties
 
 from zkbridge.contract.messages import Message
 from zkbridge.contract.publish_packets import Unreadable, read_packet
-from zkbridge.mqtt.publish_packets import message_of, read
+from zkbridge.mqtt.publish_packets import as_paho, message_of
 
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\ufeff"), max_size=10)
 USED = ("ResponseTopic", "CorrelationData", "MessageExpiryInterval")
@@ -23,6 +23,11 @@ USED = ("ResponseTopic", "CorrelationData", "MessageExpiryInterval")
 
 def text(value: bytes) -> bytes:
     return struct.pack("!H", len(value)) + value
+
+
+def read(header: int, body: bytes, *, five: bool, reason: str) -> MQTTMessage | Unreadable:
+    found = read_packet(header, body, five=five, reason=reason)
+    return found if isinstance(found, Unreadable) else as_paho(found, five=five)
 
 
 def read_five(header: int, body: bytes) -> MQTTMessage | Unreadable:

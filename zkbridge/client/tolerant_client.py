@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.exception import MalformedPacket
 
 from zkbridge.contract.messages import Message
-from zkbridge.contract.publish_packets import Published, read_packet
+from zkbridge.contract.publish_packets import Published, read_refused
 
 
 class TolerantClient(paho.Client):
@@ -22,10 +22,7 @@ class TolerantClient(paho.Client):
         try:
             return super()._handle_publish()
         except MalformedPacket as error:
-            reason = str(error)
-        five = self._protocol == MQTTProtocolVersion.MQTTv5
-        packet = self._in_packet
-        found = read_packet(packet["command"], bytes(packet["packet"]), five=five, reason=reason)
+            found = read_refused(self._in_packet, self._protocol, error)
         if isinstance(found, Published) and (message := _message(found)) is not None:
             self.on_reread(message)
         return self._send_puback(found.mid) if found.qos == 1 and found.mid else MQTTErrorCode.MQTT_ERR_SUCCESS

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 # Property identifiers of PUBLISH (MQTT 5, 2.2.2.2 and 3.3.2.3). Fixed lengths in bytes; the others tell their length.
 _FIXED = {1: 1, 2: 4, 35: 2}  # payload format indicator, message expiry interval, topic alias
 _EXPIRY, _RESPONSE_TOPIC, _CORRELATION, _SUBSCRIPTION_ID, _USER_PROPERTY = 2, 8, 9, 11, 38
 _ONE_STRING = {3, _RESPONSE_TOPIC, _CORRELATION}  # content type is 3
+_FIVE = 5  # the protocol version in CONNECT (MQTT 5, 3.1.2.2)
 _LONGEST_NUMBER = 4  # bytes of a variable byte integer (MQTT 5, 1.5.5)
 
 
@@ -39,6 +40,18 @@ class Unreadable(NamedTuple):
     topic: str
     content: bytes
     reason: str
+
+
+class InPacket(TypedDict):
+    """A packet as paho has read it: its first byte, and what follows its length. Paho's own has more keys."""
+
+    command: int
+    packet: bytearray
+
+
+def read_refused(packet: InPacket, protocol: int, refusal: Exception) -> Published | Unreadable:
+    """Read the PUBLISH packet that paho holds and refuses; `protocol` is the version of MQTT as CONNECT names it."""
+    return read_packet(packet["command"], bytes(packet["packet"]), five=protocol == _FIVE, reason=str(refusal))
 
 
 def read_packet(header: int, body: bytes, *, five: bool, reason: str) -> Published | Unreadable:

@@ -14,8 +14,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from zkbridge.contract.messages import TOO_LARGE
-from zkbridge.contract.publish_packets import Unreadable
-from zkbridge.mqtt.publish_packets import read
+from zkbridge.contract.publish_packets import Unreadable, read_refused
+from zkbridge.mqtt.publish_packets import as_paho
 
 _FAILURE = 0x80
 #: Codes that brokers put into a PUBACK although MQTT 5 section 3.4.2.1 does not list them there: Mosquitto 2.0 answers
@@ -42,14 +42,11 @@ class TolerantClient(paho.Client):
         try:
             return super()._handle_publish()
         except MalformedPacket as error:
-            reason = str(error)
-        five = self._protocol == MQTTProtocolVersion.MQTTv5
-        packet = self._in_packet
-        message = read(packet["command"], bytes(packet["packet"]), five=five, reason=reason)
-        if isinstance(message, Unreadable):
-            self.on_unreadable(message)
+            found = read_refused(self._in_packet, self._protocol, error)
+        if isinstance(found, Unreadable):
+            self.on_unreadable(found)
         else:
-            self._handle_on_message(message)
+            self._handle_on_message(as_paho(found, five=self._protocol == MQTTProtocolVersion.MQTTv5))
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:

@@ -10,13 +10,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from zkbridge.contract.messages import Message
-from zkbridge.contract.publish_packets import Published, Unreadable, read_packet
-
-
-def read(header: int, body: bytes, *, five: bool, reason: str) -> paho.MQTTMessage | Unreadable:
-    """A message from a PUBLISH packet that paho refuses for a reason; see `read_packet`."""
-    found = read_packet(header, body, five=five, reason=reason)
-    return found if isinstance(found, Unreadable) else _as_paho(found, five=five)
+from zkbridge.contract.publish_packets import Published, Unreadable
 
 
 def message_of(raw: paho.MQTTMessage | Unreadable, *, connection: int, waited_s: float) -> Message | Unreadable:
@@ -43,7 +37,8 @@ def message_of(raw: paho.MQTTMessage | Unreadable, *, connection: int, waited_s:
     )
 
 
-def _as_paho(found: Published, *, five: bool) -> paho.MQTTMessage:
+def as_paho(found: Published, *, five: bool) -> paho.MQTTMessage:
+    """A PUBLISH that paho refuses, as paho's own type; `five`: it is one of MQTT 5, and has properties."""
     message = paho.MQTTMessage(found.mid, found.topic)
     message.qos, message.dup, message.retain, message.payload = found.qos, found.dup, found.retain, found.payload
     if five:
