@@ -17,11 +17,9 @@ from tests.project.tree import ROOT
 from tests.support.caller import Caller, Message
 from tests.support.daemon import device
 from tests.support.frames import wait_for_session_end
+from tests.support.in_process import FalseClock, bridge_here
 from tests.support.mosquitto import Mosquitto
 from zkbridge.bridge import dates
-from zkbridge.bridge.bridge import Bridge
-from zkbridge.config.models import Config
-from zkbridge.machine.clock import Clock
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 PAGE = ROOT / "docs" / "blocked.md"
@@ -90,15 +88,11 @@ class _Time:
     """A clock that begins at a moment and is moved on."""
 
     def __init__(self) -> None:
-        self._begin = _seconds(BEGIN) - time.clock_gettime(time.CLOCK_BOOTTIME)
-        self._passed = 0.0
-        self.clock = Clock(wall=lambda: self._begin + self._now(), since_start=self._now, synchronised=lambda: True)
+        self._time = FalseClock(wall=_seconds(BEGIN) - time.time())
+        self.clock = self._time.clock()
 
     def move_to(self, moment: str) -> None:
-        self._passed += _seconds(moment) - self.clock.now()
-
-    def _now(self) -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME) + self._passed
+        self._time.passed += _seconds(moment) - self.clock.now()
 
 
 def page() -> str:
@@ -127,16 +121,10 @@ def _site(now: _Time) -> Iterator[tuple[SimulatedTerminal, Caller]]:
             "state_dir": folder,
             "lock_dir": folder,
         }
-        bridge = Bridge(Config.model_validate(settings), clock=now.clock)
-        try:
-            bridge.start()
-            assert bridge.online.wait(30)
-            with Caller(broker.port) as caller:
-                caller.subscribe("zk/principal/users/#")
-                caller.subscribe("zk/principal/availability")
-                yield terminal, caller
-        finally:
-            bridge.stop()
+        with bridge_here(settings, now.clock), Caller(broker.port) as caller:
+            caller.subscribe("zk/principal/users/#")
+            caller.subscribe("zk/principal/availability")
+            yield terminal, caller
 
 
 def _said(terminal: SimulatedTerminal, caller: Caller, now: _Time, step: Step) -> str:

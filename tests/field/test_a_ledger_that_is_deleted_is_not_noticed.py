@@ -14,10 +14,10 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import device
+from tests.support.in_process import bridge_here
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
-from zkbridge.config.models import Config
 from zkbridge.simulator import Simulator, TerminalConfig
 
 CREATE = "lost/p/users/create"
@@ -35,15 +35,9 @@ def site(
             "state_dir": tmp_path / "state",
             "lock_dir": tmp_path / "locks",
         }
-        bridge = Bridge(Config.model_validate(settings))
-        bridge.start()
-        try:
-            assert bridge.online.wait(30)
-            with Caller(shared_broker.port) as caller:
-                caller.subscribe(f"{CREATE}/reply")
-                yield bridge, caller, tmp_path / "state" / "ledger.db"
-        finally:
-            bridge.stop()
+        with bridge_here(settings) as bridge, Caller(shared_broker.port) as caller:
+            caller.subscribe(f"{CREATE}/reply")
+            yield bridge, caller, tmp_path / "state" / "ledger.db"
 
 
 def ask(caller: Caller, request_id: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 Source: attack on 7bb949d, 2026-11
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,11 +12,11 @@ import pytest
 
 from tests.support.caller import Caller, Message
 from tests.support.daemon import device
+from tests.support.in_process import FalseClock, bridge_here
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge import expiry
 from zkbridge.bridge.bridge import Bridge
-from zkbridge.config.models import Config
 from zkbridge.machine.clock import Clock
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
@@ -26,24 +25,8 @@ DAY_S, EXPIRES_IN_S = 86_400.0, 600.0
 
 
 @dataclass
-class Machine:
-    """The real time, with what the test adds to the clock and to the time since the start."""
-
-    wall: float = 0.0
-    passed: float = 0.0
-    synchronised: bool = False
-
-    def clock(self) -> Clock:
-        return Clock(
-            wall=lambda: time.time() + self.wall + self.passed,
-            since_start=lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + self.passed,
-            synchronised=lambda: self.synchronised,
-        )
-
-
-@dataclass
 class Site:
-    machine: Machine
+    machine: FalseClock
     clock: Clock
     bridge: Bridge
     caller: Caller
@@ -73,7 +56,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Site]:
-    folder, machine = tmp_path_factory.mktemp("jump"), Machine()
+    folder, machine = tmp_path_factory.mktemp("jump"), FalseClock(synchronised=False)
     clock = machine.clock()
     with Simulator() as simulator, pytest.MonkeyPatch.context() as patch:
         patch.setattr(expiry, "LOOK_S", 0.05)
@@ -88,16 +71,10 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) 
             "probe_interval": 0,
             "language": "en",
         }
-        bridge = Bridge(Config.model_validate(settings), clock=clock)
-        bridge.start()
-        try:
-            assert bridge.online.wait(30)
-            with Caller(shared_broker.port) as caller:
-                caller.subscribe(f"{BASE}/+/+/+/reply")
-                caller.subscribe(f"{BASE}/+/ping/reply")
-                yield Site(machine, clock, bridge, caller, away)
-        finally:
-            bridge.stop()
+        with bridge_here(settings, clock) as bridge, Caller(shared_broker.port) as caller:
+            caller.subscribe(f"{BASE}/+/+/+/reply")
+            caller.subscribe(f"{BASE}/+/ping/reply")
+            yield Site(machine, clock, bridge, caller, away)
 
 
 @pytest.fixture

@@ -11,10 +11,8 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import device
+from tests.support.in_process import FalseClock, bridge_here
 from tests.support.mosquitto import Mosquitto
-from zkbridge.bridge.bridge import Bridge
-from zkbridge.config.models import Config
-from zkbridge.machine.clock import Clock
 from zkbridge.simulator import Command, SimulatedTerminal, Simulator, TerminalConfig
 
 
@@ -24,8 +22,7 @@ def site(
 ) -> Iterator[tuple[Caller, list[SimulatedTerminal]]]:
     """A bridge whose clock says two in the morning of the first of January 1970, and that knows of no time server."""
     folder = tmp_path_factory.mktemp("clock")
-    behind = time.time() - 7200
-    clock = Clock(wall=lambda: time.time() - behind, synchronised=lambda: False)
+    clock = FalseClock(wall=7200 - time.time(), synchronised=False).clock()
     with Simulator() as simulator:
         terminals = [simulator.add(TerminalConfig(profile="tft")) for _ in range(2)]
         doors = ({"enabled": True}, {"enabled": True, "trust_clock": True})
@@ -40,15 +37,9 @@ def site(
             "probe_interval": 0,
             "language": "en",
         }
-        bridge = Bridge(Config.model_validate(settings), clock=clock)
-        bridge.start()
-        try:
-            assert bridge.online.wait(30)
-            with Caller(shared_broker.port) as caller:
-                caller.subscribe("clock/+/+/+/reply")
-                yield caller, terminals
-        finally:
-            bridge.stop()
+        with bridge_here(settings, clock), Caller(shared_broker.port) as caller:
+            caller.subscribe("clock/+/+/+/reply")
+            yield caller, terminals
 
 
 def ask(caller: Caller, topic: str, body: dict[str, str]) -> dict[str, Any]:

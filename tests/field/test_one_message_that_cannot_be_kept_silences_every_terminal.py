@@ -14,10 +14,10 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import QUICK, device
+from tests.support.in_process import bridge_here
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge.bridge import Bridge
-from zkbridge.config.models import Config
 from zkbridge.ledger import acceptance
 from zkbridge.ledger.acceptance import Acceptance
 from zkbridge.ledger.finding import Finder
@@ -39,11 +39,8 @@ def bridge(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -
             "lock_dir": str(folder / "locks"),
             "language": "en",
         }
-        bridge = Bridge(Config.model_validate(config))
-        bridge.start()
-        wait_until(bridge.online.is_set, what="the bridge to be online")
-        yield bridge
-        bridge.stop()
+        with bridge_here(config) as bridge:
+            yield bridge
 
 
 @pytest.fixture(scope="module")

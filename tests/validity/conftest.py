@@ -16,33 +16,18 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.daemon import client_id, device
 from tests.support.frames import wait_for_session_end
+from tests.support.in_process import FalseClock
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.bridge import dates as schedule
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
-from zkbridge.machine.clock import Clock
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 from zkbridge.worker import dates, pause
 
 ZONE = "America/Lima"
 HOUR_S = 3600.0
 EVENTS = "zk/+/users/event"
-
-
-@dataclass
-class Machine:
-    """The real time, with what the test adds to it."""
-
-    passed: float = 0.0
-    synchronised: bool = True
-
-    def clock(self) -> Clock:
-        return Clock(
-            wall=lambda: time.time() + self.passed,
-            since_start=lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + self.passed,
-            synchronised=lambda: self.synchronised,
-        )
 
 
 @dataclass
@@ -55,7 +40,7 @@ class Site:
     q: SimulatedTerminal
     caller: Caller
     settings: dict[str, Any]
-    machine: Machine = field(default_factory=Machine)
+    machine: FalseClock = field(default_factory=FalseClock)
     bridge: Bridge | None = None
 
     def start(self) -> None:
