@@ -45,6 +45,42 @@ def test_what_a_killed_run_has_left_and_other_files_are_no_backups(tmp_path: Pat
     assert backups.read(name) == (name, b"2")
 
 
+@pytest.mark.parametrize(("keep", "left"), [(0, 5), (1, 1), (3, 3), (5, 5), (9, 5)])
+def test_the_oldest_backups_go_first_once_there_are_more_than_keep(tmp_path: Path, keep: int, left: int) -> None:
+    backups = Backups(tmp_path / "p", Backup(keep=keep))
+
+    names = [backups.write(str(number).encode(), NOON + 60 * number) for number in range(5)]
+
+    assert [each.name for each in backups.files()] == names[-left:]
+    assert backups.read(None) == (names[-1], b"4")
+
+
+def test_a_backup_that_a_wrong_clock_makes_the_oldest_is_not_deleted_for_itself(tmp_path: Path) -> None:
+    later = [Backups(tmp_path).write(b"1", NOON + number) for number in range(3)]
+
+    name = Backups(tmp_path, Backup(keep=2)).write(b"2", NOON - 86_400)
+
+    assert [each.name for each in Backups(tmp_path).files()] == [name, later[-1]]
+
+
+def test_no_backup_is_deleted_before_the_new_one_survives_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Backups(tmp_path).write(b"old", NOON)
+    synced: list[list[str]] = []
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        synced.append(sorted(path.name for path in tmp_path.iterdir()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    new = Backups(tmp_path, Backup(keep=1)).write(b"new", NOON + 1)
+
+    assert synced == [[f".{new}.part", f"{old}.json"], [f"{old}.json", f"{new}.json"]]
+    assert [each.name for each in Backups(tmp_path).files()] == [new]
+
+
 KEY, OTHER = (pyrage.x25519.Identity.generate() for _ in range(2))
 
 

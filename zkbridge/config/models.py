@@ -179,10 +179,11 @@ class Desired(Model):
 
 
 class Backup(Model):
-    """To whom backups are encrypted, and the file with the identity that restores them."""
+    """To whom backups are encrypted, the file with the identity that restores them, and how many are kept."""
 
     recipient: Annotated[tuple[str, ...], BeforeValidator(list_of_texts)] = ()
     identity_file: Path | None = None
+    keep: Whole = Field(default=0, ge=0, le=100_000)
 
 
 class Config(Model):

@@ -86,7 +86,8 @@ class Backups:
     def write(self, content: bytes, now: float) -> str:
         """Write a backup as a whole or not at all, named by the moment (seconds since 1970); its name.
 
-        It is encrypted first where there is a recipient: nothing of it is on the disk in clear.
+        It is encrypted first where there is a recipient: nothing of it is on the disk in clear. Once it would survive a
+        power cut, the oldest are deleted that are more than `keep`.
         """
         recipients = self._settings.recipient
         if recipients:
@@ -104,6 +105,7 @@ class Backups:
             os.fsync(file.fileno())
         draft.rename(self._path(name, _ENCRYPTED if recipients else _ENDING))
         _sync(self._folder)
+        self._drop_oldest(but=name)
         return name
 
     def read(self, name: str | None) -> tuple[str, bytes]:
@@ -136,6 +138,12 @@ class Backups:
             raise BackupNotFound(backup=name)
         for path in paths:
             path.unlink(missing_ok=True)
+
+    def _drop_oldest(self, *, but: str) -> None:
+        """Keep as many as are to be kept, the one that was just made among them, whatever the clock said before."""
+        others = [each.name for each in self.files() if each.name != but]
+        for name in others[: max(0, len(others) + 1 - self._settings.keep)] if self._settings.keep else ():
+            self.delete(name)
 
     def _path(self, name: str, ending: str) -> Path:
         return self._folder / f"{name}{ending}"
