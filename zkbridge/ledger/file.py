@@ -28,6 +28,7 @@ class LedgerFile:
 
     def __init__(self, folder: Path, *, clock: Callable[[], float], readings: Iterable[str]) -> None:
         self.path = folder / "ledger.db"
+        self._new = folder / "ledger.db.new"
         self._clock = clock
         self._readings = tuple(readings)
         _prepare(folder)
@@ -39,6 +40,7 @@ class LedgerFile:
         Raises LedgerTooNew, LedgerUnavailable, and the folder is then free again.
         """
         try:
+            self._settle_new_file()
             try:
                 return self._connect()
             except sqlite3.DatabaseError as error:
@@ -59,9 +61,9 @@ class LedgerFile:
         Return the connection to the new file; the old one is closed. Raises LedgerUnavailable while that cannot be
         written, and then nothing has changed.
         """
-        fresh = self.path.with_name("ledger.db.new")
+        fresh = self._new
         try:
-            fresh.unlink(missing_ok=True)
+            self._drop_new_file()
             os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             with contextlib.closing(sqlite3.connect(fresh)) as copy:
                 db.backup(copy)
@@ -72,13 +74,33 @@ class LedgerFile:
         if aside:
             stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._clock()))
             self.path.replace(self.path.with_name(f"{self.path.name}.replaced-{stamp}"))
+        self._take_new_file()
+        return self._connect()
+
+    def _settle_new_file(self) -> None:
+        """After a power cut in `replace`: use the new file where nothing stands in its place, else delete it.
+
+        It holds requests, PINs among them. A part of one is not used: it has no version yet.
+        """
+        if not self._new.exists():
+            return
+        if self.path.exists() or not _is_whole(self._new):
+            self._drop_new_file()
+            return
+        self._take_new_file()
+        log.warning("the ledger was being written anew when the bridge ended: the new file is used")
+
+    def _take_new_file(self) -> None:
+        """Each step before the next: an old write-ahead log beside the new file would be read into it."""
         for suffix in ("-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-        # Each step before the next: an old write-ahead log beside the new file would be read into it.
         sync_folder(self.path.parent)
-        fresh.replace(self.path)
+        self._new.replace(self.path)
         sync_folder(self.path.parent)
-        return self._connect()
+
+    def _drop_new_file(self) -> None:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            Path(f"{self._new}{suffix}").unlink(missing_ok=True)
 
     def release(self) -> None:
         """Leave the folder to the next daemon."""
@@ -140,6 +162,15 @@ def _take_guard(folder: Path) -> int:
         os.close(guard)
         raise LedgerInUse(f"{folder} is in use by another zkbridge") from None
     return guard
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a copy was written to its end: it is one transaction, and has the version of what it was made of."""
+    with contextlib.closing(sqlite3.connect(path)) as copy:
+        try:
+            return bool(copy.execute("PRAGMA user_version").fetchone()[0])
+        except sqlite3.Error:
+            return False
 
 
 def _check(db: sqlite3.Connection) -> None:
