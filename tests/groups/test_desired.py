@@ -1,5 +1,6 @@
 """A retained document that says who is to be on a terminal: planned, refused, carried out, and again after a kill."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -199,3 +200,35 @@ def test_documents_are_not_heard_unless_the_configuration_says_so(make: Callable
 
     assert users_of(plant.principal) == [[]]
     assert plant.heard("zk/principal/users/desired/plan") == []
+
+
+def test_a_document_in_parts_is_carried_out_when_its_last_part_has_come(plant: Plant) -> None:
+    parts = [json.dumps({"users": [row]}).encode() for row in ROWS]
+    body = {"version": 1, "parts": [hashlib.sha256(each).hexdigest() for each in parts], "apply": True}
+    topic = "zk/principal/users/desired"
+
+    plant.caller.publish(f"{topic}/part/1", parts[0], retain=True)
+    plant.caller.publish(topic, json.dumps(body), retain=True)
+    waiting = plant.caller.wait_for(f"{topic}/plan", timeout=PATIENCE_S).json
+    bad = json.dumps({"users": [{"user_id": "2", "name": "Eva", "card": -1}]})
+    plant.caller.publish(f"{topic}/part/2", bad, retain=True)
+    refused = plant.caller.wait_for(f"{topic}/plan", timeout=PATIENCE_S).json
+    plant.caller.publish(f"{topic}/part/2", parts[1], retain=True)
+    plan = plan_of(plant, 1)
+
+    assert (waiting["state"], waiting["code"]) == ("waiting", "document_incomplete")
+    assert waiting["error"] == "Faltan partes del documento: 2."
+    assert (refused["state"], refused["part"]) == ("refused", 2)
+    assert [each["field"] for each in refused["errors"]] == ["part[2].users[0].card"]
+    assert (plan["state"], plan["added"]) == ("applied", ["1", "2"])
+    assert users_of(plant.principal) == [["1", "2"]]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_document_that_was_retained_before_the_bridge_ever_ran_is_carried_out(
+    make: Callable[..., Any], protocol: str
+) -> None:
+    plant = make(**ENABLED, mqtt={"protocol": protocol})
+    publish(plant, 1, *ROWS, apply=True)
+    with plant.daemon:
+        assert plan_of(plant, 1)["added"] == ["1", "2"]

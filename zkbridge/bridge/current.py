@@ -8,7 +8,7 @@ from zkbridge.bridge.subscriptions import command_filters, delay_limit_s, publis
 from zkbridge.commands import Command
 from zkbridge.commands.desired.state import DOCUMENT
 from zkbridge.config.models import Config
-from zkbridge.contract.plans import DESIRED
+from zkbridge.contract.plans import DESIRED, DOCUMENTS
 from zkbridge.contract.topics import Topics
 from zkbridge.homeassistant.publisher import own_filters
 
@@ -17,7 +17,8 @@ class CurrentConfig:
     """Holds the configuration that counts now; a reload replaces it as a whole. Any thread may read it.
 
     `commands` are those that callers can ask for, `all_commands` also those that only other commands can ask for.
-    `filters` are the commands' subscriptions, `echoed` those to the punches that the bridge itself publishes.
+    `filters` are the subscriptions to commands and documents, `state_filters` those of them to documents, which are
+    retained; `echoed` are those to the punches that the bridge itself publishes.
     `tried` maps topics that stand for its other messages to what they are.
     `delay_limit_s` is how old a request of a command with a `delay_limit` may be, in seconds; None: any age.
     """
@@ -31,7 +32,8 @@ class CurrentConfig:
     def replace(self, config: Config) -> None:
         """Use this configuration from now on."""
         self.config = config
-        self.filters = command_filters(config, [*self.commands, *([DESIRED] if config.desired.enabled else ())])
+        self.state_filters = command_filters(config, DOCUMENTS if config.desired.enabled else ())
+        self.filters = [*command_filters(config, self.commands), *self.state_filters]
         self.echoed = punch_filters(config)
         self.tried = published_shapes(config, self.commands)
         self.delay_limit_s = delay_limit_s(config, self.commands.values())

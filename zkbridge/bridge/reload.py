@@ -51,7 +51,7 @@ class Reload:
             parts.reception.intake.reload(config, subscribed=current.reserved)
         parts.homeassistant.reload(config)
         if (current.filters, current.echoed) != before:
-            parts.mqtt.listen_to(current.filters, echoed=current.echoed)
+            parts.mqtt.listen_to(current.filters, echoed=current.echoed, state=current.state_filters)
         parts.mqtt.publish(None, parts.own.info())
         parts.probes.schedule(added)
 

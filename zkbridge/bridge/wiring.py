@@ -188,6 +188,7 @@ def _broker(
         hooks,
         subscriptions=Subscriptions(
             tuple(current.filters),
+            state=frozenset(current.state_filters),
             watched=frozenset([topics.state, topics.health, *watched_topics(config)]),
             echoed=tuple(current.echoed),
             tried=tuple(current.tried),

@@ -12,6 +12,12 @@ from zkbridge.contract.texts import Language
 
 #: The topic of documents, below a device.
 DESIRED = "users/desired"
+#: Parts of documents have a level more, their number.
+PART = f"{DESIRED}/part"
+#: The ends of the filters that bring documents and their parts.
+DOCUMENTS = (DESIRED, f"{PART}/+")
+#: The most users of one document, the most parts, and the most bytes of all parts of one topic.
+MAX_USERS, MAX_PARTS, MAX_BYTES = 100_000, 500, 33_554_432
 #: The lists of a plan, by the code of the command that did it.
 _DONE_BY = {
     "created": "added",
@@ -38,10 +44,10 @@ def combined(
     return together(group, said, request_id=request_id, language=language, room=room)
 
 
-def refused(reply: Reply, device: str) -> Reply:
-    """The plan of a document that changes nothing, made of the error's reply."""
-    body = json.loads(reply.body)
-    return Reply(reply.status, reply.code, encode(body | {"state": "refused", "device_id": device}))
+def refused(reply: Reply, device: str, *, part: int | None = None) -> Reply:
+    """The plan of a document that changes nothing, made of the error's reply; `part`: only that part is refused."""
+    body = json.loads(reply.body) | ({} if part is None else {"part": part})
+    return Reply(reply.status, reply.code, encode({**body, "state": body.get("state", "refused"), "device_id": device}))
 
 
 def plan_body(plan: dict[str, Any], room: int | None) -> dict[str, Any]:

@@ -2,79 +2,180 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
 from collections.abc import Iterator
 
 from zkbridge.commands.desired.decision import Standing, check_version
-from zkbridge.commands.desired.document import read_document
+from zkbridge.commands.desired.document import Asked, Manifest, document_of, part_number, read_fields, read_part
+from zkbridge.commands.desired.refusals import Refused, incomplete
 from zkbridge.config.models import Config
-from zkbridge.contract.errors import DeviceNotFound, PayloadTooLarge
+from zkbridge.contract.errors import BridgeError, DeviceNotFound, PayloadTooLarge
 from zkbridge.contract.messages import Message
-from zkbridge.contract.plans import DESIRED
+from zkbridge.contract.plans import DESIRED, MAX_BYTES, MAX_PARTS, MAX_USERS, PART
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics
+from zkbridge.ledger.documents import Documents, KeptPart, LastDocument
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft
 from zkbridge.machine.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: The last document of a device: its version, and a keyed digest of its content.
-_NAME = "desired"
+
+def is_document(command: str) -> bool:
+    """Whether the end of a topic is that of a document, or of a part of one."""
+    return command == DESIRED or command.startswith(f"{PART}/")
 
 
 class DocumentReader:
-    """Reads documents by one configuration. What is kept of the last one stands in the ledger."""
+    """Reads documents by one configuration. What is kept of the last one, and the parts, stand in the ledger."""
 
     def __init__(self, config: Config, ledger: Ledger, clock: Clock) -> None:
         self._config = config
         self._ledger = ledger
+        self._documents = Documents(ledger.facts)
         self._clock = clock
+        self._topics = Topics(config.mqtt.base_topic)
+        self._whole: list[str] = []
 
     def for_each_member(self, message: Message) -> Iterator[Message]:
         """The message; a document for a group once for each member, as if it had come on the member's topic.
 
-        Nothing where a document was cleared: that changes nothing.
+        Nothing where a document was cleared: that changes nothing. A part is kept, and those documents follow that it
+        makes whole; one that is not kept is given back, for `draft` to say why. Raises LedgerUnavailable.
         """
-        topics = Topics(self._config.mqtt.base_topic)
-        parsed = topics.parse(message.topic)
-        if parsed is None or parsed[1] != DESIRED:
+        parsed = self._topics.parse(message.topic)
+        if parsed is None or not self._config.desired.enabled or not is_document(parsed[1]):
             yield message
+        elif parsed[1] != DESIRED:
+            yield from self._with_part(message, *parsed)
         elif not message.payload:
             log.info("a document for %s was cleared; nothing is changed", shown(parsed[0]))
         else:
-            for member in self._config.groups.get(parsed[0], [parsed[0]]):
-                yield message._replace(topic=topics.command(member, DESIRED))
+            for member in self._members(parsed[0]):
+                yield message._replace(topic=self._topics.command(member, DESIRED))
 
-    def draft(self, message: Message, device: str, _document: str, address: Draft) -> Draft:
+    def draft(self, message: Message, device: str, command: str, address: Draft) -> Draft:
         """The draft of a document. Raises the BridgeError that is answered instead, and LedgerUnavailable."""
         config = self._config
         if len(message.payload) > config.mqtt.max_payload:
             raise PayloadTooLarge(size=len(message.payload), limit=config.mqtt.max_payload)
+        if command != DESIRED:
+            self._keep_part(message, device, command)
         if device not in config.devices:
-            known = [*config.devices, *config.groups]
-            raise DeviceNotFound(device=shown(device), more={"disponibles": known})
-        settings = config.devices[device]
-        fields, document = read_document(
-            message.payload, settings, config.policy, strict=config.strict, secrets=config.desired.secrets
-        )
-        if any(each.params.has_dates for each in document.users) and not settings.validity.trust_clock:
-            self._clock.require_synchronised("validity")
-        content = self._ledger.digest(fields.stored())
-        check_version(document, content, self._standing(device))
+            raise self._not_found(device)
+        asked = self._read(message.payload, device)
+        stored = asked.stored()
+        content = self._ledger.digest(stored)
+        last = self._documents.last(device)
+        check_version(asked.version, content, Standing(last.version, last.digest))
+        if asked.parts is not None:
+            self._check_parts(asked, device, message.payload)
         # Before the request is kept: the same document may come again, and is the same version then.
-        kept = json.dumps({"version": document.version, "digest": content.hex()})
-        self._ledger.facts.remember(device, _NAME, kept)
+        self._documents.keep_last(device, LastDocument(asked.version, content))
         return address._replace(
             retained=message.retain,
-            request_id=str(document.version),
+            request_id=str(asked.version),
             content=content,
-            params=fields.stored(),
+            params=stored if asked.parts is None else asked.model_copy(update=self._source(asked, device)).stored(),
             expires_at=self._clock.now() + config.ledger.keep,
             catch_up=True,
         )
 
-    def _standing(self, device: str) -> Standing:
-        kept = json.loads(self._ledger.facts.recall(device, _NAME) or "{}")
-        return Standing(kept.get("version", 0), bytes.fromhex(kept.get("digest", "")))
+    def forget_whole(self) -> None:
+        """Have the manifests wait no more whose documents followed: these are on disk. Raises LedgerUnavailable."""
+        while self._whole:
+            self._documents.keep_manifest(self._whole[-1], None)
+            self._whole.pop()
+
+    def _read(self, payload: bytes, device: str) -> Asked:
+        config, settings = self._config, self._config.devices[device]
+        fields = read_fields(payload, strict=config.strict)
+        asked = Asked.model_validate(fields.model_dump(exclude={"request_id", "expires_at"}))
+        if not isinstance(fields, Manifest):
+            document = document_of(
+                fields, fields.users, settings, config.policy, strict=config.strict, secrets=config.desired.secrets
+            )
+            if any(each.params.has_dates for each in document.users) and not settings.validity.trust_clock:
+                self._clock.require_synchronised("validity")
+        return asked
+
+    def _check_parts(self, asked: Asked, device: str, manifest: bytes) -> None:
+        """Raise Refused for a document whose parts are not all there, or are too many rows. It waits for the parts."""
+        parts = asked.parts or []
+        source, missing = min(
+            ((each, self._documents.missing(each, parts)) for each in self._sources(device)),
+            key=lambda found: len(found[1]),
+        )
+        if missing:
+            self._documents.keep_manifest(device, manifest)
+            raise incomplete(missing)
+        kept = self._documents.parts(source)
+        if sum(kept[number].rows for number in range(1, len(parts) + 1)) > MAX_USERS:
+            raise _too_large()
+
+    def _source(self, asked: Asked, device: str) -> dict[str, str]:
+        """Of whose topic all parts are kept."""
+        whole = (each for each in self._sources(device) if not self._documents.missing(each, asked.parts or []))
+        return {"source": next(whole)}
+
+    def _with_part(self, message: Message, source: str, command: str) -> Iterator[Message]:
+        number = part_number(command)
+        if number is not None and not message.payload:
+            self._documents.drop_part(source, number)
+            return
+        try:
+            self._keep_part(message, source, command)
+        except BridgeError:
+            yield message
+            return
+        for member in self._members(source):
+            manifest = self._documents.manifest(member)
+            if manifest is not None and self._is_whole(manifest, member):
+                self._whole.append(member)
+                # Not as the retained message that it was: that one is known, and was answered.
+                yield Message(self._topics.command(member, DESIRED), manifest, connection=message.connection)
+
+    def _is_whole(self, manifest: bytes, device: str) -> bool:
+        try:
+            fields = read_fields(manifest, strict=self._config.strict)
+        except BridgeError:  # the configuration has changed since it was kept
+            return False
+        parts = fields.parts if isinstance(fields, Manifest) else []
+        return any(not self._documents.missing(source, parts) for source in self._sources(device))
+
+    def _keep_part(self, message: Message, source: str, command: str) -> None:
+        """Raises the BridgeError that says why a part is not kept."""
+        config, number = self._config, part_number(command)
+        if len(message.payload) > config.mqtt.max_payload:
+            raise PayloadTooLarge(size=len(message.payload), limit=config.mqtt.max_payload)
+        if number is None:
+            raise Refused("part_unknown", limit=MAX_PARTS)
+        if source not in config.devices and source not in config.groups:
+            raise self._not_found(source)
+        sha256 = hashlib.sha256(message.payload).hexdigest()
+        kept = self._documents.parts(source)
+        if number in kept and kept[number].sha256 == sha256:
+            return
+        members = [config.devices[member] for member in self._members(source)]
+        rows = read_part(message.payload, members, config.policy, number=number, strict=config.strict)
+        others = sum(part.size for place, part in kept.items() if place != number)
+        if others + len(message.payload) > MAX_BYTES:
+            raise _too_large()
+        self._documents.keep_part(source, number, KeptPart(sha256, len(message.payload), len(rows)), rows)
+
+    def _members(self, device: str) -> list[str]:
+        return list(self._config.groups.get(device, [device]))
+
+    def _sources(self, device: str) -> list[str]:
+        """On whose topics the parts of a device's document may come: its own, and those of its groups."""
+        return [device, *(group for group, members in self._config.groups.items() if device in members)]
+
+    def _not_found(self, device: str) -> DeviceNotFound:
+        known = [*self._config.devices, *self._config.groups]
+        return DeviceNotFound(device=shown(device), more={"disponibles": known})
+
+
+def _too_large() -> Refused:
+    return Refused("document_too_large", users=MAX_USERS, bytes=MAX_BYTES)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from zkbridge.commands import Command
 from zkbridge.commands.api.fields import read_request_id
+from zkbridge.commands.desired.document import part_number
 from zkbridge.commands.desired.state import DOCUMENT
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import (
@@ -23,7 +24,7 @@ from zkbridge.contract.topics import Topics, is_publishable
 from zkbridge.intake.addressing import Addressing, kept_correlation
 from zkbridge.intake.admission import Admission, keep
 from zkbridge.intake.checks import Checks
-from zkbridge.intake.documents import DocumentReader
+from zkbridge.intake.documents import DocumentReader, is_document
 from zkbridge.intake.keeper import Keeper, Outcome
 from zkbridge.intake.ports import IntakePorts
 from zkbridge.ledger.ledger import Ledger
@@ -83,6 +84,7 @@ class Intake:
         drafts = [draft for message in told if (draft := self._draft_or_nothing(message)) is not None]
         for kept in self._keeper.keep(drafts, self._keep, self._internal):
             self._hand_over(kept)
+        self._documents.forget_whole()
 
     def _checks_of(self, config: Config) -> Checks:
         return Checks(config, self._commands, ports=self._ports, digest=self._ledger.digest, clock=self._clock)
@@ -114,8 +116,8 @@ class Intake:
 
     def _draft(self, message: Message) -> Draft | None:
         parsed = self._topics.parse(message.topic)
-        is_document = parsed is not None and parsed[1] == DESIRED and self._config.desired.enabled
-        if parsed is None or not (is_document or parsed[1] in self._commands):
+        of_document = parsed is not None and is_document(parsed[1]) and self._config.desired.enabled
+        if parsed is None or not (of_document or parsed[1] in self._commands):
             log.warning("a message on %s is ignored: its topic names no command", shown(message.topic))
             return None
         known = parsed[0] in self._config.devices or parsed[0] in self._config.groups
@@ -132,7 +134,7 @@ class Intake:
                 "a request cannot be answered: its topic is so long that the topic of its reply would be too long"
             )
             return None
-        check = self._documents.draft if is_document else self._checks.check
+        check = self._documents.draft if of_document else self._checks.check
         try:
             return check(message, *parsed, address)
         except BridgeError as refusal:
@@ -144,8 +146,8 @@ class Intake:
     def _address(self, message: Message, device: str, command: str) -> Draft | None:
         """Where the answer goes, and what tells this message from others."""
         fallback = self._topics.reply(device, command)
-        if command == DESIRED:
-            fallback = self._topics.plan(device, command)
+        if is_document(command):
+            fallback, command = self._topics.plan(device, DESIRED), DESIRED
         wanted = message.response_topic
         allowed = wanted is not None and self._addressing.allows(wanted, device)
         topic = wanted if wanted is not None and allowed else fallback
@@ -170,7 +172,8 @@ class Intake:
         request_id = None if isinstance(refusal, PayloadTooLarge) else _peek_request_id(message.payload)
         reply = failed(refusal, self._config.language, request_id=request_id)
         if address.command == DESIRED:
-            reply = refused(reply, address.device)
+            parsed = self._topics.parse(message.topic)
+            reply = refused(reply, address.device, part=parsed and part_number(parsed[1]))
         return address._replace(reply=reply, request_id=request_id)
 
     def _internal(self, draft: Draft, error_id: str) -> Reply:

@@ -25,6 +25,10 @@ class Facts:
         """Keep a fact until it is replaced. Raises LedgerUnavailable."""
         self._database.write_one(PUT_FACT, subject, name, value)
 
+    def forget(self, subject: str, name: str) -> None:
+        """Keep a fact no longer. Raises LedgerUnavailable."""
+        self._database.write_one("DELETE FROM facts WHERE subject = ? AND name = ?", subject, name)
+
     def next_connection(self) -> int:
         """The number of a new connection to the broker; it never repeats. Raises LedgerUnavailable."""
 

@@ -71,10 +71,10 @@ class Mqtt:
             self._window.add(token, publication)
             self._control.wake()
 
-    def listen_to(self, filters: Iterable[str], *, echoed: Iterable[str] = ()) -> None:
+    def listen_to(self, filters: Iterable[str], *, echoed: Iterable[str] = (), state: Iterable[str] = ()) -> None:
         """Subscribe to these commands, and to no others, from now on; this connection stays."""
         now = self._control.subscriptions
-        self._control.resubscribe(now._replace(filters=tuple(filters), echoed=tuple(echoed)))
+        self._control.resubscribe(now._replace(filters=tuple(filters), echoed=tuple(echoed), state=frozenset(state)))
 
     def reconnect(self) -> None:
         """End this connection and make a new one: it shows no sign of life."""

@@ -22,12 +22,14 @@ class Subscriptions(NamedTuple):
     `filters` are the commands: `Hooks.receive`. `watched` topics go to `Hooks.overheard`. So do `echoed` filters, which
     cover what the bridge itself publishes: it subscribes to them over MQTT 3.1.1 only, whose PUBACK tells no refusal.
     So it does to `tried`, topics on which it tries whether what it publishes is taken.
+    Those of `filters` that are in `state` also bring what was retained before they were subscribed to.
     """
 
     filters: tuple[str, ...]
     watched: frozenset[str] = frozenset()
     echoed: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()
+    state: frozenset[str] = frozenset()
 
     def wanted(self, protocol: ProtocolName) -> list[str]:
         """Every filter to subscribe to, each once, in order."""
@@ -60,7 +62,7 @@ class Subscriber:
         for some in limits.packets(known for known in before if known not in wanted):
             self._client.unsubscribe(list(some))
         for some in limits.packets(wanted):
-            mid = self._send(some)
+            mid = self._send(some, subscriptions.state)
             if mid is not None:
                 self._asked_for[mid] = some
         self._count()
@@ -81,12 +83,19 @@ class Subscriber:
                 log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
         self._count()
 
-    def _send(self, filters: tuple[str, ...]) -> int | None:
+    def _send(self, filters: tuple[str, ...], state: frozenset[str]) -> int | None:
         if self._state.protocol == "3.1.1":
             return self._client.subscribe([(wish, 1) for wish in filters])[1]
-        # Retain as published, so that a retained command is seen as one; retain handling 2: none on subscribing.
-        options = SubscribeOptions(qos=1, noLocal=False, retainAsPublished=True, retainHandling=2)
-        return self._client.subscribe([(wish, options) for wish in filters])[1]
+        return self._client.subscribe([(wish, _options(is_state=wish in state)) for wish in filters])[1]
 
     def _count(self) -> None:
         self._state.unanswered = sum(map(len, self._asked_for.values()))
+
+
+def _options(*, is_state: bool) -> SubscribeOptions:
+    """Retain as published, so that a retained command is seen as one.
+
+    Retain handling (MQTT 5, 3.3.1.3) 2: nothing retained comes on subscribing; 1: it comes where the broker has lost
+    the subscription, or has a new one.
+    """
+    return SubscribeOptions(qos=1, noLocal=False, retainAsPublished=True, retainHandling=1 if is_state else 2)

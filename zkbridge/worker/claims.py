@@ -1,9 +1,12 @@
-"""Whom applied documents have named on one device, in the ledger."""
+"""Whom applied documents have named on one device, and the parts of documents, in the ledger."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
+from zkbridge.ledger.documents import Documents
 from zkbridge.ledger.facts import Facts
 
 _NAME = "claimed"
@@ -15,6 +18,7 @@ class KeptClaims:
     def __init__(self, device: str, facts: Facts) -> None:
         self._device = device
         self._facts = facts
+        self._documents = Documents(facts)
 
     def all(self) -> frozenset[str]:
         """Each of them. Raises LedgerUnavailable."""
@@ -24,3 +28,7 @@ class KeptClaims:
         """Have just these claimed from now on. Raises LedgerUnavailable."""
         if user_ids != self.all():
             self._facts.remember(self._device, _NAME, json.dumps(sorted(user_ids)))
+
+    def rows(self, source: str, parts: Sequence[str], /) -> list[Any] | None:
+        """The rows of these parts; None where one has gone. Raises LedgerUnavailable."""
+        return self._documents.rows(source, parts)

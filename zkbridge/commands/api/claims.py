@@ -1,8 +1,9 @@
-"""Whom applied documents have named, on one device."""
+"""What documents have left behind on one device: whom applied ones have named, and the parts that are kept."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 
 class Claims(Protocol):
@@ -14,6 +15,12 @@ class Claims(Protocol):
     def keep(self, user_ids: frozenset[str], /) -> None:
         """Have just these claimed from now on. Raises LedgerUnavailable."""
 
+    def rows(self, source: str, parts: Sequence[str], /) -> list[Any] | None:
+        """The rows of parts that came on the topic of a device or group, by their SHA-256; None where one has gone.
+
+        Raises LedgerUnavailable.
+        """
+
 
 class NoClaims:
     """Claims of a device that nothing is kept of."""
@@ -24,3 +31,7 @@ class NoClaims:
 
     def keep(self, _user_ids: frozenset[str], /) -> None:
         """Nothing is kept."""
+
+    def rows(self, _source: str, _parts: Sequence[str], /) -> list[Any] | None:
+        """No part is kept."""
+        return None

@@ -62,12 +62,12 @@ class Plan(NamedTuple):
         return not (self.added or self.changed or self.blocked or self.unblocked or self.deleted or self.failed)
 
 
-def check_version(document: Document, digest: bytes, standing: Standing) -> None:
-    """Raise Refused for a document older than the last one, or of its version with other content."""
-    if document.version < standing.version:
-        raise Refused("document_outdated", version=document.version, kept=standing.version)
-    if document.version == standing.version and digest != standing.digest:
-        raise Refused("document_changed", version=document.version)
+def check_version(version: int, digest: bytes, standing: Standing) -> None:
+    """Raise Refused for a version older than the last one, or of its version with other content."""
+    if version < standing.version:
+        raise Refused("document_outdated", version=version, kept=standing.version)
+    if version == standing.version and digest != standing.digest:
+        raise Refused("document_changed", version=version)
 
 
 class Decision:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, NoReturn
 
 from pydantic import BeforeValidator
@@ -16,10 +18,12 @@ from zkbridge.config.models import Device, Policy
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import BodyRequired, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.contract.messages import parse_object
+from zkbridge.contract.plans import MAX_PARTS, MAX_USERS, PART
 from zkbridge.contract.unreadable import no_object
 
-#: The most users of one document.
-MAX_USERS = 100_000
+#: The last part of the topic of a part of a document.
+_NUMBER = re.compile("[1-9][0-9]{0,2}")
+_SHA256 = re.compile("[0-9a-f]{64}")
 _SHARED = frozenset(Lasting.model_fields)
 
 
@@ -27,6 +31,16 @@ def _list(value: object) -> list[Any]:
     if not isinstance(value, list) or len(value) > MAX_USERS:
         raise broken("rows", limit=MAX_USERS)
     return value
+
+
+def _digests(value: object) -> list[str]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_PARTS or not all(map(_is_digest, value)):
+        raise broken("parts", limit=MAX_PARTS)
+    return value
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 def _one_of(*choices: str) -> BeforeValidator:
@@ -44,16 +58,41 @@ def _interval(value: object) -> int:
     return count_of(value, least=60, most=86_400)
 
 
-class Fields(Params):
-    """The fields of a document; its users are read one by one."""
+class Options(Params):
+    """The fields of a document beside its users."""
 
     version: Annotated[int, BeforeValidator(lambda value: count_of(value, least=1))]
-    users: Annotated[list[Any], BeforeValidator(_list)]
     apply: Flag = False
     delete: Annotated[str, _one_of("never", "block", "delete")] = "never"
     delete_limit: Annotated[int, BeforeValidator(lambda value: count_of(value, least=0, most=100))] = 10
     claim: Annotated[str, _one_of("named", "all")] = "named"
     repair_interval: Annotated[int, BeforeValidator(_interval)] = 0
+
+
+class Fields(Options):
+    """The fields of a document; its users are read one by one."""
+
+    users: Annotated[list[Any], BeforeValidator(_list)]
+
+
+class Manifest(Options):
+    """The fields of a document in parts. `parts` has the SHA-256 of each part's payload, in hexadecimal."""
+
+    parts: Annotated[list[str], BeforeValidator(_digests)]
+
+
+class PartFields(Params):
+    """The fields of a part."""
+
+    users: Annotated[list[Any], BeforeValidator(_list)]
+
+
+class Asked(Options):
+    """A document as the ledger keeps it: with its users, or with the parts that are kept of `source`'s topic."""
+
+    users: Annotated[list[Any], BeforeValidator(_list)] | None = None
+    parts: Annotated[list[str], BeforeValidator(_digests)] | None = None
+    source: str = ""
 
 
 class Wanted(NamedTuple):
@@ -83,6 +122,39 @@ class Document(NamedTuple):
     repair_interval: int
 
 
+def part_number(command: str) -> int | None:
+    """The number of the part on whose topic something came: of `users/desired/part/3` it is 3; None for any other."""
+    head, _, number = command.rpartition("/")
+    is_part = head == PART and _NUMBER.fullmatch(number) is not None and int(number) <= MAX_PARTS
+    return int(number) if is_part else None
+
+
+def read_fields(payload: bytes, *, strict: bool) -> Fields | Manifest:
+    """The fields of a document or of a manifest. Raises BodyRequired, MissingFields or InvalidField."""
+    body = parse_object(payload)
+    in_parts = body.get("parts") is not None
+    fields = (_MANIFEST if in_parts else _DOCUMENT).parse(_own(body, strict=strict), strict=strict)
+    assert isinstance(fields, Manifest if in_parts else Fields)
+    return fields
+
+
+def read_part(payload: bytes, devices: Sequence[Device], policy: Policy, *, number: int, strict: bool) -> list[Any]:
+    """The rows of a part, which break no rule of any of the devices.
+
+    Raises BodyRequired, MissingFields, InvalidField, Forbidden or Refused.
+    """
+    body = parse_object(payload)
+    try:
+        fields = _PART.parse(_own(body, strict=strict), strict=strict)
+        assert isinstance(fields, PartFields)
+        for device in devices:
+            users_of(fields.users, device, policy, strict=strict, secrets=False)
+    except InvalidField as refusal:
+        faults = (fault._replace(name=f"part[{number}].{fault.name}") for fault in refusal.faults)
+        raise InvalidField(*faults, more=refusal.more_errors) from None
+    return fields.users
+
+
 def read_document(
     payload: bytes, device: Device, policy: Policy, *, strict: bool, secrets: bool
 ) -> tuple[Fields, Document]:
@@ -90,30 +162,42 @@ def read_document(
 
     Raises BodyRequired, MissingFields, InvalidField, Forbidden or Refused.
     """
-    body = parse_object(payload)
-    fields = _DOCUMENT.parse({name: value for name, value in body.items() if name not in _SHARED}, strict=strict)
-    assert isinstance(fields, Fields)
-    if any(body.get(name) is not None for name in _SHARED) and strict:
-        raise InvalidField(*(FieldFault(name, "unknown") for name in body if name in _SHARED))
-    return fields, document_of(fields, device, policy, strict=strict, secrets=secrets)
+    fields = read_fields(payload, strict=strict)
+    if isinstance(fields, Manifest):
+        raise InvalidField(FieldFault("parts", "unknown"))
+    return fields, document_of(fields, fields.users, device, policy, strict=strict, secrets=secrets)
 
 
-def document_of(fields: Fields, device: Device, policy: Policy, *, strict: bool, secrets: bool) -> Document:
+def document_of(
+    fields: Options, rows: list[Any], device: Device, policy: Policy, *, strict: bool, secrets: bool
+) -> Document:
     """The document with its rows read. Raises as `read_document`."""
-    if not fields.users:
-        raise Refused("document_empty")
-    users = _users(fields.users, device, policy, strict=strict)
-    if not secrets and any("password" in each.named for each in users):
-        raise Refused("document_secret")
     return Document(
         fields.version,
-        users,
+        users_of(rows, device, policy, strict=strict, secrets=secrets),
         fields.apply,
         fields.delete,
         fields.delete_limit,
         fields.claim,
         fields.repair_interval,
     )
+
+
+def users_of(rows: list[Any], device: Device, policy: Policy, *, strict: bool, secrets: bool) -> tuple[Wanted, ...]:
+    """The users of rows, of which none breaks a rule. Raises MissingFields, InvalidField, Forbidden or Refused."""
+    if not rows:
+        raise Refused("document_empty")
+    users = _users(rows, device, policy, strict=strict)
+    if not secrets and any("password" in each.named for each in users):
+        raise Refused("document_secret")
+    return users
+
+
+def _own(body: dict[str, Any], *, strict: bool) -> dict[str, Any]:
+    """The fields of a body less those that only commands have. Raises InvalidField."""
+    if strict and (unknown := [name for name in body if name in _SHARED and body[name] is not None]):
+        raise InvalidField(*(FieldFault(name, "unknown") for name in unknown))
+    return {name: value for name, value in body.items() if name not in _SHARED}
 
 
 def _users(rows: list[Any], device: Device, policy: Policy, *, strict: bool) -> tuple[Wanted, ...]:
@@ -138,10 +222,7 @@ def _users(rows: list[Any], device: Device, policy: Policy, *, strict: bool) -> 
 def _wanted(row: Any, device: Device, policy: Policy, *, strict: bool) -> Wanted:
     if not isinstance(row, dict):
         raise no_object(row)
-    given = {name: value for name, value in row.items() if name not in _SHARED}
-    if strict and (unknown := [name for name in row if name in _SHARED and row[name] is not None]):
-        raise InvalidField(*(FieldFault(name, "unknown") for name in unknown))
-    params = _ROW.parse(given, strict=strict)
+    params = _ROW.parse(_own(row, strict=strict), strict=strict)
     assert isinstance(params, Create)
     if faults := params.surely_wrong(device):
         raise InvalidField(*faults)
@@ -165,4 +246,6 @@ def _never(*_: object) -> NoReturn:
 
 
 _DOCUMENT = Command("users/desired", "planned", Fields, _never, False, True, Answer(dict))
+_MANIFEST = _DOCUMENT._replace(params=Manifest)
+_PART = _DOCUMENT._replace(params=PartFields)
 _ROW = Command("users/desired", "planned", Create, _never, False, True, Answer(dict))

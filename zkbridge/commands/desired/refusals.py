@@ -21,6 +21,22 @@ add_texts(
             "El documento no nombra a nadie; no se cambia nada.",
             "The document names nobody; nothing is changed.",
         ),
+        "desired.document_incomplete": (
+            "Faltan partes del documento: {parts}.",
+            "Parts of the document are missing: {parts}.",
+        ),
+        "desired.document_replaced": (
+            "Las partes del documento ya son de otro; se espera el siguiente.",
+            "The document's parts are those of another one by now; the next is awaited.",
+        ),
+        "desired.document_too_large": (
+            "Un documento tiene como mucho {users} usuarios y {bytes} bytes en sus partes.",
+            "A document has at most {users} users, and {bytes} bytes in its parts.",
+        ),
+        "desired.part_unknown": (
+            "Las partes se numeran de 1 a {limit}.",
+            "Parts are numbered from 1 to {limit}.",
+        ),
         "desired.document_ambiguous": (
             "Dos filas son el mismo usuario: {rows}.",
             "Two rows are the same user: {rows}.",
@@ -33,6 +49,10 @@ add_texts(
             "Faltan {absent} de {claimed} usuarios; delete_limit permite {limit}.",
             "{absent} of {claimed} users are absent; delete_limit allows {limit}.",
         ),
+        "field.parts": (
+            "debe ser una lista de 1 a {limit} SHA-256 en hexadecimal (64 cifras, minúsculas)",
+            "must be a list of 1 to {limit} SHA-256 in hexadecimal (64 digits, lower case)",
+        ),
         "field.choice": ("debe ser uno de: {choices}", "must be one of: {choices}"),
         "field.object": ("debe ser un objeto", "must be an object"),
     }
@@ -40,7 +60,11 @@ add_texts(
 
 
 #: What does not go together with what the bridge has; all others are wrong by themselves.
-_CONFLICTS = {"document_outdated", "document_changed", "delete_limit"}
+_CONFLICTS = {"document_outdated", "document_changed", "delete_limit", "document_incomplete", "document_replaced"}
+#: What is not refused for good: it goes on when its parts are there.
+_WAITING = {"document_incomplete"}
+#: As the plan names missing parts, so many at most.
+_NAMED_PARTS = 20
 
 
 class Refused(BridgeError):
@@ -58,5 +82,28 @@ class Refused(BridgeError):
         return say(f"desired.{self.why}", language, **self.facts)
 
     def details(self, _language: Language) -> dict[str, Any]:
-        """That the plan is refused."""
-        return {"state": "refused"}
+        """Whether the document waits for its parts, or is refused."""
+        return {"state": "waiting" if self.why in _WAITING else "refused"}
+
+
+def incomplete(parts: list[int]) -> Refused:
+    """The refusal of a document that lacks these parts, 20 of which it names."""
+    named = ", ".join(map(str, parts[:_NAMED_PARTS])) + (", …" if len(parts) > _NAMED_PARTS else "")
+    return Refused("document_incomplete", parts=named)
+
+
+class RefusedAtTerminal(BridgeError):
+    """The same as another refusal, found out only when the document's turn had come: the plan says `refused`."""
+
+    def __init__(self, refusal: BridgeError) -> None:
+        super().__init__(refusal.code)
+        self._refusal = refusal
+        self.__dict__.update(code=refusal.code, status=refusal.status)
+
+    def sentence(self, language: Language) -> str:
+        """That of the refusal."""
+        return self._refusal.sentence(language)
+
+    def details(self, language: Language) -> dict[str, Any]:
+        """Those of the refusal, and the state."""
+        return {**self._refusal.details(language), "state": "refused"}

@@ -8,19 +8,21 @@ from zkbridge.commands.api.command import Answer, Command
 from zkbridge.commands.api.context import Context, HandOver, Onward
 from zkbridge.commands.api.params import Params
 from zkbridge.commands.desired.decision import Decision, Plan
-from zkbridge.commands.desired.document import Document, Fields, document_of
+from zkbridge.commands.desired.document import Asked, Document, document_of
+from zkbridge.commands.desired.refusals import Refused, RefusedAtTerminal
 from zkbridge.commands.known_user import spelled
 from zkbridge.commands.users_block import Block
 from zkbridge.commands.users_delete import Delete
 from zkbridge.commands.users_unblock import Unblock
 from zkbridge.commands.users_update import Update
+from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.plans import DESIRED, plan_body
 from zkbridge.port.capabilities import UserStore
 
 
-def carry_out(session: UserStore, params: Fields, context: Context) -> dict[str, Any] | HandOver:
-    """Plan; with `apply` hand each change over to its command. Raises Refused."""
-    document = document_of(params, context.device, context.policy, strict=False, secrets=True)
+def carry_out(session: UserStore, params: Asked, context: Context) -> dict[str, Any] | HandOver:
+    """Plan; with `apply` hand each change over to its command. Raises Refused or RefusedAtTerminal."""
+    document = _document(params, context)
     table, claimed = session.users(), context.claims.all()
     decision = Decision(document, table, session, claimed=claimed, dates=context.dates)
     decision.check_limit()
@@ -33,6 +35,19 @@ def carry_out(session: UserStore, params: Fields, context: Context) -> dict[str,
     if not asked:
         return _body(document, plan, context, state="applied")
     return HandOver(DESIRED, (context.device.id,), asked)
+
+
+def _document(params: Asked, context: Context) -> Document:
+    """The document with its rows, those of its parts read now. Raises Refused or RefusedAtTerminal."""
+    rows = params.users if params.parts is None else context.claims.rows(params.source, params.parts)
+    if rows is None:
+        raise Refused("document_replaced")
+    try:
+        return document_of(params, rows, context.device, context.policy, strict=False, secrets=True)
+    except Refused:
+        raise
+    except BridgeError as refusal:
+        raise RefusedAtTerminal(refusal) from None
 
 
 def _changes(document: Document, plan: Plan, spellings: dict[str, str]) -> list[Onward]:
@@ -96,7 +111,7 @@ def _body(document: Document, plan: Plan, context: Context, *, state: str) -> di
 DOCUMENT = Command(
     DESIRED,
     "planned",
-    Fields,
+    Asked,
     carry_out,
     disables=False,
     repeatable=True,

@@ -1,0 +1,97 @@
+"""Documents that say who is to be on a terminal, and their parts, as they are kept between two messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from zkbridge.ledger.facts import Facts
+
+_PARTS, _MANIFEST, _LAST = "document parts", "document manifest", "desired"
+
+
+class KeptPart(NamedTuple):
+    """What is known of a part without reading it: the SHA-256 of its payload (hexadecimal), its bytes and its rows."""
+
+    sha256: str
+    size: int
+    rows: int
+
+
+class LastDocument(NamedTuple):
+    """The last document of a device: its version, and a keyed digest of its content; version 0: there was none."""
+
+    version: int = 0
+    digest: bytes = b""
+
+
+class Documents:
+    """What is kept of documents. `source` is the device or the group on whose topic a part came.
+
+    Each method raises LedgerUnavailable.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def last(self, device: str) -> LastDocument:
+        """The last document that was taken on for a device."""
+        kept = json.loads(self._facts.recall(device, _LAST) or "{}")
+        return LastDocument(kept.get("version", 0), bytes.fromhex(kept.get("digest", "")))
+
+    def keep_last(self, device: str, last: LastDocument) -> None:
+        """Have this be the last one from now on."""
+        kept = json.dumps({"version": last.version, "digest": last.digest.hex()})
+        self._facts.remember(device, _LAST, kept)
+
+    def parts(self, source: str) -> dict[int, KeptPart]:
+        """The parts that are kept, by number."""
+        kept = json.loads(self._facts.recall(source, _PARTS) or "{}")
+        return {int(number): KeptPart(*values) for number, values in kept.items()}
+
+    def keep_part(self, source: str, number: int, part: KeptPart, rows: Sequence[Any]) -> None:
+        """Keep a part in place of the one of this number. A crash in between leaves one that fits no manifest."""
+        before = self.parts(source)
+        if before.pop(number, None) is not None:
+            self._keep_parts(source, before)
+        self._facts.remember(source, _part(number), json.dumps(rows, separators=(",", ":")))
+        self._keep_parts(source, before | {number: part})
+
+    def drop_part(self, source: str, number: int) -> None:
+        """Let go of a part, if it is kept."""
+        kept = self.parts(source)
+        if kept.pop(number, None) is not None:
+            self._keep_parts(source, kept)
+            self._facts.forget(source, _part(number))
+
+    def missing(self, source: str, parts: Sequence[str]) -> list[int]:
+        """The numbers of those parts that are not kept, or are kept with other content. `parts` are their SHA-256."""
+        kept = self.parts(source)
+        return [n for n, sha256 in enumerate(parts, start=1) if n not in kept or kept[n].sha256 != sha256]
+
+    def rows(self, source: str, parts: Sequence[str]) -> list[Any] | None:
+        """The rows of all these parts, in order; None where one is not kept any more."""
+        found: list[Any] = []
+        for number in range(1, len(parts) + 1):
+            found += json.loads(self._facts.recall(source, _part(number)) or "[]")
+        return None if self.missing(source, parts) else found
+
+    def manifest(self, device: str) -> bytes | None:
+        """The manifest that waits for parts."""
+        kept = self._facts.recall(device, _MANIFEST)
+        return None if kept is None else kept.encode()
+
+    def keep_manifest(self, device: str, payload: bytes | None) -> None:
+        """Have this manifest wait for its parts, in place of any other; None: none waits."""
+        if payload is not None:
+            self._facts.remember(device, _MANIFEST, payload.decode())
+        elif self._facts.recall(device, _MANIFEST) is not None:
+            self._facts.forget(device, _MANIFEST)
+
+    def _keep_parts(self, source: str, parts: dict[int, KeptPart]) -> None:
+        self._facts.remember(source, _PARTS, json.dumps(parts))
+
+
+def _part(number: int) -> str:
+    return f"document part {number}"
