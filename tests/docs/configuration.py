@@ -41,6 +41,7 @@ A_YEAR = 31_536_000
 #: Kinds that a validator knows and a type does not.
 KINDS: dict[Any, str] = {
     rules.valid_port: "a port, 1 to 65535",
+    rules.valid_network: "an IPv4 network, at most 1,024 addresses",
     rules.valid_host: "a host name or address",
     rules.known_encoding: "an encoding of text, as Python names it",
     rules.known_timezone: "a time zone, as IANA names it",

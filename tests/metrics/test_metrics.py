@@ -149,6 +149,7 @@ def test_health_tells_an_operator_how_it_stands(tmp_path: Path, broker: Mosquitt
         "connection",
         "version",
         "offline",
+        "moved",
         "owed",
         "ledger_bytes",
         "reconnects",

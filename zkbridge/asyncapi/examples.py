@@ -188,6 +188,7 @@ STATE_EXAMPLES: dict[str, list[Json]] = {
     "availability": [
         {"state": "online"},
         {"state": "offline", "reason": "Connection timeout to device 192.168.1.205:4370"},
+        {"state": "online", "address": "192.168.1.57"},
     ],
     "attendanceEvent": [_PUNCH, {**_PUNCH, "late": True}],
     "usersEvent": [_USER_EVENT, {**_USER_EVENT, "late": True}],

@@ -26,6 +26,7 @@ from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.protocol.bulk_read import ReadInterrupted
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Known, open_session
+from zkbridge.terminal.whereabouts import Whereabouts
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class Backoff:
 class Listener:
     """Has each punch of a device kept, once and in order. `line` is what it shares with the requests.
 
+    `where` says at which address the terminal is; without it that is the configured one.
+
     `listen` runs in the worker's thread; `interrupt` may be called from any.
     """
 
@@ -76,9 +79,10 @@ class Listener:
         config: Config,
         ledger: Ledger,
         hooks: ListenerHooks,
+        where: Whereabouts | None = None,
     ) -> None:
         self.line = PersistentConnection(device, lock_dir=config.lock_dir)
-        self._device = device
+        self._where = where or Whereabouts(device)
         self._config = config
         self._hooks = hooks
         self._lock = threading.Lock()
@@ -91,6 +95,11 @@ class Listener:
         recorder = Recorder(device.id, ledger, names, most=config.ledger.max_punches, hooks=hooks)
         self._follower = PunchFollower(device, ledger, recorder, names, self._watch)
         self._warned_of_room = False
+
+    @property
+    def _device(self) -> Device:
+        """The device at the address where its terminal was last found."""
+        return self._where.device
 
     # -- for other threads -----------------------------------------------------------------------------------------
 

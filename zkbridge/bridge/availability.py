@@ -15,7 +15,6 @@ from zkbridge.mqtt.client import Mqtt
 
 log = logging.getLogger(__name__)
 
-_ONLINE = encode({"state": "online"})
 #: Why a device is offline after a clean stop, by the language of the configuration.
 _STOPPED = {"es": "el puente se ha detenido", "en": "the bridge has stopped"}
 
@@ -28,22 +27,30 @@ class Reachability(NamedTuple):
 
 
 class Availability:
-    """Publishes, retained, for each device whether its terminal answers, when that changes. Called from any thread."""
+    """Publishes, retained, for each device whether its terminal answers, when that changes. Called from any thread.
 
-    def __init__(self, topics: Topics, mqtt: Mqtt) -> None:
+    `moved_to` returns the host at which a device's terminal was found where that is not the configured one.
+    """
+
+    def __init__(self, topics: Topics, mqtt: Mqtt, moved_to: Callable[[str], str | None] = lambda _: None) -> None:
         self._topics = topics
         self._mqtt = mqtt
+        self._moved_to = moved_to
         self._lock = threading.Lock()
         #: The retained message of each device; empty for a device that was removed.
         self._bodies: dict[str, bytes] = {}
+        self._online: frozenset[str] = frozenset()
         self._seen: dict[str, float] = {}
 
     def note(self, device: str, reason: str | None) -> None:
         """Publish that a device answers (None), or why it does not, where that is new."""
-        body = _ONLINE if reason is None else encode({"state": "offline", "reason": reason})
+        body = self._online_body(device) if reason is None else encode({"state": "offline", "reason": reason})
         with self._lock:
             if reason is None:
                 self._seen[device] = time.time()
+                self._online |= {device}
+            else:
+                self._online -= {device}
             if self._bodies.get(device) == body:
                 return
             self._bodies[device] = body
@@ -54,13 +61,14 @@ class Availability:
         """Clear what the broker has retained; again on every connect, for it may be away just now."""
         with self._lock:
             self._bodies[device] = b""
+            self._online -= {device}
         self._mqtt.publish(None, self._publication(device, b""))
 
     def publish_stopped(self, language: Language, is_probed: Callable[[str], bool]) -> None:
         """No device stays `online` at the broker; one that no probe would mark online again is cleared instead."""
         stopped = encode({"state": "offline", "reason": _STOPPED[language]})
         with self._lock:
-            online = [device for device, body in self._bodies.items() if body == _ONLINE]
+            online, self._online = sorted(self._online), frozenset()
             self._bodies |= dict.fromkeys(online, stopped)
         for device in online:
             self._mqtt.publish(None, self._publication(device, stopped if is_probed(device) else b""))
@@ -74,8 +82,12 @@ class Availability:
     def of(self, device: str) -> Reachability:
         """What is known of a device's terminal."""
         with self._lock:
-            body, seen = self._bodies.get(device), self._seen.get(device)
-        return Reachability(body == _ONLINE if body else None, seen)
+            body, seen, online = self._bodies.get(device), self._seen.get(device), device in self._online
+        return Reachability(online if body else None, seen)
+
+    def _online_body(self, device: str) -> bytes:
+        address = self._moved_to(device)
+        return encode({"state": "online"} | ({"address": address} if address is not None else {}))
 
     def _publication(self, device: str, body: bytes) -> Publication:
         return Publication(self._topics.availability(device), body, retain=True)

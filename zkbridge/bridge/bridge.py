@@ -103,6 +103,7 @@ class Bridge:
     def _stop_parts(self) -> None:
         parts = self.parts
         parts.reception.intake.stop()
+        parts.following.stop()
         for worker in parts.roster:
             worker.stop()
         parts.upkeep.stop()

@@ -7,8 +7,8 @@ import time
 from collections.abc import Container
 
 import zkbridge
-from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.current import CurrentConfig
+from zkbridge.bridge.following import Following
 from zkbridge.bridge.link import Link
 from zkbridge.bridge.workers import Roster
 from zkbridge.intake.keeper import PATIENCE_S, Keeper
@@ -29,7 +29,7 @@ class Monitor:
         self,
         current: CurrentConfig,
         roster: Roster,
-        availability: Availability,
+        following: Following,
         *,
         mqtt: Mqtt,
         link: Link,
@@ -38,7 +38,7 @@ class Monitor:
     ) -> None:
         self._current = current
         self._roster = roster
-        self._availability = availability
+        self._following = following
         self._mqtt = mqtt
         self._link = link
         self._ledger = ledger
@@ -83,13 +83,14 @@ class Monitor:
         return self._current.config.devices
 
     def _terminal(self, worker: Worker) -> Terminal:
-        known = self._availability.of(worker.device.id)
+        known = self._following.of(worker.device.id)
         return Terminal(
             worker.device.id,
             waiting=worker.waiting,
             online=known.online,
             seen_at=known.seen_at,
             pending_enable=worker.pending_enable,
+            moved_to=self._following.moved_to(worker.device.id),
         )
 
     def _ledger_stats(self) -> LedgerStats | None:

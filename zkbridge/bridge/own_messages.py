@@ -49,6 +49,7 @@ class OwnMessages:
             "connection": self._link.number,
             "version": snapshot.version,
             "offline": snapshot.offline,
+            "moved": snapshot.moved,
             "owed": ledger and ledger.unsent,
             "ledger_bytes": ledger and ledger.size,
             "reconnects": snapshot.reconnects,

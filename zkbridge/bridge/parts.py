@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.dispatch import ReplyDispatch
+from zkbridge.bridge.following import Following
 from zkbridge.bridge.ledger_care import LedgerCare
 from zkbridge.bridge.link import Link
 from zkbridge.bridge.monitor import Monitor
@@ -37,6 +38,7 @@ class Parts(NamedTuple):
     own: OwnMessages
     mqtt: Mqtt
     availability: Availability
+    following: Following
     homeassistant: HomeAssistant
     outbox: Outbox
     announcer: Announcer

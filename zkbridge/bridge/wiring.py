@@ -12,6 +12,7 @@ from zkbridge.bridge.dates import DateSchedule
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
 from zkbridge.bridge.facts import Facts
+from zkbridge.bridge.following import Following
 from zkbridge.bridge.handover import RequestHandOver
 from zkbridge.bridge.homeassistant_ports import BridgeHomeAssistantPorts
 from zkbridge.bridge.intake_ports import BridgePorts
@@ -50,6 +51,7 @@ from zkbridge.outbox.replies import Outbox
 from zkbridge.outbox.short_reply import ReplyRoom
 from zkbridge.runtime.scheduler import Supervisor, Upkeep
 from zkbridge.telemetry.events import EventSink, broadcast
+from zkbridge.worker.places import Places
 from zkbridge.worker.surroundings import Shared
 
 
@@ -86,15 +88,17 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
     broker = _broker(current, upkeep, room, stored, supervisor)
     link, own, mqtt = broker.link, broker.own, broker.mqtt
     dispatch = ReplyDispatch(broker.outbox, upkeep, stored.care)
-    availability, roster = Availability(current.topics, mqtt), Roster()
+    places, roster = Places(stored.ledger.facts), Roster()
+    availability = Availability(current.topics, mqtt, places.moved_to)
     probes = Probes(current, roster, upkeep, DateSchedule(roster, upkeep, clock))
-    monitor = Monitor(current, roster, availability, mqtt=mqtt, link=link, ledger=stored.ledger, keeper=stored.keeper)
+    following = Following(current, availability, probes, places)
+    monitor = Monitor(current, roster, following, mqtt=mqtt, link=link, ledger=stored.ledger, keeper=stored.keeper)
     pulse = Pulse(own, monitor, mqtt, broker.announcer, upkeep)
     metrics = _metrics(current, monitor)
     events = _events(current, metrics, broker.homeassistant)
     expiry = Expiry(stored.ledger, upkeep, clock, dispatch=dispatch, tell=events, language=config.language)
     recovery = Recovery(current, roster, stored.ledger, dispatch=dispatch, expiry=expiry, probes=probes, tell=events)
-    shared = Shared(events=events, reply_room=room, clock=clock)
+    shared = Shared(events=events, reply_room=room, clock=clock, places=places)
     reception = Reception(
         Intake(
             config,
@@ -110,7 +114,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
     terminal_events = TerminalEvents(
         dispatch=dispatch,
         announcer=broker.announcer,
-        availability=availability,
+        following=following,
         expiry=expiry,
         probes=probes,
         handover=RequestHandOver(current, stored.ledger, reception, probes, dispatch),
@@ -140,6 +144,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
         own=own,
         mqtt=mqtt,
         availability=availability,
+        following=following,
         homeassistant=broker.homeassistant,
         outbox=broker.outbox,
         announcer=broker.announcer,

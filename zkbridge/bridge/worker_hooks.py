@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
+from zkbridge.bridge.following import Following
 from zkbridge.bridge.handover import RequestHandOver
 from zkbridge.bridge.probes import Probes
 from zkbridge.commands import HandOver
@@ -38,7 +38,7 @@ class TerminalEvents:
         *,
         dispatch: ReplyDispatch,
         announcer: Announcer,
-        availability: Availability,
+        following: Following,
         expiry: Expiry,
         probes: Probes,
         handover: RequestHandOver,
@@ -47,7 +47,7 @@ class TerminalEvents:
     ) -> None:
         self._dispatch = dispatch
         self._announcer = announcer
-        self._availability = availability
+        self._following = following
         self._expiry = expiry
         self._probes = probes
         self._handover = handover
@@ -63,8 +63,8 @@ class TerminalEvents:
         self._announcer.wake()
 
     def note_availability(self, device: str, reason: str | None) -> None:
-        """Publish whether a terminal answers."""
-        self._availability.note(device, reason)
+        """Publish whether a terminal answers, and look for one that moved."""
+        self._following.note(device, reason)
 
     def note_waiting(self, until: float) -> None:
         """Answer what waits for a terminal when its time is over."""

@@ -88,4 +88,4 @@ class WorkerFactory:
         if device.attendance == "off":
             return None
         config = self._current.config
-        return Listener(device, config, self._ledger, self._hooks)
+        return Listener(device, config, self._ledger, self._hooks, self._shared.places.of(device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,12 +24,15 @@ from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics
 from zkbridge.mqtt.dial import Plan, try_out
+from zkbridge.terminal.discovery.pinned import look_for
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import reach
 
 #: Terminals that are dialled at once.
 AT_ONCE = 32
 UNREACHABLE, WRONG = 1, 2
+#: Networks are searched one after the other: each search keeps to the rate that a network takes.
+_SEARCHING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,27 @@ def _dial_broker(config: Config) -> Finding:
     return Finding("broker", where, ok=True, detail="; ".join([f"MQTT {trial.protocol}", *trial.notes]))
 
 
+def _found(device: Device, config: Config, why: str) -> Finding:
+    """Where the bridge would find a device that is not at its host for this reason, and would follow it."""
+    with _SEARCHING:
+        outcome = look_for(device, lock_dir=config.lock_dir)
+    if outcome.host is None:
+        why += f" Serial {device.serial} is not in {device.find}, where {outcome.answered} addresses answered."
+        return Finding(device.id, f"{device.host}:{device.port}/{device.transport}", ok=False, detail=why)
+    where = f"{outcome.host}:{device.port}/{device.transport}"
+    return Finding(device.id, where, ok=True, detail=f"serial {device.serial} found here, not at {device.host}")
+
+
 def _dial_device(device: Device, config: Config) -> Finding:
     where = f"{device.host}:{device.port}/{device.transport}"
     deadline = Deadline.after(min(device.timeout, config.retry.deadline))
     try:
         info = reach(device, deadline=deadline, lock_dir=config.lock_dir)
     except BridgeError as error:
-        return Finding(device.id, where, ok=False, detail=error.sentence("en"))  # operators read English
+        detail = error.sentence("en")  # operators read English
+        return (
+            Finding(device.id, where, ok=False, detail=detail)
+            if device.find is None
+            else _found(device, config, detail)
+        )
     return Finding(device.id, where, ok=True, detail=str(info))

@@ -19,9 +19,11 @@ from zkbridge.config.rules import (
     known_encoding,
     known_timezone,
     list_of_texts,
+    needs_serial,
     off_as_text,
     valid_base_topic,
     valid_filter,
+    valid_network,
     valid_port,
 )
 from zkbridge.contract.texts import Language
@@ -109,6 +111,7 @@ class Device(Model):
     host: Host
     port: Port = 4370
     serial: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    find: Annotated[str, AfterValidator(valid_network), AfterValidator(needs_serial)] | None = None
     comm_key: Whole = Field(default=0, ge=0, le=MAX_COMM_KEY, repr=False)
     transport: Literal["tcp", "udp"] = "tcp"
     timeout: PositiveSeconds = 10

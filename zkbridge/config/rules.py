@@ -8,10 +8,13 @@ import re
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from zkbridge.contract.topics import BASE_TOPIC, is_device_id
+
+#: The most addresses of the network in which a terminal is looked for.
+MOST_SEARCHED = 1024
 
 
 def _rule(text: str) -> PydanticCustomError:
@@ -85,6 +88,24 @@ def known_timezone(text: str) -> str:
         return ZoneInfo(text).key
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise _rule(f"{text!r} is not a known time zone (for example America/Lima)") from None
+
+
+def valid_network(text: str) -> str:
+    """An IPv4 network in which a terminal may be looked for, as `192.0.2.0/24`; any address in it with `/24`, too."""
+    try:
+        network = ipaddress.IPv4Network(text, strict=False)
+    except ValueError:
+        raise _rule(f"{text!r} is not an IPv4 network (for example 192.168.1.0/24)") from None
+    if network.num_addresses > MOST_SEARCHED:
+        raise _rule(f"{network} has {network.num_addresses} addresses; at most {MOST_SEARCHED} (a /22) are searched")
+    return str(network)
+
+
+def needs_serial(network: str, facts: ValidationInfo) -> str:
+    """A terminal is looked for by its serial number. Where `serial` itself is wrong, that is said there."""
+    if facts.data.get("serial", "") is None:
+        raise _rule("needs serial: the serial number of the terminal that is looked for")
+    return network
 
 
 def valid_host(value: object) -> object:

@@ -106,6 +106,10 @@ class Availability(_Body):
 
     state: Literal["online", "offline"]
     reason: str = Field(default="", description="Why it is offline, in one sentence; absent while it is online.")
+    address: str = Field(
+        default="",
+        description="The host at which `find` has found the terminal, where that is not the configured one.",
+    )
 
 
 class PunchEvent(_Body):
@@ -188,6 +192,7 @@ class Health(_Body):
     connection: int = like(1, "Counts the bridge's connections to the broker, those of earlier runs too.", ge=0)
     version: str = like("1.0.0")
     offline: list[str] = like(["entrada"], "The devices that did not answer when they were last asked.")
+    moved: dict[str, str] = like({}, "The hosts of the terminals that `find` has found elsewhere than at `host`.")
     owed: int | None = like(0, "Answers that the broker has not confirmed; null while the ledger cannot be read.")
     ledger_bytes: int | None = like(126_976, "The ledger on disk; null while it cannot be read.")
     reconnects: int = like(0, "Connections to the broker since the start, less the first.", ge=0)

@@ -12,6 +12,7 @@ class Terminal(NamedTuple):
     """One device: requests that wait, whether it answers (None: not known yet), and when it last did.
 
     `seen_at` is in seconds since 1970. `pending_enable` says that it may still be disabled by us.
+    `moved_to` is the host at which its terminal was found, None where that is the configured one.
     """
 
     device: str
@@ -19,6 +20,7 @@ class Terminal(NamedTuple):
     online: bool | None
     seen_at: float | None
     pending_enable: bool
+    moved_to: str | None = None
 
 
 class LedgerStats(NamedTuple):
@@ -54,6 +56,11 @@ class BridgeSnapshot(NamedTuple):
     def waiting(self) -> int:
         """Requests that wait for any device."""
         return sum(terminal.waiting for terminal in self.terminals)
+
+    @property
+    def moved(self) -> dict[str, str]:
+        """The hosts of the terminals that were found elsewhere than they are configured, by device."""
+        return {each.device: each.moved_to for each in self.terminals if each.moved_to is not None}
 
     @property
     def offline(self) -> list[str]:

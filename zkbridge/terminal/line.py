@@ -40,11 +40,17 @@ class PersistentConnection:
         """Whether there is a connection that nothing is known against."""
         return self._client is not None and self._client.usable
 
-    def take(self, deadline: Deadline, *, waiting: Callable[[], object] = lambda: None) -> Client:
+    def take(
+        self, deadline: Deadline, *, device: Device | None = None, waiting: Callable[[], object] = lambda: None
+    ) -> Client:
         """A connection that answers: the one there is, or a new one. Raises TerminalError.
 
+        `device` is the terminal as it is to be reached now: its address may have changed since the last connection.
         `waiting` is called now and then while another process has the terminal; what it raises ends the waiting.
         """
+        if device is not None and device != self._device:
+            self.drop(politely=False)
+            self._device = device
         client = self._client
         if client is not None and self._answers(client):
             client.deadline = deadline

@@ -29,7 +29,7 @@ class Opening(NamedTuple):
     def take(self, begun: ExitStack) -> Client:
         """A connection, with the lock until `begun` ends; a new one is still to be connected by `start`."""
         if self.line is not None:
-            return self.line.take(self.deadline, waiting=self.waiting)
+            return self.line.take(self.deadline, device=self.device, waiting=self.waiting)
         address = f"{self.device.host}:{self.device.port}"
         begun.enter_context(hold(address, lock_dir=self.lock_dir, deadline=self.deadline, waiting=self.waiting))
         return Client(self.device, self.deadline)

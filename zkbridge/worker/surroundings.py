@@ -11,6 +11,7 @@ from zkbridge.ledger.records import Answer, Request
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
 from zkbridge.telemetry.events import EventSink, ignore
+from zkbridge.worker.places import Places
 
 
 class WorkerHooks(Protocol):
@@ -50,7 +51,7 @@ class Shared:
 
     `failure_gate` is held while the requests of an unreachable terminal are answered: terminals often fail together.
     `events` receives what happens. `reply_room` returns how large a reply's body may be now, in bytes; None stands for
-    `mqtt.max_reply`.
+    `mqtt.max_reply`. `places` says at which address each terminal is.
     """
 
     pool: ThreadPool = field(default_factory=ThreadPool)
@@ -58,3 +59,4 @@ class Shared:
     events: EventSink = ignore
     reply_room: Callable[[], int] | None = None
     clock: Clock = SYSTEM
+    places: Places = field(default_factory=Places)

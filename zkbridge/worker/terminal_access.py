@@ -9,6 +9,7 @@ from zkbridge.config.models import Config, Device
 from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Session, enable, open_session, reach
+from zkbridge.terminal.whereabouts import Whereabouts
 from zkbridge.worker.request_queue import RequestQueue
 from zkbridge.worker.retry import Interrupted
 from zkbridge.worker.terminal_facts import TerminalFacts
@@ -22,18 +23,23 @@ class TerminalAccess:
 
     def __init__(
         self,
-        device: Device,
+        where: Whereabouts,
         config: Config,
         *,
         facts: TerminalFacts,
         requests: RequestQueue,
         listener: Listener | None,
     ) -> None:
-        self.device = device
+        self._where = where
         self._config = config
         self._facts = facts
         self._requests = requests
         self._listener = listener
+
+    @property
+    def device(self) -> Device:
+        """The device at the address where its terminal was last found."""
+        return self._where.device
 
     def open(self, deadline: Deadline, *, disables: bool) -> Session:
         """A session for requests; the terminal is disabled meanwhile if `disables`, and enabled first if that is due.

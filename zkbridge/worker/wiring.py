@@ -75,7 +75,7 @@ def assemble(
     tasks = TaskMaker(commands, replies=replies, keeper=keeper, hooks=hooks)
     cancellation = Cancellation(device, commands, replies=replies, tasks=tasks, stored=keeper)
     requests = RequestQueue(commands, tasks=tasks, older=waiting, cancellation=cancellation)
-    access = TerminalAccess(device, config, facts=facts, requests=requests, listener=listener)
+    access = TerminalAccess(shared.places.of(device), config, facts=facts, requests=requests, listener=listener)
     backlog = NoBacklog() if listener is None else LivePunches(device.id, ledger, listener)
     backups = Backups(state_dir(config) / "backups" / device.id, config.backup)
     planner = Planner(

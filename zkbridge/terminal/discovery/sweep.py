@@ -37,29 +37,39 @@ class Place(NamedTuple):
 
 
 def sweep(
-    hosts: Sequence[str], port: int, *, lock_dir: Path | None = None, tell: Callable[[str], object] = lambda _: None
+    hosts: Sequence[str],
+    port: int,
+    *,
+    lock_dir: Path | None = None,
+    tell: Callable[[str], object] = lambda _: None,
+    at_once: int = AT_ONCE,
+    give_up: Callable[[], bool] = lambda: False,
 ) -> list[Place]:
     """Ask every address; those that answered, in their order. `tell` is called with each step.
+
+    At most `at_once` connections are under way. Once `give_up` returns true no further address is asked.
 
     Over UDP a terminal with which a process of this machine talks is not asked, for CONNECT might end that
     conversation; it counts as one that answers.
     """
     tell(f"{len(hosts)} addresses over TCP")
-    tcp = set(_over_tcp(hosts, port))
+    tcp = set(_over_tcp(hosts, port, at_once, give_up))
     silent = [host for host in hosts if host not in tcp]
     busy = {host for host in silent if is_held(f"{host}:{port}", lock_dir)}
     tell(f"{len(silent)} addresses over UDP")
-    udp = busy | _over_udp([host for host in silent if host not in busy], port)
+    udp = busy | _over_udp([host for host in silent if host not in busy], port, give_up)
     return [Place(host, "tcp" if host in tcp else "udp") for host in hosts if host in tcp or host in udp]
 
 
-def _over_tcp(hosts: Iterable[str], port: int) -> list[str]:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = [(host, pool.submit(_accepts, host, port)) for host in _paced(hosts)]
+def _over_tcp(hosts: Iterable[str], port: int, at_once: int, give_up: Callable[[], bool]) -> list[str]:
+    with ThreadPoolExecutor(at_once) as pool:
+        asked = [(host, pool.submit(_accepts, host, port, give_up)) for host in _paced(hosts, give_up)]
         return [host for host, accepts in asked if accepts.result()]
 
 
-def _accepts(host: str, port: int) -> bool:
+def _accepts(host: str, port: int, give_up: Callable[[], bool]) -> bool:
+    if give_up():
+        return False
     try:
         socket.create_connection((host, port), ANSWER_S).close()
     except OSError:
@@ -67,13 +77,13 @@ def _accepts(host: str, port: int) -> bool:
     return True
 
 
-def _over_udp(hosts: Sequence[str], port: int) -> set[str]:
+def _over_udp(hosts: Sequence[str], port: int, give_up: Callable[[], bool]) -> set[str]:
     found: set[str] = set()
-    if not hosts:
+    if not hosts or give_up():
         return found
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         for _ in range(_ROUNDS):
-            for host in _paced([host for host in hosts if host not in found]):
+            for host in _paced([host for host in hosts if host not in found], give_up):
                 with suppress(OSError):  # no route, a firewall: that address answers nothing
                     asking.sendto(_CONNECT, (host, port))
                 found |= _answering(asking, port, seconds=0)
@@ -101,9 +111,11 @@ def _answering(asking: socket.socket, port: int, *, seconds: float) -> set[str]:
                 asking.sendto(wire.pack(Frame(Command.EXIT, answer.session, 1, b"")), (host, port))
 
 
-def _paced(hosts: Iterable[str]) -> Iterator[str]:
-    """The addresses, not faster than PER_SECOND."""
+def _paced(hosts: Iterable[str], give_up: Callable[[], bool]) -> Iterator[str]:
+    """The addresses, not faster than PER_SECOND, until it is given up."""
     begun = time.monotonic()
     for number, host in enumerate(hosts):
+        if give_up():
+            return
         time.sleep(max(0.0, begun + number / PER_SECOND - time.monotonic()))
         yield host
