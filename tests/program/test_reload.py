@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.fake_broker import FakeBroker
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import Simulator, TerminalConfig
@@ -233,6 +235,24 @@ def test_a_bridge_among_others_listens_to_its_own_devices_only(
         assert daemon.log.count("connected to") == 1
     assert "r1" not in daemon.log
     assert terminal.users() == []
+
+
+def test_a_reload_ends_when_the_broker_has_answered_the_new_subscriptions(
+    tmp_path: Path, terminal: SimulatedTerminal, other: SimulatedTerminal
+) -> None:
+    """Who sends to a new device after `systemctl reload` must not lose the message."""
+    with (
+        FakeBroker() as broker,
+        Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, mqtt={"unknown_devices": "ignore"}) as daemon,
+    ):
+        before = broker.asked
+        broker.granting.clear()
+        mark = reload(daemon, {"q": device(other)})
+        wait_until(lambda: broker.asked > before, timeout=PATIENCE_S, what="SUBSCRIBE")
+        time.sleep(0.3)  # long enough for a reload that does not wait
+        assert "reloaded: " not in daemon.log[mark:]
+        broker.granting.set()
+        assert "reloaded: added: q; removed: p" in done(daemon, mark)
 
 
 def test_a_stop_does_not_wait_for_a_reload(

@@ -26,6 +26,9 @@ from tests.support.mqtt_packets import (
 )
 from tests.support.waiting import wait_until
 
+#: Seconds after which a SUBACK that a test withholds is sent all the same: a failed test must end.
+GRANTED_S = 30.0
+
 
 @dataclass(frozen=True)
 class Published:
@@ -51,6 +54,10 @@ class FakeBroker:
         self.confirms = True
         self.unconfirmed: set[str] = set()
         self.session = False
+        #: Clear it to withhold every SUBACK; `asked` counts the SUBSCRIBE packets.
+        self.granting = threading.Event()
+        self.granting.set()
+        self.asked = 0
         self._slow_s = slow_s
         self.published: list[Published] = []
         self.acknowledged: list[list[int]] = []
@@ -130,6 +137,8 @@ class FakeBroker:
                 self.acknowledged.append(acknowledged)
             elif kind == SUBSCRIBE:
                 asked = _filters(body[2:])
+                self.asked += 1
+                self.granting.wait(GRANTED_S)
                 self._send(SUBACK, 0, body[:2] + b"\1" * len(asked))
                 filters += asked
             elif kind == UNSUBSCRIBE:

@@ -68,9 +68,10 @@ class Bridge:
     def reload(self, config: Config) -> Changes:
         """Take over devices that were added, removed or changed, and tell what became of them.
 
-        Returns when a device that was removed or changed has finished what was in hand; what waits is answered
-        `device_not_found`, or done with the new settings. Raises ConfigError if anything else differs, and then
-        nothing has changed. A bridge that is told to end meanwhile leaves the rest to its next start.
+        Returns when a device that was removed or changed has finished what was in hand, and the broker has answered
+        the new subscriptions; what waits is answered `device_not_found`, or done with the new settings. Raises
+        ConfigError if anything else differs, and then nothing has changed. A bridge that is told to end meanwhile
+        leaves the rest to its next start.
         """
         with self._changing:
             return self._reload.carry_out(config)

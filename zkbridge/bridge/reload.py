@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable
 
 from zkbridge.bridge.parts import Parts
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds between looks whether the bridge ends, while a worker finishes what is in hand.
 LEAVING_S = 0.2
+#: Seconds that the broker may take to answer new subscriptions, and between looks whether it has.
+SUBSCRIBING_S = 10.0
+LOOK_S = 0.05
 
 
 class Reload:
@@ -39,6 +43,7 @@ class Reload:
         self._take_over(config, changes.added)
         if self._have_left(leaving):
             self._replace(changes)
+        self._wait_for_subscriptions()
         return changes
 
     def _take_over(self, config: Config, added: Iterable[str]) -> None:
@@ -54,6 +59,13 @@ class Reload:
             parts.mqtt.listen_to(current.filters, echoed=current.echoed, state=current.state_filters)
         parts.mqtt.publish(None, parts.own.info())
         parts.probes.schedule(added)
+
+    def _wait_for_subscriptions(self) -> None:
+        """Who is told that the reload has ended may ask the new devices at once: the broker knows where to bring it."""
+        until = time.monotonic() + SUBSCRIBING_S
+        while not self._parts.mqtt.is_subscribed and time.monotonic() < until:
+            if self._ended.wait(LOOK_S):
+                return
 
     def _have_left(self, leaving: Iterable[Worker]) -> bool:
         """Wait until the workers have finished what is in hand; False if the bridge ends before."""

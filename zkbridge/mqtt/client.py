@@ -93,6 +93,11 @@ class Mqtt:
         return state is not None and state.ready
 
     @property
+    def is_subscribed(self) -> bool:
+        """Whether the broker has answered what `listen_to` last asked for; so it has while there is no connection."""
+        return self._control.is_granted or not self.is_connected
+
+    @property
     def unserved_subscriptions(self) -> list[str]:
         """The subscriptions that the broker granted and does not serve."""
         return self._check.unserved_subscriptions

@@ -251,9 +251,11 @@ class Connection:
     def _on_subscribe(self, mid: int, reasons: list[ReasonCode]) -> None:
         """Only now does the broker deliver commands: a caller that sees `online` may rely on that."""
         self._subscriber.answered(mid, reasons, self._parts.control.subscriptions)
-        if self.state.ready or self.state.unanswered:
-            return  # it answers a reload's SUBSCRIBE, or there is more to come
-        self._begin()
+        if self.state.unanswered:
+            return  # there is more to come
+        self._parts.control.note_granted()
+        if not self.state.ready:  # or else it answers a reload's SUBSCRIBE
+            self._begin()
 
     def _begin(self) -> None:
         state, parts = self.state, self._parts

@@ -20,6 +20,8 @@ class ThreadControl:
         self._stop = threading.Event()
         self._reconnect = threading.Event()
         self._resubscribe = threading.Event()
+        # How often other subscriptions were asked for; how many of these have been sent, and how many granted.
+        self._wanted = self._sent = self._granted = 0
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
@@ -40,8 +42,14 @@ class ThreadControl:
     def resubscribe(self, subscriptions: Subscriptions) -> None:
         """Let the thread subscribe to these and no others."""
         self.subscriptions = subscriptions
+        self._wanted += 1
         self._resubscribe.set()
         self.wake()
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether the broker has answered the subscriptions of now."""
+        return self._granted >= self._wanted
 
     def wake(self) -> None:
         """End the thread's poll."""
@@ -85,8 +93,15 @@ class ThreadControl:
         return self._take(self._reconnect)
 
     def take_resubscribe(self) -> bool:
-        """Whether other subscriptions were asked for since the last call."""
-        return self._take(self._resubscribe)
+        """Whether other subscriptions were asked for since the last call; then they are sent next."""
+        asked = self._take(self._resubscribe)
+        if asked:
+            self._sent = self._wanted
+        return asked
+
+    def note_granted(self) -> None:
+        """The broker has answered every subscription that was sent."""
+        self._granted = self._sent
 
     def announce(self, seconds: float) -> None:
         """Say when the thread shows itself again at the latest."""
