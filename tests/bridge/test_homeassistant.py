@@ -70,6 +70,10 @@ def test_every_device_is_announced_and_its_status_follows_what_happens(
         caller.publish("zk/principal/ping", "{}")
         failed = caller.wait_for("zk/principal/status", lambda message: message.json["last_error"], timeout=PATIENCE_S)
 
+        about = kept(broker)[ANNOUNCED.format("principal")]["device"]
+        assert (about["model"], about["serial_number"]) == ("K40/ID", "A8N5184260172")
+        assert about["sw_version"].startswith("Ver 6.60")
+        assert failed.json["clock_drift_s"] == 0
         assert {topic for topic in kept(broker) if "homeassistant" in topic} == {
             ANNOUNCED.format(each) for each in ("bridge", "principal", "entrada")
         }
@@ -80,6 +84,29 @@ def test_every_device_is_announced_and_its_status_follows_what_happens(
     assert failed.json["last_user"] == created.json["last_user"]
     said = json.dumps([message.json for message in caller.messages])
     assert not [secret for secret in ("4711", "12345678", "Quispe") if secret in said]
+
+
+def test_a_lock_opens_for_its_seconds_and_the_order_to_lock_changes_nothing(
+    tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal]
+) -> None:
+    daemon = bridge(tmp_path / "d", broker, terminals)
+    daemon.config["devices"]["principal"]["door"] = {"enabled": True, "trust_clock": True}
+    with daemon, Caller(broker.port) as caller:
+        wait_until(lambda: kept(broker).get("zk/principal/status", {}).get("users") == 0, timeout=PATIENCE_S)
+        lock = kept(broker)[ANNOUNCED.format("principal")]["components"]["lock"]
+        for topic in ("zk/principal/status", "zk/principal/door/unlock/reply"):
+            caller.subscribe(topic)
+        caller.publish(lock["command_topic"], lock["payload_lock"].encode())
+        refused = caller.wait_for("zk/principal/door/unlock/reply", timeout=PATIENCE_S).json
+        caller.publish(lock["command_topic"], b'{"seconds":1}')
+        caller.wait_for("zk/principal/status", lambda message: message.json["lock"] == "locked", timeout=PATIENCE_S)
+        states = [each.json["lock"] for each in caller.messages if each.topic == "zk/principal/status"]
+
+    assert refused["code"] == "invalid_field"
+    assert [state for state, before in zip(states, [..., *states], strict=False) if state != before][-2:] == [
+        "unlocked",
+        "locked",
+    ]
 
 
 def test_what_is_known_of_a_terminal_outlives_the_bridge(

@@ -14,14 +14,14 @@ from typing import Any
 
 import voluptuous as vol
 from homeassistant.components.binary_sensor import BinarySensorDeviceClass
-from homeassistant.components.mqtt import binary_sensor, button, event, schemas, sensor
+from homeassistant.components.mqtt import binary_sensor, button, event, lock, schemas, sensor
 from homeassistant.components.mqtt.const import AVAILABILITY_MODES
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import EntityCategory, __version__
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import frame
 
-PLATFORMS = {"binary_sensor": binary_sensor, "button": button, "event": event, "sensor": sensor}
+PLATFORMS = {"binary_sensor": binary_sensor, "button": button, "event": event, "lock": lock, "sensor": sensor}
 
 
 def inner(schema: Any) -> dict[Any, Any]:

@@ -31,6 +31,9 @@ def main() -> None:
         site.terminal.power_on()
         site.home.call("button.press", entity_id="button.principal_check_connection")
         site.wait_for("sensor.principal_users", "3")
+        site.home.call("lock.unlock", entity_id="lock.principal_lock")
+        site.wait_for("lock.principal_lock", "unlocked")
+        site.wait_for("lock.principal_lock", "locked")
         device = site.home.render("{{ device_id('sensor.principal_users') }}")
         address, tokens = site.home.address, site.home.tokens
         kept = {**tokens, "hassUrl": address, "clientId": f"{address}/"}

@@ -7,7 +7,7 @@ import json
 import re
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,8 +15,11 @@ from tests.project.tree import ROOT
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
 from zkbridge.config.yaml_file import parse_yaml
+from zkbridge.contract.errors import InvalidField
 from zkbridge.contract.topics import Topics
 from zkbridge.homeassistant.discovery import NAMES, Discovery, escaped
+from zkbridge.homeassistant.door import LockState
+from zkbridge.homeassistant.status import Status
 
 KEYS = json.loads(Path(__file__).with_name("keys.json").read_text())
 DOCS = (ROOT / "docs" / "home-assistant.md").read_text()
@@ -88,6 +91,10 @@ def test_it_is_told_where_the_bridge_speaks_and_listens() -> None:
     (_bridge, terminal) = announced().values()
     told = {TOPICS.state, TOPICS.availability("principal"), TOPICS.status("principal"), TOPICS.punches("principal")}
     heard = {TOPICS.command("principal", name) for name in commands()}
+    assert {each["platform"] for each in terminal["components"].values() if "command_topic" in each} == {
+        "button",
+        "lock",
+    }
 
     for component in terminal["components"].values():
         topics = {value for key, value in component.items() if key.endswith("topic") and key != "command_topic"}
@@ -96,8 +103,28 @@ def test_it_is_told_where_the_bridge_speaks_and_listens() -> None:
         assert component["qos"] == 1
         if "command_topic" in component:
             assert commands()[component["command_topic"].removeprefix("zk/principal/")].parse(
-                json.loads(component["payload_press"]), strict=True
+                json.loads(component.get("payload_press") or component["payload_unlock"]), strict=True
             )
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_order_to_lock_opens_no_door(strict: bool) -> None:
+    (_bridge, terminal) = announced().values()
+    lock = terminal["components"]["lock"]
+
+    with pytest.raises(InvalidField):
+        commands()["door/unlock"].parse(json.loads(lock["payload_lock"]), strict=strict)
+
+
+def test_a_lock_waits_for_the_bridge_to_say_its_state() -> None:
+    (_bridge, terminal) = announced().values()
+    lock = terminal["components"]["lock"]
+
+    assert not lock.get("optimistic", False)
+    assert lock["state_topic"] == TOPICS.status("principal")
+    assert {lock[f"state_{each}"] for each in get_args(LockState)} == set(get_args(LockState))
+    assert lock["value_template"] == "{{ value_json.lock }}"
+    assert Status._fields[-1] == "lock"
 
 
 def test_counts_and_door_need_the_terminal_and_all_else_the_bridge_alone() -> None:
@@ -108,7 +135,15 @@ def test_counts_and_door_need_the_terminal_and_all_else_the_bridge_alone() -> No
         for name, component in terminal["components"].items()
     }
 
-    assert {name for name, topics in needs.items() if topics == both} == {"users", "users_free", "punch", "unlock"}
+    assert {name for name, topics in needs.items() if topics == both} == {
+        "users",
+        "users_free",
+        "users_capacity",
+        "clock_drift",
+        "punch",
+        "unlock",
+        "lock",
+    }
     assert {name for name, topics in needs.items() if topics == both[:1]} == {
         "connection",
         "last_error",
@@ -131,6 +166,7 @@ def test_no_button_asks_for_what_the_policy_forbids(policy: list[str] | None, ch
 
     assert terminal["components"].get("check", {}).get("command_topic") == check
     assert ("command_topic" in terminal["components"]["unlock"]) == unlock
+    assert ("command_topic" in terminal["components"]["lock"]) == unlock
 
 
 def test_a_door_that_may_not_be_opened_and_punches_that_are_not_told_are_not_shown() -> None:
@@ -138,7 +174,61 @@ def test_a_door_that_may_not_be_opened_and_punches_that_are_not_told_are_not_sho
     components = json.loads(Discovery(config, BUTTONS).messages()[1].payload)["components"]
 
     assert components["unlock"] == {"platform": "button"}
+    assert components["lock"] == {"platform": "lock"}
     assert components["punch"] == {"platform": "event"}
+
+
+#: What Home Assistant knows entities by. A line may be added; one that is changed or removed breaks what people built.
+FROZEN = {
+    "zkbridge/zk/bridge/connection": ("binary_sensor", "Conexión", "Connection"),
+    "zkbridge/zk/bridge/waiting": ("sensor", "Solicitudes en espera", "Requests waiting"),
+    "zkbridge/zk/principal/connection": ("binary_sensor", "Conexión", "Connection"),
+    "zkbridge/zk/principal/users": ("sensor", "Usuarios", "Users"),
+    "zkbridge/zk/principal/users_free": ("sensor", "Lugares libres", "Users free"),
+    "zkbridge/zk/principal/users_capacity": ("sensor", "Capacidad de usuarios", "User capacity"),
+    "zkbridge/zk/principal/clock_drift": ("sensor", "Desfase del reloj", "Clock drift"),
+    "zkbridge/zk/principal/last_error": ("sensor", "Último error", "Last error"),
+    "zkbridge/zk/principal/last_user": ("sensor", "Último usuario creado", "Last user created"),
+    "zkbridge/zk/principal/punch": ("event", "Fichaje", "Punch"),
+    "zkbridge/zk/principal/check": ("button", "Comprobar conexión", "Check connection"),
+    "zkbridge/zk/principal/unlock": ("button", "Abrir puerta", "Unlock door"),
+    "zkbridge/zk/principal/lock": ("lock", "Cerradura", "Lock"),
+}
+
+
+def test_an_update_changes_no_entity() -> None:
+    """Literals, and no constant of the program: its own names are what may not change."""
+    told: dict[str, list[str]] = {}
+    for language in ("es", "en"):
+        messages = announced(language=language)
+        assert list(messages) == [
+            "homeassistant/device/zkbridge_zk/bridge/config",
+            "homeassistant/device/zkbridge_zk/principal/config",
+        ]
+        assert [each["device"]["identifiers"] for each in messages.values()] == [
+            ["zkbridge/zk/bridge"],
+            ["zkbridge/zk/principal"],
+        ]
+        for message in messages.values():
+            for key, each in message["components"].items():
+                assert each["unique_id"].rpartition("/")[2] == key
+                told.setdefault(each["unique_id"], [each["platform"]]).append(each["name"])
+
+    assert {id_: tuple(each) for id_, each in told.items()} == FROZEN
+
+
+def test_a_terminal_is_described_by_what_it_has_told() -> None:
+    config = Config.model_validate({"devices": {"principal": {"host": "a"}}, "homeassistant": {"discovery": True}})
+
+    def about(status: Status) -> Any:
+        return json.loads(Discovery(config, BUTTONS, lambda _device: status).messages()[1].payload)["device"]
+
+    bare = {"identifiers", "name", "manufacturer", "via_device"}
+    assert about(Status()).keys() == bare
+    told = about(Status(device_name="K40/ID", serialnumber="A8N5184260172", firmware_version="Ver 6.60"))
+    assert told.keys() == bare | {"model", "serial_number", "sw_version"}
+    assert (told["model"], told["serial_number"], told["sw_version"]) == ("K40/ID", "A8N5184260172", "Ver 6.60")
+    assert told.keys() <= KEYS["device"].keys()
 
 
 def test_every_terminal_hangs_on_the_bridge_and_everything_has_one_id() -> None:
@@ -198,6 +288,7 @@ def test_the_table_in_the_docs_is_what_is_announced() -> None:
     assert [row.split("|")[2].strip(" `") for row in rows] == entities("en")
     assert [row.split("|")[3].strip(" `") for row in rows] == entities("es")
     named = NAMES | {button.key: button.name for _command, button in BUTTONS}
+    named |= {button.lock.key: button.lock.name for _command, button in BUTTONS if button.lock is not None}
     assert len({name for names in named.values() for name in names}) == 2 * len(named)
 
 

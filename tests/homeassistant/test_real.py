@@ -110,6 +110,8 @@ def test_every_entity_is_there_in_both_languages_and_nothing_is_complained_of(si
     assert {each: states[each]["state"] for each in wanted if each.startswith("sensor.principal")} == {
         "sensor.principal_users": "0",
         "sensor.principal_users_free": "5000",
+        "sensor.principal_user_capacity": "5000",
+        "sensor.principal_clock_drift": "0",
         "sensor.principal_last_error": "unknown",
         "sensor.principal_last_user_created": "unknown",
     }
@@ -121,7 +123,14 @@ def test_every_terminal_is_a_device_that_hangs_on_its_bridge(site: Site) -> None
 
     assert site.home.render(above % "sensor.principal_users") == "zkbridge"
     assert site.home.render(above % "sensor.bodega_usuarios") == "zkbridge planta_2/zk"
-    assert site.home.render("{{ device_attr('sensor.principal_users', 'manufacturer') }}") == "ZKTeco"
+    said = {
+        "manufacturer": "ZKTeco",
+        "model": "K40/ID",
+        "serial_number": "A8N5184260172",
+        "sw_version": "Ver 6.60 May 25 2018",
+    }
+    told = {key: site.home.render(f"{{{{ device_attr('sensor.principal_users', '{key}') }}}}") for key in said}
+    assert told == said
 
 
 def test_a_new_user_is_seen_and_the_name_is_not(site: Site) -> None:
@@ -141,6 +150,20 @@ def test_the_button_asks_the_terminal_and_the_door_opens(site: Site) -> None:
 
     wait_until(lambda: "command=door/unlock" in site.bridge.log, timeout=PATIENCE_S)
     wait_until(lambda: re.search("answered .*door/unlock.* status=200", site.bridge.log), timeout=PATIENCE_S)
+
+
+def test_the_lock_opens_for_its_seconds_and_is_locked_again(site: Site) -> None:
+    lock = "lock.principal_lock"
+    opened = site.bridge.log.count("command=door/unlock")
+    site.home.call("lock.unlock", entity_id=lock)
+    site.wait_for(lock, "unlocked")
+    site.wait_for(lock, "locked")
+
+    site.home.call("lock.lock", entity_id=lock)
+    wait_until(lambda: "invalid_field" in site.bridge.log, timeout=PATIENCE_S)
+    assert site.home.state(lock) == "locked"
+    assert site.bridge.log.count("command=door/unlock") > opened
+    assert site.complaints == []
 
 
 def test_a_punch_is_seen_as_it_happens(site: Site) -> None:

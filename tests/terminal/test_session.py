@@ -1,5 +1,6 @@
 """What a session does to a terminal's users, request by request."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -630,6 +631,27 @@ class TestReaching:
         assert str(info) == "K40/ID, A8N5184260172, Ver 6.60 May 25 2018, 2 of 5000 users"
         assert "DISABLE" not in asked(terminal)
         assert terminal.sessions_open == 0
+
+    def test_the_clock_is_read_last_if_it_is_asked_for(
+        self, terminal: SimulatedTerminal, device_of: Callable[..., Device], locks: Path
+    ) -> None:
+        before = time.time()
+        info = reach(device_of(terminal), deadline=Deadline.after(5), lock_dir=locks, ask_clock=True)
+
+        assert info.clock is not None
+        assert before <= info.clock.at <= time.time()
+        assert asked(terminal)[-2:] == ["GET_TIME", "EXIT"]
+        assert (info.serial_number, info.sizes.users) == ("A8N5184260172", 0)
+
+    @pytest.mark.parametrize("how", ["refuse", "close"])
+    def test_a_terminal_that_fails_at_its_clock_has_answered_all_the_same(
+        self, terminal: SimulatedTerminal, device_of: Callable[..., Device], locks: Path, how: str
+    ) -> None:
+        terminal.faults.add("GET_TIME", "before", how)
+
+        info = reach(device_of(terminal), deadline=Deadline.after(5), lock_dir=locks, ask_clock=True)
+
+        assert (info.serial_number, info.clock) == ("A8N5184260172", None)
 
     def test_a_terminal_that_will_not_say_who_it_is_is_reached_all_the_same(
         self, start: Callable[..., SimulatedTerminal], device_of: Callable[..., Device], locks: Path

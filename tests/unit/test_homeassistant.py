@@ -11,7 +11,7 @@ from zkbridge.config.models import Config
 from zkbridge.contract.messages import Publication
 from zkbridge.homeassistant.publisher import HomeAssistant, own_filters, watched_topics
 from zkbridge.homeassistant.retained_topics import TAKEN_S
-from zkbridge.telemetry.events import Counted, Created
+from zkbridge.telemetry.events import Counted, Created, DoorAnswered, DoorAsked, Identified
 
 CONFIG = "homeassistant/device/zkbridge_zk/{}/config"
 
@@ -114,6 +114,40 @@ def test_a_change_is_said_once_and_kept(rest: Rest) -> None:
     (status,) = shown(rest.published).values()
     assert (status["users"], status["last_user"]["user_id"]) == (1, "7")
     assert rest.part().retained()[-1] == rest.published[0]
+
+
+def test_a_lock_is_told_at_once_and_again_when_its_time_is_over(rest: Rest) -> None:
+    part = rest.part()
+
+    def told() -> list[str | None]:
+        rest.run_jobs()
+        said, rest.published = rest.published, []
+        return [json.loads(each.payload)["lock"] for each in said]
+
+    part.hear(DoorAsked("principal"))
+    assert [seconds for seconds, _job in rest.jobs.values()] == [0.0]
+    assert told() == ["unlocking"]
+    part.hear(DoorAnswered("principal", 3, opened=True))
+    assert told() == ["unlocked"]
+    assert list(rest.jobs) == [("locked", "principal")]
+    rest.now += 2
+    assert told() == []
+    assert [seconds for seconds, _job in rest.jobs.values()] == [1.0]
+    rest.now += 1
+    assert told() == ["locked"]
+    assert rest.jobs == {}
+
+
+def test_a_terminal_that_has_told_what_it_is_is_announced_anew_and_once(rest: Rest) -> None:
+    part = rest.part()
+    for _time in range(2):
+        part.hear(Identified("principal", "A8N5184260172", "K40/ID", "Ver 6.60"))
+        rest.run_jobs()
+
+    assert [each.topic for each in rest.published] == ["zk/principal/status", CONFIG.format("principal")]
+    about = {"model": "K40/ID", "serial_number": "A8N5184260172", "sw_version": "Ver 6.60"}
+    assert json.loads(rest.published[1].payload)["device"].items() >= about.items()
+    assert shown(rest.part().retained())[CONFIG.format("principal")]["device"].items() >= about.items()
 
 
 def test_what_waits_to_be_said_is_said_at_the_end(rest: Rest) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from zkbridge.homeassistant.status import Status, Statuses
-from zkbridge.telemetry.events import Answered, Counted, Created, Trouble
+from zkbridge.telemetry.events import Answered, ClockRead, Counted, Created, Identified, Trouble
 
 AWAY = Trouble("principal", "device_timeout", "Connection timeout to device 192.0.2.1:4370", probe=True)
 ASKED = Trouble("principal", AWAY.code, AWAY.error)
@@ -24,7 +24,8 @@ def statuses(clock: list[float]) -> Statuses:
 
 def test_nothing_is_known_before_anything_happens(statuses: Statuses) -> None:
     assert statuses.of("principal").body == (
-        b'{"users":null,"users_capacity":null,"users_free":null,"last_error":null,"last_user":null}'
+        b'{"users":null,"users_capacity":null,"users_free":null,"last_error":null,"last_user":null,'
+        b'"device_name":null,"serialnumber":null,"firmware_version":null,"clock_drift_s":null,"lock":null}'
     )
 
 
@@ -35,13 +36,16 @@ def test_what_happens_is_learnt_and_told_once(statuses: Statuses) -> None:
     assert statuses.hear(ASKED)
     assert not statuses.hear(Answered("principal", "ping", "ok", 0.1))
 
-    assert json.loads(statuses.of("principal").body) == {
-        "users": 37,
-        "users_capacity": 3000,
-        "users_free": 2963,
-        "last_error": {"code": AWAY.code, "error": AWAY.error, "at": "2030-03-17T17:46:40+00:00"},
-        "last_user": {"user_id": "123", "at": "2030-03-17T17:46:40+00:00"},
-    }
+    assert (
+        json.loads(statuses.of("principal").body).items()
+        >= {
+            "users": 37,
+            "users_capacity": 3000,
+            "users_free": 2963,
+            "last_error": {"code": AWAY.code, "error": AWAY.error, "at": "2030-03-17T17:46:40+00:00"},
+            "last_user": {"user_id": "123", "at": "2030-03-17T17:46:40+00:00"},
+        }.items()
+    )
     assert statuses.of("entrada") == Status()
 
 
@@ -50,6 +54,49 @@ def test_a_terminal_that_will_not_say_how_full_it_is_takes_back_nothing(statuses
 
     assert not statuses.hear(Counted("principal", None, None, None))
     assert statuses.of("principal").users == 37
+
+
+#: What a terminal says of itself, one time after the other: serial number, name, firmware; and what is known then.
+TOLD = {
+    "all": ([("A1", "K40", "6.60")], ("A1", "K40", "6.60")),
+    "nothing": ([("", "", "")], (None, None, None)),
+    "an update": ([("A1", "K40", "6.60"), ("A1", "K40", "6.70")], ("A1", "K40", "6.70")),
+    "less than before": ([("A1", "K40", "6.60"), ("A1", "", "")], ("A1", "K40", "6.60")),
+    "no serial number this time": ([("A1", "K40", "6.60"), ("", "K40", "6.70")], ("A1", "K40", "6.70")),
+    "another terminal that says less": ([("A1", "K40", "6.60"), ("B2", "", "")], ("B2", None, None)),
+    "what drives a screen": ([("A\x1b1", "", "")], ("A\\u001b1", None, None)),
+}
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_what_a_terminal_says_of_itself_is_kept(statuses: Statuses, case: str) -> None:
+    told, known = TOLD[case]
+    for each in told:
+        statuses.hear(Identified("principal", *each))
+
+    status = statuses.of("principal")
+    assert (status.serialnumber, status.device_name, status.firmware_version) == known
+
+
+#: How far a clock in whole seconds was off, one time after the other; and what is told in the end.
+DRIFTS = {
+    "exact, just ticked": ([0.0 - 0.01], 0),
+    "exact, about to tick": ([-0.99], 0),
+    "ahead": ([119.5], 120),
+    "behind": ([-60.5], -60),
+    "its noise is no change": ([119.5, 118.5, 120.5], 120),
+    "it goes on drifting": ([119.5, 120.5, 121.5], 122),
+    "set right": ([1.5, -0.5], 0),
+}
+
+
+@pytest.mark.parametrize("case", DRIFTS)
+def test_a_clock_that_is_told_in_whole_seconds_does_not_flicker(statuses: Statuses, case: str) -> None:
+    read, told = DRIFTS[case]
+    for each in read:
+        statuses.hear(ClockRead("principal", each))
+
+    assert statuses.of("principal").clock_drift_s == told
 
 
 def test_a_terminal_that_stays_away_is_one_error_however_often_it_is_visited(

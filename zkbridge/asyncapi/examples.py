@@ -183,11 +183,12 @@ _USER_EVENT: Json = {
     "device_id": "principal",
     "id": "principal/123/valid_until/2030-01-31T18:00:00",
 }
+_AWAY = "Connection timeout to device 192.168.1.205:4370"
 
 STATE_EXAMPLES: dict[str, list[Json]] = {
     "availability": [
         {"state": "online"},
-        {"state": "offline", "reason": "Connection timeout to device 192.168.1.205:4370"},
+        {"state": "offline", "reason": _AWAY},
         {"state": "online", "address": "192.168.1.57"},
     ],
     "attendanceEvent": [_PUNCH, {**_PUNCH, "late": True}],
@@ -197,12 +198,13 @@ STATE_EXAMPLES: dict[str, list[Json]] = {
             "users": 37,
             "users_capacity": 3000,
             "users_free": 2963,
-            "last_error": {
-                "code": "device_timeout",
-                "error": "Connection timeout to device 192.168.1.205:4370",
-                "at": "2030-01-31T13:00:00+00:00",
-            },
+            "last_error": {"code": "device_timeout", "error": _AWAY, "at": "2030-01-31T13:00:00+00:00"},
             "last_user": {"user_id": "123", "at": "2030-01-31T13:00:00+00:00"},
+            "device_name": "K40/ID",
+            "serialnumber": "DGD9190019050335743",
+            "firmware_version": "Ver 6.60 Apr 28 2017",
+            "clock_drift_s": 2,
+            "lock": "locked",
         },
         dict.fromkeys(answers.Status.model_fields),
     ],

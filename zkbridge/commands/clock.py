@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
+from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -19,10 +20,13 @@ class Clock(TypedDict):
     device_id: Annotated[str, like("principal")]
 
 
-def wall_clock(device: Device) -> datetime:
-    """The bridge's clock as a clock in the device's time zone shows it; without one, in that of the bridge."""
+def wall_clock(device: Device, at: float | None = None) -> datetime:
+    """The bridge's clock as a clock in the device's time zone shows it; without one, in that of the bridge.
+
+    `at` is the moment (Unix time); None is now.
+    """
     zone = ZoneInfo(device.timezone) if device.timezone else None
-    return datetime.now().astimezone(zone).replace(tzinfo=None)
+    return datetime.fromtimestamp(time.time() if at is None else at, UTC).astimezone(zone).replace(tzinfo=None)
 
 
 def shown_time(moment: datetime | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import DoorSeconds
-from zkbridge.commands.api.registry import Answer, Button, Change, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Button, Change, Context, Lock, Params, command
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import ClockUntrusted, Forbidden
@@ -47,8 +47,13 @@ class Opened(TypedDict):
     disables=False,
     repeatable=False,
     delay_limit=lambda device: device.door.max_age if device.door.enabled else None,
+    opens_s=lambda params: params.seconds,
     button=Button(
-        "unlock", ("Abrir puerta", "Unlock door"), "mdi:door-open", offered=lambda device: device.door.enabled
+        "unlock",
+        ("Abrir puerta", "Unlock door"),
+        "mdi:door-open",
+        offered=lambda device: device.door.enabled,
+        lock=Lock("lock", ("Cerradura", "Lock"), "mdi:door-closed-lock", refused='{"seconds":0}'),
     ),
 )
 def unlock(session: Door, params: Unlock, context: Context) -> Change:

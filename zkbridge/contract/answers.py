@@ -153,7 +153,7 @@ class _LastUser(_Body):
 
 
 class Status(_Body):
-    """How full a terminal is, its last error and its last new user; with `homeassistant.discovery`, retained."""
+    """What a terminal is, how full, its last error, its lock; with `homeassistant.discovery`, retained."""
 
     users: int | None = like(37, "Null until the terminal has reported it.")
     users_capacity: int | None = like(3000)
@@ -162,6 +162,13 @@ class Status(_Body):
         description="A request failed by no fault of its caller, or the terminal did not answer a probe."
     )
     last_user: _LastUser | None = Field(description="Who was created by this bridge.")
+    device_name: str | None = like("K40/ID")
+    serialnumber: str | None = like("DGD9190019050335743")
+    firmware_version: str | None = like("Ver 6.60 Apr 28 2017")
+    clock_drift_s: int | None = like(2, "Positive where the terminal's clock is ahead of the bridge's.")
+    lock: Literal["unlocking", "unlocked", "locked"] | None = Field(
+        description="What the bridge's own requests have shown of the door; null while that is not known."
+    )
 
 
 class State(_Body):

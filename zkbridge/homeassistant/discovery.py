@@ -7,7 +7,7 @@ Home Assistant drops a key that it does not know without a word, so the tests ho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import zkbridge
@@ -16,7 +16,8 @@ from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import BRIDGE, Topics
-from zkbridge.homeassistant.ports import Button
+from zkbridge.homeassistant.ports import Button, Lock
+from zkbridge.homeassistant.status import Status
 
 Json = dict[str, Any]
 
@@ -25,6 +26,8 @@ NAMES: dict[str, tuple[str, str]] = {
     "connection": ("Conexión", "Connection"),
     "users": ("Usuarios", "Users"),
     "users_free": ("Lugares libres", "Users free"),
+    "users_capacity": ("Capacidad de usuarios", "User capacity"),
+    "clock_drift": ("Desfase del reloj", "Clock drift"),
     "last_error": ("Último error", "Last error"),
     "last_user": ("Último usuario creado", "Last user created"),
     "punch": ("Fichaje", "Punch"),
@@ -33,7 +36,7 @@ NAMES: dict[str, tuple[str, str]] = {
 _LAST_ERROR = "{{ value_json.last_error.code if value_json.last_error else None }}"
 _LAST_USER = "{{ value_json.last_user.user_id if value_json.last_user else None }}"
 #: What was there once is taken away by its platform alone; left out, Home Assistant 2025.4 would keep it.
-_TAKEN_AWAY: dict[str, Json] = {platform: {"platform": platform} for platform in ("button", "event")}
+_TAKEN_AWAY: dict[str, Json] = {platform: {"platform": platform} for platform in ("button", "event", "lock")}
 #: What `punch` of a punch's message means; whatever else a terminal may say is `other`.
 _PUNCHES = {0: "check_in", 1: "check_out", 2: "break_out", 3: "break_in", 4: "overtime_in", 5: "overtime_out"}
 #: Home Assistant dates an event itself, and to now: what is told late is none, which it understands by `{}`.
@@ -49,10 +52,15 @@ _STATE = "{{ value_json.state }}"
 class Discovery:
     """The messages for one configuration, and where they go."""
 
-    def __init__(self, config: Config, buttons: Sequence[tuple[str, Button]]) -> None:
+    def __init__(
+        self, config: Config, buttons: Sequence[tuple[str, Button]], known: Callable[[str], Status] = lambda _: Status()
+    ) -> None:
+        """`known` says what a terminal has told of itself."""
         self._config = config
+        self._known = known
         self._buttons = buttons
         self._names = NAMES | {button.key: button.name for _command, button in buttons}
+        self._names |= {lock.key: lock.name for _command, button in buttons if (lock := button.lock) is not None}
         self._topics = Topics(config.mqtt.base_topic)
         self._language: Language = config.language
         self._node = f"{config.homeassistant.prefix}/device/zkbridge_{escaped(config.mqtt.base_topic)}"
@@ -63,8 +71,12 @@ class Discovery:
 
     def messages(self) -> list[Publication]:
         """One for the bridge, and, since they refer to it, after it one for each terminal."""
-        announced = {BRIDGE: self._bridge()} | {id_: self._terminal(each) for id_, each in self._config.devices.items()}
-        return [Publication(self.topic(id_), encode(body), retain=True) for id_, body in announced.items()]
+        return [self.message(each) for each in (BRIDGE, *self._config.devices)]
+
+    def message(self, device: str) -> Publication:
+        """The one for a device, or `bridge`."""
+        body = self._bridge() if device == BRIDGE else self._terminal(self._config.devices[device])
+        return Publication(self.topic(device), encode(body), retain=True)
 
     # -- the two kinds of devices ----------------------------------------------------------------------------------
 
@@ -92,10 +104,17 @@ class Discovery:
         return self._message(BRIDGE, about, components)
 
     def _terminal(self, device: Device) -> Json:
+        status = self._known(device.id)
+        told = {
+            "model": status.device_name,
+            "serial_number": status.serialnumber,
+            "sw_version": status.firmware_version,
+        }
         about = {
             "identifiers": [self._id(device.id)],
             "name": device.id,
             "manufacturer": "ZKTeco",
+            **{key: text for key, text in told.items() if text is not None},
             "via_device": self._id(BRIDGE),
         }
         return self._message(device.id, about, dict(self._components(device)))
@@ -109,18 +128,22 @@ class Discovery:
         reason = {"json_attributes_topic": self._topics.availability(device.id)}
         reason["json_attributes_template"] = "{{ {'reason': value_json.reason | default(None)} | tojson }}"
         yield "connection", {**self._connection(self._topics.availability(device.id)), **reason, **self._available()}
-        for key, icon in (("users", "mdi:account-group"), ("users_free", "mdi:account-plus")):
-            yield (
-                key,
-                {
-                    "platform": "sensor",
-                    "state_topic": status,
-                    "value_template": f"{{{{ value_json.{key} }}}}",
-                    "state_class": "measurement",
-                    "icon": icon,
-                    **self._available(device),
-                },
-            )
+        diagnostic = {"entity_category": "diagnostic"}
+        for key, icon, more in (
+            ("users", "mdi:account-group", {}),
+            ("users_free", "mdi:account-plus", {}),
+            ("users_capacity", "mdi:account-multiple-outline", diagnostic),
+        ):
+            yield key, {**self._measured(device, key, icon), **more}
+        yield (
+            "clock_drift",
+            {
+                **self._measured(device, "clock_drift_s", "mdi:clock-alert-outline"),
+                "device_class": "duration",
+                "unit_of_measurement": "s",
+                **diagnostic,
+            },
+        )
         yield (
             "last_error",
             {
@@ -164,6 +187,9 @@ class Discovery:
             yield "punch", _TAKEN_AWAY["event"]
         for key in sorted({button.key for _command, button in self._buttons}):
             yield key, self._button(device, key)
+        for command, button in self._buttons:
+            if button.lock is not None:
+                yield button.lock.key, self._lock(device, command, button, button.lock)
 
     # -- parts of them ---------------------------------------------------------------------------------------------
 
@@ -191,6 +217,34 @@ class Discovery:
             "payload_on": "online",
             "payload_off": "offline",
             "entity_category": "diagnostic",
+        }
+
+    def _measured(self, device: Device, value: str, icon: str) -> Json:
+        return {
+            "platform": "sensor",
+            "state_topic": self._topics.status(device.id),
+            "value_template": f"{{{{ value_json.{value} }}}}",
+            "state_class": "measurement",
+            "icon": icon,
+            **self._available(device),
+        }
+
+    def _lock(self, device: Device, command: str, button: Button, lock: Lock) -> Json:
+        """A lock whose state is what the bridge says, never what was pressed; `None` is a state that is not known."""
+        if not (self._allows(command) and button.offered(device)):
+            return _TAKEN_AWAY["lock"]
+        return {
+            "platform": "lock",
+            "command_topic": self._topics.command(device.id, command),
+            "payload_unlock": "{}",
+            "payload_lock": lock.refused,
+            "state_topic": self._topics.status(device.id),
+            "value_template": "{{ value_json.lock }}",
+            "state_locked": "locked",
+            "state_unlocking": "unlocking",
+            "state_unlocked": "unlocked",
+            "icon": lock.icon,
+            **self._available(device),
         }
 
     def _button(self, device: Device, key: str) -> Json:

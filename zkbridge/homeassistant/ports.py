@@ -9,6 +9,26 @@ from zkbridge.config.models import Device
 from zkbridge.contract.messages import Publication
 
 
+class Lock(Protocol):
+    """A lock of a terminal, whose command opens the door for some seconds. What each means stands with the commands."""
+
+    @property
+    def key(self) -> str:
+        """The last part of the entity's unique id."""
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What people read, in Spanish and English."""
+
+    @property
+    def icon(self) -> str:
+        """Home Assistant's name of a symbol."""
+
+    @property
+    def refused(self) -> str:
+        """A payload that the command refuses, for the order to lock."""
+
+
 class Button(Protocol):
     """A button of a terminal, which publishes a command without a field. What each means stands with the commands."""
 
@@ -31,6 +51,10 @@ class Button(Protocol):
     @property
     def while_away(self) -> bool:
         """Whether it can be pressed although the terminal does not answer."""
+
+    @property
+    def lock(self) -> Lock | None:
+        """What is shown beside it as a lock, if anything."""
 
     @property
     def offered(self) -> Callable[[Device], bool]:

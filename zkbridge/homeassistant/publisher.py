@@ -15,13 +15,13 @@ from zkbridge.homeassistant.discovery import Discovery
 from zkbridge.homeassistant.ports import HomeAssistantPorts
 from zkbridge.homeassistant.retained_topics import RetainedTopics
 from zkbridge.homeassistant.status import Statuses
-from zkbridge.telemetry.events import Event
+from zkbridge.telemetry.events import DoorAnswered, DoorAsked, Event
 
 #: A terminal's status is published at most so often: a burst of requests is one change (seconds).
 PAUSE_S = 1.0
 #: When Home Assistant has started, every bridge publishes anew, after a pause of this length, at random (seconds).
 BIRTH_LEAST_S, BIRTH_MOST_S = 0.5, 3.0
-_SUBJECT, _STATUS = "homeassistant", "status"
+_SUBJECT, _STATUS, _DOOR, _LOCKED = "homeassistant", "status", "door", "locked"
 
 
 def watched_topics(config: Config) -> list[str]:
@@ -48,11 +48,11 @@ class HomeAssistant:
         self._on = config.homeassistant.discovery
         self._watched = watched_topics(config)
         self._topics = Topics(config.mqtt.base_topic)
-        self._statuses = Statuses(lambda device: ports.recall(device, _STATUS))
+        self._statuses = Statuses(lambda device: ports.recall(device, _STATUS), passed_s=clock)
         self._retained = RetainedTopics(ports, clock=clock)
         self._lock = threading.Lock()
         self._devices: frozenset[str] = frozenset()
-        self._announcements: list[Publication] = []
+        self._announcements: dict[str, Publication] = {}
         self._published: dict[str, bytes] = {}
         self._configure(config)
 
@@ -61,7 +61,7 @@ class HomeAssistant:
         with self._lock:
             devices, announcements = self._devices, self._announcements
         cleared = [Publication(topic, b"", retain=True) for topic in self._retained.clear()]
-        return [*cleared, *announcements, *(self._status(device) for device in sorted(devices))]
+        return [*cleared, *announcements.values(), *(self._status(device) for device in sorted(devices))]
 
     def reload(self, config: Config) -> None:
         """Other devices, or the same ones with other settings."""
@@ -71,7 +71,12 @@ class HomeAssistant:
 
     def hear(self, event: Event) -> None:
         """Learn from what happens; the change is published soon."""
-        if event.device in self._devices and self._statuses.hear(event):
+        if event.device not in self._devices or not self._statuses.hear(event):
+            return
+        if isinstance(event, DoorAsked | DoorAnswered):
+            # Who looks at a door does not wait for the pause, and a lock that opens for a second must be seen.
+            self._ports.later((_DOOR, event.device), 0.0, partial(self._publish_status, event.device))
+        else:
             self._ports.later((_STATUS, event.device), PAUSE_S, partial(self._publish_status, event.device))
 
     def overheard(self, topic: str, payload: bytes) -> None:
@@ -89,23 +94,27 @@ class HomeAssistant:
 
     def _configure(self, config: Config) -> None:
         devices = frozenset(config.devices if self._on else ())
-        announcements = Discovery(config, self._ports.buttons()).messages() if self._on else []
+        discovery = Discovery(config, self._ports.buttons(), self._statuses.of)
+        announcements = {each.topic: each for each in discovery.messages()} if self._on else {}
         with self._lock:
-            self._devices, self._announcements = devices, announcements
-            self._retained.use(
-                frozenset([each.topic for each in announcements] + [self._topics.status(device) for device in devices])
-            )
+            self._devices, self._announcements, self._discovery = devices, announcements, discovery
+            self._retained.use(frozenset([*announcements, *(self._topics.status(device) for device in devices)]))
             for device in devices:
                 self._published.setdefault(device, self._statuses.of(device).body)
 
     def _announce(self) -> None:
-        self._publish(self._announcements)
+        with self._lock:
+            announcements = list(self._announcements.values())
+        self._publish(announcements)
 
     def _status(self, device: str) -> Publication:
         return Publication(self._topics.status(device), self._statuses.of(device).body, retain=True)
 
     def _publish_status(self, device: str) -> None:
         """Publish a status if it has changed, and keep it: its terminal may not report it again for long."""
+        left_s = self._statuses.lock_left_s(device)
+        if left_s is not None:
+            self._ports.later((_LOCKED, device), left_s, partial(self._publish_locked, device))
         publication = self._status(device)
         with self._lock:
             if device not in self._devices or self._published.get(device) == publication.payload:
@@ -113,6 +122,25 @@ class HomeAssistant:
             self._published[device] = publication.payload
         self._ports.keep(device, _STATUS, publication.payload.decode())
         self._ports.publish(publication)
+        self._announce_anew(device)
+
+    def _publish_locked(self, device: str) -> float | None:
+        """The time of an opening may have passed; another one may have begun meanwhile."""
+        left_s = self._statuses.lock_left_s(device)
+        if left_s is None:
+            self._publish_status(device)
+        return left_s
+
+    def _announce_anew(self, device: str) -> None:
+        """Publish a terminal's announcement if that has changed, because it has told what it is."""
+        with self._lock:
+            if device not in self._devices:
+                return
+            announcement = self._discovery.message(device)
+            if self._announcements.get(announcement.topic) == announcement:
+                return
+            self._announcements[announcement.topic] = announcement
+        self._ports.publish(announcement)
 
     def _publish(self, publications: Iterable[Publication]) -> None:
         for publication in publications:

@@ -1,8 +1,9 @@
-"""What is known of each terminal beyond whether it answers: how full it is, the last error, the last new user."""
+"""What is known of each terminal beyond whether it answers: what it is, how full, its clock, its door, its errors."""
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from zkbridge.contract.messages import encode
-from zkbridge.telemetry.events import Counted, Created, Event, Trouble
+from zkbridge.contract.texts import shown
+from zkbridge.homeassistant.door import DoorLock, LockState
+from zkbridge.telemetry.events import ClockRead, Counted, Created, DoorAnswered, DoorAsked, Event, Identified, Trouble
+
+#: A clock is told in whole seconds, so what was read may be wrong by one; a change of so many is none (seconds).
+DRIFT_NOISE_S = 1
+_Told = Counted | Created | Trouble | Identified | ClockRead
 
 
 class Error(NamedTuple):
@@ -36,6 +43,11 @@ class Status(NamedTuple):
     users_free: int | None = None
     last_error: Error | None = None
     last_user: Added | None = None
+    device_name: str | None = None
+    serialnumber: str | None = None
+    firmware_version: str | None = None
+    clock_drift_s: int | None = None
+    lock: LockState | None = None
 
     @property
     def body(self) -> bytes:
@@ -58,11 +70,19 @@ class Status(NamedTuple):
 class Statuses:
     """Every terminal's status. For any thread; `recall` gives what an earlier run wrote of a device, if anything."""
 
-    def __init__(self, recall: Callable[[str], str | None], *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        recall: Callable[[str], str | None],
+        *,
+        clock: Callable[[], float] = time.time,
+        passed_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._recall = recall
         self._clock = clock
+        self._passed_s = passed_s
         self._lock = threading.Lock()
         self._known: dict[str, Status] = {}
+        self._locks: dict[str, DoorLock] = {}
         self._answering: set[str] = set()
 
     def of(self, device: str) -> Status:
@@ -75,19 +95,45 @@ class Statuses:
 
         A terminal that is away is visited again and again: that is one error, until it has answered in between.
         """
-        if not isinstance(event, (Counted, Created, Trouble)):
+        if not isinstance(event, _Told | DoorAsked | DoorAnswered):
             return False
         with self._lock:
             before = self._of(event.device)
-            self._known[event.device] = after = self._learn(before, event)
+            if isinstance(event, DoorAsked | DoorAnswered):
+                after = self._hear_of_door(before, event)
+            else:
+                after = self._learn(before, event)
+            self._known[event.device] = after
         return after != before
+
+    def lock_left_s(self, device: str) -> float | None:
+        """The seconds until a door that was opened is locked again; None where it is not open, or is locked now."""
+        with self._lock:
+            lock, status = self._locks.get(device), self._of(device)
+            if lock is None:
+                return None
+            left_s = lock.left_s()
+            self._known[device] = status._replace(lock=lock.state)
+            return left_s
 
     def _of(self, device: str) -> Status:
         if device not in self._known:
-            self._known[device] = Status.read(self._recall(device) or "")
+            status = Status.read(self._recall(device) or "")
+            self._locks[device] = lock = DoorLock(status.lock, clock=self._passed_s)
+            self._known[device] = status._replace(lock=lock.state)
         return self._known[device]
 
-    def _learn(self, status: Status, event: Counted | Created | Trouble) -> Status:
+    def _hear_of_door(self, status: Status, event: DoorAsked | DoorAnswered) -> Status:
+        lock = self._locks[event.device]
+        if isinstance(event, DoorAsked):
+            lock.ask()
+        else:
+            lock.answer(event.seconds, event.opened)
+        return status._replace(lock=lock.state)
+
+    def _learn(self, status: Status, event: _Told) -> Status:
+        if isinstance(event, Identified | ClockRead):
+            return _identified(status, event) if isinstance(event, Identified) else _clock_read(status, event.drift_s)
         if isinstance(event, Counted):
             self._answering.add(event.device)
             if event.users is None:
@@ -102,6 +148,23 @@ class Statuses:
         if is_old and known is not None and (known.code, known.error) == (event.code, event.error):
             return status
         return status._replace(last_error=Error(event.code, event.error, at))
+
+
+def _identified(status: Status, event: Identified) -> Status:
+    """What a terminal would not say this time stays as it was, unless it is another terminal."""
+    told = [shown(text) or None for text in (event.serial_number, event.name, event.firmware)]
+    known = [status.serialnumber, status.device_name, status.firmware_version]
+    if told[0] is None or told[0] == known[0]:
+        told = [new or old for new, old in zip(told, known, strict=True)]
+    return status._replace(serialnumber=told[0], device_name=told[1], firmware_version=told[2])
+
+
+def _clock_read(status: Status, drift_s: float) -> Status:
+    """Half a second is what a clock in whole seconds is behind on average."""
+    known, drift = status.clock_drift_s, math.floor(drift_s + 1)
+    if known is not None and drift != 0 and abs(drift - known) <= DRIFT_NOISE_S:
+        return status
+    return status._replace(clock_drift_s=drift)
 
 
 def _facts(part: Error | Added | None) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 
@@ -50,8 +51,15 @@ class Sizes(NamedTuple):
         return self.fingers is not None and bool(self.fingers_capacity) and self.fingers >= (self.fingers_capacity or 0)
 
 
+class ClockReading(NamedTuple):
+    """What a terminal's clock showed, without a time zone and in whole seconds, at `at` of the bridge's (Unix time)."""
+
+    shown: datetime
+    at: float
+
+
 class Info(NamedTuple):
-    """What a terminal says of itself; "" is what it would not say, or was not asked."""
+    """What a terminal says of itself; "" and None are what it would not say, or was not asked."""
 
     serial_number: str = ""
     device_name: str = ""
@@ -59,6 +67,7 @@ class Info(NamedTuple):
     platform: str = ""
     mac: str = ""
     sizes: Sizes = Sizes()
+    clock: ClockReading | None = None
 
     def __str__(self) -> str:
         users = "" if self.sizes.users is None else f"{self.sizes.users} users"

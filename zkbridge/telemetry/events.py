@@ -57,6 +57,36 @@ class Counted(NamedTuple):
     free: int | None
 
 
+class Identified(NamedTuple):
+    """A terminal was asked what it is; "" is what it would not say."""
+
+    device: str
+    serial_number: str
+    name: str
+    firmware: str
+
+
+class ClockRead(NamedTuple):
+    """A terminal's clock was read: so many seconds ahead of the bridge's, negative where it is behind."""
+
+    device: str
+    drift_s: float
+
+
+class DoorAsked(NamedTuple):
+    """A terminal is about to be asked to open its door."""
+
+    device: str
+
+
+class DoorAnswered(NamedTuple):
+    """What became of a request to open a door for so many seconds: opened, not opened, or None: not known."""
+
+    device: str
+    seconds: int
+    opened: bool | None
+
+
 class Created(NamedTuple):
     """A terminal holds a new user."""
 
@@ -76,7 +106,19 @@ class Trouble(NamedTuple):
     probe: bool = False
 
 
-Event = Answered | Known | Failed | SessionEnded | Counted | Created | Trouble
+Event = (
+    Answered
+    | Known
+    | Failed
+    | SessionEnded
+    | Counted
+    | Identified
+    | ClockRead
+    | DoorAsked
+    | DoorAnswered
+    | Created
+    | Trouble
+)
 EventSink = Callable[[Event], None]
 
 

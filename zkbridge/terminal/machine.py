@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 from datetime import datetime
 
 from zkbridge.contract.errors import DeviceUnreachable
-from zkbridge.port.facts import Info, Sizes
+from zkbridge.port.facts import ClockReading, Info, Sizes
 from zkbridge.terminal.conversation import Conversation
 from zkbridge.terminal.protocol import wire
 from zkbridge.terminal.protocol.codes import Code, Command
@@ -23,11 +24,13 @@ class Machine(Conversation):
     """The terminal itself. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
     _sizes = Sizes()
+    _told = Info()
+    _clock: ClockReading | None = None
 
     @property
-    def counted(self) -> Sizes:
-        """The terminal's own counts as it last told them in this conversation; all None if it did not."""
-        return self._sizes
+    def told(self) -> Info:
+        """What the terminal has said of itself in this conversation, counts and clock as it last told them."""
+        return self._told._replace(sizes=self._sizes, clock=self._clock)
 
     def sizes(self) -> Sizes:
         """The terminal's own counts, asked now; all None where it does not tell."""
@@ -37,16 +40,16 @@ class Machine(Conversation):
 
     def info(self) -> Info:
         """All that the terminal says of itself."""
-        return Info(
-            **self._greeting(),
-            platform=self.option("~Platform") or "",
-            mac=self.option("MAC") or "",
-            sizes=self.sizes(),
-        )
+        told = self._greeting()
+        self._told = told._replace(platform=self.option("~Platform") or "", mac=self.option("MAC") or "")
+        self.sizes()
+        return self.told
 
     def brief(self) -> Info:
         """By what a person knows the terminal, in few requests."""
-        return Info(**self._greeting(), sizes=self.sizes())
+        self._told = self._greeting()
+        self.sizes()
+        return self.told
 
     def option(self, name: str) -> str | None:
         """A setting by its name, as text; None where the terminal does not know it."""
@@ -59,8 +62,12 @@ class Machine(Conversation):
 
     def time(self) -> datetime | None:
         """The terminal's clock, without a time zone; None where it shows no date."""
+        began = time.time()
         data = self._command(Command.GET_TIME).data
-        return wire.decode_time(self._do("GET_TIME", lambda: struct.unpack_from("<I", data)[0]))
+        at = began + (time.time() - began) / 2
+        shown = wire.decode_time(self._do("GET_TIME", lambda: struct.unpack_from("<I", data)[0]))
+        self._clock = None if shown is None else ClockReading(shown, at)
+        return shown
 
     def set_time(self, when: datetime) -> None:
         """Set the terminal's clock to what `when` shows, whatever its time zone."""
@@ -110,12 +117,12 @@ class Machine(Conversation):
         self._client.hang_up()
         return acknowledged
 
-    def _greeting(self) -> dict[str, str]:
+    def _greeting(self) -> Info:
         serial_number = self.option("~SerialNumber") or ""
         device_name = self.option("~DeviceName") or ""
         answer = self._client.request(Command.GET_VERSION)
         firmware = _text(answer.data) if answer.command == Code.OK else ""
-        return {"serial_number": serial_number, "device_name": device_name, "firmware": firmware}
+        return Info(serial_number=serial_number, device_name=device_name, firmware=firmware)
 
 
 def _text(data: bytes) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from zkbridge.config.models import Device
+from zkbridge.contract.errors import TerminalError
 from zkbridge.port.facts import Info, Sizes
 from zkbridge.terminal.attendance import Attendance
 from zkbridge.terminal.copies import Copies
@@ -69,10 +71,19 @@ def reach(
     lock_dir: Path | None = None,
     line: PersistentConnection | None = None,
     waiting: Callable[[], object] = lambda: None,
+    ask_clock: bool = False,
 ) -> Info:
-    """Find out whether a terminal answers, without disabling it. Raises TerminalError."""
+    """Find out whether a terminal answers, without disabling it. Raises TerminalError.
+
+    With `ask_clock` its clock is read last; a terminal that fails at that has answered all the same.
+    """
     with _passing(device, deadline, lock_dir, line, waiting) as session:
-        return session.brief()
+        info = session.brief()
+        if ask_clock:
+            with suppress(TerminalError):
+                session.time()
+            info = session.told
+        return info
 
 
 def _passing(

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from zkbridge.config.models import Config, Device
 from zkbridge.contract.errors import BridgeError, DeviceTimeout, OutcomeUnknown, TerminalError
+from zkbridge.telemetry.events import DoorAsked, EventSink
 from zkbridge.terminal.session import Session
 from zkbridge.worker.conversation_deadline import ConversationDeadline
 from zkbridge.worker.planner import Planned, Planner
@@ -36,6 +37,7 @@ class ChangeMaker:
         planner: Planner,
         replies: ReplyMaker,
         deadline: ConversationDeadline,
+        events: EventSink,
     ) -> None:
         self._device = device
         self._session_budget = config.session_budget
@@ -44,6 +46,7 @@ class ChangeMaker:
         self._planner = planner
         self._replies = replies
         self._deadline = deadline
+        self._events = events
 
     def note(self, session: Session, state: SessionState, planned: list[Planned]) -> list[Planned]:
         """Note the changes on disk, less the ones that were cancelled just now; the terminal may be asked for the rest.
@@ -84,6 +87,8 @@ class ChangeMaker:
         state.asked += 1
         task.asked = True
         task.tried = (*task.tried, change.intent)
+        if task.command.opens_s is not None:
+            self._events(DoorAsked(self._device.id))
         try:
             with self._deadline.extended(task.params.lasts_s()):
                 body = change.apply()

@@ -16,7 +16,7 @@ from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Finish, Parked, Request, ValidityChange
 from zkbridge.ledger.rows import log_answer
-from zkbridge.telemetry.events import Answered, Created, EventSink, Trouble
+from zkbridge.telemetry.events import Answered, Created, DoorAnswered, EventSink, Trouble
 from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.dates import Dates
 from zkbridge.worker.surroundings import WorkerHooks
@@ -148,6 +148,10 @@ class ReplyKeeper:
         seconds = age_s(request)
         log_answer(log, request, reply, seconds=seconds)
         self._events(Answered(request.device, request.command, reply.code, seconds, again=task.replayed))
+        if task.command.opens_s is not None and not task.replayed:
+            unknown = json.loads(reply.body).get("effect") == "unknown"
+            opened = None if unknown else reply.success
+            self._events(DoorAnswered(self._device.id, task.command.opens_s(task.params), opened))
         if reply.status >= Internal.status:
             self._events(Trouble(self._device.id, reply.code, json.loads(reply.body)["error"]))
         elif task.command.creates_user and reply.success and not task.replayed:

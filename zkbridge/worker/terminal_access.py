@@ -81,8 +81,15 @@ class TerminalAccess:
             enable(self.device, deadline=deadline, lock_dir=lock_dir, line=line, waiting=self.check_stop)
             self._facts.mark_enabled()
         else:
-            info = reach(self.device, deadline=deadline, lock_dir=lock_dir, line=line, waiting=self.check_stop)
-            self._facts.note_sizes(info.sizes)
+            info = reach(
+                self.device,
+                deadline=deadline,
+                lock_dir=lock_dir,
+                line=line,
+                waiting=self.check_stop,
+                ask_clock=self._config.homeassistant.discovery,
+            )
+            self._facts.note_told(info)
         self._facts.note_reached()
 
     def check_stop(self) -> None:

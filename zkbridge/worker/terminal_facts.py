@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 
+from zkbridge.commands.clock import wall_clock
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import ConnectionFailure, DeviceAuthFailed, TerminalError
 from zkbridge.contract.texts import Language
 from zkbridge.contract.wrong_device import WrongDevice
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.telemetry.events import Counted, EventSink, Failed, SessionEnded, Trouble
-from zkbridge.terminal.session import Known, Session, Sizes
+from zkbridge.telemetry.events import ClockRead, Counted, EventSink, Failed, Identified, SessionEnded, Trouble
+from zkbridge.terminal.session import Info, Known, Session, Sizes
 from zkbridge.worker.surroundings import WorkerHooks
 
 log = logging.getLogger(__name__)
@@ -69,14 +70,20 @@ class TerminalFacts:
         """A session took so many seconds; the terminal was disabled for `disabled_s` of them, None if not at all."""
         self._events(SessionEnded(self._device.id, seconds, disabled_s))
 
-    def note_sizes(self, sizes: Sizes) -> None:
-        """The terminal counts so many users, and has room for so many more."""
-        self._events(Counted(self._device.id, sizes.users, sizes.users_capacity, sizes.users_left))
+    def note_told(self, info: Info) -> None:
+        """What the terminal said of itself; what it was not asked is left out."""
+        device, sizes = self._device, info.sizes
+        if sizes != Sizes():
+            self._events(Counted(device.id, sizes.users, sizes.users_capacity, sizes.users_left))
+        if info.serial_number or info.device_name or info.firmware:
+            self._events(Identified(device.id, info.serial_number, info.device_name, info.firmware))
+        if info.clock is not None:
+            drift = info.clock.shown - wall_clock(device, info.clock.at)
+            self._events(ClockRead(device.id, drift.total_seconds()))
 
     def learn_from(self, session: Session) -> None:
         """Keep what a session has shown, however it ended."""
-        if session.counted != Sizes():
-            self.note_sizes(session.counted)
+        self.note_told(session.told)
         if session.known != self.known:
             self.known = session.known
             self._remember(session.known)

@@ -90,7 +90,14 @@ def assemble(
     )
     verifier = Verifier(device, replies=replies, planner=planner, access=access)
     changes = ChangeMaker(
-        device, config, ledger, requests=requests, planner=planner, replies=replies, deadline=deadline
+        device,
+        config,
+        ledger,
+        requests=requests,
+        planner=planner,
+        replies=replies,
+        deadline=deadline,
+        events=shared.events,
     )
     sessions = SessionRunner(
         config,

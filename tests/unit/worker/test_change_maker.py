@@ -9,6 +9,7 @@ import pytest
 from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, ENROLL, REPLIES, UNLOCK, NoDates, Stored, change, task
 from zkbridge.contract.errors import DeviceFull, DeviceRejected, DeviceTimeout, TerminalError
 from zkbridge.machine.clock import SYSTEM
+from zkbridge.telemetry.events import DoorAsked, Event
 from zkbridge.worker.change_maker import ChangeMaker
 from zkbridge.worker.planner import Planned, Planner
 from zkbridge.worker.session_state import SessionState
@@ -31,7 +32,17 @@ class Here:
         self.ended = False
         self.disabled_s = disabled_s
         planner = Planner(DEVICE, replies=REPLIES, stored=Stored(), clock=SYSTEM, dates=NoDates())
-        self.maker = ChangeMaker(DEVICE, CONFIG, self, requests=self, planner=planner, replies=REPLIES, deadline=self)
+        self.events: list[Event] = []
+        self.maker = ChangeMaker(
+            DEVICE,
+            CONFIG,
+            self,
+            requests=self,
+            planner=planner,
+            replies=REPLIES,
+            deadline=self,
+            events=self.events.append,
+        )
 
     def begin(self, made: Task) -> bool:
         self.calls.append(f"begin {made.request.id}")
@@ -74,6 +85,16 @@ def test_all_changes_are_begun_then_noted_with_one_commit_and_then_asked_for() -
 
     assert here.make(here.planned(1), here.planned(2))
     assert here.calls == ["begin 1", "begin 2", "note [1, 2]", "ask 1", "ask 2"]
+
+
+def test_a_door_is_reported_before_the_terminal_is_asked() -> None:
+    here = Here()
+    door = here.planned(1, UNLOCK)
+    door.task.arrived = float("inf")
+    here.make(door, state=SessionState(disables=False))
+    here.make(here.planned(2))
+
+    assert here.events == [DoorAsked(DEVICE.id)]
 
 
 def test_a_change_that_was_cancelled_is_neither_noted_nor_asked_for() -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.parts import CREATE, DEVICE, PING, NoDates, task
-from zkbridge.contract.errors import DeviceTimeout, Effect, Internal, UserExists
+from tests.unit.worker.parts import CREATE, DEVICE, PING, UNLOCK, NoDates, task
+from zkbridge.contract.errors import DeviceTimeout, Effect, Forbidden, Internal, OutcomeUnknown, UserExists
 from zkbridge.contract.groups import waiting
 from zkbridge.contract.messages import Reply, failed, succeeded
 from zkbridge.contract.validity import Validity
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.records import Finish, Finished, ValidityChange
-from zkbridge.telemetry.events import Answered, Created, Trouble
+from zkbridge.telemetry.events import Answered, Created, DoorAnswered, Trouble
 from zkbridge.worker.reply_keeper import ReplyKeeper
 from zkbridge.worker.task import Task
 
@@ -231,3 +231,25 @@ def test_an_answer_is_reported_as_what_it_means(
     here.keeper.keep([made])
 
     assert [type(event) for event in here.events] == kinds
+
+
+#: What became of an unlock, and what listeners are told of the door.
+DOORS: dict[str, tuple[Reply, bool, list[bool | None]]] = {
+    "opened": (succeeded({"data": {}}, code="unlocked", request_id=None), False, [True]),
+    "a stored reply": (succeeded({"data": {}}, code="unlocked", request_id=None), True, []),
+    "forbidden": (failed(Forbidden("door", device="p"), "es"), False, [False]),
+    "the answer is lost": (failed(OutcomeUnknown(), "es"), False, [None]),
+    "not reached": (failed(DeviceTimeout(host="h", port=1), "es"), False, [False]),
+}
+
+
+@pytest.mark.parametrize("case", DOORS)
+def test_listeners_are_told_what_became_of_a_door(case: str) -> None:
+    reply, replayed, opened = DOORS[case]
+    here = Here()
+    made = task(1, UNLOCK, fields={"seconds": 7})
+    made.reply, made.replayed = reply, replayed
+    here.keeper.keep([made])
+
+    told = [each for each in here.events if isinstance(each, DoorAnswered)]
+    assert told == [DoorAnswered(DEVICE.id, 7, each) for each in opened]

@@ -57,12 +57,25 @@ class Answer(NamedTuple):
     under: str = "data"
 
 
+class Lock(NamedTuple):
+    """How Home Assistant shows a command that opens a door for some seconds: beside its button as a lock.
+
+    `key` and `name` are as a button's. `refused` is a payload that the command always refuses: Home Assistant has a
+    lock lock as well, and nothing can close a door early.
+    """
+
+    key: str
+    name: tuple[str, str]
+    icon: str
+    refused: str
+
+
 class Button(NamedTuple):
     """How Home Assistant shows a command: as a button that asks a device for it without a field.
 
     `key` is part of the entity's unique id and never changes; of several commands with one key the first by name that
     the policy allows is asked for. `name` is Spanish, English. `offered` returns whether a device has it at all;
-    with `while_away` it can be pressed although the terminal does not answer.
+    with `while_away` it can be pressed although the terminal does not answer. `lock` is shown beside it.
     """
 
     key: str
@@ -71,6 +84,7 @@ class Button(NamedTuple):
     diagnostic: bool = False
     while_away: bool = False
     offered: Callable[[Device], bool] = lambda _device: True
+    lock: Lock | None = None
 
 
 class Command(NamedTuple):
@@ -85,6 +99,7 @@ class Command(NamedTuple):
     `reads`: it changes nothing, so that its answer can be made again.
     `delay_limit`: it must not be late; returns how old a request for a device may be, in seconds, or None where the
     device does not do it at all. The bridge then measures how long messages are on their way.
+    `opens_s`: its success means that the door is open for so many seconds, by its parameters; None for all others.
     `button`: how Home Assistant shows it; None where it does not.
     `each`: the command that is carried out for each row of its list, in place of `run`; None for all others.
     `hands_over`: it reads at one device what other requests then do; it is answered with all of theirs.
@@ -103,6 +118,7 @@ class Command(NamedTuple):
     creates_user: bool = False
     reads: bool = False
     delay_limit: Callable[[Device], float | None] | None = None
+    opens_s: Callable[[Any], int] | None = None
     button: Button | None = None
     each: str | None = None
     hands_over: bool = False

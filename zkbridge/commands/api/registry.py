@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from zkbridge.commands.api.command import Answer, Button, Command, Ends, Run, Step
+from zkbridge.commands.api.command import Answer, Button, Command, Ends, Lock, Run, Step
 from zkbridge.commands.api.context import Change, Context, HandOver, Onward
 from zkbridge.commands.api.params import Lasting, Params
 from zkbridge.config.models import Device
@@ -21,6 +21,7 @@ __all__ = [
     "Ends",
     "HandOver",
     "Lasting",
+    "Lock",
     "Onward",
     "Params",
     "Run",
@@ -53,6 +54,7 @@ def command(
     creates_user: bool = False,
     reads: bool = False,
     delay_limit: Callable[[Device], float | None] | None = None,
+    opens_s: Callable[[P], int] | None = None,
     button: Button | None = None,
     hands_over: bool = False,
     inner: bool = False,
@@ -67,7 +69,7 @@ def command(
         # That a Terminal has the capability S is no bound that a TypeVar can have; a test holds every command to it.
         made = Command(name, code, params, cast("Run", run), disables, repeatable, answer, errors)
         made = made._replace(attended=attended, creates_user=creates_user, reads=reads)
-        made = made._replace(delay_limit=delay_limit, button=button, hands_over=hands_over)
+        made = made._replace(delay_limit=delay_limit, opens_s=opens_s, button=button, hands_over=hands_over)
         _declare(made, _INNER if inner else _COMMANDS)
         return run
 
