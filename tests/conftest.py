@@ -15,7 +15,7 @@ from tests.support.nursery import Nursery
 from tests.support.waiting import wait_until
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
-PATIENCE_S = 5
+PATIENCE_S = 30
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

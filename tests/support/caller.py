@@ -23,6 +23,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from tests.support.waiting import patience
+
 Protocol = int | str  # 5, "5" or "3.1.1"
 
 SESSION_KEPT_S = 3600
@@ -263,6 +265,7 @@ class Caller:
             raise Refused("the connection", self._connected)
 
     def _wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
+        timeout = patience(timeout)
         deadline = monotonic() + timeout
         with self._news:
             if not self._news.wait_for(condition, deadline - monotonic()):

@@ -14,7 +14,7 @@ from typing import Any, Self
 from tests.support import processes
 from tests.support.address import Address
 from tests.support.nursery import Child, Nursery
-from tests.support.waiting import wait_until
+from tests.support.waiting import patience, wait_until
 
 #: Quick enough for tests, and still every part of the real thing.
 QUICK = {"retry": {"initial_delay": 0.05, "max_delay": 0.2, "deadline": 15}, "probe_interval": 0}
@@ -148,4 +148,4 @@ class Daemon:
         """Its exit code, when it ends by itself."""
         assert self._process is not None
         process, self._process = self._process, None
-        return process.wait(timeout)
+        return process.wait(patience(timeout))

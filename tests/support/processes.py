@@ -10,6 +10,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any, Protocol
 
+from tests.support.waiting import patience
+
 FIRST_PORT = 20_000
 LAST_PORT = 32_000
 LOCALHOST = "127.0.0.1"
@@ -121,7 +123,7 @@ def stop(process: Process, *, sign: int = signal.SIGTERM, timeout: float = 10) -
     """Send *sign*, wait, and return the exit code; after *timeout* seconds kill the process and raise."""
     process.send_signal(sign)
     try:
-        return process.wait(timeout)
+        return process.wait(patience(timeout))
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -29,8 +29,9 @@ from tests.support.mqtt_packets import (
     receive,
     size_bytes,
 )
+from tests.support.waiting import patience
 
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 #: A broker takes so many unacknowledged messages from a client where its CONNACK says nothing else; Mosquitto says 20.
 _WINDOW = 16
 _REFUSED = 0x80
@@ -152,6 +153,7 @@ class RawClient:
 
     def wait(self, condition: Any, what: str, timeout: float = _PATIENCE_S) -> None:
         """Raise AssertionError when the connection has ended, or after *timeout* seconds."""
+        timeout = patience(timeout)
         until = time.monotonic() + timeout
         with self._news:
             while not condition():
