@@ -9,17 +9,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from random import Random
 from typing import Any
 
-from torture.world import BUDGET_S, TIMEOUT_S, World
-from zkbridge.config.models import Device
-from zkbridge.contract.errors import TerminalError
+from torture.foreigners import Foreigners
+from torture.frame import TIMEOUT_S
+from torture.world import BUDGET_S, World
 from zkbridge.simulator import SimulatedTerminal
-from zkbridge.terminal.protocol.deadline import Deadline
-from zkbridge.terminal.session import Known, open_session
 
 #: The frames of a session, and how often each is chosen.
 FRAMES = {
@@ -53,8 +49,6 @@ ACTIONS = {
     "power_off": 1,
 }
 UDP_ACTIONS = {"lose": 4, "repeat": 4, "swap": 4}
-FOREIGN_TIMEOUT_S = 2
-FOREIGNERS_AT_ONCE = 2
 #: If the chosen frame does not come, the daemon is killed where it stands.
 FRAME_PATIENCE_S = 2.5
 #: How many requests to terminals the daemon may come to before a kill: on a slow machine it must not die in its start
@@ -72,7 +66,6 @@ class Breakage:
 
     def __init__(self, random: Random, world: World, *, kills: int, seconds: float) -> None:
         self.faults: Counter[str] = Counter()
-        self.foreigners = 0
         self._random = random
         self._world = world
         self._kills = kills
@@ -83,10 +76,15 @@ class Breakage:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         #: From the simulator's thread: what is to be done in so many seconds.
         self._inbox: queue.SimpleQueue[tuple[float, Callable[[], None]]] = queue.SimpleQueue()
-        self._foreign: list[threading.Thread] = []
+        self._foreigners = Foreigners()
         self._powered_off: set[str] = set()
         self._began = time.time()
         self._draw(kills, seconds)
+
+    @property
+    def foreigners(self) -> int:
+        """How many clients of other programs have come."""
+        return self._foreigners.came
 
     @property
     def finished(self) -> bool:
@@ -128,8 +126,7 @@ class Breakage:
         if self._world.broker.pid is None:
             self._world.start_broker()
         self._world.resume_broker()
-        for thread in self._foreign:
-            thread.join()
+        self._foreigners.end()
 
     # -- the schedule --------------------------------------------------------------------------------------------
 
@@ -144,7 +141,7 @@ class Breakage:
             (self._power_off, seconds / 30),
             (self._keypad, seconds),
             (self._keypad_at_a_frame, seconds / 4),
-            (self._visit, seconds / 4),
+            (self._send_foreigner, seconds / 4),
         ]
         for number in range(kills):  # spread evenly, for the plan's clock waits for them
             self._plan((number + self._random.random()) * seconds / kills, self._kill)
@@ -300,33 +297,7 @@ class Breakage:
         person = self._world.persons[name]
         terminal.faults.add(self._frame(), self._random.choice(["before", "after"]), lambda _: person.act())
 
-    def _visit(self) -> None:
-        """A client of somebody else, who knows nothing of our locks.
-
-        It is no pyzk of its own: that never ends where a connection does (it would read on and on).
-        """
-        self._foreign = [thread for thread in self._foreign if thread.is_alive()]
-        if len(self._foreign) >= FOREIGNERS_AT_ONCE:
-            return
+    def _send_foreigner(self) -> None:
         name, _ = self._somewhere()
-        settings = self._world.daemon.config["devices"][name]
-        locks = self._world.daemon.folder / "locks of others"
-        thread = threading.Thread(target=_look_around, args=(settings, locks), name="foreigner")
-        self._foreign.append(thread)
-        self.foreigners += 1
-        self._world.diary.note(name, "a foreign client comes")
-        thread.start()
-
-
-def _look_around(settings: dict[str, Any], locks: Path) -> None:
-    # Whatever breaks for somebody else's program is not our concern.
-    with suppress(TerminalError):
-        visit = open_session(
-            Device.model_validate({"id": "visit", **settings, "timeout": FOREIGN_TIMEOUT_S}),
-            deadline=Deadline.after(5 * FOREIGN_TIMEOUT_S),
-            known=Known(),
-            disable_for=None,
-            lock_dir=locks,
-        )
-        with visit:
-            visit.users()
+        if self._foreigners.come(name, self._world.daemon):
+            self._world.diary.note(name, "a foreign client comes")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,7 +27,7 @@ from torture.punches import EVENTS, Turnstile
 from torture.report import stories, table
 from torture.run import Result, Run
 from torture.storage import CutDaemon, Storage, shimmed_nursery
-from torture.world import SETTINGS, Equipment, World
+from torture.world import Equipment, World
 
 #: Terminals: profile, users at the start, what the simulator and what the bridge is told.
 TERMINALS: tuple[Equipment, ...] = (
@@ -58,7 +58,7 @@ class CutWorld(World):
         super().__init__(folder, seed=seed, terminals=TERMINALS)
         self.keeper.may_be_cut = True
 
-    def _make_daemon(self, folder: Path, devices: dict[str, Any]) -> CutDaemon:
+    def _make_daemon(self, folder: Path, devices: dict[str, Any], settings: Mapping[str, Any]) -> CutDaemon:
         self.cut_daemon = CutDaemon(
             folder,
             self.broker.port,
@@ -66,7 +66,7 @@ class CutWorld(World):
             nursery=self._nursery,
             storage=self.storage,
             random=self._points,
-            **SETTINGS,
+            **settings,
         )
         return self.cut_daemon
 

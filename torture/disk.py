@@ -12,14 +12,14 @@ there or not, whatever the order, in the state of any write since; a sector is n
 
 from __future__ import annotations
 
-import struct
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 from random import Random
 from typing import Literal, NamedTuple
+
+from torture.journal import Kind, Operation
 
 SECTOR = 512
 Model = Literal["ordered", "strict"]
@@ -29,45 +29,7 @@ MAPPED = "-shm"
 #: The name of the folder itself, for `ignored`.
 FOLDER = ""
 
-_HEAD = struct.Struct("<IiqIIII")
 _CREATED, _EMPTIED = 1, 2
-
-
-class Kind(IntEnum):
-    """What was done; the numbers are those of `shim.c`."""
-
-    OPEN = 1
-    WRITE = 2
-    SIZE = 3
-    SYNC = 4
-    CLOSE = 5
-    RENAME = 6
-    UNLINK = 7
-    MKDIR = 8
-    LINK = 9
-    RMDIR = 10
-    TRUNCATE = 11
-
-
-class Operation(NamedTuple):
-    """One record: `where` is an offset, a size or an open's flags; `data` what was written, or a path in the folder."""
-
-    kind: Kind
-    descriptor: int
-    where: int
-    mode: int
-    data: bytes
-    other: str
-
-    @property
-    def size(self) -> int:
-        """The bytes of its record."""
-        return _HEAD.size + len(self.data) + len(self.other.encode())
-
-    @property
-    def path(self) -> str:
-        """Of what it is about, below the folder."""
-        return self.data.decode()
 
 
 class Stored(NamedTuple):
@@ -79,21 +41,6 @@ class Stored(NamedTuple):
 
 #: A folder after a cut: the files by their names.
 Image = Mapping[str, Stored]
-
-
-def read_journal(path: Path) -> list[Operation]:
-    """Every whole record; the process may have been killed in the midst of the last."""
-    raw = path.read_bytes() if path.exists() else b""
-    operations, at = [], 0
-    while at + _HEAD.size <= len(raw):
-        kind, descriptor, where, mode, first, second, _ = _HEAD.unpack_from(raw, at)
-        middle, end = at + _HEAD.size + first, at + _HEAD.size + first + second
-        if end > len(raw):
-            break
-        data, other = raw[at + _HEAD.size : middle], raw[middle:end].decode()
-        operations.append(Operation(Kind(kind), descriptor, where, mode, data, other))
-        at = end
-    return operations
 
 
 class _Change(NamedTuple):

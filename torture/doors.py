@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import click
-from paho.mqtt.client import Client
-from paho.mqtt.reasoncodes import ReasonCode
 
-from tests.support.caller import Caller, Message
-from torture.door_oracle import Answer, Delivery, History, Publication, Request, Verdict, judge, unanswered
+from tests.support.caller import Caller
+from torture.door_callers import Listener, Sender, key_of, whose
+from torture.door_openings import Openings
+from torture.door_oracle import Delivery, History, Publication, Request, Verdict, judge, unanswered
+from torture.door_wishes import SECONDS, Wishes
 from torture.frame import Outcome, Progress, Scene, Spec, run_program
 from torture.havoc import SILENT_FOR_S, Deed
-from zkbridge.simulator import SimulatedTerminal
 
 #: Doors: profile, what the simulator and what the bridge is told.
 TERMINALS: tuple[Spec, ...] = (
@@ -38,8 +36,6 @@ TERMINALS: tuple[Spec, ...] = (
     ("bw", {"idle_timeout": 20.0, "udp_duplicate": 0.2}, {"transport": "udp", "attendance": "live"}),
     ("tft", {"second_connection": "replace"}, {}),
 )
-#: What a request says, so that an opening tells whose it is: each once at each door. An empty request opens for three.
-SECONDS = tuple(seconds for seconds in range(1, 61) if seconds != 3)
 MOST = len(TERMINALS) * len(SECONDS)
 MAX_AGE_S = 6.0
 #: Some for longer than a request may be old.
@@ -56,43 +52,6 @@ REPLIES = ("zk/+/door/unlock/reply", "zk/replies/#")
 FRAMES = ("CONNECT", "AUTH", "UNLOCK", "UNLOCK", "UNLOCK", "EXIT", "GET_FREE_SIZES", "OPTIONS_RRQ")
 #: A terminal that opens the door and says that it does not would make a liar of anybody.
 HONEST = ("UNLOCK",)
-_OPENED = re.compile(r"door open for (\d+) s")
-
-
-class Sender(Caller):
-    """A caller that knows when the broker has confirmed what, and never sends anything twice by itself."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(port, reconnect=False)
-        self.confirmed: dict[int, float] = {}
-
-    def _on_publish(self, _c: Client, _u: object, mid: int, _reason: ReasonCode, _p: object) -> None:
-        self.confirmed[mid] = time.time()
-
-
-class Listener(Caller):
-    """A caller that finds out whose answer it hears."""
-
-    def __init__(self, port: int, requests: dict[str, Request]) -> None:
-        super().__init__(port)
-        self._requests = requests
-        self._read = 0
-
-    def sort(self) -> int:
-        """Give each answer that came to its request; how many that were."""
-        news = self.messages[self._read :]
-        self._read += len(news)
-        for message in news:
-            self._sort(message)
-        return len(news)
-
-    def _sort(self, message: Message) -> None:
-        body, copy = message.json, None
-        key = body.get("request_id")
-        if message.correlation_data is not None:
-            key, copy = _who(message.correlation_data)
-        if key is not None:  # else it is the answer to the clearing of a retained message
-            self._requests[key].answers.append(Answer(body, copy))
 
 
 class Torture:
@@ -115,10 +74,8 @@ class Torture:
         self._pauses_s = ((), (), (0,), (0, 0.1), (2,), (0, 5), (0.4 * long_after_s,), (0, long_after_s))
         self._tell = tell
         self.protocol = protocol_of(seed)
-        #: What each door has not been asked for yet.
-        self._left: dict[str, list[int]] = {}
         self._requests: dict[str, Request] = {}
-        self._openings: list[tuple[float, str, int]] = []
+        self._openings = Openings()
         self._sent: list[tuple[Request, int, Sender, int]] = []
         self._retained: set[str] = set()
         self._copies_to_come = 0
@@ -135,8 +92,8 @@ class Torture:
             havoc={"pauses": PAUSES_S, "absences": ABSENCES_S},
         )
         for name, terminal in self._scene.terminals.items():
-            self._watch(name, terminal)
-            self._left[name] = self._random.sample(SECONDS, len(SECONDS))
+            self._openings.watch(name, terminal)
+        self._wishes = Wishes(self._random, list(self._scene.terminals), numbered=self.protocol == "5")
         self.daemon, self._havoc = self._scene.daemon, self._scene.havoc
         self._listener = Listener(self._scene.broker.port, self._requests)
         self._sender = Sender(self._scene.broker.port)
@@ -204,28 +161,13 @@ class Torture:
             self._sender.close()
             self._scene.close()
 
-    def _watch(self, name: str, terminal: SimulatedTerminal) -> None:
-        """Note each opening of a door."""
-
-        def changed(text: str) -> None:
-            if opened := _OPENED.fullmatch(text):
-                self._openings.append((time.time(), name, int(opened[1])))
-
-        terminal.listen(changed)
-
     # -- what happened -----------------------------------------------------------------------------------------------
 
     def _history(self, wrong: list[str]) -> History:
         for request, copy, sender, mid in self._sent:
             publication = request.publications[copy]
             request.publications[copy] = replace(publication, confirmed_at=sender.confirmed.get(mid))
-        strays = []
-        for at, name, seconds in self._openings:
-            request_or_none = self._requests.get(_key(name, seconds))
-            if request_or_none is None:
-                strays.append(f"{name} opened for {seconds} s at {at:.3f}")
-            else:
-                request_or_none.openings.append(at)
+        strays = self._openings.sort(self._requests)
         self._add_deliveries()
         return History(
             requests=list(self._requests.values()),
@@ -244,7 +186,7 @@ class Torture:
         for correlation, request_id, reply, sent_at in rows:
             key, copy = request_id or (json.loads(reply).get("request_id") if reply else None), None
             if correlation is not None:
-                key, copy = _who(correlation)
+                key, copy = whose(correlation)
             if key in self._requests:
                 self._requests[key].deliveries.append(Delivery(copy, sent_at))
 
@@ -288,26 +230,9 @@ class Torture:
     def _ask(self) -> None:
         """Somebody wants a door open."""
         random = self._random
-        name = random.choice([name for name, left in self._left.items() if left])
-        seconds = self._left[name].pop()
-        five = self.protocol == "5"
-        # Over MQTT 3.1.1 nothing but its request_id tells whose answer it is.
-        key, named = _key(name, seconds), random.random() < 0.8 or not five
-        until = time.time() + random.choice([0.5, 2, 8, 20]) if random.random() < 0.2 else None
-        request = Request(
-            name,
-            seconds,
-            key if named else None,
-            numbered=five and (not named or random.random() < 0.5),
-            expires_at=until,
-        )
+        key, request, body, where = self._wishes.draw()
+        name = request.device
         self._requests[key] = request
-        body: dict[str, Any] = {"seconds": seconds}
-        if named:
-            body["request_id"] = key
-        if until is not None:
-            body["expires_at"] = datetime.fromtimestamp(until, UTC).isoformat()
-        where = f"zk/replies/{key}" if five and random.random() < 0.5 else None
         if name not in self._retained and random.random() < 0.07:
             self._publish(request, body, where, qos=1, retain=True)
             self._retained.add(name)
@@ -316,7 +241,7 @@ class Torture:
         qos = random.choice([0, 1, 1, 1, 1, 2])
         self._publish(request, body, where, qos=qos)
         # Without a request_id nobody could tell a copy from somebody else who wants the same.
-        pauses = random.choice(self._pauses_s) if named else ()
+        pauses = random.choice(self._pauses_s) if request.request_id else ()
         for pause in pauses:
             self._copies_to_come += 1
             self._havoc.soon(random.uniform(pause, pause * 1.5), lambda: self._publish_copy(request, body, where, qos))
@@ -333,7 +258,7 @@ class Torture:
         self, request: Request, body: dict[str, Any], where: str | None, *, qos: int, retain: bool = False
     ) -> None:
         copy = len(request.publications)
-        data = f"{_key(request.device, request.seconds)} {copy}".encode() if request.numbered else None
+        data = f"{key_of(request.device, request.seconds)} {copy}".encode() if request.numbered else None
         # MQTT 3.1.1 hands on what is retained as if it were not, to whoever is there.
         request.publications.append(Publication(time.time(), qos, retained=retain and self.protocol == "5"))
         info = self._sender.send(
@@ -367,17 +292,6 @@ class Torture:
 def protocol_of(seed: int) -> str:
     """What the bridge of a run speaks; its callers speak MQTT 5."""
     return Random(f"{seed} protocol").choice(["5", "5", "3.1.1"])
-
-
-def _key(name: str, seconds: int) -> str:
-    """A request in a word: its request_id, where it has one."""
-    return f"{name}/{seconds}"
-
-
-def _who(correlation: bytes) -> tuple[str, int]:
-    """Whose Correlation Data this is, and of which copy."""
-    key, _, copy = correlation.decode().partition(" ")
-    return key, int(copy)
 
 
 def main(arguments: Sequence[str]) -> int:

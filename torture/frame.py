@@ -1,4 +1,4 @@
-"""What the three programs share: their arguments, the scene in which everything breaks, and how its end is judged."""
+"""What the programs share: their arguments, the stage on which everything breaks, and how a run is told."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ import click
 
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
+from torture.diary import Diary
 from torture.havoc import Havoc
-from torture.world import Diary, Keeper
+from torture.keeper import Keeper
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 #: Seconds of patience of the bridge with a terminal.
@@ -69,8 +70,60 @@ class Progress:
             self._tell(f"{now - self._began:4.0f} s: {sentence()}")
 
 
-class Scene:
-    """Simulated terminals, a broker and a bridge, and what breaks them at random; `close` ends all but the daemon."""
+class Stage:
+    """Simulated terminals, a broker that runs, and a daemon that does not yet; `keeper` starts and ends that."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        specs: Sequence[Spec],
+        *,
+        settings: Mapping[str, Any],
+        broker: Sequence[str] = (),
+        daemon: Mapping[str, Any],
+    ) -> None:
+        self.simulator = Simulator()
+        self.terminals: dict[str, SimulatedTerminal] = {}
+        devices: dict[str, Any] = {}
+        for number, (profile, switches, told) in enumerate(specs):
+            terminal = self._add(profile, dict(switches))
+            self.terminals[f"puerta-{number}"] = terminal
+            devices[f"puerta-{number}"] = device(terminal, timeout=TIMEOUT_S, **{**settings, **told})
+        self.broker = Mosquitto(folder / "mosquitto", persistence=True, extra=broker)
+        self.broker.start()
+        self.daemon = self._make_daemon(folder / name, devices, daemon)
+        self.diary = Diary()
+        self.keeper = Keeper(self.daemon, self.diary)
+
+    def _make_daemon(self, folder: Path, devices: dict[str, Any], settings: Mapping[str, Any]) -> Daemon:
+        return Daemon(folder, self.broker.port, devices, **settings)
+
+    def _add(self, profile: str, switches: dict[str, Any]) -> SimulatedTerminal:
+        key = switches.pop("comm_key", 0)
+        return self.simulator.add(TerminalConfig(profile=profile, comm_key=key, switches=switches))
+
+    def stop_daemon(self) -> list[str]:
+        """Stop the daemon as systemd does; a sentence if it did not end well."""
+        code = self.daemon.stop()
+        return [f"the daemon stopped with {code}"] if code else []
+
+    def stored(self, query: str) -> list[Any]:
+        """Rows of the ledger, as the disk has them."""
+        with closing(sqlite3.connect(self.daemon.state / "ledger.db")) as ledger:
+            return ledger.execute(query).fetchall()
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        if self.daemon.running:
+            self.keeper.resume()
+            self.daemon.kill()
+        self.broker.stop()
+        self.simulator.stop()
+
+
+class Scene(Stage):
+    """A stage, and what breaks it at random."""
 
     def __init__(
         self,
@@ -85,17 +138,7 @@ class Scene:
         daemon: Mapping[str, Any],
         havoc: Mapping[str, Any] | None = None,
     ) -> None:
-        self._simulator = Simulator()
-        self.terminals: dict[str, SimulatedTerminal] = {}
-        devices: dict[str, Any] = {}
-        for number, (profile, switches, told) in enumerate(specs):
-            terminal = self._add(profile, dict(switches))
-            self.terminals[f"puerta-{number}"] = terminal
-            devices[f"puerta-{number}"] = device(terminal, timeout=TIMEOUT_S, **{**settings, **told})
-        self.broker = Mosquitto(folder / "mosquitto", persistence=True, extra=broker)
-        self.broker.start()
-        self.daemon = Daemon(folder / name, self.broker.port, devices, **daemon)
-        self.keeper = Keeper(self.daemon, Diary())
+        super().__init__(folder, name, specs, settings=settings, broker=broker, daemon=daemon)
         self.havoc = Havoc(
             random,
             keeper=self.keeper,
@@ -105,21 +148,7 @@ class Scene:
             **(havoc or {}),
         )
 
-    def _add(self, profile: str, switches: dict[str, Any]) -> SimulatedTerminal:
-        key = switches.pop("comm_key", 0)
-        return self._simulator.add(TerminalConfig(profile=profile, comm_key=key, switches=switches))
-
-    def stop_daemon(self) -> list[str]:
-        """Stop the daemon as systemd does; a sentence if it did not end well."""
-        code = self.daemon.stop()
-        return [f"the daemon stopped with {code}"] if code else []
-
-    def stored(self, query: str) -> list[Any]:
-        """Rows of the ledger, as the disk has them."""
-        with closing(sqlite3.connect(self.daemon.state / "ledger.db")) as ledger:
-            return ledger.execute(query).fetchall()
-
     def close(self) -> None:
-        """End what breaks things, and the terminals."""
+        """End what breaks things, and whatever still runs."""
         self.havoc.close()
-        self._simulator.stop()
+        super().close()

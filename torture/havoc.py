@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.support.caller import Caller
 from tests.support.mosquitto import Mosquitto
-from torture.world import BROKER_MEMORY_S, Keeper
+from torture.keeper import BROKER_MEMORY_S, Keeper
 from zkbridge.config.models import Device
 from zkbridge.simulator import SimulatedTerminal
 from zkbridge.terminal.protocol.deadline import Deadline

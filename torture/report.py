@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
+from torture.findings import Finding, Verdict, is_uncertain
 from torture.history import Wish
-from torture.oracle import Finding, Verdict, is_uncertain
 from torture.run import Result
 
 VERDICTS: tuple[Verdict, ...] = ("lost", "doubled", "wrong", "left disabled")

@@ -12,8 +12,9 @@ from random import Random
 
 from torture.breakage import Breakage
 from torture.callers import Crowd, Post, silent
+from torture.findings import Finding
 from torture.history import GOOD, History, Inquiry, Kind, Wish
-from torture.oracle import Finding, judge
+from torture.oracle import judge
 from torture.plan import TROUBLE, Message, Plan, request, secrets
 from torture.world import TERMINALS, World
 
@@ -179,12 +180,12 @@ class Run:
 
     def _until_quiet(self) -> None:
         """However long it takes, as long as it goes on: a slow machine breaks no promise."""
-        work, changed = self._world.open_work(), time.time()
+        work, changed = self._world.remains.open_work(), time.time()
         quiet_since: float | None = None
 
         def has_ended() -> bool:
             nonlocal work, changed, quiet_since
-            before, work = work, self._world.open_work()
+            before, work = work, self._world.remains.open_work()
             if work != before:
                 changed = time.time()
             quiet_since = None if work != (0, 0, 0) else quiet_since or time.time()
@@ -255,7 +256,7 @@ class Run:
         """Stop the daemon as systemd does, and look at what is left of it all."""
         world, history = self._world, self._history
         known = set(secrets(history.wishes))
-        leftover = world.secrets_found(known)
+        leftover = world.remains.secrets_found(known)
         stops = world.keeper.stops
         self._wait(world.keeper.terminate, "the daemon to listen")
         if not self._wait_for_stop(stops):
@@ -263,7 +264,7 @@ class Run:
         _until(lambda: not any(terminal.sessions_open for terminal in world.terminals.values()), FORGOTTEN_S)
         world.look()
         history.terminals = world.terminal_ends()
-        history.ledger = world.ledger_end(known)
+        history.ledger = world.remains.ledger_end(known)
         history.ledger.secrets += [f"{where} (while it ran)" for where in leftover]
         history.broker_losses = world.broker_losses
         history.collapses += world.keeper.collapses

@@ -12,18 +12,8 @@ from typing import Any
 
 from tests.support.daemon import Daemon
 from tests.support.nursery import Nursery
-from torture.disk import (
-    MAPPED,
-    MODELS,
-    Disk,
-    Image,
-    Model,
-    Operation,
-    read_folder,
-    read_journal,
-    with_mapped,
-    write_folder,
-)
+from torture.disk import MAPPED, MODELS, Disk, Image, Model, read_folder, with_mapped, write_folder
+from torture.journal import Operation, read_journal
 
 SHIM = Path(__file__).with_name("shim.c")
 #: Of each life, so many other moments are looked at: whether the ledger that a cut would have left then can be read.

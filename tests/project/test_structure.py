@@ -5,7 +5,7 @@ from pathlib import PosixPath
 import pytest
 
 from tests.project.structure import PAGE, class_sizes, maintainability, page, sources, structure
-from tests.project.tree import ROOT
+from tests.project.tree import ROOT, tracked_files
 
 MOST_LINES, MOST_METHODS, MOST_ATTRIBUTES, MOST_PARAMETERS, LEAST_MAINTAINABILITY = 320, 25, 12, 8, 20
 
@@ -28,6 +28,13 @@ def test_imports_between_rooms_stay_within_their_limits() -> None:
 
 def test_architecture_shows_the_figures_of_today() -> None:
     assert PAGE.read_text() == page(), "bring it up to date: .venv/bin/python -m tests.docs.write"
+
+
+def test_no_file_of_the_torture_is_longer_than_one_of_the_package_may_be() -> None:
+    lines = {path.name: len(path.read_text().splitlines()) for path in tracked_files("torture") if path.suffix == ".py"}
+
+    assert lines
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))

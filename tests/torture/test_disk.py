@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from torture.disk import FOLDER, MODELS, SECTOR, Disk, Image, Kind, Model, Operation, Stored, with_mapped
+from torture.disk import FOLDER, MODELS, SECTOR, Disk, Image, Model, Stored, with_mapped
+from torture.journal import Kind, Operation
 
 CREATED = 1
 DRAWS = 300

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from torture.door_oracle import TOLERANCE_S, Answer, Delivery, History, Publication, Request, judge
-from torture.doors import SECONDS, Torture, protocol_of
+from torture.door_wishes import SECONDS
+from torture.doors import Torture, protocol_of
 
 REQUESTS, TERMINALS = 45, 5
 MAX_AGE_S = 6.0

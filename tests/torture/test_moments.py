@@ -14,7 +14,8 @@ from textwrap import dedent
 
 import pytest
 
-from torture.disk import FOLDER, MODELS, Disk, Image, Model, Operation, Stored, read_folder, read_journal, write_folder
+from torture.disk import FOLDER, MODELS, Disk, Image, Model, Stored, read_folder, write_folder
+from torture.journal import Operation, read_journal
 from torture.storage import build_shim, look_into, unreadable
 from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.digests import Digests

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from torture.diary import Diary
 from torture.history import (
     Answer,
     Ask,
@@ -22,7 +23,7 @@ from torture.history import (
     Wish,
 )
 from torture.oracle import judge
-from torture.world import Diary, secrets_in
+from torture.remains import secrets_in
 
 DEVICE = "puerta"
 TOPIC = f"zk/{DEVICE}/users/create/reply"
