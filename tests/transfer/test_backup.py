@@ -40,7 +40,7 @@ def test_a_terminal_that_was_emptied_gets_everybody_back(make: Callable[..., Hou
 
     name = made["data"]["backup"]
     assert made["data"] == {"backup": name, "users": 2, "fingers": 2, "left_out": [], "device_id": "here"}
-    empty: dict[str, list[str]] = {"completed": [], "changed": [], "unfit": [], "extra": []}
+    empty: dict[str, list[str]] = {"completed": [], "changed": [], "unfit": [], "extra": [], "extra_fingers": []}
     data = {"backup": name, "same_terminal": True, "added": ["7", "8"], **empty, "unchanged": 0, "device_id": "here"}
     assert (told["code"], told["data"]) == ("compared", data)
     assert nobody == []
@@ -62,18 +62,26 @@ def test_nobody_is_written_over_or_deleted_without_replace(make: Callable[..., H
         assert house.ask("here", "device/backup", {})["code"] == "backed_up"
         house.ask("here", "users/update", {"user_id": "8", "name": "Other"})
         house.ask("here", "users/delete-finger", {"user_id": "7", "finger_index": 6})
+        here.add_template("7", 1, b"another finger")
         here.add_user("9", "New")
         told = house.ask("here", "device/restore", {})["data"]
         gentle = house.ask("here", "device/restore", {"apply": True})
         wait_for_session_end(here)
-        names = [user.name for user in here.users()]
+        names, fingers = [user.name for user in here.users()], [index for _, index in sorted(here.templates())]
         whole = house.ask("here", "device/restore", {"apply": True, "replace": True})
         wait_for_session_end(here)
 
     assert (told["completed"], told["changed"], told["extra"]) == (["7"], ["8"], ["9"])
+    assert (told["extra_fingers"], told["unchanged"]) == (["7"], 0)
+    assert fingers == [0, 1, 6]
+    assert {entry["user_id"]: entry.get("removed_fingers") for entry in whole["results"]} == {
+        "9": None,
+        "7": [1],
+        "8": [],
+    }
     assert codes(gentle) == {"7": "copied"}
     assert names == ["Ana", "Other", "New"]
-    assert codes(whole) == {"9": "deleted", "8": "copied"}
+    assert codes(whole) == {"9": "deleted", "7": "copied", "8": "copied"}
     assert people_of(here) == before
 
 

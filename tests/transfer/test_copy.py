@@ -40,7 +40,7 @@ def test_a_user_arrives_with_record_and_fingers_under_a_uid_of_the_target(
         "user_id": "7",
         "success": True,
         "message": "Usuario '7' copiado.",
-        "data": {"user_id": "7", "name": "Ana", "fingers": [0, 6], "device_id": "there"},
+        "data": {"user_id": "7", "name": "Ana", "fingers": [0, 6], "removed_fingers": [], "device_id": "there"},
         "status": 200,
         "code": "copied",
     }
@@ -73,9 +73,8 @@ def test_a_user_who_is_there_is_refused_completed_or_replaced(make: Callable[...
     assert (refused["status"], refused["code"], refused["error"]) == (409, "user_exists", "user_id '7' ya existe.")
     assert unchanged[0][1] == "Another"
     assert replaced["code"] == completed["code"] == again["code"] == "copied"
-    (ana,) = people_of(house["here"])
-    third = (3, 1, b"a third finger")
-    assert people_of(there) == [(*ana[:6], sorted([*ana[6], third]))]
+    assert (replaced["data"]["removed_fingers"], completed["data"]["removed_fingers"]) == ([3], [])
+    assert people_of(there) == people_of(house["here"])
 
 
 def test_without_fingers_only_the_record_goes_along(make: Callable[..., House]) -> None:
@@ -85,12 +84,17 @@ def test_without_fingers_only_the_record_goes_along(make: Callable[..., House]) 
         refused = only(house.ask("here", "users/copy", COPY))
         nobody = people_of(house["there"])
         copied = only(house.ask("here", "users/copy", {**COPY, "fingers": False}))
+        house["there"].add_template("7", 3, b"a finger of the target")
+        house.ask("here", "users/update", {"user_id": "7", "name": "Eva"})
+        again = only(house.ask("here", "users/copy", {**COPY, "fingers": False, "overwrite": True}))
+        wait_for_session_end(house["there"])
 
+    assert (again["code"], again["data"]["removed_fingers"]) == ("copied", [])
     assert (refused["status"], refused["code"]) == (409, "algorithm_differs")
     assert nobody == []
     assert copied["data"]["fingers"] == []
-    assert [each[0] for each in people_of(house["there"])] == ["7"]
-    assert house["there"].templates() == {}
+    assert [each[:2] for each in people_of(house["there"])] == [("7", "Eva")]
+    assert [index for _, index in house["there"].templates()] == [3]
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def test_a_bridge_killed_at_any_frame_copies_the_user_once_and_says_so(
     if overwrite:
         house["there"].add_user("7", "Another")
         house["there"].add_template("7", 0, b"another thumb")
+        house["there"].add_template("7", 3, b"a finger that goes")
     body = {"user_id": "7", "to": ["there"], "overwrite": overwrite, "request_id": "c"}
     with house.daemon:
         house[name].faults.add(frame, when, lambda _: house.daemon.pause())
@@ -48,4 +49,5 @@ def test_a_bridge_killed_at_any_frame_copies_the_user_once_and_says_so(
 
     assert (answer["status"], answer["code"]) == (200, "copied")
     assert people_of(house["there"]) == people_of(house["here"])
+    assert answer["results"][0]["data"]["removed_fingers"] == [3] * overwrite
     assert not house["there"].disabled

@@ -12,7 +12,8 @@ from zkbridge.commands.api.backups import BackupDamaged, BackupName, BackupNotFo
 from zkbridge.commands.api.fields import Flag
 from zkbridge.commands.api.registry import Answer, Context, HandOver, Onward, Params, command
 from zkbridge.commands.backup_content import Content, parsed
-from zkbridge.commands.transfer import TAIL, WRITE, AlgorithmDiffers, CopyIncomplete, Write
+from zkbridge.commands.finger_set import TAIL
+from zkbridge.commands.transfer import WRITE, AlgorithmDiffers, CopyIncomplete, Write
 from zkbridge.commands.users_delete import Delete
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import DeviceFull, Forbidden, InvalidField, UserExists
@@ -37,18 +38,30 @@ class Compared(TypedDict):
     changed: Annotated[list[str], like([], "Users with another record or another finger; written with `replace` only.")]
     unfit: Annotated[list[str], like([], "Users of the backup who do not fit this terminal.")]
     extra: Annotated[list[str], like([], "Users who are not in the backup; deleted with `replace` only.")]
+    extra_fingers: Annotated[
+        list[str], like([], "Users with fingers that are not in the backup; these are deleted with `replace` only.")
+    ]
     unchanged: Annotated[int, like(36, "Users who are the same.", ge=0)]
     device_id: Annotated[str, like("principal")]
 
 
 class _Difference(NamedTuple):
-    """Users of a backup by what is to be done for them, and user_ids of the terminal that are not in it."""
+    """Users of a backup by what is to be done for them, and user_ids of the terminal that are not in it.
+
+    Who has more fingers on the terminal is in `extra_fingers`, and perhaps in another list too.
+    """
 
     added: list[Write]
     completed: list[Write]
     changed: list[Write]
     unfit: list[Write]
     extra: list[str]
+    extra_fingers: list[Write]
+
+    def by_user(self) -> dict[str, Write]:
+        """Everybody of the backup who is not on the terminal as the backup has it."""
+        lists = self.added, self.completed, self.changed, self.unfit, self.extra_fingers
+        return {user.user_id: user for each in lists for user in each}
 
 
 @command(
@@ -73,20 +86,21 @@ def restore(session: Terminal, params: Restore, context: Context) -> dict[str, A
         ):
             raise Forbidden("administrators")
         return HandOver(WRITE, (context.device.id,), tuple(asked))
-    lists = {
-        kind: [user.user_id for user in getattr(found, kind)] for kind in ("added", "completed", "changed", "unfit")
-    }
-    others = sum(map(len, lists.values()))
+    kinds = "added", "completed", "changed", "unfit", "extra_fingers"
+    lists: dict[str, list[str]] = {kind: [user.user_id for user in getattr(found, kind)] for kind in kinds}
+    lists |= {"extra": found.extra, "extra_fingers": lists.pop("extra_fingers")}  # in the order of the answer
     same = bool(content.serial_number) and content.serial_number == session.info().serial_number
-    said = {**lists, "extra": found.extra, "unchanged": len(content.users) - others}
+    said = {**lists, "unchanged": len(content.users) - len(found.by_user())}
     return {"data": {"backup": name, "same_terminal": same, **said, "device_id": context.device.id}}
 
 
 def _asked(found: _Difference, *, replace: bool) -> list[Onward]:
     """What is deleted comes first: it makes room."""
     deletes = [Onward(each, Delete(user_id=each).stored(), "users/delete") for each in found.extra] if replace else []
-    wanted = [*found.added, *found.completed, *found.unfit, *(found.changed if replace else ())]
-    writes = [Onward(user.user_id, user.model_copy(update={"overwrite": replace}).stored()) for user in wanted]
+    gently = (*found.added, *found.completed, *found.unfit)
+    how = {"overwrite": replace, "exact": replace}
+    wanted = found.by_user().values() if replace else gently
+    writes = [Onward(user.user_id, user.model_copy(update=how).stored()) for user in wanted]
     return [*deletes, *writes]
 
 
@@ -95,7 +109,7 @@ def _compare(session: Terminal, content: Content) -> _Difference:
     held: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
     for finger in session.all_fingers():
         held[finger.uid][finger.index] = finger.template.rstrip(TAIL)
-    found = _Difference([], [], [], [], [])
+    found = _Difference([], [], [], [], [], [])
     for each in content.users:
         user = table.by_user_id(each.user_id)
         try:
@@ -108,6 +122,8 @@ def _compare(session: Terminal, content: Content) -> _Difference:
             continue
         fingers = held[user.uid]
         wanted = {finger.index: finger.finger(user.uid).template.rstrip(TAIL) for finger in each.fingers}
+        if fingers.keys() - wanted.keys():
+            found.extra_fingers.append(each)
         if not record.is_held_by(user) or any(fingers.get(index, wanted[index]) != wanted[index] for index in wanted):
             found.changed.append(each)
         elif wanted.keys() - fingers.keys():

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
+from zkbridge.commands.finger_set import FingerSet
 from zkbridge.commands.known_user import find_all, must_be_alone
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, DeviceFull, DeviceRejected, Forbidden, UserExists
@@ -24,8 +25,6 @@ from zkbridge.port.users import User, UserCopy, UserFields, UserTable
 
 #: The inner command that writes one user.
 WRITE = "users/copy/write"
-#: What some commands read after a template (see `Finger.mark`).
-TAIL = b"\0\1"
 
 
 class AlgorithmDiffers(BridgeError):
@@ -41,10 +40,11 @@ class AlgorithmDiffers(BridgeError):
     example: ClassVar = {"theirs": "9", "ours": "10"}
 
 
-class _Missing(TypedDict):
-    """The fingers that the terminal does not hold as they were sent."""
+class _Differing(TypedDict):
+    """The fingers in which the terminal differs from what was sent."""
 
     missing_fingers: Annotated[list[int], like([6], "The terminal's index of each finger that is missing.")]
+    extra_fingers: Annotated[list[int], like([], "And of each that it was to delete and still holds.")]
 
 
 class CopyIncomplete(BridgeError):
@@ -55,14 +55,18 @@ class CopyIncomplete(BridgeError):
         "": (
             "El usuario '{user_id}' está en el dispositivo, pero no todas sus huellas (faltan: {fingers}).",
             "User '{user_id}' is on the device, but not all of the fingerprints (missing: {fingers}).",
-        )
+        ),
+        "extra": (
+            "El usuario '{user_id}' está en el dispositivo, pero con huellas que no se pudieron borrar ({fingers}).",
+            "User '{user_id}' is on the device, but with fingerprints that could not be deleted ({fingers}).",
+        ),
     }
     example: ClassVar = {"fingers": "6"}
-    adds = _Missing
+    adds = _Differing
 
     def details(self, _language: object) -> dict[str, Any]:
-        """`missing_fingers`."""
-        return self.more or {"missing_fingers": [6]}
+        """`missing_fingers` and `extra_fingers`."""
+        return self.more or {"missing_fingers": [6], "extra_fingers": []}
 
 
 class _Template(BaseModel):
@@ -80,7 +84,10 @@ class _Template(BaseModel):
 
 
 class Write(Params):
-    """A user as another terminal holds it, and the fingers; `algorithm` is that of the templates, if it is known."""
+    """A user as another terminal holds it, and the fingers; `algorithm` is that of the templates, if it is known.
+
+    `exact`: other fingers of the user at the target are deleted.
+    """
 
     user_id: str
     name: str = Field(repr=False)
@@ -93,6 +100,7 @@ class Write(Params):
     fingers: tuple[_Template, ...] = Field(default=(), repr=False)
     algorithm: str | None = None
     overwrite: bool = False
+    exact: bool = False
     valid_from: str | None = None
     valid_until: str | None = None
 
@@ -114,7 +122,7 @@ class Person(NamedTuple):
     fingers: Sequence[Finger]
     validity: Validity = Validity()
 
-    def write(self, *, algorithm: str | None, overwrite: bool) -> Write:
+    def write(self, *, algorithm: str | None, overwrite: bool, exact: bool = False) -> Write:
         """What is asked of the terminal that gets it."""
         record = b64encode(self.user.record).decode()
         fingers = tuple(
@@ -126,6 +134,7 @@ class Person(NamedTuple):
             fingers=fingers,
             algorithm=algorithm,
             overwrite=overwrite,
+            exact=exact,
             valid_from=self.validity.valid_from,
             valid_until=self.validity.valid_until,
         )
@@ -137,6 +146,7 @@ class Written(TypedDict):
     user_id: Annotated[str, like("123")]
     name: Annotated[str, like("Juan Perez")]
     fingers: Annotated[list[int], like([0, 6], "The terminal's index of each finger that was copied.")]
+    removed_fingers: Annotated[list[int], like([], "And of each that the user had besides and that was deleted.")]
     device_id: Annotated[str, like("entrada")]
 
 
@@ -201,46 +211,47 @@ def write(session: Terminal, params: Write, context: Context) -> dict[str, Any] 
     uid = _choose_uid(session, copy, context) if user is None else user.uid
     record = session.copied(copy, uid)
     same = user is not None and record.is_held_by(user)
-    fingers = [each.finger(uid) for each in params.fingers]
-    missing = fingers if user is None else [each for each in fingers if not _holds(session, user, each)]
+    wanted = FingerSet([each.finger(uid) for each in params.fingers], exact=params.exact)
+    missing = wanted.fingers if user is None else wanted.missing(session, user)
+    extra = [] if user is None else wanted.surplus(session, user)
+    removed = sorted({*extra, *(index for tried in context.tried for index in tried.get("removes", ()))})
     context.dates.keep(params.user_id, Validity(params.valid_from, params.valid_until))
-    if user is not None and same and not missing:
-        return _body(user, params, context)
+    if user is not None and same and not missing and not extra:
+        return _body(user, params, context, removed)
     begun = context.asked_before and same
     if user is not None and not params.overwrite:
         taken = [each for each in missing if session.has_finger(user, each.index)]
         if not same or taken:
             raise UserExists(user_id=params.user_id)
-    _require_room(session, user, missing, context)
+    _require_room(session, user, missing, context, freed=len(extra))
     fields = UserFields(copy.user_id, copy.name)
     written: list[User] = []
 
     def apply() -> dict[str, Any]:
         target = user if user is not None and same else session.put_copy(copy, uid, over=user)
         written.append(target)
-        for finger in missing:
-            _put(session, target, finger)
-        return _body(target, params, context)
+        wanted.write(session, target, missing, extra)
+        return _body(target, params, context, removed)
 
     def kept(table: UserTable) -> bool:
         now = table.by_user_id(params.user_id)
         there = now is not None and any(sent.record.is_held_by(now) for sent in written)
-        return (
-            now is not None and there and session.keeps_user_id(params.user_id) and not _lacking(session, now, fingers)
-        )
+        return now is not None and there and session.keeps_user_id(params.user_id) and wanted.are_held(session, now)
 
     def amiss(table: UserTable) -> BridgeError | None:
         now = table.by_user_id(params.user_id)
         if now is not None and any(sent.record.is_held_by(now) for sent in written):
-            lacking = _lacking(session, now, fingers)
-            said = ", ".join(str(index) for index in lacking)
-            return CopyIncomplete(user_id=params.user_id, fingers=said, more={"missing_fingers": lacking})
+            lacking, left = [each.index for each in wanted.missing(session, now)], wanted.surplus(session, now)
+            said = ", ".join(str(index) for index in lacking or left)
+            more = {"missing_fingers": lacking, "extra_fingers": left}
+            return CopyIncomplete("" if lacking else "extra", user_id=params.user_id, fingers=said, more=more)
         cut = table.by_uid(uid)
         if user is None and cut is not None and any(sent.record.is_cut_off_in(cut) for sent in written):
             return session.take_back(cut, fields)
         return None
 
-    return Change(intent={"uid": uid}, apply=apply, grows=user is None, kept=kept, amiss=amiss, begun=begun)
+    intent = {"uid": uid, **({"removes": extra} if extra else {})}
+    return Change(intent=intent, apply=apply, grows=user is None, kept=kept, amiss=amiss, begun=begun)
 
 
 def _require_algorithm(session: FingerReader, params: Write) -> None:
@@ -272,39 +283,22 @@ def _choose_uid(session: Terminal, copy: UserCopy, context: Context) -> int:
     return uid
 
 
-def _require_room(session: Terminal, user: User | None, missing: Sequence[Finger], context: Context) -> None:
-    """Raise DeviceFull where the terminal says that the user, or all of the fingers, do not fit."""
+def _require_room(
+    session: Terminal, user: User | None, missing: Sequence[Finger], context: Context, *, freed: int
+) -> None:
+    """Raise DeviceFull where the terminal says that the user, or all of the fingers, do not fit.
+
+    `freed` fingers are deleted first.
+    """
     host, port = context.device.host, context.device.port
     sizes = session.sizes()
     if user is None and sizes.users_left == 0:
         raise DeviceFull(host=host, port=port)
     added = len(missing) if user is None else sum(not session.has_finger(user, each.index) for each in missing)
-    if added and sizes.fingers_left is not None and sizes.fingers_left < added:
+    if added and sizes.fingers_left is not None and sizes.fingers_left + freed < added:
         raise DeviceFull("fingers", host=host, port=port)
 
 
-def _put(session: Terminal, user: User, finger: Finger) -> None:
-    """Write a finger; where the terminal keeps the old one instead, after deleting that. `kept` looks at the result."""
-    try:
-        session.put_finger(user, finger)
-        if not _holds(session, user, finger) and session.has_finger(user, finger.index):
-            session.delete_finger(user, finger.index, spare_others=True)
-            session.put_finger(user, finger)
-    except DeviceRejected as refusal:
-        if refusal.ends_session:
-            raise
-
-
-def _holds(session: Terminal, user: User, finger: Finger) -> bool:
-    """Whether the terminal holds just this template."""
-    template = session.template(user, finger.index)
-    return template is not None and template.rstrip(TAIL) == finger.template.rstrip(TAIL)
-
-
-def _lacking(session: Terminal, user: User, fingers: Sequence[Finger]) -> list[int]:
-    return [each.index for each in fingers if not _holds(session, user, each)]
-
-
-def _body(held: User, params: Write, context: Context) -> dict[str, Any]:
-    fingers = [each.index for each in params.fingers]
-    return {"data": {"user_id": params.user_id, "name": held.name, "fingers": fingers, "device_id": context.device.id}}
+def _body(held: User, params: Write, context: Context, removed: list[int]) -> dict[str, Any]:
+    fingers = {"fingers": [each.index for each in params.fingers], "removed_fingers": removed}
+    return {"data": {"user_id": params.user_id, "name": held.name, **fingers, "device_id": context.device.id}}

@@ -87,8 +87,6 @@ _ONE_OF = "user_id", "user_id_or_user_ids"
 def copy(session: Terminal, params: Copy, context: Context) -> HandOver:
     """Read the users, and leave it to the targets to write them: each user of each target is a request of its own."""
     people, algorithm = read_people(session, params.who, context, fingers=params.fingers)
-    asked = [
-        Onward(person.user.user_id, person.write(algorithm=algorithm, overwrite=params.overwrite).stored())
-        for person in people
-    ]
+    how = {"overwrite": params.overwrite, "exact": params.overwrite and params.fingers}
+    asked = [Onward(each.user.user_id, each.write(algorithm=algorithm, **how).stored()) for each in people]
     return HandOver(WRITE, params.to, tuple(asked), catch_up=params.catch_up)
