@@ -320,6 +320,12 @@ class KeptInMemory:
     def rows(self, _source: str, _parts: Sequence[str]) -> list[Any] | None:
         return None
 
+    def document(self) -> bytes | None:
+        return None
+
+    def note_drift(self, users: int) -> None:
+        self.drift = users
+
 
 def test_each_change_is_left_to_the_command_of_that_user_and_who_is_named_is_claimed() -> None:
     class Narrow(PortOfLists):

@@ -66,19 +66,19 @@ class DocumentReader:
         if device not in config.devices:
             raise self._not_found(device)
         asked = self._read(message.payload, device)
-        stored = asked.stored()
-        content = self._ledger.digest(stored)
+        content = self._ledger.digest(asked.stored())
         last = self._documents.last(device)
         check_version(asked.version, content, Standing(last.version, last.digest))
         if asked.parts is not None:
             self._check_parts(asked, device, message.payload)
         # Before the request is kept: the same document may come again, and is the same version then.
-        self._documents.keep_last(device, LastDocument(asked.version, content))
+        asked = asked if asked.parts is None else asked.model_copy(update=self._source(asked, device))
+        self._documents.keep_last(device, LastDocument(asked.version, content), asked.without_pins().stored())
         return address._replace(
             retained=message.retain,
             request_id=str(asked.version),
             content=content,
-            params=stored if asked.parts is None else asked.model_copy(update=self._source(asked, device)).stored(),
+            params=asked.stored(),
             expires_at=self._clock.now() + config.ledger.keep,
             catch_up=True,
         )

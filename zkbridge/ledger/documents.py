@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from zkbridge.ledger.facts import Facts
 
 _PARTS, _MANIFEST, _LAST = "document parts", "document manifest", "desired"
+_CONTENT, _DRIFT = "desired document", "desired drift"
 
 
 class KeptPart(NamedTuple):
@@ -40,10 +41,31 @@ class Documents:
         kept = json.loads(self._facts.recall(device, _LAST) or "{}")
         return LastDocument(kept.get("version", 0), bytes.fromhex(kept.get("digest", "")))
 
-    def keep_last(self, device: str, last: LastDocument) -> None:
-        """Have this be the last one from now on."""
+    def content(self, device: str) -> bytes | None:
+        """The last document of a device, without PINs; None where there was none."""
+        kept = self._facts.recall(device, _CONTENT)
+        return None if kept is None else kept.encode()
+
+    def keep_last(self, device: str, last: LastDocument, content: bytes) -> None:
+        """Have this be the last one from now on; `content` is kept of it. How a terminal differs is not known then."""
+        self._facts.remember(device, _CONTENT, content.decode())
+        self.keep_drift(device, None)
         kept = json.dumps({"version": last.version, "digest": last.digest.hex()})
         self._facts.remember(device, _LAST, kept)
+
+    def drift(self, device: str) -> int | None:
+        """In how many users the terminal differed when it was last compared; None: it was not, since the document."""
+        kept = self._facts.recall(device, _DRIFT)
+        return None if kept is None else int(kept)
+
+    def keep_drift(self, device: str, users: int | None) -> None:
+        """Have the terminal differ in so many users from now on."""
+        if users == self.drift(device):
+            return
+        if users is None:
+            self._facts.forget(device, _DRIFT)
+        else:
+            self._facts.remember(device, _DRIFT, str(users))
 
     def parts(self, source: str) -> dict[int, KeptPart]:
         """The parts that are kept, by number."""

@@ -32,3 +32,11 @@ class KeptClaims:
     def rows(self, source: str, parts: Sequence[str], /) -> list[Any] | None:
         """The rows of these parts; None where one has gone. Raises LedgerUnavailable."""
         return self._documents.rows(source, parts)
+
+    def document(self) -> bytes | None:
+        """The last document, without PINs; None: there was none. Raises LedgerUnavailable."""
+        return self._documents.content(self._device)
+
+    def note_drift(self, users: int, /) -> None:
+        """The terminal differs from the document in so many users. Raises LedgerUnavailable."""
+        self._documents.keep_drift(self._device, users)

@@ -21,6 +21,12 @@ class Claims(Protocol):
         Raises LedgerUnavailable.
         """
 
+    def document(self) -> bytes | None:
+        """The last document, as the ledger keeps it, without PINs; None: there was none. Raises LedgerUnavailable."""
+
+    def note_drift(self, users: int, /) -> None:
+        """The terminal differs from the document in so many users. Raises LedgerUnavailable."""
+
 
 class NoClaims:
     """Claims of a device that nothing is kept of."""
@@ -35,3 +41,10 @@ class NoClaims:
     def rows(self, _source: str, _parts: Sequence[str], /) -> list[Any] | None:
         """No part is kept."""
         return None
+
+    def document(self) -> bytes | None:
+        """There was none."""
+        return None
+
+    def note_drift(self, _users: int, /) -> None:
+        """Nothing is kept."""

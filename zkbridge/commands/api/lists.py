@@ -45,13 +45,16 @@ class RowsOf(NamedTuple):
     """Describes the rows of a list for the description that machines read: the fields of one user's command."""
 
     params: type[Params]
+    said: str = "a row that fails fails alone"
 
     def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
         schema = self.params.model_json_schema()
         properties = {name: each for name, each in schema["properties"].items() if name not in _SHARED}
         items = {"type": "object", "properties": properties, "required": schema["required"]}
-        said = f"1 to {MAX_ROWS:,} users; a row that fails fails alone."
-        return {"type": "array", "description": said, "minItems": 1, "maxItems": MAX_ROWS, "items": items}
+        said = f"1 to {MAX_ROWS:,} users; {self.said}."
+        example = {name: properties[name]["examples"][0] for name in schema["required"]}
+        array = {"type": "array", "description": said, "minItems": 1, "maxItems": MAX_ROWS, "items": items}
+        return array | {"examples": [[example]]}
 
 
 #: The rows as they came; `rows_of` reads them.

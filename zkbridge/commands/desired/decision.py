@@ -57,9 +57,15 @@ class Plan(NamedTuple):
     failed: tuple[tuple[str, BridgeError], ...] = ()
 
     @property
+    def users(self) -> int:
+        """How many users are not as the document says."""
+        lists = (self.added, self.changed, self.blocked, self.unblocked, self.deleted, self.failed)
+        return sum(map(len, lists))
+
+    @property
     def is_done(self) -> bool:
         """Whether the terminal is as the document says."""
-        return not (self.added or self.changed or self.blocked or self.unblocked or self.deleted or self.failed)
+        return not self.users
 
 
 def check_version(version: int, digest: bytes, standing: Standing) -> None:
@@ -129,10 +135,19 @@ class Decision:
 
     def check_limit(self) -> None:
         """Raise Refused where more users are absent than the document allows."""
-        claimed, absent = len(self._claimed_here), len(self.absent)
-        limit = claimed * self._document.delete_limit // 100
-        if absent > limit:
-            raise Refused("delete_limit", absent=absent, claimed=claimed, limit=limit)
+        if self.is_over_limit:
+            raise Refused(
+                "delete_limit", absent=len(self.absent), claimed=len(self._claimed_here), limit=self._absent_at_most
+            )
+
+    @property
+    def is_over_limit(self) -> bool:
+        """Whether more users are absent than the document allows."""
+        return len(self.absent) > self._absent_at_most
+
+    @property
+    def _absent_at_most(self) -> int:
+        return len(self._claimed_here) * self._document.delete_limit // 100
 
     def _is_claimed(self, user_id: str, claimed: frozenset[str]) -> bool:
         return user_id in claimed or user_id in self._wanted

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn
 
 from pydantic import BeforeValidator
 
 from zkbridge.commands.api.command import Answer, Command
 from zkbridge.commands.api.fields import Flag, count_of
 from zkbridge.commands.api.params import Lasting, Params
-from zkbridge.commands.api.rules import broken
+from zkbridge.commands.api.rules import broken, described
 from zkbridge.commands.desired.refusals import Refused
 from zkbridge.commands.users_create import Create
 from zkbridge.config.models import Device, Policy
@@ -24,6 +24,8 @@ from zkbridge.contract.unreadable import no_object
 #: The last part of the topic of a part of a document.
 _NUMBER = re.compile("[1-9][0-9]{0,2}")
 _SHA256 = re.compile("[0-9a-f]{64}")
+#: What may become of absent users, and who is claimed.
+DELETE, CLAIM = ("never", "block", "delete"), ("named", "all")
 _SHARED = frozenset(Lasting.model_fields)
 
 
@@ -58,14 +60,36 @@ def _interval(value: object) -> int:
     return count_of(value, least=60, most=86_400)
 
 
-class Options(Params):
+class Rules(Params):
+    """What happens to users whom a document does not name."""
+
+    delete: Annotated[
+        str,
+        _one_of(*DELETE),
+        described("What happens to claimed users who are absent.", "string", enum=list(DELETE)),
+    ] = "never"
+    delete_limit: Annotated[
+        int,
+        BeforeValidator(lambda value: count_of(value, least=0, most=100)),
+        described(
+            "The most percent of the claimed users who may be absent, 0 to 100; a numeric string counts.",
+            "integer",
+            "string",
+            examples=[10],
+        ),
+    ] = 10
+    claim: Annotated[
+        str,
+        _one_of(*CLAIM),
+        described("Who is claimed: users whom documents have named, or all.", "string", enum=list(CLAIM)),
+    ] = "named"
+
+
+class Options(Rules):
     """The fields of a document beside its users."""
 
     version: Annotated[int, BeforeValidator(lambda value: count_of(value, least=1))]
     apply: Flag = False
-    delete: Annotated[str, _one_of("never", "block", "delete")] = "never"
-    delete_limit: Annotated[int, BeforeValidator(lambda value: count_of(value, least=0, most=100))] = 10
-    claim: Annotated[str, _one_of("named", "all")] = "named"
     repair_interval: Annotated[int, BeforeValidator(_interval)] = 0
 
 
@@ -93,6 +117,13 @@ class Asked(Options):
     users: Annotated[list[Any], BeforeValidator(_list)] | None = None
     parts: Annotated[list[str], BeforeValidator(_digests)] | None = None
     source: str = ""
+    #: `check` compares the terminal with the document, `repair` makes it equal again; "" is a document that came.
+    mode: Literal["", "check", "repair"] = ""
+
+    def without_pins(self) -> Asked:
+        """The same, as it may be kept: no row has a PIN."""
+        rows = self.users and [_without_pin(row) for row in self.users]
+        return self.model_copy(update={"users": rows})
 
 
 class Wanted(NamedTuple):
@@ -228,6 +259,10 @@ def _wanted(row: Any, device: Device, policy: Policy, *, strict: bool) -> Wanted
         raise InvalidField(*faults)
     params.check_policy(policy)
     return Wanted(params, frozenset(params.model_fields_set))
+
+
+def _without_pin(row: Any) -> Any:
+    return {name: value for name, value in row.items() if name != "password"} if isinstance(row, dict) else row
 
 
 def _faults(place: int, row: Any, refusal: BridgeError) -> list[FieldFault]:

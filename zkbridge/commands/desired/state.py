@@ -22,11 +22,15 @@ from zkbridge.port.capabilities import UserStore
 
 def carry_out(session: UserStore, params: Asked, context: Context) -> dict[str, Any] | HandOver:
     """Plan; with `apply` hand each change over to its command. Raises Refused or RefusedAtTerminal."""
-    document = _document(params, context)
+    document = document_in(params, context)
     table, claimed = session.users(), context.claims.all()
     decision = Decision(document, table, session, claimed=claimed, dates=context.dates)
     decision.check_limit()
     plan = decision.plan()
+    if params.mode:
+        context.claims.note_drift(plan.users)
+    if params.mode == "check":
+        return _body(document, plan, context, state="applied" if plan.is_done else "drift")
     if not document.apply:
         return _body(document, plan, context, state="planned")
     named = frozenset(spelled(table, each.user_id) for each in document.users)
@@ -37,7 +41,7 @@ def carry_out(session: UserStore, params: Asked, context: Context) -> dict[str, 
     return HandOver(DESIRED, (context.device.id,), asked)
 
 
-def _document(params: Asked, context: Context) -> Document:
+def document_in(params: Asked, context: Context) -> Document:
     """The document with its rows, those of its parts read now. Raises Refused or RefusedAtTerminal."""
     rows = params.users if params.parts is None else context.claims.rows(params.source, params.parts)
     if rows is None:
@@ -88,10 +92,15 @@ def _asked(command: str, user_id: str, params: Params) -> Onward:
 
 
 def _body(document: Document, plan: Plan, context: Context, *, state: str) -> dict[str, Any]:
-    told = {
+    return plan_body(told(document, plan, context, state=state), context.room)
+
+
+def told(document: Document, plan: Plan, context: Context, *, state: str) -> dict[str, Any]:
+    """A plan as it is published, whole."""
+    return {
         "version": document.version,
         "state": state,
-        "dry_run": not document.apply,
+        "dry_run": state != "applied",
         "added": list(plan.added),
         "changed": [{"user_id": user_id, "fields": list(fields)} for user_id, fields in plan.changed],
         "blocked": list(plan.blocked),
@@ -104,7 +113,6 @@ def _body(document: Document, plan: Plan, context: Context, *, state: str) -> di
         ],
         "device_id": context.device.id,
     }
-    return plan_body(told, context.room)
 
 
 #: It is no command that callers find among the commands: it is heard where `desired.enabled` says so.
