@@ -1,7 +1,7 @@
-"""How far a terminal's attendance log has been told: what in it is new, and which punch is which.
+"""How far a terminal's attendance log has been published: which punches in it are new, and which id each has.
 
 A log only grows, but it may be cleared, and a full one may lose its oldest punches; clocks are set back, and two
-punches may be equal. So the place is known by a count and by traces of the last punches that were told.
+punches may be equal. So the place is kept as a count and as digests of the last punches that were published.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from zkbridge.ledger.records import Place, Trace
 from zkbridge.port.punches import Punch
 
-#: Punches that are remembered: more than a terminal records while its clock is set back by an hour.
+#: How many of the last punches are remembered: more than a terminal records in the hour by which its clock is set back.
 REMEMBERED = 1000
-#: So many of them must stand in the log, one after the other, for a place to be the one that we know.
+#: How many of them must stand in the log one after the other, for a place in it to be the known one.
 COMPARED = 64
 
-#: So many marks of a log are kept while it is searched; each place needs those of the few before it.
+#: How many digests of a log are kept while it is searched; each place needs those of the few punches before it.
 _MARKS_KEPT = 4096
 
 Digest = Callable[..., bytes]
@@ -26,17 +26,17 @@ PunchKey = tuple[str, str | None, int, int]
 
 
 def moment_of(punch: Punch) -> str:
-    """The punch's time as it is told; empty where it has none."""
+    """The punch's time as it is published; empty where it has none."""
     return "" if punch.timestamp is None else punch.timestamp.isoformat()
 
 
 def key_of(punch: Punch) -> PunchKey:
-    """What two equal punches share."""
+    """The part of a punch's `id` that two equal punches share."""
     return moment_of(punch), punch.user_id, punch.status, punch.punch
 
 
 def identity(device: str, punch: Punch, ordinal: int) -> str:
-    """The punch's `id`: the same however it was heard of. `ordinal` tells equal ones apart, from 0."""
+    """The punch's `id`, the same by event and by log. `ordinal` tells equal punches apart; it counts from 0."""
     when = moment_of(punch) or "-"
     return f"{device}/{when}/{punch.user_id or ''}/{punch.status}/{punch.punch}/{ordinal}"
 
@@ -53,11 +53,11 @@ class Bookmark:
         self._ordinals = {trace.key: trace.ordinal for trace in self._traces}
 
     def knows(self, punch: Punch) -> bool:
-        """Whether an equal punch is among those that are remembered: this one may be that one once more."""
+        """Whether an equal punch is among the remembered ones: then the same punch may have come a second time."""
         return self._key(punch) in self._ordinals
 
     def trace(self, punch: Punch) -> Trace:
-        """Remember a punch that is told now."""
+        """Remember a punch that is published now."""
         key = self._key(punch)
         trace = Trace(self._moment(punch), key, self._ordinals.get(key, -1) + 1)
         if len(self._traces) == REMEMBERED:
@@ -69,7 +69,7 @@ class Bookmark:
         return trace
 
     def new_in(self, log: Sequence[Punch]) -> Sequence[Punch]:
-        """What in the log was not told yet.
+        """The punches of the log that were not published yet.
 
         The place is where the last punches that were told end: that of the count, if they stand there, else the one
         behind which most of them do. First they must be the same in everything; where that fails, in their times:
@@ -84,7 +84,7 @@ class Bookmark:
         return log[self._end_of_most(log) :]
 
     def continues(self, tail: Sequence[Punch]) -> bool:
-        """Whether a part of the log begins with the last punches that were told, as many as are compared."""
+        """Whether a part of the log begins with the last published punches, as many as are compared."""
         last = list(self._traces)[-COMPARED:]
         begins = [self._key(punch) for punch in tail[:COMPARED]]
         return len(last) == COMPARED and begins == [trace.key for trace in last]
@@ -104,14 +104,14 @@ class Bookmark:
         return 0
 
     def _end(self, log: Sequence[Punch], told: list[bytes], mark: Callable[[Punch], bytes]) -> int | None:
-        """Behind which record the punches that were told end; None where none of them stands."""
+        """The number of records up to the last published punch; None where the log holds none of them."""
         count = self.place.count
         if not told:
             return count if count <= len(log) else None
         marks: dict[int, bytes] = {}
 
         def run(end: int) -> int:
-            """How many of them stand before this place, if all do for which there is room."""
+            """How many of them stand before this place, if all do that fit before it."""
             length = min(end, len(told))
             for back in range(1, length + 1):
                 at = end - back

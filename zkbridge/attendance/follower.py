@@ -22,17 +22,18 @@ from zkbridge.terminal.session import Session
 
 log = logging.getLogger(__name__)
 
-#: After so much silence the terminal is asked how many punches it holds; with the time for its answer, a connection
-#: that died without a word is noticed within 30 seconds.
+#: After this many seconds without an event the terminal is asked how many punches it holds. With the time for its
+#: answer, a connection that died silently is noticed within 30 seconds.
 QUIET_S = 10.0
-#: And so often it is asked although it speaks: some may tell of one punch and not of the next.
+#: Seconds after which it is asked although events come: some terminals send an event for one punch and not for the
+#: next.
 TRUSTED_S = 60.0
-#: How long an event is waited for before others are asked whether they want the terminal.
+#: Seconds to wait for an event before looking whether a request or another process wants the terminal.
 LOOK_S = 1.0
 
 
 class PunchFollower:
-    """What is known of one terminal's punches, and of the connection in use. `connected_at` is that one's beginning."""
+    """What is known of one terminal's punches and of the open connection, which began at `connected_at`."""
 
     def __init__(self, device: Device, ledger: Ledger, recorder: Recorder, names: UserNames, watch: Watch) -> None:
         self._device = device
@@ -47,11 +48,11 @@ class PunchFollower:
         self.connected_at = 0.0
 
     def make_way(self) -> None:
-        """Reading the log was broken off for a request."""
+        """Note that reading the log was interrupted by a request."""
         self._log_reader.make_way()
 
     def forget_names(self) -> None:
-        """A user's name may have changed."""
+        """Read the users' names anew before the next event: one may have changed."""
         self._names.forget()
 
     def has_no_room(self) -> bool:
@@ -59,11 +60,11 @@ class PunchFollower:
         return self._recorder.has_no_room()
 
     def lose_place(self) -> None:
-        """A punch could not be kept: the place is read from disk again."""
+        """Read the place from disk again, because a punch could not be stored."""
         self._recorder.lose()
 
     def begin(self, session: Session, turn: Turn) -> None:
-        """Have punches told, and find out what was missed: by the log on a new connection, else if the count says so.
+        """Register for events, and find what was missed: by the log on a new connection, else where the count shows it.
 
         Asked anew after every request, for an enrolment ends the events.
         """
@@ -84,7 +85,7 @@ class PunchFollower:
         self.connection = turn.line.number
 
     def step(self, session: Session, turn: Turn) -> None:
-        """The next event, or a look at the terminal when it has been quiet."""
+        """Wait for the next event; ask the terminal for its count when none has come for long."""
         heard = session.hear(LOOK_S, turn.waker)
         now = time.monotonic()
         self._log_reader.forget_refusal(now)
@@ -96,7 +97,7 @@ class PunchFollower:
             self._events.settle(session, turn, [], 0)
 
     def _arrive(self, session: Session, turn: Turn) -> None:
-        """Begin a new connection: find out which terminal's log it is, and read the punches that are new in it."""
+        """Begin a new connection: find out which terminal it is, and read the new punches of its log."""
         serial = session.option("~SerialNumber") or ""  # some do not say, or not just now: that makes it no other
         place = self._ledger.punches.place(self._device.id)
         if place is None or (serial and place.serial and serial != place.serial):
@@ -107,7 +108,7 @@ class PunchFollower:
             self._log_reader.catch_up(session, turn, [])
 
     def _start_anew(self, session: Session, serial: str, *, known: bool) -> None:
-        """The first time only what comes after is published: the punches of years are of no use all at once."""
+        """Begin with punches from now on: those of years, published all at once, are of no use."""
         count = self._counts.total(session)
         if count is None:
             session.extend(Deadline.after(LOG_S))

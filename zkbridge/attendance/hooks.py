@@ -6,10 +6,13 @@ from typing import Protocol
 
 
 class ListenerHooks(Protocol):
-    """What the bridge does when something was heard of a terminal. Called from the worker's thread; raises nothing."""
+    """What the bridge does when a terminal sent punches, or did not answer.
+
+    Called from the worker's thread; raises nothing.
+    """
 
     def note_punches(self) -> None:
-        """Punches were kept, and are to be published."""
+        """Punches were stored; publish them."""
 
     def note_availability(self, device: str, reason: str | None, /) -> None:
         """The device answers (None), or does not, for this reason: a sentence."""

@@ -30,13 +30,14 @@ from zkbridge.terminal.whereabouts import Whereabouts
 
 log = logging.getLogger(__name__)
 
-#: How long another program that waits for the terminal is given to take it (seconds).
+#: How long another process that waits for the terminal's lock is given to take it (seconds).
 ROOM_S = 0.3
-#: Pauses after failures, in seconds: the first, doubling up to the most; a connection that lived long begins anew.
+#: Pauses after failures, in seconds: the first, which doubles up to the most. After a long connection it is the first
+#: again.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONG_LIFE_S = 1.0, 30.0, 60.0
-#: Until there is room on disk for more punches, or the disk works again.
+#: Pause until there is room on disk for more punches, or the disk works again (seconds).
 DISK_PAUSE_S = 5.0
-#: However many requests wait, so often what the terminal told meanwhile is kept.
+#: However many requests wait, events that have arrived are stored at least this often (seconds).
 HUNGRY_S = 5.0
 
 
@@ -48,16 +49,16 @@ class Backoff:
         self._not_before = 0.0
 
     def failed(self) -> None:
-        """The next attempt waits, longer each time."""
+        """Double the pause before the next attempt."""
         self._failures += 1
         self.pause(min(FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE_S))
 
     def pause(self, seconds: float) -> None:
-        """The next attempt waits so long, or up to half of it less."""
+        """Wait this many seconds before the next attempt, or up to half of that less."""
         self._not_before = time.monotonic() + seconds * random.uniform(0.5, 1)  # noqa: S311 - only spreads the load
 
     def reset(self) -> None:
-        """What failed works."""
+        """Forget the failures: an attempt has succeeded."""
         self._failures = 0
 
     def wait_s(self) -> float:
@@ -66,7 +67,7 @@ class Backoff:
 
 
 class Listener:
-    """Has each punch of a device kept, once and in order. `line` is what it shares with the requests.
+    """Stores each punch of a device, once and in order. `line` is the connection that it shares with the requests.
 
     `where` says at which address the terminal is; without it that is the configured one.
 
@@ -110,7 +111,7 @@ class Listener:
                 self._waker.wake()
 
     def stop(self) -> None:
-        """End `listen` soon, whatever it does, and for good."""
+        """End `listen` soon, whatever it does, and keep it ended."""
         self._closing.set()
         self.interrupt()
 
@@ -121,7 +122,7 @@ class Listener:
     # -- for the worker's thread -------------------------------------------------------------------------------------
 
     def listen(self, wanted: Callable[[], bool]) -> None:
-        """Keep punches until interrupted, or until something fails; raises only what is a fault of our own.
+        """Store punches until interrupted, or until something fails. Raises only for faults of this program.
 
         `wanted` says whether something else is to be done: it is asked once an interruption is heeded. Then only what
         was told already is kept, and that not often.
@@ -140,7 +141,7 @@ class Listener:
                     self._waker = None
 
     def needs_drain(self) -> bool:
-        """Whether the terminal may have told much while requests kept us from hearing it."""
+        """Whether many events may have arrived while requests used the connection."""
         return self.line.is_open and time.monotonic() - self._listened_at > HUNGRY_S
 
     def forget_names(self) -> None:
@@ -148,7 +149,7 @@ class Listener:
         self._follower.forget_names()
 
     def lose_place(self) -> None:
-        """How far the log was read is to be read from disk again: the log was cleared."""
+        """Read the place in the log from disk again, because the log was cleared."""
         self._follower.lose_place()
 
     def close(self) -> None:
@@ -195,7 +196,7 @@ class Listener:
         turn.waker.wait(DISK_PAUSE_S)
 
     def _make_room(self, turn: Turn) -> None:
-        """Give another program that wants the terminal the time to take it."""
+        """Wait a moment without the terminal's lock, so that another process can take it."""
         if self.line.wanted():
             self.line.drop()
         if not self.line.is_open:
@@ -223,7 +224,7 @@ class Listener:
                     self._backoff.reset()
 
     def _stay(self) -> None:
-        """Raise ReadInterrupted when we are to end: the lock need not be waited for any more."""
+        """Raise ReadInterrupted once `listen` is to end: then nobody needs the lock any more."""
         if self._closing.is_set():
             raise ReadInterrupted
 

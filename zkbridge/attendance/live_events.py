@@ -14,16 +14,16 @@ from zkbridge.config.models import Device
 from zkbridge.port.punches import Punch
 from zkbridge.terminal.session import Session
 
-#: Events that the terminal counts and has not told yet are waited for so long.
+#: Seconds to wait for events that the terminal counts and has not sent yet.
 GRACE_S = 0.5
-#: Events that are taken at once.
+#: How many events are taken at once.
 BATCH = 200
-#: After so many events without an end the log is read instead.
+#: After this many events in a row the log is read instead.
 MOST_EVENTS = 2000
 
 
 class LiveEvents:
-    """The events of one device, held against its count; where they do not suffice its log is read."""
+    """The events of one device, compared with its count of punches; where they do not suffice, its log is read."""
 
     def __init__(self, device: Device, recorder: Recorder, counts: PunchCount, log_reader: LogReader) -> None:
         self._device = device
@@ -32,7 +32,7 @@ class LiveEvents:
         self._log_reader = log_reader
 
     def take(self, session: Session, turn: Turn, heard: list[Punch]) -> None:
-        """Everything that has been told by now; it is acknowledged once it is kept."""
+        """Store every event that has arrived, then acknowledge it."""
         punches, events = list(heard), 1
         while events < BATCH and (more := session.hear(0, turn.waker)) is not None:
             punches += more
@@ -44,7 +44,7 @@ class LiveEvents:
         _acknowledge(session, events)
 
     def _is_in_doubt(self, punches: Sequence[Punch]) -> bool:
-        """Whether these may not be all, or not new, or not in order; then the terminal's count is asked for.
+        """Whether events may be missing, old or out of order; then the terminal is asked for its count.
 
         Datagrams get lost, doubled and change places. In a stream nothing does, but an event may be told again, or
         be of a punch that was just read from the log.
@@ -59,7 +59,7 @@ class LiveEvents:
         )
 
     def settle(self, session: Session, turn: Turn, punches: list[Punch], events: int) -> None:
-        """Tell what was heard if the terminal counts as much, wait for what it counts more, else read its log."""
+        """Store the events if the terminal's count agrees; wait for more if it counts more; else read its log."""
         while True:
             counted = self._counts.moving(session)
             missing = None if counted is None else counted - self._log_reader.off_by - self._recorder.count
@@ -73,13 +73,13 @@ class LiveEvents:
                 self._log_reader.catch_up(session, turn, punches)
                 break
             if missing == len(punches) and not self._is_in_doubt(punches):
-                # There may be more by now, for people do not wait; but so far these are all, and in order.
+                # The terminal may count more by now. Up to that count these events are complete and in order.
                 self._recorder.keep(session, punches, count=self._recorder.count + missing)
                 break
         _acknowledge(session, events)
 
     def _sure(self, punches: Sequence[Punch], missing: int | None) -> Sequence[Punch] | None:
-        """Which of these are new, given how many the terminal counts that were not told; None where the log must say.
+        """Which of these are new, given how many uncounted punches there are; None where only the log can tell.
 
         `missing` is None where the terminal's count says nothing.
         """
@@ -90,13 +90,18 @@ class LiveEvents:
         fresh = list(seen.values())
         if self._is_mixed_up(fresh):
             return None
-        # By the count one that is known is never new: it may be told again while it is another that makes the count.
+        # A remembered punch is never taken as new by the count: it may be a repeated event, and the count another
+        # punch's.
         return fresh if missing == len(fresh) or (missing is None and len(fresh) == len(punches)) else None
 
     def _wait_for(self, session: Session, turn: Turn, punches: list[Punch], wanted: int) -> int:
-        """Read events until there are as many punches as wanted, or none comes for a while; how many events."""
+        """Read events until there are as many punches as wanted, or none comes for a while.
+
+        Returns the number of events.
+        """
         events = 0
-        # A terminal may count more than it ever tells, and tell without a pause: a request must not wait for that.
+        # A terminal may count more punches than it ever sends, and send without a pause: a request must not wait for
+        # that.
         while len(punches) < wanted and events <= MOST_EVENTS and not turn.waker.woken:
             if (more := session.hear(GRACE_S, turn.waker)) is None:
                 break
@@ -105,7 +110,7 @@ class LiveEvents:
         return events
 
     def _is_mixed_up(self, punches: Sequence[Punch]) -> bool:
-        """Whether datagrams may have come in another order than they were sent."""
+        """Whether datagrams may have arrived in another order than they were sent."""
         if self._device.transport != "udp" or len(punches) < 2:
             return False
         times = [moment_of(punch) for punch in punches]

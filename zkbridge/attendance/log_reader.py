@@ -20,21 +20,23 @@ from zkbridge.terminal.session import Session
 
 log = logging.getLogger(__name__)
 
-#: Reading a whole log may take so long: a thousand punches a second, and a hundred thousand fit.
+#: Seconds that reading a whole log may take: enough for 100,000 punches at 1,000 a second.
 LOG_S = 300.0
-#: A log so short is read on every new connection: cleared and filled again it may count the same.
+#: A log of at most this many punches is read on every new connection: one that was cleared and filled may count the
+#: same.
 SHORT_LOG = 200
-#: So often reading the log makes way for a request; then the request waits.
+#: How many times a request may interrupt reading the log; after that the request waits.
 MAKES_WAY = 3
-#: So often a log that the terminal does not show, or not whole, is asked for; and then again after so many seconds.
+#: How many times a log is asked for that the terminal does not send, or not whole; then the pause until the next
+#: (seconds).
 REFUSALS = 5
 READ_AGAIN_S = 600.0
-#: Punches from the log that are kept with one commit.
+#: Punches of the log that are stored in one commit.
 BATCH = 200
 
 
 class LogReader:
-    """The log of one device. `off_by` is the terminal's count less the place, where its log cannot be read."""
+    """The log of one device. `off_by` is the terminal's count minus the place, where its log cannot be read."""
 
     def __init__(self, device: Device, recorder: Recorder, counts: PunchCount, watch: Watch) -> None:
         self._device = device
@@ -47,11 +49,11 @@ class LogReader:
         self._made_way = 0
 
     def make_way(self) -> None:
-        """Reading was broken off for a request; after some times a request waits instead."""
+        """Note that a request interrupted reading; after some times requests wait instead."""
         self._made_way += 1
 
     def forget_refusal(self, now: float) -> None:
-        """Have a log that was not shown read again, once enough time has passed."""
+        """Read a log again that the terminal did not send, once enough time has passed."""
         if self.off_by and now >= self._read_again_at:
             self.off_by = 0
 
@@ -88,7 +90,7 @@ class LogReader:
         self.off_by = 0
 
     def _read_new(self, session: Session, turn: Turn) -> tuple[Sequence[Punch], int] | None:
-        """What in the log was not told, and how many records it has; None where the terminal will not show it.
+        """The unpublished punches of the log, and its number of records; None where the terminal does not send it.
 
         Of a long log only the end is read, if that begins with what was told last.
         """
@@ -114,7 +116,7 @@ class LogReader:
         return self._recorder.book.new_in(records), len(records)
 
     def _must_not_shrink(self, session: Session, read: int) -> None:
-        """Raise DeviceRejected (`log`) for a log that is shorter than it was told and may not have been cleared.
+        """Raise DeviceRejected (`log`) for a log that is shorter than the published part and may not have been cleared.
 
         It was cleared if the terminal, asked once more, counts as much, and once again on the next connection: a busy
         one may show less just then. Where it does not count, all of several readings must say so.
@@ -131,7 +133,7 @@ class LogReader:
         raise DeviceRejected("log", host=self._device.host, port=self._device.port, detail=detail)
 
     def _tolerate_refusal(self, session: Session, refusal: DeviceRejected) -> None:
-        """Go on with live punches where a terminal does not show its log, again and again. Raises it until then.
+        """Go on with live punches where a terminal repeatedly does not send its log. Until then the error is raised.
 
         The place stays: the log is read again later, and told from there.
         """
@@ -145,6 +147,6 @@ class LogReader:
 
 
 def _common(heard: Counter[PunchKey], punches: Iterable[Punch]) -> int:
-    """How many of the punches are among those that were heard, each of which counts once."""
+    """How many of the punches are among the events that arrived, each of which counts once."""
     found = Counter(key for key in map(key_of, punches) if key in heard)
     return (found & heard).total()

@@ -11,12 +11,12 @@ from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.terminal.session import Session
 
-#: What the users are called is asked again after so long, and for an unknown user after so little.
+#: Seconds after which the users' names are read again, and the same for a user who was not in the table.
 NAMES_S, STRANGER_S = 3600.0, 30.0
 
 
 class UserNames:
-    """The users' names as the terminal has them. `patience_s` is the most that reading its table may take."""
+    """The users' names as the terminal has them. `patience_s` is the longest that reading its table may take."""
 
     def __init__(self, patience_s: float) -> None:
         self._patience_s = patience_s
@@ -25,11 +25,11 @@ class UserNames:
 
     @property
     def table(self) -> RecordTable | None:
-        """The table that was read last, if it still counts."""
+        """The table that was read last, if it is not outdated."""
         return self._table
 
     def forget(self) -> None:
-        """A user's name may have changed."""
+        """Read the table anew the next time: a user's name may have changed."""
         self._table, self._read_at = None, float("-inf")
 
     def name_of(self, session: Session, user_id: str) -> str:

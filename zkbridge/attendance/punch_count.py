@@ -1,4 +1,4 @@
-"""The terminal's own count of its punches, and when it was asked last."""
+"""The terminal's own count of its punches, and when it was last asked for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zkbridge.port.facts import Sizes
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Session
 
-#: The most that an answer may take while no request waits for it (seconds).
+#: The longest that an answer may take while no request waits (seconds).
 ANSWER_S = 15.0
 
 
@@ -21,23 +21,23 @@ class PunchCount:
         self.asked_at = 0.0
 
     def sizes(self, session: Session) -> Sizes:
-        """What the terminal counts now. Raises TerminalError."""
+        """The terminal's count now. Raises TerminalError."""
         session.extend(Deadline.after(min(self._device.timeout, ANSWER_S)))
         self.asked_at = time.monotonic()
         return session.sizes()
 
     def total(self, session: Session) -> int | None:
-        """Its punches; None where it does not say. Raises TerminalError."""
+        """Its number of punches; None where it does not say. Raises TerminalError."""
         return self.sizes(session).records
 
     def moving(self, session: Session) -> int | None:
-        """Its punches; None also for a log that is full, whose count stands still. Raises TerminalError."""
+        """Its number of punches; None also for a full log, whose count does not change. Raises TerminalError."""
         sizes = self.sizes(session)
         return None if is_full(sizes) else sizes.records
 
 
 def is_full(sizes: Sizes) -> bool:
-    """Whether the log takes no more, or loses its oldest for every new one: its count stands still."""
+    """Whether the log is full: then its count stays, whether it takes no more punches or drops its oldest for each."""
     if sizes.records is None or not sizes.records_capacity:
         return False
     return sizes.records >= sizes.records_capacity

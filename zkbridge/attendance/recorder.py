@@ -1,4 +1,4 @@
-"""Keeps punches on disk to be published, together with how far the terminal's log has been read."""
+"""Stores punches on disk until they are published, together with how far the terminal's log has been read."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class Recorder:
         self._bookmark = Bookmark(place, self._ledger.digest)
 
     def begin(self, place: Place) -> None:
-        """Begin anew at a place: what stands before it in the log is not published."""
+        """Begin at a place: what stands before it in the log is not published."""
         self._ledger.punches.add(self._device_id, [], place, most_traces=REMEMBERED, anew=True)
         self.open(place)
 
     def lose(self) -> None:
-        """The place may not be as it stands on disk."""
+        """Note that the place in memory may differ from the one on disk."""
         self._bookmark = None
 
     def has_no_room(self) -> bool:
@@ -66,11 +66,11 @@ class Recorder:
         return self._ledger.punches.count_unsent() >= self._most
 
     def keep(self, session: Session, punches: Iterable[Punch], *, count: int) -> None:
-        """Keep punches that were heard as they happened, and the log's count, in one commit."""
+        """Store punches that came as events, and the log's count, in one commit."""
         self.keep_rows(session, [(punch, False) for punch in punches], count=count)
 
     def keep_rows(self, session: Session, rows: Iterable[tuple[Punch, bool]], *, count: int) -> None:
-        """The same; `rows` holds each punch, and whether it is late: read from the log, without an event."""
+        """Store punches; `rows` holds each with whether it is late, that is, read from the log without an event."""
         bodies: list[bytes] = []
         traces: list[Trace] = []
         for punch, late in rows:
@@ -84,8 +84,8 @@ class Recorder:
             self._hooks.note_punches()
 
     def move_to(self, count: int, bodies: Sequence[bytes] = (), traces: Sequence[Trace] = ()) -> None:
-        """Keep that the log is read up to a count, with the punches that lie before it."""
-        book, self._bookmark = self.book, None  # not as on disk, if that fails
+        """Store that the log is read up to a count, with the new punches before it."""
+        book, self._bookmark = self.book, None  # differs from the disk if that fails
         place = Place(book.place.serial, count, tuple(traces))
         if bodies or count != book.place.count:
             self._ledger.punches.add(self._device_id, bodies, place, most_traces=REMEMBERED)

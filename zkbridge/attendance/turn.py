@@ -1,4 +1,4 @@
-"""One time of listening to a terminal, and what ends it."""
+"""One period of listening to a terminal, and what ends it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from zkbridge.terminal.line import PersistentConnection
 
 
 class Turn(NamedTuple):
-    """The time between two requests. `briefly`: a request waits, so only events that have already arrived are taken."""
+    """The period between two requests.
+
+    `briefly`: a request waits, so only events that have already arrived are taken.
+    """
 
     waker: Waker
     line: PersistentConnection

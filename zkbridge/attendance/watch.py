@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 
-#: The most that anything but reading the log takes, the terminal's own time for answers aside (seconds).
+#: The longest that any step but reading the log takes, besides the terminal's time for answers (seconds).
 STEP_S = 120.0
 
 
 class Watch:
-    """The time by which the step under way must be over. `timeout_s` is that of the terminal's answers."""
+    """The time by which the present step must be over. `timeout_s` is the timeout of the terminal's answers."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._due: float | None = None
 
     def expect(self, seconds: float = 0.0) -> None:
-        """The next step may take so long, beside what any step may take."""
+        """Allow the next step this many seconds besides what every step may take."""
         self._due = time.monotonic() + seconds + STEP_S + 3 * self._timeout_s
 
     def rest(self) -> None:
