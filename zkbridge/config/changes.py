@@ -1,4 +1,4 @@
-"""What differs between two configurations, and whether a running bridge can take it over."""
+"""The differences between two configurations, and whether a running bridge can apply them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from zkbridge.config.faults import Fault
 from zkbridge.config.models import Config
 
-#: What a running bridge can take over.
+#: The keys that a running bridge can apply.
 _TAKEN_OVER = {"devices", "groups"}
 
 
 class Changes(NamedTuple):
-    """Devices and groups by what became of them, in the order of the file; and what only a restart can take over."""
+    """Added, removed and changed devices and groups, in the order of the file; and the changes that need a restart."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -36,7 +36,7 @@ class Changes(NamedTuple):
 
 
 def compare(old: Config, new: Config) -> Changes:
-    """What becomes of each device, and one fault for every other key that differs; never a value, it may be secret."""
+    """Sort the devices, and give one fault for every other key that differs; never a value, for it may be secret."""
     return Changes(
         added=tuple(each for each in new.devices if each not in old.devices),
         removed=tuple(each for each in old.devices if each not in new.devices),

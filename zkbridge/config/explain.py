@@ -30,7 +30,7 @@ from zkbridge.config.rules import as_names
 
 
 def group_faults(values: dict[str, Any]) -> Iterator[Fault]:
-    """What is wrong between groups and devices; what is wrong with one of them alone the models say."""
+    """Check groups against devices; the models check each of them alone."""
     devices, groups = values.get("devices"), values.get("groups")
     known = list(map(str, devices)) if isinstance(devices, dict) else []
     if not isinstance(groups, dict):
@@ -55,7 +55,7 @@ def _no_member(member: str, devices: list[str], groups: set[str]) -> str:
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """What pydantic found wrong, in the configuration's own words."""
+    """Turn pydantic's errors into faults that use the configuration's own words."""
     return [Fault(_path(detail["loc"]), _sentence(detail)) for detail in error.errors(include_url=False)]
 
 

@@ -37,7 +37,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
 
 
 def remarks(config: Config) -> list[Fault]:
-    """What is allowed, and still worth a second look."""
+    """Warn of settings that are allowed and often a mistake."""
     found = []
     if config.mqtt.password is not None and config.mqtt.username is None:
         found.append(Fault("mqtt.username", "is empty, so the password is not sent"))

@@ -81,7 +81,7 @@ class Mqtt(Model):
     @model_validator(mode="before")
     @classmethod
     def _derived(cls, values: object) -> object:
-        """A number such as `5` or `3.1` for protocol is what a person writes; the port follows from TLS."""
+        """Take a number such as `5` or `3.1` for the protocol, as people write it; choose the port by TLS."""
         if not isinstance(values, dict):
             return values
         protocol = values.get("protocol")
@@ -138,7 +138,7 @@ class Retry(Model):
 
 
 class Policy(Model):
-    """What may be asked for over MQTT at all."""
+    """What callers may ask for over MQTT."""
 
     administrators: bool = True
     commands: tuple[str, ...] | None = None
@@ -161,21 +161,21 @@ class Log(Model):
 
 
 class Metrics(Model):
-    """Where Prometheus may read figures; nowhere as long as there is no port."""
+    """Where Prometheus may read the metrics; without a port they are not served."""
 
     host: Host = "127.0.0.1"
     port: Annotated[int | None, BeforeValidator(valid_port)] = None
 
 
 class HomeAssistant(Model):
-    """Whether Home Assistant is told of the bridge and its terminals, and the first level of the topics for that."""
+    """Whether the bridge and its terminals are announced to Home Assistant, and the first level of those topics."""
 
     discovery: bool = False
     prefix: Annotated[str, AfterValidator(valid_base_topic)] = "homeassistant"
 
 
 class Desired(Model):
-    """Whether documents that say who is to be on a terminal are heard, and whether they may have PINs."""
+    """Whether documents of desired users are read, and whether they may have PINs."""
 
     enabled: bool = False
     secrets: bool = False
@@ -214,7 +214,7 @@ class Config(Model):
     @model_validator(mode="before")
     @classmethod
     def _name_devices(cls, values: object) -> object:
-        """Each device learns its own id; ids that are numbers in the file are names all the same."""
+        """Give each device its id. An id that is a number in the file is text here."""
         if not isinstance(values, dict):
             return values
         if isinstance(groups := values.get("groups"), dict):

@@ -1,4 +1,4 @@
-"""What replaces or completes the file's values: `ZKBRIDGE_…` variables, files of secrets, places of certificates."""
+"""Replaces or completes the file's values: `ZKBRIDGE_…` variables, secret files, paths of certificates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zkbridge.config.yaml_file import parse_yaml
 ENVIRONMENT_PREFIX = "ZKBRIDGE_"
 #: Variables under the prefix that are not configuration keys.
 _RESERVED = {"ZKBRIDGE_CONFIG"}
-#: The key that a secret is given by when a file holds it, and the key that it stands for.
+#: The key that names a secret's file, and the key of the secret itself.
 SECRET_FILES = {"password_file": "password", "comm_key_file": "comm_key"}
 
 
@@ -41,12 +41,12 @@ def apply_overrides(values: dict[str, Any], environment: Mapping[str, str]) -> l
 
 
 def _as_written(place: dict[str, Any], key: str) -> str:
-    """Variables are upper case by custom, device ids need not be: the file's own spelling wins."""
+    """Find the file's own spelling of a key: variables are upper case by custom, device ids need not be."""
     return next((known for known in place if str(known).lower() == key.lower()), key.lower())
 
 
 def _scalar(key: str, text: str) -> Any:
-    """The variable's value, as YAML would read it; what YAML cannot read, and secrets, are taken as they are."""
+    """The variable's value as YAML reads it. Secrets, and what YAML cannot read, are taken as text."""
     if key.lower() in ("password", "username", "client_id"):
         return text
     try:
@@ -77,7 +77,7 @@ def read_secrets(values: dict[str, Any], folder: Path, environment: Mapping[str,
 
 
 def place_certificates(values: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
-    """Have the files of `mqtt.tls`, and `backup.identity_file`, stand where those of secrets do."""
+    """Resolve the paths of `mqtt.tls` and `backup.identity_file` in the same way as those of secrets."""
     backup = values.get("backup")
     if isinstance(backup, dict) and isinstance(backup.get("identity_file"), str):
         backup["identity_file"] = _placed(backup["identity_file"], folder, environment)
@@ -100,7 +100,7 @@ def _sections(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _placed(name: str, folder: Path, environment: Mapping[str, str]) -> Path:
-    """A bare name is looked up among systemd's credentials, then beside the configuration."""
+    """The path of a file; a bare name is looked up among systemd's credentials, then beside the configuration."""
     expanded = re.sub(r"\$\{?(\w+)\}?", lambda match: environment.get(match[1], match[0]), name)
     credentials = environment.get("CREDENTIALS_DIRECTORY")
     if credentials and (Path(credentials) / expanded).is_file():

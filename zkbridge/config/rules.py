@@ -102,7 +102,10 @@ def valid_network(text: str) -> str:
 
 
 def needs_serial(network: str, facts: ValidationInfo) -> str:
-    """A terminal is looked for by its serial number. Where `serial` itself is wrong, that is said there."""
+    """`find` needs `serial`, for a terminal is searched for by its serial number.
+
+    A wrong `serial` has a fault of its own.
+    """
     if facts.data.get("serial", "") is None:
         raise _rule("needs serial: the serial number of the terminal that is looked for")
     return network
@@ -125,7 +128,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that host."""
+    """Whether only this machine can reach that host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -141,7 +144,7 @@ def number_of_seconds(value: object) -> object:
 
 
 def off_as_text(value: object) -> object:
-    """`off` without quotes is a boolean to many a YAML reader."""
+    """Take False as `off`: many YAML readers make a boolean of it without quotes."""
     return "off" if value is False else value
 
 

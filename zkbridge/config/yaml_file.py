@@ -25,7 +25,7 @@ def parse_yaml(text: str) -> Any:
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
 
     class Constructor(SafeConstructor):
-        """Keeps how an odd integer is written."""
+        """A YAML constructor that keeps how an odd integer is written."""
 
         def construct_yaml_int(self, node: Any) -> int:
             number = super().construct_yaml_int(node)

@@ -1,7 +1,7 @@
 """What errors, groups' replies and the bridge's own messages hold, as models: for the description that machines read.
 
 What a command's success holds is declared beside the command. The bridge does not make its replies from these models;
-the tests hold both to each other.
+tests compare the two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class _Body(BaseModel):
 
 
 def like(example: object, description: str | None = None, **rules: Any) -> Any:
-    """A field that says what it may look like."""
+    """A field with an example of its value."""
     return Field(examples=[example], description=description, **rules)
 
 
@@ -31,7 +31,7 @@ class Fault(_Body):
 
 
 class Result(BaseModel):
-    """What one device of a group answered: its own reply, so that further keys are those of that reply."""
+    """The answer of one device of a group: the keys of its own reply, with its id."""
 
     model_config = ConfigDict(extra="allow", defer_build=True)
 
@@ -45,7 +45,7 @@ class Result(BaseModel):
 
 
 class RowFailed(BaseModel):
-    """What became of a row of a list: further keys are those of the single command's answer."""
+    """The result of one row of a list; further keys are those of the single command's answer."""
 
     model_config = ConfigDict(extra="allow", defer_build=True)
 
@@ -55,7 +55,7 @@ class RowFailed(BaseModel):
 
 
 class TooLarge(_Body):
-    """How a request ended whose reply the broker does not take."""
+    """How a request ended whose reply the broker refuses as too large."""
 
     success: bool = like(example=True)
     status: int = like(200)
@@ -84,7 +84,7 @@ class Failure(_Body):
 
 
 class CreatedRow(TypedDict):
-    """A row of which the user was created."""
+    """The result of a row whose user was created."""
 
     user_id: Annotated[str, like("123")]
     status: Annotated[int, like(200)]
@@ -93,7 +93,7 @@ class CreatedRow(TypedDict):
 
 
 class KnownRow(TypedDict):
-    """A row of which the user was changed or deleted."""
+    """The result of a row whose user was changed or deleted."""
 
     user_id: Annotated[str, like("123")]
     status: Annotated[int, like(200)]

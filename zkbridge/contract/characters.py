@@ -9,7 +9,7 @@ from typing import NamedTuple
 _MAX_NORMALIZED = 4096
 #: Format (Cf), unassigned (Cn), private use (Co), surrogates (Cs), controls (Cc), line and paragraph separators.
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-#: What shows nothing and is of another category: Default_Ignorable_Code_Point and Variation_Selector of Unicode 15
+#: Invisible characters of other categories: Default_Ignorable_Code_Point and Variation_Selector of Unicode 15
 #: (DerivedCoreProperties.txt, PropList.txt), and the blank of the Braille patterns.
 _UNSEEN_RANGES = (
     (0x034F, 0x034F),  # combining grapheme joiner
@@ -33,7 +33,7 @@ _ARABIC_TABLE = str.maketrans(_ARABIC_FORMS)
 
 
 class Unseen(NamedTuple):
-    """A character that people cannot see or tell from another, and its place, counted from 1."""
+    """A character that people cannot see, or cannot tell from another one, and its place, counted from 1."""
 
     sign: str
     place: int
@@ -45,7 +45,10 @@ def unseen_in_id(text: str) -> Unseen | None:
 
 
 def unseen_in_name(text: str) -> Unseen | None:
-    """The first character of a name that no terminal can show. Private use is shown where a terminal has the font."""
+    """The first character of a name that no terminal can show.
+
+    Private-use characters pass: a terminal may have the font.
+    """
     return next((Unseen(sign, place) for place, sign in enumerate(text, 1) if not _is_shown_in_name(sign)), None)
 
 
@@ -67,14 +70,15 @@ def id_spelling(text: str) -> str:
 
 
 def for_search(text: str) -> str:
-    """What two texts have in common that a person takes for the same: whatever the case, NFC, `ی` as `ي`."""
+    """A key that is equal for texts that people take for the same: lower case, NFC, `ی` as `ي`."""
     return one_spelling(one_spelling(text).casefold()).translate(_ARABIC_TABLE)
 
 
 def for_encoding(text: str, encoding: str) -> str:
     """The text, with what the encoding lacks spelled otherwise: `ی` and `ک` in the Arabic forms, `ế` as `ê` and a mark.
 
-    What it cannot spell at all stays. cp1256 has no U+06CC, and cp1258 only some of Vietnamese as one character.
+    A character that has no such spelling stays. cp1256 has no U+06CC, and cp1258 only some of Vietnamese as one
+    character.
     """
     if _has(text, encoding):
         return text

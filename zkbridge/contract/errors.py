@@ -15,7 +15,7 @@ MAX_FAULTS = 20
 
 
 class BridgeError(Exception):
-    """A request's failure: `status` and `code` never change, the sentence follows the language.
+    """A request's failure. `status` and `code` never change; the sentence follows the language.
 
     `facts` fill the sentence; `reason` picks one of several sentences of the same code;
     `more` are the keys that this error adds to its reply. A class outside this file brings its `sentences` along,
@@ -180,12 +180,12 @@ class Expired(BridgeError):
 
     @classmethod
     def at(cls, timestamp: float) -> Expired:
-        """The error for a request that was good until a moment, in seconds since 1970."""
+        """The error for a request that had to be executed before a moment, in seconds since 1970."""
         return cls(expires_at=moment(timestamp))
 
 
 class OutcomeUnknown(BridgeError):
-    """The terminal was asked for something that must not happen twice, and it is not known whether it did it."""
+    """The terminal was sent a command that must not be repeated, and it is not known whether it carried it out."""
 
     code = "outcome_unknown"
 
@@ -247,22 +247,23 @@ class Internal(BridgeError):
 
 
 class Partial(BridgeError):
-    """Not every device of the group did it; `results` says which did, which did not, and which wait."""
+    """Not every device of the group succeeded; `results` says which did, which failed, and which wait."""
 
     status, code = 207, "partial"
 
 
 class AllFailed(BridgeError):
-    """No device of the group did it; `results` says why, for each."""
+    """No device of the group succeeded; `results` says why, for each."""
 
     status, code = 207, "all_failed"
 
 
 class TerminalError(BridgeError):
-    """The terminal did not do what it was asked; root of all that can go wrong with a terminal.
+    """The terminal did not carry out a command: the base of all errors of terminals.
 
     `effect` says whether anything can have been written: the worker knows, and sets it before the reply is made.
-    `ends_session` says that the conversation is over with it: the terminal may have done what it was asked last.
+    `ends_session`: no further command may be sent on this connection, for the terminal may have carried out the last
+    one.
     """
 
     effect: Effect = "none"
@@ -274,7 +275,7 @@ class TerminalError(BridgeError):
 
 
 class ConnectionFailure(TerminalError):
-    """The conversation with the terminal broke: it may be tried again on a new connection."""
+    """The connection to the terminal broke: the request may be tried again on a new one."""
 
     ends_session = True
 
@@ -303,13 +304,13 @@ class DeviceAuthFailed(TerminalError):
 
 
 class DeviceRejected(TerminalError):
-    """The terminal answered no, or what it holds cannot be trusted. Facts: host, port, operation, answer or detail."""
+    """The terminal refused, or sent data that cannot be right. Facts: host, port, operation, answer or detail."""
 
     code = "device_rejected"
 
 
 class Unsupported(TerminalError):
-    """The terminal, or the way in which it is reached, cannot do this at all. Facts: host, port, operation."""
+    """The terminal, or the protocol by which it is reached, has no such command. Facts: host, port, operation."""
 
     status, code = 501, "unsupported"
 

@@ -1,4 +1,4 @@
-"""One answer made of several: what the members of a group said, or the rows of a list."""
+"""Combines answers: those of a group's members, or of a list's rows, into one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import Language, add_texts, say
 
-#: The code of a member that is away and shall be caught up.
+#: The code of a member that is away and whose request waits for it.
 WAITING = "waiting"
-#: What is left of a member's answer where all of them together would be too long.
+#: The keys of a member's answer that stay where all answers together would be too long.
 _SHORT = (
     "device_id",
     "user_id",
@@ -70,7 +70,7 @@ class Said(NamedTuple):
 
 
 def targets(groups: Mapping[str, Sequence[str]], to: Iterable[str], *, without: str) -> list[str]:
-    """The devices that are named, each once; of a group its members less `without`. Unknown names stay as they are."""
+    """The named devices, each once; for a group its members except `without`. Unknown names stay as they are."""
     found = {}
     for name in to:
         members = [each for each in groups[name] if each != without] if name in groups else [name]
@@ -158,12 +158,12 @@ def _reply(
 
 
 def _reason(group: str | None, reason: str = "") -> str:
-    """Which sentence says it: those about a group name it."""
+    """The key of the sentence: a group's sentence names the group, others do not."""
     return reason if group is not None else "_".join(filter(None, ("targets", reason)))
 
 
 def _alike(said: Sequence[Said], key: str) -> str | None:
-    """The sentence that every member says, if they all say the same."""
+    """The members' sentence, if all have the same."""
     sentences = {json.loads(each.reply.body).get(key) for each in said}
     only = sentences.pop()
     return only if not sentences and isinstance(only, str) else None

@@ -1,4 +1,4 @@
-"""One answer made of several: what became of each row of a list of users, on one device or on each of a group."""
+"""Combines the results of a list's rows into one answer, for one device or for each device of a group."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from zkbridge.contract.errors import AllFailed, Partial
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import Language, add_texts, say
 
-#: The sentence of a list of which every row was done.
+#: The key of the sentence for a list of which every row succeeded.
 ALL_DONE = ("Hecho para todos los usuarios de la lista ({total}).", "Done for all users of the list ({total}).")
-#: What is told of a row where all that belongs to each would be too long.
+#: The keys of a row's entry that stay where the whole reply would be too long.
 _SHORT = ("user_id", "status", "code", "retryable", "effect", "replayed")
-#: What a row's own reply has that its entry does not have, or has in another place.
+#: The keys of a row's own reply that its entry leaves out or has elsewhere.
 _ELSEWHERE = {"success", "message", "data", "status", "code", "request_id"}
 #: Bytes of a reply that are not entries, the request_id aside.
 _ENVELOPE = 320
@@ -66,7 +66,7 @@ def rows_together(
 
 
 def _fitting(entries: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
-    """As many entries from the beginning as take at most so many bytes."""
+    """The first entries that together take at most `room` bytes."""
     for place, entry in enumerate(entries):
         room -= len(encode(entry)) + 1
         if room < 0:

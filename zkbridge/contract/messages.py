@@ -1,4 +1,4 @@
-"""What arrives and what leaves: messages from MQTT, replies to them, and the JSON both are made of."""
+"""Messages from MQTT, replies to them, and the JSON of both."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class PunchToken:
     punch: int
 
 
-#: What a publication goes under, where its sender must know whether the broker took it.
+#: Identifies a publication whose sender must know whether the broker accepted it.
 Token = AnswerToken | PunchToken
 
 
@@ -75,7 +75,7 @@ class Publication(NamedTuple):
 
     @property
     def packet_size(self) -> int:
-        """As a PUBLISH packet it has at most so many bytes (MQTT 5 section 3.3)."""
+        """The most bytes that it can have as a PUBLISH packet (MQTT 5 section 3.3)."""
         size = _HEADER + len(self.topic.encode()) + len(self.payload)
         if self.correlation_data is not None:
             size += 3 + len(self.correlation_data)
@@ -85,7 +85,7 @@ class Publication(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer before it is addressed: its body is stored, sent, and sent again byte for byte."""
+    """An answer without its address. Its body is stored, sent, and sent again byte for byte."""
 
     status: int
     code: str

@@ -1,4 +1,4 @@
-"""A moment in seconds since 1970 as replies tell it, for every date that the calendar has."""
+"""Formats a moment (seconds since 1970) for replies, for every date of the calendar."""
 
 from __future__ import annotations
 

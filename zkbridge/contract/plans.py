@@ -1,4 +1,4 @@
-"""What is published of a document that says who is to be on a terminal; section 13 of the contract."""
+"""The plan that is published for a document of desired users (section 13 of the contract)."""
 
 from __future__ import annotations
 

@@ -105,12 +105,15 @@ def _with_properties(message: Published, region: bytes) -> Published:
 
 
 def _text(value: bytes) -> str:
-    """No topic holds half of a surrogate pair: what is not UTF-8 is refused later like any other text that is wrong."""
+    """Decode a topic.
+
+    Bytes that are not UTF-8 become half surrogates, which the checks refuse later like other wrong text.
+    """
     return value.decode("utf-8", "surrogateescape")
 
 
 def _each(region: bytes) -> Iterator[tuple[int, bytes]]:
-    """Every property up to the first that cannot be told from the next: identifier and bytes of its value."""
+    """Each property (identifier, bytes of its value) up to the first whose end cannot be found."""
     place = 0
     while place < len(region):
         try:

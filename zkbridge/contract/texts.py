@@ -297,10 +297,10 @@ def say(key: str, language: Language, **facts: object) -> str:
 
 
 def shown(text: str, limit: int | None = 64) -> str:
-    r"""Text of others made fit for people: every such text goes through here on its way to a screen, log or sentence.
+    r"""Make foreign text safe to show: all of it passes here on its way to a screen, log or sentence.
 
-    What has no sign of its own (controls, line ends, marks that turn the direction, half pairs) becomes its JSON
-    escape, `\u001b`, and what is longer than `limit` characters is cut. Nothing is left that drives a screen.
+    Characters that show nothing (controls, line ends, direction marks, half surrogates) become their JSON escape,
+    `\u001b`, and text over `limit` characters is cut, so that nothing in it controls the screen.
     """
     cut = text if limit is None or len(text) <= limit else f"{text[:limit]}…"
     return cut if cut.isprintable() else "".join(sign if sign.isprintable() else _escaped(sign) for sign in cut)

@@ -36,11 +36,11 @@ class Topics(NamedTuple):
         return parsed[1].removesuffix("/reply") if parsed and parsed[1].endswith("/reply") else None
 
     def plan(self, device: str, document: str) -> str:
-        """The topic that tells what a document means for a device, or for `+`."""
+        """The topic of the plan that a document results in for a device, or for `+`."""
         return f"{self.command(device, document)}/plan"
 
     def progress(self, device: str, command: str) -> str:
-        """The topic that tells how far a command has come, for those that take a person's time."""
+        """The topic of a command's progress, for commands that wait for a person."""
         return f"{self.command(device, command)}/progress"
 
     def availability(self, device: str) -> str:
@@ -48,15 +48,15 @@ class Topics(NamedTuple):
         return f"{self.base}/{device}/availability"
 
     def punches(self, device: str) -> str:
-        """The topic on which each punch at a device is told, where that is wanted."""
+        """The topic of a device's punches, where `attendance: live` is set."""
         return f"{self.base}/{device}/attendance/event"
 
     def user_events(self, device: str) -> str:
-        """The topic on which it is told whom the bridge has blocked or unblocked because of a date."""
+        """The topic of a device's events: users whom the bridge has blocked or unblocked because of a date."""
         return f"{self.base}/{device}/users/event"
 
     def status(self, device: str) -> str:
-        """The retained topic that tells how full a device is, and what went wrong last, where that is wanted."""
+        """The retained topic of a device's status for Home Assistant: its counts, its last error."""
         return f"{self.base}/{device}/status"
 
     @property
@@ -71,7 +71,7 @@ class Topics(NamedTuple):
 
     @property
     def health(self) -> str:
-        """The topic on which the bridge shows at intervals that it lives."""
+        """The topic of the bridge's health, published at intervals."""
         return f"{self.base}/{BRIDGE}/health"
 
     def parse(self, topic: str) -> tuple[str, str] | None:

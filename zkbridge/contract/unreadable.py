@@ -1,4 +1,4 @@
-"""Why the bytes of a payload are no JSON object, for the caller who has to find the fault."""
+"""Explains to the caller why the bytes of a payload are no JSON object."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zkbridge.contract.texts import shown
 
 
 class NotJson(ValueError):
-    """What Python's parser takes and JSON does not: a key that stands twice, NaN, Infinity."""
+    """Something that Python's parser accepts and JSON does not: a duplicate key, NaN, Infinity."""
 
     def __init__(self, why: str, text: str) -> None:
         super().__init__(why)
@@ -42,6 +42,6 @@ def _of_error(error: Exception) -> BodyRequired:
 
 
 def no_object(value: object) -> BodyRequired:
-    """The answer to JSON that is something else."""
+    """The answer to JSON that is no object."""
     kinds = {list: "list", str: "text", bool: "truth", type(None): "null"}
     return BodyRequired(kinds.get(type(value), "figure"))

@@ -1,4 +1,4 @@
-"""From when until when a user is let in, and what is to be done about it at a moment.
+"""The dates from and until which a user is let in, and which change is due at a moment.
 
 Both ends are wall clock times at the terminal's place. A time that the clock shows twice counts when it comes first;
 one that it skips counts when as much time has passed (PEP 495, `fold` 0).
@@ -17,14 +17,14 @@ Reason = Literal["valid_from", "valid_until"]
 
 
 class Validity(NamedTuple):
-    """The moments that are still to come, as `2030-01-31T08:00:00`; None where that end is open."""
+    """The dates that are still to come, as `2030-01-31T08:00:00`; None where that end is open."""
 
     valid_from: str | None = None
     valid_until: str | None = None
 
 
 class Due(NamedTuple):
-    """What is to be done now: the state that is right, the moment that has asked for it, and what is left to come."""
+    """A change that is due: the right state, the moment that it was due, and the dates that are left."""
 
     blocked: bool
     reason: Reason
@@ -40,13 +40,13 @@ def instant(moment: str, zone: str | None) -> float:
 
 
 def is_blocked(validity: Validity, now: float, zone: str | None) -> bool:
-    """Whether the user is to be kept out at a moment."""
+    """Whether the user is to be blocked at a moment."""
     valid_from, valid_until = _instants(validity, zone)
     return (valid_from is not None and now < valid_from) or (valid_until is not None and now >= valid_until)
 
 
 def to_come(validity: Validity, now: float, zone: str | None) -> Validity:
-    """The same without the moments that have passed."""
+    """The dates without those that have passed."""
     valid_from, valid_until = _instants(validity, zone)
     return Validity(
         validity.valid_from if valid_from is not None and now < valid_from else None,
@@ -55,12 +55,12 @@ def to_come(validity: Validity, now: float, zone: str | None) -> Validity:
 
 
 def next_instant(validity: Validity, zone: str | None) -> float | None:
-    """The first of its moments, in seconds since 1970; None where it has none."""
+    """The first of the dates, in seconds since 1970; None where there is none."""
     return min((each for each in _instants(validity, zone) if each is not None), default=None)
 
 
 def due(validity: Validity, now: float, zone: str | None) -> Due | None:
-    """What is to be done now, None where no moment has passed. Of two that have passed only the end counts."""
+    """The change that is due now, None where no date has passed. Where both have passed only `valid_until` counts."""
     valid_from, valid_until = _instants(validity, zone)
     if valid_until is not None and validity.valid_until is not None and now >= valid_until:
         return Due(True, "valid_until", validity.valid_until, now - valid_until > LATE_S, Validity())

@@ -1,4 +1,4 @@
-"""What time it is, and whether this machine can know that: a Raspberry Pi has no clock that runs while it is off."""
+"""The time, and whether this machine can know it: a Raspberry Pi has no clock that runs while it is off."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ MADE_AT = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 #: What adjtimex(2) returns while no server has set the clock, or not for long.
 _TIME_ERROR = 5
-#: Room for `struct timex` (adjtimex(2)), which has 208 bytes at most; all zero asks and changes nothing.
+#: Bytes for `struct timex` (adjtimex(2)), which has 208 at most; with all zero the call only reads.
 _TIMEX = 512
 #: The number of adjtimex among the system calls, by machine and size of a pointer. A sandbox may forbid clock_adjtime,
 #: which is what the C library's adjtimex calls, and allow this one.
 _ADJTIMEX = {("x86_64", 8): 159, ("aarch64", 8): 171, ("armv7l", 4): 124, ("i686", 4): 124}
 #: Seconds by which the clock may differ from the time that has passed before that is a jump.
 JUMP_S = 2.0
-#: Seconds for which an answer to whether the clock is synchronised is good while it stands beside a jump.
+#: After a jump: seconds until the machine is asked again whether its clock is synchronised.
 _ASKED_FOR_S = 1.0
 
 
 class _Anchor(NamedTuple):
-    """A moment by the clock, and by the time since the machine's start, which nobody can set."""
+    """One moment on two clocks: the wall clock, and the monotonic clock, which nobody can set."""
 
     wall: float
     since_start: float
@@ -41,8 +41,8 @@ class _Anchor(NamedTuple):
 class Clock:
     """The time in seconds since 1970, through jumps of the machine's clock where it can be known which time is right.
 
-    While the clock runs as time passes, it counts. After a jump it counts if a time server stands behind it, else the
-    time that has passed since before the jump does. May be called from any thread.
+    The wall clock counts while it advances as the monotonic one does. After a jump it counts if it is synchronised; if
+    not, the time before the jump plus the time that has passed counts. May be called from any thread.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Clock:
         self._since_start = since_start
         self._ask = synchronised or is_synchronised
         self._anchor = _Anchor(wall(), since_start())
-        #: While it differs by a jump: whether a server stands behind it, and when that was asked.
+        #: After a jump: whether the clock is synchronised, and when the machine was asked.
         self._verdict: tuple[bool, float] | None = None
 
     def now(self) -> float:
@@ -69,7 +69,7 @@ class Clock:
         return wall
 
     def _is_believed(self, jump: float, since_start: float) -> bool:
-        """Whether a time server stands behind a jump of the clock; asked again from time to time."""
+        """Whether the clock is synchronised after a jump; the machine is asked again from time to time."""
         verdict = self._verdict
         if verdict is not None and since_start - verdict[1] < _ASKED_FOR_S:
             return verdict[0]
@@ -82,11 +82,11 @@ class Clock:
         return believed
 
     def is_synchronised(self) -> bool:
-        """Whether a time server stands behind the clock, as far as this machine says."""
+        """Whether the clock is synchronised, as far as this machine says."""
         return self._ask()
 
     def require_synchronised(self, needed_for: str = "door") -> None:
-        """Raise ClockUntrusted, for this reason, where no time server stands behind the clock."""
+        """Raise ClockUntrusted with this reason where the clock is not synchronised."""
         if not self._ask():
             raise ClockUntrusted(needed_for)
 

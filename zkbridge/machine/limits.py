@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 #: Descriptors that one device may hold at a time: its lock file, its connection, the waker of its thread, and one that
 #: is open only for a moment (pyzk's own socket, or the file that tells who else waits).
 FOR_A_DEVICE = 4
-#: Descriptors for all the rest: libraries, log, ledger, broker, signals, readers of the figures.
+#: Descriptors for everything else: libraries, log, ledger, broker, signals, readers of the metrics.
 FOR_THE_REST = 64
-#: Descriptors that are left to requests, the broker and the ledger when devices that are listened to take the others.
+#: Descriptors that devices with `attendance: live` leave free for requests, the broker and the ledger.
 RESERVE = 24
 #: Seconds for which a shortage is reported after it was last noticed, and after which it is logged anew.
 REPORTED_S = 300.0
@@ -77,7 +77,7 @@ def require_room() -> None:
 
 
 def kind_of(error: BaseException | None) -> str | None:
-    """Which resource an error, or one that led to it, says is used up; None if it says something else."""
+    """The resource whose shortage caused an error; None if it has another cause."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
             return DESCRIPTORS

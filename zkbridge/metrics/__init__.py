@@ -1,1 +1,1 @@
-"""Figures for Prometheus: the only room that imports prometheus_client, and only where a port is set."""
+"""Metrics for Prometheus: the only package here that imports prometheus_client, and only where a port is set."""

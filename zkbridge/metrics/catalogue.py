@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-#: Stands for every device that the configuration does not name: what a caller invents must not become a label.
+#: The label of all devices that the configuration does not name: a caller must not be able to make new labels.
 UNKNOWN_DEVICE = "(unknown)"
 
 _REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
@@ -21,7 +21,7 @@ class Metric(NamedTuple):
     buckets: tuple[float, ...] = ()
 
 
-# What happens.
+# Counters of events.
 REQUESTS = Metric(
     "zkbridge_requests_total", "counter", ("device", "command", "code"), "Requests that have their answer, each once."
 )
@@ -58,7 +58,7 @@ DISABLED_SECONDS = Metric(
     _SESSION_BUCKETS,
 )
 
-# How things stand.
+# Gauges of the present state.
 BUILD = Metric("zkbridge_build_info", "gauge", ("version",), "1, with the version of zkbridge.")
 CONNECTED = Metric("zkbridge_broker_connected", "gauge", (), "1 while the broker hears the bridge.")
 RECONNECTS = Metric(

@@ -1,4 +1,4 @@
-"""What can go wrong when the figures are to be served."""
+"""The error for metrics that cannot be served."""
 
 
 class MetricsUnavailable(Exception):

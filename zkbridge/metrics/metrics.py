@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what was done, and the state of the bridge. What they need is loaded when they are wanted."""
+"""Metrics for Prometheus: counters, and the state of the bridge. Their library is loaded only where a port is set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Metrics:
-    """Counts what it is told, and answers on this address from `start` to `stop`."""
+    """Counts events, and serves the metrics on this address from `start` to `stop`."""
 
     def __init__(self, host: str, port: int, source: Source) -> None:
         from zkbridge.metrics.recorder import Recorder  # noqa: PLC0415 - time and memory, needed only where a port is set
@@ -22,17 +22,17 @@ class Metrics:
         self._server: MetricsServer | None = None
 
     def tell(self, event: Event) -> None:
-        """Count what has happened; any thread may call this."""
+        """Count an event; any thread may call this."""
         self._recorder.tell(event)
 
     def start(self) -> None:
-        """Listen from now on. Raises MetricsUnavailable."""
+        """Start to serve. Raises MetricsUnavailable."""
         from zkbridge.metrics.server import MetricsServer  # noqa: PLC0415 - as above
 
         self._server = MetricsServer(self._host, self._port, self._recorder.registry)
         self._server.start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop serving."""
         if self._server is not None:
             self._server.stop()

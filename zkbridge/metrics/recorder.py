@@ -1,4 +1,4 @@
-"""From what happens in the bridge, and its state, to what Prometheus reads."""
+"""Turns the bridge's events and its state into metrics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Source(Protocol):
 
 
 class Recorder:
-    """Counts what it is told (`tell`), and takes the bridge's state from `source` whenever its `registry` is read.
+    """Counts events (`tell`), and takes the bridge's state from `source` whenever its `registry` is read.
 
     No device becomes a label that is not configured, and one that was removed is forgotten. Of a request nothing but
     device, command and code is ever recorded.
@@ -63,7 +63,7 @@ class Recorder:
         self.registry.register(_Looked(source))
 
     def tell(self, event: Event) -> None:
-        """Count what has happened; any thread may call this."""
+        """Count an event; any thread may call this."""
         device = self._label(event.device)
         match event:
             case Answered(again=True) | Known():
@@ -81,7 +81,7 @@ class Recorder:
                     self._histograms[catalogue.DISABLED_SECONDS.name].labels(device).observe(event.disabled_s)
 
     def counted(self) -> Iterator[Family]:
-        """What was counted so far, less what concerns devices that are no more."""
+        """The counters, without those of devices that were removed."""
         self._forget_removed()
         for metric in (*self._counters.values(), *self._histograms.values()):
             yield from metric.collect()
@@ -93,7 +93,7 @@ class Recorder:
         return device
 
     def _forget_removed(self) -> None:
-        """Two who read at once must not both forget."""
+        """Drop removed devices under a lock: two readers may come at once."""
         with self._forgetting:
             known = self._source.device_ids()
             for device in [each for each in self._labelled.copy() if each not in known]:
@@ -103,7 +103,7 @@ class Recorder:
 
 
 class _Counted(Collector):
-    """What a recorder has counted."""
+    """Reads a recorder's counters for Prometheus."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -114,13 +114,13 @@ class _Counted(Collector):
 
 
 class _Looked(Collector):
-    """The bridge's state at the moment of reading."""
+    """Reads the bridge's state for Prometheus."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
     def collect(self) -> Iterator[Family]:
-        """The bridge, its terminals and its ledger; what is not known just now is left out."""
+        """The metrics of bridge, terminals and ledger; unknown values are left out."""
         snapshot = self._source.snapshot()
         yield _family(catalogue.BUILD, ([snapshot.version], 1))
         yield _family(catalogue.CONNECTED, ([], snapshot.connected))

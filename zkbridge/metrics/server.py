@@ -1,4 +1,4 @@
-"""The address on which Prometheus reads: one thread that listens, and a short one for each reader."""
+"""The HTTP server for Prometheus: one thread that listens, and a short one for each reader."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from zkbridge.metrics.errors import MetricsUnavailable
 
 log = logging.getLogger(__name__)
 
-#: A reader that says nothing for so long (seconds) is hung up on.
+#: Seconds without a byte after which a reader's connection is closed.
 SILENT_S = 10
-#: Readers that are answered at once: more would take the descriptors and threads that the terminals need.
+#: How many readers are answered at the same time: more would take descriptors and threads from the terminals.
 MOST_READERS = 32
-#: Without a file descriptor a reader stays in the kernel's queue; it is looked at again after so long (seconds).
+#: Without a free file descriptor a reader stays in the kernel's queue; seconds until the next attempt.
 NO_DESCRIPTOR_S = 0.2
-#: How soon the thread sees that it is to end; so often it wakes up.
+#: Seconds between the thread's looks whether it is to end.
 STOP_S = 0.5
 
 
 class MetricsServer:
-    """Listens from `start` to `stop`; `port` is the one in use, also where 0 was asked for.
+    """Serves from `start` to `stop`; `port` is the one in use, also where 0 was asked for.
 
     Raises MetricsUnavailable when made.
     """
@@ -47,11 +47,11 @@ class MetricsServer:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(STOP_S,), name="metrics", daemon=True)
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start to answer."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more. A reader that is being answered keeps nobody waiting: its thread is a daemon."""
+        """Stop. A reader that is being answered does not delay it: its thread is a daemon thread."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -71,7 +71,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
         super().__init__(address, handler)
 
     def get_request(self) -> tuple[socket.socket, object]:
-        """Accept a reader. Where there is no descriptor for it, wait, or this thread would do nothing but try again."""
+        """Accept a reader. Without a free descriptor, wait first: else this thread would try again without a pause."""
         try:
             return super().get_request()
         except OSError as error:
@@ -80,7 +80,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a reader in a thread of its own, or hang up on one too many."""
+        """Answer a reader in a thread of its own, or close the connection of one too many."""
         if not self._room.acquire(blocking=False):
             self.shutdown_request(request)
             return
@@ -98,7 +98,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
             self._room.release()
 
     def server_bind(self) -> None:
-        """Without asking DNS for our own name: that may take long, and nobody needs it."""
+        """Bind without asking DNS for this host's name: the query may take long, and the name is not used."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = cast("tuple[str, int]", self.server_address[:2])
         self.setup_environ()
@@ -111,17 +111,17 @@ class _Handler(WSGIRequestHandler):
     timeout = SILENT_S
 
     def log_message(self, _line: str, *_facts: object) -> None:
-        """No line for each reading."""
+        """Log nothing for each request."""
 
 
 def _guarded(app: WSGIApplication) -> WSGIApplication:
-    """A fault is a line of our log; wsgiref would print its words to wherever standard error goes."""
+    """Log an error here: wsgiref would print it on standard error."""
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             return app(environ, start_response)
-        except Exception:  # whoever reads next must find us well
-            log.exception("the figures cannot be told")
+        except Exception:  # the next reader must be answered
+            log.exception("the metrics cannot be read")
             start_response("500 Internal Server Error", [])
             return []
 
