@@ -34,7 +34,12 @@ def test_one_finger_goes_and_the_others_stay(site: Site, kind: str, terminal: Si
     assert answer == {
         "success": True,
         "message": said(site, "Huella eliminada.", "Fingerprint deleted."),
-        "data": {"user_id": "700", "finger_index": 6, "finger_name": "Indice izquierdo", "device_id": kind},
+        "data": {
+            "user_id": "700",
+            "finger_index": 6,
+            "finger_name": said(site, "Indice derecho", "Right index finger"),
+            "device_id": kind,
+        },
         "status": 200,
         "code": "finger_deleted",
     }

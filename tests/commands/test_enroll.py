@@ -92,7 +92,12 @@ def success(site: Site, kind: str, **more: Any) -> dict[str, Any]:
     return {
         "success": True,
         "message": said(site, "Huella registrada.", "Fingerprint enrolled."),
-        "data": {"user_id": "700", "finger_index": 6, "finger_name": "Indice izquierdo", "device_id": kind},
+        "data": {
+            "user_id": "700",
+            "finger_index": 6,
+            "finger_name": said(site, "Indice derecho", "Right index finger"),
+            "device_id": kind,
+        },
         "status": 200,
         "code": "enrolled",
         **more,

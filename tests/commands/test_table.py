@@ -97,8 +97,18 @@ def test_users_fingers_names_each_finger(site: Site, kind: str, terminal: Simula
     answer = site.ask(kind, "users/fingers", {"user_id": "700"})
 
     rows = [
-        {"finger_index": 0, "finger_name": "Pulgar derecho", "valid": False, "device_id": kind},
-        {"finger_index": 6, "finger_name": "Indice izquierdo", "valid": True, "device_id": kind},
+        {
+            "finger_index": 0,
+            "finger_name": said(site, "Menique izquierdo", "Left little finger"),
+            "valid": False,
+            "device_id": kind,
+        },
+        {
+            "finger_index": 6,
+            "finger_name": said(site, "Indice derecho", "Right index finger"),
+            "valid": True,
+            "device_id": kind,
+        },
     ]
     assert answer == {"success": True, "total_fingers": 2, "data": rows, "status": 200, "code": "ok"}
 

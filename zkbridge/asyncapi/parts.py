@@ -22,7 +22,7 @@ REQUEST_ID = "r-1"
 OF_GROUPS = {"partial", "all_failed"}
 
 #: Fields of every request, or of some and the same for all of these.
-SHARED = ("catch_up", "request_id", "expires_at")
+SHARED = ("catch_up", "request_id", "expires_at", "language")
 #: Fields of which one may not stand beside another.
 EXCLUSIVE = ("blocked", "valid_from", "valid_until", "user_ids")
 

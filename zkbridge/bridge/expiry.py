@@ -68,7 +68,7 @@ class Expiry:
     def _reply(self, request: Request) -> Reply:
         """The answer to what has waited for too long: if the terminal was asked once, what it did is unknown."""
         error = OutcomeUnknown() if request.tried else Expired.at(request.expires_at or 0.0)
-        return failed(error, self._language, request_id=request.request_id)
+        return failed(error, request.language or self._language, request_id=request.request_id)
 
 
 def age_s(request: Request) -> float:

@@ -65,4 +65,4 @@ class RequestHandOver:
     def _not_found(self, request: Request, device: str) -> Reply:
         config = self._current.config
         error = DeviceNotFound(device=device, more={"disponibles": [*config.devices, *config.groups]})
-        return failed(error, config.language, request_id=request.request_id)
+        return failed(error, request.language or config.language, request_id=request.request_id)

@@ -69,7 +69,7 @@ class Recovery:
         if request.device not in self._roster:
             known = [*config.devices, *config.groups]
             error = DeviceNotFound(device=request.device, more={"disponibles": known})
-        reply = failed(error, config.language, request_id=request.request_id)
+        reply = failed(error, request.language or config.language, request_id=request.request_id)
         finished = self._ledger.finish([Finish(request, reply)])
         self._dispatch.note_answers(finished.answers)
         self._tell(Answered(request.device, request.command, reply.code, age_s(request)))

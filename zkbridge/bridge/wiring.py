@@ -34,6 +34,7 @@ from zkbridge.config.models import Config
 from zkbridge.contract.groups import Said
 from zkbridge.contract.messages import Reply
 from zkbridge.contract.plans import combined
+from zkbridge.contract.texts import Language
 from zkbridge.homeassistant.publisher import HomeAssistant, watched_topics
 from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import Keeper
@@ -162,12 +163,15 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
 
 
 def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock, supervisor: Supervisor) -> _Stored:
-    folder, language = loader.state_dir(current.config), current.config.language
+    folder, configured = loader.state_dir(current.config), current.config.language
     reserve = Reserve(folder)
     reserve.release_if_full()
 
-    def combine(group: str | None, said: Sequence[Said], *, request_id: str | None, command: str) -> Reply:
-        return combined(group, said, request_id=request_id, command=command, language=language, room=room())
+    def combine(
+        group: str | None, said: Sequence[Said], *, request_id: str | None, command: str, language: Language | None
+    ) -> Reply:
+        spoken = language or configured
+        return combined(group, said, request_id=request_id, command=command, language=spoken, room=room())
 
     ledger = Ledger(
         folder,

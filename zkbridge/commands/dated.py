@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zkbridge.commands.api.fields import Flag, ValidMoment
+from zkbridge.commands.api.params import ENVELOPE
 from zkbridge.commands.api.registry import Context, Lasting
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import FieldFault, InvalidField
@@ -52,7 +53,7 @@ class Dated(Lasting):
     def stored(self) -> bytes:
         """As always, less what is not named: earlier versions, whose requests may come again, did not have it."""
         absent = {name for name in _FIELDS if getattr(self, name) is None}
-        return self.model_dump_json(exclude={"request_id", "expires_at", "catch_up", *absent}, round_trip=True).encode()
+        return self.model_dump_json(exclude={*ENVELOPE, "catch_up", *absent}, round_trip=True).encode()
 
     def wants_blocked(self, user_id: str, context: Context, *, anew: bool = False) -> bool | None:
         """Whether the user is to be blocked now, None where that stays as it is; has the dates kept.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zkbridge.commands.api.fields import CatchUp, Flag
 from zkbridge.commands.api.names import Targets, UserIds
+from zkbridge.commands.api.params import ENVELOPE
 from zkbridge.commands.api.registry import Context, HandOver, Onward, Params, command
 from zkbridge.commands.api.text_fields import UserId
 from zkbridge.commands.transfer import COPIED, WRITE, AlgorithmDiffers, CopyIncomplete, read_people
@@ -68,7 +69,7 @@ class Copy(Params):
 
     def stored(self) -> bytes:
         """As always, and whether the targets may wait: the device that is copied from passes that on."""
-        return self.model_dump_json(exclude={"request_id", "expires_at"}, round_trip=True).encode()
+        return self.model_dump_json(exclude=set(ENVELOPE), round_trip=True).encode()
 
 
 _ONE_OF = "user_id", "user_id_or_user_ids"

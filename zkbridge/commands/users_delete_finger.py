@@ -38,7 +38,7 @@ class Deleted(TypedDict):
 
     user_id: Annotated[str, like("123")]
     finger_index: Annotated[int, like(6, ge=0, le=9)]
-    finger_name: Annotated[str, like("Indice izquierdo")]
+    finger_name: Annotated[str, like("Indice derecho")]
     device_id: Annotated[str, like("principal")]
 
 
@@ -60,7 +60,7 @@ def delete_finger(session: FingerStore, params: DeleteFinger, context: Context) 
         "data": {
             "user_id": users[0].user_id,
             "finger_index": index,
-            "finger_name": context.device.finger_names[index],
+            "finger_name": context.device.finger_name(index, context.language),
             "device_id": context.device.id,
         }
     }

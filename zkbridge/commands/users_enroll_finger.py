@@ -64,7 +64,7 @@ class Enrolled(TypedDict):
 
     user_id: Annotated[str, like("123")]
     finger_index: Annotated[int, like(6, ge=0, le=9)]
-    finger_name: Annotated[str, like("Indice izquierdo")]
+    finger_name: Annotated[str, like("Indice derecho")]
     device_id: Annotated[str, like("principal")]
 
 
@@ -258,7 +258,7 @@ class _Enrolment:
             "data": {
                 "user_id": self.params.user_id,
                 "finger_index": index,
-                "finger_name": self.context.device.finger_names[index],
+                "finger_name": self.context.device.finger_name(index, self.context.language),
                 "device_id": self.context.device.id,
             }
         }

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.api.fields import MAX_FINGER_INDEX
 from zkbridge.commands.api.registry import Answer, Context, command
 from zkbridge.commands.known_user import OneUser, find_all
 from zkbridge.contract.answers import like
@@ -21,7 +22,7 @@ class Row(TypedDict):
     """One finger that the terminal knows."""
 
     finger_index: Annotated[int, like(0, ge=0, le=9)]
-    finger_name: Annotated[str, like("Pulgar derecho")]
+    finger_name: Annotated[str, like("Menique izquierdo")]
     valid: Annotated[bool | int, like(example=True)]
     device_id: Annotated[str, like("principal")]
 
@@ -44,11 +45,11 @@ def list_fingers(session: FingerReader, params: Fingers, context: Context) -> di
     rows: list[Row] = [
         {
             "finger_index": finger.index,
-            "finger_name": device.finger_names[finger.index],
+            "finger_name": device.finger_name(finger.index, context.language),
             "valid": finger.valid,
             "device_id": device.id,
         }
         for finger in found
-        if finger.index < len(device.finger_names)
+        if finger.index <= MAX_FINGER_INDEX
     ]
     return {"total_fingers": len(rows), "data": rows}

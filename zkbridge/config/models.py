@@ -28,12 +28,19 @@ from zkbridge.config.rules import (
 )
 from zkbridge.contract.texts import Language
 
-#: By the terminal's index, as the REST service named them.
-FINGER_NAMES = tuple(
-    f"{finger} {hand}"
-    for hand in ("derecho", "izquierdo")
-    for finger in ("Pulgar", "Indice", "Medio", "Anular", "Menique")
-)
+_FINGERS: dict[Language, tuple[str, str, tuple[str, ...]]] = {
+    "es": ("{} izquierdo", "{} derecho", ("Pulgar", "Indice", "Medio", "Anular", "Menique")),
+    "en": ("Left {}", "Right {}", ("thumb", "index finger", "middle finger", "ring finger", "little finger")),
+}
+#: By the terminal's index, in the order in which terminals count: 0 is the left little finger, 4 the left thumb, 5 the
+#: right thumb, 9 the right little finger. Source: msaied/zkteco-php, tried on an MB2000; the vendor's pictures agree.
+FINGER_NAMES: dict[Language, tuple[str, ...]] = {
+    language: (
+        *(left.format(finger) for finger in reversed(fingers)),
+        *(right.format(finger) for finger in fingers),
+    )
+    for language, (left, right, fingers) in _FINGERS.items()
+}
 
 MAX_COMM_KEY = 0xFFFFFFFF
 
@@ -122,10 +129,14 @@ class Device(Model):
     user_id_width: Literal["auto"] | Annotated[Whole, Field(ge=1, le=24)] = "auto"
     name_overflow: Literal["refuse", "truncate"] = "refuse"
     timezone: Annotated[str, AfterValidator(known_timezone)] | None = None
-    finger_names: Annotated[tuple[str, ...], Field(min_length=10, max_length=10)] = FINGER_NAMES
+    finger_names: Annotated[tuple[str, ...], Field(min_length=10, max_length=10)] | None = None
     attendance: Annotated[Literal["off", "live"], BeforeValidator(off_as_text)] = "off"
     door: Door = Door()
     validity: Dates = Dates()
+
+    def finger_name(self, index: int, language: Language) -> str:
+        """The name of a finger by the terminal's index, 0 to 9: as configured, else in this language."""
+        return (self.finger_names or FINGER_NAMES[language])[index]
 
 
 class Retry(Model):

@@ -35,13 +35,13 @@ def combined(
     *,
     request_id: str | None,
     command: str,
-    language: Language = "es",
+    language: Language | None = None,
     room: int | None = None,
 ) -> Reply:
     """The one reply to a request that was split: of a document the plan that was carried out, else as `together`."""
     if command == DESIRED and group is not None:
         return _applied(group, said, version=int(request_id or 0), room=room)
-    return together(group, said, request_id=request_id, language=language, room=room)
+    return together(group, said, request_id=request_id, language=language or "es", room=room)
 
 
 def refused(reply: Reply, device: str, *, part: int | None = None) -> Reply:

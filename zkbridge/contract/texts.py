@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 Language = Literal["es", "en"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 #: key: (Spanish, English). Errors stand under their code, or `code.reason` where one code has several sentences;
 #: the rules that a field can break stand under `field.`, and under `whole.` where the field's name is part of
@@ -206,6 +207,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The bridge's clock says {shown}, an impossible date, and the terminal is not set to it.",
     ),
     "internal": ("Error interno ({error_id}).", "Internal error ({error_id})."),
+    "field.language": ("debe ser es o en", "must be es or en"),
     "field.unknown": ("campo desconocido", "unknown field"),
     "field.unknown_like": ("campo desconocido; ¿quiso decir {like}?", "unknown field; did you mean {like}?"),
     "field.required": ("es requerido", "is required"),

@@ -99,11 +99,11 @@ class Admission:
     def reused(self, draft: Draft) -> Reply:
         """The answer to a request_id that was used with other content."""
         error = RequestIdReused(request_id=draft.request_id)
-        return failed(error, self._config.language, request_id=draft.request_id)
+        return failed(error, draft.language or self._config.language, request_id=draft.request_id)
 
     def _refusal(self, draft: Draft) -> Reply | None:
         """Why a new request is not taken on now, if so; a group's, where no member has room for it."""
-        language = self._config.language
+        language = draft.language or self._config.language
         if draft.expires_at is not None and draft.expires_at <= self._clock.now():
             return failed(Expired.at(draft.expires_at), language, request_id=draft.request_id)
         if self._stopping.is_set():

@@ -80,6 +80,7 @@ class Checks:
             redeliverable=address.redeliverable and (command.repeatable or not settled),
             settled=settled,
             request_id=params.request_id,
+            language=params.language,
             content=self._digest(content),
             params=stored,
             expires_at=_expiry(params, message, self._clock) if parts else self._expiry(params, message, device),
@@ -96,6 +97,7 @@ class Checks:
         return address._replace(
             settled=not self._ports.may_have_waited(),
             request_id=many.request_id,
+            language=many.language,
             content=self._digest(listed.content),
             expires_at=_expiry(many, message, self._clock),
             parts=listed.parts,
@@ -123,7 +125,7 @@ class Checks:
     def _part_refusal(self, params: Params, faults: tuple[FieldFault, ...]) -> Reply | None:
         if not faults:
             return None
-        return failed(InvalidField(*faults), self._config.language, request_id=params.request_id)
+        return failed(InvalidField(*faults), params.language or self._config.language, request_id=params.request_id)
 
     def _waiting_faults(self, params: Params) -> list[FieldFault]:
         """A request that may wait for a terminal is good until a moment, and not longer than it is remembered."""

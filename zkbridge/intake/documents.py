@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 
+from zkbridge.commands.api.params import ENVELOPE
 from zkbridge.commands.desired.decision import Standing, check_version
 from zkbridge.commands.desired.document import Asked, Manifest, document_of, part_number, read_fields, read_part
 from zkbridge.commands.desired.refusals import Refused, incomplete
@@ -92,7 +93,7 @@ class DocumentReader:
     def _read(self, payload: bytes, device: str) -> Asked:
         config, settings = self._config, self._config.devices[device]
         fields = read_fields(payload, strict=config.strict)
-        asked = Asked.model_validate(fields.model_dump(exclude={"request_id", "expires_at"}))
+        asked = Asked.model_validate(fields.model_dump(exclude=set(ENVELOPE)))
         if not isinstance(fields, Manifest):
             document = document_of(
                 fields, fields.users, settings, config.policy, strict=config.strict, secrets=config.desired.secrets

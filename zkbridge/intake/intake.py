@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
+from typing import Any
 
 from zkbridge.commands import Command
-from zkbridge.commands.api.fields import read_request_id
+from zkbridge.commands.api.fields import read_language, read_request_id
 from zkbridge.commands.desired.document import part_number
 from zkbridge.commands.desired.state import DOCUMENT
 from zkbridge.config.models import Config
@@ -169,15 +170,17 @@ class Intake:
         )
 
     def _refused(self, message: Message, address: Draft, refusal: BridgeError) -> Draft:
-        request_id = None if isinstance(refusal, PayloadTooLarge) else _peek_request_id(message.payload)
-        reply = failed(refusal, self._config.language, request_id=request_id)
+        body = {} if isinstance(refusal, PayloadTooLarge) else _peek(message.payload)
+        request_id = read_request_id(body)
+        language = read_language(body) or self._config.language
+        reply = failed(refusal, language, request_id=request_id)
         if address.command == DESIRED:
             parsed = self._topics.parse(message.topic)
             reply = refused(reply, address.device, part=parsed and part_number(parsed[1]))
         return address._replace(reply=reply, request_id=request_id)
 
     def _internal(self, draft: Draft, error_id: str) -> Reply:
-        return failed(Internal(error_id), self._config.language, request_id=draft.request_id)
+        return failed(Internal(error_id), draft.language or self._config.language, request_id=draft.request_id)
 
     def _tell_of(self, draft: Draft, kept: Kept) -> None:
         """One line for each message."""
@@ -194,8 +197,9 @@ class Intake:
             self._tell(Known(draft.device, draft.command))
 
 
-def _peek_request_id(payload: bytes) -> str | None:
+def _peek(payload: bytes) -> dict[str, Any]:
+    """What the payload of a refused message holds; nothing where it cannot be read."""
     try:
-        return read_request_id(parse_object(payload))
+        return parse_object(payload)
     except BodyRequired:
-        return None
+        return {}

@@ -11,6 +11,7 @@ from zkbridge.config.models import Config, Device
 from zkbridge.contract.errors import BridgeError, InvalidField
 from zkbridge.contract.groups import Said, together
 from zkbridge.contract.messages import Reply, failed
+from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.records import Part
 from zkbridge.machine.clock import Clock
@@ -38,14 +39,15 @@ class ListReader:
         single = self._commands[command.each or ""]
         rows = list(rows_of(many, single, strict=self._config.strict))
         members = self._config.groups.get(to, [to])
+        language = many.language or self._config.language
         parts = tuple(
-            self._part(row, single, self._config.devices[member], alone=member == to)
+            self._part(row, single, self._config.devices[member], alone=member == to, language=language)
             for member in members
             for row in rows
         )
         return Listed(parts, b"\n".join(row.content for row in rows), self._refusal(parts, many, to))
 
-    def _part(self, row: Row, single: Command, device: Device, *, alone: bool) -> Part:
+    def _part(self, row: Row, single: Command, device: Device, *, alone: bool, language: Language) -> Part:
         part = Part(device.id, self._topics.reply(device.id, single.name), command=single.name, user_id=row.user_id)
         try:
             if row.params is None:
@@ -56,7 +58,7 @@ class ListReader:
             if alone:
                 row.params.check_device(device, self._clock)
         except BridgeError as refusal:
-            return part._replace(reply=failed(refusal, self._config.language))
+            return part._replace(reply=failed(refusal, language))
         return part._replace(params=row.params.stored())
 
     def _refusal(self, parts: Sequence[Part], many: Many, to: str) -> Reply | None:
@@ -65,4 +67,6 @@ class ListReader:
         if len(said) < len(parts):
             return None
         room = self._config.mqtt.max_reply
-        return together(to, said, request_id=many.request_id, language=self._config.language, room=room)
+        return together(
+            to, said, request_id=many.request_id, language=many.language or self._config.language, room=room
+        )

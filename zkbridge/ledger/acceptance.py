@@ -122,6 +122,7 @@ class Acceptance:
                 correlation=answer[0],
                 expires_at=request.expires_at,
                 catch_up=catch_up,
+                language=request.language,
             )
             made = [self._insert_part(db, draft, part, request) for part in parts]
             self._outcomes.complete(db, [request.id])
@@ -178,6 +179,7 @@ class Acceptance:
                 parent,
                 draft.catch_up,
                 user_id,
+                draft.language,
                 *((reply.status, reply.code, reply.body, now) if reply else (None,) * 4),
                 draft.params,
                 *(address or (None,) * len(Address._fields)),
@@ -195,6 +197,7 @@ class Acceptance:
             suspect_of=suspect_of,
             parent=parent,
             catch_up=draft.catch_up,
+            language=draft.language,
         )
 
     def _split(self, db: sqlite3.Connection, draft: Draft, suspect: int | None, parts: Sequence[Part]) -> Kept:

@@ -144,6 +144,7 @@ class Outcomes:
                 [said_of(part) for part in parts],
                 request_id=whole["request_id"],
                 command=whole["command"],
+                language=whole["language"],
             )
             db.execute(
                 "UPDATE requests SET status = ?, code = ?, reply = ? WHERE id = ?",

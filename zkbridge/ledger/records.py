@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from zkbridge.contract.groups import Said
 from zkbridge.contract.messages import Reply
+from zkbridge.contract.texts import Language
 from zkbridge.contract.validity import Validity
 
 #: The kinds of events that wait for the broker.
@@ -32,8 +33,13 @@ class State(enum.StrEnum):
 class Combine(Protocol):
     """Makes a group's reply from its members', as `zkbridge.contract.plans.combined` does."""
 
-    def __call__(self, group: str | None, said: list[Said], *, request_id: str | None, command: str) -> Reply:
-        """The group's reply; `said` is in the group's order. `group` is None for a request that was handed over."""
+    def __call__(
+        self, group: str | None, said: list[Said], *, request_id: str | None, command: str, language: Language | None
+    ) -> Reply:
+        """The group's reply; `said` is in the group's order. `group` is None for a request that was handed over.
+
+        Without a `language` it is the configured one.
+        """
 
 
 class Part(NamedTuple):
@@ -82,6 +88,7 @@ class Draft(NamedTuple):
     expires_at: float | None = None
     parts: tuple[Part, ...] = ()  #: of a group's request, in the group's order; of a list, its rows for each device
     catch_up: bool = False
+    language: Language | None = None  #: in which the answer is to be; None: the configured one
 
     def __repr__(self) -> str:
         return f"<Draft of {self.command} for {self.device}>"  # what is asked may be secret
@@ -90,6 +97,7 @@ class Draft(NamedTuple):
 class Request(NamedTuple):
     """One request on its way to a terminal. `tried` holds what earlier attempts meant to write.
 
+    `language` is that in which it is to be answered, None for the configured one.
     One that is a part of a group's has a `parent`, and shares its reply with `shares` members, itself included.
     """
 
@@ -106,6 +114,7 @@ class Request(NamedTuple):
     parent: int | None = None
     shares: int = 1
     catch_up: bool = False
+    language: Language | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.id}: {self.command} for {self.device}, {self.state}>"  # what is asked may be secret
@@ -136,6 +145,7 @@ class Answer(NamedTuple):
     status: int
     code: str
     correlation: bytes | None = None
+    language: Language | None = None
 
 
 class Verdict(enum.Enum):

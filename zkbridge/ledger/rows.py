@@ -14,14 +14,15 @@ from zkbridge.ledger.records import Answer, Draft, Request, State
 #: Answers that the broker has not confirmed.
 UNSENT = (
     "SELECT a.id, a.topic, a.fallback, a.correlation, a.refused, a.replayed, coalesce(a.reply, r.reply) AS body,"
-    " coalesce(a.status, r.status) AS status, coalesce(a.code, r.code) AS code"
+    " coalesce(a.status, r.status) AS status, coalesce(a.code, r.code) AS code, r.language"
     " FROM answers a LEFT JOIN requests r ON r.id = a.request WHERE a.owed = 1"
 )
 
 #: Requests with what belongs to them; a part has its group's request_id.
 REQUESTS = (
     "SELECT r.id, r.device, r.command, coalesce(r.request_id, g.request_id) AS request_id, r.accepted_at, r.expires_at,"
-    " r.state, r.tried, r.suspect_of, r.parent, r.catch_up, coalesce(a.params, p.params, x'') AS params, p.subject,"
+    " r.state, r.tried, r.suspect_of, r.parent, r.catch_up, r.language, coalesce(a.params, p.params, x'') AS params,"
+    " p.subject,"
     " (SELECT count(*) FROM requests s WHERE s.parent = r.parent) AS shares"
     " FROM requests r LEFT JOIN asked a ON a.request = r.id LEFT JOIN parked p ON p.request = r.id"
     " LEFT JOIN requests g ON g.id = r.parent"
@@ -69,6 +70,7 @@ def request_of(row: sqlite3.Row) -> Request:
         row["parent"],
         row["shares"] or 1,
         bool(row["catch_up"]),
+        row["language"],
     )
 
 
@@ -84,7 +86,9 @@ def said_of(row: sqlite3.Row) -> Said:
 def answer_of(row: sqlite3.Row) -> Answer:
     """A row of `UNSENT`."""
     body = flagged(row["body"], replayed=bool(row["replayed"]), response_topic_refused=bool(row["refused"]))
-    return Answer(row["id"], row["topic"], row["fallback"], body, row["status"], row["code"], row["correlation"])
+    return Answer(
+        row["id"], row["topic"], row["fallback"], body, row["status"], row["code"], row["correlation"], row["language"]
+    )
 
 
 def parent_of(db: sqlite3.Connection, request: int) -> int | None:

@@ -96,6 +96,8 @@ MIGRATIONS = (
     """,
     # The user_id of a row of a list, as it was asked for: the answer names it, and an error may not.
     "ALTER TABLE requests ADD COLUMN user_id TEXT;",
+    # The language that a request has asked its answer to be in.
+    "ALTER TABLE requests ADD COLUMN language TEXT;",
 )
 
 #: For one connection: what is written for a request that comes, and for one that ends, as one statement each. Every
@@ -103,16 +105,16 @@ MIGRATIONS = (
 TRIGGERS = """
     CREATE TEMP VIEW arrivals AS
     SELECT r.id, r.device, r.command, r.request_id, r.content, r.state, r.accepted_at, r.expires_at, r.suspect_of,
-           r.parent, r.catch_up, r.user_id, r.status, r.code, r.reply, r.done_at, k.params, a.digest, a.connection,
-           a.mid, a.topic, a.fallback, a.correlation, a.refused
+           r.parent, r.catch_up, r.user_id, r.language, r.status, r.code, r.reply, r.done_at, k.params, a.digest,
+           a.connection, a.mid, a.topic, a.fallback, a.correlation, a.refused
     FROM requests r LEFT JOIN asked k ON k.request = r.id LEFT JOIN answers a ON a.request = r.id;
 
     CREATE TEMP TRIGGER arrival INSTEAD OF INSERT ON arrivals BEGIN
         INSERT INTO requests (id, device, command, request_id, content, state, accepted_at, expires_at, suspect_of,
-                              parent, catch_up, user_id, status, code, reply, done_at)
+                              parent, catch_up, user_id, language, status, code, reply, done_at)
         VALUES (NEW.id, NEW.device, NEW.command, NEW.request_id, NEW.content, NEW.state, NEW.accepted_at,
-                NEW.expires_at, NEW.suspect_of, NEW.parent, NEW.catch_up, NEW.user_id, NEW.status, NEW.code, NEW.reply,
-                NEW.done_at);
+                NEW.expires_at, NEW.suspect_of, NEW.parent, NEW.catch_up, NEW.user_id, NEW.language, NEW.status,
+                NEW.code, NEW.reply, NEW.done_at);
         INSERT INTO asked SELECT NEW.id, NEW.params WHERE NEW.state = 'accepted';
         INSERT INTO answers (request, digest, connection, mid, topic, fallback, correlation, refused, made_at, owed)
         SELECT NEW.id, NEW.digest, NEW.connection, NEW.mid, NEW.topic, NEW.fallback, NEW.correlation, NEW.refused,
@@ -158,7 +160,7 @@ ENDED = (
 )
 
 #: A request, what is asked while it is `accepted`, and, with a topic, where it is to be answered.
-ARRIVE = "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ARRIVE = "INSERT INTO arrivals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #: Its answer is owed, what is asked is forgotten, and whether its device may still be disabled is kept with that.
 END = "INSERT INTO endings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #: Answers that only tell what was read, and that the broker has confirmed.

@@ -48,7 +48,7 @@ class Fitting:
         size = self.publication(answer).packet_size
         if self._takes(size) and not is_known:
             return answer
-        short = shortened(answer, self._language)
+        short = shortened(answer, answer.language or self._language)
         if short is not None and self._takes(self.publication(short).packet_size):
             if not is_known:
                 self.note_too_large(answer.id, size)

@@ -66,7 +66,7 @@ class CatchUp:
             return None
         if len(self._subjects) >= self._config.queue_limit:
             return None
-        language = self._config.language
+        language = task.request.language or self._config.language
         why = failure.sentence(language)
         return waiting(self._device.id, until=until, effect=failure.effect, why=why, language=language)
 

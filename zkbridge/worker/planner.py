@@ -188,7 +188,7 @@ class Planner:
             policy=self._policy,
             **({} if self._kept.backups is None else {"backups": self._kept.backups}),
             claims=self._kept.claims,
-            language=self._replies.language,
+            language=self._replies.language_of(task.request),
         )
 
     def _instead_of_twice(self, task: Task) -> Reply | None:

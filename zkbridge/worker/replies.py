@@ -17,23 +17,30 @@ ENVELOPE_BYTES = 256
 
 
 class ReplyMaker:
-    """Makes replies in the configured `language`. `reply_room` returns how many bytes a reply's body may have now."""
+    """Makes replies in the language that a request names, or the configured one.
+
+    `reply_room` returns how many bytes a reply's body may have now.
+    """
 
     def __init__(self, config: Config, reply_room: Callable[[], int] | None = None) -> None:
-        self.language: Language = config.language
+        self._language: Language = config.language
         self._reply_room = reply_room or (lambda: config.mqtt.max_reply)
+
+    def language_of(self, request: Request) -> Language:
+        """In which language a request is answered."""
+        return request.language or self._language
 
     def succeeded(self, task: Task, body: dict[str, Any]) -> Reply:
         """The reply to a request that succeeded, with the command's sentence."""
         data = body.get("data")
         if task.command.answer.says is not None:
             facts = data if isinstance(data, dict) else {}
-            body = {"message": say(task.command.name, self.language, **facts), **body}
+            body = {"message": say(task.command.name, self.language_of(task.request), **facts), **body}
         return succeeded(body, code=task.command.code, request_id=task.request.request_id)
 
     def failed(self, request: Request, error: BridgeError) -> Reply:
         """The reply to a request that failed."""
-        return failed(error, self.language, request_id=request.request_id)
+        return failed(error, self.language_of(request), request_id=request.request_id)
 
     def room_for_rows(self, task: Task) -> int:
         """How many bytes the rows of a list may take in the reply to this request."""
@@ -43,6 +50,6 @@ class ReplyMaker:
 
     def progress(self, request: Request, step: str, facts: dict[str, Any]) -> dict[str, Any]:
         """The message that an attended request has reached a step."""
-        message = say(f"{request.command}.{step}", self.language, **facts)
+        message = say(f"{request.command}.{step}", self.language_of(request), **facts)
         body = {"message": message, "step": step, **facts, "device_id": request.device}
         return body if request.request_id is None else body | {"request_id": request.request_id}

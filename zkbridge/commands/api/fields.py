@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from zkbridge.commands.api.rules import broken, described
 from zkbridge.contract.characters import ascii_digits
+from zkbridge.contract.texts import LANGUAGES, Language
 
 MAX_CARD = 0xFFFFFFFF  # the card is a u32 in both record formats
 MAX_REQUEST_ID = 128
@@ -59,6 +60,12 @@ def _request_id(value: object) -> str:
         raise broken("too_many", limit=MAX_REQUEST_ID)
     if not value.isprintable():
         raise broken("unprintable")
+    return value
+
+
+def _language(value: object) -> str:
+    if not isinstance(value, str) or value not in LANGUAGES:
+        raise broken("language")
     return value
 
 
@@ -239,6 +246,16 @@ RequestId = Annotated[
         examples=["r-1"],
     ),
 ]
+SpokenLanguage = Annotated[
+    Language,
+    BeforeValidator(_language),
+    described(
+        "That of the sentences and finger names in the answer; without it that of the configuration.",
+        "string",
+        enum=list(LANGUAGES),
+        examples=["en"],
+    ),
+]
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
@@ -257,3 +274,9 @@ def read_request_id(body: object) -> str | None:
         return _request_id(body["request_id"]) if isinstance(body, dict) else None
     except (KeyError, PydanticCustomError):
         return None
+
+
+def read_language(body: object) -> Language | None:
+    """The language of a payload, if it has one that can be read."""
+    told = body.get("language") if isinstance(body, dict) else None
+    return next((each for each in LANGUAGES if each == told), None)

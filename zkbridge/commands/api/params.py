@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from zkbridge.commands.api.fields import CatchUp, Instant, RequestId
+from zkbridge.commands.api.fields import CatchUp, Instant, RequestId, SpokenLanguage
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import FieldFault
 from zkbridge.machine.clock import Clock
 
+#: Fields of every request that do not say what is asked: with others it is still the same request.
+ENVELOPE = frozenset({"request_id", "expires_at", "language"})
+
 
 class Params(BaseModel):
-    """What may stand in a command's payload; the two fields here belong to every command."""
+    """What may stand in a command's payload; the three fields here belong to every command."""
 
     # Not built before somebody asks for the command: all of them are a fortieth of the start.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True, defer_build=True)
 
     request_id: RequestId | None = None
     expires_at: Instant | None = None
+    language: SpokenLanguage | None = None
 
     @property
     def waits(self) -> bool:
@@ -58,7 +62,7 @@ class Params(BaseModel):
 
     def stored(self) -> bytes:
         """What is asked, as the ledger keeps it; equal bytes mean the same request."""
-        return self.model_dump_json(exclude={"request_id", "expires_at", "catch_up"}, round_trip=True).encode()
+        return self.model_dump_json(exclude={*ENVELOPE, "catch_up"}, round_trip=True).encode()
 
 
 class Lasting(Params):
