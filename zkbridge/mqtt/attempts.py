@@ -1,4 +1,4 @@
-"""What the next attempt to connect learns from how the last one ended."""
+"""How the next attempt to connect follows from the way the last one ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WHILE_SUBSCRIBING = (
     " while the bridge made subscriptions, {} of them unanswered; some brokers take no more than 50 on a connection, "
     "or close it at a topic that is not allowed"
 )
-#: Topics that are named as a possible cause.
+#: How many topics the log names as a possible cause.
 _NAMED = 3
 
 
@@ -111,7 +111,7 @@ class Attempts:
             self._log_contest(under_way)
 
     def _note(self, protocol: ProtocolName, state: ConnectionState | None) -> None:
-        """Let the choice of the protocol and of the will learn from how a connection ended."""
+        """Choose protocol and will anew, by the way in which a connection ended."""
         if state is None:
             self._choice.failed(protocol, Failure.UNREACHABLE)
             return

@@ -9,9 +9,9 @@ from paho.mqtt.properties import Properties
 
 from zkbridge.contract.messages import TOO_LARGE, Publication
 
-#: A broker that says no Receive Maximum still gets no more messages than this at once.
+#: The most messages under way at a broker that announces no Receive Maximum.
 MAX_IN_FLIGHT = 20
-#: AWS IoT Core closes the connection at more topic filters in one SUBSCRIBE, and says so nowhere on the wire
+#: AWS IoT Core closes the connection at more topic filters in one SUBSCRIBE, and no packet of it says so
 #: (AWS IoT Core endpoints and quotas, "Subscriptions per subscribe request").
 FILTERS_PER_PACKET = 8
 #: A SUBSCRIBE packet less its filters, in bytes: type, remaining length, packet identifier and no properties.
@@ -53,7 +53,7 @@ class BrokerLimits(NamedTuple):
         )
 
     def packets(self, filters: Iterable[str]) -> Iterator[tuple[str, ...]]:
-        """Topic filters in as many packets as the broker's limits ask for (SUBSCRIBE: MQTT 5 section 3.8)."""
+        """Divide topic filters into packets that the broker accepts (SUBSCRIBE: MQTT 5 section 3.8)."""
         some: list[str] = []
         size = 0
         for each in filters:
@@ -67,13 +67,13 @@ class BrokerLimits(NamedTuple):
             yield tuple(some)
 
     def refusal(self, publication: Publication) -> str | None:
-        """Why the broker would end the connection if it got this; None if it takes it."""
+        """Why the broker would end the connection at this message; None if it accepts it."""
         if self._is_over(publication.packet_size):
             return f"{TOO_LARGE}: {publication.packet_size} bytes, it takes {self.largest_packet}"
         return None
 
     def shortcomings(self, *, session_expiry_s: int, filters: Iterable[str]) -> list[str]:
-        """What an operator should know: one sentence for each wish that the broker does not grant."""
+        """One sentence for the operator for each thing that the bridge asks for and the broker does not grant."""
         told = []
         if self.session_expiry_s is not None and self.session_expiry_s < session_expiry_s:
             told.append(

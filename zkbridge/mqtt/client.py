@@ -1,6 +1,6 @@
 """The broker's side: one thread keeps one connection, for the rest of the daemon to publish and subscribe by.
 
-A fault ends one connection instead of leaving a daemon that looks alive and receives nothing.
+A fault ends the connection, so that the daemon never looks alive while it receives nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Mqtt:
-    """The one connection to the broker. `start`, then `publish` from any thread; `stop` disconnects.
+    """The bridge's connection to the broker. `start`, then `publish` from any thread; `stop` disconnects.
 
     `will` is published by the broker when the connection breaks.
     `subscription_check` knows how to try the subscriptions, `delivery_delay` how long what arrives may have waited.
@@ -82,19 +82,19 @@ class Mqtt:
 
     @property
     def resumed(self) -> bool:
-        """Whether the broker may hold what was published while we were away; so it may as long as it has not said."""
+        """Whether the broker may hold messages from the time without a connection; True until CONNACK has told."""
         state = self._state
         return state is None or state.accepted_at is None or state.resumed
 
     @property
     def is_connected(self) -> bool:
-        """Whether the broker has accepted us and our subscriptions, as far as we know."""
+        """Whether the broker has accepted the connection and the subscriptions, as far as is known."""
         state = self._state
         return state is not None and state.ready
 
     @property
     def is_subscribed(self) -> bool:
-        """Whether the broker has answered what `listen_to` last asked for; so it has while there is no connection."""
+        """Whether the broker has answered the last `listen_to`; True while there is no connection."""
         return self._control.is_granted or not self.is_connected
 
     @property
@@ -154,7 +154,7 @@ class Mqtt:
             self._hooks.fail(error)
 
     def _run_connection(self) -> None:
-        """One connection from its attempt to its end; whatever goes wrong in it ends it and nothing else."""
+        """Run one connection from its attempt to its end; an error in it ends this connection only."""
         protocol = self._attempts.next_protocol
         try:
             self._connect(protocol).serve()

@@ -1,8 +1,8 @@
 """One connection to the broker: paho's loop functions, driven by the bridge's own thread.
 
-So no callback meets another thread's lock, an acknowledgement can never fall into another connection, and what arrives
-together is kept together. Every connection gets a paho client of its own: the outbox, not paho's memory, knows which
-replies have to be sent.
+So no callback waits for another thread's lock, no acknowledgement is sent on another connection, and messages that
+arrive together are kept with one commit. Every connection gets a paho client of its own: the outbox, not paho's memory,
+knows which replies have to be sent.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Connection:
         return int(info.mid)
 
     def close(self) -> None:
-        """Close the socket without DISCONNECT: whatever is under way on it is void."""
+        """Close the socket without DISCONNECT; messages under way on it count as not sent."""
         sock = self.client.socket()
         if sock is not None:
             sock.close()
@@ -168,7 +168,7 @@ class Connection:
             raise ConnectionClosed("no CONNACK" if state.accepted_at is None else "no SUBACK")
 
     def _read(self, sock: Any) -> None:
-        """Read what is there, up to a batch; keep it with one commit; then acknowledge it, in order."""
+        """Read what has arrived, up to a batch; keep it with one commit; then acknowledge it, in order."""
         probe = select.poll()
         probe.register(sock, select.POLLIN)
         while True:

@@ -1,4 +1,4 @@
-"""What is known of one connection to the broker, from the attempt to its end."""
+"""The state of one connection to the broker, from the attempt to its end."""
 
 from __future__ import annotations
 

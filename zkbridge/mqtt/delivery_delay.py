@@ -1,8 +1,8 @@
-"""How old a message may be that has just arrived: a connection can stand still for long without breaking.
+"""Measures how old a message may be that has just arrived: a connection can stall for long without breaking.
 
-While the broker hangs, or the network, or this process, messages wait without a trace, and come all at once
-afterwards. So the bridge says a word to itself every few moments: what comes after its echo has not waited for longer
-than since that word was on its way.
+While the broker, the network or this process stalls, messages wait unnoticed, and all arrive afterwards. So the bridge
+publishes a probe to itself every few seconds: a message that arrives after the probe's echo has not waited longer than
+that probe.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: An echo that takes longer proves that something stood still, and not that it is over (seconds).
+#: An echo that takes longer shows that something stalled, and not that this is over (seconds).
 PROMPT_S = 1.0
-#: Pause between an echo and the next word: a part of the age that matters, within these (seconds).
+#: Pause between an echo and the next probe: a part of the age limit, between these two (seconds).
 PART, LEAST_S, MOST_S = 4, 0.5, 2.0
 
 
 class DeliveryDelay:
-    """The echoes on this connection. For one thread.
+    """The probes and echoes on this connection. For one thread.
 
-    `topic` is where the word is said and heard. `age_s` tells how old a message may be, in seconds; None where that
-    does not matter, and then nothing is said.
+    `topic` is where the probe is published and comes back.
+    `age_s` tells how old a message may be, in seconds; None where that does not matter, and then no probe is sent.
     """
 
     def __init__(
@@ -35,29 +35,29 @@ class DeliveryDelay:
         self._proven_at: float | None = None
 
     def begin(self) -> None:
-        """A connection stands."""
+        """A connection has begun."""
         self._connected, self._said_at, self._proven_at = True, None, None
         self._next = self._clock()
 
     def end(self) -> None:
-        """It is over."""
+        """The connection has ended."""
         self._connected = False
 
     def look(self) -> list[str]:
-        """The topic, if the word is to be said now; an earlier one must have come back before."""
+        """The topic, if a probe is to be published now; the one before must have come back."""
         if self.wait_s() > 0:
             return []
         self._said_at = self._clock()
         return [self._topic]
 
     def wait_s(self) -> float:
-        """Seconds until the word is to be said; may be infinite."""
+        """Seconds until the next probe; may be infinite."""
         if not self._connected or self._said_at is not None or self._age_s() is None:
             return float("inf")
         return max(0.0, self._next - self._clock())
 
     def take(self, topic: str) -> None:
-        """The bridge's own word was heard on a topic."""
+        """A message of the bridge itself came back on a topic."""
         if topic != self._topic or self._said_at is None:
             return
         now, said_at = self._clock(), self._said_at
@@ -68,7 +68,7 @@ class DeliveryDelay:
         self._next = now if late else now + self._pause_s()
 
     def waited_s(self) -> float:
-        """For how long at most what arrives now may have waited; 0 where no echo has ever told."""
+        """The longest that a message arriving now may have waited, in seconds; 0 where no echo has come back yet."""
         if not self._connected or self._proven_at is None or self._age_s() is None:
             return 0.0
         return self._clock() - self._proven_at

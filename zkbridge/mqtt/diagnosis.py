@@ -15,9 +15,9 @@ from zkbridge.mqtt.reasons import EXPECTS_PLAIN, EXPECTS_TLS, SILENT
 PATIENCE_S = 2.0
 #: How long a refused client certificate may be on its way (seconds).
 ALERT_S = 0.5
-#: How long what was found is believed, while the broker stays away (seconds).
+#: How long a finding is used again while the broker stays away (seconds).
 GOOD_FOR_S = 300.0
-#: CONNECT of MQTT 3.1.1 without a name, to be forgotten at once (section 3.1); a broker answers with CONNACK, 0x20.
+#: CONNECT of MQTT 3.1.1 with an empty client id and clean session (section 3.1); a broker answers with CONNACK, 0x20.
 _CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0a\x00\x00"
 _CONNACK = 0x20
 _WANTS_CERTIFICATE = (
@@ -39,7 +39,10 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
 
 
 class Diagnosis:
-    """For one broker. What was found is remembered for a while, so that a broker that stays away is not asked twice."""
+    """Diagnoses one broker.
+
+    A finding is remembered for a while, so that a broker that stays away is not asked twice.
+    """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
@@ -51,7 +54,7 @@ class Diagnosis:
         return self.once("silence", lambda: _of_silence(self._settings))
 
     def of_handshake(self) -> str | None:
-        """Why TLS does not come about, or the broker does not let our certificate in; None if nothing is wrong."""
+        """Why the TLS handshake fails, or the broker refuses our certificate; None if nothing is wrong."""
         return None if self._settings.tls is None else _of_tls(self._settings)
 
     def of_error(self, error: Exception) -> str:
@@ -60,7 +63,7 @@ class Diagnosis:
         return self.once(f"{type(error).__name__} {words}", lambda: _of_error(self._settings, error) or words)
 
     def once(self, key: str, find: Callable[[], str]) -> str:
-        """What was found under this key; `find` finds it, where that was not done lately."""
+        """The finding under this key, from `find` where there is no recent one."""
         found = self._found.get(key)
         if found is None or self._clock() > found[0] + GOOD_FOR_S:
             found = self._found[key] = (self._clock(), find())
@@ -86,7 +89,7 @@ def _of_tls(settings: Settings) -> str | None:
 
 
 def _of_error(settings: Settings, error: Exception) -> str | None:
-    """What an error of the socket or of TLS means; None if it says all by itself."""
+    """What an error of the socket or of TLS means; None if its own text is enough."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"its certificate is not accepted: {error.verify_message} "

@@ -1,4 +1,4 @@
-"""Whether the bridge could work with the broker: one connection that does what a run does, and leaves no trace."""
+"""Tries whether the bridge could work with the broker, by one connection that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from zkbridge.mqtt.subscription_check import PROBE
 
 #: How long an echo may take after the broker has confirmed all of them (seconds).
 ECHO_S = 2.0
-#: Topics that are named; of more only the number.
+#: How many topics a sentence names; of the others only their number.
 _NAMED = 3
 
 
 class Will(Enum):
-    """What last will a connection is made with, from what the bridge needs to nothing."""
+    """The last will of a connection, from what the bridge needs to none."""
 
     RETAINED = "at QoS 1, retained"
     NOT_RETAINED = "at QoS 1"
@@ -43,7 +43,7 @@ class Will(Enum):
 
 @dataclass(frozen=True)
 class Plan:
-    """What the bridge will ask of the broker: filters, topics on which they are tried, and its last will.
+    """What a run asks of the broker: filters, topics on which they are tried, and its last will.
 
     `published` maps topics like those on which the bridge publishes to what it publishes there.
     """
@@ -56,7 +56,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it: no problem means that a run works; `notes` are what it does without."""
+    """The result: without a problem a run works; `notes` are what it works without."""
 
     protocol: str
     problems: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Trial:
 
 
 def try_out(settings: Settings, plan: Plan) -> Trial:
-    """Connect as the bridge does, by another client id; subscribe, and try what is subscribed to."""
+    """Connect as the bridge does, with another client id; subscribe, and try the subscriptions."""
     protocols: tuple[ProtocolName, ...] = ("5", "3.1.1") if settings.protocol == "auto" else (settings.protocol,)
     diagnosis = Diagnosis(settings)
     attempt: _Attempt | None = None
@@ -94,7 +94,7 @@ def _attempt(settings: Settings, protocol: ProtocolName, plan: Plan) -> _Attempt
 
 
 def of_will(settings: Settings, protocol: ProtocolName, will: Publication) -> str | None:
-    """Whether it is the last will that a broker closes the connection for, without a word; None if it is not."""
+    """Whether the last will is why a broker closes the connection without a reason code; None if it is not."""
     for kind, why in ((Will.NOT_RETAINED, NO_RETAIN), (Will.NONE, QOS_0_ONLY)):
         attempt = _Attempt(settings, protocol, Plan(will=will), kind)
         try:
@@ -110,7 +110,7 @@ def of_will(settings: Settings, protocol: ProtocolName, will: Publication) -> st
 
 
 class _Attempt:
-    """One connection; `run` makes it, and what came of it is read afterwards. Raises what connecting raises."""
+    """One connection; `run` makes it, and its result is read afterwards. Raises what connecting raises."""
 
     def __init__(self, settings: Settings, protocol: ProtocolName, plan: Plan, will: Will) -> None:
         self.protocol: ProtocolName = protocol
@@ -128,12 +128,12 @@ class _Attempt:
 
     @property
     def _client_id(self) -> str:
-        """Not the bridge's own: the broker would end the connection of a bridge that runs."""
+        """A client id of its own: with the bridge's the broker would end the connection of a running bridge."""
         return f"{self._settings.client_id}-check"
 
     @property
     def is_another_version_worth_it(self) -> bool:
-        """Whether the broker may speak an older version only: it says so, or nothing at all."""
+        """Whether the broker may know only the older version: it says so, or does not answer."""
         return self.refused is None or refuses_version(self.refused)
 
     def run(self) -> None:
@@ -150,12 +150,12 @@ class _Attempt:
         self._until(lambda: self.accepted or self.refused is not None, CONNECT_TIMEOUT_S)
 
     def leave(self) -> None:
-        """A clean end: no will, no session stays."""
+        """Disconnect cleanly, so that no will is published and no session stays."""
         self._client.disconnect()
         self._client.loop(timeout=0)
 
     def problems(self) -> list[str]:
-        """A sentence for each thing that a run cannot do without."""
+        """A sentence for each missing thing that a run needs."""
         if self.refused is not None:
             return [refusal(self.refused, client_id=self._client_id)]
         if self._limits.max_qos == 0:
@@ -164,7 +164,7 @@ class _Attempt:
         return [f"{each}; does its access list allow the base topic {self._settings.base_topic!r}?" for each in found]
 
     def notes(self) -> list[str]:
-        """What a run does without."""
+        """A sentence for each missing thing that a run can work without."""
         return self._limits.shortcomings(session_expiry_s=0, filters=self._plan.filters)
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ class _Attempt:
         )
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> None:
-        """Let paho work until something has come about, the connection is gone, or time is up."""
+        """Run paho's loop until a condition holds, the connection is gone, or the time is up."""
         deadline = time.monotonic() + timeout_s
         while not done() and time.monotonic() < deadline:
             if self._client.loop(timeout=0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS:

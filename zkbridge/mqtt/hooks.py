@@ -17,7 +17,7 @@ class Hooks(Protocol):
         """Keep messages; they are acknowledged when this returns, and not if it raises."""
 
     def unreadable(self, packets: Iterable[Unreadable]) -> None:
-        """Note what was no message; it is acknowledged when this returns."""
+        """Note packets that are no messages; they are acknowledged when this returns."""
 
     def next_connection(self) -> int:
         """A number for a new connection."""
@@ -26,19 +26,19 @@ class Hooks(Protocol):
         """Everything retained, published again on every connect."""
 
     def connected(self, protocol: ProtocolName, largest: int | None) -> None:
-        """The session stands; `largest` is the biggest packet the broker takes, if it says."""
+        """The session has begun; `largest` is the largest packet that the broker accepts, if it says."""
 
     def disconnected(self) -> None:
-        """The session is gone, and nothing under way was confirmed."""
+        """The connection has ended; nothing under way was confirmed."""
 
     def confirmed(self, token: Token, refusal: str | None) -> None:
-        """The broker took, or refused, what was published under a token."""
+        """The broker accepted or refused the message that was published under a token."""
 
     def overheard(self, topic: str, payload: bytes) -> None:
         """A message on a watched topic."""
 
     def fail(self, error: BaseException) -> None:
-        """The thread has ended by an error: there will be no connection any more."""
+        """The broker's thread has ended by an error: there will be no further connection."""
 
     def recall(self, name: str) -> str | None:
         """A fact remembered about the broker."""

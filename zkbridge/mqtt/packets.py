@@ -1,4 +1,4 @@
-"""What paho leaves to its user: how a client is set up, properties, Nagle's algorithm, bytes held by TLS."""
+"""What paho leaves to its user: setting up a client, properties, Nagle's algorithm, bytes held by TLS."""
 
 from __future__ import annotations
 

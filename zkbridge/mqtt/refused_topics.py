@@ -1,4 +1,4 @@
-"""The bridge's own messages that the broker refuses: they are named, and do not end every connection."""
+"""Tracks the bridge's own messages that the broker refuses, so that they do not end every connection."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zkbridge.contract.messages import Publication
 
 log = logging.getLogger(__name__)
 
-#: A message that was under way so often when the broker ended the connection goes alone, after all others.
+#: After this many connections that ended while it was under way, a message is sent alone, after all others.
 SUSPECT_AFTER = 2
-#: One that ended the connection alone waits: so long at first (seconds), doubling each time up to the most.
+#: A message that ended a connection alone waits: this long at first (seconds), doubling each time up to the most.
 FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 86_400.0
 
 
@@ -34,7 +34,7 @@ class _Guilty(NamedTuple):
 class RefusedTopics:
     """State, availability, discovery and health: what only the next connection sends again. For one thread.
 
-    Answers and punches are not its business: they have their own care on disk.
+    Answers and punches are not in it: they are kept on disk.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +51,7 @@ class RefusedTopics:
         return sorted(self._refused)
 
     def begin(self) -> None:
-        """A new connection: its refusals are told anew."""
+        """Begin a new connection: its refusals are logged anew."""
         self._told.clear()
 
     def turn(self, publication: Publication) -> Turn:

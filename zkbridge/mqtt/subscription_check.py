@@ -1,7 +1,8 @@
-"""Whether the broker brings what it granted: every subscription is tried with an echo.
+"""Checks that the broker delivers what it granted: every subscription is tried with a probe.
 
 A subscription that was granted proves nothing: Mosquitto 2.0 grants filters that its access list forbids, and then
-delivers nothing. So the bridge says a word on a topic that each filter covers and that is no device's, and listens.
+delivers nothing. So the bridge publishes a probe on a topic that each filter covers and that is no device's, and waits
+for it to come back.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ log = logging.getLogger(__name__)
 PROBE = b'{"probe":true}'
 #: How long after the last sign of the broker an echo is late, and at most after it was asked for (seconds).
 ECHO_S, PATIENCE_S = 5.0, 60.0
-#: How often what is not heard is tried again (seconds).
+#: Seconds between attempts on a subscription whose probe did not come back.
 AGAIN_S = 60.0
 #: Some brokers end the connection when a client publishes what is forbidden; so does a restart. Twice in a row counts.
 HANG_UPS = 2
 
 
 class _EchoTimer:
-    """When echoes are late, and when to ask again what was not heard. For one thread."""
+    """When echoes are late, and when to publish a missing one's probe again. For one thread."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -55,8 +56,8 @@ class _EchoTimer:
 class SubscriptionCheck:
     """What has come back on this connection. For one thread; tells the log what an operator should know.
 
-    `echoes` maps each filter to the topic that tries it. What the bridge says on every connection anyway (`spoken`)
-    is its own echo; on the other topics `PROBE` is to be published whenever `begin` or `look` ask for it.
+    `echoes` maps each filter to the topic that tries it. Messages that the bridge publishes on every connection anyway
+    (`spoken`) serve as probes; on the other topics `PROBE` is to be published whenever `begin` or `look` ask for it.
     `published` maps topics that stand for what the bridge publishes to what that is; they are tried over MQTT 3.1.1.
     """
 
@@ -91,7 +92,7 @@ class SubscriptionCheck:
         return sorted(self._told & self._published.keys())
 
     def begin(self, *, refused: Iterable[str] = (), tells_refusals: bool = True) -> list[str]:
-        """A connection stands, less the filters that were refused: the topics on which to publish the probe now.
+        """Begin a connection; return the topics on which to publish the probe now, without those of refused filters.
 
         `tells_refusals`: a PUBACK of this connection says whether the broker took the message (MQTT 5).
         """
@@ -119,7 +120,7 @@ class SubscriptionCheck:
         return self._timer.wait_s
 
     def take(self, topic: str, payload: bytes) -> bool:
-        """Hear a message; whether it was the bridge's own word, and so no command."""
+        """Take a message; return whether it was one of the bridge itself, and so no command."""
         self._timer.heard()
         if topic in self._unheard:
             self._unheard.discard(topic)
@@ -147,7 +148,7 @@ class SubscriptionCheck:
         return True
 
     def end(self, *, innocent: bool = False) -> None:
-        """The connection is over; `innocent` if it is known that the broker ended it for another message."""
+        """The connection has ended; `innocent` if the broker is known to have ended it for another message."""
         self._timer.stop()
         if innocent:
             self._unconfirmed.clear()
@@ -208,7 +209,7 @@ class SubscriptionCheck:
 
 
 def _is_report(payload: bytes) -> bool:
-    """Whether a bridge says this of itself: its state, info and health name its instance, and no command does."""
+    """Whether a bridge published this about itself: state, info and health name its instance, no command does."""
     try:
         return isinstance(parse_object(payload).get("instance"), str)
     except BodyRequired:

@@ -1,4 +1,4 @@
-"""What other threads ask of the broker's thread, and the signs of life that it gives."""
+"""How other threads control the broker's thread, and how they see that it works."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 
 from zkbridge.mqtt.subscriptions import Subscriptions
 
-#: How much later than announced the thread may show itself: connecting, and a slow disk, take their time (seconds).
+#: How much later than announced the thread may report: connecting, and a slow disk, take time (seconds).
 SLACK_S = 60.0
 
 
 class ThreadControl:
-    """Stop, reconnect, subscribe anew: each wakes the thread out of its poll. `subscriptions` are those of now."""
+    """Stop, reconnect, subscribe anew: each wakes the thread out of its poll. `subscriptions` are the present ones."""
 
     def __init__(self, subscriptions: Subscriptions) -> None:
         self.subscriptions = subscriptions
@@ -61,7 +61,7 @@ class ThreadControl:
             pass  # it has stopped
 
     def is_moving(self) -> bool:
-        """Whether the thread has shown itself lately, or is in a pause that it announced."""
+        """Whether the thread has reported lately, or is in a pause that it announced."""
         return time.monotonic() < self._next_move + SLACK_S
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class ThreadControl:
         self._granted = self._sent
 
     def announce(self, seconds: float) -> None:
-        """Say when the thread shows itself again at the latest."""
+        """Announce by when the thread reports again (seconds from now)."""
         self._next_move = time.monotonic() + seconds
 
     def pause(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""A thread that sends what the ledger keeps for the broker: what replies and punches have in common."""
+"""A thread that sends what the ledger keeps for the broker: the common part of replies and punches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zkbridge.ledger.errors import LedgerUnavailable
 log = logging.getLogger(__name__)
 
 DISK_PAUSE_S = 1.0
-#: Seconds between looks at the ledger without a `wake`: nothing must wait for ever because one was missed.
+#: Seconds between looks at the ledger without a `wake`, in case one was missed.
 LOOK_EVERY_S = 30.0
 
 
@@ -58,7 +58,7 @@ class Delivery(ABC):
         self._thread.start()
 
     def wake(self) -> None:
-        """Something was kept that is to be sent."""
+        """Look at the ledger: something was kept that is to be sent."""
         with self._change:
             self._look = True
             self._change.notify_all()
@@ -78,7 +78,7 @@ class Delivery(ABC):
 
     @abstractmethod
     def _is_idle(self) -> bool:
-        """Whether nothing can be done before the broker or the ledger has news; under the lock."""
+        """Whether there is nothing to do until the broker or the ledger has news; under the lock."""
 
     @abstractmethod
     def _has_work(self) -> bool:

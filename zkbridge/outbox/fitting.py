@@ -1,4 +1,4 @@
-"""Replies as the broker can take them: a small one stands for one that is too large for it."""
+"""Makes replies that the broker accepts: a small one in place of one that is too large for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Fitting:
-    """Makes publications of answers; knows what the broker's largest packet is, and which answers are too large."""
+    """Makes publications of answers; knows the broker's largest packet, and which answers are too large."""
 
     def __init__(self, topics: Topics, language: Language) -> None:
         self._topics = topics
@@ -24,7 +24,7 @@ class Fitting:
         self._largest: int | None = None
 
     def new_connection(self, largest: int | None) -> None:
-        """Note that the broker takes packets up to so many bytes (None: it did not say)."""
+        """Note the largest packet that the broker accepts, in bytes (None: it did not say)."""
         self._largest = largest
 
     def is_too_large(self, answer: int) -> bool:
@@ -37,7 +37,7 @@ class Fitting:
         log.error("answer=%d has %d bytes, more than the broker takes: reply_too_large is sent instead", answer, size)
 
     def forget(self, answers: Iterable[int]) -> None:
-        """Note that these have left."""
+        """Note that these were confirmed."""
         self._too_large.difference_update(answers)
 
     def fit(self, answer: Answer) -> Answer | None:

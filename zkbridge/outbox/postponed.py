@@ -7,9 +7,9 @@ import time
 
 log = logging.getLogger(__name__)
 
-#: An answer that was under way this often when the connection broke goes alone, last: it may be what breaks it.
+#: After this many broken connections an answer is sent alone, last: it may be what breaks them.
 SUSPECT_AFTER = 2
-#: And after this many breaks it waits: so long at first (seconds), doubling with each break up to the most.
+#: After this many it waits: this long at first (seconds), doubling with each break up to the most.
 WAIT_AFTER = 5
 FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 3600.0
 
@@ -50,16 +50,16 @@ class Postponed:
         return self._breaks.get(answer, 0) >= SUSPECT_AFTER
 
     def forget(self, answer: int) -> None:
-        """Note that an answer has left, or was refused: it does not break connections."""
+        """Note that an answer was confirmed or refused: it does not break connections."""
         self._breaks.pop(answer, None)
 
     def new_connection(self) -> None:
-        """Let all go at once but those that may break this connection, too."""
+        """Let all be sent at once except those that may break this connection, too."""
         for answer in [number for number in self._not_before if self._breaks.get(number, 0) < WAIT_AFTER]:
             del self._not_before[answer]
 
     def release_due(self) -> None:
-        """Let those go whose time has come."""
+        """Let those be sent whose pause is over."""
         now = time.monotonic()
         for answer in [number for number, due in self._not_before.items() if due <= now]:
             del self._not_before[answer]

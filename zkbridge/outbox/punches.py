@@ -1,4 +1,4 @@
-"""Punches and users' events on their way out, in the order of each terminal, until the broker has confirmed them."""
+"""Sends punches and users' events, in the order of each terminal, until the broker has confirmed them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 #: What the log calls each kind.
 _NAMES = {PUNCH: "punches", USER_EVENT: "users' events"}
-#: Punches under way at once: few, so that no answer waits long behind them.
+#: How many punches are under way at once: few, so that no answer waits long behind them.
 WINDOW = 40
 #: After the broker has refused one, seconds until all of its device that are not confirmed are sent again, in order.
 REFUSED_WAIT_S = 60.0
-#: How long after its confirmation a punch may take to come back, where only that proves that it was taken (seconds).
+#: How long after its confirmation a punch may take to come back, where only that shows that it was accepted (seconds).
 ECHO_S = 5.0
 _NO_ECHO = (
     "it confirms them and does not bring them back; does its access list let this user publish and read there? "
@@ -50,7 +50,7 @@ class Announcer(Delivery):
 
     @property
     def refused(self) -> list[str]:
-        """The topics on which the broker took nothing when it last was offered an event; callable from any thread."""
+        """The topics on which the broker refused the last event; callable from any thread."""
         return sorted(self._refused.values())
 
     def online(self) -> None:
@@ -66,7 +66,7 @@ class Announcer(Delivery):
             self._begin_again()
 
     def confirmed(self, token: PunchToken, refusal: str | None) -> None:
-        """The broker has taken a punch, or refused it with a reason."""
+        """The broker has accepted a punch, or refused it with a reason."""
         punch = token.punch
         with self._change:
             unsent = self._under_way.get(punch)
@@ -81,7 +81,7 @@ class Announcer(Delivery):
             self._change.notify_all()
 
     def echoed(self, topic: str, payload: bytes) -> None:
-        """The broker has brought back what was published: it has taken it, whatever else it says."""
+        """A published punch came back: the broker has accepted it, whatever else it answers."""
         with self._change:
             for punch, unsent in self._under_way.items():
                 is_it = unsent.body == payload and self._topic(unsent) == topic
@@ -97,7 +97,7 @@ class Announcer(Delivery):
             log.info("%s on %s are taken again", _NAMES[unsent.kind], self._refused.pop(unsent.device))
 
     def _block(self, unsent: UnsentPunch, why: str) -> None:
-        """A later one of the device must not pass it: all of it begins again with the oldest, in a while."""
+        """Keep the device's order: after a pause all its punches are sent again from the oldest."""
         device, topic = unsent.device, self._topic(unsent)
         if self._refused.get(device) != topic:
             what = _NAMES[unsent.kind]
@@ -132,7 +132,7 @@ class Announcer(Delivery):
         return min(super()._next_look(), max(0.0, self._next_due() - time.monotonic()))
 
     def _settle(self) -> None:
-        """Forget what the broker took; look after what is due."""
+        """Forget what the broker accepted; send again what is due."""
         with self._change:
             self._note_due(time.monotonic())
             confirmed = list(self._confirmed)

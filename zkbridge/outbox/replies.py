@@ -1,4 +1,4 @@
-"""Replies on their way out, until the broker has confirmed them."""
+"""Sends replies until the broker has confirmed them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zkbridge.outbox.postponed import SUSPECT_AFTER, Postponed
 
 log = logging.getLogger(__name__)
 
-#: Answers under way at once; the rest waits on disk.
+#: How many answers are under way at once; the rest waits on disk.
 WINDOW = 100
 #: An answer that the broker refuses is tried again with the next connection, or after this many seconds.
 REFUSED_WAIT_S = 600.0
@@ -74,7 +74,7 @@ class Outbox(Delivery):
             self._change.notify_all()
 
     def confirmed(self, token: AnswerToken, refusal: str | None) -> None:
-        """The broker has taken an answer, or refused it with a reason."""
+        """The broker has accepted an answer, or refused it with a reason."""
         answer = token.answer
         with self._change:
             if self._under_way.get(answer) is None:
@@ -111,7 +111,7 @@ class Outbox(Delivery):
         return WINDOW - len(self._under_way)
 
     def _settle(self) -> None:
-        """Note what the broker took; redirect or set aside what it refused."""
+        """Note what the broker accepted; redirect or set aside what it refused."""
         with self._change:
             confirmed, refused = list(self._confirmed), list(self._refused)
         if confirmed:
@@ -163,7 +163,7 @@ class Outbox(Delivery):
             self._change.notify_all()
 
     def _choose(self, answers: list[Answer]) -> list[Answer]:
-        """What to send now; an answer that may be what breaks the connection goes when it is alone."""
+        """The answers to send now; one that may break the connection is sent only when it is alone."""
         self._postponed.release_due()
         free = [each for each in answers if each.id not in self._under_way and each.id not in self._postponed]
         fitting = [answer for each in free if (answer := self._fit(each)) is not None]

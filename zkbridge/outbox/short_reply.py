@@ -1,4 +1,4 @@
-"""What is sent in place of a reply that the broker does not take, and how large a reply may be made just now."""
+"""The short reply in place of one that is too large for the broker, and how large a reply may be now."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ReplyRoom:
         return self._room
 
     def follow(self, largest_packet: int | None) -> None:
-        """A connection to a broker that takes packets up to so many bytes (None: it did not say)."""
+        """Note the largest packet that the broker accepts, in bytes (None: it did not say)."""
         if largest_packet is None:
             self._room = self._max_reply
             return

@@ -1,7 +1,7 @@
-"""How the daemon's threads share one interpreter: on one CPU, and waiting for it without haste.
+"""Keeps the daemon's threads on one CPU, and has them wait longer for the interpreter.
 
-Only one of them runs Python at a time. Where they may be anywhere, handing over wakes another CPU, which has nothing of
-what is worked on in its caches: the more threads have something to do, the more of that (docs/performance.md).
+Only one of them runs Python at a time. On several CPUs each change of thread wakes another CPU with cold caches; the
+more threads are busy, the more it costs (docs/performance.md).
 """
 
 from __future__ import annotations

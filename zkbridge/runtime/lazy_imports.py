@@ -1,4 +1,4 @@
-"""Modules that the daemon's packages import and it never uses: each is loaded when something in it is first used.
+"""Delays modules that the daemon's packages import and the daemon never uses: each is loaded at its first use.
 
 pydantic looks for plugins by `importlib.metadata`, paho for proxies by `urllib.request`; with what these two import
 they are a twentieth of the start, and 3 MB. `importlib.util.LazyLoader` saves neither: `from importlib.metadata import
@@ -34,7 +34,7 @@ def defer() -> None:
 
 
 class _DeferredModule(ModuleType):
-    """Stands for a module until its first use, and asks the real one from then on."""
+    """A placeholder for a module: it loads the real one at the first use, and passes every access on to it."""
 
     _loading = threading.RLock()
 

@@ -1,7 +1,7 @@
 """How log lines look: text for people, JSON for machines. Neither shows a secret or a line break that a caller sent.
 
-A line is one line. Of an exception only its class and the places in the code are told, for its own words may quote a
-payload; those of this package say what they were made to say. Beside the message JSON has fields of their own for what
+A line is one line. Of an exception only its class and the places in the code are logged, for its text may quote a
+payload; exceptions of this package are logged with their text. Beside the message JSON has fields of their own for what
 stands in it as `name=…`, and only for the names here.
 """
 
@@ -89,7 +89,7 @@ def _collect_no_more() -> None:
 def explain(error: BaseException | None) -> Iterator[tuple[str, list[str]]]:
     """The exception and those that led to it: what they are, and where they passed, innermost place last.
 
-    The system's own errors say which (`ConnectionRefusedError: Connection refused`); all others keep their words.
+    Errors of the system are shown with their text (`ConnectionRefusedError: Connection refused`); all others are not.
     """
     for _ in range(MOST_CAUSES):
         if error is None:
@@ -104,7 +104,7 @@ def _class_of(error: BaseException) -> str:
 
 
 def _without_their_words(record: logging.LogRecord) -> logging.LogRecord:
-    """Of an exception that is a value in the line only our own ones speak; they are made for it."""
+    """The text of an exception that is a value in the line: only this package's own ones have one."""
     if not isinstance(record.args, tuple) or not any(isinstance(value, BaseException) for value in record.args):
         return record
     tamed = copy.copy(record)

@@ -1,4 +1,4 @@
-"""What is to be done later or again: one thread that sleeps until the next of it is due."""
+"""Runs jobs later or repeatedly: one thread that sleeps until the next one is due."""
 
 from __future__ import annotations
 

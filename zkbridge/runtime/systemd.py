@@ -1,4 +1,4 @@
-"""What systemd is told (sd_notify(3)); nothing at all where there is no systemd."""
+"""Notifies systemd (sd_notify(3)); does nothing where there is no systemd."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import socket
 import time
 
-#: For so long (seconds) a message may wait for a service manager that does not read.
+#: How long a message waits for a service manager that does not read (seconds).
 SEND_S = 1.0
 
 
@@ -33,11 +33,11 @@ class Notifier:
         self._send(f"RELOADING=1\nMONOTONIC_USEC={microseconds}\nSTATUS=reading the configuration again")
 
     def status(self, status: str) -> None:
-        """What people see."""
+        """Set the status line that `systemctl status` shows."""
         self._send(f"STATUS={status}")
 
     def alive(self, status: str) -> None:
-        """The watchdog may be calm for another interval."""
+        """Tell the watchdog that the daemon is well."""
         self._send(f"WATCHDOG=1\nSTATUS={status}")
 
     def stopping(self) -> None:

@@ -1,4 +1,4 @@
-"""Threads that are used again for the next job, and a lock for jobs that must not all run at once."""
+"""A pool of threads, and a lock for jobs that must not all run at once."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What happens in the daemon and how it stands, as values."""
+"""Events of the daemon and its state, as values."""

@@ -1,4 +1,4 @@
-"""What happens in the parts, as values for listeners; the part that reports one waits for no listener."""
+"""Events of the daemon's parts, as values for listeners; the part that reports one waits for no listener."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Known(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A conversation with a terminal broke; `final` if it is not tried again for those who wait."""
+    """A connection to a terminal broke; `final` if the waiting requests are not tried again."""
 
     device: str
     code: str
@@ -95,7 +95,7 @@ class Created(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """A request failed by no fault of its caller, or, with `probe`, a probe that no request had asked for failed.
+    """A request failed without a fault of its caller, or, with `probe`, a scheduled probe failed.
 
     `error` is the sentence that callers are told.
     """
