@@ -1,4 +1,4 @@
-"""Where a reply may go that its caller wants on a topic of its own (contract section 4)."""
+"""Decides whether a reply may go to the caller's Response Topic (contract section 4)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Addressing:
 
 
 def oversized(message: Message) -> list[FieldFault]:
-    """What of the message's Response Topic and Correlation Data is longer than the ledger keeps."""
+    """The faults of a Response Topic or Correlation Data that is longer than the ledger keeps."""
     sizes = [
         ("response_topic", _size(message.response_topic), LONGEST_RESPONSE_TOPIC),
         ("correlation_data", _size(message.correlation_data), LONGEST_CORRELATION),

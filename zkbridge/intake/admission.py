@@ -18,9 +18,9 @@ from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft, Kept, Part
 from zkbridge.machine.clock import Clock
 
-#: What a caller whose request finds the queue full is told to wait, at least and at most, in seconds.
+#: The shortest and longest `retry_after_s` for a request that finds the queue full, in seconds.
 RETRY_AFTER_S = (1, 60)
-#: Requests that a healthy terminal takes a second, roughly: only to make `retry_after_s` reasonable.
+#: Roughly the requests that a terminal carries out in a second; used for `retry_after_s` only.
 REQUESTS_PER_SECOND = 20
 
 
@@ -28,7 +28,7 @@ class Decisions(Protocol):
     """Decides about messages of which only the ledger knows whether they are new."""
 
     def admit(self, draft: Draft) -> Reply | None:
-        """The answer to a new request that is not taken on; of a group as a whole, then of each member."""
+        """The answer to a new request that is refused; of a group as a whole, then of each member."""
 
     def reused(self, draft: Draft) -> Reply:
         """The answer to a request_id that was used with other content."""
@@ -90,7 +90,7 @@ class Admission:
         self._new: Counter[str] = Counter()
 
     def admit(self, draft: Draft) -> Reply | None:
-        """Why a new request is not taken on, if so."""
+        """Why a new request is refused; None if it is accepted."""
         refusal = self._refusal(draft)
         if refusal is None and not draft.parts and self._commands[draft.command].ends is None:
             self._new[draft.device] += 1
@@ -102,7 +102,7 @@ class Admission:
         return failed(error, draft.language or self._config.language, request_id=draft.request_id)
 
     def _refusal(self, draft: Draft) -> Reply | None:
-        """Why a new request is not taken on now, if so; a group's, where no member has room for it."""
+        """Why a new request is refused for now; a group's where no member has room for it. None if it is accepted."""
         language = draft.language or self._config.language
         if draft.expires_at is not None and draft.expires_at <= self._clock.now():
             return failed(Expired.at(draft.expires_at), language, request_id=draft.request_id)

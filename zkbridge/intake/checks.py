@@ -1,4 +1,4 @@
-"""What is wrong with a message as a request, in the contract's order of checks; else the request that it asks for."""
+"""Checks a message in the contract's order, and makes the request that it asks for."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Checks:
         else:
             parts = self._parts(params, command, device)
             content = stored + b"+catch_up" if params.waits else stored
-        # A broker brings again what it is not sure of before it brings what is new.
+        # A broker redelivers unacknowledged messages before it delivers new ones.
         settled = not self._ports.may_have_waited()
         return address._replace(
             redeliverable=address.redeliverable and (command.repeatable or not settled),

@@ -1,4 +1,4 @@
-"""From a document that says who is to be on a terminal to a request that is kept, or the reason why it is none."""
+"""Makes a request of a document of desired users, or the refusal of the document."""
 
 from __future__ import annotations
 

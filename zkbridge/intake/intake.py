@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class Intake:
-    """Judges messages in the contract's order and keeps them.
+    """Checks messages in the contract's order and keeps them.
 
     `subscribed` lists the filters that the bridge itself listens to, `ports` are the rest of the daemon, `keeper` sees
     to it that a message that cannot be kept costs the others nothing. `tell` hears what happens.
@@ -69,7 +69,7 @@ class Intake:
         self._documents = DocumentReader(config, ledger, clock)
 
     def reload(self, config: Config, *, subscribed: Iterable[str]) -> None:
-        """Judge by another configuration from now on; not while `receive` runs."""
+        """Use another configuration from now on; not while `receive` runs."""
         self._config = config
         self._addressing = Addressing(config, self._commands, subscribed)
         self._checks = self._checks_of(config)
@@ -96,7 +96,7 @@ class Intake:
         return keep(self._ledger, drafts, admission)
 
     def _hand_over(self, kept: Outcome) -> None:
-        """What is on disk is not to come again, so nothing that fails from here on may look like a failure to keep."""
+        """Handle what was kept. It is on disk, so an error from here on must not count as a failure to keep it."""
         requests: dict[str, list[Request]] = {}
         for _, result in kept:
             for request in result.parts or filter(None, (result.request,)):

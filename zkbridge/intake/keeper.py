@@ -15,7 +15,7 @@ from zkbridge.runtime.logs import explain
 
 log = logging.getLogger(__name__)
 
-#: For so long (seconds) nothing may be kept before the bridge counts as unwell.
+#: Seconds for which nothing could be kept after which the bridge is not well.
 PATIENCE_S = 60.0
 
 Keep = Callable[[list[Draft]], list[Kept]]
@@ -23,7 +23,7 @@ Outcome = list[tuple[Draft, Kept]]
 
 
 class Keeper:
-    """What one message does to the ledger ends with that message; only a ledger that cannot be written stops all.
+    """Keeps messages, so that an error costs one message only; a ledger that cannot be written stops all.
 
     A message that cannot be kept is noted in `set_aside`, answered `internal` where it can be answered, and counts
     as received.

@@ -46,7 +46,7 @@ class SetAside:
         self._appends = self._read()
 
     def add(self, topic: str, digest: bytes, reason: str) -> Noted:
-        """Note a message, unless it is noted already."""
+        """Note a message, unless it is in the file already."""
         self.count += 1
         key = digest.hex()
         if (known := self._entries.get(key)) is not None:

@@ -1,1 +1,1 @@
-"""What was asked, how far it got, what was answered: the only room that imports sqlite3."""
+"""Requests, their state and their answers on disk: the only package here that imports sqlite3."""

@@ -1,7 +1,7 @@
-"""How many bytes the ledger may take, and what it forgets to stay within them or to recover from a full disk.
+"""Keeps the ledger within its bytes, and recovers from a full disk, by forgetting old answers.
 
-What is unanswered, or answered and not yet confirmed by the broker, is never forgotten. What was turned away before
-anything was done goes first, then the oldest of what was done.
+What is unanswered, or answered and not yet confirmed by the broker, is never forgotten. Refusals before anything was
+done are forgotten first, then the oldest requests that were carried out.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.schema import ENDED
 
-#: Seconds for which an answer is remembered to what was turned away: long enough for a redelivery.
+#: Seconds for which a refusal is remembered: long enough for a redelivery.
 TURNED_AWAY_S = 600.0
-#: Seconds for which what was done is remembered even while the disk is full.
+#: Seconds for which a request that was carried out is remembered even while the disk is full.
 RECENT_S = 3600.0
 #: Bytes of free pages in the file that let the bridge work on while the disk is full.
 FREE_AT_LEAST = 1_048_576
 #: Over the budget it is brought down to this share of it, so that it is not over again at once.
 _DOWN_TO = 0.9
-#: Rows that are forgotten with one commit; between two of them others have their turn.
+#: Rows that are forgotten in one commit; between two commits other threads can write.
 _ROWS = 500
 #: Bytes that are held on the disk for a time when it is full, and how many must be free for that.
 RESERVE, HELD_WITH_FREE = 4_194_304, 16_777_216
@@ -70,7 +70,7 @@ class Reserve:
 
 
 class Budget:
-    """Has the ledger forget what it must. Everything raises LedgerUnavailable while nothing can be written."""
+    """Has the ledger forget. Every method raises LedgerUnavailable while nothing can be written."""
 
     def __init__(self, ledger: Ledger, reserve: Reserve, *, clock: Callable[[], float]) -> None:
         self._ledger = ledger
@@ -94,7 +94,7 @@ class Budget:
         return dropped + self._until(low_enough, _drop_retained)
 
     def make_room(self) -> int:
-        """The disk is full: give up the reserve, and forget until the file has room of its own; how many."""
+        """The disk is full: free the reserve, and forget until the file has free pages; how many rows went."""
         self._reserve.release()
         now = self._clock()
         roomy = lambda: self._ledger.inspect(_free) >= FREE_AT_LEAST  # noqa: E731 - as above

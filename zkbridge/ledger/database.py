@@ -15,7 +15,8 @@ from zkbridge.ledger.file import LedgerFile
 
 T = TypeVar("T")
 
-#: What SQLite says of a statement or its values; every other DatabaseError is the disk's fault, or the file's.
+#: Errors that SQLite raises because of a statement or its values; every other DatabaseError comes from the disk or the
+#: file.
 _OF_THE_WORK = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
 
 
@@ -57,7 +58,7 @@ class Database:
         return self._file.path
 
     def read(self, query: str, *values: object) -> list[sqlite3.Row]:
-        """The rows that a question brings. Raises LedgerUnavailable."""
+        """The rows that a query returns. Raises LedgerUnavailable."""
         try:
             with self._lock:
                 return self._db.execute(query, values).fetchall()
@@ -112,7 +113,7 @@ class Database:
             self._may_lead.set()
 
     def inspect(self, look: Callable[[sqlite3.Connection], T]) -> T:
-        """Look at what is committed, while nothing is being written. Raises LedgerUnavailable."""
+        """Read what is committed, while nothing is being written. Raises LedgerUnavailable."""
         try:
             with self._lock:
                 return look(self._db)
@@ -136,7 +137,7 @@ class Database:
             self._waits_for_disk = True
 
     def close(self) -> None:
-        """Leave a single file behind, and the folder to the next daemon."""
+        """Close: leave one file without a write-ahead log, and free the folder for the next daemon."""
         with self._lock:
             self._db.close()
         self._file.release()
@@ -206,7 +207,7 @@ class Database:
         return LedgerUnavailable(f"{self.path}: {error}")
 
     def _run(self, job: _Job, *, alone: bool) -> None:
-        """One job must not take back what its neighbours wrote."""
+        """Undo one job alone: the other jobs of the transaction must stay."""
         guarded = not alone and not job.single
         if guarded:
             self._db.execute("SAVEPOINT job")
@@ -225,7 +226,7 @@ class Database:
 
 
 def _is_of_the_file(error: BaseException) -> bool:
-    """Whether it is the disk's fault, or the file's, and not that of a statement or its values."""
+    """Whether the error comes from the disk or the file, and not from a statement or its values."""
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OF_THE_WORK)
 
 

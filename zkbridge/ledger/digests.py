@@ -27,7 +27,10 @@ class Digests:
         return hmac.digest(self._key, text, hashlib.sha256)
 
     def _load(self, path: Path) -> bytes:
-        """The key stands in a file of its own: the ledger's file alone gives no PIN away to a guesser."""
+        """Read the key, or make one.
+
+        It is in a file of its own, so that nobody can find PINs by guessing with the ledger alone.
+        """
         with contextlib.suppress(FileNotFoundError):
             key = path.read_bytes()
             if len(key) == _KEY_BYTES:

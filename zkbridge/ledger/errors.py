@@ -1,4 +1,4 @@
-"""What can be wrong with the ledger, one class for each thing its user would do differently."""
+"""The ledger's errors, one class for each thing its user would do differently."""
 
 
 class LedgerUnavailable(Exception):

@@ -1,4 +1,4 @@
-"""What the ledger knows of a message before it is kept: a new request, a copy of one, or the same message again."""
+"""Finds what the ledger knows of a message before it is kept: a new request, a copy, or the same message again."""
 
 from __future__ import annotations
 

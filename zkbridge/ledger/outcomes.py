@@ -1,4 +1,4 @@
-"""How far each request got, and its answer: what the terminals' threads keep."""
+"""Keeps how far each request got, and its answer, for the threads of the terminals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Terminals that may have been left disabled, until each has confirmed to be enabled."""
+"""Keeps which terminals may have been left disabled, until each has confirmed that it is enabled."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PendingEnables:
             db.execute("DELETE FROM debts WHERE device IN (SELECT value FROM json_each(?))", (json.dumps(enabled),))
 
     def write_soon(self) -> None:
-        """Write what was confirmed and found nothing to be written with; a full disk does no harm."""
+        """Write confirmations that no later write has taken along; a full disk does no harm."""
         if self._enabled:
             with contextlib.suppress(LedgerUnavailable):
                 self._database.write(self.write, urgent=False, single=True)

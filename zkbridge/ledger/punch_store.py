@@ -18,7 +18,7 @@ class PunchStore:
         self._retention = retention
 
     def place(self, device: str) -> Place | None:
-        """How far a terminal's log was told; None if it never was."""
+        """How far a terminal's log was published; None if it never was."""
         rows = self._database.read("SELECT serial, count FROM places WHERE device = ?", device)
         if not rows:
             return None
@@ -75,6 +75,6 @@ class PunchStore:
         self._database.write(lambda db: ignore(db.execute("UPDATE places SET count = 0 WHERE device = ?", (device,))))
 
     def count_unsent(self) -> int:
-        """How many punches wait for the broker, at most."""
+        """How many punches wait for the broker; it may be fewer."""
         first, last = self._database.read("SELECT min(id), max(id) FROM punches")[0]
         return 0 if first is None else int(last) - int(first) + 1

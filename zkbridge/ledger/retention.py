@@ -1,4 +1,4 @@
-"""What the ledger forgets: answers that are old, and every password as soon as its request is done."""
+"""Forgets old answers, and every password as soon as its request is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of the ledger's tables as values, and the questions that bring them."""
+"""Rows of the ledger's tables as values, and the queries for them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def request_of(row: sqlite3.Row) -> Request:
 
 
 def said_of(row: sqlite3.Row) -> Said:
-    """What a part is in the whole's reply: its own reply, or why it waits."""
+    """The part's entry in the whole reply: its own reply, or why it waits."""
     if row["ended"]:
         body = flagged(row["reply"], replayed=bool(row["replayed"]))
         return Said(row["device"], Reply(row["status"], row["code"], body), row["user_id"])

@@ -1,4 +1,4 @@
-"""Answers that the broker has not confirmed, and which of them a thread is sending."""
+"""Keeps the answers that the broker has not confirmed, and which of them a thread is sending."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class UnsentReplies:
         return answers
 
     def release(self, answers: Iterable[Answer]) -> None:
-        """These are no longer being sent: what becomes of them is decided."""
+        """Note that these are no longer being sent: whether they were confirmed is known."""
         self._handed_out.difference_update([answer.id for answer in answers])
 
     def sent(self, answers: Iterable[int]) -> None:

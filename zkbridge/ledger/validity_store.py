@@ -1,4 +1,4 @@
-"""From when until when users are let in, as far as that is still to be carried out."""
+"""Keeps users' dates (`valid_from`, `valid_until`) that are still to be carried out."""
 
 from __future__ import annotations
 

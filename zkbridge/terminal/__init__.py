@@ -1,1 +1,1 @@
-"""One conversation with one terminal, in our words and our errors."""
+"""A session with one terminal, with the bridge's own types and errors."""

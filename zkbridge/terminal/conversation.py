@@ -1,4 +1,4 @@
-"""How a conversation with a terminal begins and ends: lock, connect, disable; enable, say goodbye, close, unlock."""
+"""Begins and ends a conversation with a terminal: lock, connect, disable; enable, EXIT, close, unlock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from zkbridge.terminal.protocol.wire import Frame
 
 log = logging.getLogger(__name__)
 
-#: The most that one try at the end of a conversation may take; a terminal that answers at all needs far less.
+#: The longest that one attempt at the end of a conversation may take (seconds); a terminal that works needs far less.
 CLOSING_S = 10.0
 
 T = TypeVar("T")
@@ -91,20 +91,20 @@ class Conversation:
             forget_values(error)
 
     def _forget(self) -> None:
-        """Drop what was read: whoever keeps the error keeps this conversation."""
+        """Drop what was read: an error that is kept keeps this conversation in memory."""
 
     def extend(self, deadline: Deadline) -> None:
-        """Another deadline for what follows: a session that is held serves several requests."""
+        """Set another deadline for what follows: one session serves several requests."""
         self._client.deadline = deadline
 
     @property
     def ended(self) -> bool:
-        """Whether nothing can be asked in it any more: the connection is closed, or in doubt."""
+        """Whether the conversation has ended: the connection is closed, or in doubt."""
         return not self._client.usable
 
     @property
     def disabled_s(self) -> float:
-        """For how many seconds people were kept off, as far as that has ended."""
+        """The seconds for which the terminal was disabled, as far as that has ended."""
         return self._disabled.total
 
     def disabled_for(self) -> float:
@@ -113,7 +113,7 @@ class Conversation:
 
     @property
     def disables(self) -> bool:
-        """Whether people are kept off the terminal, so that it can be changed."""
+        """Whether the terminal is disabled, so that it can be changed."""
         return self._disable_for is not None
 
     @property
@@ -134,13 +134,13 @@ class Conversation:
         return self._disabled.renewed(since, until)
 
     def enable(self) -> None:
-        """Let people use the terminal again."""
-        self.pending_enable = True  # as far as we know somebody has disabled it
+        """Enable the terminal again."""
+        self.pending_enable = True  # it may have been disabled by others
         self._do("ENABLE", self._client.enable_device)
         self._note_enabled()
 
     def _disable(self, seconds: int) -> None:
-        """Keep people off for so many seconds, or until enabled where the terminal takes no time.
+        """Disable for this many seconds, or until enabled where the terminal accepts no time.
 
         Source: zk-protocol `other.md` (DisableDeviceWithTimeOut); pyzk 0.9 knows the form without time only.
         """
@@ -179,7 +179,10 @@ class Conversation:
             self._disabled.give_up()
 
     def _let_people_in(self) -> None:
-        """Enable; if the connection is no good any more, on a new one. Late or not: people stand at the door."""
+        """Enable; on a new connection if this one is broken.
+
+        It is done even after the deadline, for people wait at the terminal.
+        """
         if self._client.usable:
             with suppress(TerminalError):
                 self._end_to_enable() if self._enable_asked else self.enable()
@@ -206,18 +209,18 @@ class Conversation:
         return Deadline.after(min(self.device.timeout, CLOSING_S))
 
     def _do(self, operation: str, ask: Callable[[], T]) -> T:
-        """Call a method of pyzk; what it raises leaves as an error of the contract."""
+        """Call a method of pyzk; its exceptions become errors of the contract."""
         try:
             return ask()
         except ZKErrorResponse:
             raise self._client.rejected(operation) from None
         except (struct.error, ValueError, IndexError) as error:
-            # pyzk takes an answer apart without looking at it first: it was too short, or no text or date.
+            # pyzk decodes an answer without a check: it was too short, or no text or date.
             self._client.hang_up()
             raise DeviceUnreachable("garbled", host=self.device.host, port=self.device.port) from error
 
     def _change(self, operation: Command, data: bytes) -> Frame:
-        """Ask for a change that rests on the table as it was read. Raises DeviceTimeout if that may be out of date.
+        """Send a change that was planned by the table as it was read. Raises DeviceTimeout if that may be out of date.
 
         The protocol knows no "only if it is still free": nothing but the disabled time keeps others off the same
         uid. So it is looked at last thing before the request leaves. What is left is a process that is stopped
@@ -235,7 +238,7 @@ class Conversation:
         return answer
 
     def _command(self, operation: Command, data: bytes = b"") -> Frame:
-        """Ask for something that must be answered by yes. Raises DeviceRejected."""
+        """Send a command that must be answered with ACK_OK. Raises DeviceRejected."""
         answer = self._client.request(operation, data)
         if answer.command != Code.OK:
             raise self._client.rejected(operation.name)

@@ -1,4 +1,4 @@
-"""Users and fingers of one terminal for another: how a user is taken along, and written under a new uid."""
+"""Copies users and fingers of one terminal to another, under a uid of the target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zkbridge.terminal.records.layout import RecordSize
 from zkbridge.terminal.records.record import Record, record_in
 from zkbridge.terminal.records.users import decode, encode, with_uid
 
-#: What stands in a text for bytes that its encoding cannot read.
+#: The character that stands in a text for bytes that its encoding cannot decode.
 _UNREAD = "\ufffd"
 
 

@@ -1,10 +1,10 @@
-"""For how long a terminal was disabled in a conversation, and until when it still is."""
+"""Measures how long a terminal was disabled in a conversation, and until when it still is."""
 
 from __future__ import annotations
 
 import time
 
-#: A terminal's time runs on while our machine sleeps, so this clock must too; other systems have it not.
+#: This clock must go on while the machine sleeps, as the terminal's does; only Linux has it.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -39,7 +39,7 @@ class DisabledTime:
         return 0.0 if self.since is None else now() - self.since
 
     def give_up(self) -> None:
-        """Nothing confirms its end: count all the time after which the terminal enables itself."""
+        """Count all the time after which the terminal enables itself, for nothing confirms that it was enabled."""
         self.total += self._at_most()
 
     def lasts(self, seconds: float) -> bool:

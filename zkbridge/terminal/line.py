@@ -14,9 +14,9 @@ from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.deadline import Deadline
 
-#: A connection that was heard from within so many seconds is not tried before it is used.
+#: A connection on which something arrived within this many seconds is used without a test.
 FRESH_S = 1.0
-#: A terminal that takes longer for its clock is given up, and called anew.
+#: A test takes at most this long (seconds); a terminal that is slower gets a new connection.
 TRIAL_S = 3.0
 
 
@@ -37,13 +37,13 @@ class PersistentConnection:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connection that nothing is known against."""
+        """Whether there is a connection that is not known to be broken."""
         return self._client is not None and self._client.usable
 
     def take(
         self, deadline: Deadline, *, device: Device | None = None, waiting: Callable[[], object] = lambda: None
     ) -> Client:
-        """A connection that answers: the one there is, or a new one. Raises TerminalError.
+        """A connection that works: the present one, or a new one. Raises TerminalError.
 
         `device` is the terminal as it is to be reached now: its address may have changed since the last connection.
         `waiting` is called now and then while another process has the terminal; what it raises ends the waiting.
@@ -67,7 +67,7 @@ class PersistentConnection:
         return self._held is not None and self._held.wanted()
 
     def drop(self, *, politely: bool = True) -> None:
-        """End connection and lock, if there are any; a terminal that may hear it is told goodbye."""
+        """End connection and lock, if there are any; EXIT is sent where the terminal may still receive it."""
         client, self._client = self._client, None
         end, self._end = self._end, ExitStack()
         self._held = None
@@ -92,7 +92,7 @@ class PersistentConnection:
         return client
 
     def _answers(self, client: Client) -> bool:
-        """Whether the terminal is still there: a connection may be dead without a word, or of before its restart."""
+        """Whether the terminal still answers: a connection may have died silently, or in a restart."""
         if not client.usable:
             return False
         if time.monotonic() - client.exchange.heard_at < FRESH_S:

@@ -1,6 +1,6 @@
-"""One holder per terminal: between threads, and between processes of the machine whatever user they run as.
+"""One holder per terminal, among threads and among the machine's processes of any user.
 
-Who has to wait says so, by a shared lock on a second file: who holds a terminal for long can make room.
+A process that waits holds a shared lock on a second file, so that one that holds a terminal for long can make room.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ASK_AGAIN_S = 0.5
 
 
 class _Turn:
-    """Whose turn it is among the threads of this process, and how many wait for it."""
+    """Orders the threads of this process that wait for one terminal."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -51,7 +51,7 @@ class Held:
         try:
             descriptor = open_lock(self._address, self._lock_dir, "wanted")
         except OSError:
-            return False  # then nobody else can have said so either
+            return False  # then no other process can wait either
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -65,7 +65,7 @@ class Held:
 def hold(
     address: str, *, lock_dir: Path | None, deadline: Deadline, waiting: Callable[[], object] = lambda: None
 ) -> Iterator[Held]:
-    """Be the only one who talks to the terminal at `host:port`.
+    """Hold the lock of the terminal at `host:port`.
 
     Raises DeviceTimeout when the deadline passes first, DeviceUnreachable when no lock file can be had, and whatever
     `waiting` raises, which is called now and then until it is our turn. The lock ends with the process, however that
@@ -132,10 +132,10 @@ def _locked(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
 def _locked_in_time(
     descriptor: int, address: str, lock_dir: Path | None, deadline: Deadline, waiting: Callable[[], object]
 ) -> bool:
-    """Look again and again, and meanwhile say that the terminal is wanted."""
+    """Try again at intervals, and meanwhile show other processes that the terminal is wanted."""
     with ExitStack() as said:
         sign = -1
-        with suppress(OSError):  # without it we wait all the same
+        with suppress(OSError):  # the wait does not depend on it
             sign = open_lock(address, lock_dir, "wanted")
             said.callback(os.close, sign)
         told = False

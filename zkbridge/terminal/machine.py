@@ -46,7 +46,7 @@ class Machine(Conversation):
         return self.told
 
     def brief(self) -> Info:
-        """By what a person knows the terminal, in few requests."""
+        """Serial number, model and firmware, in few requests."""
         self._told = self._greeting()
         self.sizes()
         return self.told
@@ -75,7 +75,7 @@ class Machine(Conversation):
         self.refresh()
 
     def refresh(self) -> bool:
-        """Make the terminal use what was written. A refusal is no failure: what was written is written."""
+        """Have the terminal use what was written. A refusal is no failure: the data is on the terminal all the same."""
         refreshed = self._client.request(Command.REFRESHDATA).command == Code.OK
         if not refreshed:
             log.warning("device=%s refused to refresh its data, answer %d", self.device.id, self._client.answer)

@@ -1,4 +1,4 @@
-"""Where a conversation has its connection from: a new one under the terminal's lock, or one that is kept."""
+"""Gives a conversation its connection: a new one under the terminal's lock, or one that is kept."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Opening(NamedTuple):
         return self.line is not None and self.line.keeps(client)
 
     def give_back(self, client: Client) -> None:
-        """Close the connection, unless it is kept and as good as before."""
+        """Close the connection, unless it is kept and still works."""
         if self.line is None:
             client.hang_up()
         elif not self.line.keeps(client):

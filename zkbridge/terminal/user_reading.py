@@ -95,7 +95,7 @@ class UserReading(Machine):
         return self._table
 
     def seed_table(self, table: RecordTable) -> None:
-        """Use the table of an earlier session as this one's, without reading it."""
+        """Use the table of an earlier session in this one, without reading it."""
         self._table = table
 
     def count(self) -> int | None:

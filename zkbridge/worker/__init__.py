@@ -1,1 +1,1 @@
-"""One terminal's requests in order, sharing sessions."""
+"""Carries out one terminal's requests in order, several in a session."""

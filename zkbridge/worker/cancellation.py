@@ -1,4 +1,4 @@
-"""Which request another one cancels, and the replies to both."""
+"""Finds which request another one cancels, and makes the replies to both."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Cancellation:
         return [cancelled, *self.answer_with(cancelled)]
 
     def _answer(self, canceller: Task, cancelled: Task | None) -> None:
-        """Only what was answered as cancelled was cancelled: it may have ended by itself a moment before."""
+        """Whether the request was cancelled: it may have ended by itself a moment before."""
         ends = canceller.command.ends
         if ends is None:
             return

@@ -14,7 +14,7 @@ from zkbridge.machine.clock import Clock
 from zkbridge.worker.pause import Pause
 from zkbridge.worker.task import Task
 
-#: The most requests that are caught up in one conversation.
+#: The most waiting requests that are carried out in one conversation.
 CATCH_UP = 32
 
 
@@ -30,7 +30,7 @@ class CatchUp:
         self._ledger = ledger
         self._clock = clock
         self._subjects = {each.request.id: each.subject for each in ledger.waiting(device.id)}
-        #: Between two tries: other requests come first meanwhile.
+        #: The pause between two attempts: other requests come first meanwhile.
         self.pause = Pause()
 
     @property

@@ -49,7 +49,7 @@ class ChangeMaker:
         self._events = events
 
     def note(self, session: Session, state: SessionState, planned: list[Planned]) -> list[Planned]:
-        """Note the changes on disk, less the ones that were cancelled just now; the terminal may be asked for the rest.
+        """Note the changes on disk, without those that were just cancelled; the terminal may then be asked for them.
 
         Raises LedgerUnavailable.
         """

@@ -1,4 +1,4 @@
-"""The deadline of the conversation that a worker has just now; the time that a person takes moves it on."""
+"""The deadline of a worker's present conversation; time that a person needs is added to it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ConversationDeadline:
 
     @contextmanager
     def extended(self, seconds: float) -> Iterator[None]:
-        """A wait for a person, for at most so many seconds (0: there is none); what it takes counts for no deadline."""
+        """A wait for a person, for at most this many seconds (0: there is none); no deadline counts its time."""
         began, deadline = time.monotonic(), self.current
         if seconds:
             self._due = deadline.later(seconds + self._answer_s)

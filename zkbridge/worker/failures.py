@@ -1,4 +1,4 @@
-"""What becomes of the requests in hand when a conversation fails for good."""
+"""Settles the requests in hand when a conversation has failed and is not tried again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides what a request needs, before the terminal is asked to change anything."""
+"""Decides what a request needs before the terminal is asked to change anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replies to the requests of one device, made from what became of them."""
+"""Makes the replies to the requests of one device."""
 
 from __future__ import annotations
 

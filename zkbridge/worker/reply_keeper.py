@@ -36,10 +36,10 @@ class AnsweredTasks(Protocol):
         """The tasks whose reply is known, which nothing can cancel from here on; and those that wait or leave."""
 
     def drop_answered(self) -> None:
-        """Let go of the tasks that `close_answered` returned: the ledger has their replies."""
+        """Drop the tasks that `close_answered` returned: the ledger has their replies."""
 
     def drop_in_hand(self) -> None:
-        """Let go of all tasks: the next start goes on with them."""
+        """Drop all tasks: the next start goes on with them."""
 
     def take_ready(self) -> list[Task]:
         """The tasks that have their reply without a session."""
@@ -48,7 +48,7 @@ class AnsweredTasks(Protocol):
         """Return what `take_ready` gave: it could not be kept."""
 
     def pause(self, seconds: float, /) -> bool:
-        """Wait; return True at once where the bridge stops."""
+        """Wait for some seconds; return True at once where the bridge stops."""
 
 
 class ReplyKeeper:

@@ -1,4 +1,4 @@
-"""When a terminal may be asked again: only after its connection failed, a few times, and never past a deadline."""
+"""Tries again after a connection has failed, a few times, and never past a deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds one session with a terminal: from the request that comes first to the replies that are kept."""
+"""Runs one session with a terminal, from the first request to the replies that are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds out what became of the changes that the terminal was asked for."""
+"""Finds out whether the terminal holds the changes that it was asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One thread a terminal: requests in order, never two at once, sharing a session."""
+"""One thread for each terminal: it carries out requests in order, never two at once, several in a session."""
 
 from __future__ import annotations
 

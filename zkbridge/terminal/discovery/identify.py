@@ -1,4 +1,4 @@
-"""What is at an address that answers: a terminal, one that wants its key, or no terminal at all."""
+"""Finds out what answers at an address: a terminal, one that wants its key, or no terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ State = Literal["terminal", "key needed", "wrong key", "push only", "refused", "
 
 
 class Found(NamedTuple):
-    """What an address said of itself; "" and None are what it did not tell. `record` is bytes of a user record."""
+    """What a terminal says of itself; "" and None where it does not say.
+
+    `record` is the size of a user record in bytes.
+    """
 
     host: str
     port: int
@@ -42,7 +45,7 @@ class Found(NamedTuple):
 
 
 def identify_all(places: list[Place], port: int, *, key: int | None, lock_dir: Path | None) -> list[Found]:
-    """What is at each place, several asked at once. Nothing is changed on a terminal.
+    """Identify what is at each place, several at once. Nothing is changed on a terminal.
 
     Without a `key` no key is tried: a terminal that wants one says nothing else of itself.
     """
@@ -51,7 +54,7 @@ def identify_all(places: list[Place], port: int, *, key: int | None, lock_dir: P
 
 
 def identify(place: Place, *, port: int, key: int | None, lock_dir: Path | None) -> Found:
-    """What is at one place, asked under the terminal's lock."""
+    """Identify what is at one place, under the terminal's lock."""
     address = (place.host, port)
     found = Found(*address, place.transport, "no answer")
     try:

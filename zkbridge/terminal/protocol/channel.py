@@ -20,13 +20,13 @@ from zkbridge.terminal.protocol.wire import Frame
 
 #: Bytes asked of the system where no more is wanted: a thousand waiting threads must not hold a large buffer each.
 _READ = 2048
-#: And at most so many: the system is told how much room to make, whatever has arrived.
+#: The most bytes that are asked of the system at once: it makes room for as many, whatever has arrived.
 _MOST_READ = 64 * 1024
 #: The longest datagram there is; a shorter buffer would cut one in silence.
 _DATAGRAM = 65535
 #: A dead connection on which nothing is sent is noticed in about 30 seconds: idle, between probes, how many.
 _KEEPALIVE = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
-#: On, and no seconds: what is unsent is dropped, and the peer hears a reset.
+#: SO_LINGER on, with 0 seconds: unsent data is dropped, and the peer gets a reset.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 _Address = tuple[socket.AddressFamily, Any]
@@ -107,7 +107,7 @@ class TcpChannel(_Waiting):
         self._send(b"".join([wire.with_top(wire.pack(frame)) for frame in frames]), until)
 
     def receive(self, until: Deadline, most: int = wire.MAX_PACKET) -> Frame:
-        """The next frame; a peer that trickles runs out of time."""
+        """The next frame; the deadline holds for all of it, however slowly it arrives."""
         self._fill(wire.TOP_BYTES, until)
         end = wire.TOP_BYTES + wire.packet_length(self._pending[: wire.TOP_BYTES], most)
         self._fill(end, until)

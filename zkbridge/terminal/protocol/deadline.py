@@ -1,4 +1,4 @@
-"""A point on the monotonic clock that nothing outlasts, and waiting until then."""
+"""A deadline on the monotonic clock, and waiting until then."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Requests and answers on one connection to a terminal: no answer can be taken for another request's.
 
-A late answer, a duplicated datagram or an event never counts as the answer that is waited for. Whatever breaks the
-conversation closes the connection for good.
+A late answer, a duplicated datagram or an event never counts as the answer that is waited for. An error that breaks the
+conversation closes the connection, which cannot be used again.
 """
 
 from __future__ import annotations
@@ -218,7 +218,10 @@ class Exchange:
 
 
 class _Conversation:
-    """A `with` around what is said on a channel. A class, because a generator's takes as long as building a frame."""
+    """A context manager for one use of a channel.
+
+    A class, because one made of a generator takes as long as building a frame.
+    """
 
     __slots__ = ("_channel", "_on_break")
 

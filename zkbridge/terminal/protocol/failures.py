@@ -1,4 +1,4 @@
-"""What a broken conversation is called: the system's errors in the contract's words."""
+"""Turns the system's errors of a broken conversation into the contract's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 _NO_ROUTE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 _UNKNOWN_HOST = frozenset({socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL, getattr(socket, "EAI_NODATA", None)})
 
-#: What `failure` understands; anything else is a fault of the program's own.
+#: The errors that `failure` turns; any other is a fault of this program.
 BREAKS = (OSError, EOFError, Garbled, UnicodeError)
 
 

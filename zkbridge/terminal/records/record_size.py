@@ -18,8 +18,8 @@ _MAX_PRIVILEGE = 15
 def record_size_of(records: bytes, *, count: int | None, known: RecordSize | None, encoding: str) -> RecordSize | None:
     """The size of the records that a table is made of, None where it is of neither size.
 
-    Three witnesses: how the records look in that size, the terminal's own count, and what was seen before. The
-    count of some terminals differs from the table (fananimi/pyzk#88), so it cannot decide alone.
+    It is decided by three signs: how the records look in that size, the terminal's own count, and what was seen before.
+    The count of some terminals differs from the table (fananimi/pyzk#88), so it cannot decide alone.
     """
     possible = [size for size in SIZES if not len(records) % size]
     if len(possible) == 1 and count == len(records) // possible[0]:
