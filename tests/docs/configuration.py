@@ -47,6 +47,7 @@ KINDS: dict[Any, str] = {
     rules.known_timezone: "a time zone, as IANA names it",
     rules.valid_base_topic: "one or several levels of letters, digits, `_` and `-`",
     rules.list_of_members: "a list of device ids",
+    rules.time_of_day: "a time of day, `HH:MM`",
     rules.list_of_texts: "a text, or a list of texts",
     rules.valid_filter: "an MQTT filter; `{base}` and `{device}` are filled in",
 }

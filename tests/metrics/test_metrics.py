@@ -157,7 +157,10 @@ def test_health_tells_an_operator_how_it_stands(tmp_path: Path, broker: Mosquitt
         "refused",
         "set_aside",
         "short_of",
+        "dates_overdue",
+        "backup_age_s",
     ]
+    assert (said["dates_overdue"], said["backup_age_s"]) == (0, None)
     assert (said["offline"], said["devices"], said["waiting"], said["owed"]) == (["apagada"], 2, 0, 0)
     assert said["reconnects"] == 1
     assert said["ledger_bytes"] > 1000

@@ -14,7 +14,7 @@ from zkbridge.telemetry.snapshot import BridgeSnapshot, LedgerStats, Terminal
 
 STATS = LedgerStats(size=4096, unfinished=3, oldest_unfinished_s=7.5, unsent=2, oldest_unsent_s=90)
 TERMINALS = (
-    Terminal("principal", waiting=3, online=True, seen_at=1_700_000_000.0, pending_enable=False),
+    Terminal("principal", 3, True, 1_700_000_000.0, False, overdue_dates=2, backup_at=1_700_000_100.0),
     Terminal("entrada", waiting=0, online=False, seen_at=None, pending_enable=True),
     Terminal("nueva", waiting=0, online=None, seen_at=None, pending_enable=False),
 )
@@ -154,6 +154,10 @@ def test_how_the_bridge_stands_is_looked_up_with_each_reading() -> None:
     assert said.get("zkbridge_terminal_owes_enable", device="entrada") == 1
     assert said.get("zkbridge_terminal_last_seen_timestamp_seconds", device="principal") == 1_700_000_000
     assert said.get("zkbridge_terminal_last_seen_timestamp_seconds", device="entrada") is None
+    assert said.get("zkbridge_terminal_overdue_dates", device="principal") == 2
+    assert said.get("zkbridge_terminal_overdue_dates", device="entrada") == 0
+    assert said.get("zkbridge_backup_last_timestamp_seconds", device="principal") == 1_700_000_100
+    assert said.get("zkbridge_backup_last_timestamp_seconds", device="entrada") is None
     up = {each.device: said.get("zkbridge_terminal_up", device=each.device) for each in TERMINALS}
     assert up == {"principal": 1, "entrada": 0, "nueva": None}
     ledger = [f"zkbridge_ledger_{name}" for name in ("bytes", "unfinished_requests", "owed_answers")]

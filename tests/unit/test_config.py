@@ -80,6 +80,8 @@ def test_the_example_shows_every_key_with_its_default() -> None:
         (MINIMAL + "session_budget: 0", "session_budget: must be greater than 0"),
         (MINIMAL + "session_budget: 2s", "session_budget: '2s' is not a number of seconds"),
         (MINIMAL + "backup: {recipient: [7]}", "backup.recipient: must be a text, or a list of texts"),
+        (MINIMAL + "backup: {nightly: '24:00'}", "backup.nightly: '24:00' is not a time of day (00:00 to 23:59)"),
+        (MINIMAL + "backup: {nightly: 0330}", "backup.nightly: 330 is not a time of day (00:00 to 23:59)"),
         (MINIMAL + "language: fr", "language: must be 'es' or 'en'"),
         (MINIMAL + "state_dir: 5", "state_dir: must be a path"),
         (MINIMAL + "5: x", "5: no such key"),

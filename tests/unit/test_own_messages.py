@@ -1,6 +1,7 @@
 """The bridge's messages about itself, and which that come back are its own: tables, without a broker."""
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from zkbridge.bridge.own_messages import OwnMessages
 from zkbridge.contract.topics import Topics
+from zkbridge.telemetry.snapshot import BridgeSnapshot, Terminal
 
 TOPICS = Topics("zk")
 
@@ -98,3 +100,21 @@ def test_the_last_will_of_an_earlier_run_is_recognised(
     site.messages.instance = "mine"
 
     assert site.messages.is_late_will(topic, b"no JSON" if body is None else json.dumps(body).encode()) is is_late
+
+
+@pytest.mark.parametrize(
+    ("backups", "age"), [([], None), ([100.0], 100), ([100.0, 7000.0], 7000), ([100.0, None], None), ([-50.0], 0)]
+)
+def test_the_health_tells_the_age_of_the_backup_of_the_device_that_has_the_oldest(
+    site: Site, monkeypatch: pytest.MonkeyPatch, backups: list[float | None], age: int | None
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_900_000_000.0)
+    terminals = tuple(
+        Terminal("p", 0, True, None, False, overdue_dates=1, backup_at=None if each is None else 1_900_000_000.0 - each)
+        for each in backups
+    )
+    snapshot = BridgeSnapshot("1", 0.0, True, 0, (), 1000, terminals, None)
+
+    body = json.loads(site.messages.health(snapshot, refused=()).payload)
+
+    assert (body["backup_age_s"], body["dates_overdue"]) == (age, len(backups))

@@ -84,13 +84,15 @@ def test_a_terminal_that_comes_back_is_served_without_a_request(site: Site, crea
     create(valid_until=site.at(HOUR_S))
     wait_for_session_end(site.p)
     site.p.power_off()
-    site.machine.passed += HOUR_S + 1
+    site.machine.passed += HOUR_S + 61
     wait_until(lambda: site.bridge is not None and site.bridge.parts.roster["p"].is_idle, what="the first try")
+    overdue = site.bridge.snapshot().overdue_dates
     site.p.power_on()
 
     (told,) = site.wait_for_events(1)
     assert told["event"] == "blocked"
     assert site.is_blocked()
+    assert (overdue, site.bridge.snapshot().overdue_dates) == (1, 0)
 
 
 def test_only_the_last_state_is_set_where_both_moments_were_missed(site: Site, create: Make) -> None:

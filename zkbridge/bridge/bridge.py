@@ -62,6 +62,7 @@ class Bridge:
         parts.probes.schedule(parts.roster.by_device)
         parts.care.start()
         parts.pulse.start()
+        parts.nightly.start()
         parts.upkeep.start()
         parts.mqtt.start()
 

@@ -90,6 +90,8 @@ class Monitor:
             online=known.online,
             seen_at=known.seen_at,
             pending_enable=worker.pending_enable,
+            overdue_dates=worker.overdue_dates,
+            backup_at=worker.backup_at,
             moved_to=self._following.moved_to(worker.device.id),
         )
 

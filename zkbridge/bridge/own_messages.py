@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 
 import zkbridge
@@ -40,7 +41,7 @@ class OwnMessages:
 
     def health(self, snapshot: BridgeSnapshot, *, refused: Iterable[str]) -> Publication:
         """How the bridge is, not retained. `refused` are the topics on which the broker takes no message."""
-        ledger = snapshot.ledger
+        ledger, backup_at = snapshot.ledger, snapshot.oldest_backup_at
         body = {
             "instance": self.instance,
             "uptime_s": round(snapshot.uptime_s),
@@ -57,6 +58,8 @@ class OwnMessages:
             "refused": list(refused),
             "set_aside": snapshot.set_aside,
             "short_of": snapshot.short_of,
+            "dates_overdue": snapshot.overdue_dates,
+            "backup_age_s": None if backup_at is None else max(0, round(time.time() - backup_at)),
         }
         return Publication(self._current.topics.health, encode(body))
 

@@ -11,6 +11,7 @@ from zkbridge.bridge.following import Following
 from zkbridge.bridge.ledger_care import LedgerCare
 from zkbridge.bridge.link import Link
 from zkbridge.bridge.monitor import Monitor
+from zkbridge.bridge.nightly import NightlyBackups
 from zkbridge.bridge.own_messages import OwnMessages
 from zkbridge.bridge.probes import Probes
 from zkbridge.bridge.pulse import Pulse
@@ -52,3 +53,4 @@ class Parts(NamedTuple):
     monitor: Monitor
     pulse: Pulse
     metrics: Metrics | None
+    nightly: NightlyBackups

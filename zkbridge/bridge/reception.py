@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from zkbridge.contract.messages import Message
 from zkbridge.intake.intake import Intake
+from zkbridge.ledger.records import Kept
 
 
 class Reception:
@@ -21,6 +22,11 @@ class Reception:
         """Keep messages. Raises LedgerUnavailable."""
         with self._handing_over:
             self.intake.receive(messages)
+
+    def ask(self, device: str, command: str, request_id: str, *, until: float, may_wait: bool) -> Kept | None:
+        """Have the bridge itself ask a device; see `Intake.ask`. Raises LedgerUnavailable."""
+        with self._handing_over:
+            return self.intake.ask(device, command, request_id, until=until, may_wait=may_wait)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

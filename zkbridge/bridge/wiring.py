@@ -19,6 +19,7 @@ from zkbridge.bridge.intake_ports import BridgePorts
 from zkbridge.bridge.ledger_care import LedgerCare
 from zkbridge.bridge.link import Link
 from zkbridge.bridge.monitor import Monitor
+from zkbridge.bridge.nightly import NightlyBackups
 from zkbridge.bridge.own_messages import OwnMessages
 from zkbridge.bridge.parts import Parts
 from zkbridge.bridge.probes import Probes
@@ -159,6 +160,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
         monitor=monitor,
         pulse=pulse,
         metrics=metrics,
+        nightly=NightlyBackups(current, reception, stored.ledger, upkeep=upkeep, clock=clock),
     )
 
 

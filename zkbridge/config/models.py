@@ -21,6 +21,7 @@ from zkbridge.config.rules import (
     list_of_texts,
     needs_serial,
     off_as_text,
+    time_of_day,
     valid_base_topic,
     valid_filter,
     valid_network,
@@ -193,11 +194,12 @@ class Desired(Model):
 
 
 class Backup(Model):
-    """To whom backups are encrypted, the file with the identity that restores them, and how many are kept."""
+    """When backups are made, to whom they are encrypted, what restores them, and how many are kept."""
 
     recipient: Annotated[tuple[str, ...], BeforeValidator(list_of_texts)] = ()
     identity_file: Path | None = None
     keep: Whole = Field(default=0, ge=0, le=100_000)
+    nightly: Annotated[str, BeforeValidator(time_of_day)] | None = None
 
 
 class Config(Model):

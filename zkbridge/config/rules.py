@@ -111,6 +111,14 @@ def needs_serial(network: str, facts: ValidationInfo) -> str:
     return network
 
 
+def time_of_day(value: object) -> object:
+    """A time on a clock of 24 hours, as `HH:MM`."""
+    found = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})", value) if isinstance(value, str) else None
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise _rule(f"{value!r} is not a time of day (00:00 to 23:59)")
+    return f"{int(found[1]):02}:{found[2]}"
+
+
 def valid_host(value: object) -> object:
     """A host name or an address, without a port."""
     if not isinstance(value, str) or not value or re.search(r"[\s/@]", value):

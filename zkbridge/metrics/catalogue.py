@@ -91,6 +91,15 @@ LAST_SEEN = Metric(
 OWES_ENABLE = Metric(
     "zkbridge_terminal_owes_enable", "gauge", ("device",), "1 while the terminal may still be disabled by the bridge."
 )
+OVERDUE_DATES = Metric(
+    "zkbridge_terminal_overdue_dates",
+    "gauge",
+    ("device",),
+    "Users whose `valid_from` or `valid_until` passed over a minute ago, and who are not blocked or unblocked yet.",
+)
+LAST_BACKUP = Metric(
+    "zkbridge_backup_last_timestamp_seconds", "gauge", ("device",), "When the latest backup of the terminal was made."
+)
 LEDGER_BYTES = Metric("zkbridge_ledger_bytes", "gauge", (), "The ledger on disk, with its write-ahead log.")
 UNFINISHED = Metric("zkbridge_ledger_unfinished_requests", "gauge", (), "Requests on disk that have no answer yet.")
 OLDEST_UNFINISHED = Metric(
@@ -112,6 +121,8 @@ STATES = (
     UP,
     LAST_SEEN,
     OWES_ENABLE,
+    OVERDUE_DATES,
+    LAST_BACKUP,
     LEDGER_BYTES,
     UNFINISHED,
     OLDEST_UNFINISHED,

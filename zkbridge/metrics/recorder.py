@@ -142,6 +142,10 @@ def _terminals(terminals: Iterable[Terminal]) -> Iterator[Family]:
         catalogue.LAST_SEEN, *(([each.device], each.seen_at) for each in terminals if each.seen_at is not None)
     )
     yield _family(catalogue.OWES_ENABLE, *(([each.device], each.pending_enable) for each in terminals))
+    yield _family(catalogue.OVERDUE_DATES, *(([each.device], each.overdue_dates) for each in terminals))
+    yield _family(
+        catalogue.LAST_BACKUP, *(([each.device], each.backup_at) for each in terminals if each.backup_at is not None)
+    )
 
 
 def _ledger_stats(ledger: LedgerStats) -> Iterator[Family]:

@@ -13,6 +13,8 @@ class Terminal(NamedTuple):
 
     `seen_at` is in seconds since 1970. `pending_enable` says that it may still be disabled by us.
     `moved_to` is the host at which its terminal was found, None where that is the configured one.
+    `overdue_dates` counts the users whose moment to be blocked or unblocked has passed, `backup_at` is when the latest
+    backup was made, in seconds since 1970.
     """
 
     device: str
@@ -21,6 +23,8 @@ class Terminal(NamedTuple):
     seen_at: float | None
     pending_enable: bool
     moved_to: str | None = None
+    overdue_dates: int = 0
+    backup_at: float | None = None
 
 
 class LedgerStats(NamedTuple):
@@ -61,6 +65,17 @@ class BridgeSnapshot(NamedTuple):
     def moved(self) -> dict[str, str]:
         """The hosts of the terminals that were found elsewhere than they are configured, by device."""
         return {each.device: each.moved_to for each in self.terminals if each.moved_to is not None}
+
+    @property
+    def overdue_dates(self) -> int:
+        """Users of any device who are to be blocked or unblocked since a while."""
+        return sum(terminal.overdue_dates for terminal in self.terminals)
+
+    @property
+    def oldest_backup_at(self) -> float | None:
+        """When the latest backup was made of the device for which that is longest ago; None if a device has none."""
+        made = [terminal.backup_at for terminal in self.terminals]
+        return None if None in made else min((each for each in made if each is not None), default=None)
 
     @property
     def offline(self) -> list[str]:

@@ -62,6 +62,15 @@ class Dates:
         """Whether the terminal is to be asked for one of them now."""
         return self.pause.is_over and self._has_come() and bool(self.due())
 
+    @property
+    def overdue(self) -> int:
+        """Users of whom something should have been done more than a minute ago, by the clock as it is."""
+        if not self._has_come():
+            return 0
+        now, zone = self._clock.now(), self._device.timezone
+        moments = (due(validity, now, zone) for validity in self._kept.copy().values())
+        return sum(each is not None and each.is_late for each in moments)
+
     def due(self) -> list[DueUser]:
         """What is to be done at this contact, in the order of the moments."""
         if not self._has_come() or not self._clock_counts():

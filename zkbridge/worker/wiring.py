@@ -45,6 +45,7 @@ class Parts(NamedTuple):
     failures: FailureHandler
     dates: Dates
     date_runner: DateRunner
+    backups: Backups
 
 
 def assemble(
@@ -120,4 +121,4 @@ def assemble(
         gate=shared.failure_gate,
     )
     date_runner = DateRunner(config, ledger, dates=dates, requests=requests, access=access, facts=facts)
-    return Parts(requests, deadline, facts, waiting, keeper, access, sessions, failures, dates, date_runner)
+    return Parts(requests, deadline, facts, waiting, keeper, access, sessions, failures, dates, date_runner, backups)

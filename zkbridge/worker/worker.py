@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 
 from zkbridge.attendance.listener import Listener
@@ -102,6 +103,16 @@ class Worker:
     def next_date(self) -> float | None:
         """When a user is to be blocked or unblocked next, in seconds since 1970; it may have passed."""
         return self._parts.dates.next_at
+
+    @property
+    def overdue_dates(self) -> int:
+        """Users who are to be blocked or unblocked since more than a minute."""
+        return self._parts.dates.overdue
+
+    @property
+    def backup_at(self) -> float | None:
+        """When the latest backup of the device was made, in seconds since 1970; None where there is none."""
+        return self._parts.backups.latest_at(time.time())
 
     def look_at_dates(self) -> None:
         """Have the dates carried out whose moment has come. Raises RuntimeError where no thread can be started."""

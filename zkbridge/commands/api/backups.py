@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -18,6 +19,8 @@ from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import add_texts
 
 _ENDING, _ENCRYPTED = ".json", ".json.age"
+#: A name; of several in one second all but the first have a number after it.
+_FORM = "%Y-%m-%dT%H-%M-%SZ"
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-\d{1,6})?", re.ASCII)
 
 
@@ -83,6 +86,14 @@ class Backups:
                     found[name] = BackupFile(name, path.stat().st_size, ending == _ENCRYPTED)
         return sorted(found.values(), key=lambda each: _order(each.name))
 
+    def latest_at(self, now: float) -> float | None:
+        """When the latest backup was made, as its name says, in seconds since 1970; None where there is none.
+
+        One of a moment that is still to come was made by a wrong clock, and does not count.
+        """
+        made = [_made_at(each.name) for each in self.files()]
+        return max((moment for moment in made if moment <= now), default=None)
+
     def write(self, content: bytes, now: float) -> str:
         """Write a backup as a whole or not at all, named by the moment (seconds since 1970); its name.
 
@@ -93,7 +104,7 @@ class Backups:
         if recipients:
             content = encrypt(content, recipients)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        base = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+        base = datetime.fromtimestamp(now, UTC).strftime(_FORM)
         taken = {each.name for each in self.files()}
         name = next(each for each in (base, *(f"{base}-{n}" for n in range(2, len(taken) + 3))) if each not in taken)
         draft = self._folder / f".{name}.part"
@@ -159,6 +170,13 @@ def _sync(folder: Path) -> None:
             raise
     finally:
         os.close(opened)
+
+
+def _made_at(name: str) -> float:
+    """The moment that a name says; 0 for digits that are no date."""
+    with contextlib.suppress(ValueError):
+        return datetime.strptime(name.partition("Z")[0] + "Z", _FORM).replace(tzinfo=UTC).timestamp()
+    return 0.0
 
 
 def _order(name: str) -> tuple[str, int]:
