@@ -34,7 +34,7 @@ from zkbridge.contract.groups import Said, together, waiting
 from zkbridge.contract.messages import Reply, failed, succeeded
 from zkbridge.contract.texts import TEXTS, say
 
-#: What fills the sentences of the examples.
+#: The facts that fill the sentences of the examples.
 _FACTS: dict[str, object] = {
     "device": "bodega",
     "user_id": "123",
@@ -55,12 +55,12 @@ _FACTS: dict[str, object] = {
     "shown": "1970-01-01",
 }
 
-#: Keys of a list that are there only sometimes.
+#: Keys of a list that not every reply has.
 _SOMETIMES = {"next_offset", "counted"}
 
 
 def example_request(command: Command) -> Json:
-    """A request with every field of the command, as its models show it, less those that exclude each other."""
+    """A request with every field of the command, with its models' examples, without fields that exclude each other."""
     properties = command.params.model_json_schema()["properties"]
     own = {name: _example(schema) for name, schema in properties.items() if name not in {*SHARED, *EXCLUSIVE}}
     if command.each is not None:
@@ -70,7 +70,7 @@ def example_request(command: Command) -> Json:
 
 
 def example_success(command: Command, site: Site) -> Json:
-    """What the bridge answers to the example when all is well, made as the bridge makes it."""
+    """The success reply to the example, made by the bridge's own code."""
     answer = command.answer
     one = sample(answer.data)
     body: Json = {name: 1 for name in answer.counts if name not in _SOMETIMES}
@@ -81,7 +81,7 @@ def example_success(command: Command, site: Site) -> Json:
 
 
 def example_progress(command: Command, site: Site) -> list[Json]:
-    """What an attended command tells, step by step, to the example."""
+    """The progress messages of an attended command for its example."""
     return [
         {
             "message": say(f"{command.name}.{name}", site.language, **step.facts),
@@ -115,7 +115,7 @@ def example_failures(site: Site, *, command: Command | None = None) -> dict[str,
 
 
 def _said(site: Site, group: str) -> list[Said]:
-    """What the group's devices say when each has done what users/create asks."""
+    """The members' answers when each has created the user."""
     command = site.offered.get("users/create") or next(iter(site.offered.values()))
     return [
         Said(device, succeeded(_without_id(example_success(command, site), device), code=command.code, request_id=None))
@@ -129,13 +129,13 @@ def _without_id(example: Json, device: str) -> Json:
 
 
 def example_together(site: Site) -> Json:
-    """What a group answers when all is well."""
+    """A group's answer when every member succeeded."""
     group = next(iter(site.groups))
     return _read(together(group, _said(site, group), request_id=REQUEST_ID, language=site.language))
 
 
 def _group_failures(code: str, site: Site) -> Iterator[Json]:
-    """What a group answers when not all is well, made as the bridge makes it."""
+    """A group's answer when not every member succeeded, made by the bridge's own code."""
     group = next(iter(site.groups))
     said = _said(site, group)
     timeout = DeviceTimeout(host=_FACTS["host"], port=_FACTS["port"])
@@ -158,7 +158,7 @@ def _group_failures(code: str, site: Site) -> Iterator[Json]:
 
 
 def _list_failure(code: str, site: Site) -> Json:
-    """What a list is answered if not all is well, made as the bridge makes it."""
+    """The answer to a list when not every row succeeded, made by the bridge's own code."""
     exists = Said("principal", failed(UserExists(user_id="124"), site.language), "124")
     created = Reply(200, "created", json.dumps({"data": {"user_id": "123", "name": "Juan Perez"}}).encode())
     said = [Said("principal", created, "123"), exists] if code == "partial" else [exists]
@@ -227,7 +227,7 @@ def info_example(site: Site) -> Json:
 
 
 def error_classes() -> list[type[BridgeError]]:
-    """One class for each code, the commands' own among them: what inherits its code only sorts others."""
+    """One class for each code, with the commands' own. A class that inherits its code only groups others."""
     commands()
 
     def below(kind: type[BridgeError]) -> Iterator[type[BridgeError]]:
@@ -291,7 +291,7 @@ def _can_answer(command: Command, kind: type[BridgeError]) -> bool:
 
 
 def _declared() -> set[type[BridgeError]]:
-    """The errors that only those commands have which name them; all others can be the answer to any command."""
+    """The errors that only the commands have that declare them; any command can be answered with the others."""
     return {kind for each in commands().values() for kind in each.errors}
 
 

@@ -1,4 +1,4 @@
-"""An AsyncAPI document as one HTML page for people: nothing to fetch, no script."""
+"""An AsyncAPI document as one HTML page for people, which loads nothing and has no script."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _message(document: Json, message: Json) -> str:
 
 
 def _group(document: Json) -> list[str]:
-    """What every command's success is when a group was asked."""
+    """The success of every command when a group was asked."""
     message = document["components"]["messages"][_GROUP]
     return [f"<h2 id={_GROUP}>Groups</h2>", f"<p>{_inline(_GROUPS)}</p>", _message(document, message)]
 
@@ -220,7 +220,7 @@ def _messages(document: Json, place: Json) -> list[Json]:
 
 
 def _follow(document: Json, value: Json) -> Json:
-    """What a reference stands for, however many steps it takes."""
+    """What a `$ref` refers to, followed to its end."""
     while "$ref" in value:
         found: Any = document
         for step in value["$ref"].removeprefix("#/").split("/"):
@@ -234,7 +234,7 @@ def _anchor(operation: Json) -> str:
 
 
 def _inline(text: str) -> str:
-    """Markdown's code marks are all the markup that the document has."""
+    """Turn Markdown's code marks into HTML; the document has no other markup."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", _safe(text))
 
 

@@ -26,7 +26,7 @@ SHARED = ("catch_up", "request_id", "expires_at", "language")
 #: Fields of which one may not stand beside another.
 EXCLUSIVE = ("blocked", "valid_from", "valid_until", "user_ids")
 
-#: Errors of requests that were not read, so that their id is not known.
+#: Errors of requests that could not be read: their id is not known.
 UNREAD = {"body_required", "payload_too_large"}
 
 
@@ -56,7 +56,7 @@ TITLES = {
     "bridgeHealth": "bridge/health",
 }
 
-#: What is said once and not retained.
+#: The MQTT binding of messages at QoS 1 that are not retained.
 PASSING = {"attendanceEvent", "usersEvent", "bridgeHealth"}
 
 CORRELATION = {

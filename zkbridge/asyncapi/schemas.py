@@ -48,7 +48,7 @@ def _request_schema(command: Command, schemas: Json) -> Json:
 
 
 def _or_null(schema: Json) -> Json:
-    """Null means absent, so whatever may be absent may be null."""
+    """Allow null for every optional field, for null means absent."""
     kinds = schema.get("type")
     if "anyOf" in schema:
         own: Json = next((each for each in schema["anyOf"] if each != {"type": "null"}), {})

@@ -1,4 +1,4 @@
-"""Which terminals answer."""
+"""Keeps which terminals answer, and publishes it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Availability:
         self._seen: dict[str, float] = {}
 
     def note(self, device: str, reason: str | None) -> None:
-        """Publish that a device answers (None), or why it does not, where that is new."""
+        """Publish that a device answers (None), or why it does not, if that has changed."""
         body = self._online_body(device) if reason is None else encode({"state": "offline", "reason": reason})
         with self._lock:
             if reason is None:
@@ -58,7 +58,7 @@ class Availability:
         self._mqtt.publish(None, self._publication(device, body))
 
     def forget(self, device: str) -> None:
-        """Clear what the broker has retained; again on every connect, for it may be away just now."""
+        """Clear what the broker has retained for a device; again on every connect, for the broker may be away now."""
         with self._lock:
             self._bodies[device] = b""
             self._online -= {device}
@@ -74,7 +74,7 @@ class Availability:
             self._mqtt.publish(None, self._publication(device, stopped if is_probed(device) else b""))
 
     def retained(self) -> list[Publication]:
-        """What every device's topic is to hold."""
+        """The retained message of every device's topic."""
         with self._lock:
             bodies = dict(self._bodies)
         return [self._publication(device, body) for device, body in bodies.items()]

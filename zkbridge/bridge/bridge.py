@@ -27,7 +27,7 @@ GOODBYE_S = 2.0
 
 
 class Bridge:
-    """The daemon: `start`, then wait on `ended`, then `stop`. `online` is set while the broker hears us and we it.
+    """The daemon: `start`, then wait on `ended`, then `stop`. `online` is set while it is connected and subscribed.
 
     Raises CannotStart when the state folder cannot be used. After a part died `failure` says which.
     """
@@ -78,7 +78,7 @@ class Bridge:
             return self._reload.carry_out(config)
 
     def fail(self, error: BaseException) -> None:
-        """A part died: the whole ends."""
+        """End the daemon because a part of it has failed."""
         self.failure = self.failure or error
         self.ended.set()
 
@@ -89,7 +89,7 @@ class Bridge:
             self._stop_parts()
 
     def is_well(self) -> bool:
-        """Whether every part shows signs of life: what systemd's watchdog is told by."""
+        """Whether every part works; only then is systemd's watchdog notified."""
         parts = self.parts
         served = parts.monitor.are_terminals_served()
         return served and self.failure is None and parts.upkeep.is_well() and parts.mqtt.is_moving()
@@ -99,7 +99,7 @@ class Bridge:
         return self.parts.monitor.status()
 
     def snapshot(self) -> BridgeSnapshot:
-        """How everything stands just now."""
+        """The present state of everything."""
         return self.parts.monitor.snapshot()
 
     def _stop_parts(self) -> None:
@@ -123,7 +123,7 @@ class Bridge:
         parts.ledger.close()
 
     def _say_goodbye(self, until: float) -> None:
-        """A broker that has stopped listening holds up the end once, not for every message."""
+        """Send what is kept, and the offline states, within one time limit: the broker may not answer."""
         parts = self.parts
         if parts.mqtt.is_connected:
             parts.outbox.drain(max(0.0, until - time.monotonic()))
@@ -139,7 +139,7 @@ class Bridge:
 
 @contextmanager
 def _refused_start() -> Iterator[None]:
-    """Say as CannotStart what the ledger and the figures' server refuse."""
+    """Raise CannotStart for errors of the ledger and the metrics' server."""
     try:
         yield
     except (LedgerInUse, LedgerTooNew, LedgerUnavailable) as error:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Receivers(NamedTuple):
-    """The parts that hear of the broker."""
+    """The parts that are told of events at the broker."""
 
     reception: Reception
     keeper: Keeper
@@ -68,7 +68,7 @@ class BrokerHooks:
         self._to.reception.receive(messages)
 
     def unreadable(self, packets: Iterable[Unreadable]) -> None:
-        """Set packets aside that are no messages."""
+        """Set packets aside that cannot be read."""
         for packet in packets:
             self._to.keeper.give_up_unread(packet.topic, self._ledger.digest(packet.content), packet.reason)
 
@@ -77,7 +77,7 @@ class BrokerHooks:
         return self._link.begin()
 
     def retained(self) -> list[Publication]:
-        """State, info, every device's availability, what Home Assistant is to know; and the health, last."""
+        """State, info, every device's availability, Home Assistant's messages; and the health, last."""
         return [
             self._own.state("online"),
             self._own.info(),
@@ -95,13 +95,13 @@ class BrokerHooks:
         self._link.online.set()
 
     def disconnected(self) -> None:
-        """Offline: nothing under way was confirmed."""
+        """The connection has ended; nothing under way was confirmed."""
         self._link.disconnected()
         self._to.outbox.offline()
         self._to.announcer.offline()
 
     def confirmed(self, token: Token, refusal: str | None) -> None:
-        """The broker took or refused an answer, or a punch."""
+        """The broker accepted or refused an answer, or a punch."""
         if isinstance(token, PunchToken):
             self._to.announcer.confirmed(token, refusal)
         else:

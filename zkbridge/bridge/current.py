@@ -1,4 +1,4 @@
-"""The configuration that counts now, and what follows from it for the broker's side."""
+"""The present configuration, and the subscriptions that follow from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zkbridge.homeassistant.publisher import own_filters
 
 
 class CurrentConfig:
-    """Holds the configuration that counts now; a reload replaces it as a whole. Any thread may read it.
+    """Holds the present configuration; a reload replaces it as a whole. Any thread may read it.
 
     `commands` are those that callers can ask for, `all_commands` also those that only other commands can ask for.
     `filters` are the subscriptions to commands and documents, `state_filters` those of them to documents, which are
@@ -40,5 +40,5 @@ class CurrentConfig:
 
     @property
     def reserved(self) -> list[str]:
-        """The filters of the topics on which no caller may have the bridge publish."""
+        """The filters of topics that no caller may name as Response Topic."""
         return [*self.filters, self.topics.state, self.topics.plan("+", DESIRED), *own_filters(self.config)]

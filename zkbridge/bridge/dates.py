@@ -1,4 +1,4 @@
-"""When terminals are called because a user is to be blocked or unblocked."""
+"""Calls terminals when a user is to be blocked or unblocked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows when replies were kept in the ledger."""
+"""Sends replies that were kept in the ledger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCRUB_AFTER_S = 1.0
 
 
 class ReplyDispatch:
-    """Hands kept replies to the outbox, and has what was asked wiped soon after. Called from any thread."""
+    """Hands kept replies to the outbox, and has their requests wiped soon after. Called from any thread."""
 
     def __init__(self, outbox: Outbox, upkeep: Upkeep, care: LedgerCare) -> None:
         self._outbox = outbox

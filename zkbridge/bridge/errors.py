@@ -1,4 +1,4 @@
-"""What keeps the bridge from starting."""
+"""The error for a bridge that cannot start."""
 
 
 class CannotStart(Exception):

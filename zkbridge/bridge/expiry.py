@@ -1,4 +1,4 @@
-"""The end of requests that have waited for their terminal for too long."""
+"""Answers requests that have waited for their terminal for too long."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOOK_S = 60.0
 
 
 class Expiry:
-    """Answers each request that waits for a terminal at the moment until which it is good. Called from any thread."""
+    """Answers each request that waits for a terminal at its `expires_at`. Called from any thread."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Expiry:
         return min(max(1.0, left), LOOK_S) if left > 0 else None
 
     def _reply(self, request: Request) -> Reply:
-        """The answer to what has waited for too long: if the terminal was asked once, what it did is unknown."""
+        """The answer to a request that waited too long; its outcome is unknown if the terminal was asked."""
         error = OutcomeUnknown() if request.tried else Expired.at(request.expires_at or 0.0)
         return failed(error, request.language or self._language, request_id=request.request_id)
 

@@ -1,4 +1,4 @@
-"""What follows when a terminal answers or does not: that is published, and a terminal that moved is looked for."""
+"""Publishes whether terminals answer, and has a terminal looked for whose address may have changed."""
 
 from __future__ import annotations
 

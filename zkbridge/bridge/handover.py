@@ -1,4 +1,4 @@
-"""Requests that are handed over: what was read at one device, others do."""
+"""Hands requests over: what was read at one device is written by others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class RequestHandOver:
     """Keeps the requests that take another one's place, and gives them to the workers. Called from any thread.
 
-    Reception stands still meanwhile, as it does while workers are replaced: none is given a request after it has ended.
+    Reception is paused meanwhile, as while workers are replaced: no worker gets a request after it has ended.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What Home Assistant's part asks of the other parts."""
+"""Gives Home Assistant's part access to the other parts."""
 
 from __future__ import annotations
 

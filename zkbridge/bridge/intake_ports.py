@@ -1,4 +1,4 @@
-"""What intake asks of the other parts."""
+"""Gives intake access to the other parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger needs from time to time, beside the requests: forgetting, room, and a look at its files."""
+"""The ledger's upkeep: forgetting old requests, making room, looking at its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of the connection to the broker."""
+"""The state of the connection to the broker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Link:
         return self.number
 
     def connected(self, protocol: ProtocolName) -> None:
-        """Note that the session stands; `online` is the caller's to set, last."""
+        """Note that the session has begun; the caller sets `online`, last."""
         self.reconnects += self.protocol is not None
         self.protocol = protocol
 

@@ -1,4 +1,4 @@
-"""The state of the bridge just now."""
+"""Reads the present state of the bridge."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Monitor:
-    """Looks at the parts, and changes nothing. Called from any thread."""
+    """Reads the parts' state, and changes nothing. Called from any thread."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Monitor:
         return f"{link}; {len(workers)} devices, {waiting} requests waiting"
 
     def snapshot(self) -> BridgeSnapshot:
-        """Everything in figures."""
+        """The state of all parts as values."""
         return BridgeSnapshot(
             version=zkbridge.__version__,
             uptime_s=time.monotonic() - self._began,

@@ -40,7 +40,7 @@ class OwnMessages:
         return self._retained(self._current.topics.info, info)
 
     def health(self, snapshot: BridgeSnapshot, *, refused: Iterable[str]) -> Publication:
-        """How the bridge is, not retained. `refused` are the topics on which the broker takes no message."""
+        """The bridge's health, not retained. `refused` are the topics on which the broker accepts no message."""
         ledger, backup_at = snapshot.ledger, snapshot.oldest_backup_at
         body = {
             "instance": self.instance,

@@ -1,4 +1,4 @@
-"""The sign of life: a publish every half minute that the broker confirms."""
+"""Publishes the bridge's health every half minute, and watches that the broker confirms it."""
 
 from __future__ import annotations
 

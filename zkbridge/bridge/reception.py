@@ -1,4 +1,4 @@
-"""The way of messages from the broker to intake, which stands still while the parts change."""
+"""Passes messages from the broker to intake, except while the parts change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a crash, a stop or a reload left unfinished."""
+"""Goes on with requests that a crash, a stop or a reload left unfinished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking over another configuration while the daemon runs."""
+"""Applies another configuration while the daemon runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Reload:
         self._ended = ended
 
     def carry_out(self, config: Config) -> Changes:
-        """Take a configuration over; see `Bridge.reload`. Raises ConfigError, and then nothing has changed."""
+        """Apply a configuration; see `Bridge.reload`. Raises ConfigError, and then nothing has changed."""
         changes = compare(self._parts.current.config, config)
         if changes.need_restart:
             raise ConfigError(list(changes.need_restart))
@@ -47,7 +47,7 @@ class Reload:
         return changes
 
     def _take_over(self, config: Config, added: Iterable[str]) -> None:
-        """From now on this configuration counts; a device that leaves takes nothing on."""
+        """Use this configuration from now on; a device that leaves accepts no new request."""
         parts, current = self._parts, self._parts.current
         before = current.filters, current.echoed
         with parts.reception.paused():
@@ -61,7 +61,7 @@ class Reload:
         parts.probes.schedule(added)
 
     def _wait_for_subscriptions(self) -> None:
-        """Who is told that the reload has ended may ask the new devices at once: the broker knows where to bring it."""
+        """Wait for the new subscriptions' answer, so that new devices can be asked once the reload ends."""
         until = time.monotonic() + SUBSCRIBING_S
         while not self._parts.mqtt.is_subscribed and time.monotonic() < until:
             if self._ended.wait(LOOK_S):

@@ -1,4 +1,4 @@
-"""Taking over a changed configuration file while the daemon runs, whenever SIGHUP asks for it."""
+"""Applies a changed configuration file while the daemon runs, at SIGHUP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the bridge subscribes to, and on which topic each subscription can be tried."""
+"""Which topics the bridge subscribes to, and on which topic each subscription can be tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files, commands and packages that a configuration names and that do not exist; and what this machine lacks for it."""
+"""Checks that the files, commands and packages of a configuration exist, and that this machine has what it needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zkbridge.machine.clock import SYSTEM, Clock
 
 
 def vet(config: Config) -> Config:
-    """The same configuration. Raises ConfigError with every name that leads nowhere."""
+    """The same configuration. Raises ConfigError with every name that does not exist."""
     faults = [*_files(config), *_commands(config), *_packages(config), *_backup(config)]
     if faults:
         raise ConfigError(faults)

@@ -1,4 +1,4 @@
-"""The parts made and connected, none of them started."""
+"""Makes the parts and connects them, without starting any."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def _metrics(current: CurrentConfig, monitor: Monitor) -> Metrics | None:
 
 
 def _events(current: CurrentConfig, metrics: Metrics | None, homeassistant: HomeAssistant) -> EventSink:
-    """Who wants to hear what happens in the parts."""
+    """The listeners to events of the parts."""
     listeners: list[EventSink] = [] if metrics is None else [metrics.tell]
     if current.config.homeassistant.discovery:
         listeners.append(homeassistant.hear)

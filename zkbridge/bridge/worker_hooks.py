@@ -26,7 +26,7 @@ class Progress:
         self._topics = topics
 
     def publish(self, device: str, command: str, body: dict[str, Any]) -> None:
-        """It is of use only now: what the broker does not take at once is not kept for it."""
+        """Publish it once: progress is of use only now, so it is not kept for a broker that is away."""
         self._mqtt.publish(None, Publication(self._topics.progress(device, command), encode(body)))
 
 

@@ -34,7 +34,7 @@ class Roster:
         return len(self.by_device)
 
     def add(self, workers: dict[str, Worker], *, without: Iterable[str] = ()) -> None:
-        """Take these in, in the place of any of the same device, and drop some others."""
+        """Add these, in place of any of the same device, and drop some others."""
         gone = frozenset(without)
         staying = {device: worker for device, worker in self.by_device.items() if device not in gone}
         self.by_device = staying | workers

@@ -1,1 +1,1 @@
-"""The other side of the bridge: publish a request and wait for its answer."""
+"""A client of the bridge: it publishes a request and waits for its answer."""

@@ -1,4 +1,4 @@
-"""The other side of the bridge: ask over MQTT, and wait for the one answer."""
+"""Asks the bridge over MQTT, and waits for the one answer."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Caller(Guest):
             self._news.put(message)
 
     def taken(self, problem: str | None) -> None:
-        """There is nothing to wait for if nobody got the request."""
+        """End the wait if no client has received the request."""
         if problem is not None:
             self._news.put(NoAnswer(problem))
 

@@ -1,4 +1,4 @@
-"""A guest at the bridge's broker: connected with the bridge's address, login and TLS, by MQTT 5 or 3.1.1."""
+"""A client at the bridge's broker, with the bridge's address, login and TLS, by MQTT 5 or 3.1.1."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Guest:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _connect(self, protocol: ProtocolName) -> str | None:
-        """What is wrong, None if the broker has accepted us."""
+        """Why the broker did not accept the connection; None if it did."""
         self.protocol, self._too_new = protocol, False
         self._accepted.clear()
         try:
@@ -171,7 +171,7 @@ class Guest:
         self._granted.set()
 
     def _problem_of(self, reason: ReasonCode) -> str | None:
-        """What the broker's answer to a request means for whoever waits; None if it took it."""
+        """Why nobody will get a request, by the broker's answer; None if the broker accepted it."""
         if reason.is_failure:
             return (
                 f"the broker does not take the request ({reason}): {self._who()}, {shown(self._published, 200)};"

@@ -1,4 +1,4 @@
-"""paho's client for a guest: a PUBLISH that paho cannot read ends no connection."""
+"""paho's client, which keeps the connection when it cannot read a PUBLISH."""
 
 from __future__ import annotations
 

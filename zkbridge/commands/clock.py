@@ -1,4 +1,4 @@
-"""The local time at a terminal's place."""
+"""The local time in a terminal's time zone."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Unlock(Params):
             clock.require_synchronised()
 
     def max_age_s(self, device: Device) -> float:
-        """Who asked for it longer ago is not at the door any more."""
+        """The longest age of a request (seconds): after it the person is not at the door any more."""
         return device.door.max_age
 
 

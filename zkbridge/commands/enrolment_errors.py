@@ -1,4 +1,4 @@
-"""What can end an enrolment without a fingerprint, as the caller is answered."""
+"""The errors of an enrolment that ends without a fingerprint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands about one user of a terminal share."""
+"""The shared parts of commands about one user of a terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OneUser(Params):
         return id_spelling(self.user_id)
 
     def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
-        """A user_id that no terminal can hold, however it is spelled."""
+        """The fault of a user_id that no terminal can hold in any spelling."""
         return self._unfit(self.user_id, device) and self._unfit(id_spelling(self.user_id), device)
 
     def _unfit(self, user_id: str, device: Device) -> tuple[FieldFault, ...]:

@@ -1,4 +1,4 @@
-"""How a user is taken along with the fingers: read at one terminal, written at another, read back and compared.
+"""Copies a user with the fingers: reads them at one terminal, writes them at another, reads them back and compares.
 
 The inner command `users/copy/write` writes one user. What it is asked holds the record and the templates: the ledger
 keeps it like a PIN, until the user is written, and no reply or log has any of it.

@@ -1,4 +1,4 @@
-"""users/delete: take a user off the terminal, with every record of that user_id; the templates go with them."""
+"""users/delete: delete a user from the terminal, with every record of that user_id and the templates."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What Home Assistant is told of the bridge and its terminals."""
+"""The messages for Home Assistant about the bridge and its terminals."""

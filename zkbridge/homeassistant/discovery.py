@@ -1,4 +1,4 @@
-"""What Home Assistant is told of the bridge and its terminals: one discovery message for each device.
+"""Makes Home Assistant's discovery messages: one for the bridge and one for each terminal.
 
 Source: Home Assistant's documentation of its MQTT integration, "MQTT discovery", device discovery payloads.
 Home Assistant drops a key that it does not know without a word, so the tests hold every key to its own schemas.

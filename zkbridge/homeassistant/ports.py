@@ -1,4 +1,4 @@
-"""What Home Assistant's part needs of the rest of the daemon."""
+"""The Protocols by which Home Assistant's part uses the rest of the daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a terminal says of itself: what it is, and its own counts."""
+"""Values that a terminal reports: what it is, and its own counts."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ class Finger:
 
     @property
     def valid(self) -> bool:
-        """Whether the finger opens."""
+        """Whether the terminal accepts the finger."""
         return self.flag != 0
 
     def mark(self, salt: bytes) -> str:
-        """What tells this template from another without giving it away; `salt` is used for nothing else.
+        """A keyed digest that tells this template from others without revealing it; `salt` is used for nothing else.
 
         Some commands read a template with zero bytes or one byte 01 after it, which do not count.
         """

@@ -29,13 +29,13 @@ WIDEST = Limits(user_id_bytes=24, name_bytes=24, password_bytes=8)
 
 
 def surely_unfit(fields: UserFields, *, encoding: str, name_overflow: NameOverflow) -> tuple[FieldFault, ...]:
-    """What fits no terminal with this encoding, whatever it has room for."""
+    """The faults of a user that no terminal with this encoding can hold."""
     _, faults = _measure(fields, WIDEST, encoding=encoding, name_overflow=name_overflow)
     return tuple(faults)
 
 
 def surely_unfit_changes(changes: UserChanges, *, encoding: str, name_overflow: NameOverflow) -> tuple[FieldFault, ...]:
-    """What of the changes fits no terminal with this encoding."""
+    """The faults of changes that no terminal with this encoding can hold."""
     return surely_unfit(_texts(changes), encoding=encoding, name_overflow=name_overflow)
 
 
@@ -57,7 +57,7 @@ def fit_changes(changes: UserChanges, limits: Limits, *, encoding: str, name_ove
 
 
 def is_number_id(user_id: str) -> bool:
-    """Whether a user_id can be told from its number: digits without a leading zero, of 32 bits."""
+    """Whether a number of 32 bits can stand for a user_id: digits without a leading zero."""
     return not _number_faults(user_id)
 
 

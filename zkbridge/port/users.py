@@ -1,4 +1,4 @@
-"""Users as values: as somebody wants one, as a terminal holds one, and what of one shall change."""
+"""Users as values: as a caller wants one, as a terminal holds one, and changes of one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BLOCKED = 1
 
 
 class UserFields(NamedTuple):
-    """A user as somebody wants it; nothing here says whether it fits a terminal."""
+    """A user as a caller wants it; whether it fits a terminal is checked elsewhere."""
 
     user_id: str
     name: str
@@ -24,7 +24,7 @@ class UserFields(NamedTuple):
 
 
 class UserChanges(NamedTuple):
-    """What of a user shall change; None is what stays as it is, bit for bit.
+    """Changes of a user; a field that is None stays as it is, bit for bit.
 
     `privilege` (0 user, 14 administrator) is the role alone, `blocked` whether the terminal refuses the user.
     """

@@ -1,4 +1,4 @@
-"""What of a terminal's log was published, as a command may ask it: for a device with `attendance: live`."""
+"""Tells commands how much of a terminal's log was published, for a device with `attendance: live`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class PunchBacklog(Protocol):
     """The punches of one device that were read from its terminal. Each method raises LedgerUnavailable."""
 
     def published(self) -> Published | None:
-        """How far they were published; None where nothing was read yet."""
+        """The place up to which they were published; None where nothing was read yet."""
 
     def knows_all(self, log: Sequence[Punch], /) -> bool:
         """Whether every punch of this log was read before."""
 
     def note_cleared(self) -> None:
-        """The log is empty: what it holds from now on is new. Raises nothing."""
+        """Note that the log is empty: what it holds from now on is new. Raises nothing."""
 
 
 class NoBacklog:

@@ -1,4 +1,4 @@
-"""What a numeric keypad can type: a user_id or PIN with anything but digits cannot be typed."""
+"""Checks that a numeric keypad can type a user_id or PIN: it has digits only."""
 
 from __future__ import annotations
 

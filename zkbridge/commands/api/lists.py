@@ -1,4 +1,4 @@
-"""Lists of users: each row is what another command asks for, and stands and falls by itself."""
+"""Lists of users: each row is a request for another command, with a result of its own."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ Rows = Annotated[list[Any], BeforeValidator(_rows)]
 
 
 class Many(Params):
-    """A list; what is wrong with a row is that row's answer."""
+    """A list. A fault of a row is that row's answer."""
 
     users: Rows
 

@@ -1,4 +1,4 @@
-"""The parameters of a command: what stands in a payload, and what it says of itself before a terminal is asked."""
+"""The parameters of a command: the fields of its payload, and what can be checked before a terminal is asked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Params(BaseModel):
 
     @property
     def key(self) -> str | None:
-        """What is touched: two changes of one thing never share a session, for the second depends on the first."""
+        """What the request changes. Two changes of one thing never share a session: the second depends on the first."""
         return None
 
     @property
@@ -39,7 +39,7 @@ class Params(BaseModel):
         return ()
 
     def surely_wrong(self, _device: Device) -> tuple[FieldFault, ...]:
-        """What this device can never take, known before it is asked."""
+        """The faults that this device's settings show before the terminal is asked."""
         return ()
 
     def check_policy(self, _policy: Policy) -> None:

@@ -1,4 +1,4 @@
-"""How a field reports which rule a value breaks, and which values it accepts."""
+"""Lets a field report which rule a value breaks, and which values it accepts."""
 
 from __future__ import annotations
 
