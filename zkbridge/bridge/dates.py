@@ -27,7 +27,7 @@ class DateSchedule:
     def schedule(self, devices: Iterable[str]) -> None:
         """Begin with these devices."""
         for device in devices:
-            self.note(device, self._roster[device].next_date)
+            self.note(device, self._roster[device].dates.next_at)
 
     def note(self, device: str, at: float | None) -> None:
         """The next date of a device's users is at this moment, in seconds since 1970; None: there is none."""
@@ -39,7 +39,7 @@ class DateSchedule:
         if (left := at - self._clock.now()) > 0:
             return min(left, LOOK_S)
         worker = self._roster.by_device.get(device)
-        if worker is None or worker.next_date is None or worker.next_date > at:
+        if worker is None or worker.dates.next_at is None or worker.dates.next_at > at:
             return None  # the device was removed, or it is done
         try:
             worker.look_at_dates()

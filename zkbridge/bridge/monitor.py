@@ -10,6 +10,7 @@ import zkbridge
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.following import Following
 from zkbridge.bridge.link import Link
+from zkbridge.bridge.nightly import latest_backup
 from zkbridge.bridge.workers import Roster
 from zkbridge.intake.keeper import PATIENCE_S, Keeper
 from zkbridge.ledger.errors import LedgerUnavailable
@@ -90,8 +91,8 @@ class Monitor:
             online=known.online,
             seen_at=known.seen_at,
             pending_enable=worker.pending_enable,
-            overdue_dates=worker.overdue_dates,
-            backup_at=worker.backup_at,
+            overdue_dates=worker.dates.overdue,
+            backup_at=latest_backup(self._current.config, worker.device.id, time.time()),
             moved_to=self._following.moved_to(worker.device.id),
         )
 

@@ -11,6 +11,7 @@ from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.reception import Reception
 from zkbridge.commands.api.backups import Backups
 from zkbridge.config.loader import state_dir
+from zkbridge.config.models import Config
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Reply, parse_object
 from zkbridge.contract.validity import instant
@@ -51,6 +52,11 @@ def night_of(now: float, time: str, zone: str | None) -> Night:
         for (at, date), (until, _) in zip(reversed(moments[:-1]), reversed(moments[1:]), strict=True)
         if at <= now
     )
+
+
+def latest_backup(config: Config, device: str, now: float) -> float | None:
+    """When the latest backup of a device was made, in seconds since 1970; None where there is none."""
+    return Backups(state_dir(config) / "backups" / device).latest_at(now)
 
 
 @dataclass
@@ -140,7 +146,7 @@ class NightlyBackups:
         return reply is not None and not asked.is_over
 
     def _is_made(self, device: str, night: Night, now: float) -> bool:
-        latest = Backups(state_dir(self._current.config) / "backups" / device).latest_at(now)
+        latest = latest_backup(self._current.config, device, now)
         return latest is not None and latest >= night.at
 
     def _is_under_way(self, device: str, night: Night) -> bool:

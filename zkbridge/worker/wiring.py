@@ -45,7 +45,6 @@ class Parts(NamedTuple):
     failures: FailureHandler
     dates: Dates
     date_runner: DateRunner
-    backups: Backups
 
 
 def assemble(
@@ -121,4 +120,4 @@ def assemble(
         gate=shared.failure_gate,
     )
     date_runner = DateRunner(config, ledger, dates=dates, requests=requests, access=access, facts=facts)
-    return Parts(requests, deadline, facts, waiting, keeper, access, sessions, failures, dates, date_runner, backups)
+    return Parts(requests, deadline, facts, waiting, keeper, access, sessions, failures, dates, date_runner)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
+from typing import Protocol
 
 from zkbridge.attendance.listener import Listener
 from zkbridge.commands import Command
@@ -21,6 +21,18 @@ from zkbridge.worker.surroundings import Shared, WorkerHooks
 from zkbridge.worker.wiring import assemble
 
 log = logging.getLogger(__name__)
+
+
+class DeviceDates(Protocol):
+    """What other threads may see of the dates of a device's users."""
+
+    @property
+    def next_at(self) -> float | None:
+        """When the next of them is due, in seconds since 1970; it may have passed."""
+
+    @property
+    def overdue(self) -> int:
+        """Users of whom something should have been done more than a minute ago."""
 
 
 class Worker:
@@ -100,19 +112,9 @@ class Worker:
         return self._parts.facts.pending_enable
 
     @property
-    def next_date(self) -> float | None:
-        """When a user is to be blocked or unblocked next, in seconds since 1970; it may have passed."""
-        return self._parts.dates.next_at
-
-    @property
-    def overdue_dates(self) -> int:
-        """Users who are to be blocked or unblocked since more than a minute."""
-        return self._parts.dates.overdue
-
-    @property
-    def backup_at(self) -> float | None:
-        """When the latest backup of the device was made, in seconds since 1970; None where there is none."""
-        return self._parts.backups.latest_at(time.time())
+    def dates(self) -> DeviceDates:
+        """When users of the device are to be blocked or unblocked, and how many should have been by now."""
+        return self._parts.dates
 
     def look_at_dates(self) -> None:
         """Have the dates carried out whose moment has come. Raises RuntimeError where no thread can be started."""
