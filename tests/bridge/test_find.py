@@ -88,6 +88,9 @@ def test_a_moved_terminal_is_followed_and_its_new_address_is_told_and_kept(broke
                 ).json
                 health = caller.wait_for("zk/bridge/health", lambda each: each.json["moved"] == {"p": NEW}).json
 
+        log = (tmp_path / "daemon" / "log").read_text()
+        assert f"The device at {OLD}:{port} has serial number OTHER, not MINE" in log  # the configured language is es
+        assert "número de serie" not in log
         assert (created["code"], again["code"]) == ("created", "created")
         assert health["offline"] == []
         assert [user.user_id for user in moved.users()] == ["1", "2"]

@@ -14,6 +14,7 @@ from zkbridge.attendance import listener as listening
 from zkbridge.attendance.listener import Listener
 from zkbridge.commands import HandOver, commands
 from zkbridge.config.models import Config
+from zkbridge.contract.errors import TerminalError
 from zkbridge.contract.messages import Message
 from zkbridge.contract.topics import Topics
 from zkbridge.intake.intake import Intake
@@ -73,8 +74,8 @@ class House:
     def note_punches(self) -> None:
         pass  # nothing publishes them here
 
-    def note_availability(self, _device: str, reason: str | None) -> None:
-        self.states.append(reason)
+    def note_availability(self, _device: str, failure: TerminalError | None) -> None:
+        self.states.append(None if failure is None else failure.sentence("es"))
 
     def hand_over(self, request: Request, what: HandOver) -> None:
         raise AssertionError(f"there is no other terminal: {request} {what}")

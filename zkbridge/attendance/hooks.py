@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from zkbridge.contract.errors import TerminalError
+
 
 class ListenerHooks(Protocol):
     """What the bridge does when a terminal sent punches, or did not answer.
@@ -14,5 +16,5 @@ class ListenerHooks(Protocol):
     def note_punches(self) -> None:
         """Punches were stored; publish them."""
 
-    def note_availability(self, device: str, reason: str | None, /) -> None:
-        """The device answers (None), or does not, for this reason: a sentence."""
+    def note_availability(self, device: str, failure: TerminalError | None, /) -> None:
+        """The device answers (None), or listening to it has failed."""

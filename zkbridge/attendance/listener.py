@@ -232,7 +232,7 @@ class Listener:
         if limits.SHORTAGES.note(failure):
             pass  # the terminal is not to blame
         elif isinstance(failure, (ConnectionFailure, DeviceAuthFailed, WrongDevice)):
-            self._hooks.note_availability(self._device.id, failure.sentence(self._config.language))
+            self._hooks.note_availability(self._device.id, failure)
         else:
             log.warning("device=%s cannot be listened to: %s", self._device.id, failure)
         self._pause()

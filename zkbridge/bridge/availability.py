@@ -42,8 +42,8 @@ class Availability:
         self._online: frozenset[str] = frozenset()
         self._seen: dict[str, float] = {}
 
-    def note(self, device: str, reason: str | None) -> None:
-        """Publish that a device answers (None), or why it does not, if that has changed."""
+    def note(self, device: str, reason: str | None, *, logged: str = "") -> None:
+        """Publish that a device answers (None), or why it does not, if that has changed; `logged` is it in English."""
         body = self._online_body(device) if reason is None else encode({"state": "offline", "reason": reason})
         with self._lock:
             if reason is None:
@@ -54,7 +54,9 @@ class Availability:
             if self._bodies.get(device) == body:
                 return
             self._bodies[device] = body
-        log.log(logging.INFO if reason is None else logging.WARNING, "device=%s %s", device, reason or "online")
+        log.log(
+            logging.INFO if reason is None else logging.WARNING, "device=%s %s", device, logged or reason or "online"
+        )
         self._mqtt.publish(None, self._publication(device, body))
 
     def forget(self, device: str) -> None:

@@ -6,6 +6,7 @@ from zkbridge.bridge.availability import Availability, Reachability
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.probes import Probes
 from zkbridge.config.models import Device
+from zkbridge.contract.errors import TerminalError
 from zkbridge.worker.places import Places
 from zkbridge.worker.search import TerminalSearch
 
@@ -22,12 +23,15 @@ class Following:
             places, lock_dir=current.config.lock_dir, taken=self._taken, found=self._note_found
         )
 
-    def note(self, device: str, reason: str | None) -> None:
-        """A device answers (None), or does not for this reason."""
-        self._availability.note(device, reason)
-        configured = self._current.config.devices.get(device)
-        if reason is not None and configured is not None:
-            self._search.want(configured)
+    def note(self, device: str, failure: TerminalError | None) -> None:
+        """A device answers (None), or has failed. Operators read English, whatever callers and panels read."""
+        if failure is None:
+            self._availability.note(device, None)
+            return
+        config = self._current.config
+        self._availability.note(device, failure.sentence(config.language), logged=failure.sentence("en"))
+        if device in config.devices:
+            self._search.want(config.devices[device])
 
     def of(self, device: str) -> Reachability:
         """What is known of a device's terminal."""

@@ -10,6 +10,7 @@ from zkbridge.bridge.following import Following
 from zkbridge.bridge.handover import RequestHandOver
 from zkbridge.bridge.probes import Probes
 from zkbridge.commands import HandOver
+from zkbridge.contract.errors import TerminalError
 from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.records import Answer, Request
@@ -62,9 +63,9 @@ class TerminalEvents:
         """Publish punches that were kept."""
         self._announcer.wake()
 
-    def note_availability(self, device: str, reason: str | None) -> None:
+    def note_availability(self, device: str, failure: TerminalError | None) -> None:
         """Publish whether a terminal answers, and look for one that moved."""
-        self._following.note(device, reason)
+        self._following.note(device, failure)
 
     def note_waiting(self, until: float) -> None:
         """Answer what waits for a terminal when its time is over."""

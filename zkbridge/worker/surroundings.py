@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from zkbridge.commands import HandOver
+from zkbridge.contract.errors import TerminalError
 from zkbridge.ledger.records import Answer, Request
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
@@ -20,8 +21,8 @@ class WorkerHooks(Protocol):
     def note_answers(self, answers: list[Answer], /) -> None:
         """Replies were kept, and these are to be sent; none where the ledger has something else to write soon."""
 
-    def note_availability(self, device: str, reason: str | None, /) -> None:
-        """The device answers (None), or does not, for this reason: a sentence."""
+    def note_availability(self, device: str, failure: TerminalError | None, /) -> None:
+        """The device answers (None), or a conversation with it has failed for good."""
 
     def note_waiting(self, until: float, /) -> None:
         """A request waits for its terminal until this moment, in seconds since 1970."""

@@ -53,7 +53,7 @@ class TerminalFacts:
     def note_failure(self, failure: TerminalError) -> None:
         """A conversation failed for good."""
         if isinstance(failure, (ConnectionFailure, DeviceAuthFailed, WrongDevice)):
-            self._hooks.note_availability(self._device.id, failure.sentence(self._language))
+            self._hooks.note_availability(self._device.id, failure)
         self._events(Failed(self._device.id, failure.code, final=True))
         self.reached = False
 
