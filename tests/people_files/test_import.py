@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,6 +20,8 @@ from tests.support.caller import Caller
 from tests.support.running import Running, running
 from tests.support.waiting import wait_until
 from zkbridge.cli.import_users import import_users
+from zkbridge.cli.row_results import row, rows_of
+from zkbridge.simulator import Command
 
 pytestmark = pytest.mark.timeout(400)  # a whole import each, on whatever machine
 
@@ -109,7 +112,59 @@ def test_a_row_that_is_wrong_costs_the_others_nothing_and_is_done_once_it_is_rig
     path.write_text("user_id,name,privilege\n7001,Eva,14\n7002,Luisa,0\n")
     code, rows, _ = imported(site, path)
     assert (code, results(rows)) == (1, ["created", "failed"])
-    assert rows[1]["code"] == "request_id_reused"
+    assert rows[1]["code"] == "user_exists"
+
+
+def test_a_row_is_known_again_when_its_list_has_changed(site: Running, tmp_path: Path) -> None:
+    path = tmp_path / "longer.csv"
+    path.write_text("user_id,name,card,password\n7101,Eva,5,1234\n")
+    first = imported(site, path)
+    path.write_text("user_id,name,card,password\n7101,Eva,5,1234\n7102,Luis,6,\n")
+
+    code, rows, _ = imported(site, path)
+
+    assert (first[0], results(first[1])) == (0, ["created"])
+    assert (code, results(rows)) == (0, ["earlier", "created"])
+    assert results(imported(site, path)[1]) == ["earlier", "earlier"]
+    path.write_text("user_id,name,card,password\n7101,Eva,7,1234\n7102,Luis,6,\n")
+    assert results(imported(site, path)[1]) == ["failed", "earlier"]
+
+
+def test_a_thousand_rows_cost_a_few_conversations(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(people(1000))
+    with running(tmp_path / "site") as site, Caller(site.broker.port) as listener:
+        listener.subscribe("zk/principal/users/create-many")
+        before = site.principal.counts[Command.CONNECT]
+
+        code, rows, said = imported(site, path)
+
+        assert (code, set(results(rows))) == (0, {"created"}), said
+        assert len(site.principal.users()) == 1000
+        assert len(listener.messages) == 5
+        assert site.principal.counts[Command.CONNECT] - before <= 100
+
+
+def test_of_a_group_each_row_tells_the_worst_of_its_devices() -> None:
+    done = {"device_id": "p", "results": [{"user_id": "1", "status": 200, "code": "created"}]}
+    away = {"device_id": "q", "results": [{"user_id": "1", "status": 500, "code": "device_timeout", "retryable": True}]}
+
+    assert rows_of(["1"], {"results": [done, done]}) == [row("1", "created", "created")]
+    assert rows_of(["1"], {"results": [done, away]}) == [row("1", "open", "device_timeout")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (None, ["open", "open"]),
+        ({"status": 403, "code": "forbidden", "error": "no"}, ["failed", "failed"]),
+        ({"results": [{"user_id": "2", "status": 409, "code": "user_exists"}], "more_results": 1}, ["open", "failed"]),
+        ({"replayed": True, "results": [{"status": 200}, {"status": 200}]}, ["earlier", "earlier"]),
+        ({"results": [{"status": 200, "replayed": True}, {"status": 200}]}, ["earlier", "created"]),
+    ],
+)
+def test_the_answer_to_a_list_is_read_row_by_row(answer: dict[str, Any] | None, told: list[str]) -> None:
+    assert results(rows_of(["1", "2"], answer)) == told
 
 
 def test_people_who_could_not_be_created_are_created_by_another_run_once_the_terminal_is_on(
@@ -299,15 +354,17 @@ def test_a_broker_without_a_bridge_is_said_at_once(site: Running, tmp_path: Path
     assert "nobody listens there" in ended.stderr
 
 
-def test_it_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
-    """Its queue is so short that the bridge must send most of them away at first."""
+def test_it_waits_as_long_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its queue is so short that the bridge must send most lists away at first."""
+    monkeypatch.setattr("zkbridge.cli.import_users.ROWS", 5)
+    monkeypatch.setattr("zkbridge.cli.import_users.AT_ONCE", 5)
     path = tmp_path / "people.csv"
     path.write_text(people(25))
     with running(tmp_path / "short", queue_limit=5) as site, Caller(site.broker.port) as listener:
-        listener.subscribe("zk/principal/users/create")
+        listener.subscribe("zk/principal/users/create-many")
 
         code, rows, said = imported(site, path)
 
         assert (code, set(results(rows))) == (0, {"created"}), said
-        assert len(listener.messages) > 25
+        assert len(listener.messages) > 5
         assert len(site.principal.users()) == 25

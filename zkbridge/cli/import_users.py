@@ -21,26 +21,30 @@ from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.people_file import Person, WrongFile, read_people
+from zkbridge.cli.row_results import HEAD, Row, row, rows_of
 from zkbridge.cli.shell_text import require_text
 from zkbridge.client.batch import Batch, TerminalAway
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import commands
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.characters import id_spelling
-from zkbridge.contract.errors import BridgeError
+from zkbridge.contract.errors import BridgeError, RequestIdReused, UserExists
+from zkbridge.contract.messages import encode
 from zkbridge.contract.texts import shown
 
-_CREATE = "users/create"
-HEAD = ("user_id", "result", "code", "error")
-#: The longest part of a request_id that names the import; the user_id follows it.
+_CREATE, _CREATE_MANY = "users/create", "users/create-many"
+#: The most people of one request. Several such lists share a session where it has time for them.
+ROWS = 200
+#: Requests under way at once: other callers get their turn between two of them.
+AT_ONCE = 1
+#: The longest part of a request_id that names the import; the number of the list follows it.
 _LONGEST_NAME = 80
-Row = dict[str, str]
 
 
 def _import(**given: Any) -> None:
     """Create the people of FILE on DEVICE: a CSV file with a line of column names, or JSON lines (.jsonl).
 
-    Run it again after a break: each request has an id made of the file's name and the user_id, so that nobody is
+    Run it again after a break: each request has an id made of the file's name and the place in it, so that nobody is
     created twice. Prints a line for each person; docs/csv-import.md says more.
     """
     require_text({"DEVICE": given["device"], "--batch": given["batch"]})
@@ -98,13 +102,18 @@ def _batch_name(given: Mapping[str, Any]) -> str:
 
 
 def _done(settings: Mqtt, device: str, people: list[Person], name: str) -> tuple[list[Row], int]:
-    """Create them; a row for each, and the exit code."""
-    requests = {f"{name}:{person['user_id']}": person for person in people}
-    answers: dict[str, Json] = {}
+    """Create them, a list at a time; a row for each, and the exit code."""
+    lists = _lists(people, settings.max_payload * 3 // 4)
+    answers: dict[int, Json] = {}
     why = NO_ANSWER
     try:
-        with Batch(settings, device, _CREATE) as batch, _progress(len(people)) as bar:
-            batch.run(requests, lambda request, answer: (answers.update({request: answer}), bar(1)))
+        with _progress(len(people)) as bar:
+
+            def note(place: int, answer: Json) -> None:
+                answers[place] = answer
+                bar(len(lists[place]))
+
+            _ask_all(settings, device, name, lists, note)
     except TerminalAway as error:
         why = FAILED
         say(f"{shown(str(error), 500)} The terminal stayed away.", err=True)
@@ -112,11 +121,84 @@ def _done(settings: Mqtt, device: str, people: list[Person], name: str) -> tuple
         say(f"{error}.", err=True)
     except KeyboardInterrupt:
         pass
-    rows = [_row(str(person["user_id"]), answers.get(request)) for request, person in requests.items()]
-    if len(answers) < len(people):
+    rows = [
+        each
+        for place, part in enumerate(lists)
+        for each in rows_of([str(person["user_id"]) for person in part], answers.get(place))
+    ]
+    if any(each["result"] == "open" for each in rows):
         say("Not everybody was answered. Run it again: it goes on where it stopped.", err=True)
         return rows, why
-    return rows, DONE if all(answer.get("success") for answer in answers.values()) else REFUSED
+    rows = _known_again(settings, device, people, rows)
+    return rows, DONE if all(each["result"] in ("created", "earlier") for each in rows) else REFUSED
+
+
+def _lists(people: list[Person], most_bytes: int) -> list[list[Person]]:
+    """The people in lists of at most ROWS, and of at most so many bytes as a message; cut in the same places again."""
+    lists: list[list[Person]] = [[]]
+    size = 0
+    for person in people:
+        size += len(encode(person)) + 1
+        if lists[-1] and (len(lists[-1]) == ROWS or size > most_bytes):
+            lists.append([])
+            size = len(encode(person)) + 1
+        lists[-1].append(person)
+    return lists
+
+
+def _ask_all(
+    settings: Mqtt, device: str, name: str, lists: list[list[Person]], answered: Callable[[int, Json], object]
+) -> None:
+    """Ask for each list; `answered` is called with its place and its answer.
+
+    The n-th list is the request `name:n`. If an earlier run asked for other people under that id, because the file has
+    changed since, it is `name:n.2`, and so on. Raises what `Batch.run` raises.
+    """
+    waiting = dict(enumerate(lists))
+    attempt = 1
+    while waiting:
+        ids = {f"{name}:{place + 1}{'' if attempt == 1 else f'.{attempt}'}": place for place in waiting}
+
+        def note(request: str, answer: Json, ids: dict[str, int] = ids) -> None:
+            if answer.get("code") != RequestIdReused.code:
+                del waiting[ids[request]]
+                answered(ids[request], answer)
+
+        with Batch(settings, device, _CREATE_MANY, at_once=AT_ONCE) as batch:
+            batch.run({request: {"users": waiting[place]} for request, place in ids.items()}, note)
+        attempt += 1
+
+
+def _known_again(settings: Mqtt, device: str, people: list[Person], rows: list[Row]) -> list[Row]:
+    """The rows, with those as `earlier` whose user_id is taken by the very person: an earlier run has created them.
+
+    That is seen by the device's own list, without the password, which no terminal tells. A group's lists are not read.
+    """
+    if not any(each["code"] == UserExists.code for each in rows):
+        return rows
+    try:
+        there = _list(settings, device).get("data")
+    except NoAnswer as error:
+        say(f"{error}. Whether an earlier run has created those who are there is not known.", err=True)
+        return rows
+    if not isinstance(there, list):
+        return rows
+    known = {str(user.get("user_id")): user for user in there if isinstance(user, dict)}
+    return [
+        row(each["user_id"], "earlier", each["code"])
+        if each["code"] == UserExists.code and _is_same(person, known)
+        else each
+        for person, each in zip(people, rows, strict=True)
+    ]
+
+
+def _is_same(person: Person, known: Mapping[str, Json]) -> bool:
+    try:
+        asked = json.loads(commands()[_CREATE].parse(person, strict=True).stored())
+    except BridgeError:
+        return False
+    user = known.get(str(asked["user_id"]), {})
+    return all(user.get(field) == asked.get(field) for field in ("name", "privilege", "card"))
 
 
 class _progress:  # noqa: N801 - used as a function in a `with`
@@ -133,25 +215,13 @@ class _progress:  # noqa: N801 - used as a function in a `with`
         self._bar.render_finish()
 
 
-def _row(user_id: str, answer: Json | None) -> Row:
-    """A row's result: created now, created by an earlier run, failed, or still open; then code and error."""
-    if answer is None:
-        return dict(zip(HEAD, (user_id, "open", "", ""), strict=True))
-    code = shown(str(answer.get("code", "")))
-    if not answer.get("success"):
-        return dict(zip(HEAD, (user_id, "failed", code, shown(str(answer.get("error", "")), 500)), strict=True))
-    return dict(zip(HEAD, (user_id, "earlier" if answer.get("replayed") else "created", code, ""), strict=True))
-
-
 # -- a dry run -----------------------------------------------------------------------------------------------------
 
 
 def _tried(settings: Mqtt, device: str, people: list[Person], _name: str) -> tuple[list[Row], int]:
     """Each row by the contract's rules and by who is on the terminal now; nothing is created."""
     try:
-        with Caller(settings) as caller:
-            body = {"request_id": f"cli-{secrets.token_hex(6)}"}
-            answer = ask_whole(lambda member, asked: caller.ask(member, "users/list", asked), device, body)
+        answer = _list(settings, device)
     except (NoAnswer, KeyboardInterrupt) as error:
         say(f"{str(error) or 'no answer so far'}.", err=True)
         sys.exit(NO_ANSWER)
@@ -167,14 +237,21 @@ def _tried(settings: Mqtt, device: str, people: list[Person], _name: str) -> tup
     return rows, DONE if all(row["result"] != "wrong" for row in rows) else REFUSED
 
 
+def _list(settings: Mqtt, device: str) -> Json:
+    """The answer to `users/list`, with all its rows. Raises NoAnswer."""
+    with Caller(settings) as caller:
+        body = {"request_id": f"cli-{secrets.token_hex(6)}"}
+        return ask_whole(lambda member, asked: caller.ask(member, "users/list", asked), device, body)
+
+
 def _tried_row(person: Person, there: set[str]) -> Row:
     user_id = str(person["user_id"])
     try:
         commands()[_CREATE].parse(person, strict=True)
     except BridgeError as error:
-        return dict(zip(HEAD, (user_id, "wrong", error.code, error.sentence("en")), strict=True))
+        return row(user_id, "wrong", error.code, error.sentence("en"))
     known = user_id in there or id_spelling(user_id) in there
-    return dict(zip(HEAD, (user_id, "there" if known else "new", "", ""), strict=True))
+    return row(user_id, "there" if known else "new")
 
 
 # -- telling -------------------------------------------------------------------------------------------------------

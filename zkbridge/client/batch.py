@@ -13,8 +13,6 @@ from zkbridge.config.models import Mqtt
 from zkbridge.contract.messages import Message, encode
 
 Json = dict[str, Any]
-#: So many requests are under way at once: the bridge does them in one session, and other callers still get their turn.
-AT_ONCE = 20
 #: Seconds without an answer after which a request is sent again. It is the same one, so nothing is done twice.
 PATIENCE_S = 90.0
 #: How often a request is tried whose answer says `retryable`, and how many seconds lie between.
@@ -28,10 +26,14 @@ class TerminalAway(Exception):
 
 
 class Batch(Guest):
-    """Requests of one command to one device, by their request_ids. Use it in a `with`, once."""
+    """Requests of one command to one device, by their request_ids. Use it in a `with`, once.
 
-    def __init__(self, settings: Mqtt, device: str, command: str) -> None:
+    At most `at_once` of them are under way, so that other callers still get their turn.
+    """
+
+    def __init__(self, settings: Mqtt, device: str, command: str, *, at_once: int) -> None:
         super().__init__(settings)
+        self._at_once = at_once
         self._topic = self.topics.command(device, command)
         self._reply = self.topics.reply(device, command)
         self._inbox = inbox(settings)
@@ -44,7 +46,8 @@ class Batch(Guest):
     def run(self, requests: Mapping[str, Json], answered: Callable[[str, Json], object]) -> None:
         """Call `answered` with each request_id and its final answer.
 
-        Raises TerminalAway when the terminal stays away, NoAnswer when nobody takes the first requests.
+        Raises TerminalAway when the terminal stays away, after a call with the last answer that said so; NoAnswer when
+        nobody takes the first requests.
         """
         waiting = dict(requests)
         self.listen([self._reply, self._inbox] if self.protocol == "5" else [self._reply])
@@ -54,9 +57,13 @@ class Batch(Guest):
             if self._refused is not None and len(waiting) == len(requests):
                 raise NoAnswer(self._refused)
             request = answer.get("request_id")
-            if isinstance(request, str) and request in waiting and self._is_final(request, answer):
-                del waiting[request]
-                answered(request, answer)
+            if isinstance(request, str) and request in waiting:
+                final = self._is_final(request, answer)
+                if final or self._tries.get(request) == TRIES:
+                    del waiting[request]
+                    answered(request, answer)
+                if not final and request not in waiting:
+                    raise TerminalAway(_why(answer))
 
     def heard(self, message: Message) -> None:
         """An answer."""
@@ -67,15 +74,13 @@ class Batch(Guest):
         self._refused = problem
 
     def _is_final(self, request: str, answer: Json) -> bool:
-        """Whether nothing else will be answered to it. Raises TerminalAway."""
+        """Whether nothing else will be answered to it."""
         self._under_way.pop(request, None)
         if answer.get("code") == "busy":
             self._wait(answer.get("retry_after_s"))
-        elif answer.get("retryable"):
+        elif may_be_repeated(answer):
             self._wait(PAUSE_S)
             self._tries[request] = self._tries.get(request, 0) + 1
-            if self._tries[request] == TRIES:
-                raise TerminalAway(str(answer.get("error")))
         else:
             return True
         return False
@@ -89,7 +94,7 @@ class Batch(Guest):
             return
         unanswered = [request for request, moment in self._under_way.items() if moment < now]
         new = (request for request in waiting if request not in self._under_way)
-        room = max(0, AT_ONCE - len(self._under_way))
+        room = max(0, self._at_once - len(self._under_way))
         for request in [*unanswered, *(each for each, _ in zip(new, range(room), strict=False))]:
             body = {**waiting[request], "request_id": request}
             self.publish(self._topic, encode(body), response_topic=self._inbox, correlation=request.encode())
@@ -100,3 +105,19 @@ class Batch(Guest):
             return read_object(self._news.get(timeout=_LOOK_S).payload)
         except queue.Empty:
             return {}
+
+
+def may_be_repeated(answer: Json) -> bool:
+    """Whether the same request, or a row of its list, is carried out when it is asked again."""
+    return bool(answer.get("retryable")) or any(map(may_be_repeated, parts_of(answer)))
+
+
+def parts_of(answer: Json) -> list[Json]:
+    """The answers of a group's members or of a list's rows within an answer."""
+    results = answer.get("results")
+    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+
+
+def _why(answer: Json) -> str:
+    """The sentence of the first failure that may be repeated."""
+    return next((_why(each) for each in parts_of(answer) if may_be_repeated(each)), str(answer.get("error")))
