@@ -1,8 +1,11 @@
-"""Make docs/node-red.png, the example flow in Node-RED's editor: `.venv/bin/python -m tests.node_red.picture`.
+"""Make docs/node-red.png and docs/node-red-phone.png: `.venv/bin/python -m tests.node_red.picture`.
 
-It needs chromium (Debian's package), Node.js and Mosquitto. Look at the picture before it is committed.
+The first is the example flow in Node-RED's editor, the second is three of the pages on a phone, 390 pixels wide: the
+form after an error, the list of users, the question before a door is opened. No page may be wider than the phone.
+It needs chromium (Debian's package), Node.js and Mosquitto. Look at the pictures before they are committed.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,9 +14,14 @@ from pathlib import Path
 from tests.node_red.node_red import FLOWS
 from tests.node_red.site import running
 from tests.project.tree import ROOT
+from tests.support.npm import installed
 from tests.support.waiting import wait_until
 
 PICTURE = ROOT / "docs" / "node-red.png"
+PHONE = ROOT / "docs" / "node-red-phone.png"
+HERE = Path(__file__).parent
+#: Where a browser's remote control is named and installed.
+BROWSER = ROOT / "tests" / "homeassistant"
 TAB = "zkbridge5tab"
 SIZE = "1920,780"
 # Time for the editor's scripts, of the browser's own clock.
@@ -34,7 +42,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), "5") as site:
         wait_until(lambda: "bodega: offline" in site.open().text and "principal: online" in site.open().text)
         photograph(f"{site.node_red.address}/#flow/{TAB}", PICTURE, Path(folder) / "profile")
-    sys.stdout.write(f"{PICTURE}\n")
+        for number, name in enumerate(("Juan Perez", "Ana Quispe", "José Núñez", "Inés Flores"), 101):
+            assert "created" in site.send(site.fill(user_id=str(number), name=name)).ids
+        command: list[str | Path] = ["node", HERE / "phone.cjs", site.node_red.address, PHONE]
+        environment = {**os.environ, "NODE_PATH": str(installed(BROWSER, "playwright-core") / "node_modules")}
+        subprocess.run(command, check=True, timeout=300, env=environment)
+    sys.stdout.write(f"{PICTURE}\n{PHONE}\n")
 
 
 if __name__ == "__main__":

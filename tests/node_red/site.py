@@ -27,6 +27,7 @@ class Page(HTMLParser):
         self.fields: dict[str, str] = {}
         self.ids: set[str] = set()
         self._select: str | None = None
+        self._selected = False
         self.feed(source)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -36,11 +37,15 @@ class Page(HTMLParser):
             self.fields[given["name"] or ""] = given.get("value") or ""
         elif tag == "select":
             self._select = given["name"]
+        elif tag == "option":
+            self._selected = "selected" in given
 
     def handle_data(self, data: str) -> None:
         self.text += data
-        if self._select is not None and self.lasttag == "option" and data.strip():
-            self.fields.setdefault(self._select, data)
+        if self._select is None or self.lasttag != "option" or not data.strip():
+            return
+        if self._selected or self._select not in self.fields:
+            self.fields[self._select] = data
 
 
 @dataclass
@@ -48,24 +53,27 @@ class Site:
     """Node-RED, the bridge, and two terminals of which one is off."""
 
     node_red: NodeRed
+    broker: Mosquitto
     daemon: Daemon
     terminal: SimulatedTerminal
 
-    def open(self) -> Page:
-        return self._fetch(None)
+    def open(self, path: str = "users", *, reads: str = "") -> Page:
+        """Open a page in a browser whose reader prefers a language."""
+        return self._fetch(path, None, {"Accept-Language": reads} if reads else {})
 
-    def send(self, form: dict[str, str]) -> Page:
-        return self._fetch(urllib.parse.urlencode(form).encode())
+    def send(self, form: dict[str, str], path: str = "users") -> Page:
+        """Send a form."""
+        return self._fetch(path, urllib.parse.urlencode(form).encode(), {})
 
     def fill(self, **values: str) -> dict[str, str]:
         """The form as a fresh page has it, filled in."""
         wait_until(lambda: "principal" in self.open().text)
         return self.open().fields | {"device": "principal"} | values
 
-    def _fetch(self, body: bytes | None) -> Page:
-        address = f"{self.node_red.address}/zkbridge/users"
+    def _fetch(self, path: str, body: bytes | None, headers: dict[str, str]) -> Page:
+        request = urllib.request.Request(f"{self.node_red.address}/zkbridge/{path}", body, headers)
         try:
-            with urllib.request.urlopen(address, body, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return Page(answer.status, answer.read().decode())
         except urllib.error.HTTPError as error:
             with error:
@@ -73,16 +81,17 @@ class Site:
 
 
 @contextmanager
-def running(folder: Path, protocol: str, *, patience_s: float | None = None) -> Iterator[Site]:
+def running(folder: Path, protocol: str, *, patience_s: float | None = None, acl: str | None = None) -> Iterator[Site]:
     """Everything, started."""
     retry = {"attempts": 1, "initial_delay": 0.05, "max_delay": 0.2, "deadline": 15}
-    with Simulator() as simulator, Mosquitto(folder / "broker") as broker:
+    with Simulator() as simulator, Mosquitto(folder / "broker", acl=acl) as broker:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         away = simulator.add(TerminalConfig(profile="tft"))
         away.power_off()
-        devices = {"principal": device(terminal), "bodega": device(away, timeout=1)}
+        door = {"enabled": True, "trust_clock": True}
+        devices = {"principal": device(terminal, door=door, attendance="live"), "bodega": device(away, timeout=1)}
         with (
             NodeRed(folder / "node-red", protocol, broker.port, patience_s=patience_s) as node_red,
             Daemon(folder / "d", broker.port, devices, retry=retry, probe_interval=300, covered=False) as daemon,
         ):
-            yield Site(node_red, daemon, terminal)
+            yield Site(node_red, broker, daemon, terminal)

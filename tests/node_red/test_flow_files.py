@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.node_red.node_red import FLOWS
+from tests.node_red.node_red import FLOWS, LIBRARY
+from tests.project.tree import ROOT
 from zkbridge.commands import commands
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.topics import Topics, matches
@@ -96,6 +98,71 @@ def test_it_branches_by_codes_of_the_contract(nodes: dict[str, dict[str, Any]]) 
 
     assert asked == {"created", "user_exists"}
     assert asked - {"created"} <= codes(BridgeError)
+
+
+# -- the library ---------------------------------------------------------------------------------------------------
+
+ACL = (ROOT / "examples/mosquitto/acl").read_text().split("user node-red\n")[1].split("\nuser ")[0].splitlines()
+#: Each file's pages and the commands that they ask for; `tests/node_red/test_library.py` uses each.
+PAGES = {
+    "users.json": ({"/zkbridge/list", "/zkbridge/delete"}, {"users/list", "users/delete"}),
+    "door.json": ({"/zkbridge/door"}, {"door/unlock"}),
+    "punches.json": ({"/zkbridge/punches", "/zkbridge/punches/data"}, set()),
+}
+
+
+def library(name: str) -> dict[str, dict[str, Any]]:
+    (file,) = [each for each in LIBRARY if each.name == name]
+    return {node["id"]: node for node in json.loads(file.read_text())}
+
+
+@pytest.mark.parametrize("file", LIBRARY, ids=lambda file: file.name)
+def test_a_file_of_the_library_can_be_imported_and_holds_no_secret(file: Path) -> None:
+    nodes = {node["id"]: node for node in json.loads(file.read_text())}
+    tabs = {node["id"] for node in of(nodes, "tab")}
+
+    assert {node["type"] for node in nodes.values()} <= CORE
+    for node in nodes.values():
+        assert "credentials" not in node
+        assert node["type"] in {"tab", "mqtt-broker"} or node["z"] in tabs
+        assert {target for output in node.get("wires", []) for target in output} <= nodes.keys()
+        assert "broker" not in node or node["type"] == "mqtt-broker" or nodes[node["broker"]]["type"] == "mqtt-broker"
+        if node["type"] in {"mqtt in", "mqtt out"}:
+            assert node["qos"] == "1"
+        assert node.get("retain", "false") == "false"
+
+
+def test_no_two_files_share_a_node_but_the_broker() -> None:
+    seen: dict[str, Any] = {}
+    for file in (*FLOWS.values(), *LIBRARY):
+        for node in json.loads(file.read_text()):
+            assert node["id"] not in seen or (node["type"], node) == ("mqtt-broker", seen[node["id"]])
+            seen[node["id"]] = node
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_file_of_the_library_has_its_pages_asks_for_commands_and_hears_their_replies(name: str) -> None:
+    nodes, (pages, asked) = library(name), PAGES[name]
+    listened = {node["topic"] for node in of(nodes, "mqtt in")} - {"zk/+/availability", "zk/bridge/state"}
+    functions = " ".join(node["func"] for node in of(nodes, "function"))
+
+    assert {node["url"] for node in of(nodes, "http in")} == pages
+    assert set(re.findall(r"`zk/\$\{device\}/([a-z/-]+)`", functions)) == asked
+    assert asked <= commands().keys()
+    assert listened == ({f"zk/+/{each}/reply" for each in asked} or {TOPICS.punches("+")})
+    for each in asked:
+        assert {f"topic write zk/principal/{each}", f"topic read zk/principal/{each}/reply"} <= set(ACL)
+
+
+def test_all_flows_say_what_goes_wrong_in_the_same_words() -> None:
+    shared = {
+        node["func"]
+        for file in (*FLOWS.values(), *(file for file in LIBRARY if file.name in PAGES))
+        for node in json.loads(file.read_text())
+        if node.get("name") == "in the reader's language"
+    }
+
+    assert len(shared) == 1
 
 
 def test_the_two_variants_differ_in_their_protocol_alone() -> None:
