@@ -97,8 +97,12 @@ class Table(list[User]):
     def owners(self, uid: int) -> set[str]:
         return {user.user_id for user in self if user.uid == uid}
 
-    def reserve(self, _uid: int) -> None:
+    def reserve(self, _uid: int, _user_id: str) -> None:
         """One request at a time."""
+
+    def is_reserved(self, _uid: int, _user_id: str) -> bool:
+        """One request at a time."""
+        return False
 
     def next_uid(self) -> int:
         return max((user.uid for user in self), default=0) + 1

@@ -34,7 +34,7 @@ def create(session: Session, fields: UserFields = JUAN) -> tuple[int, int]:
     """What one users/create asks of a session; the uid, and the terminal's count afterwards."""
     users = session.users()
     uid = users.next_uid()
-    users.reserve(uid)
+    users.reserve(uid, fields.user_id)
     session.add_user(session.fit(fields), uid)
     session.refresh()
     return uid, session.count()

@@ -404,7 +404,7 @@ class TestTables:
 
     def test_a_reserved_uid_is_not_offered_again(self) -> None:
         users = table((3, "a"))
-        users.reserve(users.next_uid())
+        users.reserve(users.next_uid(), "b")
 
         assert users.next_uid() == 5
 
@@ -414,7 +414,7 @@ class TestTables:
         offered = []
         for _ in range(3):
             offered.append(users.next_uid())
-            users.reserve(offered[-1])
+            users.reserve(offered[-1], str(offered[-1]))
 
         assert offered == [3, 5, 6]
 
@@ -434,7 +434,7 @@ class TestTables:
 
     def test_an_empty_table_learns_its_record_size(self) -> None:
         users = RecordTable(b"", record_size=72, encoding="utf-8", guessed=True)
-        users.reserve(1)
+        users.reserve(1, "a")
 
         users.settle(28)
 

@@ -51,3 +51,27 @@ def test_a_bridge_killed_at_any_frame_copies_the_user_once_and_says_so(
     assert people_of(house["there"]) == people_of(house["here"])
     assert answer["results"][0]["data"]["removed_fingers"] == [3] * overwrite
     assert not house["there"].disabled
+
+
+def test_two_users_never_share_a_uid_where_somebody_took_the_uid_of_the_first_meanwhile(
+    make: Callable[..., House],
+) -> None:
+    house = make()
+    enrol_ana(house["here"], "7")
+    house["here"].add_user("8", "Eva", card=88)
+    there = house["there"]
+    with house.daemon:
+        there.faults.add("USER_WRQ", "before", lambda _: house.daemon.pause())
+        house.publish("here", "users/copy", {"user_ids": ["7", "8"], "to": ["there"], "request_id": "c"})
+        wait_until(lambda: not there.faults.waiting(), timeout=PATIENCE_S, what="the frame")
+        house.daemon.kill()
+        for user in there.users():
+            there.delete_user(user.user_id)
+        there.add_user("9", "Entered at the keypad", uid=1)
+        house.daemon.start()
+        answer = house.reply("here", "users/copy")
+        wait_for_session_end(there)
+
+    assert (answer["status"], answer["code"]) == (200, "copied")
+    assert [each for each in people_of(there) if each[0] != "9"] == people_of(house["here"])
+    assert len({user.uid for user in there.users()}) == 3

@@ -33,7 +33,7 @@ def test_the_next_uid_is_above_the_highest_and_past_the_last_the_lowest_free(
 ) -> None:
     uids = free(*used)
     for uid in reserved:
-        uids.reserve(uid)
+        uids.reserve(uid, str(uid))
 
     assert uids.next() == expected
 
@@ -42,7 +42,7 @@ def test_a_uid_that_is_reserved_after_the_first_search_is_not_offered() -> None:
     uids = free(1, MAX_UID)
     assert uids.next() == 2
 
-    uids.reserve(2)
+    uids.reserve(2, "2")
 
     assert uids.next() == 3
 

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
 from zkbridge.commands.finger_set import FingerSet
 from zkbridge.commands.known_user import find_all, must_be_alone
+from zkbridge.commands.uids import choose_uid
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, DeviceFull, DeviceRejected, Forbidden, UserExists
 from zkbridge.contract.validity import Validity
@@ -273,14 +274,10 @@ def _held(session: Terminal, params: Write, context: Context) -> User | None:
 
 
 def _choose_uid(session: Terminal, copy: UserCopy, context: Context) -> int:
-    """The uid of the last attempt if it is still free, or has kept a part of that write; see `users/create`."""
-    table = session.users()
-    uid: int = context.tried[-1]["uid"] if context.tried else 0
-    there = table.by_uid(uid) if uid else None
-    if not uid or (there is not None and not session.copied(copy, uid).is_cut_off_in(there)):
-        uid = table.next_uid()
-    table.reserve(uid)
-    return uid
+    def is_cut(there: User, uid: int) -> bool:
+        return session.copied(copy, uid).is_cut_off_in(there)
+
+    return choose_uid(session.users(), copy.user_id, context, is_cut=is_cut)
 
 
 def _require_room(

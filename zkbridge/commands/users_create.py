@@ -12,12 +12,13 @@ from zkbridge.commands.api.keypad import with_keypad
 from zkbridge.commands.api.registry import Answer, Change, Context, command
 from zkbridge.commands.api.text_fields import Name, NewUserId, Password
 from zkbridge.commands.dated import Dated
+from zkbridge.commands.uids import choose_uid
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import ClockUntrusted, DeviceFull, FieldFault, Forbidden, InvalidField, UserExists
 from zkbridge.port.capabilities import UserStore
 from zkbridge.port.fit import surely_unfit
-from zkbridge.port.users import UserFields, UserRecord, UserTable
+from zkbridge.port.users import User, UserFields, UserRecord, UserTable
 
 
 class Create(Dated):
@@ -111,17 +112,10 @@ def _is_there(session: UserStore, fields: UserFields, params: Create) -> bool:
 
 
 def _choose_uid(session: UserStore, fields: UserFields, context: Context) -> int:
-    """The uid of the last attempt if it is still free: should that write arrive late, it meets itself.
+    def is_cut(there: User, uid: int) -> bool:
+        return session.record_of(fields, uid).is_cut_off_in(there)
 
-    It is as good as free where the terminal has kept that write with a part of its user_id only.
-    """
-    table = session.users()
-    uid: int = context.tried[-1]["uid"] if context.tried else 0
-    there = table.by_uid(uid) if uid else None
-    if not uid or (there is not None and not session.record_of(fields, uid).is_cut_off_in(there)):
-        uid = table.next_uid()
-    table.reserve(uid)
-    return uid
+    return choose_uid(session.users(), fields.user_id, context, is_cut=is_cut)
 
 
 def _body(fields: UserFields, context: Context) -> dict[str, Any]:

@@ -142,8 +142,11 @@ class UserTable(Protocol):
     def owners(self, uid: int) -> set[str]:
         """The user_ids of every record with this uid: more than one where a table is damaged."""
 
-    def reserve(self, uid: int) -> None:
-        """Do not offer this uid any more: a request is about to use it."""
+    def reserve(self, uid: int, user_id: str) -> None:
+        """Do not offer this uid any more: a request is about to use it for this user."""
+
+    def is_reserved(self, uid: int, user_id: str) -> bool:
+        """Whether a request is about to use this uid for another user than this."""
 
     def next_uid(self) -> int:
         """A free uid for the next user. Raises DeviceFull."""

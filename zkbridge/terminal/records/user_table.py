@@ -83,9 +83,13 @@ class RecordTable:
         """The user_ids of every record with this uid: more than one where a table is damaged."""
         return {self._user(at).user_id for at, each in enumerate(self._uids) if each == uid}
 
-    def reserve(self, uid: int) -> None:
-        """Do not offer this uid any more: a request is about to use it."""
-        self._free.reserve(uid)
+    def reserve(self, uid: int, user_id: str) -> None:
+        """Do not offer this uid any more: a request is about to use it for this user."""
+        self._free.reserve(uid, user_id)
+
+    def is_reserved(self, uid: int, user_id: str) -> bool:
+        """Whether a request is about to use this uid for another user than this."""
+        return self._free.is_reserved(uid, user_id)
 
     def next_uid(self) -> int:
         """One above the highest uid in use or reserved; past 65535 the lowest free one. Raises DeviceFull."""
