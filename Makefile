@@ -44,11 +44,12 @@ docs:  ## Make the pages of docs/ that come from the code, build the site in bui
 	@echo "The site is build/site/index.html; it needs no server."
 	@[ "$(ARGS)" = --once ] || .venv/bin/mkdocs serve --config-file docs/site/mkdocs.yml --dev-addr 127.0.0.1:8000
 
-torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES= or DOORS="--seed 7" for a run again)
+torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES=, DOORS= or PEOPLE="--seed 7" for a run again)
 	@.ci/setup test
 	.venv/bin/python -m torture requests --requests 3000 --kills 200 $(ARGS)
 	.venv/bin/python -m torture punches --punches 10000 $(PUNCHES)
 	.venv/bin/python -m torture doors --requests 600 $(DOORS)
+	.venv/bin/python -m torture people --terminals 5 --people 300 --requests 500 --kills 20 $(PEOPLE)
 
 cuts:  ## Cut the power 1,000 times in the middle of everything, some twenty minutes (ARGS="--cuts 1000 --seed 7" for a run again)
 	@.ci/setup test

@@ -1,12 +1,18 @@
-"""Break everything at random, from a seed: `python -m torture` requests, punches, doors or cuts; each has `--help`."""
+"""Break everything, from a seed: `python -m torture` requests, punches, doors, people or cuts, each has `--help`."""
 
 from __future__ import annotations
 
 import sys
 
-from torture import cuts, doors, punches, requests
+from torture import cuts, doors, people, punches, requests
 
-PROGRAMS = {"requests": requests.main, "punches": punches.main, "doors": doors.main, "cuts": cuts.main}
+PROGRAMS = {
+    "requests": requests.main,
+    "punches": punches.main,
+    "doors": doors.main,
+    "people": people.main,
+    "cuts": cuts.main,
+}
 
 
 def main() -> int:
