@@ -232,3 +232,55 @@ def test_a_document_that_was_retained_before_the_bridge_ever_ran_is_carried_out(
     publish(plant, 1, *ROWS, apply=True)
     with plant.daemon:
         assert plan_of(plant, 1)["added"] == ["1", "2"]
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_what_was_changed_at_the_terminal_is_told_at_intervals_and_repaired_if_wanted(
+    make: Callable[..., Any], *, repair: bool
+) -> None:
+    plant = make(desired={"enabled": True, "check_interval": 1, "repair": repair})
+    topic = "zk/principal/users/desired/plan"
+    with plant.daemon:
+        plant.principal.add_user("9", "At the keypad")
+        publish(plant, 1, *ROWS, apply=True, delete="delete")
+        assert plan_of(plant, 1)["state"] == "applied"
+        wait_for_session_end(plant.principal)
+        plant.principal.delete_user("2")
+        drifted = "applied" if repair else "drift"
+        told = plant.caller.wait_for(topic, lambda m: m.json["added"] == ["2"], timeout=PATIENCE_S).json
+        if repair:
+            again = plant.caller.wait_for(topic, lambda m: m.json["added"] == [], timeout=PATIENCE_S).json
+            assert sum(again["counts"].values()) == 0
+        drift = plant.daemon.log.count("device=principal differs from its document of desired users in 1 users")
+
+    assert (told["state"], told["version"]) == (drifted, 1)
+    assert users_of(plant.principal) == [["1", "2", "9"] if repair else ["1", "9"]]
+    assert drift == 1 if repair else drift >= 1
+
+
+def test_a_document_whose_terminal_is_away_waits_for_it_also_over_a_restart(plant: Plant) -> None:
+    topic = "zk/entrada/users/desired/plan"
+    plant.entrada.power_off()
+    publish(plant, 1, *ROWS, to="entrada", apply=True)
+    waiting = plant.caller.wait_for(topic, timeout=PATIENCE_S).json
+    plant.daemon.kill()
+    plant.daemon.start()
+    plant.comes_back()
+    plan = plant.caller.wait_for(topic, lambda m: m.json["state"] == "applied", timeout=PATIENCE_S).json
+
+    assert (waiting["state"], waiting["version"], waiting["code"]) == ("waiting", 1, "waiting")
+    assert "entrada" in waiting["error"]
+    assert (plan["state"], plan["added"]) == ("applied", ["1", "2"])
+
+
+def test_what_a_terminal_that_goes_away_in_the_middle_lacks_is_done_when_it_is_back(plant: Plant) -> None:
+    rows = [{"user_id": str(number), "name": f"User {number}"} for number in range(1, 9)]
+    plant.entrada.faults.add("USER_WRQ", "before", lambda _: plant.entrada.power_off())
+    publish(plant, 1, *rows, to="entrada", apply=True)
+    plan = plant.caller.wait_for(
+        "zk/entrada/users/desired/plan", lambda m: m.json["state"] == "partial", timeout=PATIENCE_S
+    ).json
+    plant.comes_back()
+    wait_until(lambda: len(plant.entrada.users()) == len(rows), timeout=PATIENCE_S, what="the users")
+
+    assert (plan["waiting"], plan["failed"]) == (8, [])

@@ -80,6 +80,9 @@ class House:
     def hand_over(self, request: Request, what: HandOver) -> None:
         raise AssertionError(f"there is no other terminal: {request} {what}")
 
+    def tell_waiting(self, *_: object) -> None:
+        pass
+
     def note_waiting(self, _until: float) -> None:
         pass
 

@@ -159,6 +159,7 @@ def test_health_tells_an_operator_how_it_stands(tmp_path: Path, broker: Mosquitt
         "short_of",
         "dates_overdue",
         "backup_age_s",
+        "drift",
     ]
     assert (said["dates_overdue"], said["backup_age_s"]) == (0, None)
     assert (said["offline"], said["devices"], said["waiting"], said["owed"]) == (["apagada"], 2, 0, 0)

@@ -60,6 +60,7 @@ class Bridge:
         parts.outbox.start()
         parts.announcer.start()
         parts.probes.schedule(parts.roster.by_device)
+        parts.desired.schedule(parts.roster.by_device)
         parts.care.start()
         parts.pulse.start()
         parts.nightly.start()

@@ -13,8 +13,9 @@ from zkbridge.commands import HandOver
 from zkbridge.contract.errors import DeviceNotFound
 from zkbridge.contract.groups import targets
 from zkbridge.contract.messages import Reply, failed
+from zkbridge.contract.plans import DESIRED, awaited
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Part, Request
+from zkbridge.ledger.records import Draft, Part, Request
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,21 @@ class RequestHandOver:
         if len(begun) < len(parts):
             self._dispatch.note_answers()
 
+    def tell_waiting(self, request: Request, reply: Reply) -> None:
+        """Keep a plan which says that a document waits for its terminal, and have it sent. Raises LedgerUnavailable."""
+        plan = awaited(reply, request.device, request.request_id)
+        topic = self._current.topics.plan(request.device, request.command)
+        draft = Draft(b"", topic, topic, device=request.device, command=request.command, reply=plan)
+        with self._reception.paused(), self._ledger.batch([draft]) as batch:
+            batch.answer(batch.find(draft), plan)
+        self._dispatch.note_answers()
+
     def _parts(self, request: Request, what: HandOver) -> Iterator[Part]:
         for device in targets(self._current.config.groups, what.to, without=request.device):
             reply = None if device in self._current.config.devices else self._not_found(request, device)
-            topic = self._current.topics.reply(device, request.command)
+            of_document = request.command == DESIRED
+            topics = self._current.topics
+            topic = topics.plan(device, DESIRED) if of_document else topics.reply(device, request.command)
             for each in what.asked:
                 yield Part(device, topic, reply, each.command or what.command, each.params, each.subject)
 

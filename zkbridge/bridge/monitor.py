@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Container
+from contextlib import suppress
 
 import zkbridge
 from zkbridge.bridge.current import CurrentConfig
@@ -13,6 +14,7 @@ from zkbridge.bridge.link import Link
 from zkbridge.bridge.nightly import latest_backup
 from zkbridge.bridge.workers import Roster
 from zkbridge.intake.keeper import PATIENCE_S, Keeper
+from zkbridge.ledger.documents import Documents
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.machine.limits import SHORTAGES
@@ -43,6 +45,7 @@ class Monitor:
         self._mqtt = mqtt
         self._link = link
         self._ledger = ledger
+        self._documents = Documents(ledger.facts)
         self._keeper = keeper
         self._began = time.monotonic()
 
@@ -94,7 +97,15 @@ class Monitor:
             overdue_dates=worker.dates.overdue,
             backup_at=latest_backup(self._current.config, worker.device.id, time.time()),
             moved_to=self._following.moved_to(worker.device.id),
+            drift=self._drift(worker.device.id),
         )
+
+    def _drift(self, device: str) -> int | None:
+        if not self._current.config.desired.enabled:
+            return None
+        with suppress(LedgerUnavailable):
+            return self._documents.drift(device)
+        return None
 
     def _ledger_stats(self) -> LedgerStats | None:
         try:

@@ -60,6 +60,7 @@ class OwnMessages:
             "short_of": snapshot.short_of,
             "dates_overdue": snapshot.overdue_dates,
             "backup_age_s": None if backup_at is None else max(0, round(time.time() - backup_at)),
+            "drift": snapshot.drift,
         }
         return Publication(self._current.topics.health, encode(body))
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.current import CurrentConfig
+from zkbridge.bridge.desired import DesiredChecks
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.following import Following
 from zkbridge.bridge.ledger_care import LedgerCare
@@ -50,6 +51,7 @@ class Parts(NamedTuple):
     probes: Probes
     recovery: Recovery
     reception: Reception
+    desired: DesiredChecks
     monitor: Monitor
     pulse: Pulse
     metrics: Metrics | None

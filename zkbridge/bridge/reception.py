@@ -28,6 +28,11 @@ class Reception:
         with self._handing_over:
             return self.intake.ask(device, command, request_id, until=until, may_wait=may_wait)
 
+    def compare(self, device: str, *, repair: bool) -> bool:
+        """Have a terminal compared with its last document; see `Intake.compare`. Raises LedgerUnavailable."""
+        with self._handing_over:
+            return self.intake.compare(device, repair=repair)
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """No message is handed over meanwhile."""

@@ -59,6 +59,7 @@ class Reload:
             parts.mqtt.listen_to(current.filters, echoed=current.echoed, state=current.state_filters)
         parts.mqtt.publish(None, parts.own.info())
         parts.probes.schedule(added)
+        parts.desired.schedule(added)
 
     def _wait_for_subscriptions(self) -> None:
         """Wait for the new subscriptions' answer, so that new devices can be asked once the reload ends."""

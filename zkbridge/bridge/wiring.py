@@ -9,6 +9,7 @@ from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.broker_hooks import BrokerHooks, Receivers
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.dates import DateSchedule
+from zkbridge.bridge.desired import DesiredChecks
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
 from zkbridge.bridge.facts import Facts
@@ -157,6 +158,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
         probes=probes,
         recovery=recovery,
         reception=reception,
+        desired=DesiredChecks(current, stored.ledger, reception, upkeep),
         monitor=monitor,
         pulse=pulse,
         metrics=metrics,

@@ -11,7 +11,7 @@ from zkbridge.bridge.handover import RequestHandOver
 from zkbridge.bridge.probes import Probes
 from zkbridge.commands import HandOver
 from zkbridge.contract.errors import TerminalError
-from zkbridge.contract.messages import Publication, encode
+from zkbridge.contract.messages import Publication, Reply, encode
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger.records import Answer, Request
 from zkbridge.mqtt.client import Mqtt
@@ -70,6 +70,10 @@ class TerminalEvents:
     def note_waiting(self, until: float) -> None:
         """Answer what waits for a terminal when its time is over."""
         self._expiry.note_waiting(until)
+
+    def tell_waiting(self, request: Request, reply: Reply) -> None:
+        """Publish that a document waits for its terminal."""
+        self._handover.tell_waiting(request, reply)
 
     def hand_over(self, request: Request, what: HandOver) -> None:
         """Have other requests take this one's place."""

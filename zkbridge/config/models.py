@@ -187,10 +187,12 @@ class HomeAssistant(Model):
 
 
 class Desired(Model):
-    """Whether documents of desired users are read, and whether they may have PINs."""
+    """Documents that say who is to be on a terminal: whether they are heard, and whether terminals keep to them."""
 
     enabled: bool = False
     secrets: bool = False
+    check_interval: Seconds = 0
+    repair: bool = False
 
 
 class Backup(Model):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from zkbridge.contract.groups import Said, together
+from zkbridge.contract.groups import WAITING, Said, together
 from zkbridge.contract.messages import Reply, encode
 from zkbridge.contract.texts import Language
 
@@ -40,7 +40,7 @@ def combined(
 ) -> Reply:
     """The one reply to a request that was split: of a document the plan that was carried out, else as `together`."""
     if command == DESIRED and group is not None:
-        return _applied(group, said, version=int(request_id or 0), room=room)
+        return _applied(group, said, version=version_of(request_id), room=room)
     return together(group, said, request_id=request_id, language=language or "es", room=room)
 
 
@@ -48,6 +48,17 @@ def refused(reply: Reply, device: str, *, part: int | None = None) -> Reply:
     """The plan of a document that changes nothing, made of the error's reply; `part`: only that part is refused."""
     body = json.loads(reply.body) | ({} if part is None else {"part": part})
     return Reply(reply.status, reply.code, encode({**body, "state": body.get("state", "refused"), "device_id": device}))
+
+
+def awaited(reply: Reply, device: str, request_id: str | None) -> Reply:
+    """The plan of a document whose terminal is away, made of what a group would be answered for it."""
+    more = {"state": WAITING, "version": version_of(request_id), "device_id": device, "request_id": request_id}
+    return Reply(reply.status, reply.code, encode(json.loads(reply.body) | more))
+
+
+def version_of(request_id: str | None) -> int:
+    """The version of the document: a comparison's request_id has more behind it."""
+    return int((request_id or "0").partition("/")[0])
 
 
 def plan_body(plan: dict[str, Any], room: int | None) -> dict[str, Any]:
@@ -62,14 +73,19 @@ def plan_body(plan: dict[str, Any], room: int | None) -> dict[str, Any]:
 
 def _applied(device: str, said: Sequence[Said], *, version: int, room: int | None) -> Reply:
     lists: dict[str, list[Any]] = {name: [] for name in _LISTS}
+    waits: list[str] = []
     for each in said:
         if each.reply.success:
             entry: Any = {"user_id": each.row} if each.reply.code == "updated" else each.row
             lists[_DONE_BY[each.reply.code]].append(entry)
+        elif each.reply.code == WAITING:
+            waits.append(str(each.row))
         else:
             error = json.loads(each.reply.body).get("error")
             lists["failed"].append({"user_id": each.row, "code": each.reply.code, "error": error})
-    status, state = (207, "partial") if lists["failed"] else (200, "applied")
+    status, state = (207, "partial") if lists["failed"] or waits else (200, "applied")
     plan = {"version": version, "state": state, "dry_run": False, **lists, "device_id": device}
+    if waits:
+        plan["waiting"] = len(waits)
     body = {"success": status == 200, **plan_body(plan, room), "status": status, "code": state}
     return Reply(status, state, encode(body))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
 from collections.abc import Iterator
 
 from zkbridge.commands.api.params import ENVELOPE
@@ -74,7 +75,8 @@ class DocumentReader:
             self._check_parts(asked, device, message.payload)
         # Before the request is kept: the same document may come again, and is the same version then.
         asked = asked if asked.parts is None else asked.model_copy(update=self._source(asked, device))
-        self._documents.keep_last(device, LastDocument(asked.version, content), asked.without_pins().stored())
+        last = LastDocument(asked.version, content, asked.apply, asked.repair_interval)
+        self._documents.keep_last(device, last, asked.without_pins().stored())
         return address._replace(
             retained=message.retain,
             request_id=str(asked.version),
@@ -82,6 +84,27 @@ class DocumentReader:
             params=asked.stored(),
             expires_at=self._clock.now() + config.ledger.keep,
             catch_up=True,
+        )
+
+    def comparison(self, device: str, *, repair: bool) -> Draft | None:
+        """The draft of a comparison of a terminal with its last document; None where there was none.
+
+        Raises LedgerUnavailable.
+        """
+        content = self._documents.content(device)
+        if content is None:
+            return None
+        asked = Asked.model_validate_json(content).model_copy(update={"mode": "repair" if repair else "check"})
+        topic = self._topics.plan(device, DESIRED)
+        return Draft(
+            self._ledger.digest(secrets.token_bytes(16)),
+            topic,
+            topic,
+            device=device,
+            command=DESIRED,
+            # No other has it, so it is no copy; the plan names the version.
+            request_id=f"{asked.version}/{secrets.token_hex(4)}",
+            params=asked.stored(),
         )
 
     def forget_whole(self) -> None:

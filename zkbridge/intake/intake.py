@@ -104,6 +104,20 @@ class Intake:
             kept += each
         return kept[0][1] if kept else None
 
+    def compare(self, device: str, *, repair: bool) -> bool:
+        """Have a terminal compared with its last document, and made equal to it again where that is wanted.
+
+        Returns whether that is under way: requests that wait for the terminal come first. Raises LedgerUnavailable.
+        """
+        if device not in self._config.devices or self._ports.waiting(device) or self._stopping.is_set():
+            return False
+        draft = self._documents.comparison(device, repair=repair)
+        if draft is None:
+            return False
+        for kept in self._keeper.keep([draft], self._keep, self._internal):
+            self._hand_over(kept)
+        return True
+
     def _checks_of(self, config: Config) -> Checks:
         return Checks(config, self._commands, ports=self._ports, digest=self._ledger.digest, clock=self._clock)
 

@@ -21,10 +21,15 @@ class KeptPart(NamedTuple):
 
 
 class LastDocument(NamedTuple):
-    """The last document of a device: its version, and a keyed digest of its content; version 0: there was none."""
+    """The last document of a device: its version, and a keyed digest of its content; version 0: there was none.
+
+    `apply` and `repair_interval` (seconds; 0: never) are as it says.
+    """
 
     version: int = 0
     digest: bytes = b""
+    apply: bool = False
+    repair_interval: int = 0
 
 
 class Documents:
@@ -39,7 +44,8 @@ class Documents:
     def last(self, device: str) -> LastDocument:
         """The last document that was taken on for a device."""
         kept = json.loads(self._facts.recall(device, _LAST) or "{}")
-        return LastDocument(kept.get("version", 0), bytes.fromhex(kept.get("digest", "")))
+        digest = bytes.fromhex(kept.pop("digest", ""))
+        return LastDocument(digest=digest, **kept)
 
     def content(self, device: str) -> bytes | None:
         """The last document of a device, without PINs; None where there was none."""
@@ -50,7 +56,7 @@ class Documents:
         """Have this be the last one from now on; `content` is kept of it. How a terminal differs is not known then."""
         self._facts.remember(device, _CONTENT, content.decode())
         self.keep_drift(device, None)
-        kept = json.dumps({"version": last.version, "digest": last.digest.hex()})
+        kept = json.dumps({**last._asdict(), "digest": last.digest.hex()})
         self._facts.remember(device, _LAST, kept)
 
     def drift(self, device: str) -> int | None:

@@ -100,6 +100,12 @@ OVERDUE_DATES = Metric(
 LAST_BACKUP = Metric(
     "zkbridge_backup_last_timestamp_seconds", "gauge", ("device",), "When the latest backup of the terminal was made."
 )
+DRIFT = Metric(
+    "zkbridge_desired_drift_users",
+    "gauge",
+    ("device",),
+    "Users in which the terminal differed from its document of desired users when it was last compared.",
+)
 LEDGER_BYTES = Metric("zkbridge_ledger_bytes", "gauge", (), "The ledger on disk, with its write-ahead log.")
 UNFINISHED = Metric("zkbridge_ledger_unfinished_requests", "gauge", (), "Requests on disk that have no answer yet.")
 OLDEST_UNFINISHED = Metric(
@@ -123,6 +129,7 @@ STATES = (
     OWES_ENABLE,
     OVERDUE_DATES,
     LAST_BACKUP,
+    DRIFT,
     LEDGER_BYTES,
     UNFINISHED,
     OLDEST_UNFINISHED,

@@ -146,6 +146,7 @@ def _terminals(terminals: Iterable[Terminal]) -> Iterator[Family]:
     yield _family(
         catalogue.LAST_BACKUP, *(([each.device], each.backup_at) for each in terminals if each.backup_at is not None)
     )
+    yield _family(catalogue.DRIFT, *(([each.device], each.drift) for each in terminals if each.drift is not None))
 
 
 def _ledger_stats(ledger: LedgerStats) -> Iterator[Family]:

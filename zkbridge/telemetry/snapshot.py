@@ -12,6 +12,7 @@ class Terminal(NamedTuple):
     """One device: requests that wait, whether it answers (None: not known yet), and when it last did.
 
     `seen_at` is in seconds since 1970. `pending_enable` says that it may still be disabled by us.
+    In `drift` users it differed from its document of desired users when it was last compared; None: it was not.
     `moved_to` is the host at which its terminal was found, None where that is the configured one.
     `overdue_dates` counts the users whose moment to be blocked or unblocked has passed, `backup_at` is when the latest
     backup was made, in seconds since 1970.
@@ -25,6 +26,7 @@ class Terminal(NamedTuple):
     moved_to: str | None = None
     overdue_dates: int = 0
     backup_at: float | None = None
+    drift: int | None = None
 
 
 class LedgerStats(NamedTuple):
@@ -60,6 +62,11 @@ class BridgeSnapshot(NamedTuple):
     def waiting(self) -> int:
         """Requests that wait for any device."""
         return sum(terminal.waiting for terminal in self.terminals)
+
+    @property
+    def drift(self) -> dict[str, int]:
+        """Devices that differed from their documents, and in how many users."""
+        return {each.device: each.drift for each in self.terminals if each.drift}
 
     @property
     def moved(self) -> dict[str, str]:

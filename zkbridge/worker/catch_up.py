@@ -30,6 +30,7 @@ class CatchUp:
         self._ledger = ledger
         self._clock = clock
         self._subjects = {each.request.id: each.subject for each in ledger.waiting(device.id)}
+        self._told: set[int] = set()
         #: The pause between two attempts: other requests come first meanwhile.
         self.pause = Pause()
 
@@ -74,6 +75,13 @@ class CatchUp:
         """These requests wait from now on; the ledger has them."""
         for each in parked:
             self._subjects[each.request] = each.subject
+
+    def is_told(self, task: Task) -> bool:
+        """Whether it need not be told that a request waits: its group's answer does, or it was told in this run."""
+        if task.request.parent is not None or task.request.id in self._told:
+            return True
+        self._told.add(task.request.id)
+        return False
 
     def _take(self, *, subject: str | None = None, most: int) -> list[Request]:
         requests = self._ledger.take_up(self._device.id, subject=subject, most=most)

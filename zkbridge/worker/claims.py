@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from zkbridge.ledger.documents import Documents
 from zkbridge.ledger.facts import Facts
+
+log = logging.getLogger(__name__)
 
 _NAME = "claimed"
 
@@ -39,4 +42,6 @@ class KeptClaims:
 
     def note_drift(self, users: int, /) -> None:
         """The terminal differs from the document in so many users. Raises LedgerUnavailable."""
+        if users:
+            log.warning("device=%s differs from its document of desired users in %d users", self._device, users)
         self._documents.keep_drift(self._device, users)

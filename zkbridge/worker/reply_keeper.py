@@ -122,6 +122,9 @@ class ReplyKeeper:
         for task in (each for each in waits if each.parked is not None):
             log.warning("device=%s request=%d waits until the device answers", self._device.id, task.request.id)
             self._hooks.note_waiting(task.request.expires_at or 0.0)
+            if task.parked is not None and not self._waiting.is_told(task):
+                with suppress(LedgerUnavailable):  # the answer follows all the same
+                    self._hooks.tell_waiting(task.request, task.parked)
 
     def _hand_over(self, task: Task) -> None:
         """Have the ledger keep the requests that take this one's place, and the other workers do them."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from zkbridge.commands import HandOver
 from zkbridge.contract.errors import TerminalError
+from zkbridge.contract.messages import Reply
 from zkbridge.ledger.records import Answer, Request
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.runtime.thread_pool import PacedLock, ThreadPool
@@ -26,6 +27,9 @@ class WorkerHooks(Protocol):
 
     def note_waiting(self, until: float, /) -> None:
         """A request waits for its terminal until this moment, in seconds since 1970."""
+
+    def tell_waiting(self, request: Request, reply: Reply, /) -> None:
+        """A request that belongs to no group waits for its terminal: say so. Raises LedgerUnavailable."""
 
     def hand_over(self, request: Request, what: HandOver, /) -> None:
         """Keep the requests that take this one's place, and have them done. Raises LedgerUnavailable."""

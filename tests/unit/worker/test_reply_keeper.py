@@ -96,8 +96,14 @@ class Here:
     def note_answers(self, _answers: object) -> None:
         self.calls.append("answers")
 
+    def tell_waiting(self, *_: object) -> None:
+        pass
+
     def note_waiting(self, _until: object) -> None:
         self.calls.append("waiting")
+
+    def is_told(self, _task: Task) -> bool:
+        return False
 
     def add(self, parked: Any) -> None:
         self.parked += [each.request for each in parked]

@@ -38,7 +38,7 @@ def carry_out(session: UserStore, params: Asked, context: Context) -> dict[str, 
     asked = tuple(_changes(document, plan, {spelled(table, each.user_id): each.user_id for each in document.users}))
     if not asked:
         return _body(document, plan, context, state="applied")
-    return HandOver(DESIRED, (context.device.id,), asked)
+    return HandOver(DESIRED, (context.device.id,), asked, catch_up=True)
 
 
 def document_in(params: Asked, context: Context) -> Document:
