@@ -203,7 +203,7 @@ def asked(
         if isinstance(answer, Change):
             change, answer = answer, answer.apply()
             assert not command.disables or change.kept(session.users(again=True))
-    return answer
+    return dict(answer)
 
 
 def read_by_the_bridge(sim: Simulator, variant: Variant, locks: Path) -> None:

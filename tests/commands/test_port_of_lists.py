@@ -292,7 +292,8 @@ def answer_code(port: PortOfLists, name: str, fields: dict[str, Any]) -> str:
     except asked.errors as refusal:
         return refusal.code
     declared = TypeAdapter(asked.answer.data).json_schema()
-    for row in body["data"] if asked.answer.rows else [body["data"]]:
+    data: Any = body["data"]
+    for row in data if asked.answer.rows else [data]:
         assert set(declared["required"]) <= row.keys() <= declared["properties"].keys()
     return "ok"
 

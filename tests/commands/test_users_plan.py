@@ -40,7 +40,8 @@ def ask(claims: NoClaims, fields: dict[str, Any], **more: Any) -> dict[str, Any]
     outcome = asked.run(port, asked.parse(fields, strict=True), Context(DEVICE, claims=claims, **more))
     assert port.table == before
     assert isinstance(outcome, dict)
-    data: dict[str, Any] = outcome["data"]
+    data = outcome["data"]
+    assert isinstance(data, dict)
     return data
 
 

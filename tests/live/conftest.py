@@ -14,6 +14,7 @@ from zkbridge.attendance import listener as listening
 from zkbridge.attendance.listener import Listener
 from zkbridge.commands import HandOver, commands
 from zkbridge.config.models import Config
+from zkbridge.contract.bodies import ProgressBody
 from zkbridge.contract.errors import TerminalError
 from zkbridge.contract.messages import Message
 from zkbridge.contract.topics import Topics
@@ -92,7 +93,7 @@ class House:
     def probe_soon(self, _device: str, _attempt: int) -> None:
         pass
 
-    def publish_progress(self, _device: str, _command: str, _body: dict[str, Any]) -> None:
+    def publish_progress(self, _device: str, _command: str, _body: ProgressBody) -> None:
         pass
 
     def fail(self, error: BaseException) -> None:

@@ -103,7 +103,7 @@ def test_all_rows_that_break_a_rule_are_told_twenty_at_most() -> None:
     with pytest.raises(InvalidField) as refused:
         read([{"user_id": str(number)} for number in range(30)])
 
-    details = refused.value.details("en")
+    details: Any = refused.value.details("en")
     assert [each["field"] for each in details["errors"]] == [f"users[{n}].name" for n in range(20)]
     assert details["more_errors"] == 10
 

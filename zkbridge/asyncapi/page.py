@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-Json = dict[str, Any]
+from zkbridge.asyncapi.parts import Json
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6878; --line: #d9dfe6; --paper: #fff; --tint: #f4f6f9;

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from zkbridge.contract import answers
 
+#: A part of an AsyncAPI or JSON Schema document, whose shape those specifications give.
 Json = dict[str, Any]
 
 MQTT = "0.2.0"

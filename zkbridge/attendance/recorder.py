@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from zkbridge.attendance.bookmark import REMEMBERED, Bookmark, identity, moment_of
 from zkbridge.attendance.hooks import ListenerHooks
 from zkbridge.attendance.names import UserNames
+from zkbridge.contract.bodies import PunchBody
 from zkbridge.contract.messages import encode
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
@@ -92,8 +92,8 @@ class Recorder:
         book.place = place
         self._bookmark = book
 
-    def _body(self, session: Session, punch: Punch, ordinal: int, *, late: bool) -> dict[str, Any]:
-        body: dict[str, Any] = {
+    def _body(self, session: Session, punch: Punch, ordinal: int, *, late: bool) -> PunchBody:
+        body: PunchBody = {
             "user_id": punch.user_id or "",
             "name": self._names.name_of(session, punch.user_id or ""),
             "timestamp": moment_of(punch) or None,
@@ -102,4 +102,4 @@ class Recorder:
             "device_id": self._device_id,
             "id": identity(self._device_id, punch, ordinal),
         }
-        return body | {"late": True} if late else body
+        return {**body, "late": True} if late else body

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
 from zkbridge.bridge.following import Following
 from zkbridge.bridge.handover import RequestHandOver
 from zkbridge.bridge.probes import Probes
 from zkbridge.commands import HandOver
+from zkbridge.contract.bodies import ProgressBody
 from zkbridge.contract.errors import TerminalError
 from zkbridge.contract.messages import Publication, Reply, encode
 from zkbridge.contract.topics import Topics
@@ -26,7 +25,7 @@ class Progress:
         self._mqtt = mqtt
         self._topics = topics
 
-    def publish(self, device: str, command: str, body: dict[str, Any]) -> None:
+    def publish(self, device: str, command: str, body: ProgressBody) -> None:
         """Publish it once: progress is of use only now, so it is not kept for a broker that is away."""
         self._mqtt.publish(None, Publication(self._topics.progress(device, command), encode(body)))
 
@@ -89,7 +88,7 @@ class TerminalEvents:
         """Look at a terminal again, after a pause."""
         self._probes.probe_soon(device, attempt)
 
-    def publish_progress(self, device: str, command: str, body: dict[str, Any]) -> None:
+    def publish_progress(self, device: str, command: str, body: ProgressBody) -> None:
         """Publish that an attended command has reached a step."""
         self._progress.publish(device, command, body)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from zkbridge.asyncapi.page import Json
 from zkbridge.cli.output import columns, say
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.texts import shown
 
 #: What is told of an answer in its own way, or is only for programs; `errors` is what the sentence says.
@@ -17,18 +17,18 @@ _TOLD = frozenset(
 )
 
 
-def results_of(answer: Json) -> list[Json]:
+def results_of(answer: JsonObject) -> list[JsonObject]:
     """The answers of a group's devices; none of another answer."""
     results = answer.get("results")
     return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
 
 
-def tell_step(step: Json) -> None:
+def tell_step(step: JsonObject) -> None:
     """On standard error, for the answer alone is the output."""
     say(_plain(step.get("message")), err=True)
 
 
-def tell(answer: Json) -> None:
+def tell(answer: JsonObject) -> None:
     """For people: one sentence, and what comes with it; what another said is never trusted to be printable."""
     if not answer.get("success"):
         say(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
@@ -50,7 +50,7 @@ def tell(answer: Json) -> None:
     _tell_results(results_of(answer))
 
 
-def _tell_more(answer: Json, *, err: bool) -> None:
+def _tell_more(answer: JsonObject, *, err: bool) -> None:
     """What an answer has beside its sentence and its data, in a line each."""
     for key, value in answer.items():
         if key not in _TOLD and value is not None:
@@ -58,7 +58,7 @@ def _tell_more(answer: Json, *, err: bool) -> None:
             say(f"{_plain(key)}: {', '.join(map(_plain, value)) if many else _plain(value)}", err=err)
 
 
-def _tell_results(results: list[Json]) -> None:
+def _tell_results(results: list[JsonObject]) -> None:
     """Each device of a group, or each row of a list, in a line, and the rows of a device's list below it."""
     _tell_rows(
         [
@@ -86,7 +86,7 @@ def _tell_results(results: list[Json]) -> None:
             say(f"{_plain(each.get('device_id'))} next_offset: {_plain(each['next_offset'])}")
 
 
-def _tell_rows(rows: list[Json]) -> None:
+def _tell_rows(rows: list[JsonObject]) -> None:
     heads = list(rows[0]) if rows else []
     if rows:
         say(*columns([heads, *([_plain(row.get(head)) for head in heads] for row in rows)]))

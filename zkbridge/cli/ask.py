@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from zkbridge.asyncapi.page import Json
 from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.asyncapi.site import summary
 from zkbridge.cli.answers import results_of, tell, tell_step
@@ -25,6 +24,7 @@ from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import BridgeError
 
 #: Exit codes; usage is click's own 2.
@@ -82,11 +82,11 @@ def _own_options(command: Command) -> list[click.Parameter]:
     ]
 
 
-def _secrets(fields: Json) -> list[str]:
+def _secrets(fields: JsonObject) -> list[str]:
     return [field for field, schema in fields.items() if schema.get("format") == "password"]
 
 
-def field_options(field: str, schema: Json, *, required: bool) -> Iterable[click.Option]:
+def field_options(field: str, schema: JsonObject, *, required: bool) -> Iterable[click.Option]:
     """The options for one field of a request."""
     name, said = field.replace("_", "-"), schema.get("description")
     if schema.get("format") == "password":
@@ -102,7 +102,7 @@ def field_options(field: str, schema: Json, *, required: bool) -> Iterable[click
     # The first type is the field's own, others are forgiven.
     kind = kinds if isinstance(kinds, str) else kinds[0]
     names = [f"--{name}", FIELD + field]
-    more: Json = {"required": required, "help": said}
+    more: JsonObject = {"required": required, "help": said}
     if kind == "boolean":
         both = f"--{name}/--no-{name}" if schema.get("default") else f"--{name}"
         yield click.Option([both, names[1]], is_flag=True, default=None, **more)
@@ -153,7 +153,7 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
     sys.exit(exit_code(answer))
 
 
-def _patience(command: Command, body: Json, told: float | None) -> float:
+def _patience(command: Command, body: JsonObject, told: float | None) -> float:
     """Seconds to wait for the answer; a person at the terminal has time of their own."""
     if told is not None:
         return told
@@ -184,7 +184,7 @@ def _read_secret(field: str, path: Path | None, *, typed: bool) -> str | None:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def exit_code(answer: Json) -> int:
+def exit_code(answer: JsonObject) -> int:
     """Of a group's answer the worst of its devices'; what waits for a device is as good as done."""
     if answer.get("success"):
         return DONE

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from zkbridge.asyncapi.document import document
-from zkbridge.asyncapi.page import Json, page
+from zkbridge.asyncapi.page import page
+from zkbridge.asyncapi.parts import Json
 from zkbridge.asyncapi.site import Site
 from zkbridge.cli.output import say
 from zkbridge.commands import commands

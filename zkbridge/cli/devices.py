@@ -6,6 +6,7 @@ import json
 import queue
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
@@ -135,6 +136,6 @@ def _read(settings: Mqtt) -> Snapshot:
     return snapshot
 
 
-def _word(body: dict[str, object], key: str, limit: int = 64) -> str:
+def _word(body: Mapping[str, object], key: str, limit: int = 64) -> str:
     value = body.get(key)
     return shown(value, limit) if isinstance(value, str) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -148,7 +148,7 @@ def _key(path: Path | None) -> int | None:
     return int(text)
 
 
-def _row(found: Found, config: Config | None) -> dict[str, object]:
+def _row(found: Found, config: Config | None) -> Mapping[str, object]:
     row = {name: _safe(value) if isinstance(value, str) else value for name, value in found._asdict().items()}
     return {**row, "device": _configured(found, config) or None}
 

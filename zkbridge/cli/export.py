@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from zkbridge.asyncapi.page import Json
 from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.cli.answers import tell
 from zkbridge.cli.ask import DONE, FIELD, NO_ANSWER, exit_code, field_options
@@ -25,6 +24,7 @@ from zkbridge.cli.people_file import FORMULAS
 from zkbridge.cli.shell_text import require_text
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.texts import shown
 
 _WAIT_S = 90.0
@@ -105,13 +105,13 @@ def _export(command: Command, /, **given: Any) -> None:
             say(f"{device} counts {each['counted']} users and has shown fewer: the list is not whole", err=True)
 
 
-def _lists(answer: Json) -> list[Json]:
+def _lists(answer: JsonObject) -> list[JsonObject]:
     """The answer that is a list; of a group those of all devices."""
     results = answer.get("results")
     return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else [answer]
 
 
-def _csv(rows: list[Json], columns: tuple[str, ...]) -> str:
+def _csv(rows: list[JsonObject], columns: tuple[str, ...]) -> str:
     more = {key: None for row in rows for key in row if key not in columns}
     text = io.StringIO()
     table = csv.DictWriter(text, (*columns, *more), lineterminator="\r\n")
@@ -129,7 +129,7 @@ def _cell(value: object) -> str:
     return f"'{value}" if value.startswith(FORMULAS) else value
 
 
-def _lines(rows: list[Json]) -> str:
+def _lines(rows: list[JsonObject]) -> str:
     return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import click
 
-from zkbridge.asyncapi.page import Json
 from zkbridge.cli.ask import DONE, FAILED, NO_ANSWER, REFUSED, WRONG_CONFIGURATION
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import say
@@ -27,6 +26,7 @@ from zkbridge.client.batch import Batch, TerminalAway
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import commands
 from zkbridge.config.models import Mqtt
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import BridgeError, RequestIdReused, UserExists
 from zkbridge.contract.messages import encode
@@ -104,12 +104,12 @@ def _batch_name(given: Mapping[str, Any]) -> str:
 def _done(settings: Mqtt, device: str, people: list[Person], name: str) -> tuple[list[Row], int]:
     """Create them, a list at a time; a row for each, and the exit code."""
     lists = _lists(people, settings.max_payload * 3 // 4)
-    answers: dict[int, Json] = {}
+    answers: dict[int, JsonObject] = {}
     why = NO_ANSWER
     try:
         with _progress(len(people)) as bar:
 
-            def note(place: int, answer: Json) -> None:
+            def note(place: int, answer: JsonObject) -> None:
                 answers[place] = answer
                 bar(len(lists[place]))
 
@@ -147,7 +147,7 @@ def _lists(people: list[Person], most_bytes: int) -> list[list[Person]]:
 
 
 def _ask_all(
-    settings: Mqtt, device: str, name: str, lists: list[list[Person]], answered: Callable[[int, Json], object]
+    settings: Mqtt, device: str, name: str, lists: list[list[Person]], answered: Callable[[int, JsonObject], object]
 ) -> None:
     """Ask for each list; `answered` is called with its place and its answer.
 
@@ -159,7 +159,7 @@ def _ask_all(
     while waiting:
         ids = {f"{name}:{place + 1}{'' if attempt == 1 else f'.{attempt}'}": place for place in waiting}
 
-        def note(request: str, answer: Json, ids: dict[str, int] = ids) -> None:
+        def note(request: str, answer: JsonObject, ids: dict[str, int] = ids) -> None:
             if answer.get("code") != RequestIdReused.code:
                 del waiting[ids[request]]
                 answered(ids[request], answer)
@@ -192,7 +192,7 @@ def _known_again(settings: Mqtt, device: str, people: list[Person], rows: list[R
     ]
 
 
-def _is_same(person: Person, known: Mapping[str, Json]) -> bool:
+def _is_same(person: Person, known: Mapping[str, JsonObject]) -> bool:
     try:
         asked = json.loads(commands()[_CREATE].parse(person, strict=True).stored())
     except BridgeError:
@@ -237,7 +237,7 @@ def _tried(settings: Mqtt, device: str, people: list[Person], _name: str) -> tup
     return rows, DONE if all(row["result"] != "wrong" for row in rows) else REFUSED
 
 
-def _list(settings: Mqtt, device: str) -> Json:
+def _list(settings: Mqtt, device: str) -> JsonObject:
     """The answer to `users/list`, with all its rows. Raises NoAnswer."""
     with Caller(settings) as caller:
         body = {"request_id": f"cli-{secrets.token_hex(6)}"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any
 
-Json = dict[str, Any]
+from zkbridge.contract.bodies import JsonObject
+
 #: Asks a device something (its id, the body) and returns the answer.
-Ask = Callable[[str, Json], Json]
+Ask = Callable[[str, JsonObject], JsonObject]
 
 
-def ask_whole(ask: Ask, device: str, body: Json) -> Json:
+def ask_whole(ask: Ask, device: str, body: JsonObject) -> JsonObject:
     """The answer to a request, lists with all their rows, up to the body's `limit`; of a group each device's list.
 
     An answer that is no success while a list is followed is returned instead: half a list must not pass for a whole.
@@ -28,7 +28,7 @@ def ask_whole(ask: Ask, device: str, body: Json) -> Json:
     return answer
 
 
-def _fill(ask: Ask, device: str, body: Json, answer: Json) -> Json | None:
+def _fill(ask: Ask, device: str, body: JsonObject, answer: JsonObject) -> JsonObject | None:
     """Add the rows that follow to an answer; the failure if there is one."""
     rows, limit = answer.get("data"), body.get("limit")
     while isinstance(rows, list) and (offset := _next(answer)) is not None:
@@ -46,6 +46,6 @@ def _fill(ask: Ask, device: str, body: Json, answer: Json) -> Json | None:
     return None
 
 
-def _next(answer: Json) -> int | None:
+def _next(answer: JsonObject) -> int | None:
     offset = answer.get("next_offset")
     return offset if isinstance(offset, int) else None

@@ -14,6 +14,7 @@ from typing import Any
 
 from zkbridge.contract.texts import shown
 
+#: The cells of a row as a spreadsheet or a JSON file has them, by COLUMNS: users/create checks their values.
 Person = dict[str, Any]
 #: The columns of a person; all but the first two may be missing, and their cells may be empty.
 COLUMNS = ("user_id", "name", "password", "privilege", "card", "blocked", "valid_from", "valid_until")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zkbridge.client.batch import Json, may_be_repeated, parts_of
+from zkbridge.client.batch import may_be_repeated, parts_of
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.texts import shown
 
 HEAD = ("user_id", "result", "code", "error")
@@ -16,7 +17,7 @@ def row(user_id: str, result: str, code: str = "", error: str = "") -> Row:
     return dict(zip(HEAD, (user_id, result, code, error), strict=True))
 
 
-def rows_of(user_ids: Sequence[str], answer: Json | None) -> list[Row]:
+def rows_of(user_ids: Sequence[str], answer: JsonObject | None) -> list[Row]:
     """A line for each user: created now, created by an earlier run, failed, or still open; then code and error.
 
     Of a group the first member's that failed, else its first. What cannot be found in the answer is open.
@@ -32,7 +33,7 @@ def rows_of(user_ids: Sequence[str], answer: Json | None) -> list[Row]:
 _WORST = {"earlier": 0, "created": 1, "failed": 2, "open": 3}
 
 
-def _rows_of_device(user_ids: Sequence[str], answer: Json, *, replayed: bool) -> list[Row]:
+def _rows_of_device(user_ids: Sequence[str], answer: JsonObject, *, replayed: bool) -> list[Row]:
     parts = parts_of(answer)
     if not parts:  # the whole was refused
         return [_row(user_id, answer, replayed=replayed) for user_id in user_ids]
@@ -45,7 +46,7 @@ def _rows_of_device(user_ids: Sequence[str], answer: Json, *, replayed: bool) ->
     ]
 
 
-def _row(user_id: str, part: Json, *, replayed: bool) -> Row:
+def _row(user_id: str, part: JsonObject, *, replayed: bool) -> Row:
     code = shown(str(part.get("code", "")))
     if part.get("status") == 200:
         return row(user_id, "earlier" if replayed or part.get("replayed") else "created", code)

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Message, parse_object
 from zkbridge.contract.texts import shown
@@ -59,7 +59,7 @@ class Sightings:
         device, command = self._topics.parse(topic) or ("", "")
         if device == BRIDGE:
             return self._see_bridge(command, body)
-        events: dict[str, Callable[[str, dict[str, Any]], str | None]] = {
+        events: dict[str, Callable[[str, JsonObject], str | None]] = {
             self._topics.availability(device): self._see_device,
             self._topics.punches(device): partial(self._see_event, _punch, now),
             self._topics.user_events(device): partial(self._see_event, _user_event, now),
@@ -76,7 +76,7 @@ class Sightings:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _see_bridge(self, what: str, body: dict[str, Any]) -> str | None:
+    def _see_bridge(self, what: str, body: JsonObject) -> str | None:
         if what == "info":
             self.version = _word(body, "version")
             devices = body.get("devices")
@@ -89,7 +89,7 @@ class Sightings:
         self.bridge = state
         return f"bridge {state}"
 
-    def _see_device(self, device: str, body: dict[str, Any]) -> str | None:
+    def _see_device(self, device: str, body: JsonObject) -> str | None:
         state = " ".join(filter(None, (_word(body, "state"), _word(body, "reason", 160))))
         device = shown(device)
         if self.devices.get(device) == state:
@@ -97,26 +97,24 @@ class Sightings:
         self.devices[device] = state
         return f"device {device} {state}"
 
-    def _see_event(
-        self, tell: Callable[[str, dict[str, Any]], str], now: float, device: str, body: dict[str, Any]
-    ) -> str:
+    def _see_event(self, tell: Callable[[str, JsonObject], str], now: float, device: str, body: JsonObject) -> str:
         line = tell(device, body)
         self.events.append((now, line))
         return line
 
     def _see_request(
-        self, device: str, command: str, body: dict[str, Any], *, correlation: bytes | None, now: float
+        self, device: str, command: str, body: JsonObject, *, correlation: bytes | None, now: float
     ) -> str:
         who, request_id = _word(body, "user_id"), _word(body, "request_id")
         asked = Asked(now, shown(device), command, who, request_id, correlation)
         self.asked.append(asked)
         return f"→ {asked.what}{f' ({request_id})' if request_id else ''}"
 
-    def _see_progress(self, device: str, command: str, body: dict[str, Any]) -> str:
+    def _see_progress(self, device: str, command: str, body: JsonObject) -> str:
         who = " ".join(filter(None, (shown(device), command, _word(body, "user_id"))))
         return f"… {who}: {_word(body, 'message', 160)}"
 
-    def _see_answer(self, device: str, command: str, body: dict[str, Any], message: Message, *, now: float) -> str:
+    def _see_answer(self, device: str, command: str, body: JsonObject, message: Message, *, now: float) -> str:
         command = command.removesuffix("/reply")
         asked = self._find(device, command, _word(body, "request_id"), message.correlation_data)
         if asked is None:  # it was asked before we looked, or we may not read what is asked
@@ -145,16 +143,16 @@ class Sightings:
         return None
 
 
-def _punch(device: str, body: dict[str, Any]) -> str:
+def _punch(device: str, body: JsonObject) -> str:
     return f"• {shown(device)}: user {_word(body, 'user_id')} at {_word(body, 'timestamp') or 'no known time'}"
 
 
-def _user_event(device: str, body: dict[str, Any]) -> str:
+def _user_event(device: str, body: JsonObject) -> str:
     late = ", late" if body.get("late") is True else ""
     return f"• {shown(device)}: user {_word(body, 'user_id')} {_word(body, 'event')} ({_word(body, 'reason')}{late})"
 
 
-def _word(body: dict[str, Any], key: str, limit: int = 64) -> str:
+def _word(body: JsonObject, key: str, limit: int = 64) -> str:
     value = body.get(key)
     plain = isinstance(value, (str, int)) and not isinstance(value, bool)
     return shown(str(value), limit) if plain else ""

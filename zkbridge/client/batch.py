@@ -5,14 +5,13 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from zkbridge.client.caller import inbox, read_object
 from zkbridge.client.connection import Guest, NoAnswer
 from zkbridge.config.models import Mqtt
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.messages import Message, encode
 
-Json = dict[str, Any]
 #: Seconds without an answer after which a request is sent again. It is the same one, so nothing is done twice.
 PATIENCE_S = 90.0
 #: How often a request is tried whose answer says `retryable`, and how many seconds lie between.
@@ -43,7 +42,7 @@ class Batch(Guest):
         self._tries: dict[str, int] = {}
         self._not_before = 0.0
 
-    def run(self, requests: Mapping[str, Json], answered: Callable[[str, Json], object]) -> None:
+    def run(self, requests: Mapping[str, JsonObject], answered: Callable[[str, JsonObject], object]) -> None:
         """Call `answered` with each request_id and its final answer.
 
         Raises TerminalAway when the terminal stays away, after a call with the last answer that said so; NoAnswer when
@@ -73,7 +72,7 @@ class Batch(Guest):
         """What the broker says of a request; before the first answer it is worth telling."""
         self._refused = problem
 
-    def _is_final(self, request: str, answer: Json) -> bool:
+    def _is_final(self, request: str, answer: JsonObject) -> bool:
         """Whether nothing else will be answered to it."""
         self._under_way.pop(request, None)
         if answer.get("code") == "busy":
@@ -88,7 +87,7 @@ class Batch(Guest):
     def _wait(self, seconds: object) -> None:
         self._not_before = time.monotonic() + (seconds if isinstance(seconds, int | float) else PAUSE_S)
 
-    def _send_what_is_due(self, waiting: Mapping[str, Json]) -> None:
+    def _send_what_is_due(self, waiting: Mapping[str, JsonObject]) -> None:
         now = time.monotonic()
         if now < self._not_before:
             return
@@ -100,24 +99,24 @@ class Batch(Guest):
             self.publish(self._topic, encode(body), response_topic=self._inbox, correlation=request.encode())
             self._under_way[request] = now + PATIENCE_S
 
-    def _next(self) -> Json:
+    def _next(self) -> JsonObject:
         try:
             return read_object(self._news.get(timeout=_LOOK_S).payload)
         except queue.Empty:
             return {}
 
 
-def may_be_repeated(answer: Json) -> bool:
+def may_be_repeated(answer: JsonObject) -> bool:
     """Whether the same request, or a row of its list, is carried out when it is asked again."""
     return bool(answer.get("retryable")) or any(map(may_be_repeated, parts_of(answer)))
 
 
-def parts_of(answer: Json) -> list[Json]:
+def parts_of(answer: JsonObject) -> list[JsonObject]:
     """The answers of a group's members or of a list's rows within an answer."""
     results = answer.get("results")
     return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
 
 
-def _why(answer: Json) -> str:
+def _why(answer: JsonObject) -> str:
     """The sentence of the first failure that may be repeated."""
     return next((_why(each) for each in parts_of(answer) if may_be_repeated(each)), str(answer.get("error")))

@@ -6,11 +6,11 @@ import json
 import queue
 import secrets
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from zkbridge.client.connection import Guest, NoAnswer
 from zkbridge.config.models import Mqtt
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Message, encode, parse_object
 from zkbridge.contract.topics import is_device_id
@@ -31,30 +31,30 @@ class Caller(Guest):
         self,
         device: str,
         command: str,
-        body: dict[str, Any],
+        body: Mapping[str, object],
         *,
         timeout: float = 90,
-        progress: Callable[[dict[str, Any]], None] | None = None,
-    ) -> dict[str, Any]:
+        progress: Callable[[JsonObject], None] | None = None,
+    ) -> JsonObject:
         """Publish a request and return its answer; a `request_id` is made up if the body has none. Raises NoAnswer.
 
         `progress` hears what the command tells meanwhile; it is not listened for without.
         """
         deadline = time.monotonic() + timeout
         token = secrets.token_bytes(8)
-        body = {"request_id": f"call-{token.hex()}"} | body
+        asked: JsonObject = {"request_id": f"call-{token.hex()}", **body}
         inbox = [self._inbox] if self.protocol == "5" else []
         steps = [] if progress is None else [self.topics.progress(device, command)]
         self.listen([self.topics.reply(device, command), *inbox, *steps, self.topics.state])
-        self.publish(self.topics.command(device, command), encode(body), response_topic=self._inbox, correlation=token)
+        self.publish(self.topics.command(device, command), encode(asked), response_topic=self._inbox, correlation=token)
         while True:
             answer = self._next(deadline, timeout)
             if answer.topic in steps:
                 step = read_object(answer.payload)
-                if progress is not None and step.get("request_id") == body["request_id"]:
+                if progress is not None and step.get("request_id") == asked["request_id"]:
                     progress(step)
-            elif self._is_ours(answer, token, body["request_id"]):
-                content: dict[str, Any] = json.loads(answer.payload)
+            elif self._is_ours(answer, token, asked["request_id"]):
+                content: JsonObject = json.loads(answer.payload)
                 return content
 
     def heard(self, message: Message) -> None:
@@ -100,7 +100,7 @@ def _says_offline(payload: bytes) -> bool:
     return bool(read_object(payload).get("state") == "offline")
 
 
-def read_object(payload: bytes) -> dict[str, Any]:
+def read_object(payload: bytes) -> JsonObject:
     """What a message says; nothing if it is no object."""
     try:
         return parse_object(payload)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import Offset
-from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, Params, command
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
+from zkbridge.contract.bodies import Details
 from zkbridge.contract.errors import BridgeError, DeviceRejected, FieldFault, OutcomeUnknown, Unsupported
 from zkbridge.contract.texts import Language
 from zkbridge.port.capabilities import Terminal
@@ -40,7 +41,7 @@ class PunchesUnsent(BridgeError):
     example: ClassVar = {"unsent": 3}
     adds: ClassVar = Unsent
 
-    def details(self, _language: Language) -> dict[str, Any]:
+    def details(self, _language: Language) -> Details:
         """`unsent`, and `retryable`."""
         return {"retryable": True, "unsent": self.facts["unsent"]}
 
@@ -62,7 +63,7 @@ class LogChanged(BridgeError):
     example: ClassVar = {"count": 38, "total": 37}
     adds: ClassVar = Counted
 
-    def details(self, _language: Language) -> dict[str, Any]:
+    def details(self, _language: Language) -> Details:
         """`count`."""
         return {"count": self.facts["count"]}
 
@@ -96,7 +97,7 @@ class Cleared(TypedDict):
     disables=True,
     repeatable=True,
 )
-def clear(session: Terminal, params: Clear, context: Context) -> dict[str, Any] | Change:
+def clear(session: Terminal, params: Clear, context: Context) -> Body | Change:
     """Plan to clear the log, or answer if an earlier attempt of this request has cleared it already.
 
     Raises PunchesUnsent, LogChanged, Unsupported; OutcomeUnknown where the log may have been cleared and filled again.
@@ -111,7 +112,7 @@ def clear(session: Terminal, params: Clear, context: Context) -> dict[str, Any] 
     if context.device.attendance == "live":
         _must_be_published(session, count, context)
 
-    def apply() -> dict[str, Any]:
+    def apply() -> Body:
         # People are kept off since before the first count; this one is the last thing before the log goes.
         if (now := _count(session, context)) != count:
             raise LogChanged(device=context.device.id, count=now, total=count)
@@ -135,7 +136,7 @@ def _count(session: Terminal, context: Context) -> int:
     return count
 
 
-def _settled(count: int, context: Context) -> dict[str, Any]:
+def _settled(count: int, context: Context) -> Body:
     """The answer to a request of which an earlier attempt was asked of the terminal. Raises OutcomeUnknown.
 
     A log only grows: with fewer punches than before it was cleared. With as many or more it may have been cleared and
@@ -172,5 +173,5 @@ def _is_full(session: Terminal) -> bool:
     return bool(sizes.records_capacity) and (sizes.records or 0) >= (sizes.records_capacity or 0)
 
 
-def _body(cleared: int, context: Context) -> dict[str, Any]:
+def _body(cleared: int, context: Context) -> Body:
     return {"data": {"cleared": cleared, "device_id": context.device.id}}

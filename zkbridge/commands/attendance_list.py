@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import LocalTime
 from zkbridge.commands.api.paging import COUNTS, Part, part_of
-from zkbridge.commands.api.registry import Answer, Context, command
+from zkbridge.commands.api.registry import Answer, Body, Context, command
 from zkbridge.commands.api.text_fields import UserId
 from zkbridge.commands.chosen import Chosen
 from zkbridge.config.models import Device
@@ -73,7 +73,7 @@ class Row(TypedDict):
     repeatable=True,
     reads=True,
 )
-def list_punches(session: PunchLog, params: List, context: Context) -> dict[str, Any]:
+def list_punches(session: PunchLog, params: List, context: Context) -> Body:
     """Tell the punches as the terminal's log has them, oldest first."""
 
     def row(punch: Punch) -> Row:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.registry import Answer, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.commands.backup_content import read_all
 from zkbridge.contract.answers import like
 from zkbridge.port.capabilities import Terminal
@@ -34,7 +34,7 @@ class BackedUp(TypedDict):
     disables=False,
     repeatable=True,
 )
-def backup(session: Terminal, _params: Backup, context: Context) -> dict[str, Any]:
+def backup(session: Terminal, _params: Backup, context: Context) -> Body:
     """Read everything first, then write the file."""
     content = read_all(session, context)
     name = context.backups.write(content.model_dump_json().encode(), context.clock.now())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.registry import Answer, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.contract.answers import like
 from zkbridge.port.capabilities import Facts
 
@@ -33,7 +33,7 @@ class Row(TypedDict):
     repeatable=True,
     reads=True,
 )
-def list_backups(_session: Facts, _params: List, context: Context) -> dict[str, Any]:
+def list_backups(_session: Facts, _params: List, context: Context) -> Body:
     """Oldest first."""
     files = context.backups.files()
     rows: list[Row] = [

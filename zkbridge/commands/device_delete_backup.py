@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.backups import BackupName, BackupNotFound
-from zkbridge.commands.api.registry import Answer, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.contract.answers import like
 from zkbridge.port.capabilities import Facts
 
@@ -34,7 +34,7 @@ class Deleted(TypedDict):
     disables=False,
     repeatable=True,
 )
-def delete(_session: Facts, params: Delete, context: Context) -> dict[str, Any]:
+def delete(_session: Facts, params: Delete, context: Context) -> Body:
     """Delete the file; nothing of the terminal changes."""
     context.backups.delete(params.backup)
     return {"data": {"backup": params.backup, "device_id": context.device.id}}

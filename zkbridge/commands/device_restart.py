@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, Params, command
 from zkbridge.contract.answers import like
 from zkbridge.port.capabilities import Power
 
@@ -36,7 +36,7 @@ class Restarting(TypedDict):
 def restart(session: Power, _params: Restart, context: Context) -> Change:
     """Plan the restart; when the terminal runs again is told by its availability."""
 
-    def apply() -> dict[str, Any]:
+    def apply() -> Body:
         return {"data": {"acknowledged": session.restart(), "device_id": context.device.id}}
 
     return Change(intent={}, apply=apply)

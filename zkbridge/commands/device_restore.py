@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.age import BackupEncrypted
 from zkbridge.commands.api.backups import BackupDamaged, BackupName, BackupNotFound
 from zkbridge.commands.api.fields import Flag
-from zkbridge.commands.api.registry import Answer, Context, HandOver, Onward, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Context, HandOver, Onward, Params, command
 from zkbridge.commands.backup_content import Content, parsed
 from zkbridge.commands.finger_set import TAIL
 from zkbridge.commands.transfer import WRITE, AlgorithmDiffers, CopyIncomplete, Write
@@ -74,7 +74,7 @@ class _Difference(NamedTuple):
     repeatable=True,
     hands_over=True,
 )
-def restore(session: Terminal, params: Restore, context: Context) -> dict[str, Any] | HandOver:
+def restore(session: Terminal, params: Restore, context: Context) -> Body | HandOver:
     """Tell the difference, or leave it to requests of their own: one for each user who is written or deleted."""
     name, raw = context.backups.read(params.backup)
     content = parsed(name, raw)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.registry import Answer, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.contract.answers import like
 from zkbridge.port.capabilities import Door
 
@@ -31,6 +31,6 @@ class DoorState(TypedDict):
     repeatable=True,
     reads=True,
 )
-def state(session: Door, _params: State, context: Context) -> dict[str, Any]:
+def state(session: Door, _params: State, context: Context) -> Body:
     """Tell whether the door is open, as the terminal reports it now."""
     return {"data": {"open": session.door_open(), "device_id": context.device.id}}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import DoorSeconds
-from zkbridge.commands.api.registry import Answer, Button, Change, Context, Lock, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Button, Change, Context, Lock, Params, command
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import ClockUntrusted, Forbidden
@@ -60,7 +60,7 @@ def unlock(session: Door, params: Unlock, context: Context) -> Change:
     """Plan to open the door. Raises Forbidden, ClockUntrusted."""
     params.check_device(context.device, context.clock)  # the configuration may have changed while the request waited
 
-    def apply() -> dict[str, Any]:
+    def apply() -> Body:
         session.unlock(params.seconds)
         return {"data": {"device_id": context.device.id}}
 

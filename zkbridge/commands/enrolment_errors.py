@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from zkbridge.contract.bodies import Details
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import Language, add_texts, say
 
@@ -45,7 +46,7 @@ class EnrolmentError(BridgeError):
         """What went wrong, and what was lost by it."""
         return super().sentence(language) + (say("old_finger_lost", language) if self.old_finger_lost else "")
 
-    def details(self, _language: Language) -> dict[str, Any]:
+    def details(self, _language: Language) -> Details:
         """`old_finger_lost`, where it was."""
         return {"old_finger_lost": True} if self.old_finger_lost else {}
 
@@ -110,6 +111,6 @@ class EnrollInterrupted(EnrolmentError):
         ),
     }
 
-    def details(self, language: Language) -> dict[str, Any]:
+    def details(self, language: Language) -> Details:
         """`retryable`: whoever asks again should know whether the person is still there."""
-        return {"retryable": True} | super().details(language)
+        return {"retryable": True, **super().details(language)}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.registry import Answer, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.commands.clock import shown_time, wall_clock
 from zkbridge.commands.connection_check import CHECK
 from zkbridge.contract.answers import like
@@ -50,7 +50,7 @@ class Machine(TypedDict):
     reads=True,
     button=CHECK,
 )
-def info(session: Facts, _params: Info, context: Context) -> dict[str, Any]:
+def info(session: Facts, _params: Info, context: Context) -> Body:
     """Tell what the terminal says; null is what it would not say. `clock_drift_s` is positive where it is fast."""
     told = session.info()
     sizes = told.sizes

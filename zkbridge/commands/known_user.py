@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, NotRequired
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.registry import Change, Context, Params
+from zkbridge.commands.api.registry import Body, Change, Context, Params
 from zkbridge.commands.api.text_fields import UserId
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
@@ -82,8 +82,8 @@ def how_many(records: int) -> dict[str, int]:
 
 
 def change_all(
-    session: UserStore, users: Sequence[User], changes: UserChanges, body: dict[str, Any], context: Context
-) -> dict[str, Any] | Change:
+    session: UserStore, users: Sequence[User], changes: UserChanges, body: Body, context: Context
+) -> Body | Change:
     """Plan the changes of every record of a user, or answer with `body` where the terminal holds them already.
 
     Raises DeviceRejected, InvalidField.
@@ -94,7 +94,7 @@ def change_all(
         return body
     must_be_alone(session.users(), users, context.device)
 
-    def apply() -> dict[str, Any]:
+    def apply() -> Body:
         for user in others:
             session.change_user(user, changes)
         return body
@@ -106,7 +106,7 @@ def change_all(
     return Change(intent={"uids": [user.uid for user in users]}, apply=apply, kept=kept, lost="not_changed")
 
 
-def set_blocked(session: UserStore, user_id: str, context: Context, *, blocked: bool) -> dict[str, Any] | Change:
+def set_blocked(session: UserStore, user_id: str, context: Context, *, blocked: bool) -> Body | Change:
     """Plan that a user is blocked, or let in again; a user who is blocked is not let in by a date to come.
 
     Raises UserNotFound, DeviceRejected.
@@ -115,7 +115,7 @@ def set_blocked(session: UserStore, user_id: str, context: Context, *, blocked: 
     user_id = users[0].user_id
     if blocked:
         context.dates.keep(user_id, context.dates.of(user_id)._replace(valid_from=None))
-    body = {"data": {"user_id": user_id, **how_many(len(users)), "device_id": context.device.id}}
+    body: Body = {"data": {"user_id": user_id, **how_many(len(users)), "device_id": context.device.id}}
     return change_all(session, users, UserChanges(blocked=blocked), body, context)
 
 

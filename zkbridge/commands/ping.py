@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.registry import Answer, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.commands.clock import shown_time
 from zkbridge.commands.connection_check import CHECK
 from zkbridge.contract.answers import like
@@ -36,7 +36,7 @@ class Pong(TypedDict):
     reads=True,
     button=CHECK,
 )
-def ping(session: TerminalClock, _params: Ping, context: Context) -> dict[str, Any]:
+def ping(session: TerminalClock, _params: Ping, context: Context) -> Body:
     """Ask for the time; `latency_ms` is how long that one answer took."""
     began = time.perf_counter()
     device_time = session.time()

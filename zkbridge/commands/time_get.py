@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from zkbridge.commands.api.registry import Answer, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.commands.clock import Clock, shown_time
 from zkbridge.port.capabilities import TerminalClock
 
@@ -14,7 +12,7 @@ class Get(Params):
 
 
 @command("time/get", params=Get, code="ok", answer=Answer(Clock), disables=False, repeatable=True, reads=True)
-def get_time(session: TerminalClock, _params: Get, context: Context) -> dict[str, Any]:
+def get_time(session: TerminalClock, _params: Get, context: Context) -> Body:
     """Tell the terminal's wall clock; null where it shows no date."""
     data: Clock = {"device_id": context.device.id, "device_time": shown_time(session.time())}
     return {"data": data}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from zkbridge.commands.api.fields import LocalMoment
-from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, Params, command
 from zkbridge.commands.clock import Clock, shown_time, wall_clock
 from zkbridge.contract.errors import ClockUntrusted
 from zkbridge.port.capabilities import TerminalClock
@@ -32,7 +31,7 @@ def sync_time(session: TerminalClock, params: Sync, context: Context) -> Change:
     if params.time is None:
         context.clock.require_plausible()
 
-    def apply() -> dict[str, Any]:
+    def apply() -> Body:
         session.set_time(wall_clock(context.device) if params.time is None else datetime.fromisoformat(params.time))
         data: Clock = {"device_id": context.device.id, "device_time": shown_time(session.time())}
         return {"data": data}

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.registry import Answer, Change, Context, Params, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, Params, command
 from zkbridge.commands.finger_set import FingerSet
 from zkbridge.commands.known_user import find_all, must_be_alone
 from zkbridge.commands.uids import choose_uid
 from zkbridge.contract.answers import like
+from zkbridge.contract.bodies import Details
 from zkbridge.contract.errors import BridgeError, DeviceFull, DeviceRejected, Forbidden, UserExists
 from zkbridge.contract.validity import Validity
 from zkbridge.port.capabilities import FingerReader, Terminal
@@ -65,7 +66,7 @@ class CopyIncomplete(BridgeError):
     example: ClassVar = {"fingers": "6"}
     adds = _Differing
 
-    def details(self, _language: object) -> dict[str, Any]:
+    def details(self, _language: object) -> Details:
         """`missing_fingers` and `extra_fingers`."""
         return self.more or {"missing_fingers": [6], "extra_fingers": []}
 
@@ -201,7 +202,7 @@ def _fingers_of(session: FingerReader, users: Sequence[User]) -> dict[int, list[
     repeatable=True,
     inner=True,
 )
-def write(session: Terminal, params: Write, context: Context) -> dict[str, Any] | Change:
+def write(session: Terminal, params: Write, context: Context) -> Body | Change:
     """Plan what the terminal lacks of the user, or answer if it lacks nothing.
 
     Raises UserExists where it holds another user under that user_id, unless it is to be overwritten.
@@ -228,7 +229,7 @@ def write(session: Terminal, params: Write, context: Context) -> dict[str, Any] 
     fields = UserFields(copy.user_id, copy.name)
     written: list[User] = []
 
-    def apply() -> dict[str, Any]:
+    def apply() -> Body:
         target = user if user is not None and same else session.put_copy(copy, uid, over=user)
         written.append(target)
         wanted.write(session, target, missing, extra)
@@ -296,6 +297,6 @@ def _require_room(
         raise DeviceFull("fingers", host=host, port=port)
 
 
-def _body(held: User, params: Write, context: Context, removed: list[int]) -> dict[str, Any]:
+def _body(held: User, params: Write, context: Context, removed: list[int]) -> Body:
     fingers = {"fingers": [each.index for each in params.fingers], "removed_fingers": removed}
     return {"data": {"user_id": params.user_id, "name": held.name, **fingers, "device_id": context.device.id}}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, Lasting, command
 from zkbridge.commands.known_user import KnownUser, OneUser, set_blocked
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.port.capabilities import UserStore
@@ -23,6 +21,6 @@ class Block(OneUser, Lasting):
     disables=True,
     repeatable=True,
 )
-def block(session: UserStore, params: Block, context: Context) -> dict[str, Any] | Change:
+def block(session: UserStore, params: Block, context: Context) -> Body | Change:
     """Plan it, or answer if the user is so already."""
     return set_blocked(session, params.user_id, context, blocked=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import ADMINISTRATOR, USER, Card, Privilege
 from zkbridge.commands.api.keypad import with_keypad
-from zkbridge.commands.api.registry import Answer, Change, Context, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, command
 from zkbridge.commands.api.text_fields import Name, NewUserId, Password
 from zkbridge.commands.dated import Dated
 from zkbridge.commands.uids import choose_uid
@@ -68,7 +68,7 @@ class Created(TypedDict):
     repeatable=True,
     creates_user=True,
 )
-def create(session: UserStore, params: Create, context: Context) -> dict[str, Any] | Change:
+def create(session: UserStore, params: Create, context: Context) -> Body | Change:
     """Plan the user, or answer if an earlier attempt of this request has written it already."""
     table = session.users()
     fields = session.fit(params.fields())
@@ -82,7 +82,7 @@ def create(session: UserStore, params: Create, context: Context) -> dict[str, An
     uid = _choose_uid(session, fields, context)
     written: list[UserRecord] = []
 
-    def apply() -> dict[str, Any]:
+    def apply() -> Body:
         written.append(session.add_user(wanted, uid))
         return _body(session.fit(params.fields()), context)  # an empty terminal shows its record size only now
 
@@ -118,5 +118,5 @@ def _choose_uid(session: UserStore, fields: UserFields, context: Context) -> int
     return choose_uid(session.users(), fields.user_id, context, is_cut=is_cut)
 
 
-def _body(fields: UserFields, context: Context) -> dict[str, Any]:
+def _body(fields: UserFields, context: Context) -> Body:
     return {"data": {"user_id": fields.user_id, "name": fields.name, "device_id": context.device.id}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, Lasting, command
 from zkbridge.commands.known_user import KnownUser, OneUser, how_many, must_be_alone, must_be_whole, spelled
 from zkbridge.contract.errors import UserNotFound
 from zkbridge.contract.validity import Validity
@@ -25,7 +25,7 @@ class Delete(OneUser, Lasting):
     disables=True,
     repeatable=True,
 )
-def delete(session: UserStore, params: Delete, context: Context) -> dict[str, Any] | Change:
+def delete(session: UserStore, params: Delete, context: Context) -> Body | Change:
     """Plan the end of the user, or answer if an earlier attempt of this request has brought it about already."""
     table = session.users()
     # An earlier attempt meant one user: with that one gone, another spelling must not find somebody else.
@@ -34,7 +34,7 @@ def delete(session: UserStore, params: Delete, context: Context) -> dict[str, An
     uids = list(dict.fromkeys(user.uid for user in users))
     gone = {uid for tried in context.tried for uid in _uids_of(tried) if table.by_uid(uid) is None}
     records = how_many(len(gone.union(uids)))
-    body = {"data": {"user_id": user_id, **records, "device_id": context.device.id}}
+    body: Body = {"data": {"user_id": user_id, **records, "device_id": context.device.id}}
     if not users:
         must_be_whole(table, context.device)
     if not users and not context.asked_before:
@@ -44,7 +44,7 @@ def delete(session: UserStore, params: Delete, context: Context) -> dict[str, An
         return body
     must_be_alone(table, users, context.device)
 
-    def apply() -> dict[str, Any]:
+    def apply() -> Body:
         session.delete_users(users)
         return body
 

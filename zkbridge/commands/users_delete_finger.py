@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import FingerIndex
-from zkbridge.commands.api.registry import Answer, Change, Context, Lasting, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, Lasting, command
 from zkbridge.commands.known_user import OneUser, find_all
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, UserNotFound
@@ -51,12 +51,12 @@ class Deleted(TypedDict):
     disables=True,
     repeatable=True,
 )
-def delete_finger(session: FingerStore, params: DeleteFinger, context: Context) -> dict[str, Any] | Change:
+def delete_finger(session: FingerStore, params: DeleteFinger, context: Context) -> Body | Change:
     """Plan the end of the finger, or answer if an earlier attempt of this request has deleted it already."""
     users = find_all(session, params.user_id, context.device)
     index = params.finger_index
     owners = [user for user in users if session.has_finger(user, index)]
-    body = {
+    body: Body = {
         "data": {
             "user_id": users[0].user_id,
             "finger_index": index,
@@ -69,7 +69,7 @@ def delete_finger(session: FingerStore, params: DeleteFinger, context: Context) 
     if not owners:
         raise FingerNotFound(user_id=users[0].user_id, finger_index=index)
 
-    def apply() -> dict[str, Any]:
+    def apply() -> Body:
         for user in owners:
             session.delete_finger(user, index, spare_others=True)
         return body

@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import EnrolmentSeconds, FingerIndex, Flag
-from zkbridge.commands.api.registry import Answer, Change, Context, Step, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, Step, command
 from zkbridge.commands.enrolment_errors import (
     EnrollCancelled,
     EnrollFailed,
@@ -113,7 +113,7 @@ _EXAMPLE = {"user_id": "123", "finger_index": 6, "samples": 1, "needed": NEEDED}
     repeatable=False,
     attended=True,
 )
-def enroll(session: FingerStore, params: Enroll, context: Context) -> dict[str, Any] | Change:
+def enroll(session: FingerStore, params: Enroll, context: Context) -> Body | Change:
     """Plan the enrolment; or find out what became of one that was interrupted, which is not begun again."""
     users = find_all(session, params.user_id, context.device)
     if context.asked_before:
@@ -176,7 +176,7 @@ class _Enrolment:
     context: Context
     intent: _Intent
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Body:
         """See it through. Raises what the caller is told instead; a lost connection is for `look`."""
         if self.context.presence.ended:
             raise self._interrupted("stopping")
@@ -194,7 +194,7 @@ class _Enrolment:
             return self._body()
         raise self._failure(outcome)
 
-    def look(self) -> dict[str, Any]:
+    def look(self) -> Body:
         """What became of it, as the template store says. Raises EnrollInterrupted, or what ended it."""
         self.session.end_capture()
         template = self.session.template(self.user, self.params.finger_index)
@@ -252,7 +252,7 @@ class _Enrolment:
     def _is_there(self) -> bool:
         return self.session.has_finger(self.user, self.params.finger_index)
 
-    def _body(self) -> dict[str, Any]:
+    def _body(self) -> Body:
         index = self.params.finger_index
         return {
             "data": {

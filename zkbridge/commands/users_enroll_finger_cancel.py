@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import FingerIndex
-from zkbridge.commands.api.registry import Answer, Context, Params, ending
+from zkbridge.commands.api.registry import Answer, Body, Context, Params, ending
 from zkbridge.commands.api.text_fields import UserId
 from zkbridge.commands.enrolment_errors import EnrollCancelled
 from zkbridge.commands.users_enroll_finger import Enroll
@@ -60,7 +60,7 @@ class Cancelled(TypedDict):
     answer=Answer(Cancelled, says=("Enrolamiento cancelado.", "Enrolment cancelled.")),
     errors=(EnrollNotFound,),
 )
-def cancel(ended: Enroll | None, _params: Cancel, context: Context) -> dict[str, Any]:
+def cancel(ended: Enroll | None, _params: Cancel, context: Context) -> Body:
     """Tell which enrolment was ended. Raises EnrollNotFound."""
     if ended is None:
         raise EnrollNotFound(device=context.device.id)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.fields import MAX_FINGER_INDEX
-from zkbridge.commands.api.registry import Answer, Context, command
+from zkbridge.commands.api.registry import Answer, Body, Context, command
 from zkbridge.commands.known_user import OneUser, find_all
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import UserNotFound
@@ -37,7 +37,7 @@ class Row(TypedDict):
     repeatable=True,
     reads=True,
 )
-def list_fingers(session: FingerReader, params: Fingers, context: Context) -> dict[str, Any]:
+def list_fingers(session: FingerReader, params: Fingers, context: Context) -> Body:
     """Tell the fingers in the order of the terminal's index."""
     device = context.device
     users = {user.uid: user for user in find_all(session, params.user_id, context.device)}.values()

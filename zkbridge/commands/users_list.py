@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, NotRequired
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.paging import COUNTS, Part, part_of
-from zkbridge.commands.api.registry import Answer, Context, command
+from zkbridge.commands.api.registry import Answer, Body, Context, command
 from zkbridge.commands.api.text_fields import PartOfName, UserId
 from zkbridge.commands.chosen import Chosen
 from zkbridge.contract.answers import like
@@ -68,7 +68,7 @@ class Row(TypedDict):
     repeatable=True,
     reads=True,
 )
-def list_users(session: UserReader, params: List, context: Context) -> dict[str, Any]:
+def list_users(session: UserReader, params: List, context: Context) -> Body:
     """Tell the users in the order of the terminal's table; never a password."""
 
     def row(user: User) -> Row:
@@ -86,7 +86,9 @@ def list_users(session: UserReader, params: List, context: Context) -> dict[str,
 
     table = session.users()
     part = part_of(table if params.wants_all else Chosen(table, params.wants), params, context, row)
-    return part | ({"counted": len(table) + table.hidden} if table.hidden else {})
+    if table.hidden:
+        part["counted"] = len(table) + table.hidden
+    return part
 
 
 def _dates(validity: Validity) -> Dates:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.lists import Rows, RowsOf
-from zkbridge.commands.api.registry import Answer, Context, command
+from zkbridge.commands.api.registry import Answer, Body, Context, command
 from zkbridge.commands.desired.decision import Decision
 from zkbridge.commands.desired.document import Asked, Rules
 from zkbridge.commands.desired.refusals import Refused
@@ -85,7 +85,7 @@ class Planned(TypedDict):
     repeatable=True,
     reads=True,
 )
-def plan_users(session: UserStore, params: Plan, context: Context) -> dict[str, Any]:
+def plan_users(session: UserStore, params: Plan, context: Context) -> Body:
     """Plan the rows of the request, or the last document. Raises NoDocument or InvalidField."""
     asked = _asked(params, context)
     try:
@@ -98,7 +98,7 @@ def plan_users(session: UserStore, params: Plan, context: Context) -> dict[str, 
     decision = Decision(document, session.users(), session, claimed=claimed, dates=context.dates)
     body = plan_body(told(document, decision.plan(), context, state="planned"), context.room)
     version = 0 if params.users is not None else document.version
-    return {"data": body | {"version": version, "over_limit": decision.is_over_limit}}
+    return {"data": {**body, "version": version, "over_limit": decision.is_over_limit}}
 
 
 def _asked(params: Plan, context: Context) -> Asked:

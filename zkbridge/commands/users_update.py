@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from zkbridge.commands.api.fields import ADMINISTRATOR, Card, Privilege
 from zkbridge.commands.api.keypad import with_keypad
-from zkbridge.commands.api.registry import Answer, Change, Context, command
+from zkbridge.commands.api.registry import Answer, Body, Change, Context, command
 from zkbridge.commands.api.text_fields import Name, Password
 from zkbridge.commands.dated import Dated
 from zkbridge.commands.known_user import KnownUser, OneUser, change_all, find_all, how_many
@@ -57,12 +55,12 @@ class Update(OneUser, Dated):
     disables=True,
     repeatable=True,
 )
-def update(session: UserStore, params: Update, context: Context) -> dict[str, Any] | Change:
+def update(session: UserStore, params: Update, context: Context) -> Body | Change:
     """Plan the changes of the user's record, or of each of several; or answer if the terminal holds them already."""
     users, changes = find_all(session, params.user_id, context.device), params.changes()
     user_id = users[0].user_id
     more = {**_other_name(session, users[0], changes), **how_many(len(users))}
-    body = {"data": {"user_id": user_id, **more, "device_id": context.device.id}}
+    body: Body = {"data": {"user_id": user_id, **more, "device_id": context.device.id}}
     changes = changes._replace(blocked=params.wants_blocked(user_id, context))
     return change_all(session, users, changes, body, context)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from zkbridge.config.faults import Fault
 from zkbridge.config.models import Config
+from zkbridge.config.yaml_file import Values
 
 #: The keys that a running bridge can apply.
 _TAKEN_OVER = {"devices", "groups"}
@@ -49,7 +50,7 @@ def compare(old: Config, new: Config) -> Changes:
     )
 
 
-def _different(old: dict[str, Any], new: dict[str, Any], above: str = "") -> Iterator[str]:
+def _different(old: Values, new: Values, above: str = "") -> Iterator[str]:
     for key, before in old.items():
         after = new[key]
         if isinstance(before, dict) and isinstance(after, dict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -27,9 +26,10 @@ from zkbridge.config.models import (
 )
 from zkbridge.config.overrides import SECRET_FILES
 from zkbridge.config.rules import as_names
+from zkbridge.config.yaml_file import Values
 
 
-def group_faults(values: dict[str, Any]) -> Iterator[Fault]:
+def group_faults(values: Values) -> Iterator[Fault]:
     """Check groups against devices; the models check each of them alone."""
     devices, groups = values.get("devices"), values.get("groups")
     known = list(map(str, devices)) if isinstance(devices, dict) else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,7 +13,7 @@ from zkbridge.config.faults import ConfigError, Fault
 from zkbridge.config.models import Config
 from zkbridge.config.overrides import apply_overrides, place_certificates, read_secrets
 from zkbridge.config.rules import is_loopback
-from zkbridge.config.yaml_file import name_faults, parse_yaml
+from zkbridge.config.yaml_file import Values, name_faults, parse_yaml
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
@@ -64,7 +63,7 @@ def state_dir(config: Config, environment: Mapping[str, str] | None = None) -> P
     return Path(home) / "zkbridge"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Values:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

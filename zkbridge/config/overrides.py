@@ -9,7 +9,7 @@ from typing import Any
 
 from zkbridge.config.faults import ConfigError, Fault
 from zkbridge.config.models import Tls
-from zkbridge.config.yaml_file import parse_yaml
+from zkbridge.config.yaml_file import Values, parse_yaml
 
 ENVIRONMENT_PREFIX = "ZKBRIDGE_"
 #: Variables under the prefix that are not configuration keys.
@@ -18,7 +18,7 @@ _RESERVED = {"ZKBRIDGE_CONFIG"}
 SECRET_FILES = {"password_file": "password", "comm_key_file": "comm_key"}
 
 
-def apply_overrides(values: dict[str, Any], environment: Mapping[str, str]) -> list[Fault]:
+def apply_overrides(values: Values, environment: Mapping[str, str]) -> list[Fault]:
     """Put `ZKBRIDGE_MQTT__HOST=…` and its like over the file's values; each value is read as YAML."""
     faults = []
     for name, text in sorted(environment.items()):
@@ -40,7 +40,7 @@ def apply_overrides(values: dict[str, Any], environment: Mapping[str, str]) -> l
     return faults
 
 
-def _as_written(place: dict[str, Any], key: str) -> str:
+def _as_written(place: Values, key: str) -> str:
     """Find the file's own spelling of a key: variables are upper case by custom, device ids need not be."""
     return next((known for known in place if str(known).lower() == key.lower()), key.lower())
 
@@ -55,7 +55,7 @@ def _scalar(key: str, text: str) -> Any:
         return text
 
 
-def read_secrets(values: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> list[Fault]:
+def read_secrets(values: Values, folder: Path, environment: Mapping[str, str]) -> list[Fault]:
     """Replace `password_file` and `comm_key_file` by what the files hold."""
     faults = []
     for place, path in _sections(values):
@@ -76,7 +76,7 @@ def read_secrets(values: dict[str, Any], folder: Path, environment: Mapping[str,
     return faults
 
 
-def place_certificates(values: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
+def place_certificates(values: Values, folder: Path, environment: Mapping[str, str]) -> None:
     """Resolve the paths of `mqtt.tls` and `backup.identity_file` in the same way as those of secrets."""
     backup = values.get("backup")
     if isinstance(backup, dict) and isinstance(backup.get("identity_file"), str):
@@ -90,7 +90,7 @@ def place_certificates(values: dict[str, Any], folder: Path, environment: Mappin
             tls[key] = _placed(tls[key], folder, environment)
 
 
-def _sections(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+def _sections(values: Values) -> Iterator[tuple[Values, str]]:
     if isinstance(values.get("mqtt"), dict):
         yield values["mqtt"], "mqtt"
     devices = values.get("devices")

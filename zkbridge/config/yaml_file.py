@@ -8,6 +8,8 @@ from typing import Any
 
 from zkbridge.config.faults import ConfigError, Fault
 
+#: What YAML or an environment variable says, before the models check it: any keys, any values.
+Values = dict[str, Any]
 #: The parts of the file whose keys are made up by the operator.
 _NAMED = ("devices", "groups")
 
@@ -44,7 +46,7 @@ def parse_yaml(text: str) -> Any:
         raise ConfigError([Fault("", _yaml_fault(error))]) from None
 
 
-def name_faults(values: dict[str, Any]) -> Iterator[Fault]:
+def name_faults(values: Values) -> Iterator[Fault]:
     """Ids of devices and groups that YAML does not read as they are written; numbers such as `101` are as good as text.
 
     Two ids that differ in their quotes only would become one.

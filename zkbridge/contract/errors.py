@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
+from zkbridge.contract.bodies import Details
 from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import TEXTS, Language, add_texts, say
 
@@ -35,7 +36,7 @@ class BridgeError(Exception):
         own = vars(cls).get("sentences", {})
         add_texts({f"{cls.code}.{reason}" if reason else cls.code: text for reason, text in own.items()})
 
-    def __init__(self, reason: str = "", *, more: dict[str, Any] | None = None, **facts: object) -> None:
+    def __init__(self, reason: str = "", *, more: Details | None = None, **facts: object) -> None:
         super().__init__(reason, facts)
         self.reason = reason
         self.facts = facts
@@ -45,7 +46,7 @@ class BridgeError(Exception):
         """What went wrong, in one sentence for the caller."""
         return say(f"{self.code}.{self.reason}" if self.reason else self.code, language, **self.facts)
 
-    def details(self, _language: Language) -> dict[str, Any]:
+    def details(self, _language: Language) -> Details:
         """The keys that this error adds to its reply."""
         return self.more
 
@@ -64,7 +65,7 @@ class BodyRequired(BridgeError):
         self.why = why
         self.facts = facts
 
-    def details(self, language: Language) -> dict[str, Any]:
+    def details(self, language: Language) -> Details:
         """`detail`, unless there is no payload at all."""
         return {"detail": say(f"detail.{self.why}", language, **self.facts)} if self.why else {}
 
@@ -107,7 +108,7 @@ class MissingFields(BridgeError):
         several = "" if len(self.names) > 1 else ".one"
         return say(f"missing_fields{several}", language, fields=say("and", language).join(self.names))
 
-    def details(self, language: Language) -> dict[str, Any]:
+    def details(self, language: Language) -> Details:
         """`errors`, where there are any beside what is absent."""
         return _errors(self.faults, self.more_errors, language) if self.faults else {}
 
@@ -133,12 +134,12 @@ class InvalidField(BridgeError):
             sentences.append(say("more_errors", language, count=self.more_errors))
         return "; ".join(sentences)
 
-    def details(self, language: Language) -> dict[str, Any]:
+    def details(self, language: Language) -> Details:
         """`errors`: a list of field and message; `more_errors`, where some are left out."""
         return _errors(self.faults, self.more_errors, language)
 
 
-def _errors(faults: Sequence[FieldFault], more: int, language: Language) -> dict[str, Any]:
+def _errors(faults: Sequence[FieldFault], more: int, language: Language) -> Details:
     errors = [{"field": fault.name, "message": fault.message(language)} for fault in faults]
     return {"errors": errors} | ({"more_errors": more} if more else {})
 
@@ -189,7 +190,7 @@ class OutcomeUnknown(BridgeError):
 
     code = "outcome_unknown"
 
-    def details(self, _language: Language) -> dict[str, Any]:
+    def details(self, _language: Language) -> Details:
         """`retryable` and `effect`."""
         return {"retryable": False, "effect": "unknown"}
 
@@ -205,7 +206,7 @@ class ReplyTooLarge(BridgeError):
 
     status, code = 500, "reply_too_large"
 
-    def details(self, _language: Language) -> dict[str, Any]:
+    def details(self, _language: Language) -> Details:
         """`reply`: `success`, `status` and `code` of the reply that was too large."""
         return self.more or {"reply": {"success": True, "status": 200, "code": "ok"}}
 
@@ -222,12 +223,8 @@ class Busy(BridgeError):
     status, code = 503, "busy"
 
     def __init__(self, reason: str, *, retry_after_s: int, **facts: object) -> None:
-        super().__init__(
-            reason,
-            more={"retryable": True, "retry_after_s": retry_after_s},
-            retry_after_s=retry_after_s,
-            **facts,
-        )
+        more = {"retryable": True, "retry_after_s": retry_after_s}
+        super().__init__(reason, more=more, retry_after_s=retry_after_s, **facts)
 
 
 class ClockUntrusted(BridgeError):
@@ -269,7 +266,7 @@ class TerminalError(BridgeError):
     effect: Effect = "none"
     ends_session: bool = False
 
-    def details(self, _language: Language) -> dict[str, Any]:
+    def details(self, _language: Language) -> Details:
         """`effect`, where an earlier attempt of the request may have written what the terminal now refuses to show."""
         return {"effect": self.effect} if self.effect == "unknown" else {}
 
@@ -279,7 +276,7 @@ class ConnectionFailure(TerminalError):
 
     ends_session = True
 
-    def details(self, _language: Language) -> dict[str, Any]:
+    def details(self, _language: Language) -> Details:
         """`retryable` and `effect`."""
         return {"retryable": True, "effect": self.effect}
 

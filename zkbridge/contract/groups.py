@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import AllFailed, Effect, Partial
 from zkbridge.contract.lists import RowSaid, rows_together
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
@@ -128,8 +129,8 @@ def _lists(group: str, said: Sequence[Said], *, request_id: str | None, language
     return _reply(group, members, entries, request_id=request_id, language=language)
 
 
-def _entry(said: Said) -> dict[str, Any]:
-    body = json.loads(said.reply.body)
+def _entry(said: Said) -> JsonObject:
+    body: JsonObject = json.loads(said.reply.body)
     about = {} if said.row is None else {"user_id": said.row}
     return {"device_id": said.device} | about | {key: value for key, value in body.items() if key != "request_id"}
 
@@ -137,7 +138,7 @@ def _entry(said: Said) -> dict[str, Any]:
 def _reply(
     group: str | None,
     said: Sequence[Said],
-    results: list[dict[str, Any]],
+    results: list[JsonObject],
     *,
     request_id: str | None,
     language: Language,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import AllFailed, Partial
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import Language, add_texts, say
@@ -65,7 +66,7 @@ def rows_together(
     return _reply(said, results, request_id=request_id, language=language)
 
 
-def _fitting(entries: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+def _fitting(entries: list[JsonObject], room: int) -> list[JsonObject]:
     """The first entries that together take at most `room` bytes."""
     for place, entry in enumerate(entries):
         room -= len(encode(entry)) + 1
@@ -74,7 +75,7 @@ def _fitting(entries: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
     return entries
 
 
-def _entry(said: RowSaid) -> dict[str, Any]:
+def _entry(said: RowSaid) -> JsonObject:
     body = json.loads(said.reply.body)
     data = body.get("data", {})
     user_id = data.get("user_id", said.user_id or None)
@@ -83,7 +84,7 @@ def _entry(said: RowSaid) -> dict[str, Any]:
     return entry | {key: value for key, value in body.items() if key not in _ELSEWHERE}
 
 
-def _reply(said: Sequence[RowSaid], results: dict[str, Any], *, request_id: str | None, language: Language) -> Reply:
+def _reply(said: Sequence[RowSaid], results: JsonObject, *, request_id: str | None, language: Language) -> Reply:
     done, total = sum(each.reply.success for each in said), len(said)
     if done == total:
         body = {"message": say("rows", language, total=total), **results}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import BridgeError, Effect
 from zkbridge.contract.texts import Language
 from zkbridge.contract.unreadable import NotJson, no_object, unreadable
@@ -115,7 +117,7 @@ def encode(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def succeeded(body: dict[str, Any], *, code: str, request_id: str | None, status: int = 200) -> Reply:
+def succeeded(body: Mapping[str, object], *, code: str, request_id: str | None, status: int = 200) -> Reply:
     """A success; body holds `message` and `data`, or what the command answers instead."""
     content = {"success": True, **body, "status": status, "code": code}
     return Reply(status, code, encode(content | _echo(request_id)))
@@ -129,7 +131,7 @@ def failed(error: BridgeError, language: Language, *, request_id: str | None = N
         "status": error.status,
         "code": error.code,
     }
-    return Reply(error.status, error.code, encode(content | error.details(language) | _echo(request_id)))
+    return Reply(error.status, error.code, encode({**content, **error.details(language), **_echo(request_id)}))
 
 
 def flagged(body: bytes, *, replayed: bool = False, response_topic_refused: bool = False) -> bytes:
@@ -139,7 +141,7 @@ def flagged(body: bytes, *, replayed: bool = False, response_topic_refused: bool
     return body[:-1] + b"," + encode(shown)[1:] if shown else body
 
 
-def parse_object(payload: bytes) -> dict[str, Any]:
+def parse_object(payload: bytes) -> JsonObject:
     """The JSON object in a payload: no duplicate keys, no NaN, no Infinity, numbers with a fraction as Decimal.
 
     Raises BodyRequired, which says why, for anything else, however odd the bytes.
@@ -163,8 +165,8 @@ def _echo(request_id: str | None) -> dict[str, str]:
     return {} if request_id is None else {"request_id": request_id}
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content: dict[str, Any] = {}
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
+    content: JsonObject = {}
     for key, value in pairs:
         if key in content:
             raise NotJson("twice", key)

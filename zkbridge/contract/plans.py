@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
+from zkbridge.contract.bodies import Body
 from zkbridge.contract.groups import WAITING, Said, together
 from zkbridge.contract.messages import Reply, encode
 from zkbridge.contract.texts import Language
@@ -61,13 +62,35 @@ def version_of(request_id: str | None) -> int:
     return int((request_id or "0").partition("/")[0])
 
 
-def plan_body(plan: dict[str, Any], room: int | None) -> dict[str, Any]:
+class PlanBody(Body, total=False):
+    """What is published of a document; `more`: its lists were cut."""
+
+    version: int
+    state: str
+    dry_run: bool
+    added: Sequence[object]
+    changed: Sequence[object]
+    blocked: Sequence[object]
+    unblocked: Sequence[object]
+    deleted: Sequence[object]
+    failed: Sequence[object]
+    kept: int
+    waiting: int
+    device_id: str
+    counts: Mapping[str, int]
+    more: bool
+
+
+def plan_body(plan: PlanBody, room: int | None) -> PlanBody:
     """A plan with its counts; where it takes more than `room` bytes, its lists are cut, and it says so."""
-    body = plan | {"counts": {name: len(plan[name]) for name in _LISTS}}
-    longest = max(body["counts"].values())
+    lists = cast("Mapping[str, Sequence[object]]", plan)  # mypy takes no key that is a variable
+    counts = {name: len(lists[name]) for name in _LISTS}
+    body: PlanBody = {**plan, "counts": counts}
+    longest = max(counts.values())
     while room is not None and len(encode(body)) > room and longest:
         longest //= 2
-        body |= {name: plan[name][:longest] for name in _LISTS} | {"more": True}
+        shorter = {name: lists[name][:longest] for name in _LISTS}
+        body = cast("PlanBody", {**body, **shorter, "more": True})
     return body
 
 
@@ -84,8 +107,9 @@ def _applied(device: str, said: Sequence[Said], *, version: int, room: int | Non
             error = json.loads(each.reply.body).get("error")
             lists["failed"].append({"user_id": each.row, "code": each.reply.code, "error": error})
     status, state = (207, "partial") if lists["failed"] or waits else (200, "applied")
-    plan = {"version": version, "state": state, "dry_run": False, **lists, "device_id": device}
+    told = {"version": version, "state": state, "dry_run": False, **lists, "device_id": device}
     if waits:
-        plan["waiting"] = len(waits)
+        told["waiting"] = len(waits)
+    plan = cast("PlanBody", told)  # as above
     body = {"success": status == 200, **plan_body(plan, room), "status": status, "code": state}
     return Reply(status, state, encode(body))

@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ IOTCORE_NOTE = (
 ONLINE_S = 15.0
 USER = {"user_id": "123", "name": "Juan Perez", "password": "1234", "privilege": 0, "card": 12345}
 #: What is shown: a line of explanation, the device, the request.
-SHOW: tuple[tuple[str, str, dict[str, Any]], ...] = (
+SHOW: tuple[tuple[str, str, Mapping[str, object]], ...] = (
     ("One message creates one user:", "principal", USER),
     ("The same user once more is refused:", "principal", USER),
     ("A device that nobody registered is answered too:", "bodega", USER),

@@ -19,6 +19,7 @@ from zkbridge.contract.topics import BRIDGE, Topics
 from zkbridge.homeassistant.ports import Button, Lock
 from zkbridge.homeassistant.status import Status
 
+#: A part of a discovery message, whose shape Home Assistant gives; tests hold it to the keys that it knows.
 Json = dict[str, Any]
 
 #: Spanish and English, as everywhere. Home Assistant makes its entity ids from these.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from zkbridge.commands import Command, Params
 from zkbridge.commands.api.lists import Many
 from zkbridge.config.models import Config
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import (
     DeviceNotFound,
     FieldFault,
@@ -138,7 +138,7 @@ class Checks:
             return [FieldFault("expires_at", "too_late", {"limit": f"{keep:g}"})]
         return []
 
-    def _body(self, message: Message, command: Command) -> dict[str, Any]:
+    def _body(self, message: Message, command: Command) -> JsonObject:
         """The payload's object; an empty payload is an empty one where nothing is required."""
         may_be_clearing = not command.repeatable and not self._ports.shows_retained()
         if not message.payload and not command.required and not may_be_clearing:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from typing import Any
 
 from zkbridge.commands import Command
 from zkbridge.commands.api.fields import read_language, read_request_id
 from zkbridge.commands.desired.document import part_number
 from zkbridge.commands.desired.state import DOCUMENT
 from zkbridge.config.models import Config
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import (
     BodyRequired,
     BridgeError,
@@ -228,7 +228,7 @@ class Intake:
             self._tell(Known(draft.device, draft.command))
 
 
-def _peek(payload: bytes) -> dict[str, Any]:
+def _peek(payload: bytes) -> JsonObject:
     """What the payload of a refused message holds; nothing where it cannot be read."""
     try:
         return parse_object(payload)

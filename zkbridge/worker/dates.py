@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from zkbridge.config.models import Device
+from zkbridge.contract.bodies import Late, UserEventBody
 from zkbridge.contract.messages import encode
 from zkbridge.contract.validity import Due, Validity, due, next_instant
 from zkbridge.ledger.ledger import Ledger
@@ -152,14 +153,15 @@ class Dates:
         moments = (next_instant(validity, zone) for validity in self._kept.values())
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def _event(self, each: DueUser) -> dict[str, object]:
+    def _event(self, each: DueUser) -> UserEventBody:
         told = each.due
+        late: Late = {"late": True} if told.is_late else {}
         return {
             "event": "blocked" if told.blocked else "unblocked",
             "user_id": each.user_id,
             "reason": told.reason,
             "moment": told.moment,
-            **({"late": True} if told.is_late else {}),
+            **late,
             "device_id": self._device.id,
             "id": f"{self._device.id}/{each.user_id}/{told.reason}/{told.moment}",
         }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import cast
 
 from zkbridge.config.models import Config
+from zkbridge.contract.bodies import Body, ProgressBody
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import Language, say
@@ -30,7 +31,7 @@ class ReplyMaker:
         """In which language a request is answered."""
         return request.language or self._language
 
-    def succeeded(self, task: Task, body: dict[str, Any]) -> Reply:
+    def succeeded(self, task: Task, body: Body) -> Reply:
         """The reply to a request that succeeded, with the command's sentence."""
         data = body.get("data")
         if task.command.answer.says is not None:
@@ -48,8 +49,10 @@ class ReplyMaker:
         shares = task.request.shares
         return (self._reply_room() - envelope) // shares - (envelope if shares > 1 else 0)
 
-    def progress(self, request: Request, step: str, facts: dict[str, Any]) -> dict[str, Any]:
+    def progress(self, request: Request, step: str, facts: Mapping[str, object]) -> ProgressBody:
         """The message that an attended request has reached a step."""
         message = say(f"{request.command}.{step}", self.language_of(request), **facts)
         body = {"message": message, "step": step, **facts, "device_id": request.device}
-        return body if request.request_id is None else body | {"request_id": request.request_id}
+        if request.request_id is not None:
+            body["request_id"] = request.request_id
+        return cast("ProgressBody", body)  # mypy takes no facts of a step that it does not know beside the keys

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from zkbridge.commands import Change
+from zkbridge.contract.bodies import Body
 from zkbridge.worker.task import Task
 
 
@@ -15,7 +16,7 @@ class Written(NamedTuple):
 
     task: Task
     change: Change
-    body: dict[str, Any]
+    body: Body
 
 
 @dataclass

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from zkbridge.commands import HandOver
+from zkbridge.contract.bodies import ProgressBody
 from zkbridge.contract.errors import TerminalError
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.records import Answer, Request
@@ -43,7 +44,7 @@ class WorkerHooks(Protocol):
         `attempt` is how many conversations in a row have ended so, from 1.
         """
 
-    def publish_progress(self, device: str, command: str, body: dict[str, Any], /) -> None:
+    def publish_progress(self, device: str, command: str, body: ProgressBody, /) -> None:
         """An attended command has reached a step; `body` is the message."""
 
     def fail(self, error: BaseException, /) -> None:

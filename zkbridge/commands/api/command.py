@@ -13,10 +13,11 @@ from zkbridge.commands.api.context import Change, Context, HandOver
 from zkbridge.commands.api.params import Params
 from zkbridge.commands.api.rules import faults_of
 from zkbridge.config.models import Device
+from zkbridge.contract.bodies import Body, JsonObject
 from zkbridge.contract.errors import MAX_FAULTS, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.port.capabilities import Terminal
 
-Run = Callable[[Terminal, Any, Context], "dict[str, Any] | Change | HandOver"]
+Run = Callable[[Terminal, Any, Context], "Body | Change | HandOver"]
 
 _BUILDING = threading.Lock()
 
@@ -29,7 +30,7 @@ class Ends(NamedTuple):
 
     command: str
     error: type[BridgeError]
-    answer: Callable[[Any, Any, Context], dict[str, Any]]
+    answer: Callable[[Any, Any, Context], Body]
 
 
 class Step(NamedTuple):
@@ -138,7 +139,7 @@ class Command(NamedTuple):
         """The fields without which nothing can be asked."""
         return tuple(name for name, field in self.params.model_fields.items() if field.is_required())
 
-    def parse(self, body: dict[str, Any], *, strict: bool) -> Params:
+    def parse(self, body: JsonObject, *, strict: bool) -> Params:
         """The payload's fields. Raises MissingFields or InvalidField (with every fault that a reply tells)."""
         fields = self.params.model_fields
         given = {name: value for name, value in body.items() if value is not None and name in fields}
@@ -150,7 +151,7 @@ class Command(NamedTuple):
             more = error.error_count() + len(unknown[MAX_FAULTS:])
             raise self._refusal(faults_of(error, fields), more, given) from None
 
-    def _refusal(self, faults: list[FieldFault], count: int, given: dict[str, Any]) -> BridgeError:
+    def _refusal(self, faults: list[FieldFault], count: int, given: JsonObject) -> BridgeError:
         """What is required and blank is as good as absent. `count` is of all faults, those that are not here too."""
         faults = [
             FieldFault(f.name, "empty") if f.name in self.required and _is_blank(given.get(f.name)) else f

@@ -14,6 +14,7 @@ from zkbridge.commands.api.claims import Claims, NoClaims
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.commands.api.presence import AttendedInteraction
 from zkbridge.config.models import Device, Policy
+from zkbridge.contract.bodies import Body
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import Language
 from zkbridge.machine.clock import SYSTEM, Clock
@@ -63,7 +64,7 @@ class Change(NamedTuple):
     """
 
     intent: Any
-    apply: Callable[[], dict[str, Any]]
+    apply: Callable[[], Body]
     grows: int = 0
     counts: Callable[[], bool] = lambda: False
     kept: Callable[[UserTable], bool] = lambda _table: True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from zkbridge.commands.api.context import Context
 from zkbridge.commands.api.fields import Limit, Offset
 from zkbridge.commands.api.params import Params
 from zkbridge.commands.chosen import Rows
+from zkbridge.contract.bodies import Body
 from zkbridge.contract.messages import encode
 
 T = TypeVar("T")
@@ -24,13 +25,13 @@ class Part(Params):
     limit: Limit | None = None
 
 
-def part_of(rows: Rows[T], params: Part, context: Context, row: Callable[[T], Mapping[str, Any]]) -> dict[str, Any]:
+def part_of(rows: Rows[T], params: Part, context: Context, row: Callable[[T], Mapping[str, object]]) -> Body:
     """A reply's body: `total`, as many rows as were asked for and fit, and `next_offset` if there are more.
 
     One row is told in any case, so that whoever follows `next_offset` comes to the end.
     """
     end = len(rows) if params.limit is None else min(len(rows), params.offset + params.limit)
-    told: list[Mapping[str, Any]] = []
+    told: list[Mapping[str, object]] = []
     room = context.room
     for at in range(params.offset, end):
         made = row(rows[at])
@@ -39,4 +40,7 @@ def part_of(rows: Rows[T], params: Part, context: Context, row: Callable[[T], Ma
             break
         told.append(made)
     following = params.offset + len(told)
-    return {"total": len(rows), "data": told, **({"next_offset": following} if told and following < len(rows) else {})}
+    body: Body = {"total": len(rows), "data": told}
+    if told and following < len(rows):
+        body["next_offset"] = following
+    return body

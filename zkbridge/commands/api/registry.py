@@ -9,11 +9,13 @@ from zkbridge.commands.api.command import Answer, Button, Command, Ends, Lock, R
 from zkbridge.commands.api.context import Change, Context, HandOver, Onward
 from zkbridge.commands.api.params import Lasting, Params
 from zkbridge.config.models import Device
+from zkbridge.contract.bodies import Body
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import add_texts
 
 __all__ = [
     "Answer",
+    "Body",
     "Button",
     "Change",
     "Command",
@@ -34,7 +36,7 @@ __all__ = [
 
 S = TypeVar("S")
 P = TypeVar("P", bound=Params)
-R = TypeVar("R", bound=dict[str, Any] | Change | HandOver)
+R = TypeVar("R", bound=Body | Change | HandOver)
 
 _COMMANDS: dict[str, Command] = {}
 #: Those that nobody can ask for over MQTT.
@@ -85,13 +87,13 @@ def ending(
     code: str,
     answer: Answer,
     errors: tuple[type[BridgeError], ...] = (),
-) -> Callable[[Callable[[Any, P, Context], dict[str, Any]]], Callable[[Any, P, Context], dict[str, Any]]]:
+) -> Callable[[Callable[[Any, P, Context], Body]], Callable[[Any, P, Context], Body]]:
     """Declare a command that ends a request of another one, which is then answered with `error`.
 
     The function makes the answer: from the parameters of the request that was ended, or None where there was none.
     """
 
-    def declare(make: Callable[[Any, P, Context], dict[str, Any]]) -> Callable[[Any, P, Context], dict[str, Any]]:
+    def declare(make: Callable[[Any, P, Context], Body]) -> Callable[[Any, P, Context], Body]:
         # Not repeatable: brought twice by a broker it might end what has begun since.
         made = Command(name, code, params, make, disables=False, repeatable=False, answer=answer, errors=errors)
         _declare(made._replace(ends=Ends(of, error, make)), _COMMANDS)
@@ -103,7 +105,7 @@ def ending(
 def listing(name: str, *, of: str, params: type[Params], code: str, answer: Answer) -> None:
     """Declare a command that carries out another one, which disables and is repeatable, for each row of a list."""
 
-    def run(_session: Any, _params: Any, _context: Context) -> dict[str, Any]:
+    def run(_session: Any, _params: Any, _context: Context) -> Body:
         raise TypeError(f"{name} is carried out row by row")
 
     run.__module__ = params.__module__

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from zkbridge.contract.bodies import Details
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import Language, add_texts, say
 
@@ -81,7 +80,7 @@ class Refused(BridgeError):
         """As the plan says it."""
         return say(f"desired.{self.why}", language, **self.facts)
 
-    def details(self, _language: Language) -> dict[str, Any]:
+    def details(self, _language: Language) -> Details:
         """Whether the document waits for its parts, or is refused."""
         return {"state": "waiting" if self.why in _WAITING else "refused"}
 
@@ -104,6 +103,6 @@ class RefusedAtTerminal(BridgeError):
         """That of the refusal."""
         return self._refusal.sentence(language)
 
-    def details(self, language: Language) -> dict[str, Any]:
+    def details(self, language: Language) -> Details:
         """Those of the refusal, and the state."""
         return {**self._refusal.details(language), "state": "refused"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from zkbridge.commands.api.command import Answer, Command
 from zkbridge.commands.api.context import Context, HandOver, Onward
 from zkbridge.commands.api.params import Params
@@ -15,12 +13,13 @@ from zkbridge.commands.users_block import Block
 from zkbridge.commands.users_delete import Delete
 from zkbridge.commands.users_unblock import Unblock
 from zkbridge.commands.users_update import Update
+from zkbridge.contract.bodies import Body
 from zkbridge.contract.errors import BridgeError
-from zkbridge.contract.plans import DESIRED, plan_body
+from zkbridge.contract.plans import DESIRED, PlanBody, plan_body
 from zkbridge.port.capabilities import UserStore
 
 
-def carry_out(session: UserStore, params: Asked, context: Context) -> dict[str, Any] | HandOver:
+def carry_out(session: UserStore, params: Asked, context: Context) -> Body | HandOver:
     """Plan; with `apply` hand each change over to its command. Raises Refused or RefusedAtTerminal."""
     document = document_in(params, context)
     table, claimed = session.users(), context.claims.all()
@@ -91,11 +90,11 @@ def _asked(command: str, user_id: str, params: Params) -> Onward:
     return Onward(user_id, params.stored(), command)
 
 
-def _body(document: Document, plan: Plan, context: Context, *, state: str) -> dict[str, Any]:
+def _body(document: Document, plan: Plan, context: Context, *, state: str) -> Body:
     return plan_body(told(document, plan, context, state=state), context.room)
 
 
-def told(document: Document, plan: Plan, context: Context, *, state: str) -> dict[str, Any]:
+def told(document: Document, plan: Plan, context: Context, *, state: str) -> PlanBody:
     """A plan as it is published, whole."""
     return {
         "version": document.version,

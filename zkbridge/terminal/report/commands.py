@@ -8,6 +8,7 @@ from zkbridge.terminal.protocol.codes import Code
 from zkbridge.terminal.report import options
 from zkbridge.terminal.report.recording import Recording
 
+#: Switches of the simulator by their names; it checks their values, and knows nothing of this package.
 Switches = dict[str, Any]
 
 #: Commands that a report asks for, by their names in the simulator; those of access control have a switch of their own.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from typing import Any
 
 from zkbridge.terminal.protocol.codes import Command
+from zkbridge.terminal.report.commands import Switches
 from zkbridge.terminal.report.recording import Exchange, Packet, Recording
 
 #: Milliseconds of silence between two reads of a socket from which on the terminal has made a pause.
@@ -18,14 +18,14 @@ _SEGMENTS, _SMALL_SEGMENT = 3, 1000
 _FEWEST = 3
 
 
-def delivery(recording: Recording) -> dict[str, Any]:
+def delivery(recording: Recording) -> Switches:
     """The findings, by the names of the simulator's switches."""
     answers = list(_bulk_answers(recording))
     pieces = [each for each in answers if each.line == "tcp" and each.asks(Command.READ_BUFFER)]
     direct = [each for each in answers if each.line == "tcp" and not each.asks(Command.READ_BUFFER)]
     datagrams = [each for each in answers if each.line == "udp"]
     sizes = {"tcp_packet": pieces, "direct_packet": direct, "udp_packet": datagrams}
-    found: dict[str, Any] = {name: size for name, each in sizes.items() if (size := _frame_size(each))}
+    found: Switches = {name: size for name, each in sizes.items() if (size := _frame_size(each))}
     if pieces and _hint(pieces[0]) != found.get("tcp_packet"):
         found["packet_hint"] = _hint(pieces[0])
     if answers:

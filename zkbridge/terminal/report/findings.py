@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
 
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.report import tables
-from zkbridge.terminal.report.commands import known_commands
+from zkbridge.terminal.report.commands import Switches, known_commands
 from zkbridge.terminal.report.contents import count_of, punch_layout, record_of, table_of, transports
 from zkbridge.terminal.report.deliveries import delivery
 from zkbridge.terminal.report.recording import Exchange, Recording
-
-Switches = dict[str, Any]
 
 _SIZES_WORDS = 23
 _INLINE_DEFAULT = 1024
@@ -24,7 +21,7 @@ _INLINE_DEFAULT = 1024
 _BUSY, _LOOKS_OF_SECONDS = 4, 20
 
 
-def findings(recording: Recording) -> dict[str, Any]:
+def findings(recording: Recording) -> Switches:
     """`record` (bytes of a user record, None if not known) and `switches`, by the names of the simulator."""
     tables_and_users = (_sizes, _tables, delivery, _templates, _by_nine)
     switches: Switches = {}
