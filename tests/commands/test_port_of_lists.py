@@ -181,7 +181,7 @@ class PortOfLists:
     def finger(self, user: User, index: int) -> Finger | None:
         return next((each for each in self.fingers(user) if each.index == index), None)
 
-    def put_finger(self, user: User, finger: Finger) -> bool:
+    def put_finger(self, user: User, finger: Finger, *, keep_flag: bool = False) -> bool:  # noqa: ARG002 - lists keep it
         self.kept_fingers.append(replace(finger, uid=user.uid))
         return True
 

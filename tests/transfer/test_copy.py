@@ -147,6 +147,22 @@ def test_a_target_without_room_for_all_of_it_gets_nothing(
     assert [each[0] for each in people_of(house["there"])] == ["500"]
 
 
+def test_a_finger_for_use_under_duress_never_becomes_an_ordinary_one(make: Callable[..., House]) -> None:
+    house = make()
+    enrol_ana(house["here"])
+    house["there"].faults.add("TMP_WRITE", "before", "refuse", count=2)
+    with house.daemon:
+        refused = only(house.ask("here", "users/copy", COPY))
+        wait_for_session_end(house["there"])
+        held = people_of(house["there"])[0][6]
+        completed = only(house.ask("here", "users/copy", COPY))
+
+    assert (refused["code"], refused["missing_fingers"]) == ("copy_incomplete", [6])
+    assert held == [(0, 1, THUMB)]  # by the command that knows no flags
+    assert completed["code"] == "copied"
+    assert people_of(house["there"]) == people_of(house["here"])
+
+
 def test_several_users_go_to_the_members_of_a_group_and_one_who_is_away_is_caught_up(
     make: Callable[..., House],
 ) -> None:

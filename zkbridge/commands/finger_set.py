@@ -59,10 +59,10 @@ def _delete(session: Terminal, user: User, index: int) -> None:
 def _put(session: Terminal, user: User, finger: Finger) -> None:
     """Write a finger; where the terminal keeps the old one instead, after deleting that."""
     try:
-        session.put_finger(user, finger)
+        session.put_finger(user, finger, keep_flag=True)
         if not _holds(session, user, finger) and session.has_finger(user, finger.index):
             session.delete_finger(user, finger.index, spare_others=True)
-            session.put_finger(user, finger)
+            session.put_finger(user, finger, keep_flag=True)
     except DeviceRejected as refusal:
         if refusal.ends_session:
             raise

@@ -104,8 +104,12 @@ class FingerStore(FingerReader, Protocol):
     def template(self, user: User, index: int) -> bytes | None:
         """One template, None where there is none. Raises DeviceRejected where single ones cannot be read."""
 
-    def put_finger(self, user: User, finger: Finger) -> bool:
-        """Write a finger that was read before; whether the terminal holds it now."""
+    def put_finger(self, user: User, finger: Finger, *, keep_flag: bool = False) -> bool:
+        """Write a finger that was read before; whether the terminal holds it now.
+
+        With `keep_flag` it is not written where it could only be written as a valid one and is none: a finger for use
+        under duress would open the door and raise no alarm.
+        """
 
     def delete_finger(self, user: User, index: int, *, spare_others: bool = False) -> bool:
         """Delete one finger; whether there was one.

@@ -77,10 +77,11 @@ class Fingers(Accounts):
             template = self.template(user, index)
             return None if template is None else Finger(user.uid, index, _VALID, template)
 
-    def put_finger(self, user: User, finger: Finger) -> bool:
+    def put_finger(self, user: User, finger: Finger, *, keep_flag: bool = False) -> bool:
         """Write a finger that was read before; whether the terminal holds it now.
 
-        By the SDK's way, which keeps the flag; where that has no effect, by pyzk's.
+        By the SDK's way, which keeps the flag; where that has no effect, by pyzk's, which makes every finger a valid
+        one: with `keep_flag` for those alone that are.
         Sources: zk-protocol `data-user.md` (87), pyzk 0.9 `save_user_template` (110).
         """
         self._upload(finger.template)
@@ -90,6 +91,8 @@ class Fingers(Accounts):
         self._end_upload()
         if self.has_finger(user, finger.index):
             return True
+        if keep_flag and finger.flag != _VALID:
+            return False
         self._upload(upload_of(finger, record_in(user)))
         self._client.request(Command.SAVE_USERTEMPS, _UPLOAD_SIZES)
         self._end_upload()
