@@ -66,7 +66,7 @@ def _tell_results(results: list[JsonObject]) -> None:
                 **{name: each[name] for name in ("device_id", "user_id") if name in each},
                 "status": each.get("status"),
                 "code": each.get("code", ""),
-                "": each.get("message") or each.get("error") or "",
+                "": each.get("message") or each.get("error") or _removed(each),
             }
             for each in results
         ]
@@ -84,6 +84,12 @@ def _tell_results(results: list[JsonObject]) -> None:
             say(f"{_plain(each.get('device_id'))} counted: {_plain(each['counted'])}")
         if "next_offset" in each:
             say(f"{_plain(each.get('device_id'))} next_offset: {_plain(each['next_offset'])}")
+
+
+def _removed(entry: JsonObject) -> str:
+    """What an entry of a list tells of fingers that were deleted."""
+    removed = entry.get("removed_fingers")
+    return f"removed_fingers: {_plain(removed)}" if removed else ""
 
 
 def _tell_rows(rows: list[JsonObject]) -> None:

@@ -15,6 +15,7 @@ import click
 from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.asyncapi.site import summary
 from zkbridge.cli.answers import results_of, tell, tell_step
+from zkbridge.cli.backups import tell_difference
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
@@ -148,7 +149,7 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
         sys.exit(NO_ANSWER)
     if given["as_json"]:
         say(json.dumps(answer, ensure_ascii=False))
-    else:
+    elif not tell_difference(answer):
         tell(answer)
     sys.exit(exit_code(answer))
 

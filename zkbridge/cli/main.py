@@ -69,6 +69,7 @@ class _Program(click.Group):
 def _asked() -> dict[str, click.Command]:
     """What can be asked of a running bridge."""
     from zkbridge.cli.ask import subcommands  # noqa: PLC0415 - nobody else needs it
+    from zkbridge.cli.backups import short_commands  # noqa: PLC0415 - as above
     from zkbridge.cli.export import export  # noqa: PLC0415 - as above
     from zkbridge.cli.import_users import import_users  # noqa: PLC0415 - as above
 
@@ -81,7 +82,7 @@ def _asked() -> dict[str, click.Command]:
         commands = found[group]
         assert isinstance(commands, click.Group)
         commands.add_command(command)
-    return found
+    return found | short_commands(found)
 
 
 @click.command(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Annotated, NamedTuple
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.age import BackupEncrypted
@@ -24,8 +25,8 @@ class Restore(Params):
     """Which backup, the latest if it is not named; without `apply` only the difference is told."""
 
     backup: BackupName | None = None
-    apply: Flag = False
-    replace: Flag = False
+    apply: Flag = Field(False, description="Write; without it only the difference is told.")
+    replace: Flag = Field(False, description="Write over who differs, and delete users and fingers not in the backup.")
 
 
 class Compared(TypedDict):

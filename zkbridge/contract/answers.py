@@ -207,6 +207,8 @@ class Health(_Body):
     refused: list[str] = like([], "Topics on which the broker takes none of the bridge's own messages.")
     set_aside: int = like(0, "Messages since the start that could not be read or kept.", ge=0)
     short_of: list[str] = like([], "What the bridge has run out of in the last 5 minutes: `descriptors`, `threads`.")
+    dates_overdue: int = like(0, "Users who should have been blocked or unblocked more than a minute ago.", ge=0)
+    backup_age_s: int | None = like(37800, "Seconds since the oldest of the devices' latest backups.", ge=0)
     drift: dict[str, int] = like(
         {}, "Devices that differed from their document of desired users when last compared, and in how many users."
     )
