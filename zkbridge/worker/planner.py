@@ -118,18 +118,20 @@ class Planner:
             raise
         except BridgeError as refusal:
             self._refuse(task, refusal)
+            if key is not None:
+                state.answered.add(key)
             return None
         if isinstance(outcome, Change):
-            if key is not None:
-                state.touched.add(key)
-            return outcome
+            return outcome if key is None or state.claim(key) else None
         if isinstance(outcome, HandOver):
             task.handing_over = outcome
         else:
             task.reply = earlier or self._replies.succeeded(task, outcome)
             task.replayed = earlier is not None
-            if key is not None and task.asked:
-                state.touched.add(key)  # a broker's second delivery of it must find this reply kept
+            if key is not None:
+                state.answered.add(key)
+            if key is not None and (task.asked or earlier is not None):
+                state.touched.add(key)  # a broker's next delivery of it must find this reply kept
         return None
 
     def _refuse(self, task: Task, refusal: BridgeError) -> None:
@@ -158,6 +160,7 @@ class Planner:
                 for task in tasks:
                     task.reply, task.replayed, task.handing_over = None, False, None
                 state.touched.clear()
+                state.answered.clear()
                 state.count_before = None
 
     def is_late(self, task: Task) -> bool:

@@ -24,7 +24,8 @@ class SessionState:
     """What one session has done: the keys that it changed, and the changes whose replies wait for its end.
 
     `disables`: the terminal is disabled meanwhile. `attended`: a person takes part. `alone`: no further request is
-    taken into it. `began` is on the monotonic clock. `asked` counts the changes that the terminal was asked for.
+    taken into it. `touched` are the keys of which nothing more may be planned in it, `answered` those of the replies
+    that were found by reading, and are not kept yet. `began` is on the monotonic clock. `asked` counts the changes that the terminal was asked for.
     `count_before` is how many users it had before the first of them; None as long as nothing was asked.
     """
 
@@ -34,8 +35,17 @@ class SessionState:
     began: float = field(default_factory=time.monotonic)
     asked: int = 0
     touched: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
     written: list[Written] = field(default_factory=list)
     count_before: int | None = None
+
+    def claim(self, key: str) -> bool:
+        """Whether a change of this key may be made in this session; nothing more of the key is planned in it.
+
+        A reply that was found by reading must be kept first: after a crash it would be found anew, behind the change.
+        """
+        self.touched.add(key)
+        return key not in self.answered
 
     @property
     def takes_more(self) -> bool:

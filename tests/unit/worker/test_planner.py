@@ -156,6 +156,26 @@ def test_a_second_delivery_waits_until_the_reply_that_was_found_by_reading_is_ke
     assert state.touched == ({"7"} if asked else set())
 
 
+def test_a_third_delivery_waits_until_the_stored_reply_of_the_second_is_kept() -> None:
+    second = task(command=CREATE, run=BODY, suspect_of=9)
+
+    _, state = plan(second, _9=DONE)
+
+    assert (second.reply, state.touched) == (DONE, {"7"})
+
+
+@pytest.mark.parametrize("found", [UserNotFound(user_id="7"), BODY])
+def test_a_change_waits_until_the_reply_before_it_of_the_same_user_is_kept(found: Any) -> None:
+    """After a crash that reply would be found anew, by what the change has made of the user."""
+    answered, change, last = task(1, run=found), task(2, run=CHANGE), task(3, run=UserNotFound(user_id="7"))
+    state = SessionState(disables=True)
+
+    planned, later = planner().plan_all(Session(), state, [answered, change, last])
+
+    assert answered.reply is not None
+    assert (planned, later) == ([], {2, 3}), "and what comes behind the change waits with it"
+
+
 @pytest.mark.parametrize(
     ("expires_at", "asked", "outcome"),
     [
