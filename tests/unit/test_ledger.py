@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,32 @@ def test_a_packet_id_of_long_ago_proves_nothing(ledger: Ledger) -> None:
 
     assert again.verdict is Verdict.NEW
     assert again.request.suspect_of == first.request.id
+
+
+def test_a_redelivery_is_known_over_a_connection_that_ended_before_all_of_it_had_come(ledger: Ledger) -> None:
+    busy = failed(Busy("queue", retry_after_s=1, waiting=9, device="p"), "es")
+    keep(ledger, draft(ledger, reply=busy, connection=1, mid=5, settled=False))
+    keep(ledger, draft(ledger, "other", connection=2, mid=4, dup=True, settled=False))
+
+    (again,) = keep(ledger, draft(ledger, reply=busy, connection=3, mid=5, dup=True, settled=False))
+
+    assert again.verdict is Verdict.KNOWN
+
+
+def test_the_connection_that_was_settled_last_is_remembered_over_a_crash(tmp_path: Path) -> None:
+    with closing(Ledger(tmp_path)) as ledger:
+        keep(ledger, draft(ledger, connection=1, mid=5))
+        keep(ledger, draft(ledger, "other", connection=2, mid=6))
+        keep(ledger, draft(ledger, "third", connection=3, mid=7, settled=False))
+
+    with closing(Ledger(tmp_path)) as ledger:
+        old, last = keep(
+            ledger,
+            draft(ledger, connection=4, mid=5, dup=True, settled=False),
+            draft(ledger, "other", connection=4, mid=6, dup=True, settled=False),
+        )
+
+    assert (old.verdict, last.verdict) == (Verdict.NEW, Verdict.KNOWN)
 
 
 def test_a_retained_command_is_answered_once_per_content(ledger: Ledger) -> None:

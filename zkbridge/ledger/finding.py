@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 from zkbridge.ledger import repeats
 from zkbridge.ledger.database import Database
+from zkbridge.ledger.facts import PUT_FACT
 from zkbridge.ledger.records import Draft, PartKey
+
+_SETTLED = "SELECT coalesce((SELECT value FROM facts WHERE subject = 'ledger' AND name = 'settled'), 0)"
 
 
 class Finding(enum.Enum):
@@ -48,19 +51,20 @@ class Finder:
 
     def __init__(self, database: Database, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        last_connection = int(database.read("SELECT coalesce(max(connection), 0) FROM answers")[0][0])
-        self._in_use = self._used_before = last_connection
+        #: The last connection on which all had come that the broker brings again: it may still bring what came since.
+        self._settled = int(database.read(_SETTLED)[0][0])
 
     def find(self, db: sqlite3.Connection, draft: Draft) -> Found:
         """What is known of a message; notes that it came, where only that tells it from the next one."""
         if draft.retained and not self._first_sight(db, draft):
             return Found(Finding.KNOWN, draft)
-        if draft.connection > self._in_use:
-            self._used_before, self._in_use = self._in_use, draft.connection
         if draft.dup and self._is_redelivery(db, draft):
             return Found(Finding.KNOWN, draft)
         if draft.reply is not None:
             return Found(Finding.ANSWERED, draft)
+        if draft.settled and draft.connection > self._settled:
+            self._settled = draft.connection
+            db.execute(PUT_FACT, ("ledger", "settled", str(draft.connection)))
         copy = _copy_of(db, draft)
         if copy is not None and not _begins_anew(db, draft, copy):
             return Found(Finding.REUSED if _is_other(draft, copy) else Finding.COPY, draft, row=copy)
@@ -72,13 +76,14 @@ class Finder:
         return seen.rowcount == 1
 
     def _is_redelivery(self, db: sqlite3.Connection, draft: Draft) -> bool:
-        """Whether this very message is kept: same packet id and content, from this or the last connection in use.
+        """Whether this very message is kept: same packet id and content, since the last connection that was settled.
 
-        The packet id of an older connection proves nothing: the broker may have given it to another message.
+        A connection may end before the broker has brought all of it again, so the next one brings the rest. The packet
+        id of an older connection proves nothing: the broker may have given it to another message.
         """
         row = db.execute(
-            "SELECT max(id) FROM answers WHERE digest = ? AND mid = ? AND connection IN (?, ?)",
-            (draft.digest, draft.mid, draft.connection, self._used_before),
+            "SELECT max(id) FROM answers WHERE digest = ? AND mid = ? AND connection BETWEEN ? AND ?",
+            (draft.digest, draft.mid, self._settled, draft.connection),
         ).fetchone()
         if row[0] is None:
             return False
