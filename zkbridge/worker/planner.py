@@ -108,7 +108,7 @@ class Planner:
             task.reply = reply
             return None
         key = task.params.key
-        if key is not None and key in state.touched:
+        if key in state.touched:
             return None
         earlier = self._earlier_success(task)
         task.dates = UserDates(self._device.timezone, self._clock, self._dates.kept)
@@ -118,20 +118,17 @@ class Planner:
             raise
         except BridgeError as refusal:
             self._refuse(task, refusal)
-            if key is not None:
-                state.answered.add(key)
+            state.note_answer(key)
             return None
         if isinstance(outcome, Change):
-            return outcome if key is None or state.claim(key) else None
+            return outcome if state.claim(key) else None
         if isinstance(outcome, HandOver):
             task.handing_over = outcome
         else:
             task.reply = earlier or self._replies.succeeded(task, outcome)
             task.replayed = earlier is not None
-            if key is not None:
-                state.answered.add(key)
-            if key is not None and (task.asked or earlier is not None):
-                state.touched.add(key)  # a broker's next delivery of it must find this reply kept
+            # A broker's next delivery of it must find this reply kept.
+            state.note_answer(key, is_last=task.asked or earlier is not None)
         return None
 
     def _refuse(self, task: Task, refusal: BridgeError) -> None:

@@ -25,8 +25,9 @@ class SessionState:
 
     `disables`: the terminal is disabled meanwhile. `attended`: a person takes part. `alone`: no further request is
     taken into it. `touched` are the keys of which nothing more may be planned in it, `answered` those of the replies
-    that were found by reading, and are not kept yet. `began` is on the monotonic clock. `asked` counts the changes that the terminal was asked for.
-    `count_before` is how many users it had before the first of them; None as long as nothing was asked.
+    that were found by reading, and are not kept yet. `began` is on the monotonic clock. `asked` counts the changes that
+    the terminal was asked for. `count_before` is how many users it had before the first of them; None as long as
+    nothing was asked.
     """
 
     disables: bool
@@ -39,13 +40,21 @@ class SessionState:
     written: list[Written] = field(default_factory=list)
     count_before: int | None = None
 
-    def claim(self, key: str) -> bool:
+    def claim(self, key: str | None) -> bool:
         """Whether a change of this key may be made in this session; nothing more of the key is planned in it.
 
         A reply that was found by reading must be kept first: after a crash it would be found anew, behind the change.
         """
-        self.touched.add(key)
+        if key is not None:
+            self.touched.add(key)
         return key not in self.answered
+
+    def note_answer(self, key: str | None, *, is_last: bool = False) -> None:
+        """A reply of this key was found by reading; `is_last`: nothing more of the key is planned in this session."""
+        if key is not None:
+            self.answered.add(key)
+            if is_last:
+                self.touched.add(key)
 
     @property
     def takes_more(self) -> bool:
