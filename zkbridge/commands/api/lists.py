@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
@@ -15,6 +15,9 @@ from zkbridge.commands.api.rules import broken
 from zkbridge.contract.errors import BridgeError, FieldFault, InvalidField
 from zkbridge.contract.texts import add_texts, shown
 from zkbridge.contract.unreadable import no_object
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
 
 #: More rows are not taken in one message: each is a request of its own in the ledger.
 MAX_ROWS = 5_000
@@ -47,7 +50,7 @@ class RowsOf(NamedTuple):
     params: type[Params]
     said: str = "a row that fails fails alone"
 
-    def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         schema = self.params.model_json_schema()
         properties = {name: each for name, each in schema["properties"].items() if name not in _SHARED}
         items = {"type": "object", "properties": properties, "required": schema["required"]}
