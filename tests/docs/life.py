@@ -1,8 +1,9 @@
-"""docs/life.md: one person's life on a terminal, as a bridge, a broker and a terminal really say it."""
+"""docs/life.md: one person's life on two terminals, as a bridge, a broker and the terminals really say it."""
 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from tests.project.tree import ROOT
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.frames import wait_for_session_end
 from tests.support.mosquitto import Mosquitto
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
@@ -19,13 +21,18 @@ PAGE = ROOT / "docs" / "life.md"
 MORNING = datetime(2026, 3, 2, 7, 58, 12)  # noqa: DTZ001 - a terminal's clock has no zone
 
 
+#: The name of a backup is the moment; the page shows always the same.
+SHOWN_BACKUP = "2026-03-06T18-00-00Z"
+
+
 class Step(NamedTuple):
-    """A title, what there is to say, the command after the device, and the request."""
+    """A title, what there is to say, the command after the device, the request, and the device or group."""
 
     title: str
     words: str
     command: str
     request: dict[str, Any]
+    to: str = "principal"
 
 
 STEPS = (
@@ -67,16 +74,46 @@ STEPS = (
         {"user_id": "41", "card": 5559876},
     ),
     Step("The new card is there", "", "users/list", {"user_id": "41"}),
-    Step("She leaves", "Her finger goes with her.", "users/delete", {"user_id": "41"}),
+    Step(
+        "She stands at every door",
+        "Her record and her finger are read at `principal` and written to the others. Each target has its own result.",
+        "users/copy",
+        {"user_id": "41", "to": ["planta"]},
+    ),
+    Step(
+        "She is on leave",
+        "Nobody lets her in anywhere, and nothing of her is deleted. The group answers for each of its terminals.",
+        "users/block",
+        {"user_id": "41"},
+        "planta",
+    ),
+    Step("She is back", "", "users/unblock", {"user_id": "41"}, "planta"),
+    Step("The users of a terminal are backed up", "Her finger is in it.", "device/backup", {}),
+    Step(
+        "The terminal is replaced",
+        "A new one is on the wall at the same address, and nobody is on it. First the difference is told, and nothing "
+        "is written.",
+        "device/restore",
+        {},
+    ),
+    Step("She stands there again", "", "device/restore", {"apply": True}),
+    Step("Her finger is there again", "", "users/fingers", {"user_id": "41"}),
+    Step("She leaves", "Her finger goes with her, at every door.", "users/delete", {"user_id": "41"}, "planta"),
     Step("She is gone", "", "users/fingers", {"user_id": "41"}),
 )
 HEAD = """\
 # One person's life
 
 From the first day to the last: what is published, and what comes back.
-All of it was said by a real bridge to a simulated terminal; `make test` lets it be said again and compares.
-The device is `principal`, and the answer to a command comes on the same topic with `/reply` behind it.
-"""
+All of it was said by a real bridge to two simulated terminals; `make test` lets it be said again and compares.
+The devices are `principal` and `entrada`, together they are the group `planta`.
+The answer to a command comes on the same topic with `/reply` behind it.
+
+More on some of the steps:
+
+- [Users who are let in for a time](blocked.md).
+- The contract has [groups](contract.md#11-to-several-terminals-at-once), [copies](contract.md#15-users-copied-to-other-terminals), [backups](contract.md#16-backup-and-restore), and [documents](contract.md#13-desired-state) that say who is to be where.
+"""  # noqa: E501 - a list item is one line
 
 
 def page() -> str:
@@ -86,20 +123,25 @@ def page() -> str:
         Mosquitto(Path(folder) / "mosquitto") as broker,
         Simulator() as simulator,
     ):
-        terminal = simulator.add(TerminalConfig(profile="tft"))
-        devices = {"principal": device(terminal, door={"enabled": True, "trust_clock": True})}
-        with Daemon(Path(folder) / "daemon", broker.port, devices), Caller(broker.port) as caller:
+        terminal, other = (simulator.add(TerminalConfig(profile="tft")) for _ in range(2))
+        devices = {
+            "principal": device(terminal, door={"enabled": True, "trust_clock": True}),
+            "entrada": device(other),
+        }
+        groups = {"planta": ["principal", "entrada"]}
+        with Daemon(Path(folder) / "daemon", broker.port, devices, groups=groups), Caller(broker.port) as caller:
             caller.subscribe("zk/+/#")
             text = "\n".join([HEAD, *(_said(terminal, caller, step) for step in STEPS)])
-            assert not terminal.users()
-            assert not terminal.templates(), "her finger is to go with her"
-            return text
+            for each in (terminal, other):
+                assert not each.users()
+                assert not each.templates(), "her finger is to go with her"
+            return re.sub(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ", SHOWN_BACKUP, text)
 
 
 def _said(terminal: SimulatedTerminal, caller: Caller, step: Step) -> str:
-    _live(terminal, step.command)
+    _live(terminal, step)
     mark = len(caller.messages)
-    topic = f"zk/principal/{step.command}"
+    topic = f"zk/{step.to}/{step.command}"
     caller.publish(topic, step.request)
     reply = caller.wait_for(f"{topic}/reply", timeout=30)
     progress = [message for message in caller.messages[mark:] if message.topic == f"{topic}/progress"]
@@ -108,12 +150,18 @@ def _said(terminal: SimulatedTerminal, caller: Caller, step: Step) -> str:
     return "\n\n".join(part for part in said if part) + "\n"
 
 
-def _live(terminal: SimulatedTerminal, command: str) -> None:
-    """What she does herself before the command is published."""
-    if command == "users/enroll-finger":
+def _live(terminal: SimulatedTerminal, step: Step) -> None:
+    """What happens at the terminal itself before the command is published."""
+    if step.command == "users/enroll-finger":
         terminal.enrol("good")
-    elif command == "attendance/list":
+    elif step.command == "attendance/list":
         assert terminal.punch("41", when=MORNING), terminal.display
+    elif step.title == "The terminal is replaced":
+        wait_for_session_end(terminal)
+        terminal.power_off()
+        terminal.machine.terminal.memory.load(())
+        terminal.set_option("~SerialNumber", "A8N5184260999")
+        terminal.power_on()
 
 
 def _text(message: Any) -> str:
