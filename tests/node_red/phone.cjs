@@ -1,4 +1,4 @@
-// phone.cjs ADDRESS PICTURE: three pages of the flows on a phone, side by side. A page that is wider than it fails.
+// phone.cjs ADDRESS PICTURE: four pages of the flows on a phone, side by side. A page that is wider than it fails.
 const { chromium } = require("playwright-core");
 const fs = require("fs");
 const [address, picture] = process.argv.slice(2);
@@ -36,7 +36,12 @@ const HEIGHT = 844;
     await page.waitForSelector("#question");
     await shoot();
 
-    const side = await browser.newPage({ viewport: { width: 3 * WIDTH + 80, height: HEIGHT } });
+    await page.goto(`${address}/zkbridge/punches`);
+    await page.waitForSelector("#punches tr:nth-child(3)");
+    if (await page.isVisible("#none")) throw new Error("the page says that there is no punch");
+    await shoot();
+
+    const side = await browser.newPage({ viewport: { width: 4 * WIDTH + 100, height: HEIGHT } });
     const images = shots.map((shot) => `<img src="data:image/png;base64,${shot}" width="${WIDTH}">`).join("");
     await side.setContent(`<body style="margin:20px;display:flex;gap:20px;align-items:flex-start;background:#ccc">${images}</body>`);
     fs.writeFileSync(picture, await side.screenshot({ fullPage: true }));

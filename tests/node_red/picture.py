@@ -1,7 +1,7 @@
 """Make docs/node-red.png and docs/node-red-phone.png: `.venv/bin/python -m tests.node_red.picture`.
 
-The first is the example flow in Node-RED's editor, the second is three of the pages on a phone, 390 pixels wide: the
-form after an error, the list of users, the question before a door is opened. No page may be wider than the phone.
+The first is the example flow in Node-RED's editor, the second is four of the pages on a phone, 390 pixels wide: the
+form after an error, the list of users, the question before a door is opened, punches. No page may be wider.
 It needs chromium (Debian's package), Node.js and Mosquitto. Look at the pictures before they are committed.
 """
 
@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 from tests.node_red.node_red import FLOWS
@@ -44,6 +45,9 @@ def main() -> None:
         photograph(f"{site.node_red.address}/#flow/{TAB}", PICTURE, Path(folder) / "profile")
         for number, name in enumerate(("Juan Perez", "Ana Quispe", "José Núñez", "Inés Flores"), 101):
             assert "created" in site.send(site.fill(user_id=str(number), name=name)).ids
+        wait_until(lambda: "listened to for the first time" in site.daemon.log)
+        for minute, (user_id, kind) in enumerate((("101", 0), ("103", 0), ("101", 1))):
+            site.terminal.punch(user_id, verify=1, state=kind, when=datetime(2030, 1, 31, 8, minute))  # noqa: DTZ001 - its clock
         command: list[str | Path] = ["node", HERE / "phone.cjs", site.node_red.address, PHONE]
         environment = {**os.environ, "NODE_PATH": str(installed(BROWSER, "playwright-core") / "node_modules")}
         subprocess.run(command, check=True, timeout=300, env=environment)
