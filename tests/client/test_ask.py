@@ -324,7 +324,7 @@ def test_a_login_of_the_options_needs_no_configuration(tmp_path: Path, simulator
     assert (done.returncode, done.stderr) == (0, "")
     assert (without.returncode, nameless.returncode) == (4, 2)
     assert "without a user name" in without.stderr
-    assert "--broker-password-file needs --username" in nameless.stderr
+    assert "needs --username" in nameless.stderr
     assert [user.user_id for user in terminal.users()] == ["1"]
 
 

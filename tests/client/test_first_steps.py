@@ -1,5 +1,6 @@
 """`zkbridge init` and `zkbridge install`: a first configuration, and the service, put in place."""
 
+import json
 import os
 import re
 import subprocess
@@ -44,6 +45,14 @@ def test_the_file_has_what_was_named_and_every_comment(tmp_path: Path) -> None:
     written = file.read_text()
     lost = [comment for comment in comments if comment not in written]
     assert lost == ["# at least one; the key is the device id in the topics", "# the terminal's name or address"]
+
+
+def test_for_machines_a_json_object_says_what_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+
+    ended = run(str(file), "--device", "a=192.168.1.201", "--device", "b=192.168.1.202:4371", "--json")
+
+    assert json.loads(ended.stdout) == {"file": str(file), "broker": "localhost:1883", "devices": ["a", "b"]}
 
 
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
@@ -113,6 +122,10 @@ def test_install_writes_the_unit_for_this_program_and_keeps_a_configuration(tmp_
     configuration_file = tmp_path / "etc/zkbridge/config.yaml"
     assert configuration_file.read_text() == shipped("config.yaml")
 
+    told = CliRunner().invoke(install, ["--root", str(tmp_path), "--json"])
+    unit_file = str(tmp_path / "etc/systemd/system/zkbridge.service")
+    program = str(Path(sys.argv[0]).absolute())
+    assert json.loads(told.stdout) == {"written": [unit_file], "stays": [str(configuration_file)], "program": program}
     configuration_file.write_text("mine")
     second = CliRunner().invoke(install, ["--root", str(tmp_path)])
     assert (second.exit_code, configuration_file.read_text()) == (0, "mine")

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import termios
 import threading
+from datetime import datetime
 from pathlib import Path
 from signal import Signals
 from typing import Any
@@ -78,6 +80,26 @@ def test_without_a_terminal_each_event_is_a_line(bridge: Running, tmp_path: Path
     assert lines[0] == "broker connected"
     assert f"→ principal users/create {user_id} (w-{user_id})" in lines
     assert re.fullmatch(rf"← principal users/create {user_id}: 200 Usuario registrado\. in \d\.\d\d s", lines[-1])
+    assert not any(secret in log.read_text() for secret in SECRETS)
+
+
+def test_for_machines_each_event_is_a_json_object(bridge: Running, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    watch = processes.start(watching(bridge, "--json"), log=log)
+    wait_until(lambda: '"state": "online"' in log.read_text(), timeout=20)
+
+    ask_for_a_user(bridge.broker.port, "299", request_id="w-299")
+    wait_until(lambda: '"answer"' in log.read_text())
+
+    assert processes.stop(watch, sign=signal.SIGINT) == 0
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    assert all(datetime.fromisoformat(each.pop("at")).tzinfo is not None for each in told)
+    assert told[0] == {"event": "broker", "state": "connected"}
+    asked = {"device": "principal", "command": "users/create", "user_id": "299", "request_id": "w-299"}
+    assert {"event": "request", **asked} in told
+    answer = told[-1]
+    assert isinstance(answer.pop("seconds"), float)
+    assert answer == {"event": "answer", **asked, "status": 200, "code": "created", "said": "Usuario registrado."}
     assert not any(secret in log.read_text() for secret in SECRETS)
 
 
@@ -194,12 +216,14 @@ def test_a_user_who_was_blocked_because_of_a_date_is_shown(sightings: Sightings)
 
     assert see(sightings, "zk/a/users/event", told) == "• a: user 7 blocked (valid_until)"
     assert see(sightings, "zk/a/users/event", told | {"late": True}) == "• a: user 7 blocked (valid_until, late)"
+    assert sightings.facts == {"event": "blocked", "device": "a", "user_id": "7", "reason": "valid_until"}
 
 
 def test_a_punch_is_shown_without_the_name(sightings: Sightings) -> None:
     punch = {"user_id": "7", "name": "Juana la Secreta", "timestamp": "2030-01-31T08:00:00", "status": 1, "punch": 0}
 
     assert see(sightings, "zk/a/attendance/event", punch) == "• a: user 7 at 2030-01-31T08:00:00"
+    assert sightings.facts == {"event": "punch", "device": "a", "user_id": "7", "timestamp": "2030-01-31T08:00:00"}
     assert see(sightings, "zk/a/attendance/event", punch | {"timestamp": None}) == "• a: user 7 at no known time"
     assert [line for _, line in sightings.events] == [
         "• a: user 7 at 2030-01-31T08:00:00",
@@ -213,6 +237,7 @@ def test_the_same_state_again_is_no_news(sightings: Sightings) -> None:
     assert see(sightings, "zk/a/availability", {"state": "online"}) == "device a online"
     assert see(sightings, "zk/a/availability", {"state": "online"}) is None
     assert see(sightings, "zk/a/availability", away) == "device a offline Connection timeout"
+    assert sightings.facts == {"event": "device", "device": "a", **away}
     assert see(sightings, "zk/bridge/state", {"state": "online"}) == "bridge online"
     assert see(sightings, "zk/bridge/state", {"state": "online"}) is None
     assert see(sightings, "zk/bridge/info", {"version": "1.2", "devices": ["a", "b"]}) is None

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.docs import acl, blocked, commands, configuration, errors, life
+from tests.docs import acl, blocked, commands, configuration, errors, exit_codes, life
 from tests.project import structure
 
 #: Each has a PAGE, and tells by `page()` what should stand there.
@@ -11,6 +11,7 @@ MADE = (
     blocked,
     configuration,
     errors,
+    exit_codes,
     life,
     structure,
     commands.README,

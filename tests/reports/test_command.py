@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -50,6 +51,17 @@ def report(folder: Path, *arguments: object, typed: str = "") -> CompletedProces
 
 def address(staff: Staffed) -> tuple[object, ...]:
     return staff.terminal.host, "--port", staff.terminal.port, "--timeout", reports.TIMEOUT_S
+
+
+def test_for_machines_a_json_object_names_the_file_and_what_was_found(staff: Staffed, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+
+    ended = report(tmp_path, *address(staff), "--comm-key-file", tmp_path / "key", "--json")
+
+    told = json.loads(ended.stdout)
+    assert (tmp_path / told["file"]).exists()
+    assert told["not_undone"] is None
+    assert any(line.startswith("model ") for line in told["found"])
 
 
 def test_a_report_is_printed_and_written_into_one_file(staff: Staffed, tmp_path: Path) -> None:

@@ -13,19 +13,22 @@ from zkbridge.config.models import Mqtt, Tls
 
 #: Where the options that no command looks at itself are kept until `settings_of` is called.
 _KEPT = "zkbridge.cli.broker_options"
+#: Among these: the names of those that came from the command line and not from the environment.
+_TYPED = "typed"
 
 
 def settings_of(context: click.Context, path: Path, broker: str | None) -> Mqtt:
     """The broker as configured, or as given; without a configuration everything else is as by default.
 
-    A login of the options replaces that of the configuration whole: a password belongs to its user name.
+    An option counts before its variable, and both before the configuration. A login replaces another one whole: a
+    password belongs to its user name.
     Ends the program with 2 if the file is wrong, or missing where nothing else names the broker.
     """
     by_default = context.get_parameter_source("path") is ParameterSource.DEFAULT
     needless = broker is not None and by_default and not path.exists()
     settings = Mqtt() if needless else load_or_exit(path).mqtt
     given: dict[str, Any] = context.meta.get(_KEPT, {})
-    changed = _login(given)
+    changed = _login(_of_one_login(given))
     if "ca_file" in given:
         changed["tls"] = (settings.tls or Tls()).model_copy(update={"ca_file": given["ca_file"]})
     if broker is not None:
@@ -44,7 +47,13 @@ def connection_options() -> list[click.Parameter]:
             show_default=True,
             help="Where broker, login, TLS and base topic are told.",
         ),
-        click.Option(["--broker"], metavar="HOST:PORT", help="Another broker than the configuration's."),
+        click.Option(
+            ["--broker"],
+            metavar="HOST:PORT",
+            envvar="ZKBRIDGE_BROKER",
+            show_envvar=True,
+            help="Another broker than the configuration's.",
+        ),
         _kept("--username", "username", help="Another login at the broker than the configuration's."),
         _kept("--broker-password-file", "password_file", type=_FILE, help="The file that holds that login's password."),
         _kept("--ca-file", "ca_file", type=_FILE, help="Use TLS, and trust this authority (PEM)."),
@@ -55,21 +64,41 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def _kept(option: str, name: str, **more: Any) -> click.Option:
-    return click.Option([option, f"broker_{name}"], callback=_keep(name), expose_value=False, **more)
+    variable = "ZKBRIDGE_" + option.removeprefix("--").replace("-", "_").upper()
+    return click.Option(
+        [option, f"broker_{name}"],
+        callback=_keep(name),
+        expose_value=False,
+        envvar=variable,
+        show_envvar=True,
+        **more,
+    )
 
 
 def _keep(name: str) -> Any:
-    def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
-        if value is not None:
-            context.meta.setdefault(_KEPT, {})[name] = value
+    def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value is None:
+            return
+        kept = context.meta.setdefault(_KEPT, {})
+        kept[name] = value
+        if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
+            kept.setdefault(_TYPED, set()).add(name)
 
     return keep
+
+
+def _of_one_login(given: dict[str, Any]) -> dict[str, Any]:
+    """The options, less a password file of the environment where the user name was typed: it is another one's."""
+    typed = given.get(_TYPED, set())
+    if "username" in typed and "password_file" not in typed:
+        return {name: value for name, value in given.items() if name != "password_file"}
+    return given
 
 
 def _login(given: dict[str, Any]) -> dict[str, Any]:
     if "username" not in given:
         if "password_file" in given:
-            raise click.UsageError("--broker-password-file needs --username")
+            raise click.UsageError("--broker-password-file (ZKBRIDGE_BROKER_PASSWORD_FILE) needs --username")
         return {}
     file: Path | None = given.get("password_file")
     try:

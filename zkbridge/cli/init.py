@@ -49,6 +49,7 @@ class Answers:
 )
 @click.option("--discover", "network", metavar="NETWORK", help="Offer the terminals found in this network.")
 @click.option("--device", "devices", multiple=True, metavar="ID=HOST[:PORT]", help="A terminal; once for each.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the file and its devices.")
 def init(
     file: Path,
     *,
@@ -57,6 +58,7 @@ def init(
     password_file: str | None,
     devices: tuple[str, ...],
     network: str | None,
+    as_json: bool,
 ) -> None:
     """Write a commented configuration to FILE; never over one that is there.
 
@@ -77,6 +79,11 @@ def init(
         file.unlink()
         say(*(str(fault) for fault in error.faults), err=True)
         sys.exit(WRONG_CONFIGURATION)
+    if as_json:
+        devices_written = [each.id for each in answers.devices]
+        broker_written = f"{answers.host}:{answers.port}"
+        say(json.dumps({"file": str(file), "broker": broker_written, "devices": devices_written}, ensure_ascii=False))
+        return
     say(f"{file} is written. Next:", f"  zkbridge check --config {file} --connect", f"  zkbridge run --config {file}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -22,7 +23,8 @@ _HIDDEN = ("/root", "/home")
 
 @click.command()
 @click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=Path("/"), hidden=True)
-def install(root: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the files, and whether each is new.")
+def install(root: Path, *, as_json: bool) -> None:
     """Install the systemd service for this very program; run it as root.
 
     A configuration that is there stays, and the unit is written anew. Nothing is started: the commands for that are
@@ -38,14 +40,16 @@ def install(root: Path) -> None:
         )
     unit, configuration = root / UNIT, root / CONFIGURATION
     _write(unit, shipped("zkbridge.service").replace(f"={_AS_SHIPPED} ", f"={program} "))
-    say(f"{unit} is written.")
-    if configuration.exists():
-        say(f"{configuration} is there and stays.")
-    else:
+    stays = configuration.exists()
+    if not stays:
         _write(configuration, shipped("config.yaml"))
-        say(f"{configuration} is written.")
     if root == Path("/") and (systemctl := shutil.which("systemctl")):
         subprocess.run([systemctl, "daemon-reload"], check=False)  # noqa: S603 - systemd's own program
+    if as_json:
+        written = [str(unit), *([] if stays else [str(configuration)])]
+        say(json.dumps({"written": written, "stays": [str(configuration)] if stays else [], "program": str(program)}))
+        return
+    say(f"{unit} is written.", f"{configuration} {'is there and stays' if stays else 'is written'}.")
     say(
         "Next:",
         f"  sudo editor {configuration}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from functools import cache
@@ -55,6 +56,7 @@ If something fails, or you press Ctrl-C, everything is undone first. The door cl
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file.  [default: named after the model]"
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the file, and what was found.")
 def report(
     host: str,
     path: Path,
@@ -65,6 +67,7 @@ def report(
     timeout: float,
     writes: bool,
     output: Path | None,
+    as_json: bool,
 ) -> None:
     """Find out how the terminal at HOST behaves, without changing it, and write a report that can be sent.
 
@@ -79,7 +82,8 @@ def report(
     if writes:
         _confirm()
     taken = _taken(device, transport, comm_key_file, config, writes=writes)
-    say(*taken.lines)
+    if not as_json:
+        say(*taken.lines)
     if not taken.reached:
         say(
             f"{device.host}:{device.port} answers neither CONNECT over TCP nor over UDP; nothing was written.", err=True
@@ -87,7 +91,11 @@ def report(
         sys.exit(FAILED)
     target = output or _free_name(taken)
     target.write_text(taken.text, "ascii")
-    say("", f"Written to {target}. Look through it, then send it: docs/reports.md says how.")
+    if as_json:
+        told = {"file": str(target), "found": taken.lines, "not_undone": taken.not_undone or None}
+        say(json.dumps(told, ensure_ascii=False))
+    else:
+        say("", f"Written to {target}. Look through it, then send it: docs/reports.md says how.")
     if taken.not_undone:
         say(taken.not_undone, err=True)
         sys.exit(LEFT_BEHIND)

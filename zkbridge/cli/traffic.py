@@ -38,13 +38,17 @@ class Asked:
 
 
 class Sightings:
-    """Everything seen so far; `see` takes one message and returns the news in it, if any."""
+    """Everything seen so far; `see` takes one message and returns the news in it, if any.
+
+    `facts` are those of the last line that `see` returned, for machines: `event` says what it is.
+    """
 
     def __init__(self, topics: Topics, commands: Collection[str]) -> None:
         self._topics = topics
         self._commands = set(commands)
         self.bridge = "not seen yet"
         self.version = ""
+        self.facts: JsonObject = {}
         self.devices: dict[str, str | None] = {}
         self.asked: deque[Asked] = deque(maxlen=MOST)
         self.events: deque[tuple[float, str]] = deque(maxlen=MOST_EVENTS)  # when each was seen, and its line
@@ -87,6 +91,7 @@ class Sightings:
         if what != "state" or state == self.bridge:
             return None
         self.bridge = state
+        self.facts = {"event": "bridge", "state": state}
         return f"bridge {state}"
 
     def _see_device(self, device: str, body: JsonObject) -> str | None:
@@ -95,10 +100,16 @@ class Sightings:
         if self.devices.get(device) == state:
             return None
         self.devices[device] = state
+        self.facts = _told(body, "state", "reason", "address", event="device", device=device)
         return f"device {device} {state}"
 
     def _see_event(self, tell: Callable[[str, JsonObject], str], now: float, device: str, body: JsonObject) -> str:
         line = tell(device, body)
+        if tell is _punch:
+            self.facts = _told(body, "user_id", "timestamp", event="punch", device=shown(device))
+        else:
+            told = ("user_id", "reason", "timestamp")
+            self.facts = _told(body, *told, event=_word(body, "event"), device=shown(device))
         self.events.append((now, line))
         return line
 
@@ -108,10 +119,13 @@ class Sightings:
         who, request_id = _word(body, "user_id"), _word(body, "request_id")
         asked = Asked(now, shown(device), command, who, request_id, correlation)
         self.asked.append(asked)
+        self.facts = _told(body, "user_id", "request_id", event="request", device=asked.device, command=command)
         return f"→ {asked.what}{f' ({request_id})' if request_id else ''}"
 
     def _see_progress(self, device: str, command: str, body: JsonObject) -> str:
         who = " ".join(filter(None, (shown(device), command, _word(body, "user_id"))))
+        told = ("user_id", "step", "message", "request_id")
+        self.facts = _told(body, *told, event="progress", device=shown(device), command=command)
         return f"… {who}: {_word(body, 'message', 160)}"
 
     def _see_answer(self, device: str, command: str, body: JsonObject, message: Message, *, now: float) -> str:
@@ -128,6 +142,10 @@ class Sightings:
         asked.status = status if isinstance(status, int) else None
         asked.said = _word(body, "message", 160) or _word(body, "error", 160) or _word(body, "code")
         took = f" in {asked.took_s:.2f} s" if asked.took_s is not None else ""
+        about = {"device": asked.device, "command": asked.command, "user_id": asked.user_id, "status": asked.status}
+        took_s = None if asked.took_s is None else round(asked.took_s, 3)
+        self.facts = {"event": "answer", **about, "said": asked.said, "seconds": took_s}
+        self.facts |= _told(body, "code", "request_id")
         return f"← {asked.what}: {asked.status} {asked.said}{took}"
 
     def _find(self, device: str, command: str, request_id: str, correlation: bytes | None) -> Asked | None:
@@ -150,6 +168,11 @@ def _punch(device: str, body: JsonObject) -> str:
 def _user_event(device: str, body: JsonObject) -> str:
     late = ", late" if body.get("late") is True else ""
     return f"• {shown(device)}: user {_word(body, 'user_id')} {_word(body, 'event')} ({_word(body, 'reason')}{late})"
+
+
+def _told(body: JsonObject, *keys: str, **more: str) -> JsonObject:
+    """These facts, and those of the body's texts that are there."""
+    return {**more, **{key: word for key in keys if (word := _word(body, key, 160))}}
 
 
 def _word(body: JsonObject, key: str, limit: int = 64) -> str:

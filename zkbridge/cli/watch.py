@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import queue
 import signal
 import sys
@@ -10,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ class Watcher(Guest):
         self.news.put("broker connected" if online else "broker lost")
 
 
-def _watch(path: Path, broker: str | None, plain: bool) -> None:
+def _watch(path: Path, broker: str | None, plain: bool, as_json: bool) -> None:
     """Show devices, the bridge's state, requests and answers as they happen, until Ctrl-C.
 
     Passwords, cards and names are never shown.
@@ -61,7 +62,9 @@ def _watch(path: Path, broker: str | None, plain: bool) -> None:
     try:
         with _until_told(), Watcher(settings) as watcher:
             watcher.listen([f"{settings.base_topic}/#"])
-            if plain or not sys.stdout.isatty() or not _can_draw():
+            if as_json:
+                _json_lines(watcher, sightings)
+            elif plain or not sys.stdout.isatty() or not _can_draw():
                 _lines(watcher, sightings)
             else:
                 _screen(watcher, sightings)
@@ -79,6 +82,7 @@ watch = click.Command(
     params=[
         *connection_options(),
         click.Option(["--plain"], is_flag=True, help="A line for each event, as where there is no terminal."),
+        click.Option(["--json", "as_json"], is_flag=True, help="A JSON object for each event, for machines."),
     ],
 )
 
@@ -105,6 +109,16 @@ def _lines(watcher: Watcher, sightings: Sightings) -> None:
         if line is not None:
             say(f"{_clock(time.time())} {line}")
             sys.stdout.flush()
+
+
+def _json_lines(watcher: Watcher, sightings: Sightings) -> None:
+    while True:
+        news = watcher.news.get()
+        if _take(news, sightings) is None:
+            continue
+        facts = {"event": "broker", "state": news.removeprefix("broker ")} if isinstance(news, str) else sightings.facts
+        say(json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts}, ensure_ascii=False))
+        sys.stdout.flush()
 
 
 def _can_draw() -> bool:

@@ -12,8 +12,14 @@ from zkbridge.config.models import Tls
 from zkbridge.config.yaml_file import Values, parse_yaml
 
 ENVIRONMENT_PREFIX = "ZKBRIDGE_"
-#: Variables under the prefix that are not configuration keys.
-_RESERVED = {"ZKBRIDGE_CONFIG"}
+#: Variables under the prefix that are not configuration keys, but stand for options of the command line.
+_RESERVED = {
+    "ZKBRIDGE_CONFIG",
+    "ZKBRIDGE_BROKER",
+    "ZKBRIDGE_USERNAME",
+    "ZKBRIDGE_BROKER_PASSWORD_FILE",
+    "ZKBRIDGE_CA_FILE",
+}
 #: The key that names a secret's file, and the key of the secret itself.
 SECRET_FILES = {"password_file": "password", "comm_key_file": "comm_key"}
 

@@ -1,0 +1,25 @@
+"""The exit codes in docs/client.md, made from the program's own table."""
+
+from __future__ import annotations
+
+from tests.project.tree import ROOT
+from zkbridge.cli.exit_codes import EXIT_CODES
+
+PAGE = ROOT / "docs" / "client.md"
+BEGIN, END = "<!-- exit codes -->\n", "<!-- /exit codes -->\n"
+
+
+def page() -> str:
+    """The page with the exit codes as the program has them."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    rows = [
+        f"| {_name(command)} | {code} | {meaning} |"
+        for command, codes in EXIT_CODES.items()
+        for code, meaning in codes.items()
+    ]
+    return before + BEGIN + "\n".join(["| command | code | |", "|---|---|---|", *rows]) + "\n" + END + after
+
+
+def _name(command: str) -> str:
+    return "what is asked of the bridge, and exports" if command == "asked" else f"`{command}`"

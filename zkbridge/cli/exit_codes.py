@@ -1,0 +1,46 @@
+"""What the exit codes of the program's commands mean, in one place; docs/client.md shows them."""
+
+from __future__ import annotations
+
+_WRONG = "the command line, a file or the configuration is wrong; nothing was done"
+_NO_ANSWER = "no answer: the broker cannot be reached or refuses the login, no bridge answers, `--wait` is over, Ctrl-C"
+
+#: By the commands as they are typed; "asked" stands for every command that is asked of the bridge (`users create`).
+EXIT_CODES: dict[str, dict[int, str]] = {
+    "asked": {
+        0: "done",
+        1: "refused: the request is at fault (`status` 4xx)",
+        2: _WRONG,
+        3: "the terminal or the bridge failed (`status` 5xx)",
+        4: _NO_ANSWER,
+    },
+    "users import": {
+        0: "everybody is on the terminal",
+        1: "somebody was refused",
+        2: _WRONG,
+        3: "the terminal stayed away",
+        4: "not everybody was answered",
+    },
+    "run": {
+        0: "stopped as asked",
+        1: "a part failed, or the state directory cannot be used",
+        2: _WRONG,
+    },
+    "check": {0: "all is well", 1: "something cannot be reached", 2: _WRONG},
+    "devices": {0: "the bridge is online", 2: _WRONG, 4: "it is not, or the broker cannot be reached"},
+    "watch": {0: "ended by Ctrl-C or SIGTERM", 2: _WRONG, 4: "the broker cannot be reached or refuses the login"},
+    "discover": {0: "a terminal was found", 1: "none was found", 2: _WRONG},
+    "doctor": {0: "nothing failed", 1: "something `FAILED`", 2: _WRONG},
+    "report": {
+        0: "the report is written",
+        1: "no report",
+        2: _WRONG,
+        3: "something of `--write` could not be undone",
+        130: "stopped by Ctrl-C; what was changed is undone",
+    },
+    "init": {0: "the file is written", 2: _WRONG},
+    "install": {0: "the service is in place", 2: _WRONG},
+    "asyncapi": {0: "printed", 2: _WRONG},
+    "simulate": {0: "ended by Ctrl-C", 2: _WRONG},
+    "demo": {0: "ended", 1: "it could not go on", 2: _WRONG},
+}
