@@ -163,16 +163,6 @@ def test_each_member_of_a_group_publishes_its_own_plan(plant: Plant) -> None:
     assert users_of(plant.principal, plant.entrada, plant.patio) == [["1", "2"], ["1", "2"], []]
 
 
-def test_a_terminal_that_is_away_is_made_so_when_it_answers(plant: Plant) -> None:
-    plant.entrada.power_off()
-    publish(plant, 1, *ROWS, to="entrada", apply=True)
-    wait_until(lambda: "waits until the device answers" in plant.daemon.log, timeout=PATIENCE_S, what="the waiting")
-    plant.comes_back()
-
-    assert plan_of(plant, 1, "entrada")["state"] == "applied"
-    assert users_of(plant.entrada) == [["1", "2"]]
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("frame", ["CONNECT", "USER_WRQ", "REFRESHDATA", "EXIT"])
 def test_a_bridge_killed_while_it_carries_out_a_document_goes_on(

@@ -46,6 +46,8 @@ _ELSEWHERE = {
     "watch": "zkbridge.cli.watch:watch",
     "report": "zkbridge.cli.report:report",
     "doctor": "zkbridge.cli.doctor:doctor",
+    "plan": "zkbridge.cli.desired:plan",
+    "apply": "zkbridge.cli.desired:apply",
     "discover": "zkbridge.cli.discover:discover",
 }
 

@@ -103,6 +103,12 @@ class Guest:
         self._published = topic
         self._client.publish(topic, payload, qos=1, properties=properties)
 
+    def publish_state(self, topic: str, payload: bytes) -> None:
+        """Hand a retained message to the broker at QoS 1; `taken` tells what became of it."""
+        assert self._client is not None
+        self._published = topic
+        self._client.publish(topic, payload, qos=1, retain=True)
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _connect(self, protocol: ProtocolName) -> str | None:
