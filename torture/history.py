@@ -195,7 +195,7 @@ class LedgerEnd:
 
     unfinished: list[str] = field(default_factory=list)
     owed: int = 0
-    debts: list[str] = field(default_factory=list)
+    pending_enables: list[str] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     modes: dict[str, int] = field(default_factory=dict)
     #: Secrets that were found, as `where: what`, never the secret itself.

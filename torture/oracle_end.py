@@ -63,7 +63,7 @@ def judge_ledger(history: History) -> Iterator[Finding]:
         yield Finding("lost", f"the ledger still holds {request}")
     if ledger.owed:
         yield Finding("lost", f"{ledger.owed} answers were never sent")
-    for device in ledger.debts:
+    for device in ledger.pending_enables:
         yield Finding("left disabled", "an enable is owed at the end", device=device)
     for name, mode in ledger.modes.items():
         if mode != PRIVATE_MODE:

@@ -24,8 +24,8 @@ class Remains:
         with suppress(sqlite3.Error), closing(self._ledger()) as db:
             unfinished = db.execute("SELECT count(*) FROM requests WHERE state IN ('accepted', 'running')").fetchone()
             owed = db.execute("SELECT count(*) FROM answers WHERE owed = 1").fetchone()
-            debts = db.execute("SELECT count(*) FROM debts").fetchone()
-            return unfinished[0], owed[0], debts[0]
+            pending = db.execute("SELECT count(*) FROM debts").fetchone()
+            return unfinished[0], owed[0], pending[0]
         return -1, -1, -1
 
     def ledger_end(self, secrets: Iterable[str]) -> LedgerEnd:
@@ -38,7 +38,7 @@ class Remains:
                 )
             ]
             owed = db.execute("SELECT count(*) FROM answers WHERE owed = 1").fetchone()[0]
-            debts = [row[0] for row in db.execute("SELECT device FROM debts")]
+            pending_enables = [row[0] for row in db.execute("SELECT device FROM debts")]
             deliveries = [
                 Delivery(device, request_id, correlation, kept_at, sent_at)
                 for device, request_id, correlation, kept_at, sent_at in db.execute(
@@ -52,7 +52,7 @@ class Remains:
         return LedgerEnd(
             unfinished=unfinished,
             owed=owed,
-            debts=debts,
+            pending_enables=pending_enables,
             deliveries=deliveries,
             modes={path.name: path.stat().st_mode & 0o7777 for path in files if path.name.startswith("ledger")},
             secrets=self.secrets_found(secrets),

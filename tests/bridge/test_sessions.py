@@ -283,7 +283,7 @@ def test_a_terminal_that_could_not_be_enabled_is_enabled_first_thing_later(
     terminal.faults.clear()
 
     with daemon:
-        wait_until(lambda: not terminal.disabled, what="the debt to be paid")
+        wait_until(lambda: not terminal.disabled, what="the pending enable to be carried out")
 
 
 def test_the_lock_holds_between_two_bridges_on_one_machine(

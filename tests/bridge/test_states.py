@@ -107,7 +107,7 @@ def test_availability_follows_the_terminal(tmp_path: Path, broker: Mosquitto, te
         assert caller.wait_for("zk/principal/availability", timeout=20).json == {"state": "online"}
 
 
-def test_a_visit_does_not_disable_the_terminal(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
+def test_a_probe_does_not_disable_the_terminal(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
     with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}, probe_interval=300) as daemon:
         wait_until(lambda: "device=principal online" in daemon.log)
 

@@ -76,7 +76,7 @@ class Run:
                 if not terminal.powered:
                     terminal.power_on()
             broken = [fault for name in self.cases for fault in self._check(name, answers[name])]
-            broken += self._check_debts()
+            broken += self._check_pending_enables()
             assert not broken, "\n".join(broken)
             again = [message.topic for message in caller.messages]
             assert len(again) == len(set(again)), "a request was answered twice"
@@ -116,12 +116,14 @@ class Run:
         if longest > LONGEST_DISABLED_S:
             yield f"{case}: disabled for {longest:.1f} s"
 
-    def _check_debts(self) -> Iterator[str]:
-        def debts() -> list[str]:
+    def _check_pending_enables(self) -> Iterator[str]:
+        def pending() -> list[str]:
             with closing(sqlite3.connect(self.daemon.state / "ledger.db")) as ledger:
                 return [row[0] for row in ledger.execute("SELECT device FROM debts")]
 
-        yield from _in_vain("all", f"debts to be paid ({debts()})", lambda: not debts(), timeout=40)
+        yield from _in_vain(
+            "all", f"pending enables to be carried out ({pending()})", lambda: not pending(), timeout=40
+        )
 
     def _outcome(self, name: str, answer: dict[str, Any]) -> Outcome:
         said = f"{answer['status']} {answer['code']}"

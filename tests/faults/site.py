@@ -185,7 +185,7 @@ class Site:
         token = uuid.uuid4().bytes
         caller.publish(f"{self.name}/barrier", token)  # what was sent before arrives before
         caller.wait_for(f"{self.name}/barrier", lambda message: message.payload == token)
-        self.wait(lambda: not self.query("SELECT 1 FROM debts"), "debts to be paid", 30)
+        self.wait(lambda: not self.query("SELECT 1 FROM debts"), "pending enables to be carried out", 30)
         return self.heard(caller)
 
     def heard(self, caller: Caller) -> list[Message]:

@@ -57,7 +57,7 @@ class Site:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Site]:
-    """Everything, started; every terminal has been visited."""
+    """Everything, started; every terminal has been probed."""
     on: dict[str, Any] = {"homeassistant": {"discovery": True}, "probe_interval": 300}
     with Simulator() as simulator, Mosquitto(folder / "broker") as broker:
         terminals = [simulator.add(TerminalConfig(profile="tft")) for _ in range(3)]

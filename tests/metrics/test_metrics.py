@@ -213,7 +213,7 @@ def test_a_terminal_that_may_be_disabled_is_told_until_it_is_not(
         assert ask(caller, "zk/p/users/create", user_id="1", name="Ana")["code"] == "created"
         wait_until(lambda: scrape(port).get("zkbridge_disabled_duration_seconds_count", device="p"))
         owing = scrape(port)
-        wait_until(lambda: scrape(port).get(**owes) == 0, timeout=60, what="the debt to be paid")
+        wait_until(lambda: scrape(port).get(**owes) == 0, timeout=60, what="the pending enable to be carried out")
 
     assert owing.get(**owes) == 1
     # It counts with the whole time after which it enables itself: session_budget 2 and timeout 3.

@@ -37,7 +37,7 @@ def test_once_shows_the_main_job_and_ends_by_itself(tmp_path: Path) -> None:
     assert "WARNING" not in log.read_text()
 
 
-def test_it_stays_up_for_visitors_until_ctrl_c(tmp_path: Path) -> None:
+def test_it_runs_until_ctrl_c(tmp_path: Path) -> None:
     log = tmp_path / "log"
     demo = run("--port", "0", log=log)
     wait_until(lambda: "Ctrl-C ends the demo" in log.read_text() and "mosquitto_rr" in log.read_text(), timeout=30)

@@ -398,8 +398,8 @@ class TestEnablingEarly:
         assert "ENABLE" not in asked(terminal)
 
 
-class TestDebts:
-    def test_a_debt_is_paid_by_a_conversation_of_its_own(
+class TestPendingEnables:
+    def test_a_pending_enable_is_carried_out_by_a_conversation_of_its_own(
         self, terminal: SimulatedTerminal, device_of: Callable[..., Device], locks: Path
     ) -> None:
         terminal.machine.terminal.disable()
@@ -411,7 +411,7 @@ class TestDebts:
 
     @pytest.mark.parametrize("disable_for", [None, 3])
     @pytest.mark.parametrize("answer", ["yes", "no"])
-    def test_a_debt_is_paid_before_anything_else(
+    def test_a_pending_enable_is_carried_out_before_anything_else(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session], disable_for: int | None, answer: str
     ) -> None:
         terminal.machine.terminal.disable()
@@ -425,7 +425,7 @@ class TestDebts:
         assert asked(terminal)[:2] == ["CONNECT", "ENABLE"]
         assert asked(terminal)[2:3] == (["DISABLE"] if disable_for else ["ENABLE"] if answer == "no" else ["EXIT"])
 
-    def test_a_debt_that_cannot_be_paid_is_told(
+    def test_a_pending_enable_that_fails_is_reported(
         self, terminal: SimulatedTerminal, device_of: Callable[..., Device], locks: Path
     ) -> None:
         terminal.machine.terminal.disable()

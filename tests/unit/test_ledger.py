@@ -274,7 +274,7 @@ def test_a_refused_topic_falls_back(ledger: Ledger) -> None:
     assert [a.topic for a in ledger.replies.unsent(10)] == ["zk/p/users/create/reply"]
 
 
-def test_debts_are_kept_with_the_answer_and_paid_once(ledger: Ledger) -> None:
+def test_a_pending_enable_is_kept_with_the_answer_and_carried_out_once(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
 
     finish(ledger, [Finish(kept.request, CREATED)], pending_enable="p")
@@ -284,31 +284,31 @@ def test_debts_are_kept_with_the_answer_and_paid_once(ledger: Ledger) -> None:
     assert ledger.enables.devices() == set()
 
 
-def debts_on_disk(ledger: Ledger) -> list[Any]:
+def pending_on_disk(ledger: Ledger) -> list[Any]:
     return [device for (device,) in sqlite3.connect(ledger.path).execute("SELECT device FROM debts")]
 
 
-def test_a_debt_that_is_paid_is_written_off_with_the_next_answers_sent(ledger: Ledger) -> None:
+def test_a_confirmed_enable_is_written_with_the_next_answers_sent(ledger: Ledger) -> None:
     (kept,) = keep(ledger, draft(ledger))
     finished = finish(ledger, [Finish(kept.request, CREATED)], pending_enable="p")
     ledger.enables.mark_enabled("p")
-    assert debts_on_disk(ledger) == ["p"]
+    assert pending_on_disk(ledger) == ["p"]
 
     ledger.replies.sent(answer.id for answer in finished.answers)
 
-    assert debts_on_disk(ledger) == []
+    assert pending_on_disk(ledger) == []
 
 
-def test_a_debt_that_is_paid_is_written_off_soon_also_without_answers(ledger: Ledger) -> None:
+def test_a_confirmed_enable_is_written_soon_also_without_answers(ledger: Ledger) -> None:
     finish(ledger, [], pending_enable="p")
     ledger.enables.mark_enabled("p")
 
     ledger.scrub()
 
-    assert debts_on_disk(ledger) == []
+    assert pending_on_disk(ledger) == []
 
 
-def test_a_debt_that_is_made_again_before_that_stays(ledger: Ledger) -> None:
+def test_a_terminal_disabled_again_before_that_stays_pending(ledger: Ledger) -> None:
     for number in (1, 2):
         (kept,) = keep(ledger, draft(ledger, str(number), mid=number))
         finished = finish(ledger, [Finish(kept.request, CREATED)], pending_enable="p")
@@ -318,7 +318,7 @@ def test_a_debt_that_is_made_again_before_that_stays(ledger: Ledger) -> None:
     ledger.replies.sent(answer.id for answer in finished.answers)
     ledger.scrub()
 
-    assert ledger.enables.devices() == set(debts_on_disk(ledger)) == {"p"}
+    assert ledger.enables.devices() == set(pending_on_disk(ledger)) == {"p"}
 
 
 def test_answers_belong_to_whoever_has_ended_the_requests_until_released(ledger: Ledger) -> None:
@@ -795,7 +795,7 @@ def test_members_that_all_refuse_at_once_answer_at_once(ledger: Ledger) -> None:
     assert ledger.unfinished() == []
 
 
-def test_a_disk_that_takes_nothing_when_a_debt_is_paid_stops_nobody(ledger: Ledger) -> None:
+def test_a_full_disk_is_ignored_when_a_confirmed_enable_is_written(ledger: Ledger) -> None:
     finish(ledger, [], pending_enable="p")
     ledger.enables.mark_enabled("p")
     ledger.database._db.execute("PRAGMA query_only = ON")
@@ -803,10 +803,10 @@ def test_a_disk_that_takes_nothing_when_a_debt_is_paid_stops_nobody(ledger: Ledg
     ledger.scrub()
 
     ledger.database._db.execute("PRAGMA query_only = OFF")
-    assert ledger.enables.devices() == set(debts_on_disk(ledger)) == {"p"}
+    assert ledger.enables.devices() == set(pending_on_disk(ledger)) == {"p"}
     ledger.enables.mark_enabled("p")
     ledger.scrub()
-    assert debts_on_disk(ledger) == []
+    assert pending_on_disk(ledger) == []
 
 
 def test_of_a_list_the_rows_wait_with_what_they_ask_and_nothing_of_it_is_left_when_they_are_done(

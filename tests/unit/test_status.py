@@ -99,7 +99,7 @@ def test_a_clock_that_is_told_in_whole_seconds_does_not_flicker(statuses: Status
     assert statuses.of("principal").clock_drift_s == told
 
 
-def test_a_terminal_that_stays_away_is_one_error_however_often_it_is_visited(
+def test_a_terminal_that_stays_away_is_one_error_however_often_it_is_probed(
     statuses: Statuses, clock: list[float]
 ) -> None:
     assert statuses.hear(AWAY)

@@ -93,7 +93,7 @@ class Statuses:
     def hear(self, event: Event) -> bool:
         """Learn from what happened; whether that was news.
 
-        A terminal that is away is visited again and again: that is one error, until it has answered in between.
+        A terminal that is away is probed again and again: that is one error until it has answered.
         """
         if not isinstance(event, _Told | DoorAsked | DoorAnswered):
             return False
