@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import alone, burst, fleet, growth, one, picture, report
+from benchmarks import alone, burst, fleet, growth, one, people, picture, report
 
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -23,7 +23,11 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: users and (latency in ms, pairs); (users, latency, requests); fleets and their stream."""
+    """How much is measured.
+
+    Users and (latency in ms, pairs); (users, latency, requests); fleets and their stream; people and the terminals that
+    get them.
+    """
 
     users: Sequence[int]
     latencies: Sequence[tuple[float, int]]
@@ -31,6 +35,7 @@ class Plan:
     fleets: Sequence[int]
     stream_s: float
     rest_s: float
+    people: Sequence[tuple[people.How, int, int]]
 
 
 FULL = Plan(
@@ -44,6 +49,7 @@ FULL = Plan(
     fleets=(10, 100, 300, 1_000),
     stream_s=60,
     rest_s=45,
+    people=(("create-many", 5_000, 20), ("copy", 500, 20)),
 )
 QUICK = Plan(
     users=(500, 10_000),
@@ -52,6 +58,7 @@ QUICK = Plan(
     fleets=(10, 50),
     stream_s=5,
     rest_s=5,
+    people=(("create-many", 200, 4), ("copy", 50, 4)),
 )
 #: The stream of the goal, and half of it: what the dead cost where the machine is not full without them.
 LATENCY_MS, RATES = 20, (100, 50)
@@ -67,9 +74,9 @@ def main() -> None:
     began = time.monotonic()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="zkbridge-bench-") as folder:
-        pairs, bursts, fleets, daemon = _measure(Path(folder), plan)
+        pairs, bursts, fleets, daemon, brought = _measure(Path(folder), plan)
     charts = list(growth.charts(pairs, bursts, fleets))
-    lines = [*report.rows(pairs, bursts, fleets, daemon), *report.slopes(charts)]
+    lines = [*report.rows(pairs, bursts, fleets, daemon, brought), *report.slopes(charts)]
     print(report.plain(lines))
     if chosen.quick:
         return
@@ -86,17 +93,22 @@ def main() -> None:
         "burst": [asdict(one_burst) for one_burst in bursts],
         "fleet": [asdict(one_fleet) for one_fleet in fleets],
         "alone": asdict(daemon),
+        "people": [asdict(one_people) for one_people in brought],
     }
     (chosen.out / "performance.json").write_text(json.dumps(measured, indent=1) + "\n")
     (chosen.out / "performance.svg").write_text(picture.draw(charts))
     _put_into(chosen.out / "performance.md", report.page(measured))
 
 
-def _measure(folder: Path, plan: Plan) -> tuple[list[one.Pairs], list[burst.Burst], list[fleet.Fleet], alone.Alone]:
+def _measure(
+    folder: Path, plan: Plan
+) -> tuple[list[one.Pairs], list[burst.Burst], list[fleet.Fleet], alone.Alone, list[people.People]]:
     with _told("one create"):
         pairs = list(one.measure(folder, plan.users, plan.latencies))
     with _told("bursts"):
         bursts = list(burst.measure(folder, plan.bursts))
+    with _told("people to many terminals"):
+        brought = list(people.measure(folder, plan.people))
     fleets = []
     for count in plan.fleets:
         with _told(f"{count} terminals"):
@@ -117,7 +129,7 @@ def _measure(folder: Path, plan: Plan) -> tuple[list[one.Pairs], list[burst.Burs
         place = folder / "alone"
         place.mkdir()
         daemon = alone.measure(place, rest_s=plan.rest_s)
-    return pairs, bursts, fleets, daemon
+    return pairs, bursts, fleets, daemon, brought
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from benchmarks.burst import Burst
 from benchmarks.fleet import Fleet, Spread, Stream
 from benchmarks.growth import OURS, slope
 from benchmarks.one import Pairs
+from benchmarks.people import People
 from benchmarks.picture import Chart
 
 MEGA = 1_000_000
@@ -29,9 +30,11 @@ class Row:
     limit: str = ""
 
 
-def rows(pairs: Iterable[Pairs], bursts: Iterable[Burst], fleets: Iterable[Fleet], alone: Alone) -> list[Row]:
+def rows(
+    pairs: Iterable[Pairs], bursts: Iterable[Burst], fleets: Iterable[Fleet], alone: Alone, brought: Iterable[People]
+) -> list[Row]:
     """Every row, in the order of the measurements."""
-    return [*_ones(pairs), *_bursts(bursts), *_fleets(fleets), *_alone(alone)]
+    return [*_ones(pairs), *_bursts(bursts), *_people(brought), *_fleets(fleets), *_alone(alone)]
 
 
 def slopes(charts: Iterable[Chart]) -> Iterator[Row]:
@@ -130,6 +133,19 @@ def _bursts(bursts: Iterable[Burst]) -> Iterator[Row]:
             measured=f"{burst.longest_disabled_s:.2f} s",
             goal="2 s and one command",
             reached=burst.longest_disabled_s <= most,
+        )
+
+
+def _people(brought: Iterable[People]) -> Iterator[Row]:
+    for each in brought:
+        how = "by create-many to a group" if each.how == "create-many" else "with a finger each, copied from one more"
+        yield Row(
+            what=f"{each.people} people to {each.terminals} terminals, {how}",
+            measured=(
+                f"{each.faster:.1f} times bare ({each.seconds:.1f} s to {each.bare_s:.1f} s); round trips "
+                f"{each.round_trips_per_user:.2f} a user and terminal, bare {each.bare_round_trips_per_user:.2f}"
+            ),
+            limit="CPU of the bridge, and of the simulator beside it",
         )
 
 
