@@ -1,4 +1,4 @@
-"""What an answer and its steps look like for people on the command line."""
+"""Shows an answer and its progress on the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zkbridge.cli.output import columns, say
 from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.texts import shown
 
-#: What is told of an answer in its own way, or is only for programs; `errors` is what the sentence says.
+#: Keys of an answer that are shown in their own way, or are only for programs; `errors` repeats the sentence.
 _TOLD = frozenset(
     {
         *("success", "message", "error", "status", "code", "request_id", "replayed", "response_topic_refused"),
@@ -24,12 +24,12 @@ def results_of(answer: JsonObject) -> list[JsonObject]:
 
 
 def tell_step(step: JsonObject) -> None:
-    """On standard error, for the answer alone is the output."""
+    """Print a step on standard error, for the answer alone is the output."""
     say(_plain(step.get("message")), err=True)
 
 
 def tell(answer: JsonObject) -> None:
-    """For people: one sentence, and what comes with it; what another said is never trusted to be printable."""
+    """Print an answer for people: its sentence, then its data. Foreign text in it is made safe to print."""
     if not answer.get("success"):
         say(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
         _tell_more(answer, err=True)
@@ -51,7 +51,7 @@ def tell(answer: JsonObject) -> None:
 
 
 def _tell_more(answer: JsonObject, *, err: bool) -> None:
-    """What an answer has beside its sentence and its data, in a line each."""
+    """The other keys of an answer, in a line each."""
     for key, value in answer.items():
         if key not in _TOLD and value is not None:
             many = isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value)

@@ -30,12 +30,12 @@ from zkbridge.contract.errors import BridgeError
 
 #: Exit codes; usage is click's own 2.
 DONE, REFUSED, WRONG_CONFIGURATION, FAILED, NO_ANSWER = 0, 1, 2, 3, 4
-#: The status of a device that is away and will be caught up.
+#: The status of a device that is away and whose request waits for it.
 WAITING_STATUS = 202
-#: Longer than the bridge itself may take for a request that nobody is ahead of.
+#: Seconds to wait: longer than the bridge may take for a request that is first in the queue.
 WAIT_S = 90.0
 _KINDS: dict[str, click.ParamType[Any]] = {"integer": click.INT, "number": click.FLOAT}
-#: What the parameters of a request begin with in click.
+#: The prefix of a request's parameters in click.
 FIELD = "field_"
 _EPILOG = """\b
 Exit codes: 0 done, 1 refused (4xx), 2 wrong usage or configuration,
@@ -44,7 +44,7 @@ Of a group's answer, the worst of its devices'."""
 
 
 def subcommands() -> dict[str, click.Command]:
-    """What the program offers for the registry: `users/create` is `users create`, `ping` is `ping`."""
+    """The command line's commands for the registry: `users/create` is `users create`, `ping` is `ping`."""
     found: dict[str, click.Command] = {}
     for name, command in commands().items():
         first, _, rest = name.partition("/")
@@ -91,7 +91,8 @@ def field_options(field: str, schema: JsonObject, *, required: bool) -> Iterable
     """The options for one field of a request."""
     name, said = field.replace("_", "-"), schema.get("description")
     if schema.get("format") == "password":
-        # Everybody on the machine can read a command line, and the shell keeps it in its history.
+        # No secret as an option: every user of the machine can read a command line, and the shell keeps it in its
+        # history.
         yield click.Option(
             [f"--{name}-file", f"{field}_file"],
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -100,7 +101,7 @@ def field_options(field: str, schema: JsonObject, *, required: bool) -> Iterable
         yield click.Option([f"--{name}-stdin", f"{field}_stdin"], is_flag=True, help="Read or typed; never shown.")
         return
     kinds = schema.get("type", "string")
-    # The first type is the field's own, others are forgiven.
+    # The first type is the field's own; others are accepted too.
     kind = kinds if isinstance(kinds, str) else kinds[0]
     names = [f"--{name}", FIELD + field]
     more: JsonObject = {"required": required, "help": said}
@@ -143,7 +144,7 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
                 body,
             )
     except (NoAnswer, KeyboardInterrupt) as error:
-        # Who gives up waiting knows as little of what became of the request.
+        # Without an answer in time the result of the request is not known either.
         why = str(error) or "no answer so far"
         say(f"{why}.", f"To ask again without doing it twice: --request-id {body['request_id']}", err=True)
         sys.exit(NO_ANSWER)
@@ -186,7 +187,10 @@ def _read_secret(field: str, path: Path | None, *, typed: bool) -> str | None:
 
 
 def exit_code(answer: JsonObject) -> int:
-    """Of a group's answer the worst of its devices'; what waits for a device is as good as done."""
+    """The exit code; for a group's answer the worst of its devices'.
+
+    A request that waits for a device counts as a success.
+    """
     if answer.get("success"):
         return DONE
     status = answer.get("status")

@@ -1,4 +1,4 @@
-"""The options that say where the broker is and who asks there, and the settings that they make."""
+"""The options for the broker's address and the login, and the settings that they make."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from zkbridge.cli.configured import load_or_exit
 from zkbridge.config.models import Mqtt, Tls
 
-#: Where the options that no command looks at itself are kept until `settings_of` is called.
+#: The key under which click's context keeps these options until `settings_of` is called.
 _KEPT = "zkbridge.cli.broker_options"
 #: Among these: the names of those that came from the command line and not from the environment.
 _TYPED = "typed"

@@ -1,4 +1,4 @@
-"""`zkbridge check`: whether the configuration is right, and whether what it names can be reached."""
+"""`zkbridge check`: checks the configuration, and that the broker and the terminals can be reached."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from zkbridge.terminal.discovery.pinned import look_for
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import reach
 
-#: Terminals that are dialled at once.
+#: How many terminals are connected to at the same time.
 AT_ONCE = 32
 UNREACHABLE, WRONG = 1, 2
 #: Networks are searched one after the other: each search keeps to the rate that a network takes.
@@ -98,7 +98,7 @@ def table(findings: list[Finding]) -> list[str]:
 
 
 def _dial_broker(config: Config) -> Finding:
-    """What a run asks of the broker, but for the echoes that tell the age of a request that must not be late."""
+    """What a run asks of the broker, without the echoes that measure the age of requests."""
     names, topics = commands(), Topics(config.mqtt.base_topic)
     tried = echoes(config, [name for name, command in names.items() if command.delay_limit is None])
     will = Publication(topics.state, encode({"state": "offline", "instance": "check"}))

@@ -38,7 +38,7 @@ class DeviceRow(TypedDict):
 
 
 class Snapshot:
-    """What has been heard of a bridge and its devices."""
+    """The state of a bridge and its devices, by the messages so far."""
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
@@ -48,7 +48,7 @@ class Snapshot:
         self._rows: dict[str, DeviceRow] = {}
 
     def take(self, message: Message) -> None:
-        """One message of the bridge's topics; what cannot be read says nothing."""
+        """Take one message of the bridge's topics; one that cannot be read changes nothing."""
         try:
             body = parse_object(message.payload)
         except BridgeError:
@@ -66,7 +66,7 @@ class Snapshot:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the bridge, its list of devices and each of those have been heard of."""
+        """Whether the state of the bridge, its list of devices and the state of each of them are known."""
         return self.state != UNKNOWN and self._named is not None and all(name in self._rows for name in self._named)
 
     def rows(self) -> list[DeviceRow]:
@@ -122,7 +122,7 @@ devices = click.Command(
 
 
 def _read(settings: Mqtt) -> Snapshot:
-    """What the broker retains of the bridge; what is missing after PATIENCE_S stays unknown. Raises NoAnswer."""
+    """The bridge's retained messages; one that is missing after PATIENCE_S stays unknown. Raises NoAnswer."""
     topics = Topics(settings.base_topic)
     snapshot = Snapshot(topics)
     with _Listener(settings) as listener:

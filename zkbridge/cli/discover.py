@@ -23,7 +23,7 @@ from zkbridge.terminal.discovery.sweep import sweep
 #: Exit codes: no terminal was found; wrong usage or configuration.
 NOTHING, WRONG = 1, 2
 STANDARD_PORT = 4370
-#: What is said of what is no open terminal.
+#: The words for addresses at which no terminal lets us in.
 _REMARKS = {
     "key needed": "wants its Comm Key: --comm-key-file",
     "wrong key": "wants another Comm Key",
@@ -33,7 +33,7 @@ _REMARKS = {
     "busy": "another program of this machine talks to it and makes no room",
     "no lock": "its lock file cannot be used",
 }
-#: What counts as a terminal, also where it does not let us in.
+#: The results that count as a terminal, also one that does not let us in.
 _TERMINALS = frozenset({"terminal", "key needed", "wrong key", "push only", "refused", "busy", "no lock"})
 
 
@@ -74,7 +74,7 @@ def discover(
 
 
 def find(wanted: Sequence[IPv4Network], port: int, *, key: int | None, lock_dir: Path | None) -> list[Found]:
-    """What answers in these networks; the steps are told on standard error."""
+    """Find what answers in these networks; the steps are printed on standard error."""
     found: list[Found] = []
     for each in wanted:
         hosts = list(map(str, each.hosts()))

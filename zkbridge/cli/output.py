@@ -1,4 +1,4 @@
-"""What the program prints for people, one line at a time."""
+"""Prints lines for people."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Ask = Callable[[str, JsonObject], JsonObject]
 def ask_whole(ask: Ask, device: str, body: JsonObject) -> JsonObject:
     """The answer to a request, lists with all their rows, up to the body's `limit`; of a group each device's list.
 
-    An answer that is no success while a list is followed is returned instead: half a list must not pass for a whole.
+    If one part fails, its answer is returned in place of the list: half a list must not look like a whole one.
     """
     answer = ask(device, body)
     results = answer.get("results")

@@ -1,4 +1,4 @@
-"""People from a CSV or JSON lines file; what has two meanings there is asked back, never guessed."""
+"""Reads people from a CSV or JSON lines file; an ambiguous value is an error with a question, never a guess."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from zkbridge.contract.texts import shown
 Person = dict[str, Any]
 #: The columns of a person; all but the first two may be missing, and their cells may be empty.
 COLUMNS = ("user_id", "name", "password", "privilege", "card", "blocked", "valid_from", "valid_until")
-#: Columns of `users export` that a new user cannot be given: the terminal's own matters.
+#: Columns of `users export` that an import ignores: the terminal sets them itself.
 LEFT_OUT = ("uid", "group", "device_id")
 NUMBERS = frozenset({"user_id", "password", "privilege", "card"})
-#: What a spreadsheet makes of a number with many digits.
+#: The form in which a spreadsheet shows a number with many digits.
 _SCIENTIFIC = re.compile(r"[0-9]+([.,][0-9]+)?[Ee]\+?[0-9]+")
-#: How spreadsheets of several languages show true and false.
+#: True and false in spreadsheets of several languages.
 _TRUTH = {"true": True, "verdadero": True, "1": True, "false": False, "falso": False, "0": False}
-#: What a file that is not UTF-8 may be; the person who knows the names says which.
+#: Encodings to offer for a file that is not UTF-8; the person who knows the names chooses.
 _CODE_PAGES = ("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1256", "cp850", "mac-roman")
-#: What a cell begins with that a spreadsheet takes for a formula; `users export` puts an apostrophe before it.
+#: First characters of a cell that a spreadsheet takes for a formula; `users export` puts an apostrophe before them.
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 #: The most characters of a user_id that a terminal has room for.
 _LONGEST_ID = 24
@@ -173,7 +173,7 @@ def _persons(lines: Iterable[tuple[int, str]]) -> Iterator[Person]:
 
 
 def _check_ids(ids: list[str]) -> None:
-    """A user_id is what a row is known by: each must be one, and stand there once."""
+    """Check the user_ids: each row needs one, and none may stand there twice."""
     wrong = {each for each in ids if not each or not each.isprintable() or len(each) > _LONGEST_ID}
     twice = {each for each, times in Counter(ids).items() if times > 1}
     if wrong or twice:

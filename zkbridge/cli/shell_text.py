@@ -1,4 +1,4 @@
-"""Whether what was typed in a shell is text in the encoding that Python takes it for."""
+"""Checks that an argument is text in the encoding that Python assumes for the shell."""
 
 from __future__ import annotations
 

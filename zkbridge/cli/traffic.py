@@ -1,4 +1,4 @@
-"""What passes between callers and the bridge, as people may see it: never a password, a card or a name."""
+"""Follows requests and answers between callers and the bridge, without passwords, cards and names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zkbridge.contract.messages import Message, parse_object
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import BRIDGE, Topics
 
-#: Requests, and punches and other events of terminals, that are remembered.
+#: How many requests, and how many punches and other events of terminals, are remembered.
 MOST, MOST_EVENTS = 500, 50
 
 
@@ -131,7 +131,7 @@ class Sightings:
     def _see_answer(self, device: str, command: str, body: JsonObject, message: Message, *, now: float) -> str:
         command = command.removesuffix("/reply")
         asked = self._find(device, command, _word(body, "request_id"), message.correlation_data)
-        if asked is None:  # it was asked before we looked, or we may not read what is asked
+        if asked is None:  # the request came before this program began, or it may not read requests
             data = body.get("data")
             known = _word(data, "device_id") if isinstance(data, dict) else ""
             asked = Asked(now, known or shown(device), shown(message.answers or command))

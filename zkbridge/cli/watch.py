@@ -1,4 +1,4 @@
-"""`zkbridge watch`: devices, requests and answers as they happen, in the terminal."""
+"""`zkbridge watch`: shows devices, requests and answers as they happen."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EVENTS_SHOWN = 5
 
 
 class Watcher(Guest):
-    """Hears everything below the base topic; what it hears waits in `news`, and lines on the connection as text."""
+    """Receives everything below the base topic; messages wait in `news`, as do lines about the connection."""
 
     def __init__(self, settings: Mqtt) -> None:
         super().__init__(settings)
