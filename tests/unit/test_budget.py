@@ -123,7 +123,12 @@ def test_the_flood_that_filled_the_disk_leaves_a_ledger_within_its_bytes(site: S
 
 def test_the_ledger_says_that_the_disk_is_full_and_works_again_with_the_room_that_was_made(site: Site) -> None:
     told = []
-    site.ledger.database.when_full = lambda: told.append(True)
+
+    class Watch:
+        def full(self) -> None:
+            told.append(True)
+
+    site.ledger.database.watch = Watch()
     site.turn_away(400)
     pages = site.ledger.inspect(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
     site.ledger.database._db.execute(f"PRAGMA max_page_count = {pages}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zkbridge.mqtt.delivery_delay import LEAST_S, MOST_S, PROMPT_S, DeliveryDelay
+from zkbridge.mqtt.delivery_delay import LEAST_S, MOST_S, PROMPT_S, DeliveryDelay, FixedLimit
 
 TOPIC = "zk/bridge/door/unlock"
 
@@ -24,7 +24,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def delay(clock: Clock) -> DeliveryDelay:
-    delay = DeliveryDelay(TOPIC, lambda: 10.0, clock=clock)
+    delay = DeliveryDelay(TOPIC, FixedLimit(10.0), clock=clock)
     delay.begin()
     return delay
 
@@ -72,7 +72,7 @@ def test_a_first_echo_that_is_late_tells_at_least_since_when(delay: DeliveryDela
 
 @pytest.mark.parametrize(("age", "pause"), [(100, MOST_S), (4, 1), (0.1, LEAST_S)])
 def test_the_word_is_said_often_enough_for_the_age_that_matters(clock: Clock, age: float, pause: float) -> None:
-    delay = DeliveryDelay(TOPIC, lambda: age, clock=clock)
+    delay = DeliveryDelay(TOPIC, FixedLimit(age), clock=clock)
     delay.begin()
     echo(delay, clock, 0)
 
@@ -83,7 +83,7 @@ def test_the_word_is_said_often_enough_for_the_age_that_matters(clock: Clock, ag
 
 
 def test_where_no_age_matters_nothing_is_said(clock: Clock) -> None:
-    delay = DeliveryDelay(TOPIC, lambda: None, clock=clock)
+    delay = DeliveryDelay(TOPIC, FixedLimit(), clock=clock)
     delay.begin()
 
     assert (delay.look(), delay.wait_s(), delay.waited_s()) == ([], float("inf"), 0)

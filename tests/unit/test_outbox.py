@@ -333,6 +333,6 @@ def test_a_reply_is_made_for_the_packets_of_the_last_connection(largest: int | N
     reply_room = ReplyRoom(262_144)
     reply_room.follow(largest)
 
-    assert reply_room() == room
+    assert reply_room.current() == room
     reply_room.follow(None)
-    assert reply_room() == 262_144
+    assert reply_room.current() == 262_144

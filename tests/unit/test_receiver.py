@@ -10,7 +10,7 @@ from zkbridge.contract.messages import Message
 from zkbridge.contract.publish_packets import Unreadable
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.connection_state import ConnectionClosed, ConnectionState
-from zkbridge.mqtt.delivery_delay import DeliveryDelay
+from zkbridge.mqtt.delivery_delay import DeliveryDelay, FixedLimit
 from zkbridge.mqtt.receiver import BATCH, Receiver
 from zkbridge.mqtt.subscription_check import PROBE, SubscriptionCheck
 from zkbridge.mqtt.subscriptions import Subscriptions
@@ -63,7 +63,7 @@ def state() -> ConnectionState:
 def receiver(steps: Steps, state: ConnectionState) -> Receiver:
     check = SubscriptionCheck({"zk/+/users/create": PROBED})
     check.begin()
-    return Receiver(steps, state, steps, check, DeliveryDelay("", lambda: None))
+    return Receiver(steps, state, steps, check, DeliveryDelay("", FixedLimit()))
 
 
 def test_commands_are_kept_before_watched_messages_are_noted_and_all_acknowledged_in_order_of_arrival(

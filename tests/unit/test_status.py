@@ -1,11 +1,22 @@
 """What is known of a terminal: learnt from what happens, told when it changes, kept over a restart."""
 
 import json
+from typing import NamedTuple
 
 import pytest
 
-from zkbridge.homeassistant.status import Status, Statuses
+from zkbridge.homeassistant.status import STATUS, Status, Statuses
 from zkbridge.telemetry.events import Answered, ClockRead, Counted, Created, Identified, Trouble
+
+
+class Facts(NamedTuple):
+    """What an earlier run has kept of `principal`."""
+
+    kept: str | None = None
+
+    def recall(self, subject: str, name: str, /) -> str | None:
+        return self.kept if (subject, name) == ("principal", STATUS) else None
+
 
 AWAY = Trouble("principal", "device_timeout", "Connection timeout to device 192.0.2.1:4370", probe=True)
 ASKED = Trouble("principal", AWAY.code, AWAY.error)
@@ -19,7 +30,7 @@ def clock() -> list[float]:
 
 @pytest.fixture
 def statuses(clock: list[float]) -> Statuses:
-    return Statuses(lambda _device: None, clock=lambda: clock[0])
+    return Statuses(Facts(), clock=lambda: clock[0])
 
 
 def test_nothing_is_known_before_anything_happens(statuses: Statuses) -> None:
@@ -131,9 +142,9 @@ def test_what_was_known_is_known_after_a_restart(statuses: Statuses, events: lis
         statuses.hear(event)
     kept = statuses.of("principal").body.decode()
 
-    assert Statuses({"principal": kept}.get).of("principal") == statuses.of("principal")
+    assert Statuses(Facts(kept)).of("principal") == statuses.of("principal")
 
 
 @pytest.mark.parametrize("kept", ["", "nonsense", "[]", "null", "{}", '{"users":1,"last_error":3,"last_user":null}'])
 def test_what_cannot_be_read_any_more_is_not_known(kept: str) -> None:
-    assert Statuses({"principal": kept}.get).of("principal") == Status()
+    assert Statuses(Facts(kept)).of("principal") == Status()

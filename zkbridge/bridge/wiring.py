@@ -175,7 +175,7 @@ def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock
         group: str | None, said: Sequence[Said], *, request_id: str | None, command: str, language: Language | None
     ) -> Reply:
         spoken = language or configured
-        return combined(group, said, request_id=request_id, command=command, language=spoken, room=room())
+        return combined(group, said, request_id=request_id, command=command, language=spoken, room=room.current())
 
     ledger = Ledger(
         folder,
@@ -185,7 +185,7 @@ def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock
     )
     budget = Budget(ledger, reserve, clock=clock.now)
     care = LedgerCare(ledger, budget, upkeep, current=current, supervisor=supervisor)
-    ledger.database.when_full = care.full
+    ledger.database.watch = care
     return _Stored(ledger, care, Keeper(SetAside(folder), current.topics), Facts(ledger))
 
 
@@ -208,7 +208,7 @@ def _broker(
         ),
         will=own.state("offline"),
         subscription_check=_subscription_check(current),
-        delivery_delay=DeliveryDelay(delay_topic(config, current.commands.values()), lambda: current.delay_limit_s),
+        delivery_delay=DeliveryDelay(delay_topic(config, current.commands.values()), current),
     )
     homeassistant = HomeAssistant(config, BridgeHomeAssistantPorts(stored.facts, mqtt, upkeep, current.commands))
     outbox = Outbox(stored.ledger, mqtt, topics=topics, language=config.language, supervisor=supervisor)

@@ -14,14 +14,14 @@ from zkbridge.contract.topics import Topics
 from zkbridge.homeassistant.discovery import Discovery
 from zkbridge.homeassistant.ports import HomeAssistantPorts
 from zkbridge.homeassistant.retained_topics import RetainedTopics
-from zkbridge.homeassistant.status import Statuses
+from zkbridge.homeassistant.status import STATUS, Statuses
 from zkbridge.telemetry.events import DoorAnswered, DoorAsked, Event
 
 #: A terminal's status is published at most so often: a burst of requests is one change (seconds).
 PAUSE_S = 1.0
 #: When Home Assistant has started, every bridge publishes anew, after a pause of this length, at random (seconds).
 BIRTH_LEAST_S, BIRTH_MOST_S = 0.5, 3.0
-_SUBJECT, _STATUS, _DOOR, _LOCKED = "homeassistant", "status", "door", "locked"
+_SUBJECT, _DOOR, _LOCKED = "homeassistant", "door", "locked"
 
 
 def watched_topics(config: Config) -> list[str]:
@@ -48,7 +48,7 @@ class HomeAssistant:
         self._on = config.homeassistant.discovery
         self._watched = watched_topics(config)
         self._topics = Topics(config.mqtt.base_topic)
-        self._statuses = Statuses(lambda device: ports.recall(device, _STATUS), passed_s=clock)
+        self._statuses = Statuses(ports, passed_s=clock)
         self._retained = RetainedTopics(ports, clock=clock)
         self._lock = threading.Lock()
         self._devices: frozenset[str] = frozenset()
@@ -77,7 +77,7 @@ class HomeAssistant:
             # Who looks at a door does not wait for the pause, and a lock that opens for a second must be seen.
             self._ports.later((_DOOR, event.device), 0.0, partial(self._publish_status, event.device))
         else:
-            self._ports.later((_STATUS, event.device), PAUSE_S, partial(self._publish_status, event.device))
+            self._ports.later((STATUS, event.device), PAUSE_S, partial(self._publish_status, event.device))
 
     def overheard(self, topic: str, payload: bytes) -> None:
         """Publish everything anew when Home Assistant has started: the broker may not keep retained messages."""
@@ -120,7 +120,7 @@ class HomeAssistant:
             if device not in self._devices or self._published.get(device) == publication.payload:
                 return
             self._published[device] = publication.payload
-        self._ports.keep(device, _STATUS, publication.payload.decode())
+        self._ports.keep(device, STATUS, publication.payload.decode())
         self._ports.publish(publication)
         self._announce_anew(device)
 

@@ -8,12 +8,15 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from zkbridge.contract.messages import encode
 from zkbridge.contract.texts import shown
 from zkbridge.homeassistant.door import DoorLock, LockState
 from zkbridge.telemetry.events import ClockRead, Counted, Created, DoorAnswered, DoorAsked, Event, Identified, Trouble
+
+#: The name of a status among the facts of a device.
+STATUS = "status"
 
 #: A clock is told in whole seconds, so what was read may be wrong by one; a change of so many is none (seconds).
 DRIFT_NOISE_S = 1
@@ -67,17 +70,24 @@ class Status(NamedTuple):
             return cls()
 
 
+class KeptFacts(Protocol):
+    """What was kept on disk."""
+
+    def recall(self, subject: str, name: str, /) -> str | None:
+        """Return a fact, or None."""
+
+
 class Statuses:
-    """Every terminal's status. For any thread; `recall` gives what an earlier run wrote of a device, if anything."""
+    """Every terminal's status. For any thread; `facts` have what an earlier run wrote of a device."""
 
     def __init__(
         self,
-        recall: Callable[[str], str | None],
+        facts: KeptFacts,
         *,
         clock: Callable[[], float] = time.time,
         passed_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._recall = recall
+        self._facts = facts
         self._clock = clock
         self._passed_s = passed_s
         self._lock = threading.Lock()
@@ -118,7 +128,7 @@ class Statuses:
 
     def _of(self, device: str) -> Status:
         if device not in self._known:
-            status = Status.read(self._recall(device) or "")
+            status = Status.read(self._facts.recall(device, STATUS) or "")
             self._locks[device] = lock = DoorLock(status.lock, clock=self._passed_s)
             self._known[device] = status._replace(lock=lock.state)
         return self._known[device]

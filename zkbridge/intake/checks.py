@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from zkbridge.commands import Command, Params
 from zkbridge.commands.api.lists import Many
@@ -23,7 +23,7 @@ from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics
 from zkbridge.intake.addressing import oversized
 from zkbridge.intake.lists import ListReader
-from zkbridge.intake.ports import IntakePorts
+from zkbridge.intake.ports import Digests, IntakePorts
 from zkbridge.ledger.records import Draft, Part
 from zkbridge.machine.clock import Clock
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Checks:
-    """Checks messages against one configuration. `digest` is the ledger's."""
+    """Checks messages against one configuration. `digests` is the ledger."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class Checks:
         commands: Mapping[str, Command],
         *,
         ports: IntakePorts,
-        digest: Callable[[bytes], bytes],
+        digests: Digests,
         clock: Clock,
     ) -> None:
         self._config = config
         self._commands = commands
         self._topics = Topics(config.mqtt.base_topic)
         self._ports = ports
-        self._digest = digest
+        self._digests = digests
         self._clock = clock
         self._lists = ListReader(config, commands, self._topics, clock)
 
@@ -81,7 +81,7 @@ class Checks:
             settled=settled,
             request_id=params.request_id,
             language=params.language,
-            content=self._digest(content),
+            content=self._digests.digest(content),
             params=stored,
             expires_at=_expiry(params, message, self._clock) if parts else self._expiry(params, message, device),
             parts=parts,
@@ -98,7 +98,7 @@ class Checks:
             settled=not self._ports.may_have_waited(),
             request_id=many.request_id,
             language=many.language,
-            content=self._digest(listed.content),
+            content=self._digests.digest(listed.content),
             expires_at=_expiry(many, message, self._clock),
             parts=listed.parts,
         )

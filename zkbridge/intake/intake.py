@@ -119,7 +119,7 @@ class Intake:
         return True
 
     def _checks_of(self, config: Config) -> Checks:
-        return Checks(config, self._commands, ports=self._ports, digest=self._ledger.digest, clock=self._clock)
+        return Checks(config, self._commands, ports=self._ports, digests=self._ledger, clock=self._clock)
 
     def _keep(self, drafts: list[Draft]) -> list[Kept]:
         known = {**self._commands, DESIRED: DOCUMENT}

@@ -7,6 +7,13 @@ from typing import Protocol
 from zkbridge.ledger.records import Request
 
 
+class Digests(Protocol):
+    """The ledger, as far as it says whether two contents are the same."""
+
+    def digest(self, *parts: bytes | str | None) -> bytes:
+        """Return a keyed digest of the parts: equal for equal ones."""
+
+
 class IntakePorts(Protocol):
     """The workers, the outbox and the broker, as intake needs them. Called from the thread that receives messages."""
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.file import LedgerFile
@@ -32,16 +32,23 @@ class _Job:
         self.error: BaseException | None = None
 
 
+class DiskWatch(Protocol):
+    """Hears of a full disk, from any thread and while the file is held."""
+
+    def full(self) -> None:
+        """The disk has no room for what is to be kept."""
+
+
 class Database:
     """The file `ledger.db` in a folder, mode 0600, for one daemon at a time.
 
-    `readings` are the commands whose answers are forgotten once confirmed. `when_full` is called when the disk has no
-    room for something, from any thread and while the file is held. `commits` and `syncs` count what was written.
+    `readings` are the commands whose answers are forgotten once confirmed. `watch` hears when the disk has no room
+    for something. `commits` and `syncs` count what was written.
     Raises LedgerInUse, LedgerTooNew, LedgerUnavailable; a damaged file is kept aside and a new one begun.
     """
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time, readings: Iterable[str] = ()) -> None:
-        self.when_full: Callable[[], None] = lambda: None
+        self.watch: DiskWatch | None = None
         self.commits = self.syncs = 0
         self._jobs: list[_Job] = []
         self._jobs_lock = threading.Lock()
@@ -192,8 +199,8 @@ class Database:
     def _fail(self, jobs: list[_Job], error: sqlite3.Error) -> LedgerUnavailable:
         """Roll back; the error for the thread that wrote, and one like it for each job."""
         self._roll_back()
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            self.when_full()
+        if self.watch is not None and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            self.watch.full()
         for job in jobs:
             job.error = self._unavailable(error)
             job.error.__cause__ = error

@@ -16,7 +16,7 @@ from zkbridge.contract.messages import Publication, Token
 from zkbridge.mqtt.attempts import Attempts
 from zkbridge.mqtt.connection import Connection, Parts
 from zkbridge.mqtt.connection_state import ConnectionClosed, ConnectionState
-from zkbridge.mqtt.delivery_delay import DeliveryDelay
+from zkbridge.mqtt.delivery_delay import DeliveryDelay, FixedLimit
 from zkbridge.mqtt.hooks import Hooks
 from zkbridge.mqtt.protocol_choice import ProtocolName
 from zkbridge.mqtt.send_window import SendWindow
@@ -46,7 +46,7 @@ class Mqtt:
     ) -> None:
         self._hooks = hooks
         self._check = subscription_check or SubscriptionCheck({})
-        self._delay = delivery_delay or DeliveryDelay("", lambda: None)
+        self._delay = delivery_delay or DeliveryDelay("", FixedLimit())
         self._window = SendWindow(hooks, self._check)
         self._attempts = Attempts(settings, hooks, will)
         self._control = ThreadControl(subscriptions)

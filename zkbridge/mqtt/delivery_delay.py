@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 #: An echo that takes longer shows that something stalled, and not that this is over (seconds).
 PROMPT_S = 1.0
@@ -16,18 +17,30 @@ PROMPT_S = 1.0
 PART, LEAST_S, MOST_S = 4, 0.5, 2.0
 
 
+class AgeLimit(Protocol):
+    """How old a message may be: it changes with the configuration."""
+
+    @property
+    def delay_limit_s(self) -> float | None:
+        """The seconds, or None where any age will do."""
+
+
+class FixedLimit(NamedTuple):
+    """An age limit that does not change; without a value any age will do."""
+
+    delay_limit_s: float | None = None
+
+
 class DeliveryDelay:
     """The probes and echoes on this connection. For one thread.
 
     `topic` is where the probe is published and comes back.
-    `age_s` tells how old a message may be, in seconds; None where that does not matter, and then no probe is sent.
+    Where the age limit is None no probe is sent.
     """
 
-    def __init__(
-        self, topic: str, age_s: Callable[[], float | None], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, topic: str, age_limit: AgeLimit, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._topic = topic
-        self._age_s = age_s
+        self._age_limit = age_limit
         self._clock = clock
         self._connected = False
         self._said_at: float | None = None
@@ -52,7 +65,7 @@ class DeliveryDelay:
 
     def wait_s(self) -> float:
         """Seconds until the next probe; may be infinite."""
-        if not self._connected or self._said_at is not None or self._age_s() is None:
+        if not self._connected or self._said_at is not None or self._age_limit.delay_limit_s is None:
             return float("inf")
         return max(0.0, self._next - self._clock())
 
@@ -69,9 +82,9 @@ class DeliveryDelay:
 
     def waited_s(self) -> float:
         """The longest that a message arriving now may have waited, in seconds; 0 where no echo has come back yet."""
-        if not self._connected or self._proven_at is None or self._age_s() is None:
+        if not self._connected or self._proven_at is None or self._age_limit.delay_limit_s is None:
             return 0.0
         return self._clock() - self._proven_at
 
     def _pause_s(self) -> float:
-        return min(MOST_S, max(LEAST_S, (self._age_s() or 0.0) / PART))
+        return min(MOST_S, max(LEAST_S, (self._age_limit.delay_limit_s or 0.0) / PART))

@@ -41,7 +41,7 @@ class ReplyRoom:
         self._max_reply = max_reply
         self._room = max_reply
 
-    def __call__(self) -> int:
+    def current(self) -> int:
         """The room now."""
         return self._room
 

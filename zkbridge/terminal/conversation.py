@@ -19,6 +19,7 @@ from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, DeviceUnreac
 from zkbridge.terminal.disabled_time import DisabledTime, now
 from zkbridge.terminal.known import Known
 from zkbridge.terminal.line import PersistentConnection
+from zkbridge.terminal.locks import Waiting, ignore
 from zkbridge.terminal.opening import Opening
 from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.codes import Code, Command
@@ -54,7 +55,7 @@ class Conversation:
         disable_for: int | None = None,
         enable_first: bool = False,
         lock_dir: Path | None = None,
-        waiting: Callable[[], object] = lambda: None,
+        waiting: Waiting = ignore,
         line: PersistentConnection | None = None,
     ) -> None:
         self.device = device

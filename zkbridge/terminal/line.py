@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from zkbridge.config.models import Device
 from zkbridge.contract.errors import TerminalError
-from zkbridge.terminal.locks import Held, hold
+from zkbridge.terminal.locks import Held, Waiting, hold, ignore
 from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.codes import Code, Command
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -40,9 +39,7 @@ class PersistentConnection:
         """Whether there is a connection that is not known to be broken."""
         return self._client is not None and self._client.usable
 
-    def take(
-        self, deadline: Deadline, *, device: Device | None = None, waiting: Callable[[], object] = lambda: None
-    ) -> Client:
+    def take(self, deadline: Deadline, *, device: Device | None = None, waiting: Waiting = ignore) -> Client:
         """A connection that works: the present one, or a new one. Raises TerminalError.
 
         `device` is the terminal as it is to be reached now: its address may have changed since the last connection.
@@ -81,7 +78,7 @@ class PersistentConnection:
             finally:
                 client.hang_up()
 
-    def _open(self, deadline: Deadline, waiting: Callable[[], object]) -> Client:
+    def _open(self, deadline: Deadline, waiting: Waiting) -> Client:
         address = f"{self._device.host}:{self._device.port}"
         with ExitStack() as begun:
             held = begun.enter_context(hold(address, lock_dir=self._lock_dir, deadline=deadline, waiting=waiting))

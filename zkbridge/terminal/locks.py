@@ -9,9 +9,10 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from zkbridge.contract.errors import DeviceTimeout, DeviceUnreachable
 from zkbridge.machine.limits import SHORTAGES
@@ -61,10 +62,19 @@ class Held:
         return False
 
 
+class Waiting(Protocol):
+    """Hears that a terminal's lock is still held by somebody else; what it raises ends the wait."""
+
+    def __call__(self) -> object:
+        """Called now and then, by the thread that waits."""
+
+
+def ignore() -> None:
+    """For those who wait until the deadline."""
+
+
 @contextmanager
-def hold(
-    address: str, *, lock_dir: Path | None, deadline: Deadline, waiting: Callable[[], object] = lambda: None
-) -> Iterator[Held]:
+def hold(address: str, *, lock_dir: Path | None, deadline: Deadline, waiting: Waiting = ignore) -> Iterator[Held]:
     """Hold the lock of the terminal at `host:port`.
 
     Raises DeviceTimeout when the deadline passes first, DeviceUnreachable when no lock file can be had, and whatever
@@ -107,7 +117,7 @@ def _turn_of(address: str) -> _Turn:
         return _turns.setdefault(address, _Turn())
 
 
-def _acquired(turn: _Turn, deadline: Deadline, waiting: Callable[[], object]) -> bool:
+def _acquired(turn: _Turn, deadline: Deadline, waiting: Waiting) -> bool:
     with _turns_guard:
         turn.waiting += 1
     try:
@@ -129,9 +139,7 @@ def _locked(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _locked_in_time(
-    descriptor: int, address: str, lock_dir: Path | None, deadline: Deadline, waiting: Callable[[], object]
-) -> bool:
+def _locked_in_time(descriptor: int, address: str, lock_dir: Path | None, deadline: Deadline, waiting: Waiting) -> bool:
     """Try again at intervals, and meanwhile show other processes that the terminal is wanted."""
     with ExitStack() as said:
         sign = -1

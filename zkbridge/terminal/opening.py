@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from zkbridge.config.models import Device
 from zkbridge.terminal.line import PersistentConnection
-from zkbridge.terminal.locks import hold
+from zkbridge.terminal.locks import Waiting, hold
 from zkbridge.terminal.protocol.client import Client
 from zkbridge.terminal.protocol.deadline import Deadline
 
@@ -23,7 +22,7 @@ class Opening(NamedTuple):
     device: Device
     deadline: Deadline
     lock_dir: Path | None
-    waiting: Callable[[], object]
+    waiting: Waiting
     line: PersistentConnection | None
 
     def take(self, begun: ExitStack) -> Client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from zkbridge.terminal.attendance import Attendance
 from zkbridge.terminal.copies import Copies
 from zkbridge.terminal.known import Known
 from zkbridge.terminal.line import PersistentConnection
+from zkbridge.terminal.locks import Waiting, ignore
 from zkbridge.terminal.protocol.deadline import Deadline
 
 __all__ = ["Info", "Known", "Session", "Sizes", "enable", "open_session", "reach"]
@@ -31,7 +31,7 @@ def open_session(
     enable_first: bool = False,
     lock_dir: Path | None = None,
     line: PersistentConnection | None = None,
-    waiting: Callable[[], object] = lambda: None,
+    waiting: Waiting = ignore,
 ) -> Session:
     """A session, to be used in a `with`; the terminal is disabled meanwhile if `disable_for` says for how long (s).
 
@@ -57,7 +57,7 @@ def enable(
     deadline: Deadline,
     lock_dir: Path | None = None,
     line: PersistentConnection | None = None,
-    waiting: Callable[[], object] = lambda: None,
+    waiting: Waiting = ignore,
 ) -> None:
     """Enable a terminal that an earlier session may have left disabled. Raises TerminalError."""
     with _passing(device, deadline, lock_dir, line, waiting) as session:
@@ -70,7 +70,7 @@ def reach(
     deadline: Deadline,
     lock_dir: Path | None = None,
     line: PersistentConnection | None = None,
-    waiting: Callable[[], object] = lambda: None,
+    waiting: Waiting = ignore,
     ask_clock: bool = False,
 ) -> Info:
     """Find out whether a terminal answers, without disabling it. Raises TerminalError.
@@ -91,7 +91,7 @@ def _passing(
     deadline: Deadline,
     lock_dir: Path | None,
     line: PersistentConnection | None,
-    waiting: Callable[[], object],
+    waiting: Waiting,
 ) -> Session:
     """A session that leaves people alone and learns nothing."""
     return open_session(

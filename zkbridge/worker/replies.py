@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import cast
+from collections.abc import Mapping
+from typing import NamedTuple, cast
 
 from zkbridge.config.models import Config
 from zkbridge.contract.bodies import Body, ProgressBody
@@ -11,21 +11,29 @@ from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.texts import Language, say
 from zkbridge.ledger.records import Request
+from zkbridge.worker.surroundings import ReplyRoom
 from zkbridge.worker.task import Task
 
 #: Bytes of a list's reply that are not rows, the request_id aside.
 ENVELOPE_BYTES = 256
 
 
+class _Fixed(NamedTuple):
+    size: int
+
+    def current(self) -> int:
+        return self.size
+
+
 class ReplyMaker:
     """Makes replies in the language that a request names, or the configured one.
 
-    `reply_room` returns how many bytes a reply's body may have now.
+    Without a `reply_room` a reply's body may have `mqtt.max_reply` bytes.
     """
 
-    def __init__(self, config: Config, reply_room: Callable[[], int] | None = None) -> None:
+    def __init__(self, config: Config, reply_room: ReplyRoom | None = None) -> None:
         self._language: Language = config.language
-        self._reply_room = reply_room or (lambda: config.mqtt.max_reply)
+        self._reply_room = reply_room or _Fixed(config.mqtt.max_reply)
 
     def language_of(self, request: Request) -> Language:
         """In which language a request is answered."""
@@ -47,7 +55,7 @@ class ReplyMaker:
         """How many bytes the rows of a list may take in the reply to this request."""
         envelope = ENVELOPE_BYTES + len(encode(task.request.request_id))
         shares = task.request.shares
-        return (self._reply_room() - envelope) // shares - (envelope if shares > 1 else 0)
+        return (self._reply_room.current() - envelope) // shares - (envelope if shares > 1 else 0)
 
     def progress(self, request: Request, step: str, facts: Mapping[str, object]) -> ProgressBody:
         """The message that an attended request has reached a step."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,18 +50,25 @@ class WorkerHooks(Protocol):
         """The worker's thread died of an error that no request can be answered with."""
 
 
+class ReplyRoom(Protocol):
+    """How large a reply's body may be: it changes with the broker's limits. For any thread."""
+
+    def current(self) -> int:
+        """Return how many bytes it may have now."""
+
+
 @dataclass(frozen=True)
 class Shared:
     """What the workers of all terminals share.
 
     `failure_gate` is held while the requests of an unreachable terminal are answered: terminals often fail together.
-    `events` receives what happens. `reply_room` returns how large a reply's body may be now, in bytes; None stands for
+    `events` receives what happens. `reply_room` says how large a reply's body may be; None stands for
     `mqtt.max_reply`. `places` says at which address each terminal is.
     """
 
     pool: ThreadPool = field(default_factory=ThreadPool)
     failure_gate: PacedLock = field(default_factory=PacedLock)
     events: EventSink = ignore
-    reply_room: Callable[[], int] | None = None
+    reply_room: ReplyRoom | None = None
     clock: Clock = SYSTEM
     places: Places = field(default_factory=Places)
