@@ -247,6 +247,19 @@ def test_the_connection_that_was_settled_last_is_remembered_over_a_crash(tmp_pat
     assert (old.verdict, last.verdict) == (Verdict.NEW, Verdict.KNOWN)
 
 
+def test_a_redelivery_is_known_after_a_connection_on_which_nothing_could_be_kept(ledger: Ledger) -> None:
+    (kept,) = keep(ledger, draft(ledger, connection=1))
+    ledger.inspect(lambda db: db.execute("PRAGMA query_only = ON"))
+    with pytest.raises(LedgerUnavailable):
+        keep(ledger, draft(ledger, connection=2, dup=True))
+    ledger.inspect(lambda db: db.execute("PRAGMA query_only = OFF"))
+
+    (again,) = keep(ledger, draft(ledger, connection=3, dup=True))
+
+    assert again.verdict is Verdict.KNOWN
+    assert [each.id for each in ledger.unfinished()] == [kept.request.id]
+
+
 def test_a_retained_command_is_answered_once_per_content(ledger: Ledger) -> None:
     reply = Reply(409, "retained_refused", b"{}")
 

@@ -62,7 +62,7 @@ class Acceptance:
     @contextmanager
     def batch(self, *, single: bool) -> Iterator[Batch]:
         """A batch in a `with`; see `Ledger.batch`. `single`: it is one message that is written with one statement."""
-        with self._database.transaction(single=single) as db:
+        with self._finder.unless_taken_back(), self._database.transaction(single=single) as db:
             yield Batch(self, self._finder, db)
 
     def take_on(self, db: sqlite3.Connection, found: Found, parts: Sequence[Part]) -> Kept:

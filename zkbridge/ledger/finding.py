@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import hmac
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from zkbridge.ledger import repeats
@@ -53,6 +54,20 @@ class Finder:
         self._clock = clock
         #: The last connection on which all had come that the broker brings again: it may still bring what came since.
         self._settled = int(database.read(_SETTLED)[0][0])
+
+    @contextmanager
+    def unless_taken_back(self) -> Iterator[None]:
+        """Forget which connections were in use if what was found is not kept.
+
+        A connection of which nothing is kept does not make the one before it an older one: the broker still brings
+        that one's messages again.
+        """
+        before = self._in_use, self._used_before
+        try:
+            yield
+        except BaseException:
+            self._in_use, self._used_before = before
+            raise
 
     def find(self, db: sqlite3.Connection, draft: Draft) -> Found:
         """What is known of a message; notes that it came, where only that tells it from the next one."""
