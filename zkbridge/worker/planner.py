@@ -101,11 +101,10 @@ class Planner:
 
         Raises ConnectionFailure, DeviceAuthFailed or WrongDevice of the terminal, and LedgerUnavailable.
         """
+        if not task.command.repeatable and self._is_left_undone(state, task):
+            return None
         if not task.asked and self.is_late(task):
             task.reply = self.expired(task)
-            return None
-        if not task.command.repeatable and (reply := self._instead_of_twice(task)) is not None:
-            task.reply = reply
             return None
         key = task.params.key
         if key in state.touched:
@@ -158,6 +157,7 @@ class Planner:
                     task.reply, task.replayed, task.handing_over = None, False, None
                 state.touched.clear()
                 state.answered.clear()
+                state.planned.clear()
                 state.count_before = None
 
     def is_late(self, task: Task) -> bool:
@@ -190,6 +190,14 @@ class Planner:
             claims=self._kept.claims,
             language=self._replies.language_of(task.request),
         )
+
+    def _is_left_undone(self, state: SessionState, task: Task) -> bool:
+        """Whether a request that must not be done twice has its reply now, or waits for that of its first delivery."""
+        if task.request.suspect_of in state.planned:
+            return True  # the first delivery's reply is kept at the end of this session
+        state.planned.add(task.request.id)
+        task.reply = self._instead_of_twice(task)
+        return task.reply is not None
 
     def _instead_of_twice(self, task: Task) -> Reply | None:
         """The reply to a request that must not be done twice and may have been done; None where it was not."""

@@ -25,9 +25,9 @@ class SessionState:
 
     `disables`: the terminal is disabled meanwhile. `attended`: a person takes part. `alone`: no further request is
     taken into it. `touched` are the keys of which nothing more may be planned in it, `answered` those of the replies
-    that were found by reading, and are not kept yet. `began` is on the monotonic clock. `asked` counts the changes that
-    the terminal was asked for. `count_before` is how many users it had before the first of them; None as long as
-    nothing was asked.
+    that were found by reading, and are not kept yet; `planned` are the requests that must not be done twice and have
+    been planned. `began` is on the monotonic clock. `asked` counts the changes that the terminal was asked for.
+    `count_before` is how many users it had before the first of them; None as long as nothing was asked.
     """
 
     disables: bool
@@ -37,6 +37,7 @@ class SessionState:
     asked: int = 0
     touched: set[str] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
+    planned: set[int] = field(default_factory=set)
     written: list[Written] = field(default_factory=list)
     count_before: int | None = None
 
