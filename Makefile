@@ -8,7 +8,7 @@ PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: addon audit deb lock image help demo test again costs check docs torture cuts clients fuzz faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: addon audit deb lock image help demo test again costs check docs torture cuts clients model fuzz faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -58,6 +58,11 @@ cuts:  ## Cut the power 1,000 times in the middle of everything, some twenty min
 clients:  ## Try the clients of other projects and write the table of docs/simulator.md (PATHS="pyzk=FOLDER node=FOLDER" tries those alone)
 	@.ci/setup test
 	.venv/bin/python -m tests.clients $(PATHS)
+
+model:  ## Explore every state of small lives of requests, and hold the ledger to a reference for long (ARGS= are words to choose lives by)
+	@.ci/setup test
+	.venv/bin/python -m tests.model $(ARGS)
+	$(PYTEST) -m slow tests/model/test_ledger.py
 
 fuzz:  ## Look for an hour for what may arrive by MQTT, or from a terminal, that breaks a promise (ARGS="--minutes 5 --seed 7" for less, and again)
 	@.ci/setup test

@@ -42,7 +42,7 @@ class Ledgers:
         shutil.rmtree(self._folder)
 
     def do(self, number: int, name: object, call: Callable[[Ledger], T]) -> tuple[int, T]:
-        """Make a call on a ledger: the number of the ledger after it, and what it returned. `name` tells calls apart."""
+        """Make a call on a ledger: the ledger after it, and what it returned. `name` tells calls apart."""
         key = (number, name, self._now())
         if key not in self._done:
             self.calls += 1

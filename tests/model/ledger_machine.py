@@ -58,6 +58,7 @@ MESSAGES = st.fixed_dictionaries(
         "how": st.sampled_from(["QoS 1", "QoS 1", "QoS 1", "QoS 0", "retained", "invalid"]),
         "catch_up": st.booleans(),
         "good_for": st.sampled_from([None, 50.0, 5000.0]),
+        "language": st.sampled_from([None, None, "en"]),
     }
 )
 
@@ -321,7 +322,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(call=st.sampled_from(["keep", "running", "finish", "sent", "take up", "connection"]), pick=PICK)
     def the_disk_refuses(self, call: str, pick: int) -> None:
         """Nothing changes, and the caller hears of it."""
-        draft = self.draft("QoS 1", None, device="p", command=CREATE, request_id=None, content="x", catch_up=False)
+        draft = self.draft(
+            "QoS 1", None, device="p", command=CREATE, request_id=None, content="x", catch_up=False, language=None
+        )
         first = self.ledger.unfinished()[:1]
         calls: dict[str, Callable[[], object]] = {
             "keep": lambda: keep_drafts(self.ledger, [draft], Judging()),
@@ -429,11 +432,12 @@ class LedgerMachine(RuleBasedStateMachine):
         request_id = each.request_id or (group.request_id if group else None)
         shares = sum(other.parent == each.parent for other in self.model.requests.values()) if each.parent else 1
         tried = tuple(each.tried)
-        return each.id, each.device, request_id, each.state, tried, each.params, each.suspect_of, each.parent, shares
+        own = (each.id, each.device, request_id, each.language, each.state, tried)
+        return *own, each.params, each.suspect_of, each.parent, shares
 
 
 def _shown(each: Request) -> tuple[Any, ...]:
-    own = (each.id, each.device, each.request_id, each.state, each.tried)
+    own = (each.id, each.device, each.request_id, each.language, each.state, each.tried)
     return *own, each.params, each.suspect_of, each.parent, each.shares
 
 

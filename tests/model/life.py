@@ -13,9 +13,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
 
+from tests.model import truth
 from tests.model.explorer import Exploration, Step, explore
 from tests.model.kept import Ledgers
-from tests.model import truth
 from tests.model.terminal import COMMANDS, REPLIES, Decisions, Hand, Held, Plan
 from tests.support.judging import Judging, keep_drafts
 from zkbridge.contract.errors import OutcomeUnknown
@@ -60,6 +60,7 @@ class Session(NamedTuple):
     hands: tuple[Hand, ...]
     at_plan: Held
     plan: Plan
+    late: bool = False  #: whether it was planned after time had passed
     asked: int = 0
     done: tuple[int, ...] = ()
     broken: bool = False
@@ -90,7 +91,7 @@ class State(NamedTuple):
 
 
 class Life:
-    """The steps of one setting, the rules that no state may break, and the state that every life must be able to reach."""
+    """The steps of one setting, the rules that no state may break, and when a life is complete."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -224,8 +225,8 @@ class Life:
                     heard=_with(state.heard, number, state.heard[number] | {answer.body.replace(_REPLAYED, b"")}),
                 )
                 if self.setting.breakage == "forget the reply before the broker confirms it":
-                    after = self._confirm(state, answer.id)
-                    yield f"the reply to message {number} is lost with its connection", self._connected(after)
+                    forgotten = self._connected(self._confirm(state, answer.id))
+                    yield f"the reply to message {number} is lost with its connection", forgotten
                 yield f"the reply to message {number} is published", after
                 break
         for number in sorted(state.published):
@@ -271,7 +272,7 @@ class Life:
         self._ledger = state.ledger
         plan = self._decisions.plan(state.held, [(requests[hand.request], hand) for hand in hands])
         after = state._replace(queue=queue, held=state.held._replace(disabled=kind or state.held.disabled))
-        after = after._replace(session=Session(hands, state.held, plan))
+        after = after._replace(session=Session(hands, state.held, plan, state.late))
         return after if self.setting.breakage == "ask before it is noted" else self._note(after, plan)
 
     def _note(self, state: State, plan: Plan) -> State:
@@ -284,7 +285,9 @@ class Life:
     def _ask(self, state: State, session: Session) -> Iterator[Step[State]]:
         request, _ = session.plan.changes[session.asked]
         asked = session._replace(asked=session.asked + 1)
+        self._late = session.late
         held = self._decisions.apply(session.at_plan, state.held, self._in_hand(state, session), request)
+        self._late = state.late
         effect = self.setting.wishes[self._message_of(state, request)].effect
         done = state._replace(held=held, effects=_with(state.effects, effect, state.effects[effect] + 1))
         yield f"the terminal does {request}", done._replace(session=asked._replace(done=(*asked.done, request)))
@@ -300,13 +303,11 @@ class Life:
         replies = {number: (reply, replayed) for number, reply, replayed in session.plan.replies}
         self._ledger = state.ledger
         if not session.broken:
-            confirmed = self._decisions.confirm(
-                session.at_plan, state.held, self._in_hand(state, session), session.done
-            )
+            in_hand = self._in_hand(state, session)
+            self._late = session.late
+            confirmed = self._decisions.confirm(session.at_plan, state.held, in_hand, session.done)
+            self._late = state.late
             replies |= {number: (reply, False) for number, reply in confirmed.items()}
-        elif self.setting.breakage == "answer success without looking":
-            done = {number: self._success(state, session, number) for number in session.done}
-            replies |= {number: (reply, False) for number, reply in done.items()}
         for number in session.unknown:
             replies[number] = (REPLIES.failed(requests[number], OutcomeUnknown()), False)
         if self.setting.breakage == "ask before it is noted":
@@ -324,12 +325,8 @@ class Life:
             for hand in session.hands
             if hand.request not in replies
         )
-        over = None if session.broken else session._replace(over=True)
+        over = None if session.broken else session._replace(hands=(), over=True)
         return state._replace(ledger=ledger, queue=(*left, *state.queue), session=over)
-
-    def _success(self, state: State, session: Session, number: int) -> Reply:
-        hands = self._in_hand(state, session)
-        return self._decisions.confirm(session.at_plan, state.held, hands, [number])[number]
 
     def _enable(self, state: State) -> State:
         ledger, _ = self._ledgers.do(state.ledger, "enabled", lambda ledger: ledger.enables.mark_enabled("p"))
@@ -364,7 +361,9 @@ class Life:
 
         def call(ledger: Ledger) -> dict[str, set[int | None]]:
             found: dict[str, set[int | None]] = {}
-            for topic, request in ledger.inspect(lambda db: [*map(tuple, db.execute("SELECT topic, request FROM answers"))]):
+            for topic, request in ledger.inspect(
+                lambda db: [*map(tuple, db.execute("SELECT topic, request FROM answers"))]
+            ):
                 found.setdefault(topic, set()).add(request)
             return found
 

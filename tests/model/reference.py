@@ -119,6 +119,7 @@ class Reference:
         whole.state, whole.params = State.SPLIT, b""
         correlation = max((each.correlation or b"" for each in self._answers_of(request)), default=b"")
         draft = Draft(b"", "", "", correlation=correlation or None, expires_at=whole.expires_at, catch_up=catch_up)
+        draft = draft._replace(language=whole.language)
         for part in parts:
             self._add_part(draft, part, whole)
         self._complete([request])
@@ -263,6 +264,7 @@ class Reference:
             self.now,
             draft.expires_at,
             draft.catch_up,
+            draft.language,
             **more,
         )
         self.requests[made.id] = made
@@ -308,6 +310,7 @@ class Reference:
                 [self._said(part, whole) for part in parts],
                 request_id=whole.request_id,
                 command=whole.command,
+                language=whole.language,
             )
             if is_new:
                 whole.state, whole.done_at = State.DONE, self.now

@@ -126,7 +126,8 @@ class Decisions:
                 self._note_written(state, task, change)
         port.hold(now)
         state.count_before = None  # the table is read, as after every change that the count cannot show
-        verifier.confirm(port, state)  # type: ignore[arg-type] - of a session it asks only what the port has
+        session: Any = port  # of a session it asks only what the port has
+        verifier.confirm(session, state)
         return {each.request.id: each.reply for each, _ in planned if each.reply is not None}
 
     def _note_written(self, state: SessionState, task: Task, change: Change) -> None:
@@ -141,7 +142,8 @@ class Decisions:
     ) -> tuple[list[Planned], list[Task], SessionState]:
         state = SessionState(disables=True)
         tasks = [_task(request, hand) for request, hand in requests]
-        planned, _ = self._planner().plan_all(port, state, tasks)  # type: ignore[arg-type] - as above
+        session: Any = port
+        planned, _ = self._planner().plan_all(session, state, tasks)
         return planned, tasks, state
 
     def _planner(self) -> Planner:

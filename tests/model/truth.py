@@ -37,7 +37,11 @@ def lie(wish: Asked, heard: frozenset[bytes], effects: int, held: Held) -> str |
         code, wrote = said["code"], wish.command == "users/create"
         if said["success"] and effects == 0:
             return f"{code} is answered, and nothing was done"
-        if said["success"] and wrote and tuple(value for _, value in wish.fields) not in [user[1:] for user in held.users]:
+        if (
+            said["success"]
+            and wrote
+            and tuple(value for _, value in wish.fields) not in [user[1:] for user in held.users]
+        ):
             return f"{code} is answered, and the terminal does not hold the user"
         if effects and (code in _WITHOUT_EFFECT or said.get("effect") == "none"):
             return f"{code} is answered, and the terminal has done it"

@@ -7,6 +7,7 @@ from typing import Any
 
 from zkbridge.contract.groups import Said
 from zkbridge.contract.messages import Reply, encode
+from zkbridge.contract.texts import Language
 from zkbridge.ledger.records import Parked, State
 
 #: The command whose answers are forgotten once they are confirmed.
@@ -27,6 +28,7 @@ class Asked:
     accepted_at: float
     expires_at: float | None
     catch_up: bool
+    language: Language | None = None
     suspect_of: int | None = None
     state: State = State.ACCEPTED
     tried: list[Any] = field(default_factory=list)
@@ -63,7 +65,10 @@ class Owed:
     sent: bool = False
 
 
-def together(group: str | None, said: list[Said], *, request_id: str | None, command: str) -> Reply:
+def together(
+    group: str | None, said: list[Said], *, request_id: str | None, command: str, language: Language | None
+) -> Reply:
     """A group's reply that shows each part's code and flag, and nothing else."""
     rows = [[each.device, each.reply.code, b'"replayed":true' in each.reply.body] for each in said]
-    return Reply(207, "parts", encode({"group": group, "parts": rows, "request_id": request_id, "command": command}))
+    asked = {"request_id": request_id, "command": command, "language": language}
+    return Reply(207, "parts", encode({"group": group, "parts": rows, **asked}))

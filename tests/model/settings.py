@@ -1,0 +1,67 @@
+"""What is explored with every run of the tests, what `make model` explores, and what is broken on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.model.life import Setting, Wish
+from zkbridge.ledger import acceptance, repeats
+from zkbridge.worker.planner import Planner
+
+
+def create(user_id: str, name: str, request_id: str | None = None, *, effect: int = 0, expires: bool = False) -> Wish:
+    """A message that asks for a user."""
+    return Wish("users/create", (("user_id", user_id), ("name", name)), request_id, effect, expires)
+
+
+ANA = create("7", "Ana", "r-1")
+UNNAMED = create("7", "Ana")
+DOOR = Wish("door/unlock", effect=1)
+
+#: Two messages, one terminal, two kills, one connection to the broker that ends, one lost answer of the terminal.
+SETTINGS = {
+    "two users": Setting((ANA, create("8", "Eva", "r-2", effect=1))),
+    "two messages fight for one user_id": Setting((ANA, create("7", "Eva", "r-2", effect=1))),
+    "a caller sends its message twice": Setting((ANA, ANA)),
+    "a user without a request_id, and a door": Setting((UNNAMED, DOOR)),
+    "the same, and a broker that does not mark what it delivers again": Setting((UNNAMED, DOOR), marks=False),
+    "a user until a moment that comes, and another": Setting(
+        (create("7", "Ana", "r-1", expires=True), create("8", "Eva", "r-2", effect=1))
+    ),
+}
+
+#: The same with one kill, and no more of the rest than fits into the usual run.
+SHORT = {
+    "a user alone": Setting((ANA,), kills=1, breaks=0),
+    "a door alone": Setting((DOOR._replace(effect=0),), kills=1, breaks=1),
+}
+
+#: What is broken on purpose, and what finds it: an order of the life itself, or a guard of the program.
+BREAKAGES = {
+    "acknowledge before the commit": Setting((ANA,), kills=1, breaks=0, losses=0),
+    "ask before it is noted": Setting((ANA,), kills=1, breaks=0, losses=0),
+    "forget the reply before the broker confirms it": Setting((ANA,), kills=0, breaks=1, losses=0),
+    "open a door again after a lost answer": Setting((DOOR._replace(effect=0),), kills=1, breaks=0, losses=0),
+    "take a message that comes again unmarked for a new one": Setting(
+        (DOOR._replace(effect=0),), kills=0, breaks=1, losses=0, marks=False
+    ),
+    "carry out a copy of what is answered": Setting((ANA, ANA), kills=0, breaks=0, losses=0),
+}
+
+_GUARDS: dict[str, tuple[object, str, object]] = {
+    "open a door again after a lost answer": (Planner, "_instead_of_twice", lambda *_: None),
+    "take a message that comes again unmarked for a new one": (acceptance, "_suspect_of", lambda *_: None),
+    "carry out a copy of what is answered": (repeats, "begins_anew", lambda _, row, __: row["reply"] is not None),
+}
+
+
+@contextmanager
+def broken(breakage: str) -> Iterator[Setting]:
+    """The setting in which a breakage is found, while it is in place."""
+    with pytest.MonkeyPatch.context() as patch:
+        if breakage in _GUARDS:
+            patch.setattr(*_GUARDS[breakage])
+        yield BREAKAGES[breakage]._replace(breakage=breakage)
