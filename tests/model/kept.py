@@ -17,10 +17,9 @@ _TABLES = ("requests", "asked", "answers", "parked", "retained", "debts", "facts
 
 
 class Image(NamedTuple):
-    """A ledger's file, and what its process had in memory: the connections in use and who was enabled."""
+    """A ledger's file, and what its process had in memory: who was enabled."""
 
     file: bytes | None
-    connections: tuple[int, int]
     enabled: frozenset[str]
 
 
@@ -32,7 +31,7 @@ class Ledgers:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._folder = Path(tempfile.mkdtemp(prefix="zkbridge-explorer-", dir="/dev/shm"))
-        self._images = [Image(None, (0, 0), frozenset())]
+        self._images = [Image(None, frozenset())]
         self._numbers: dict[object, int] = {}
         self._done: dict[object, tuple[int, Any]] = {}
         self.calls = 0
@@ -52,7 +51,7 @@ class Ledgers:
     def restarted(self, number: int) -> int:
         """The ledger after a kill: what the process had in memory is gone."""
         image = self._images[number]
-        return self._do(image._replace(connections=(-1, -1), enabled=frozenset()), lambda _: None)[0]
+        return self._do(image._replace(enabled=frozenset()), lambda _: None)[0]
 
     def _do(self, image: Image, call: Callable[[Ledger], T]) -> tuple[int, T]:
         path = self._folder / "ledger.db"
@@ -60,22 +59,15 @@ class Ledgers:
         if image.file is not None:
             path.write_bytes(image.file)
         ledger = Ledger(self._folder, clock=self._now)
-        finder = ledger._acceptance._finder
-        if image.connections >= (0, 0):
-            finder._used_before, finder._in_use = image.connections
         ledger.enables._enabled = set(image.enabled)
         try:
             result = call(ledger)
-            after = Image(
-                ledger.inspect(lambda db: db.serialize()),
-                (finder._used_before, finder._in_use),
-                frozenset(ledger.enables._enabled),
-            )
+            after = Image(ledger.inspect(lambda db: db.serialize()), frozenset(ledger.enables._enabled))
             content = ledger.inspect(_content)
             ledger.enables._enabled.clear()  # what was not written stays in the image alone
         finally:
             ledger.close()
-        key = (content, after.connections, after.enabled)
+        key = (content, after.enabled)
         if key not in self._numbers:
             self._numbers[key] = len(self._images)
             self._images.append(after)

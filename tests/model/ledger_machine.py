@@ -55,7 +55,7 @@ MESSAGES = st.fixed_dictionaries(
         "command": st.sampled_from([CREATE, CREATE, READING, DOOR]),
         "request_id": st.sampled_from([None, "r-1", "r-1", "r-2"]),
         "content": st.sampled_from(["Ana", "Ana", "Eva"]),
-        "how": st.sampled_from(["QoS 1", "QoS 1", "QoS 1", "QoS 0", "retained", "invalid"]),
+        "how": st.sampled_from(["QoS 1", "QoS 1", "unsettled", "QoS 0", "retained", "invalid"]),
         "catch_up": st.booleans(),
         "good_for": st.sampled_from([None, 50.0, 5000.0]),
         "language": st.sampled_from([None, None, "en"]),
@@ -102,14 +102,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_message_comes_again(self, pick: int, how: str) -> None:
         """As Mosquitto brings it, as aedes, as RabbitMQ; or its caller publishes it once more."""
         index = pick % len(self.messages)
-        again = self.readdressed(self.messages[index])._replace(connection=self.connection, settled=True)
+        again = self.readdressed(self.messages[index])._replace(connection=self.connection)
         if how == "marked":
-            again = again._replace(dup=True)
+            again = again._replace(dup=True, settled=False)
         elif how == "by its caller":
-            again = again._replace(mid=self.count)
+            again = again._replace(settled=True, mid=self.count)
         else:
             again = again._replace(dup=how == "renumbered", settled=False, mid=self.count)
-        self.messages[index] = again._replace(dup=False)
+        self.messages[index] = again._replace(dup=False, settled=True)
         self.keep([again], None)
 
     def draft(self, how: str, good_for: float | None, **asked: Any) -> Draft:
@@ -123,6 +123,7 @@ class LedgerMachine(RuleBasedStateMachine):
             connection=self.connection,
             mid=0 if how in ("QoS 0", "retained") else self.count,
             redeliverable=how not in ("QoS 0", "retained"),
+            settled=how != "unsettled",
             retained=how == "retained",
             reply=INVALID if how == "invalid" else None,
             content=self.ledger.digest(content),

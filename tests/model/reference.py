@@ -28,7 +28,7 @@ class Reference:
         self.debts: set[str] = set()
         self.enabled: set[str] = set()
         self.last = 0
-        self._in_use = self._used_before = 0
+        self._settled = 0
 
     # -- what is known of a message ------------------------------------------------------------------------------
 
@@ -38,24 +38,24 @@ class Reference:
             if draft.digest in self.retained:
                 return Finding.KNOWN, None
             self.retained.add(draft.digest)
-        if draft.connection > self._in_use:
-            self._used_before, self._in_use = self._in_use, draft.connection
         if draft.dup and (same := self._delivered(draft)):
             same[-1].connection = draft.connection
             return Finding.KNOWN, None
         if draft.reply is not None:
             return Finding.ANSWERED, None
+        if draft.settled:
+            self._settled = max(self._settled, draft.connection)
         copy = next((each for each in self.requests.values() if _is_copy(draft, each)), None)
         if copy is None or self._begins_anew(draft, copy):
             return Finding.NEW, copy
         return Finding.REUSED if _is_other(draft, copy) else Finding.COPY, copy
 
     def _delivered(self, draft: Draft) -> list[Owed]:
-        connections = (draft.connection, self._used_before)
         return [
             each
             for each in self.answers.values()
-            if (each.digest, each.mid) == (draft.digest, draft.mid) and each.connection in connections
+            if (each.digest, each.mid) == (draft.digest, draft.mid)
+            and self._settled <= each.connection <= draft.connection
         ]
 
     def _begins_anew(self, draft: Draft, copy: Asked) -> bool:
@@ -182,7 +182,6 @@ class Reference:
         """The process is gone: what was only in its memory is, too."""
         self.handed_out.clear()
         self.enabled.clear()
-        self._in_use = self._used_before = max((each.connection for each in self.answers.values()), default=0)
 
     def forget(self, request: int) -> None:
         """A request and its answers are remembered no more."""

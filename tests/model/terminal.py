@@ -14,7 +14,7 @@ from zkbridge.commands import Change, commands
 from zkbridge.config.models import Device
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.records import Request
-from zkbridge.port.users import User, UserFields
+from zkbridge.port.users import User, UserFields, UserRecord
 from zkbridge.worker.planner import Planned, Planner
 from zkbridge.worker.replies import ReplyMaker
 from zkbridge.worker.session_state import SessionState, Written
@@ -44,17 +44,20 @@ class Hand(NamedTuple):
 
 
 class _Users(Table):
-    """A table in which a uid that was chosen is taken."""
+    """A table that knows which uids were chosen for whom."""
 
     def __init__(self, users: Sequence[User]) -> None:
         super().__init__(users)
-        self._reserved = 0
+        self._reserved: dict[int, str] = {}
 
-    def reserve(self, uid: int) -> None:
-        self._reserved = max(self._reserved, uid)
+    def reserve(self, uid: int, user_id: str) -> None:
+        self._reserved[uid] = user_id
+
+    def is_reserved(self, uid: int, user_id: str) -> bool:
+        return self._reserved.get(uid, user_id) != user_id
 
     def next_uid(self) -> int:
-        return max(super().next_uid(), self._reserved + 1)
+        return max(super().next_uid(), 1 + max(self._reserved, default=0))
 
 
 class Port(PortOfLists):
@@ -68,6 +71,11 @@ class Port(PortOfLists):
         """Be as a terminal is now."""
         self.table = _Users([user_of(uid, UserFields(user_id, name)) for uid, user_id, name in held.users])
         self.opened = [1] * held.opened
+
+    def add_user(self, fields: UserFields, uid: int) -> UserRecord:
+        """A user who is written under the uid of another one takes that one's place."""
+        self.table[:] = [user for user in self.table if user.uid != uid]
+        return super().add_user(fields, uid)
 
     def held(self, *, disabled: bool) -> Held:
         """What it holds now."""

@@ -493,7 +493,7 @@ MUTATIONS = (
     Mutation(
         "a message is not known again once its connection was noted and the disk refused it",
         "zkbridge/ledger/finding.py",
-        "            self._in_use, self._used_before = before\n",
+        "            self._settled = before\n",
         "",
         ("tests/unit/test_ledger.py",),
     ),

@@ -251,7 +251,7 @@ def test_a_redelivery_is_known_after_a_connection_on_which_nothing_could_be_kept
     (kept,) = keep(ledger, draft(ledger, connection=1))
     ledger.inspect(lambda db: db.execute("PRAGMA query_only = ON"))
     with pytest.raises(LedgerUnavailable):
-        keep(ledger, draft(ledger, connection=2, dup=True))
+        keep(ledger, draft(ledger, "other", connection=2, mid=2))
     ledger.inspect(lambda db: db.execute("PRAGMA query_only = OFF"))
 
     (again,) = keep(ledger, draft(ledger, connection=3, dup=True))

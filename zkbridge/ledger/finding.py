@@ -57,16 +57,12 @@ class Finder:
 
     @contextmanager
     def unless_taken_back(self) -> Iterator[None]:
-        """Forget which connections were in use if what was found is not kept.
-
-        A connection of which nothing is kept does not make the one before it an older one: the broker still brings
-        that one's messages again.
-        """
-        before = self._in_use, self._used_before
+        """Forget that a connection is settled if that is not kept: the next one brings again what came before it."""
+        before = self._settled
         try:
             yield
         except BaseException:
-            self._in_use, self._used_before = before
+            self._settled = before
             raise
 
     def find(self, db: sqlite3.Connection, draft: Draft) -> Found:
