@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from tests.project.tree import ROOT
 from zkbridge.commands import commands
+from zkbridge.contract.plans import DESIRED, DOCUMENTS, TRIED
 from zkbridge.contract.topics import BRIDGE, Topics
 
 PAGE = ROOT / "examples" / "mosquitto" / "acl"
@@ -39,6 +40,10 @@ def _bridge() -> Iterator[str]:
     yield from _each("write", (TOPICS.info, TOPICS.availability("+")))
     yield from _each("readwrite", (TOPICS.punches("+"),))
     yield from _each("write", (TOPICS.user_events("+"),))
+    yield from ("", "# With desired.enabled alone: documents that say who is to be on a terminal, and their plans.")
+    yield from _each("read", (TOPICS.command("+", end) for end in DOCUMENTS))
+    yield from _each("write", (TOPICS.plan("+", DESIRED), *(TOPICS.command(BRIDGE, end) for end in TRIED.values())))
+    yield f"topic read {TOPICS.plan(BRIDGE, DESIRED)}"
     yield from (
         "",
         "# By MQTT 3.1.1 the broker tells no refusal: the bridge tries with the same word whether it is heard here.",
@@ -88,6 +93,9 @@ def _operator() -> Iterator[str]:
     yield from _each("read", (f"{TOPICS.base}/replies/operator/#", TOPICS.availability("+"), TOPICS.punches("+")))
     yield from _each("read", (TOPICS.user_events("+"),))
     yield from _each("read", (TOPICS.state, TOPICS.info, TOPICS.health))
+    yield "# With desired.enabled alone, `zkbridge apply`: whoever may write here decides who is on the terminals."
+    yield from _each("write", (TOPICS.command("+", end) for end in DOCUMENTS))
+    yield f"topic read {TOPICS.plan('+', DESIRED)}"
     yield "# `watch` shows answers, not the requests, for those hold passwords and card numbers. If it is to show them:"
     yield f"#topic read {TOPICS.base}/#"
 

@@ -274,3 +274,17 @@ def test_what_a_terminal_that_goes_away_in_the_middle_lacks_is_done_when_it_is_b
     wait_until(lambda: len(plant.entrada.users()) == len(rows), timeout=PATIENCE_S, what="the users")
 
     assert (plan["waiting"], plan["failed"]) == (8, [])
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_the_bridge_tries_its_subscriptions_to_documents(make: Callable[..., Any], protocol: str) -> None:
+    plant = make(**ENABLED, mqtt={"protocol": protocol})
+    with plant.daemon:
+        for end in ("users/desired", "users/desired/part/0"):
+            plant.caller.wait_for(f"zk/bridge/{end}", lambda m: m.json == {"probe": True}, timeout=PATIENCE_S)
+        health = plant.caller.wait_for("zk/bridge/health", timeout=PATIENCE_S).json
+        plant.ask("principal", "ping", {})
+
+    assert health["deaf_to"] == []
+    said = plant.heard("zk/bridge/users/desired/plan")
+    assert said == ([] if protocol == "5" else [{"probe": True}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from zkbridge.asyncapi.desired import desired_channels, desired_operations
 from zkbridge.asyncapi.examples import example_failures
 from zkbridge.asyncapi.parts import MQTT, PASSING, STATES, TITLES, TOGETHER, Json, camel, first_line
 from zkbridge.asyncapi.site import Site, summary
@@ -81,7 +82,7 @@ def all_channels(site: Site) -> Json:
             "messages": _references([name]),
             "tags": [{"name": "state"}],
         }
-    return channels
+    return channels | desired_channels(site, _device(site))
 
 
 def all_operations(site: Site) -> Json:
@@ -124,7 +125,7 @@ def all_operations(site: Site) -> Json:
             "bindings": {"mqtt": {"qos": 1, "retain": retain, "bindingVersion": MQTT}},
             "messages": [{"$ref": f"#/channels/{name}/messages/{name}"}],
         }
-    return operations
+    return operations | desired_operations()
 
 
 def _device(site: Site, command: Command | None = None) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zkbridge.asyncapi.desired import desired_messages
 from zkbridge.asyncapi.examples import (
     STATE_EXAMPLES,
     example_failures,
@@ -60,7 +61,7 @@ def all_messages(site: Site) -> Json:
             "bindings": {"mqtt": BODY},
             "examples": [{"name": f"example{place}", "payload": each} for place, each in enumerate(examples, 1)],
         }
-    return messages
+    return messages | desired_messages()
 
 
 def _asked(site: Site) -> Json:

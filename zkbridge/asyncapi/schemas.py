@@ -11,6 +11,7 @@ from zkbridge.asyncapi.parts import FLAGS, SCHEMAS, SHARED, STATES, TOGETHER, Js
 from zkbridge.asyncapi.site import Site
 from zkbridge.commands import Command
 from zkbridge.contract import answers
+from zkbridge.contract.plan_models import MESSAGES
 
 
 def request_fields(command: Command) -> Json:
@@ -32,6 +33,8 @@ def all_schemas(site: Site) -> Json:
     for code, examples in example_failures(site).items():
         schemas[camel(code)] = _failure_schema(code, examples, schemas)
     for name, model in STATES.items():
+        schemas[name] = _schema(model, schemas)
+    for name, (model, _) in MESSAGES.items():
         schemas[name] = _schema(model, schemas)
     return schemas
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zkbridge.bridge.subscriptions import command_filters, delay_limit_s, published_shapes, punch_filters
+from zkbridge.bridge.subscriptions import (
+    command_filters,
+    delay_limit_s,
+    document_filters,
+    published_shapes,
+    punch_filters,
+)
 from zkbridge.commands import Command
 from zkbridge.commands.desired.state import DOCUMENT
 from zkbridge.config.models import Config
-from zkbridge.contract.plans import DESIRED, DOCUMENTS
+from zkbridge.contract.plans import DESIRED
 from zkbridge.contract.topics import Topics
 from zkbridge.homeassistant.publisher import own_filters
 
@@ -32,7 +38,7 @@ class CurrentConfig:
     def replace(self, config: Config) -> None:
         """Use this configuration from now on."""
         self.config = config
-        self.state_filters = command_filters(config, DOCUMENTS if config.desired.enabled else ())
+        self.state_filters = document_filters(config)
         self.filters = [*command_filters(config, self.commands), *self.state_filters]
         self.echoed = punch_filters(config)
         self.tried = published_shapes(config, self.commands)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from zkbridge.commands import Command
 from zkbridge.config.models import Config
+from zkbridge.contract.plans import DESIRED, DOCUMENTS, TRIED
 from zkbridge.contract.topics import BRIDGE, Topics
 
 
@@ -16,6 +17,11 @@ def command_filters(config: Config, commands: Collection[str]) -> list[str]:
     return [topics.command(device, name) for device in devices for name in commands]
 
 
+def document_filters(config: Config) -> list[str]:
+    """The filters that bring documents of desired users and their parts, where the configuration has them heard."""
+    return command_filters(config, DOCUMENTS if config.desired.enabled else ())
+
+
 def echoes(config: Config, commands: Collection[str]) -> dict[str, str]:
     """For each filter of a command the topic that tries it without asking a device: `bridge` is never a device.
 
@@ -24,7 +30,9 @@ def echoes(config: Config, commands: Collection[str]) -> dict[str, str]:
     if config.mqtt.unknown_devices == "ignore":
         return {}
     topics = Topics(config.mqtt.base_topic)
-    return {topics.command("+", name): topics.command(BRIDGE, name) for name in commands}
+    found = {topics.command("+", name): topics.command(BRIDGE, name) for name in commands}
+    of_documents = TRIED.items() if config.desired.enabled else ()
+    return found | {topics.command("+", end): topics.command(BRIDGE, tried) for end, tried in of_documents}
 
 
 def punch_filters(config: Config) -> list[str]:
@@ -41,6 +49,8 @@ def published(config: Config, commands: Iterable[str]) -> dict[str, str]:
     topics = Topics(config.mqtt.base_topic)
     found = {topics.reply(BRIDGE, name): "replies" for name in commands}
     found[topics.availability(BRIDGE)] = "states of devices"
+    if config.desired.enabled:
+        found[topics.plan(BRIDGE, DESIRED)] = "plans of desired users"
     if any(device.attendance != "off" for device in config.devices.values()):
         found[topics.punches(BRIDGE)] = "punches"
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from zkbridge.bridge.subscriptions import command_filters, echoes, published
+from zkbridge.bridge.subscriptions import command_filters, document_filters, echoes, published
 from zkbridge.bridge.vetting import remarks, vet
 from zkbridge.cli.options import config_option
 from zkbridge.cli.output import columns, say
@@ -102,7 +102,8 @@ def _dial_broker(config: Config) -> Finding:
     names, topics = commands(), Topics(config.mqtt.base_topic)
     tried = echoes(config, [name for name, command in names.items() if command.delay_limit is None])
     will = Publication(topics.state, encode({"state": "offline", "instance": "check"}))
-    plan = Plan(tuple(command_filters(config, names)), tried, will, published(config, names))
+    filters = (*command_filters(config, names), *document_filters(config))
+    plan = Plan(filters, tried, will, published(config, names))
     trial = try_out(config.mqtt, plan)
     where = f"{config.mqtt.host}:{config.mqtt.port}"
     if trial.problems:

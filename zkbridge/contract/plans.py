@@ -17,6 +17,8 @@ DESIRED = "users/desired"
 PART = f"{DESIRED}/part"
 #: The ends of the filters that bring documents and their parts.
 DOCUMENTS = (DESIRED, f"{PART}/+")
+#: By the end of each of these filters, that of a topic which it covers, of no part.
+TRIED = {DESIRED: DESIRED, f"{PART}/+": f"{PART}/0"}
 #: The most users of one document, the most parts, and the most bytes of all parts of one topic.
 MAX_USERS, MAX_PARTS, MAX_BYTES = 100_000, 500, 33_554_432
 #: The lists of a plan, by the code of the command that did it.
