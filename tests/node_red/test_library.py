@@ -39,7 +39,7 @@ def users(site: Site) -> list[str]:
 def test_a_list_shows_names_and_no_cards(site: Site) -> None:
     create(site, "1100", "José <b>")
 
-    page = site.open("list?device=principal")
+    page = site.open("list?device=principal&name=jos")
 
     assert (page.status, "1100" in listed(page)) == (200, True)
     assert "José <b>" in page.text

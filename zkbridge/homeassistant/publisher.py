@@ -59,9 +59,9 @@ class HomeAssistant:
     def retained(self) -> list[Publication]:
         """Every announcement and status, and an empty message for each that no longer applies."""
         with self._lock:
-            devices, announcements = self._devices, self._announcements
+            devices, announcements = self._devices, list(self._announcements.values())
         cleared = [Publication(topic, b"", retain=True) for topic in self._retained.clear()]
-        return [*cleared, *announcements.values(), *(self._status(device) for device in sorted(devices))]
+        return [*cleared, *announcements, *(self._status(device) for device in sorted(devices))]
 
     def reload(self, config: Config) -> None:
         """Other devices, or the same ones with other settings."""
@@ -120,9 +120,12 @@ class HomeAssistant:
             if device not in self._devices or self._published.get(device) == publication.payload:
                 return
             self._published[device] = publication.payload
+            # It says what the terminal is, which the terminal may have told just now.
+            announcement = self._discovery.message(device)
+            is_new = self._announcements.get(announcement.topic) != announcement
+            self._announcements[announcement.topic] = announcement
         self._ports.keep(device, STATUS, publication.payload.decode())
-        self._ports.publish(publication)
-        self._announce_anew(device)
+        self._publish([publication, announcement] if is_new else [publication])
 
     def _publish_locked(self, device: str) -> float | None:
         """The time of an opening may have passed; another one may have begun meanwhile."""
@@ -130,17 +133,6 @@ class HomeAssistant:
         if left_s is None:
             self._publish_status(device)
         return left_s
-
-    def _announce_anew(self, device: str) -> None:
-        """Publish a terminal's announcement if that has changed, because it has told what it is."""
-        with self._lock:
-            if device not in self._devices:
-                return
-            announcement = self._discovery.message(device)
-            if self._announcements.get(announcement.topic) == announcement:
-                return
-            self._announcements[announcement.topic] = announcement
-        self._ports.publish(announcement)
 
     def _publish(self, publications: Iterable[Publication]) -> None:
         for publication in publications:

@@ -119,9 +119,7 @@ class Statuses:
     def lock_left_s(self, device: str) -> float | None:
         """The seconds until a door that was opened is locked again; None where it is not open, or is locked now."""
         with self._lock:
-            lock, status = self._locks.get(device), self._of(device)
-            if lock is None:
-                return None
+            status, lock = self._of(device), self._locks[device]
             left_s = lock.left_s()
             self._known[device] = status._replace(lock=lock.state)
             return left_s
