@@ -90,8 +90,8 @@ MUTATIONS = (
     Mutation(
         "a power cut takes back that a ledger was written anew",
         "zkbridge/ledger/file.py",
-        "        fresh.replace(self.path)\n        sync_folder(self.path.parent)\n",
-        "        fresh.replace(self.path)\n",
+        "        self._new.replace(self.path)\n        sync_folder(self.path.parent)\n",
+        "        self._new.replace(self.path)\n",
         ("tests/torture/test_moments.py",),
     ),
     Mutation(
@@ -223,14 +223,14 @@ MUTATIONS = (
     Mutation(
         "a door is opened a second time after a lost answer",
         "zkbridge/worker/planner.py",
-        "if not task.command.repeatable and (reply := self._instead_of_twice(task)) is not None:",
-        "if (reply := None) is not None:",
+        "        task.reply = self._instead_of_twice(task)\n        return task.reply is not None\n",
+        "        return False\n",
         ("tests/unit/worker/test_planner.py",),
     ),
     Mutation(
         "two changes of one user share a session",
         "zkbridge/worker/planner.py",
-        "        if key is not None and key in state.touched:\n            return None\n",
+        "        if key in state.touched:\n            return None\n",
         "",
         ("tests/unit/worker/test_planner.py",),
     ),
