@@ -161,7 +161,7 @@ class Torture:
         while self.desk.asked < self._wanted or self.broken["kill -9"] < self._kills:
             self._havoc.step()
             self._listen()
-            if self.desk.asked < self._wanted and len(self.desk.active) < self._most:
+            if len(self.desk.active) < self._most:
                 self._ask()
             progress.now(
                 lambda: (

@@ -103,10 +103,11 @@ def test_it_branches_by_codes_of_the_contract(nodes: dict[str, dict[str, Any]]) 
 # -- the library ---------------------------------------------------------------------------------------------------
 
 ACL = (ROOT / "examples/mosquitto/acl").read_text().split("user node-red\n")[1].split("\nuser ")[0].splitlines()
-#: Each file's pages and the commands that they ask for; `tests/node_red/test_library.py` uses each.
+#: Each file's pages and the commands that they ask for; `test_library.py` and `test_employee.py` use each.
 PAGES = {
     "users.json": ({"/zkbridge/list", "/zkbridge/delete"}, {"users/list", "users/delete"}),
     "door.json": ({"/zkbridge/door"}, {"door/unlock"}),
+    "employee.json": ({"/zkbridge/employee"}, {"users/create", "users/enroll-finger", "users/copy"}),
     "punches.json": ({"/zkbridge/punches", "/zkbridge/punches/data"}, set()),
 }
 
@@ -143,7 +144,8 @@ def test_no_two_files_share_a_node_but_the_broker() -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_file_of_the_library_has_its_pages_asks_for_commands_and_hears_their_replies(name: str) -> None:
     nodes, (pages, asked) = library(name), PAGES[name]
-    listened = {node["topic"] for node in of(nodes, "mqtt in")} - {"zk/+/availability", "zk/bridge/state"}
+    states = {"zk/+/availability", "zk/bridge/state", "zk/bridge/info"}
+    listened = {node["topic"] for node in of(nodes, "mqtt in")} - states
     functions = " ".join(node["func"] for node in of(nodes, "function"))
 
     assert {node["url"] for node in of(nodes, "http in")} == pages
