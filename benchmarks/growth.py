@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from benchmarks.burst import Burst
-from benchmarks.fleet import Fleet
+from benchmarks.fleet import Fleet, Spread
 from benchmarks.one import Pairs
 from benchmarks.picture import Chart, Line
 
@@ -20,6 +21,14 @@ def charts(pairs: Sequence[Pairs], bursts: Sequence[Burst], fleets: Sequence[Fle
     yield from _many_creates(bursts)
     yield _terminals(fleets)
     yield _memory(fleets)
+
+
+def charts_of(measured: Mapping[str, Any]) -> list[Chart]:
+    """The charts of what docs/performance.json holds."""
+    fleets = [Fleet(**{**each, "at_once": Spread(**each["at_once"])}) for each in measured["fleet"]]
+    pairs = [Pairs(**each) for each in measured["one"]]
+    bursts = [Burst(**each) for each in measured["burst"]]
+    return list(charts(pairs, bursts, fleets))
 
 
 def slope(line: Line) -> float | None:

@@ -7,10 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT, MARGIN, COLUMNS = 420, 300, 56, 2
-#: Room at the right for half of the last mark's number.
-RIGHT = 28
-COLOURS = ("#b3452c", "#2c6fb3", "#d99a7c", "#7cb0d9")
+WIDTH, HEIGHT, COLUMNS = 420, 320, 2
+#: Where the axes are: room for numbers and the label at the left and below, for the title above, and at the right for
+#: half of the last number.
+LEFT, TOP, RIGHT, BOTTOM = 64, 50, 32, 56
+#: The colours of lines, in light and in dark surroundings; each has a contrast of 4.5 to 1 with its background.
+COLOURS = (("#b3452c", "#ff8f73"), ("#2c6fb3", "#6cb6ff"), ("#7a5c00", "#e3b341"), ("#6b4fb3", "#c4a6ff"))
+#: The others: background, text, the lines of the grid, axes.
+SURROUNDINGS = {"ground": ("#ffffff", "#0d1117"), "text": ("#1f2328", "#e6edf3")}
+_LINES = {"grid": ("#d8dee4", "#30363d"), "axis": ("#59636e", "#9198a1")}
 
 
 @dataclass(frozen=True)
@@ -32,17 +37,30 @@ class Chart:
 
 
 def draw(charts: Sequence[Chart]) -> str:
-    """The whole picture."""
-    rows = -(-len(charts) // COLUMNS)
-    size = f'width="{WIDTH * COLUMNS}" height="{HEIGHT * rows}"'
+    """The whole picture; its colours follow what the reader's screen prefers."""
+    width, height = WIDTH * COLUMNS, HEIGHT * -(-len(charts) // COLUMNS)
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">',
-        '<rect width="100%" height="100%" fill="white"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="sans-serif" font-size="12">',
+        f"<title>{escape('; '.join(f'{each.title}: {each.y} over {each.x}' for each in charts))}</title>",
+        f"<style>{_style(0)} @media (prefers-color-scheme: dark) {{ {_style(1)} }}</style>",
+        '<rect width="100%" height="100%" class="ground"/>',
     ]
     for place, chart in enumerate(charts):
         left, top = place % COLUMNS * WIDTH, place // COLUMNS * HEIGHT
         parts += [f'<g transform="translate({left},{top})">', *_chart(chart), "</g>"]
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _style(dark: int) -> str:
+    rules = [f".{name} {{ fill: {colours[dark]}; }}" for name, colours in SURROUNDINGS.items()]
+    rules += [f".{name} {{ stroke: {colours[dark]}; }}" for name, colours in _LINES.items()]
+    for number, colours in enumerate(COLOURS):
+        rules.append(f".line{number} {{ stroke: {colours[dark]}; fill: none; }}")
+        rules.append(f".dot{number} {{ fill: {colours[dark]}; }}")
+    # The grid must not run through the names of lines.
+    rules.append(f".name {{ paint-order: stroke; stroke: {SURROUNDINGS['ground'][dark]}; stroke-width: 4px; }}")
+    return " ".join(rules)
 
 
 class _Scale:
@@ -64,41 +82,54 @@ class _Scale:
 
 def _chart(chart: Chart) -> list[str]:
     points = [point for line in chart.lines for point in line.points]
-    across = _Scale((x for x, _ in points), MARGIN, WIDTH - RIGHT)
-    up = _Scale((y for _, y in points), HEIGHT - MARGIN, 34)
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    across = _Scale((x for x, _ in points), LEFT, right)
+    up = _Scale((y for _, y in points), bottom, TOP)
+    upright = f"translate(14 {(TOP + bottom) / 2}) rotate(-90)"
+    first = 0 if len(chart.lines) > 1 else 1  # a line alone is the bridge's, in the colour that it has elsewhere
+    title, _, condition = chart.title.partition(", ")
     return [
-        f'<text x="{MARGIN}" y="20" font-size="12" font-weight="bold">{escape(chart.title)}</text>',
-        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 12}" text-anchor="end">{escape(chart.x)}</text>',
-        f'<text text-anchor="middle" transform="translate(14 {HEIGHT / 2}) rotate(-90)">{escape(chart.y)}</text>',
+        f'<text class="text" x="{LEFT}" y="20" font-size="14" font-weight="bold">{escape(title)}</text>',
+        f'<text class="text" x="{LEFT}" y="37">{escape(condition)}</text>',
         *_grid(across, up),
-        *(part for number, line in enumerate(chart.lines) for part in _line(line, number, across, up)),
+        f'<polyline class="axis" fill="none" points="{LEFT},{TOP} {LEFT},{bottom} {right},{bottom}"/>',
+        f'<text class="text" x="{(LEFT + right) / 2}" y="{bottom + 36}" text-anchor="middle">{escape(chart.x)}</text>',
+        f'<text class="text" text-anchor="middle" transform="{upright}">{escape(chart.y)}</text>',
+        *(part for number, line in enumerate(chart.lines) for part in _line(line, number, first + number, across, up)),
     ]
 
 
 def _grid(across: _Scale, up: _Scale) -> list[str]:
     parts = []
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     for mark in across.marks():
         x = across.place(mark)
         parts += [
-            f'<line x1="{x:.1f}" y1="34" x2="{x:.1f}" y2="{HEIGHT - MARGIN}" stroke="#ddd"/>',
-            f'<text x="{x:.1f}" y="{HEIGHT - MARGIN + 14}" text-anchor="middle">{mark:g}</text>',
+            f'<line class="grid" x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{bottom}"/>',
+            f'<text class="text" x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{_number(mark)}</text>',
         ]
     for mark in up.marks():
         y = up.place(mark)
         parts += [
-            f'<line x1="{MARGIN}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#ddd"/>',
-            f'<text x="{MARGIN - 4}" y="{y + 4:.1f}" text-anchor="end">{mark:g}</text>',
+            f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>',
+            f'<text class="text" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(mark)}</text>',
         ]
     return parts
 
 
-def _line(line: Line, number: int, across: _Scale, up: _Scale) -> list[str]:
-    colour = COLOURS[number % len(COLOURS)]
+def _number(mark: float) -> str:
+    return f"{mark:,.0f}" if mark >= 1 else f"{mark:g}"
+
+
+def _line(line: Line, number: int, kind: int, across: _Scale, up: _Scale) -> list[str]:
+    kind %= len(COLOURS)
+    dashes = ' stroke-dasharray="6 4"' if kind > 1 else ""  # colours alone do not tell lines apart for everybody
     places = [(across.place(x), up.place(y)) for x, y in line.points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    legend_y = 46 + 14 * number
+    x, y = LEFT + 10, TOP + 16 + 17 * number
     return [
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
-        *(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places),
-        f'<text x="{MARGIN + 8}" y="{legend_y}" fill="{colour}">{escape(line.name)}</text>',
+        f'<polyline class="line{kind}" points="{path}" stroke-width="2"{dashes}/>',
+        *(f'<circle class="dot{kind}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places),
+        f'<line class="line{kind}" x1="{x}" y1="{y - 4}" x2="{x + 22}" y2="{y - 4}" stroke-width="2"{dashes}/>',
+        f'<text class="name dot{kind}" x="{x + 28}" y="{y}">{escape(line.name)}</text>',
     ]

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from benchmarks import growth, one, picture, report
 from benchmarks.__main__ import BEGIN, END
 
+SVG = "{http://www.w3.org/2000/svg}"
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -16,6 +18,49 @@ def test_the_page_shows_the_figures_of_the_file() -> None:
     text = (DOCS / "performance.md").read_text("utf-8")
 
     assert text.partition(BEGIN)[2].partition(END)[0] == f"\n{report.page(measured)}\n"
+
+
+def test_the_picture_shows_the_figures_of_the_file() -> None:
+    measured = json.loads((DOCS / "performance.json").read_text("utf-8"))
+
+    assert (DOCS / "performance.svg").read_text("utf-8") == picture.draw(growth.charts_of(measured))
+
+
+def test_no_label_of_the_picture_is_cut_and_none_runs_into_another_chart() -> None:
+    """Of a sans-serif font of 12 pixels a character is at most 8 wide on average."""
+    drawn = ET.fromstring((DOCS / "performance.svg").read_text("utf-8"))
+    labels = [each for each in drawn.iter(f"{SVG}text") if "transform" not in each.attrib]
+    upright = [each for each in drawn.iter(f"{SVG}text") if "transform" in each.attrib]
+
+    assert len(labels) > 50
+    for label in labels:
+        width = len(label.text or "") * 8
+        share = {"middle": 0.5, "end": 1.0}.get(label.get("text-anchor", "start"), 0.0)
+        left = float(label.attrib["x"]) - share * width
+        assert left >= 0, label.text
+        assert left + width <= picture.WIDTH, label.text
+    for label in upright:
+        assert len(label.text or "") * 8 <= picture.HEIGHT - picture.TOP, label.text
+
+
+@pytest.mark.parametrize("dark", [0, 1])
+def test_every_colour_can_be_read_in_light_and_in_dark_surroundings(dark: int) -> None:
+    grounds = picture.SURROUNDINGS["ground"][dark]
+
+    for colours in (*picture.COLOURS, picture.SURROUNDINGS["text"]):
+        assert contrast(colours[dark], grounds) >= 4.5, colours
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours (WCAG 2.1, relative luminance)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def test_a_goal_that_was_not_reached_is_named_below_the_table() -> None:
