@@ -110,6 +110,8 @@ class Desk:
         if parts[-1] == "plan":
             version = body.get("version") or int(body.get("request_id", 0))
             request = self._documents.get((device, version))
+            if body.get("state") in ("waiting", "drift"):
+                return  # another plan follows
             if request is not None and not request.answered:
                 request.answered.add(0)
                 self._town.book.hear_lists(request, body)

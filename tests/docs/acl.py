@@ -67,8 +67,10 @@ def _node_red() -> Iterator[str]:
     yield from ("", "user node-red", f"topic write {TOPICS.command(TERMINAL, 'users/create')}")
     answers = (TOPICS.reply(TERMINAL, "users/create"), "zk/replies/node-red", TOPICS.availability("+"))
     yield from _each("read", (*answers, TOPICS.state))
-    yield "# The same for users.json, door.json and punches.json. Delete the lines of those that you do not import."
-    for name in ("users/list", "users/delete", "door/unlock"):
+    yield "# The same for users.json, employee.json, door.json and punches.json."
+    yield "# Delete the lines of those that you do not import."
+    yield f"topic read {TOPICS.info}"
+    for name in ("users/list", "users/delete", "users/enroll-finger", "users/copy", "door/unlock"):
         yield f"topic write {TOPICS.command(TERMINAL, name)}"
         yield f"topic read {TOPICS.reply(TERMINAL, name)}"
     yield f"topic read {TOPICS.punches('+')}"
