@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -288,3 +289,25 @@ def test_the_bridge_tries_its_subscriptions_to_documents(make: Callable[..., Any
     assert health["deaf_to"] == []
     said = plant.heard("zk/bridge/users/desired/plan")
     assert said == ([] if protocol == "5" else [{"probe": True}])
+
+
+def test_a_file_of_a_group_is_carried_out_when_it_is_whole_and_again_when_it_has_changed(
+    make: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    plant = make(desired={"enabled": True, "directory": str(folder), "apply": True, "delete": "delete"})
+    path = folder / "planta.csv"
+    topic = "zk/entrada/users/desired/plan"
+    with plant.daemon:
+        path.write_text("user_id,name,card\n1,Ana,77\n2,E")
+        refused = plant.caller.wait_for(topic, timeout=PATIENCE_S).json
+        path.write_text("user_id,name,card\n1,Ana,77\n2,Eva,\n")
+        plan = plant.caller.wait_for(topic, timeout=PATIENCE_S).json
+        publish(plant, 9, {"user_id": "3", "name": "Zoe"}, to="entrada", apply=True)
+        twice = plant.caller.wait_for(topic, timeout=PATIENCE_S).json
+
+    assert (refused["state"], refused["code"]) == ("refused", "file_cut_off")
+    assert (plan["state"], plan["version"], plan["added"]) == ("applied", 1, ["1", "2"])
+    assert (twice["state"], twice["code"]) == ("refused", "document_in_file")
+    assert users_of(plant.entrada) == [["1", "2"]]

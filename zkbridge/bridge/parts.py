@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.desired import DesiredChecks
+from zkbridge.bridge.desired_files import DesiredFiles
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.following import Following
 from zkbridge.bridge.ledger_care import LedgerCare
@@ -52,6 +53,7 @@ class Parts(NamedTuple):
     recovery: Recovery
     reception: Reception
     desired: DesiredChecks
+    desired_files: DesiredFiles
     monitor: Monitor
     pulse: Pulse
     metrics: Metrics | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from zkbridge.contract.messages import Message
 from zkbridge.intake.intake import Intake
@@ -32,6 +33,16 @@ class Reception:
         """Have a terminal compared with its last document; see `Intake.compare`. Raises LedgerUnavailable."""
         with self._handing_over:
             return self.intake.compare(device, repair=repair)
+
+    def take_file(self, device: str, path: Path) -> None:
+        """Take on the document in a file for a device, if it has changed. Raises LedgerUnavailable.
+
+        It is read while messages are received; they wait only while it is kept.
+        """
+        draft = self.intake.draft_of_file(device, path)
+        if draft is not None:
+            with self._handing_over:
+                self.intake.take(draft)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -43,6 +43,11 @@ def remarks(config: Config, *, clock: Clock = SYSTEM, hard_limit: int | None = N
     identity = config.backup.identity_file
     if identity is not None and not identity.exists():
         found.append(f"backup.identity_file: {identity} is not there: encrypted backups are restored only while it is")
+    directory = config.desired.directory
+    if directory is not None and not directory.is_dir():
+        found.append(f"desired.directory: {directory} is no directory: documents are read once it is there")
+    if directory is not None and not config.desired.enabled:
+        found.append("desired.directory: no document is read there unless desired.enabled is true")
     return found
 
 

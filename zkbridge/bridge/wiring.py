@@ -10,6 +10,7 @@ from zkbridge.bridge.broker_hooks import BrokerHooks, Receivers
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.dates import DateSchedule
 from zkbridge.bridge.desired import DesiredChecks
+from zkbridge.bridge.desired_files import DesiredFiles
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
 from zkbridge.bridge.facts import Facts
@@ -159,6 +160,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
         recovery=recovery,
         reception=reception,
         desired=DesiredChecks(current, stored.ledger, reception, upkeep),
+        desired_files=DesiredFiles(current, reception, upkeep),
         monitor=monitor,
         pulse=pulse,
         metrics=metrics,

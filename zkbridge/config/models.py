@@ -193,6 +193,11 @@ class Desired(Model):
     secrets: bool = False
     check_interval: Seconds = 0
     repair: bool = False
+    directory: Path | None = None
+    apply: bool = False
+    delete: Literal["never", "block", "delete"] = "never"
+    delete_limit: Whole = Field(default=10, ge=0, le=100)
+    claim: Literal["named", "all"] = "named"
 
 
 class Backup(Model):

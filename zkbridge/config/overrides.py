@@ -83,10 +83,11 @@ def read_secrets(values: Values, folder: Path, environment: Mapping[str, str]) -
 
 
 def place_certificates(values: Values, folder: Path, environment: Mapping[str, str]) -> None:
-    """Resolve the paths of `mqtt.tls` and `backup.identity_file` in the same way as those of secrets."""
-    backup = values.get("backup")
-    if isinstance(backup, dict) and isinstance(backup.get("identity_file"), str):
-        backup["identity_file"] = _placed(backup["identity_file"], folder, environment)
+    """Resolve `mqtt.tls`, `backup.identity_file` and `desired.directory` in the same way as the paths of secrets."""
+    for name, key in (("backup", "identity_file"), ("desired", "directory")):
+        section = values.get(name)
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            section[key] = _placed(section[key], folder, environment)
     mqtt = values.get("mqtt")
     tls = mqtt.get("tls") if isinstance(mqtt, dict) else None
     if not isinstance(tls, dict):

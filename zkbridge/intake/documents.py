@@ -6,23 +6,28 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 from zkbridge.commands.api.params import ENVELOPE
 from zkbridge.commands.desired.decision import Standing, check_version
 from zkbridge.commands.desired.document import Asked, Manifest, document_of, part_number, read_fields, read_part
 from zkbridge.commands.desired.refusals import Refused, incomplete
 from zkbridge.config.models import Config
-from zkbridge.contract.errors import BridgeError, DeviceNotFound, PayloadTooLarge
-from zkbridge.contract.messages import Message
+from zkbridge.contract.errors import BridgeError, DeviceNotFound, FieldFault, InvalidField, PayloadTooLarge
+from zkbridge.contract.messages import Message, encode
 from zkbridge.contract.plans import DESIRED, MAX_BYTES, MAX_PARTS, MAX_USERS, PART
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics
+from zkbridge.intake.document_files import file_of, read_file
 from zkbridge.ledger.documents import Documents, KeptPart, LastDocument
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft
 from zkbridge.machine.clock import Clock
 
 log = logging.getLogger(__name__)
+
+#: What the configuration says for documents in files that do not say it themselves.
+_OF_FILES = ("apply", "delete", "delete_limit", "claim")
 
 
 def is_document(command: str) -> bool:
@@ -67,6 +72,8 @@ class DocumentReader:
             self._keep_part(message, device, command)
         if device not in config.devices:
             raise self._not_found(device)
+        if (file := self._file_of(device)) is not None:
+            raise Refused("document_in_file", file=file.name)
         asked = self._read(message.payload, device)
         content = self._ledger.digest(asked.stored())
         last = self._documents.last(device)
@@ -75,10 +82,35 @@ class DocumentReader:
             self._check_parts(asked, device, message.payload)
         # Before the request is kept: the same document may come again, and is the same version then.
         asked = asked if asked.parts is None else asked.model_copy(update=self._source(asked, device))
+        return self._taken(asked, content, device, address._replace(retained=message.retain))
+
+    def draft_of_file(self, device: str, path: Path, address: Draft) -> Draft | None:
+        """The draft of the document in a file; None where it is the last one, or is still being written.
+
+        Without a version of its own it has the next one, where its content is new. Raises as `draft`.
+        """
+        if (body := read_file(path)) is None:
+            return None
+        settings = self._config.desired
+        body = {name: getattr(settings, name) for name in _OF_FILES} | body
+        last = self._documents.last(device)
+        has_version = body.get("version") is not None
+        asked = self._read(encode(body if has_version else body | {"version": last.version + 1}), device, secrets=True)
+        content = self._ledger.digest(asked.stored())
+        same = asked if has_version else asked.model_copy(update={"version": last.version})
+        if (same.version, self._ledger.digest(same.stored())) == (last.version, last.digest):
+            return None
+        check_version(asked.version, content, Standing(last.version, last.digest))
+        if asked.parts is not None:
+            raise InvalidField(FieldFault("parts", "unknown"))
+        return self._taken(asked, content, device, address)
+
+    def _taken(self, asked: Asked, content: bytes, device: str, address: Draft) -> Draft:
+        """The draft of a document that is taken on; it is the last one from now on."""
+        config = self._config
         last = LastDocument(asked.version, content, asked.apply, asked.repair_interval)
         self._documents.keep_last(device, last, asked.without_pins().stored())
         return address._replace(
-            retained=message.retain,
             request_id=str(asked.version),
             content=content,
             params=asked.stored(),
@@ -113,13 +145,24 @@ class DocumentReader:
             self._documents.keep_manifest(self._whole[-1], None)
             self._whole.pop()
 
-    def _read(self, payload: bytes, device: str) -> Asked:
+    def _file_of(self, device: str) -> Path | None:
+        """The file that has the document of a device: its own, or that of a group."""
+        directory = self._config.desired.directory
+        found = (file_of(directory, source) for source in self._sources(device))
+        return next((path for path in found if path is not None), None)
+
+    def _read(self, payload: bytes, device: str, *, secrets: bool | None = None) -> Asked:
         config, settings = self._config, self._config.devices[device]
         fields = read_fields(payload, strict=config.strict)
         asked = Asked.model_validate(fields.model_dump(exclude=set(ENVELOPE)))
         if not isinstance(fields, Manifest):
             document = document_of(
-                fields, fields.users, settings, config.policy, strict=config.strict, secrets=config.desired.secrets
+                fields,
+                fields.users,
+                settings,
+                config.policy,
+                strict=config.strict,
+                secrets=config.desired.secrets if secrets is None else secrets,
             )
             if any(each.params.has_dates for each in document.users) and not settings.validity.trust_clock:
                 self._clock.require_synchronised("validity")

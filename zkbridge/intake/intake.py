@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 from zkbridge.commands import Command
 from zkbridge.commands.api.fields import read_language, read_request_id
@@ -104,6 +106,24 @@ class Intake:
             kept += each
         return kept[0][1] if kept else None
 
+    def draft_of_file(self, device: str, path: Path) -> Draft | None:
+        """The draft of a document in a file for a device, or of its refusal; None where it has not changed.
+
+        Called from one thread, beside the one that receives messages. Raises LedgerUnavailable.
+        """
+        topic = self._topics.plan(device, DESIRED)
+        address = Draft(self._ledger.digest(secrets.token_bytes(16)), topic, topic, device=device, command=DESIRED)
+        try:
+            return self._documents.draft_of_file(device, path, address)
+        except BridgeError as refusal:
+            reply = refused(failed(refusal, self._config.language, request_id=None), device)
+            return address._replace(reply=reply)
+
+    def take(self, draft: Draft) -> None:
+        """Keep a draft of the bridge's own, and hand it over. Raises LedgerUnavailable."""
+        for kept in self._keeper.keep([draft], self._keep, self._internal):
+            self._hand_over(kept)
+
     def compare(self, device: str, *, repair: bool) -> bool:
         """Have a terminal compared with its last document, and made equal to it again where that is wanted.
 
@@ -114,8 +134,7 @@ class Intake:
         draft = self._documents.comparison(device, repair=repair)
         if draft is None:
             return False
-        for kept in self._keeper.keep([draft], self._keep, self._internal):
-            self._hand_over(kept)
+        self.take(draft)
         return True
 
     def _checks_of(self, config: Config) -> Checks:

@@ -32,6 +32,26 @@ add_texts(
             "Un documento tiene como mucho {users} usuarios y {bytes} bytes en sus partes.",
             "A document has at most {users} users, and {bytes} bytes in its parts.",
         ),
+        "desired.document_in_file": (
+            "El documento de este dispositivo está en un archivo del puente ({file}).",
+            "The document of this device is in a file of the bridge ({file}).",
+        ),
+        "desired.file_unreadable": (
+            "No se puede leer el archivo {file}: {reason}.",
+            "The file {file} cannot be read: {reason}.",
+        ),
+        "desired.file_cut_off": (
+            "El archivo no termina con un fin de línea: puede estar cortado.",
+            "The file does not end with a line end: it may be cut off.",
+        ),
+        "desired.file_no_table": (
+            "El archivo no es una tabla CSV en UTF-8.",
+            "The file is no CSV table in UTF-8.",
+        ),
+        "desired.file_row": (
+            "La línea {line} tiene {cells} celdas; la primera, {columns}.",
+            "Line {line} has {cells} cells, the first one {columns}.",
+        ),
         "desired.part_unknown": (
             "Las partes se numeran de 1 a {limit}.",
             "Parts are numbered from 1 to {limit}.",
@@ -59,7 +79,10 @@ add_texts(
 
 
 #: What does not go together with what the bridge has; all others are wrong by themselves.
-_CONFLICTS = {"document_outdated", "document_changed", "delete_limit", "document_incomplete", "document_replaced"}
+_CONFLICTS = {
+    *("document_outdated", "document_changed", "document_incomplete", "document_replaced", "document_in_file"),
+    "delete_limit",
+}
 #: What is not refused for good: it goes on when its parts are there.
 _WAITING = {"document_incomplete"}
 #: As the plan names missing parts, so many at most.
