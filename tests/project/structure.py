@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 import grimp
@@ -97,6 +98,26 @@ def figures() -> str:
     return "\n".join(["| | now | at most |", "|---|---|---|", *lines]) + "\n"
 
 
+def largest() -> str:
+    """Return the table of what comes closest to each limit of files, classes and constructors."""
+    classes = [each for path in sources() for each in class_sizes(path)]
+    files = {str(path.relative_to(ROOT)): path for path in sources()}
+    lines = {name: len(path.read_text().splitlines()) for name, path in files.items()}
+    indices = {name: maintainability(path) for name, path in files.items()}
+    longest, hardest = max(lines, key=lines.__getitem__), min(indices, key=indices.__getitem__)
+    methods, attributes, parameters = (
+        max(classes, key=attrgetter(what)) for what in ("methods", "attributes", "parameters")
+    )
+    rows = [
+        f"| longest file, lines | {lines[longest]} | 320 | {longest} |",
+        f"| methods of a class | {methods.methods} | 25 | {methods.name} |",
+        f"| attributes of a class | {attributes.attributes} | 12 | {attributes.name} |",
+        f"| parameters of a constructor | {parameters.parameters} | 8 | {parameters.name} |",
+        f"| least maintainability index | {indices[hardest]:.1f} | at least 20 | {hardest} |",
+    ]
+    return "\n".join(["| | now | at most | where |", "|---|---|---|---|", *rows]) + "\n"
+
+
 def page() -> str:
     """Return ARCHITECTURE.md with the table as it is now."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
@@ -157,4 +178,4 @@ def _attributes(methods: list[ast.FunctionDef | ast.AsyncFunctionDef]) -> set[st
 
 
 if __name__ == "__main__":
-    sys.stdout.write(figures())
+    sys.stdout.write(f"{figures()}\n{largest()}")

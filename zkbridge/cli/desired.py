@@ -24,10 +24,10 @@ from zkbridge.cli.shell_text import require_text
 from zkbridge.client.caller import Caller, read_object
 from zkbridge.client.connection import Guest, NoAnswer
 from zkbridge.config.models import Mqtt
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.messages import Message, encode
 from zkbridge.contract.plans import DESIRED
 
-Json = dict[str, Any]
 _RULES = ("delete", "delete_limit", "claim")
 #: Bytes of a request beside the document that it plans.
 _ENVELOPE = 256
@@ -118,7 +118,7 @@ wanted, or done for some users only, 2 wrong usage, file or configuration,
 )
 
 
-def _begun(given: Json) -> tuple[Mqtt, str, DocumentFile]:
+def _begun(given: JsonObject) -> tuple[Mqtt, str, DocumentFile]:
     """Where the broker is, the device or group, and the file. Ends the program with 2 where one is wrong."""
     target = given["device"] or given["group"]
     if target is None or (given["device"] and given["group"]):
@@ -134,14 +134,16 @@ def _begun(given: Json) -> tuple[Mqtt, str, DocumentFile]:
     sys.exit(WRONG_CONFIGURATION)
 
 
-def _rules(given: Json) -> Json:
+def _rules(given: JsonObject) -> JsonObject:
     return {name: given[name] for name in _RULES if given[name] is not None}
 
 
 # -- planning ------------------------------------------------------------------------------------------------------
 
 
-def _planned(settings: Mqtt, target: str, file: DocumentFile, given: Json) -> tuple[Json, dict[str, list[Json]]]:
+def _planned(
+    settings: Mqtt, target: str, file: DocumentFile, given: JsonObject
+) -> tuple[JsonObject, dict[str, list[JsonObject]]]:
     """The answer of users/plan, and who is on each terminal. Ends the program where nobody answers."""
     rules = {name: file.fields[name] for name in _RULES if name in file.fields} | _rules(given)
     body = {"users": file.users, **rules}
@@ -162,21 +164,21 @@ def _planned(settings: Mqtt, target: str, file: DocumentFile, given: Json) -> tu
     except (NoAnswer, KeyboardInterrupt) as error:
         say(f"{str(error) or 'no answer so far'}.", err=True)
         sys.exit(NO_ANSWER)
-    present: dict[str, list[Json]] = {}
+    present: dict[str, list[JsonObject]] = {}
     for each in results_of(listed) or [listed]:
         for user in each.get("data") or ():
             present.setdefault(str(user.get("device_id")), []).append(user)
     return answer, present
 
 
-def _plans_of(answer: Json) -> Iterator[Json]:
+def _plans_of(answer: JsonObject) -> Iterator[JsonObject]:
     for each in results_of(answer) or [answer]:
         data = each.get("data")
         if isinstance(data, dict) and isinstance(data.get("counts"), dict):
             yield data
 
 
-def _tell_plan(answer: Json, file: DocumentFile, present: dict[str, list[Json]]) -> None:
+def _tell_plan(answer: JsonObject, file: DocumentFile, present: dict[str, list[JsonObject]]) -> None:
     for plan in _plans_of(answer):
         say(*plan_lines(plan, file.users, present.get(str(plan.get("device_id")), [])))
     if not answer.get("success"):
@@ -209,9 +211,9 @@ class _Publisher(Guest):
         found = groups.get(target) if isinstance(groups, dict) else None
         return [str(each) for each in found] if isinstance(found, list) else [target]
 
-    def plans(self, devices: list[str], version: int, deadline: float) -> list[Json]:
+    def plans(self, devices: list[str], version: int, deadline: float) -> list[JsonObject]:
         """What became of the document on each of the devices. Raises NoAnswer."""
-        found: dict[str, Json] = {}
+        found: dict[str, JsonObject] = {}
         while len(found) < len(devices):
             message = self._next(deadline, "the plan; is desired.enabled true?")
             parsed, plan = self.topics.parse(message.topic), read_object(message.payload)
@@ -229,12 +231,14 @@ class _Publisher(Guest):
         return news
 
 
-def _is_end(plan: Json, version: int) -> bool:
+def _is_end(plan: JsonObject, version: int) -> bool:
     """Whether a plan says what became of a document: of this version, or refused before its version was read."""
     return plan.get("version") == version or str(plan.get("request_id")) == str(version) or "version" not in plan
 
 
-def _published(settings: Mqtt, target: str, messages: list[tuple[str, bytes]], version: int, wait: float) -> list[Json]:
+def _published(
+    settings: Mqtt, target: str, messages: list[tuple[str, bytes]], version: int, wait: float
+) -> list[JsonObject]:
     """The plans that follow. Ends the program where none comes."""
     try:
         with _Publisher(settings) as publisher:
@@ -248,7 +252,7 @@ def _published(settings: Mqtt, target: str, messages: list[tuple[str, bytes]], v
         sys.exit(NO_ANSWER)
 
 
-def _tell_result(plan: Json) -> None:
+def _tell_result(plan: JsonObject) -> None:
     device = plan.get("device_id", "")
     if plan.get("state") in ("applied", "partial"):
         say(f"{plan['state']}: version {plan.get('version')}")

@@ -6,14 +6,14 @@ import codecs
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from zkbridge.cli.people_file import WrongFile, read_people
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import encode, parse_object
 from zkbridge.contract.plans import DESIRED, MAX_PARTS, PART
 
-Json = dict[str, Any]
 #: Of a message's bytes, those for what a document or a part has beside its users.
 _ENVELOPE = 512
 
@@ -21,8 +21,8 @@ _ENVELOPE = 512
 class DocumentFile(NamedTuple):
     """The users of a file, each with the fields that it names, and what a JSON document says beside them."""
 
-    users: list[Json]
-    fields: Json
+    users: list[JsonObject]
+    fields: JsonObject
 
     @property
     def has_pins(self) -> bool:
@@ -39,14 +39,14 @@ def read_document_file(path: Path, encoding: str | None = None) -> DocumentFile:
         parse_object(payload)
     except BridgeError as error:
         raise WrongFile(f"is no JSON object: {error.details('en').get('detail', 'it is empty')}") from None
-    fields: Json = json.loads(payload)
+    fields: JsonObject = json.loads(payload)
     users = fields.pop("users", None)
     if not isinstance(users, list) or not users:
         raise WrongFile("has no list of users in it (users)")
     return DocumentFile(users, fields)
 
 
-def messages_of(users: list[Json], fields: Json, *, most_bytes: int) -> list[tuple[str, bytes]]:
+def messages_of(users: list[JsonObject], fields: JsonObject, *, most_bytes: int) -> list[tuple[str, bytes]]:
     """The ends of topics and the payloads that the document is published as, in order: parts come before the manifest.
 
     One message, or parts of at most so many bytes. Raises WrongFile where those are too many.
@@ -54,7 +54,7 @@ def messages_of(users: list[Json], fields: Json, *, most_bytes: int) -> list[tup
     whole = encode({**fields, "users": users})
     if len(whole) <= most_bytes:
         return [(DESIRED, whole)]
-    parts: list[list[Json]] = [[]]
+    parts: list[list[JsonObject]] = [[]]
     room = most_bytes - _ENVELOPE
     for user in users:
         size = len(encode(user)) + 1

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.characters import id_spelling
 
-Json = dict[str, Any]
 #: Fields of which only the names are told.
 _SECRET = frozenset({"password", "card"})
 #: What stands before each user of a list.
 _SIGNS = {"added": "+", "changed": "~", "blocked": "!", "unblocked": "o", "deleted": "-"}
 
 
-def plan_lines(plan: Mapping[str, Any], wanted: Sequence[Json], present: Sequence[Json]) -> Iterator[str]:
+def plan_lines(plan: Mapping[str, Any], wanted: Sequence[JsonObject], present: Sequence[JsonObject]) -> Iterator[str]:
     """The lines of a plan. `wanted` are the rows of the document, `present` those of `users/list`."""
     rows, held = _by_id(wanted), _by_id(present)
     yield f"{plan.get('device_id')}: {summary(plan)}"
@@ -44,7 +44,7 @@ def summary(plan: Mapping[str, Any]) -> str:
     return ", ".join(found) if found else "nothing to do"
 
 
-def _told(name: str, each: Any, row: Json, user: Json) -> str:
+def _told(name: str, each: Any, row: JsonObject, user: JsonObject) -> str:
     if name == "added":
         return str(row.get("name", ""))
     if name == "changed" and isinstance(each, dict):
@@ -53,7 +53,7 @@ def _told(name: str, each: Any, row: Json, user: Json) -> str:
     return str(user.get("name", row.get("name", "")))
 
 
-def _change(field: str, row: Json, user: Json) -> str:
+def _change(field: str, row: JsonObject, user: JsonObject) -> str:
     if field in _SECRET:
         return f"{field}: changed"
     return f"{field}: {_shown(user.get(field))} -> {_shown(row.get(field))}"
@@ -68,5 +68,5 @@ def _list(plan: Mapping[str, Any], name: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _by_id(rows: Sequence[Json]) -> dict[str, Json]:
+def _by_id(rows: Sequence[JsonObject]) -> dict[str, JsonObject]:
     return {id_spelling(str(row.get("user_id")).strip()): row for row in rows if isinstance(row, dict)}

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from zkbridge.contract.answers import Fault, like
+from zkbridge.contract.bodies import JsonObject
 
 _DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -98,7 +99,7 @@ class DesiredPlan(BaseModel):
 _LISTS: dict[str, list[Any]] = {"added": ["124"], "changed": [], "blocked": [], "unblocked": [], "deleted": []}
 _COUNTS = {name: len(entries) for name, entries in _LISTS.items()} | {"failed": 0}
 #: By the name of the message: what it holds, and examples.
-MESSAGES: dict[str, tuple[type[BaseModel], list[dict[str, Any]]]] = {
+MESSAGES: dict[str, tuple[type[BaseModel], list[JsonObject]]] = {
     "usersDesired": (
         DesiredDocument,
         [
