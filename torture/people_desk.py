@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from tests.support.caller import Caller, Message
 from torture.people_plan import Town
@@ -14,6 +15,8 @@ from torture.people_state import Request
 #: After how many seconds a request is published again, if it is: before its answer, and long after.
 COPIES_S: tuple[tuple[float, ...], ...] = ((), (), (), (), (0.0,), (0.1, 0.5), (2.0,), (0.0, 6.0))
 MOST_COPIES = 8
+#: The list of a plan that a user is in, by the code of the command that did it.
+DONE = {"created": "added", "updated": "changed", "blocked": "blocked", "unblocked": "unblocked", "deleted": "deleted"}
 
 
 class Desk:
@@ -99,6 +102,30 @@ class Desk:
             if None in self._town.book.states((device, user_id)):
                 self._town.was_doubted(device, [user_id])
 
+    def _hear_plan(self, device: str, body: dict[str, Any]) -> None:
+        """A plan; after one that is not whole, what became of each user who waited for the terminal."""
+        version = body.get("version") or int(body.get("request_id", 0))
+        request = self._documents.get((device, version))
+        if request is None or body.get("state") in ("waiting", "drift"):
+            return  # another plan follows
+        if "state" in body or not request.late_users:
+            if not request.code:  # else the broker has brought it twice
+                self._town.book.hear_lists(request, body)
+                request.late_users = int(body.get("waiting", 0))
+        elif body["success"]:
+            user_id = body["data"]["user_id"]
+            if (device, user_id) in request.final:
+                return
+            request.late_users -= 1
+            entry = {**body, "user_id": user_id, "code": DONE[body["code"]]}
+            self._town.book.hear_lists(request, {"code": "planned", "results": [entry]})
+        else:
+            request.late_users -= 1
+            request.names_all = False
+        if not request.late_users:
+            request.is_whole = request.is_whole and request.names_all
+            request.answered.add(0)
+
     def ask_again(self, request: Request) -> None:
         """Publish a request that is over once more."""
         self.active.append(request)
@@ -108,13 +135,7 @@ class Desk:
         parts = message.topic.split("/")
         body, device = message.json, parts[1]
         if parts[-1] == "plan":
-            version = body.get("version") or int(body.get("request_id", 0))
-            request = self._documents.get((device, version))
-            if body.get("state") in ("waiting", "drift"):
-                return  # another plan follows
-            if request is not None and not request.answered:
-                request.answered.add(0)
-                self._town.book.hear_lists(request, body)
+            self._hear_plan(device, body)
             return
         assert message.correlation_data is not None, message
         request_id, _, copy = message.correlation_data.decode().partition(" ")

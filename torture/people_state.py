@@ -213,6 +213,9 @@ class Request:
     late: set[Key] = field(default_factory=set)
     #: Of whom it is right, too, that nothing is said and nothing is done.
     optional: set[Key] = field(default_factory=set)
+    #: How many users of a document have an answer of their own to come, and whether each that came names its user.
+    late_users: int = 0
+    names_all: bool = True
     #: Terminals that are only read.
     reads: set[str] = field(default_factory=set)
     #: What the last answer to the whole says, and whether one spoke of everybody.
