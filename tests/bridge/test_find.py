@@ -103,14 +103,20 @@ class Site:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.searched: list[str] = []
-        self.found: list[str] = []
+        self.ended: list[tuple[str, float]] = []
         self.hosts: dict[str, str | None] = {}
         self.gate = threading.Event()
         self.gate.set()
         self.running = 0
+        self.now = 0.0
         monkeypatch.setattr(search, "look_for", self._look_for)
         self.places = Places()
-        self.search = TerminalSearch(self.places, lock_dir=None, taken=lambda _: frozenset(), found=self.found.append)
+        self.search = TerminalSearch(
+            self.places, lock_dir=None, taken=lambda _: frozenset(), ended=self._note_end, now=lambda: self.now
+        )
+
+    def _note_end(self, device: str, again_s: float) -> None:
+        self.ended.append((device, again_s))
 
     def _look_for(self, device: Device, **_: object) -> Outcome:
         self.running += 1
@@ -141,19 +147,26 @@ def test_devices_are_looked_for_one_after_the_other(site: Site) -> None:
     assert site.searched == ["a", "b", "c"]
 
 
-def test_a_device_is_not_looked_for_again_too_soon(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(3):
+def test_a_device_is_not_looked_for_again_too_soon(site: Site) -> None:
+    for now in (0.0, 59.0, 60.0):
+        site.now = now
         site.search.want(entry())
         site.wait_for_rest()
-    assert site.searched == ["p"]
 
-    monkeypatch.setattr(search, "AGAIN_S", 0.0)
-    site.search.want(entry(id="q"))
-    site.wait_for_rest()
-    site.search.want(entry(id="q"))
+    assert site.searched == ["p", "p"]
+
+
+def test_the_pauses_between_searches_grow_until_it_is_found(site: Site) -> None:
+    for _ in range(6):
+        site.search.want(entry())
+        site.wait_for_rest()
+        site.now += 601
+    site.hosts = {"p": NEW}
+    site.search.want(entry())
     site.wait_for_rest()
 
-    assert site.searched == ["p", "q", "q"]
+    assert [pause for _, pause in site.ended] == [60.0, 120.0, 240.0, 480.0, 600.0, 600.0, 0.0]
+    assert site.places.moved_to("p") == NEW
 
 
 def test_a_device_without_find_is_never_looked_for(site: Site) -> None:
@@ -176,7 +189,7 @@ def test_a_terminal_that_is_found_where_it_was_is_only_probed(site: Site) -> Non
     site.search.want(entry())
     site.wait_for_rest()
 
-    assert site.found == ["p"]
+    assert site.ended == [("p", 0.0)]
     assert site.places.moved_to("p") is None
 
 
@@ -185,7 +198,7 @@ def test_a_terminal_that_is_not_found_is_told_in_the_log(site: Site, caplog: pyt
         site.search.want(entry())
         site.wait_for_rest()
 
-    assert site.found == []
+    assert site.ended == [("p", 60.0)]
     assert "device=p serial MINE is not in 127.43.0.0/28: 2 of 14 addresses answered" in caplog.text
 
 

@@ -17,11 +17,8 @@ class Following:
     def __init__(self, current: CurrentConfig, availability: Availability, probes: Probes, places: Places) -> None:
         self._current = current
         self._availability = availability
-        self._probes = probes
         self._places = places
-        self._search = TerminalSearch(
-            places, lock_dir=current.config.lock_dir, taken=self._taken, found=self._note_found
-        )
+        self._search = TerminalSearch(places, lock_dir=current.config.lock_dir, taken=self._taken, ended=probes.after)
 
     def note(self, device: str, failure: TerminalError | None) -> None:
         """A device answers (None), or has failed. Operators read English, whatever callers and panels read."""
@@ -44,9 +41,6 @@ class Following:
     def stop(self) -> None:
         """Look for nothing any more."""
         self._search.stop()
-
-    def _note_found(self, device: str) -> None:
-        self._probes.now(device)
 
     def _taken(self, wanted: Device) -> frozenset[str]:
         """Where other devices answer on that port."""

@@ -56,9 +56,9 @@ class Probes:
         pause = min(PENDING_FIRST_S * 2 ** min(attempt - 1, 10), PENDING_MOST_S)
         self._upkeep.later(("pending", device), pause, partial(self._probe, device))
 
-    def now(self, device: str) -> None:
-        """Probe a terminal that may answer again."""
-        self._upkeep.later(("found", device), 0.0, partial(self._probe, device))
+    def after(self, device: str, seconds: float) -> None:
+        """Probe a terminal in so many seconds that was looked for: it answers again, or is looked for again."""
+        self._upkeep.later(("looked for", device), seconds, partial(self._probe, device))
 
     def submit(self, device: str, requests: list[Request], *, resumed: bool = False) -> None:
         """Hand over requests that are on disk; a worker that cannot begin, for want of a thread, is asked again."""
