@@ -9,6 +9,7 @@ from zkbridge.bridge.availability import Availability
 from zkbridge.contract.messages import Publication
 from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import Topics
+from zkbridge.worker.places import Places
 
 TOPIC = Topics("zk").availability("p")
 
@@ -19,7 +20,7 @@ class Site:
     def __init__(self) -> None:
         self.published: list[Publication] = []
         mqtt: Any = self
-        self.availability = Availability(Topics("zk"), mqtt)
+        self.availability = Availability(Topics("zk"), mqtt, Places())
 
     def publish(self, token: None, publication: Publication) -> None:
         assert token is None

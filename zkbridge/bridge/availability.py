@@ -12,6 +12,7 @@ from zkbridge.contract.messages import Publication, encode
 from zkbridge.contract.texts import Language
 from zkbridge.contract.topics import Topics
 from zkbridge.mqtt.client import Mqtt
+from zkbridge.worker.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +30,13 @@ class Reachability(NamedTuple):
 class Availability:
     """Publishes, retained, for each device whether its terminal answers, when that changes. Called from any thread.
 
-    `moved_to` returns the host at which a device's terminal was found where that is not the configured one.
+    `places` know the host at which a device's terminal was found where that is not the configured one.
     """
 
-    def __init__(self, topics: Topics, mqtt: Mqtt, moved_to: Callable[[str], str | None] = lambda _: None) -> None:
+    def __init__(self, topics: Topics, mqtt: Mqtt, places: Places) -> None:
         self._topics = topics
         self._mqtt = mqtt
-        self._moved_to = moved_to
+        self._places = places
         self._lock = threading.Lock()
         #: The retained message of each device; empty for a device that was removed.
         self._bodies: dict[str, bytes] = {}
@@ -88,7 +89,7 @@ class Availability:
         return Reachability(online if body else None, seen)
 
     def _online_body(self, device: str) -> bytes:
-        address = self._moved_to(device)
+        address = self._places.moved_to(device)
         return encode({"state": "online"} | ({"address": address} if address is not None else {}))
 
     def _publication(self, device: str, body: bytes) -> Publication:

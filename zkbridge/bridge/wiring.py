@@ -93,7 +93,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
     link, own, mqtt = broker.link, broker.own, broker.mqtt
     dispatch = ReplyDispatch(broker.outbox, upkeep, stored.care)
     places, roster = Places(stored.ledger.facts), Roster()
-    availability = Availability(current.topics, mqtt, places.moved_to)
+    availability = Availability(current.topics, mqtt, places)
     probes = Probes(current, roster, upkeep, DateSchedule(roster, upkeep, clock))
     following = Following(current, availability, probes, places)
     monitor = Monitor(current, roster, following, mqtt=mqtt, link=link, ledger=stored.ledger, keeper=stored.keeper)
