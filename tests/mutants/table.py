@@ -25,6 +25,20 @@ class Mutation(NamedTuple):
 
 MUTATIONS = (
     Mutation(
+        "two new users get one uid, and one gets the other's finger",
+        "zkbridge/commands/uids.py",
+        " or table.is_reserved(uid, user_id)",
+        "",
+        ("tests/commands/test_uids.py",),
+    ),
+    Mutation(
+        "a finger for use under duress becomes an ordinary one",
+        "zkbridge/terminal/fingers.py",
+        "        if keep_flag and finger.flag != _VALID:\n            return False\n",
+        "",
+        ("tests/transfer/test_copy.py::test_a_finger_for_use_under_duress_never_becomes_an_ordinary_one",),
+    ),
+    Mutation(
         "a date in the year 0 makes the bridge fail",
         "zkbridge/contract/moments.py",
         "    except OverflowError:\n        instant = _FIRST if seconds < 0 else _LAST\n",
