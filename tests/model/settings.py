@@ -21,19 +21,32 @@ ANA = create("7", "Ana", "r-1")
 UNNAMED = create("7", "Ana")
 DOOR = Wish("door/unlock", effect=1)
 
-#: Two messages, one terminal, two kills, one connection to the broker that ends, one lost answer of the terminal.
-SETTINGS = {
+#: What callers send to one terminal.
+MESSAGES = {
+    "one user": Setting((ANA,)),
     "two users": Setting((ANA, create("8", "Eva", "r-2", effect=1))),
     "two messages fight for one user_id": Setting((ANA, create("7", "Eva", "r-2", effect=1))),
     "a caller sends its message twice": Setting((ANA, ANA)),
     "a user without a request_id, and a door": Setting((UNNAMED, DOOR)),
-    "the same, and a broker that does not mark what it delivers again": Setting((UNNAMED, DOOR), marks=False),
+    "a user and a door, and a broker that marks nothing": Setting((UNNAMED, DOOR), marks=False),
     "a user until a moment that comes, and another": Setting(
         (create("7", "Ana", "r-1", expires=True), create("8", "Eva", "r-2", effect=1))
     ),
 }
 
-#: The same with one kill, and no more of the rest than fits into the usual run.
+#: What goes wrong meanwhile, whenever it may: kills, connections to the broker that end, lost answers of the terminal.
+TROUBLES = {
+    "2 kills": (2, 0, 0),
+    "1 kill, 1 connection, 1 answer": (1, 1, 1),
+}
+
+SETTINGS = {
+    f"{messages}; {troubles}": setting._replace(kills=kills, breaks=breaks, losses=losses)
+    for messages, setting in MESSAGES.items()
+    for troubles, (kills, breaks, losses) in TROUBLES.items()
+} | {"one user; 2 kills, 1 connection, 1 answer": Setting((ANA,))}
+
+#: What fits into the usual run.
 SHORT = {
     "a user alone": Setting((ANA,), kills=1, breaks=0),
     "a door alone": Setting((DOOR._replace(effect=0),), kills=1, breaks=1),

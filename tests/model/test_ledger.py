@@ -5,14 +5,15 @@ The short run reports the first failure as it was found. The long one looks for 
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from tests.model.ledger_machine import LedgerMachine
+from tests.model.store_machine import StoreMachine
 
 
-def check(examples: int, steps: int, *phases: Phase) -> None:
+def check(machine: type[RuleBasedStateMachine], examples: int, steps: int, *phases: Phase) -> None:
     run_state_machine_as_test(
-        LedgerMachine,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -27,9 +28,18 @@ def check(examples: int, steps: int, *phases: Phase) -> None:
 
 
 def test_the_ledger_holds_what_the_reference_holds() -> None:
-    check(60, 25, Phase.generate)
+    check(LedgerMachine, 60, 25, Phase.generate)
+
+
+def test_it_holds_punches_places_facts_and_dates() -> None:
+    check(StoreMachine, 15, 20, Phase.generate)
+
+
+@pytest.mark.slow
+def test_it_holds_punches_places_facts_and_dates_in_a_long_run() -> None:
+    check(StoreMachine, 2000, 50, Phase.generate, Phase.shrink)
 
 
 @pytest.mark.slow
 def test_the_ledger_holds_what_the_reference_holds_in_a_long_run() -> None:
-    check(5000, 50, Phase.generate, Phase.shrink)
+    check(LedgerMachine, 5000, 50, Phase.generate, Phase.shrink)
