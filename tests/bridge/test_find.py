@@ -18,6 +18,7 @@ from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.cli.check import check
+from zkbridge.cli.devices import devices as devices_command
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
 from zkbridge.config.models import Device
@@ -86,6 +87,7 @@ def test_a_moved_terminal_is_followed_and_its_new_address_is_told_and_kept(broke
                 again = caller.wait_for(
                     "zk/p/users/create/reply", lambda each: each.json["data"]["user_id"] == "2"
                 ).json
+                shown = CliRunner().invoke(devices_command, ["--broker", f"127.0.0.1:{broker.port}"])
                 health = caller.wait_for("zk/bridge/health", lambda each: each.json["moved"] == {"p": NEW}).json
 
         log = (tmp_path / "daemon" / "log").read_text()
@@ -93,6 +95,7 @@ def test_a_moved_terminal_is_followed_and_its_new_address_is_told_and_kept(broke
         assert "número de serie" not in log
         assert (created["code"], again["code"]) == ("created", "created")
         assert health["offline"] == []
+        assert ["p", "online", "found", "at", NEW] in [line.split() for line in shown.stdout.splitlines()]
         assert [user.user_id for user in moved.users()] == ["1", "2"]
         assert intruder.users() == []
         assert asked(intruder) <= ALLOWED

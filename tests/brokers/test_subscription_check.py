@@ -137,6 +137,7 @@ def test_the_bridges_own_words_are_no_commands_and_a_callers_are(check: Subscrip
     check.begin()
 
     assert check.take(CREATE_PROBE, PROBE)
+    assert check.take(INFO, PROBE)  # of `zkbridge check`
     assert check.take(INFO, b'{"version":"1","instance":"9f86d081"}')
     assert not check.take(INFO, b"{}")
     assert not check.take(INFO, b"")

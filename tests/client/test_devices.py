@@ -37,7 +37,7 @@ def test_it_shows_each_device_and_says_by_its_exit_code_that_the_bridge_is_onlin
 
     told = json.loads(devices("--config", str(bridge.config), "--json").stdout)
     assert told["bridge"] == "online"
-    assert {"device": "principal", "state": "online", "reason": ""} in told["devices"]
+    assert {"device": "principal", "state": "online", "reason": "", "address": ""} in told["devices"]
 
 
 def test_a_broker_without_a_bridge_is_exit_code_4(broker: Mosquitto) -> None:

@@ -30,11 +30,15 @@ ONLINE, UNKNOWN = "online", "unknown"
 
 
 class DeviceRow(TypedDict):
-    """One device: `state` is online, offline or unknown; `reason` says why it is offline, "" where it is not."""
+    """One device: `state` is online, offline or unknown; `reason` says why it is offline, "" where it is not.
+
+    `address` is the host at which `find` has found it, "" where that is the configured one.
+    """
 
     device: str
     state: str
     reason: str
+    address: str
 
 
 class Snapshot:
@@ -62,7 +66,12 @@ class Snapshot:
             self._named = [shown(str(name)) for name in names] if isinstance(names, list) else []
         elif what == "availability" and device != BRIDGE:
             name = shown(device)
-            self._rows[name] = {"device": name, "state": _word(body, "state"), "reason": _word(body, "reason", 160)}
+            self._rows[name] = {
+                "device": name,
+                "state": _word(body, "state"),
+                "reason": _word(body, "reason", 160),
+                "address": _word(body, "address"),
+            }
 
     @property
     def is_whole(self) -> bool:
@@ -71,7 +80,7 @@ class Snapshot:
 
     def rows(self) -> list[DeviceRow]:
         """The devices that the bridge serves; none counts as online while the bridge is not."""
-        empty: DeviceRow = {"device": "", "state": UNKNOWN, "reason": ""}
+        empty: DeviceRow = {"device": "", "state": UNKNOWN, "reason": "", "address": ""}
         rows = [self._rows.get(name, {**empty, "device": name}) for name in self._named or ()]
         if self.state == ONLINE:
             return rows
@@ -105,7 +114,7 @@ def _devices(path: Path, broker: str | None, as_json: bool) -> None:
         say(json.dumps(told, ensure_ascii=False))
     else:
         say(f"bridge {snapshot.state}{f', zkbridge {snapshot.version}' if snapshot.version else ''}")
-        rows = [(row["device"], row["state"], row["reason"]) for row in snapshot.rows()]
+        rows = [(row["device"], row["state"], row["reason"] or _moved(row["address"])) for row in snapshot.rows()]
         say(*columns([("device", "state", "reason"), *rows]))
     sys.exit(DONE if snapshot.state == ONLINE else NO_ANSWER)
 
@@ -134,6 +143,10 @@ def _read(settings: Mqtt) -> Snapshot:
             except queue.Empty:
                 break
     return snapshot
+
+
+def _moved(address: str) -> str:
+    return f"found at {address}" if address else ""
 
 
 def _word(body: Mapping[str, object], key: str, limit: int = 64) -> str:

@@ -132,7 +132,9 @@ class SubscriptionCheck:
             else:
                 log.info("commands on %s are heard again", self._filters[topic])
             self._told -= {topic}
-        return (topic in self._probes and payload == PROBE) or (topic in self._spoken and _is_report(payload))
+        if payload == PROBE:  # on `spoken` topics it is that of `zkbridge check`
+            return topic in self._probes or topic in self._spoken
+        return topic in self._spoken and _is_report(payload)
 
     def confirmed(self, topic: str, refusal: str | None) -> bool:
         """The broker took or refused a publication; whether it was a probe."""
