@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zkbridge.commands.desired.refusals import Refused
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.messages import parse_object
 from zkbridge.contract.plans import MAX_BYTES, MAX_USERS
 
@@ -66,7 +67,7 @@ def signature_of(path: Path) -> Signature | None:
     return Signature(status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def read_file(path: Path) -> dict[str, Any] | None:
+def read_file(path: Path) -> JsonObject | None:
     """The fields of the document in a file; None where it is being written, and is to be read again.
 
     Raises BodyRequired, or Refused for a table that is cut off, has too few or too many cells, or is too large.
