@@ -14,7 +14,7 @@ from zkbridge.telemetry.snapshot import BridgeSnapshot, LedgerStats, Terminal
 
 STATS = LedgerStats(size=4096, unfinished=3, oldest_unfinished_s=7.5, unsent=2, oldest_unsent_s=90)
 TERMINALS = (
-    Terminal("principal", 3, True, 1_700_000_000.0, False, overdue_dates=2, backup_at=1_700_000_100.0),
+    Terminal("principal", 3, True, 1_700_000_000.0, False, overdue_dates=2, backup_at=1_700_000_100.0, drift=4),
     Terminal("entrada", waiting=0, online=False, seen_at=None, pending_enable=True),
     Terminal("nueva", waiting=0, online=None, seen_at=None, pending_enable=False),
 )
@@ -156,6 +156,7 @@ def test_how_the_bridge_stands_is_looked_up_with_each_reading() -> None:
     assert said.get("zkbridge_terminal_last_seen_timestamp_seconds", device="entrada") is None
     assert said.get("zkbridge_terminal_overdue_dates", device="principal") == 2
     assert said.get("zkbridge_terminal_overdue_dates", device="entrada") == 0
+    assert said.get("zkbridge_desired_drift_users", device="principal") == 4
     assert said.get("zkbridge_backup_last_timestamp_seconds", device="principal") == 1_700_000_100
     assert said.get("zkbridge_backup_last_timestamp_seconds", device="entrada") is None
     up = {each.device: said.get("zkbridge_terminal_up", device=each.device) for each in TERMINALS}
