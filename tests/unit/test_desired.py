@@ -19,6 +19,7 @@ from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import BodyRequired, Forbidden, InvalidField, MissingFields
 from zkbridge.contract.validity import Validity
 from zkbridge.machine.clock import Clock
+from zkbridge.port.facts import Sizes
 from zkbridge.port.users import UserFields
 
 DEVICE = Device(id="p", host="127.0.0.1", encoding="latin-1", timezone="UTC")
@@ -352,6 +353,7 @@ def test_each_change_is_left_to_the_command_of_that_user_and_who_is_named_is_cla
 
     assert isinstance(outcome, HandOver)
     assert [(each.command, each.subject, json.loads(each.params)) for each in outcome.asked] == [
+        ("users/delete", "2", {"user_id": "2"}),
         ("users/create", "6", {"user_id": "6", "name": "Neu", "password": "", "privilege": 0, "card": 0}),
         ("users/update", "1", {"user_id": "1", "name": "Anna", "password": None, "privilege": None, "card": None}),
         ("users/update", "4", {"user_id": "4", "name": "Ida Maria", "password": None, "privilege": None, "card": None}),
@@ -368,7 +370,6 @@ def test_each_change_is_left_to_the_command_of_that_user_and_who_is_named_is_cla
             },
         ),
         ("users/unblock", "3", {"user_id": "3"}),
-        ("users/delete", "2", {"user_id": "2"}),
     ]
     assert claims.claimed == {"1", "2", "3", "4", "5", "6"}
 
@@ -386,3 +387,28 @@ def test_a_user_whose_record_cannot_hold_what_is_wanted_fails_alone() -> None:
     decision = Decision(read(HERE), port.users(), Narrow(), claimed=frozenset(), dates=UserDates("UTC"))
 
     assert decision.plan() == Plan(failed=(("1", unfit),))
+
+
+@pytest.mark.parametrize(
+    ("free", "delete", "refused"),
+    [(None, "never", False), (2, "never", False), (1, "never", True), (1, "delete", False)],
+)
+def test_more_new_users_than_the_terminal_has_room_for_change_nothing(
+    free: int | None, delete: str, *, refused: bool
+) -> None:
+    class Small(PortOfLists):
+        def sizes(self) -> Sizes:
+            return Sizes(users_free=free)
+
+    rows = [{"user_id": "3", "name": "Zoe"}, {"user_id": "4", "name": "Ida"}]
+    asked = Asked(version=1, users=rows, apply=True, delete=delete, delete_limit=100)
+    context = Context(DEVICE, claims=KeptInMemory())
+    if refused:
+        with pytest.raises(Refused) as refusal:
+            carry_out(Small(EVA), asked, context)
+        assert refusal.value.sentence("en") == "2 users are to be added, and the terminal has room for 1 more."
+        assert refusal.value.sentence("es") != refusal.value.sentence("en")
+    else:
+        outcome = carry_out(Small(EVA), asked, context)
+        assert isinstance(outcome, HandOver)
+        assert [each.command for each in outcome.asked][-2:] == ["users/create"] * 2

@@ -128,6 +128,8 @@ class Outcomes:
                 continue
             (whole,) = db.execute(f"{REQUESTS} WHERE r.id = ?", (number,)).fetchall()
             is_new = whole["state"] == State.SPLIT
+            if is_new and _has_open_part(db, number):
+                continue
             parts = db.execute(
                 "SELECT r.device, r.command, r.user_id, r.status, r.code, coalesce(r.reply, p.reply) AS reply,"
                 " r.reply IS NOT NULL AS ended, r.state, r.id < r.parent AND r.done_at < g.accepted_at AS replayed"
@@ -135,8 +137,6 @@ class Outcomes:
                 " WHERE r.parent = ? ORDER BY coalesce(r.place, r.id)",
                 (number,),
             ).fetchall()
-            if is_new and not all(part["ended"] or part["state"] == State.WAITING for part in parts):
-                continue
             handed_over = parts[0]["command"].startswith(f"{whole['command']}/")
             group = None if handed_over else whole["device"]
             reply = self._combine(
@@ -203,6 +203,15 @@ class Outcomes:
             "SELECT status, code, reply FROM requests WHERE id = ? AND reply IS NOT NULL", request
         )
         return Reply(rows[0]["status"], rows[0]["code"], rows[0]["reply"]) if rows else None
+
+
+def _has_open_part(db: sqlite3.Connection, number: int) -> bool:
+    """Whether a part is under way: the last one is looked at first, since most groups and documents end with it."""
+    row = db.execute(
+        "SELECT 1 FROM requests WHERE parent = ? AND reply IS NULL AND state <> 'waiting' ORDER BY id DESC LIMIT 1",
+        (number,),
+    ).fetchone()
+    return row is not None
 
 
 def _park(db: sqlite3.Connection, parked: Parked) -> int | None:

@@ -52,6 +52,10 @@ add_texts(
             "La línea {line} tiene {cells} celdas; la primera, {columns}.",
             "Line {line} has {cells} cells, the first one {columns}.",
         ),
+        "desired.document_no_room": (
+            "Hay {added} usuarios por añadir, y en el dispositivo caben {left} más.",
+            "{added} users are to be added, and the terminal has room for {left} more.",
+        ),
         "desired.part_unknown": (
             "Las partes se numeran de 1 a {limit}.",
             "Parts are numbered from 1 to {limit}.",
@@ -82,6 +86,7 @@ add_texts(
 _CONFLICTS = {
     *("document_outdated", "document_changed", "document_incomplete", "document_replaced", "document_in_file"),
     "delete_limit",
+    "document_no_room",
 }
 #: What is not refused for good: it goes on when its parts are there.
 _WAITING = {"document_incomplete"}
@@ -104,8 +109,8 @@ class Refused(BridgeError):
         return say(f"desired.{self.why}", language, **self.facts)
 
     def details(self, _language: Language) -> Details:
-        """Whether the document waits for its parts, or is refused."""
-        return {"state": "waiting" if self.why in _WAITING else "refused"}
+        """Whether the document waits for its parts, or is refused; and what `more` says."""
+        return {"state": "waiting" if self.why in _WAITING else "refused", **self.more}
 
 
 def incomplete(parts: list[int]) -> Refused:
@@ -128,4 +133,4 @@ class RefusedAtTerminal(BridgeError):
 
     def details(self, language: Language) -> Details:
         """Those of the refusal, and the state."""
-        return {**self._refusal.details(language), "state": "refused"}
+        return {**self._refusal.details(language), "state": "refused", **self.more}

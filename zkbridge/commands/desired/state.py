@@ -16,16 +16,25 @@ from zkbridge.commands.users_update import Update
 from zkbridge.contract.bodies import Body
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.plans import DESIRED, PlanBody, plan_body
-from zkbridge.port.capabilities import UserStore
+from zkbridge.port.capabilities import Terminal
 
 
-def carry_out(session: UserStore, params: Asked, context: Context) -> Body | HandOver:
+def carry_out(session: Terminal, params: Asked, context: Context) -> Body | HandOver:
     """Plan; with `apply` hand each change over to its command. Raises Refused or RefusedAtTerminal."""
+    try:
+        return _carry_out(session, params, context)
+    except (Refused, RefusedAtTerminal) as refusal:
+        refusal.more = {"version": params.version, "device_id": context.device.id}
+        raise
+
+
+def _carry_out(session: Terminal, params: Asked, context: Context) -> Body | HandOver:
     document = document_in(params, context)
     table, claimed = session.users(), context.claims.all()
     decision = Decision(document, table, session, claimed=claimed, dates=context.dates)
     decision.check_limit()
     plan = decision.plan()
+    check_room(session, plan)
     if params.mode:
         context.claims.note_drift(plan.users)
     if params.mode == "check":
@@ -38,6 +47,14 @@ def carry_out(session: UserStore, params: Asked, context: Context) -> Body | Han
     if not asked:
         return _body(document, plan, context, state="applied")
     return HandOver(DESIRED, (context.device.id,), asked, catch_up=True)
+
+
+def check_room(session: Terminal, plan: Plan) -> None:
+    """Raise Refused where the terminal has no room for all users who are new: each would cost a request, and fail."""
+    if not plan.added or (left := session.sizes().users_left) is None:
+        return
+    if len(plan.added) > left + len(plan.deleted):
+        raise Refused("document_no_room", added=len(plan.added), left=left)
 
 
 def document_in(params: Asked, context: Context) -> Document:
@@ -56,7 +73,8 @@ def document_in(params: Asked, context: Context) -> Document:
 def _changes(document: Document, plan: Plan, spellings: dict[str, str]) -> list[Onward]:
     """What each user's command is asked, in the plan's order."""
     rows = {each.user_id: each for each in document.users}
-    found = [_asked("users/create", user_id, rows[spellings[user_id]].params) for user_id in plan.added]
+    found = [_asked("users/delete", user_id, Delete(user_id=user_id)) for user_id in plan.deleted]  # they make room
+    found += [_asked("users/create", user_id, rows[spellings[user_id]].params) for user_id in plan.added]
     for user_id, fields in plan.changed:
         params = rows[spellings[user_id]].params
         own = {name: getattr(params, name) for name in fields if name in Update.model_fields}
@@ -82,7 +100,6 @@ def _changes(document: Document, plan: Plan, spellings: dict[str, str]) -> list[
             found.append(_asked("users/update", user_id, dates))
         else:
             found.append(_asked("users/unblock", user_id, Unblock(user_id=user_id)))
-    found += [_asked("users/delete", user_id, Delete(user_id=user_id)) for user_id in plan.deleted]
     return found
 
 
