@@ -70,7 +70,7 @@ fuzz:  ## Look for an hour for what may arrive by MQTT, or from a terminal, that
 
 faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
 	@.ci/setup test
-	$(PYTEST) -m slow tests/faults tests/torture -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
+	$(PYTEST) -m slow tests/faults tests/torture tests/transfer -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
 
 deliveries:  ## Run every command over every combination of terminal, delivery and size, for about half an hour
 	@.ci/setup test
