@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.groups.plant import PATIENCE_S, Plant, users_of
+from tests.groups.plant import PATIENCE_S, Plant, in_s, users_of
 from tests.support.daemon import Daemon, device
 from tests.support.fake_broker import FakeBroker
 from tests.support.frames import asked, wait_for_session_end
@@ -217,3 +217,42 @@ def test_a_full_queue_turns_a_list_away_whole(make: Callable[..., Any]) -> None:
 
     assert (second["code"], second["request_id"], "results" in second) == ("busy", "second", False)
     assert (first["code"], first["request_id"]) == ("created", "first")
+
+
+def test_the_rows_of_a_terminal_that_is_away_wait_and_each_is_answered_when_it_is_back(
+    make: Callable[..., Any],
+) -> None:
+    plant = make()
+    plant.entrada.add_user("2", "Another")
+    plant.entrada.power_off()
+    waits = {"catch_up": True, "expires_at": in_s(600)}
+    body = {**listed(1, 2), **waits}
+    with plant.daemon:
+        both = plant.ask("planta", CREATE, body)
+        alone = plant.ask("entrada", CREATE, {**listed(3, request_id="alone"), **waits})
+        plant.comes_back()
+        late = [plant.caller.wait_for("zk/entrada/users/create/reply", timeout=PATIENCE_S).json for _ in range(3)]
+        again = plant.ask("planta", CREATE, body)
+
+    assert (both["code"], [each["code"] for each in both["results"]]) == ("partial", ["created", "partial"])
+    away = both["results"][1]
+    assert away["error"] == "Hecho para 0 de 2 usuarios de la lista, 2 en espera; vea results."
+    assert codes(away) == [("1", "waiting"), ("2", "waiting")]
+    assert {(each["status"], each["effect"], "until" in each) for each in away["results"]} == {(202, "none", True)}
+    assert (alone["status"], alone["code"], codes(alone)) == (207, "partial", [("3", "waiting")])
+    told = {(each.get("user_id") or each["data"]["user_id"]): (each["code"], each["request_id"]) for each in late}
+    assert told == {"1": ("created", "list"), "2": ("user_exists", "list"), "3": ("created", "alone")}
+    assert [codes(each) for each in again["results"]] == [
+        [("1", "created"), ("2", "created")],
+        [("1", "created"), ("2", "user_exists")],
+    ]
+    assert sorted(user.user_id for user in plant.entrada.users()) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("seconds", [None, 9_999_999], ids=str)
+def test_a_list_that_waits_needs_a_moment_until_which_it_is_good(plant: Plant, seconds: int | None) -> None:
+    until = {} if seconds is None else {"expires_at": in_s(seconds)}
+    answer = plant.ask("principal", CREATE, {**listed(1), "catch_up": True, **until})
+
+    assert (answer["code"], [each["field"] for each in answer["errors"]]) == ("invalid_field", ["expires_at"])
+    assert plant.principal.users() == []

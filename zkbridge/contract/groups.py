@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 
 from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import AllFailed, Effect, Partial
-from zkbridge.contract.lists import RowSaid, rows_together
+from zkbridge.contract.lists import WAITING, RowSaid, rows_together
 from zkbridge.contract.messages import Reply, encode, failed, succeeded
 from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import Language, add_texts, say
 
-#: The code of a member that is away and whose request waits for it.
-WAITING = "waiting"
 #: The keys of a member's answer that stay where all answers together would be too long.
 _SHORT = (
     "device_id",

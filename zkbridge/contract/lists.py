@@ -13,8 +13,10 @@ from zkbridge.contract.texts import Language, add_texts, say
 
 #: The key of the sentence for a list of which every row succeeded.
 ALL_DONE = ("Hecho para todos los usuarios de la lista ({total}).", "Done for all users of the list ({total}).")
+#: The code of a device, or of a row for it, that is away and is waited for.
+WAITING = "waiting"
 #: The keys of a row's entry that stay where the whole reply would be too long.
-_SHORT = ("user_id", "status", "code", "retryable", "effect", "replayed")
+_SHORT = ("user_id", "status", "code", "retryable", "effect", "until", "replayed")
 #: The keys of a row's own reply that its entry leaves out or has elsewhere.
 _ELSEWHERE = {"success", "message", "data", "status", "code", "request_id"}
 #: Bytes of a reply that are not entries, the request_id aside.
@@ -26,6 +28,10 @@ add_texts(
         "partial.rows": (
             "Hecho para {done} de {total} usuarios de la lista; vea results.",
             "Done for {done} of {total} users of the list; see results.",
+        ),
+        "partial.rows_waiting": (
+            "Hecho para {done} de {total} usuarios de la lista, {waiting} en espera; vea results.",
+            "Done for {done} of {total} users of the list, {waiting} waiting; see results.",
         ),
         "all_failed.rows": (
             "No se hizo para ningún usuario de la lista; vea results.",
@@ -89,5 +95,9 @@ def _reply(said: Sequence[RowSaid], results: JsonObject, *, request_id: str | No
     if done == total:
         body = {"message": say("rows", language, total=total), **results}
         return succeeded(body, code=said[0].reply.code, request_id=request_id)
+    away = sum(each.reply.code == WAITING for each in said)
+    if away:
+        more = {"done": done, "total": total, "waiting": away}
+        return failed(Partial("rows_waiting", more=results, **more), language, request_id=request_id)
     error = Partial if done else AllFailed
     return failed(error("rows", more=results, done=done, total=total), language, request_id=request_id)

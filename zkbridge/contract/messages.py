@@ -141,6 +141,11 @@ def flagged(body: bytes, *, replayed: bool = False, response_topic_refused: bool
     return body[:-1] + b"," + encode(shown)[1:] if shown else body
 
 
+def about_user(body: bytes, user_id: str) -> bytes:
+    """An error's body with the user that it is about: a row of a list may be answered long after the list."""
+    return body[:-1] + b"," + encode({"user_id": user_id})[1:]
+
+
 def parse_object(payload: bytes) -> JsonObject:
     """The JSON object in a payload: no duplicate keys, no NaN, no Infinity, numbers with a fraction as Decimal.
 

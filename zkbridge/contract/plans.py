@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from zkbridge.contract.bodies import Body
-from zkbridge.contract.groups import WAITING, Said, together
+from zkbridge.contract.groups import Said, together
+from zkbridge.contract.lists import WAITING
 from zkbridge.contract.messages import Reply, encode
 from zkbridge.contract.texts import Language
 

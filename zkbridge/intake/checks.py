@@ -90,6 +90,8 @@ class Checks:
 
     def _list(self, many: Many, command: Command, message: Message, address: Draft) -> Draft:
         """The draft of a list: one request that is split into one for each row and device."""
+        if faults := self._waiting_faults(many):
+            raise InvalidField(*faults)
         self._check_policy(many, command, address.device)
         listed = self._lists.read(many, command, address.device)
         if listed.reply is not None:
@@ -98,9 +100,10 @@ class Checks:
             settled=not self._ports.may_have_waited(),
             request_id=many.request_id,
             language=many.language,
-            content=self._digests.digest(listed.content),
+            content=self._digests.digest(listed.content + b"+catch_up" if many.waits else listed.content),
             expires_at=_expiry(many, message, self._clock),
             parts=listed.parts,
+            catch_up=many.waits,
         )
 
     def _parts(self, params: Params, command: Command, group: str) -> tuple[Part, ...]:

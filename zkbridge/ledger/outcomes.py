@@ -7,12 +7,12 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 
-from zkbridge.contract.messages import Reply, flagged
+from zkbridge.contract.messages import Reply, about_user, flagged
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.pending_enables import PendingEnables
 from zkbridge.ledger.records import Combine, Ended, Finish, Finished, Parked, Request, State, ValidityChange, Waiting
 from zkbridge.ledger.retention import Retention
-from zkbridge.ledger.rows import REQUESTS, log_answer, parent_of, request_of, said_of
+from zkbridge.ledger.rows import REQUESTS, log_answer, parent_of, request_of, said_of, user_of
 from zkbridge.ledger.schema import END
 from zkbridge.ledger.unsent_replies import UnsentReplies
 from zkbridge.ledger.validity_store import write as write_validities
@@ -100,6 +100,8 @@ class Outcomes:
         parent = None if finish.request.parent is None else parent_of(db, finish.request.id)
         # A part's reply is told within another one, or later: what belongs to its delivery is told with it.
         body = reply.body if parent is None else flagged(reply.body, replayed=replayed)
+        if parent is not None and not reply.success and (user_id := user_of(db, finish.request.id)):
+            body = about_user(body, user_id)
         db.execute(
             END,
             (

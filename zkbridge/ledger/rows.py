@@ -97,6 +97,12 @@ def parent_of(db: sqlite3.Connection, request: int) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
+def user_of(db: sqlite3.Connection, request: int) -> str | None:
+    """The user_id of the row of a list that this request is, or of what was handed over; None where it is neither."""
+    row = db.execute("SELECT user_id FROM requests WHERE id = ?", (request,)).fetchone()
+    return None if row is None else row[0]
+
+
 def log_answer(log: logging.Logger, request: Request, reply: Reply, *, seconds: float | None = None) -> None:
     """One line for each request that was answered; `seconds` after it was kept, if that tells anything."""
     took = "" if seconds is None else f" seconds={seconds:.2f}"

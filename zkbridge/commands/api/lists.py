@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from zkbridge.commands.api.command import Command
+from zkbridge.commands.api.fields import CatchUp
 from zkbridge.commands.api.params import Lasting, Params
 from zkbridge.commands.api.rules import broken
 from zkbridge.contract.errors import BridgeError, FieldFault, InvalidField
@@ -64,10 +65,14 @@ class RowsOf(NamedTuple):
 Rows = Annotated[list[Any], BeforeValidator(_rows)]
 
 
-class Many(Params):
-    """A list. A fault of a row is that row's answer."""
+class Many(Lasting):
+    """A list. A fault of a row is that row's answer, and each row waits for itself where it may."""
 
     users: Rows
+    catch_up: CatchUp = Field(
+        default=False,
+        description="With expires_at: rows of a device that is away are carried out when it answers, until then.",
+    )
 
 
 class Row(NamedTuple):
