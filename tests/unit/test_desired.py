@@ -13,7 +13,7 @@ from zkbridge.commands.api.context import Context, HandOver
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.commands.desired.decision import Changed, Decision, Plan, Standing, check_version
 from zkbridge.commands.desired.document import Asked, Document, read_document
-from zkbridge.commands.desired.refusals import Refused
+from zkbridge.commands.desired.refusals import Refused, RefusedAtTerminal
 from zkbridge.commands.desired.state import carry_out
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import BodyRequired, Forbidden, InvalidField, MissingFields
@@ -412,3 +412,55 @@ def test_more_new_users_than_the_terminal_has_room_for_change_nothing(
         outcome = carry_out(Small(EVA), asked, context)
         assert isinstance(outcome, HandOver)
         assert [each.command for each in outcome.asked][-2:] == ["users/create"] * 2
+
+
+#: Pairs of user_ids that are one spelling (section 2 of the contract).
+ALIKE = [("1", "\u0661"), ("12", " 12 "), ("12", "\uff11\uff12"), ("12", "\u09e7\u09e8"), ("12", 12)]
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_two_rows_whose_ids_are_one_spelling_are_ambiguous_also_in_two_parts(one: str, other: str | int) -> None:
+    first, second = {"user_id": one, "name": "Ana"}, {"user_id": other, "name": "Eva"}
+
+    class Parts(KeptInMemory):
+        def rows(self, source: str, parts: Sequence[str]) -> list[Any] | None:
+            return [first, second] if (source, len(parts)) == ("p", 2) else None
+
+    with pytest.raises(Refused) as refused:
+        read([first, second])
+    asked = Asked(version=3, parts=["0" * 64] * 2, source="p", apply=True)
+    with pytest.raises(Refused) as at_terminal:
+        carry_out(PortOfLists(), asked, Context(DEVICE, claims=Parts()))
+
+    assert refused.value.why == at_terminal.value.why == "document_ambiguous"
+    assert at_terminal.value.details("en") == {"state": "refused", "version": 3, "device_id": "p"}
+
+
+def test_what_a_part_breaks_by_the_present_configuration_is_refused_at_the_terminal() -> None:
+    class Parts(KeptInMemory):
+        def rows(self, source: str, parts: Sequence[str]) -> list[Any] | None:
+            return [{"user_id": "1", "name": "Ana", "card": -1}] if source == "p" and parts else None
+
+    asked = Asked(version=3, parts=["0" * 64], source="p")
+    with pytest.raises(RefusedAtTerminal) as refused:
+        carry_out(PortOfLists(), asked, Context(DEVICE, claims=Parts()))
+    with pytest.raises(Refused, match="document_replaced"):
+        carry_out(PortOfLists(), asked.model_copy(update={"source": "q"}), Context(DEVICE, claims=Parts()))
+
+    details: Any = refused.value.details("en")
+    assert (refused.value.status, refused.value.code, details["state"]) == (400, "invalid_field", "refused")
+    assert [each["field"] for each in details["errors"]] == ["users[0].card"]
+    assert refused.value.sentence("en").startswith("users[0].card")
+
+
+@pytest.mark.parametrize(("mode", "name"), [("check", "drift"), ("check", "applied"), ("repair", "applied")])
+def test_a_comparison_notes_in_how_many_users_the_terminal_differs(mode: Any, name: str) -> None:
+    rows = HERE if name == "drift" else HERE[:1]
+    claims = KeptInMemory()
+    asked = Asked(version=3, users=rows, apply=True, mode=mode)
+
+    outcome: Any = carry_out(PortOfLists(ANA), asked, Context(DEVICE, claims=claims))
+
+    assert not isinstance(outcome, HandOver)
+    assert (outcome["state"], outcome["dry_run"]) == (name, name == "drift")
+    assert claims.drift == (1 if name == "drift" else 0)

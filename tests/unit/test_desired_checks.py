@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from zkbridge.bridge.desired import AGAIN_S, LOOK_S, DesiredChecks, Intervals, Passed, next_comparison
+from zkbridge.bridge.subscriptions import document_filters, echoes, published
 from zkbridge.config.models import Config
+from zkbridge.contract.topics import matches
 from zkbridge.ledger.documents import Documents, LastDocument
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
@@ -126,3 +128,16 @@ def test_a_device_that_was_removed_is_compared_no_more(ledger: Ledger) -> None:
 
 def test_nothing_is_scheduled_where_no_documents_are_heard(ledger: Ledger) -> None:
     assert House(ledger, enabled=False, check_interval=100).jobs == {}
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_documents_are_subscribed_to_and_tried_where_they_are_heard(*, enabled: bool) -> None:
+    devices = {"p": {"host": "127.0.0.1"}}
+    config = Config.model_validate({"devices": devices, "desired": {"enabled": enabled}})
+
+    filters, tried, told = document_filters(config), echoes(config, ["ping"]), published(config, ["ping"])
+
+    assert filters == (["zk/+/users/desired", "zk/+/users/desired/part/+"] if enabled else [])
+    assert set(tried) == {"zk/+/ping", *filters}
+    assert all(matches(wish, topic) for wish, topic in tried.items())
+    assert ("zk/bridge/users/desired/plan" in told) is enabled
