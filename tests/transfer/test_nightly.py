@@ -62,7 +62,7 @@ def test_each_night_has_its_backup_and_a_terminal_that_is_away_is_told_and_backe
     assert (first["code"], first["data"]["users"], first["data"]["fingers"]) == ("backed_up", 1, 2)
     assert first["request_id"].startswith("nightly-")
     assert made_at is not None
-    assert (away["code"], away["retryable"], away["effect"]) == ("device_unreachable", True, "none")
+    assert (away["status"], away["code"], away["effect"], "until" in away) == (202, "waiting", "none", True)
     assert back["code"] == "backed_up"
     assert away["request_id"] == back["request_id"] != first["request_id"]
     names = sorted(path.name for path in folder.iterdir())

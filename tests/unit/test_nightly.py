@@ -75,7 +75,7 @@ class Site:
         self.config = Config.model_validate(settings)
         self.now = at("2030-01-31T03:31", LIMA)
         self.ledger = Ledger()
-        self.asked: list[tuple[str, str, float, bool]] = []
+        self.asked: list[tuple[str, str, float]] = []
         self.refusal: Reply | None = None
         self.lost = False
         self.start()
@@ -85,20 +85,20 @@ class Site:
         current, clock = SimpleNamespace(config=self.config), SimpleNamespace(now=lambda: self.now)
         self.nightly = NightlyBackups(current, self, self.ledger, upkeep=None, clock=clock)
 
-    def ask(self, device: str, _command: str, request_id: str, *, until: float, may_wait: bool) -> Kept | None:
-        self.asked.append((device, request_id, until, may_wait))
+    def ask(self, device: str, _command: str, request_id: str, *, until: float) -> Kept | None:
+        self.asked.append((device, request_id, until))
         if self.lost:
             return None
         if self.refusal is not None:
             return Kept(Verdict.ANSWERED, reply=self.refusal)
         return Kept(Verdict.NEW, request(device, len(self.asked), request_id))
 
-    def look(self, *, after: float = 0.0) -> list[tuple[str, bool]]:
-        """Who was asked at this look, and whether the request may wait."""
+    def look(self, *, after: float = 0.0) -> list[str]:
+        """Who was asked at this look."""
         self.now += after
         before = len(self.asked)
         assert self.nightly.look() == LOOK_S
-        return [(device, may_wait) for device, _, _, may_wait in self.asked[before:]]
+        return [device for device, _, _ in self.asked[before:]]
 
     def backed_up(self, device: str, moment: float) -> None:
         Backups(self.config.state_dir / "backups" / device).write(b"1", moment)
@@ -119,13 +119,13 @@ def site(tmp_path: Path) -> Site:
 
 
 def test_each_device_is_asked_once_a_night(site: Site) -> None:
-    assert site.look() == [("p", False), ("q", False)]
-    assert site.asked[0] == ("p", "nightly-2030-01-31", at("2030-02-01T03:30", LIMA), False)
+    assert site.look() == ["p", "q"]
+    assert site.asked[0] == ("p", "nightly-2030-01-31", at("2030-02-01T03:30", LIMA))
     for number in (1, 2):
         site.ledger.replies[number] = MADE
 
     assert [site.look(after=LOOK_S) for _ in range(5)] == [[]] * 5
-    assert site.look(after=DAY_S) == [("p", False), ("q", False)]
+    assert site.look(after=DAY_S) == ["p", "q"]
     assert site.asked[-1][1] == "nightly-2030-02-01"
 
 
@@ -134,14 +134,14 @@ def test_a_backup_since_the_moment_counts_and_an_older_one_or_one_of_a_wrong_clo
     site.backed_up("q", at("2030-01-31T03:29", LIMA))
     site.backed_up("q", site.now + DAY_S)
 
-    assert site.look() == [("q", False)]
+    assert site.look() == ["q"]
 
 
 def test_a_moment_that_was_missed_is_made_up_for_at_any_time_of_the_day(site: Site) -> None:
     site.backed_up("p", at("2030-01-30T03:31", LIMA))
     site.now = at("2030-02-01T02:00", LIMA)
 
-    assert site.look() == [("p", False), ("q", False)]
+    assert site.look() == ["p", "q"]
     assert site.asked[0][1] == "nightly-2030-01-31"
 
 
@@ -150,15 +150,15 @@ def test_after_a_restart_what_is_under_way_is_not_asked_for_again(site: Site) ->
     site.ledger.left = [request("p", 1, "nightly-2030-01-31")]
     site.start()
 
-    assert site.look() == [("q", False)]
+    assert site.look() == ["q"]
 
 
-def test_a_terminal_that_is_away_is_told_once_and_then_waited_for(site: Site) -> None:
+def test_a_failure_that_may_be_repeated_is_asked_for_again_and_what_waits_is_not(site: Site) -> None:
     site.look()
     site.ledger.replies |= {1: AWAY, 2: MADE}
 
     assert site.look(after=30) == []
-    assert site.look(after=30) == [("p", True)]
+    assert site.look(after=30) == ["p"]
     assert [site.look(after=LOOK_S) for _ in range(300)] == [[]] * 300, "it waits in the ledger"
 
 
@@ -186,10 +186,10 @@ def test_nothing_is_due_by_a_clock_that_was_not_set_and_a_ledger_that_fails_is_a
     site.ledger.fails = True
     assert site.look() == []
     site.ledger.fails = False
-    assert site.look(after=LOOK_S) == [("p", False), ("q", False)]
+    assert site.look(after=LOOK_S) == ["p", "q"]
 
 
 def test_a_request_that_could_not_be_kept_at_all_is_left_until_the_next_moment(site: Site) -> None:
     site.lost = True
-    assert site.look() == [("p", False), ("q", False)]
+    assert site.look() == ["p", "q"]
     assert site.look(after=DAY_S / 2) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from zkbridge.bridge.reception import Reception
 from zkbridge.commands import HandOver
 from zkbridge.contract.errors import DeviceNotFound
 from zkbridge.contract.groups import targets
-from zkbridge.contract.messages import Reply, failed
+from zkbridge.contract.messages import Reply, encode, failed
 from zkbridge.contract.plans import DESIRED, awaited
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft, Part, Request
@@ -57,12 +58,19 @@ class RequestHandOver:
             self._dispatch.note_answers()
 
     def tell_waiting(self, request: Request, reply: Reply) -> None:
-        """Keep a plan which says that a document waits for its terminal, and have it sent. Raises LedgerUnavailable."""
-        plan = awaited(reply, request.device, request.request_id)
-        topic = self._current.topics.plan(request.device, request.command)
-        draft = Draft(b"", topic, topic, device=request.device, command=request.command, reply=plan)
+        """Keep that a request waits for its terminal, and have it sent: of a document as a plan.
+
+        Raises LedgerUnavailable.
+        """
+        topics, where = self._current.topics, (request.device, request.command)
+        if request.command == DESIRED:
+            told, topic = awaited(reply, request.device, request.request_id), topics.plan(*where)
+        else:
+            body = json.loads(reply.body) | {"request_id": request.request_id}
+            told, topic = Reply(reply.status, reply.code, encode(body)), topics.reply(*where)
+        draft = Draft(b"", topic, topic, device=request.device, command=request.command, reply=told)
         with self._reception.paused(), self._ledger.batch([draft]) as batch:
-            batch.answer(batch.find(draft), plan)
+            batch.answer(batch.find(draft), told)
         self._dispatch.note_answers()
 
     def _parts(self, request: Request, what: HandOver) -> Iterator[Part]:

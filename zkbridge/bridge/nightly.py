@@ -120,20 +120,20 @@ class NightlyBackups:
                 night, AGAIN_S, is_over=self._is_made(device, night, now) or self._is_under_way(device, night)
             )
             self._asked[device] = asked
-            return not asked.is_over and self._ask(device, asked, now, may_wait=False)
+            return not asked.is_over and self._ask(device, asked, now)
         if asked.is_over or now < asked.again_at:
             return False
         if asked.request is not None and not self._has_failed(asked.request, asked):
             return False
-        return self._ask(device, asked, now, may_wait=True)
+        return self._ask(device, asked, now)
 
-    def _ask(self, device: str, asked: _Asked, now: float, *, may_wait: bool) -> bool:
-        """Ask; once an answer has told that the terminal is away, the request may wait for it."""
+    def _ask(self, device: str, asked: _Asked, now: float) -> bool:
+        """Ask; the request waits for a terminal that is away, which is told at once."""
         asked.again_at = now + asked.pause_s
         asked.pause_s = min(2 * asked.pause_s, AGAIN_MOST_S)
         until = min(asked.night.until, now + self._current.config.ledger.keep)
         log.info("device=%s its nightly backup of %s is asked for", device, asked.night.date)
-        kept = self._reception.ask(device, COMMAND, asked.night.request_id, until=until, may_wait=may_wait)
+        kept = self._reception.ask(device, COMMAND, asked.night.request_id, until=until)
         asked.request = None if kept is None or kept.request is None else kept.request.id
         if asked.request is None:
             asked.is_over = kept is None or kept.reply is None or not _is_retryable(kept.reply)

@@ -24,10 +24,10 @@ class Reception:
         with self._handing_over:
             self.intake.receive(messages)
 
-    def ask(self, device: str, command: str, request_id: str, *, until: float, may_wait: bool) -> Kept | None:
+    def ask(self, device: str, command: str, request_id: str, *, until: float) -> Kept | None:
         """Have the bridge itself ask a device; see `Intake.ask`. Raises LedgerUnavailable."""
         with self._handing_over:
-            return self.intake.ask(device, command, request_id, until=until, may_wait=may_wait)
+            return self.intake.ask(device, command, request_id, until=until)
 
     def compare(self, device: str, *, repair: bool) -> bool:
         """Have a terminal compared with its last document; see `Intake.compare`. Raises LedgerUnavailable."""

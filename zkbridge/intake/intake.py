@@ -89,19 +89,17 @@ class Intake:
             self._hand_over(kept)
         self._documents.forget_whole()
 
-    def ask(self, device: str, command: str, request_id: str, *, until: float, may_wait: bool) -> Kept | None:
+    def ask(self, device: str, command: str, request_id: str, *, until: float) -> Kept | None:
         """Keep a request of the bridge's own, without fields, good until a moment; answered on the command's own topic.
 
-        `may_wait`: it waits for a terminal that is away. None where it could not be kept. Raises LedgerUnavailable.
+        It waits for a terminal that is away. None where it could not be kept. Raises LedgerUnavailable.
         """
         params = self._commands[command].parse({"request_id": request_id}, strict=True).stored()
         topic = self._topics.reply(device, command)
         draft = Draft(self._ledger.digest(device, command, request_id), topic, topic, device=device, command=command)
         draft = draft._replace(request_id=request_id, content=self._ledger.digest(params), params=params)
         kept: Outcome = []
-        for each in self._keeper.keep(
-            [draft._replace(expires_at=until, catch_up=may_wait)], self._keep, self._internal
-        ):
+        for each in self._keeper.keep([draft._replace(expires_at=until, catch_up=True)], self._keep, self._internal):
             self._hand_over(each)
             kept += each
         return kept[0][1] if kept else None
