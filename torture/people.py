@@ -36,11 +36,12 @@ KINDS_OF_TERMINALS: tuple[Spec, ...] = (
     ("ma300", {**_ROOM, "transport": "tcp", "delivery": "split-500", "split_delay": 0.0}, {}),
     ("tft", {**_ROOM, "second_connection": "refuse", "comm_key": 1234}, {"comm_key": 1234}),
 )
-#: A terminal that does one of these and says that it does not would make a liar of anybody.
+#: A terminal that does one of these and says that it does not would make a liar of anybody. So would one that refuses
+#: GET_USERTEMP, for that says that there is no such finger.
 WRITES = ("USER_WRQ", "DELETE_USER", "DELETE_USERTEMP", "TMP_WRITE")
 FRAMES = (
     *("CONNECT", "AUTH", "DISABLE", "ENABLE", "EXIT", "GET_FREE_SIZES", "PREPARE_BUFFER", "READ_BUFFER", "FREE_DATA"),
-    *(*WRITES, "USER_WRQ", "TMP_WRITE", "REFRESHDATA", "PREPARE_DATA", "DATA", "GET_USERTEMP"),
+    *(*WRITES, "USER_WRQ", "TMP_WRITE", "REFRESHDATA", "PREPARE_DATA", "DATA"),
 )
 TICK_S = 0.005
 ABSENCES_S = (0.0, 0.0, 0.3, 1.0)
@@ -122,6 +123,7 @@ class Torture:
         self.desk = Desk(self._random, self._caller, self.town, later=self._havoc.soon)
         self._alone = Alone(self._random, self.town, self.desk, self.keypad, self._scene.terminals)
         self._most = 2 * terminals
+        self._findings_told = 0
 
     def go(self) -> Verdict:
         """Do it all, from the main thread."""
@@ -200,6 +202,9 @@ class Torture:
         """Take what was answered, and go on with what waits for it."""
         self.desk.listen()
         self._alone.step()
+        for finding in self.book.findings[self._findings_told :]:
+            self._tell(f"{finding.kind}: {finding.key or ''} {finding.sentence}")
+        self._findings_told = len(self.book.findings)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

@@ -116,7 +116,7 @@ class Book:
         request.waiting.discard(key)
         if code in TROUBLE or (status >= 500 and entry.get("effect") == "unknown"):
             request.open[key] = code
-            if entry.get("effect") == "unknown":
+            if entry.get("effect") == "unknown" or code == "copy_incomplete":
                 request.doubtful.add(key)
             return
         if request.final.setdefault(key, code) != code:
@@ -148,7 +148,7 @@ class Book:
         said = list(_named(body))
         if request.code not in TROUBLE:
             request.is_whole = "more" not in body and "more_results" not in body
-            if not said and request.code not in ("compared", "planned"):
+            if not said and request.code not in ("compared", "planned") and not body.get("waiting"):
                 self.blame("untrue", f"{request.request_id} {request.topic} is answered {_short(body)}")
         for user_id, code, entry in said:
             key = request.device, user_id
@@ -235,6 +235,12 @@ class Book:
         device, user_id = finding.key
         yield f"*** {finding.kind}: user {user_id} at {device}: {finding.sentence}"
         own = self._lines[finding.key]
+        elsewhere = {
+            (at, f"{where}: {text}")
+            for (where, who), told in self._lines.items()
+            if who == user_id and where != device
+            for at, text in told
+        }
         lines = set(own) | {(at, f"{device}: user {user_id}") for at in diary.about_user(device, user_id)}
         around = {
             line
@@ -242,7 +248,7 @@ class Book:
             for line in diary.between(at - AROUND_S, at + AROUND_S, where=("daemon", device))
             if line[1].startswith("daemon") or line[0] in {moment for moment, _ in lines}
         }
-        for at, text in sorted({*own, *around}):
+        for at, text in sorted({*own, *around, *elsewhere}):
             yield f"  {time.strftime('%H:%M:%S', time.localtime(at))}.{int(at % 1 * 1000):03d} {text}"
 
     def _blame(self, kind: Kind, sentence: str, key: Key | None) -> None:
