@@ -1,10 +1,14 @@
-"""Break everything, from a seed: `python -m torture` requests, punches, doors, people or cuts, each has `--help`."""
+"""Break everything, from a seed: `python -m torture` requests, punches, doors, people, cuts or world.
+
+Each has `--help`.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from torture import cuts, doors, people, punches, requests
+from torture.simulated import command
 
 PROGRAMS = {
     "requests": requests.main,
@@ -12,6 +16,7 @@ PROGRAMS = {
     "doors": doors.main,
     "people": people.main,
     "cuts": cuts.main,
+    "world": command.main,
 }
 
 

@@ -1,0 +1,209 @@
+"""Faults that are put into the bridge on purpose, to see that the world finds each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from unittest import mock
+
+from torture.simulated.machine import here
+from zkbridge.attendance.recorder import Recorder
+from zkbridge.ledger.database import Database
+from zkbridge.ledger.finding import Finder
+from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.punch_store import PunchStore
+from zkbridge.machine.clock import Clock
+from zkbridge.mqtt.receiver import Receiver
+from zkbridge.outbox.delivery import Delivery
+from zkbridge.outbox.punches import Announcer
+from zkbridge.outbox.replies import Outbox
+from zkbridge.terminal.records.free_uids import FreeUids
+from zkbridge.terminal.records.user_table import RecordTable
+from zkbridge.worker.catch_up import CatchUp
+from zkbridge.worker.change_maker import ChangeMaker
+from zkbridge.worker.failures import FailureHandler
+from zkbridge.worker.planner import Planner
+from zkbridge.worker.request_queue import RequestQueue
+from zkbridge.worker.session_state import SessionState
+from zkbridge.worker.verifier import Verifier
+from zkbridge.worker.worker import Worker
+
+Make = Callable[[Any], Any]
+
+
+class Bug(NamedTuple):
+    """A fault: a method of a class is replaced by what `make` makes of it. `does` says what the program does then."""
+
+    name: str
+    does: str
+    of: type
+    method: str
+    make: Make
+
+    @contextmanager
+    def put_in(self) -> Iterator[None]:
+        """Have the program do it inside."""
+        real = self.of.__dict__[self.method]
+        with mock.patch.object(self.of, self.method, self.make(real)):
+            yield
+
+
+def _acknowledge_first(settle: Any) -> Any:
+    def wrong(self: Any, subscriptions: Any) -> None:
+        for raw in self._arrived:
+            self._client.ack(raw.mid, raw.qos)
+        settle(self, subscriptions)
+
+    return wrong
+
+
+class _Forgetful:
+    """A ledger that notes nothing yet."""
+
+    def running(self, intents: Any) -> None:
+        """Leave it for later."""
+        list(intents)
+
+
+def _note_later(make: Any) -> Any:
+    def wrong(self: Any, device: Any, config: Any, ledger: Any, **parts: Any) -> None:
+        make(self, device, config, ledger, **parts)
+        asks, self._ledger = self.ask, _Forgetful()
+
+        def ask(session: Any, state: Any, changes: Any) -> bool:
+            asked: bool = asks(session, state, changes)
+            ledger.running((each.task.request.id, each.change.intent) for each in changes)
+            return asked
+
+        self.ask = ask
+
+    return wrong
+
+
+def _never_urgent(begin: Any) -> Any:
+    return lambda self, **how: begin(self, **{**how, "urgent": False})
+
+
+def _no_notice(_wake: Any) -> Any:
+    def wrong(self: Any) -> None:
+        with self._change:
+            self._look = True
+
+    return wrong
+
+
+def _unlocked_rest(_has_work: Any) -> Any:
+    def wrong(self: Any) -> bool:
+        if not self._requests.stopping and (self._is_wanted() or self._listener is not None):
+            return True
+        here().give_way(0)
+        self._job = None
+        return False
+
+    return wrong
+
+
+def _twice_at_work(_wake: Any) -> Any:
+    def wrong(self: Any) -> None:
+        if not self._requests.stopping and (self._requests.has_new or self._parts.dates.is_due):
+            self._job = self._pool.start(self._run, name=f"terminal {self.device.id}")
+        elif self._listener is not None:
+            self._listener.interrupt()
+
+    return wrong
+
+
+def _repeat_blindly(plan: Any) -> Any:
+    def wrong(self: Any, session: Any, state: Any, task: Any) -> Any:
+        if not (task.asked and task.command.name == "users/create"):
+            return plan(self, session, state, task)
+        with mock.patch.object(RecordTable, "by_user_id", return_value=None):
+            return plan(self, session, state, task)
+
+    return wrong
+
+
+def _forget_tried(plan: Any) -> Any:
+    blind = _repeat_blindly(plan)
+
+    def wrong(self: Any, session: Any, state: Any, task: Any) -> Any:
+        tried, task.tried = task.tried, ()
+        try:
+            return blind(self, session, state, task)
+        finally:
+            task.tried = tried
+
+    return wrong
+
+
+def _all_confirmed(offline: Any) -> Any:
+    def wrong(self: Any) -> None:
+        with self._change:
+            self._confirmed += [number for number in self._under_way if number not in self._confirmed]
+            self._settle()
+        offline(self)
+
+    return wrong
+
+
+def _place_first(add: Any) -> Any:
+    def wrong(self: Any, device: str, bodies: Any, place: Any, **more: Any) -> None:
+        add(self, device, (), place, **more)
+        self._database.write(
+            lambda db: db.executemany(
+                "INSERT INTO punches (device, body) VALUES (?, ?)", [(device, body) for body in bodies]
+            )
+        )
+
+    return wrong
+
+
+def _no_effect(_fail: Any) -> Any:
+    def wrong(self: Any, tasks: Any, failure: Any) -> None:
+        for task in tasks:
+            if task.is_open:
+                failure.effect = "none"
+                task.reply = self._replies.failed(task.request, failure)
+
+    return wrong
+
+
+def _newest_first(add: Any) -> Any:
+    def wrong(self: Any, requests: Any, *, resumed: bool = False) -> None:
+        add(self, requests, resumed=resumed)
+        self._queue.reverse()
+
+    return wrong
+
+
+def _no_pending(finish: Any) -> Any:
+    return lambda self, finishes, **more: finish(self, finishes, **{**more, "pending_enable": None})
+
+
+def _always(value: object) -> Make:
+    return lambda _real: lambda *_, **__: value
+
+
+BUGS = (
+    Bug("swapped commit", "acknowledges a message before it is kept", Receiver, "settle", _acknowledge_first),
+    Bug("late note", "notes a change after the terminal was asked", ChangeMaker, "__init__", _note_later),
+    Bug("forgotten sync", "waits for no disk", Database, "_begin", _never_urgent),
+    Bug("lost wake-up", "keeps an answer without waking the outbox", Delivery, "wake", _no_notice),
+    Bug("moved lock", "lets a worker's thread end without the queue's lock", Worker, "_has_work", _unlocked_rest),
+    Bug("moved turn", "starts a second thread for a terminal", Worker, "_wake", _twice_at_work),
+    Bug("retry too many", "repeats a create without reading the table", Planner, "plan", _forget_tried),
+    Bug("trusted clock", "believes a clock that jumps", Clock, "now", lambda _real: lambda self: self._wall()),
+    Bug("unknown redelivery", "takes a redelivery for a new message", Finder, "_is_redelivery", _always(False)),
+    Bug("dropped reply", "counts replies as sent when the connection breaks", Outbox, "offline", _all_confirmed),
+    Bug("dropped punch", "counts punches as sent when the connection breaks", Announcer, "offline", _all_confirmed),
+    Bug("early bookmark", "moves the place in the log before the punch is kept", PunchStore, "add", _place_first),
+    Bug("early memory", "remembers a punch that could not be kept", Recorder, "lose", _always(None)),
+    Bug("lie about the effect", "says that nothing was written", FailureHandler, "_fail", _no_effect),
+    Bug("believed count", "reads no table after a change", Verifier, "_is_shown_by_count", _always(True)),
+    Bug("turned order", "does the newest request first", RequestQueue, "add", _newest_first),
+    Bug("overtaken wait", "does a request before older ones that wait", CatchUp, "older_than", _always([])),
+    Bug("forgotten enable", "keeps no note of a disabled terminal", Ledger, "finish", _no_pending),
+    Bug("shared uid", "gives a uid to two users of a session", FreeUids, "is_reserved", _always(False)),
+    Bug("reply behind a change", "changes a user before an older reply is kept", SessionState, "claim", _always(True)),
+)

@@ -1,0 +1,166 @@
+"""The callers of a simulated bridge: what they ask for, and what they hear."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from torture.simulated.broker import Broker, Stored
+from torture.simulated.machine import here
+
+#: Few user_ids, so that requests meet; and the devices, the last of which is a group of the others.
+USER_IDS, DEVICES, GROUP = [str(number) for number in range(1, 9)], ("a", "b"), "all"
+#: Seconds for which some requests are good.
+GOOD_FOR_S = (3, 20, 90)
+_KINDS = {"create": 10, "copy": 6, "update": 3, "delete": 5, "list": 2, "group": 4, "many": 2, "invalid": 1}
+
+
+@dataclass
+class Wish:
+    """What a caller wants: one content, under one request_id where it has one. `name` marks what it writes."""
+
+    number: int
+    kind: str
+    device: str
+    command: str
+    body: dict[str, Any]
+    user_id: str = ""
+    name: str = ""
+    good_until: float | None = None  #: true time, on the machine's steady clock
+    asks: list[Ask] = field(default_factory=list)
+
+    @property
+    def has_id(self) -> bool:
+        """Whether it has a request_id."""
+        return "request_id" in self.body
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The terminals that are asked."""
+        return DEVICES if self.device == GROUP else (self.device,)
+
+
+@dataclass
+class Ask:
+    """One message of a wish."""
+
+    number: int
+    wish: Wish
+    at: float
+
+    @property
+    def correlation(self) -> bytes:
+        """What its reply carries."""
+        return b"c%d" % self.number
+
+
+@dataclass
+class Told:
+    """One reply: `device` is the one whose topic it came on."""
+
+    at: float
+    device: str
+    raw: bytes
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The reply as an object."""
+        body: dict[str, Any] = json.loads(self.raw)
+        return body
+
+    @property
+    def plain(self) -> bytes:
+        """The reply without the flag of one delivery, also where it stands in an entry of a list."""
+        return self.raw.replace(b',"replayed":true', b"")
+
+
+class Callers:
+    """Everybody who asks. `wishes` and `asks` are in the order in which they came."""
+
+    def __init__(self, broker: Broker, tell: Callable[[str], None]) -> None:
+        self.wishes: list[Wish] = []
+        self.asks: list[Ask] = []
+        self._broker = broker
+        self._tell = tell
+
+    def ask(self, arg: int) -> Ask | None:
+        """Ask for something."""
+        random = Random(arg)
+        kind = random.choices(list(_KINDS), list(_KINDS.values()))[0]
+        if kind == "copy":
+            known = [wish for wish in self.wishes[-12:] if wish.has_id]
+            return self.send(random.choice(known)) if known else None
+        wish = self._wish(random, kind)
+        self.wishes.append(wish)
+        return self.send(wish)
+
+    def probe(self, device: str) -> Ask:
+        """Ask for what a terminal in order answers at once."""
+        wish = Wish(len(self.wishes), "list", device, "users/list", {"limit": 1, "request_id": f"p{len(self.wishes)}"})
+        self.wishes.append(wish)
+        return self.send(wish)
+
+    def mistake(self, device: str) -> Ask:
+        """Ask for what is answered without the terminal."""
+        wish = Wish(len(self.wishes), "invalid", device, "users/create", {"name": "x"}, name=f"x{len(self.wishes)}")
+        self.wishes.append(wish)
+        return self.send(wish)
+
+    def send(self, wish: Wish) -> Ask:
+        """Publish a wish, perhaps once more."""
+        ask = Ask(len(self.asks), wish, here().now)
+        self.asks.append(ask)
+        wish.asks.append(ask)
+        again = " again" if len(wish.asks) > 1 else ""
+        shown = json.dumps(wish.body, ensure_ascii=False)
+        self._tell(f"message {ask.number}: {wish.command} for {wish.device}{again}: {shown}")
+        payload = json.dumps(wish.body).encode()
+        self._broker.publish(Stored(ask.number, f"zk/{wish.device}/{wish.command}", payload, ask.correlation))
+        return ask
+
+    def replies(self) -> dict[int, list[Told]]:
+        """What came, by the number of the message."""
+        found: dict[int, list[Told]] = {}
+        for heard in self._broker.heard:
+            if heard.topic.endswith("/reply") and heard.correlation is not None:
+                device = heard.topic.split("/")[1]
+                found.setdefault(int(heard.correlation[1:]), []).append(Told(heard.at, device, heard.payload))
+        return found
+
+    def _wish(self, random: Random, kind: str) -> Wish:
+        number = len(self.wishes)
+        user_id, name = random.choice(USER_IDS), f"n{number}"
+        device = GROUP if kind == "group" else random.choice(DEVICES)
+        body: dict[str, Any] = {"user_id": user_id, "name": name}
+        command = "users/create"
+        if kind == "update":
+            command = "users/update"
+        elif kind == "delete":
+            command, body = "users/delete", {"user_id": user_id}
+        elif kind == "list":
+            command, body = "users/list", {}
+        elif kind == "invalid":
+            body = {"user_id": user_id}
+        elif kind == "many":
+            rows = random.sample(USER_IDS, 3)
+            command, body = (
+                "users/create-many",
+                {"users": [{"user_id": row, "name": f"{name}-{row}"} for row in rows]},
+            )
+        if random.random() < 0.8:
+            body["request_id"] = f"r{number}"
+        good_until = None
+        if kind in ("create", "update", "delete", "group") and random.random() < 0.3:
+            good_until = here().now + random.choice(GOOD_FOR_S)
+            body["expires_at"] = _stamp(good_until + here().true_offset)
+        if kind == "group" and good_until is not None and random.random() < 0.8:
+            body["catch_up"] = True
+        return Wish(number, kind, device, command, body, user_id, name, good_until)
+
+
+def _stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
