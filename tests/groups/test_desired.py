@@ -11,6 +11,7 @@ import pytest
 from tests.groups.plant import PATIENCE_S, Plant, users_of
 from tests.support.frames import asked, wait_for_session_end
 from tests.support.waiting import wait_until
+from zkbridge.contract.plan_models import DesiredPlan
 
 ROWS = [{"user_id": "1", "name": "Ana", "card": 77}, {"user_id": "2", "name": "Eva", "blocked": True}]
 ENABLED = {"desired": {"enabled": True}}
@@ -43,6 +44,7 @@ def test_a_document_is_planned_and_nothing_is_written_until_it_says_so(plant: Pl
 
     publish(plant, 1, *ROWS)
     plan = plan_of(plant, 1)
+    DesiredPlan.model_validate(plan)
 
     assert plan == {
         "success": True,

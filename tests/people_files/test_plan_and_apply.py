@@ -22,6 +22,7 @@ ROWS: list[dict[str, Any]] = [
     {"user_id": "1", "name": "Ana", "card": 77},
     {"user_id": "2", "name": "Eva", "password": "73915826"},
 ]
+GROUPS = {"planta": ["principal", "entrada"], "todos": ["entrada", "apagada"]}
 COUNTS = {"added": 1, "changed": 1, "blocked": 1, "unblocked": 0, "deleted": 1, "failed": 1}
 
 
@@ -110,7 +111,7 @@ def test_more_parts_than_a_manifest_may_name_are_refused() -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("site"), desired={"enabled": True}) as all_of_it:
+    with running(tmp_path_factory.mktemp("site"), desired={"enabled": True}, groups=GROUPS) as all_of_it:
         yield all_of_it
 
 
@@ -177,3 +178,19 @@ def test_what_the_bridge_refuses_and_what_nobody_answers_have_their_exit_codes(s
     assert "73915826" not in pins.output
     assert "(document_outdated)" in outdated.stderr
     assert "users[0].card" in wrong.stderr
+
+
+def test_a_file_for_a_group_tells_each_device_and_waits_for_one_that_is_away(site: Running, tmp_path: Path) -> None:
+    path = tmp_path / "group.json"
+    path.write_text(json.dumps({"version": 2_000_000_000, "users": [{"user_id": "901", "name": "Zoe"}]}))
+    where = ["--broker", f"127.0.0.1:{site.broker.port}"]
+
+    planned = CliRunner().invoke(desired.plan, [str(path), "--group", "planta", *where])
+    applied = CliRunner().invoke(desired.apply, [str(path), "--group", "planta", "--yes", *where])
+    path.write_text(json.dumps({"version": 2_000_000_001, "users": [{"user_id": "901", "name": "Zoe"}]}))
+    away = CliRunner().invoke(desired.apply, [str(path), "--group", "todos", "--yes", "--json", *where])
+
+    assert planned.stdout.count("  + 901  Zoe") == 2
+    assert (planned.exit_code, applied.exit_code, away.exit_code) == (0, 0, 0)
+    assert applied.stdout.count("applied: version 2000000000") == 2
+    assert [plan["state"] for plan in json.loads(away.stdout)["plans"]] == ["applied", "waiting"]

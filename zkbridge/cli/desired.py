@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from zkbridge.cli.answers import results_of, tell
-from zkbridge.cli.ask import FAILED, NO_ANSWER, REFUSED, WAIT_S, WRONG_CONFIGURATION, exit_code
+from zkbridge.cli.ask import NO_ANSWER, REFUSED, WAIT_S, WRONG_CONFIGURATION, exit_code
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.document_file import DocumentFile, messages_of, read_document_file
 from zkbridge.cli.output import say
@@ -81,8 +81,8 @@ def _apply(**given: Any) -> None:
     if len(messages) == 1 and not given["as_json"]:
         answer, present = _planned(settings, target, file, given)
         _tell_plan(answer, file, present)
-        if exit_code(answer) in (REFUSED, FAILED):
-            sys.exit(exit_code(answer))
+        if exit_code(answer) == REFUSED:  # a terminal that is away is waited for
+            sys.exit(REFUSED)
     if not given["yes"] and not click.confirm(f"Apply version {fields['version']} to {target}?", err=True):
         sys.exit(REFUSED)
     plans = _published(settings, target, messages, fields["version"], given["wait"])
