@@ -20,9 +20,11 @@ from tests.support.caller import Caller, Refused
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import SYSTEM_FOLDERS, Mosquitto, program
 from tests.support.waiting import wait_until
+from zkbridge.bridge.subscriptions import echoes
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
 from zkbridge.config.yaml_file import parse_yaml
+from zkbridge.contract.plans import DESIRED, DOCUMENTS
 from zkbridge.contract.topics import Topics
 from zkbridge.mqtt.subscription_check import PROBE
 from zkbridge.simulator import Simulator, TerminalConfig
@@ -446,10 +448,15 @@ def rights(user: str) -> dict[str, list[str]]:
     return found
 
 
+#: Of a bridge that hears documents of desired users.
+HEARS_DOCUMENTS = Config.model_validate({"devices": {"principal": {"host": "127.0.0.1"}}, "desired": {"enabled": True}})
+
+
 def test_the_list_knows_every_command_and_gives_all_rights_for_each() -> None:
     topics, bridge_may = Topics(), rights("bridge")
     # By 3.1.1 it reads what it tries of its own replies and states, too.
     tried = {topics.reply("bridge", name) for name in commands()} | {topics.availability("bridge")}
+    tried |= {topics.plan("bridge", DESIRED)}
     assert tried <= set(bridge_may["read"])
     heard = {topic.removeprefix("zk/+/") for topic in set(bridge_may["read"]) - tried} - {
         topics.state,
@@ -457,6 +464,10 @@ def test_the_list_knows_every_command_and_gives_all_rights_for_each() -> None:
         topics.punches("+").removeprefix("zk/+/"),
         "homeassistant/status",
     }
+    documents = {topics.command("+", end) for end in DOCUMENTS}
+    assert documents <= set(bridge_may["read"])
+    assert {topics.plan("+", DESIRED), *echoes(HEARS_DOCUMENTS, []).values()} <= set(bridge_may["write"])
+    heard -= set(DOCUMENTS)
     assert heard >= set(commands())
 
     for name in heard:
