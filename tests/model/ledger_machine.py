@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.count = 0
 
     def teardown(self) -> None:
-        self.ledger.close()
+        with suppress(OSError):  # after a failed step it may be closed already
+            self.ledger.close()
         for folder in self.folders:
             shutil.rmtree(folder)
 
@@ -281,6 +282,45 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_terminal_is_enabled(self, device: str) -> None:
         self.ledger.enables.mark_enabled(device)
         self.model.enabled.add(device)
+
+    # -- what takes several calls in a row: by chance it would be rare ---------------------------------------------
+
+    @rule(noted=st.booleans(), late=st.booleans(), language=st.sampled_from([None, "en"]))
+    def a_groups_request_waits(self, noted: bool, late: bool, language: str | None) -> None:
+        self.a_message_comes({"device": "both", "catch_up": True, "good_for": 50.0, "language": language})
+        count = len(self.model.unfinished())
+        if noted:
+            self.terminals_are_to_be_asked([count - 1, count - 2])
+        self.requests_end([count - 1, count - 2], "later", False, None, None)
+        if late:
+            self.time_passes(60.0)
+            self.a_terminal_is_back("p", by_subject=False, most=1000)
+
+    @rule(noted=st.booleans(), ends=st.sampled_from(["away", "doubtful"]))
+    def a_caller_asks_again_after_a_failure(self, noted: bool, ends: str) -> None:
+        for _ in range(2):
+            self.a_message_comes({"request_id": f"again-{noted}-{ends}"})
+            if self.model.unfinished():
+                last = [len(self.model.unfinished()) - 1]
+                if noted:
+                    self.terminals_are_to_be_asked(last)
+                self.requests_end(last, ends, False, None, None)
+
+    @rule(times=st.sampled_from([1, 2]), taken=st.booleans())
+    def a_terminal_is_enabled_after_a_reply(self, times: int, taken: bool) -> None:
+        """And disabled again; the reply is given to a connection that ends."""
+        for _ in range(times):
+            self.a_message_comes({})
+            self.requests_end([len(self.model.unfinished()) - 1], "success", False, "p", None)
+            self.a_terminal_is_enabled("p")
+        self.a_message_comes({})
+        self.requests_end([len(self.model.unfinished()) - 1], "success", False, "p", None)
+        if taken:
+            self.the_connection_ends()
+
+    def a_message_comes(self, fields: dict[str, Any]) -> None:
+        plain = {"device": "p", "command": CREATE, "request_id": None, "content": "Ana", "how": "QoS 1"}
+        self.messages_come([{**plain, "catch_up": False, "good_for": None, "language": None, **fields}], None)
 
     # -- time, kills and upkeep ----------------------------------------------------------------------------------
 

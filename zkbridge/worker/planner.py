@@ -193,9 +193,10 @@ class Planner:
 
     def _is_left_undone(self, state: SessionState, task: Task) -> bool:
         """Whether a request that must not be done twice has its reply now, or waits for that of its first delivery."""
-        if task.request.suspect_of in state.planned:
+        is_repetition = task.request.suspect_of in state.planned
+        state.planned.add(task.request.id)  # also of a repetition: a third delivery waits for it in its turn
+        if is_repetition:
             return True  # the first delivery's reply is kept at the end of this session
-        state.planned.add(task.request.id)
         task.reply = self._instead_of_twice(task)
         return task.reply is not None
 
