@@ -66,7 +66,7 @@ clients:  ## Try the clients of other projects and write the table of docs/simul
 model:  ## Explore every state of small lives of requests, and hold the ledger to a reference for long (ARGS= are words to choose lives by)
 	@.ci/setup test
 	.venv/bin/python -m tests.model $(ARGS)
-	$(PYTEST) -m slow tests/model/test_ledger.py
+	$(PYTEST) -m slow tests/model/test_ledger_long.py
 
 fuzz:  ## Look for an hour for what may arrive by MQTT, or from a terminal, that breaks a promise (ARGS="--minutes 5 --seed 7" for less, and again)
 	@.ci/setup test
