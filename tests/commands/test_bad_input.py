@@ -46,6 +46,8 @@ ODD_BY_READER = {
     "_rows": [[], {}, "x", 1, True, [{}] * 5001],
     "_request_id": [1, "", "\n", "x" * 129],
     "_language": ["de", "EN", "", "es ", 1, True, [], {}],
+    "check": ["x", "", 1, True, [], {}],  # one of several words
+    "<lambda>": [-1, 101, True, 1.5, "x", [], {}],  # delete_limit
     "_instant": ["", "soon", 5, "2026-01-01T00:00:00"],
 }
 
