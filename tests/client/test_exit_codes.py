@@ -1,15 +1,17 @@
-"""Every command's exit codes are told in one place, and the usual failures end with them."""
+"""Every command's exit codes are told in one place; the usual failures end with them, and say what helps."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
+from tests.support.mosquitto import Mosquitto
 from tests.support.processes import closed_port
 from zkbridge.cli.exit_codes import EXIT_CODES
 from zkbridge.cli.main import _asked, main
@@ -92,3 +94,44 @@ def test_the_help_of_a_command_tells_no_other_codes(command: str) -> None:
 
     assert found
     assert found <= set(EXIT_CODES[command])
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A broker whose access list allows a user to listen only."""
+    acl = "user boss\ntopic readwrite #\nuser deaf\ntopic read zk/#\n"
+    users = {"boss": "x", "deaf": "x"}
+    with Mosquitto(tmp_path_factory.mktemp("strict"), users=users, acl=acl) as broker:
+        yield broker
+
+
+@pytest.mark.parametrize(
+    ("words", "topic"),
+    [
+        (NEEDED["asked"], "zk/p/ping"),
+        (NEEDED["users import"], "zk/p/users/create-many"),
+        (["users", "export", "p"], "zk/p/users/list"),
+    ],
+)
+def test_a_refused_request_names_user_topic_and_page(
+    words: list[str], topic: str, strict: Mosquitto, folder: Path
+) -> None:
+    ended = refused(words, "deaf", strict, folder)
+
+    assert ended.exit_code == 4, ended.output
+    assert f"user 'deaf', {topic}; its access list decides, examples/mosquitto/README.md" in ended.stderr
+
+
+@pytest.mark.parametrize("words", [NEEDED["asked"], NEEDED["devices"], NEEDED["watch"], NEEDED["users import"]])
+def test_a_refused_login_names_user_and_page(words: list[str], strict: Mosquitto, folder: Path) -> None:
+    ended = refused(words, "stranger", strict, folder)
+
+    assert ended.exit_code == 4, ended.output
+    assert "user 'stranger'; docs/client.md#where-the-bridge-is" in ended.stderr
+
+
+def refused(words: list[str], user: str, broker: Mosquitto, folder: Path) -> Result:
+    mqtt = {"host": "127.0.0.1", "port": broker.port, "username": user, "password": "x"}
+    path = folder / "strict.yaml"
+    path.write_text(json.dumps({"mqtt": mqtt, "devices": {"p": {"host": "127.0.0.1"}}}))
+    return CliRunner().invoke(main, [*words, "--config", str(path)])
