@@ -90,7 +90,9 @@ class Planner:
         changes, later = [], set()
         for task in tasks:
             change = self.plan(session, state, task)
-            if change is not None:
+            if change is not None and not change.begun and self.is_late(task):
+                task.reply = self.expired(task)  # it was asked for in time, and the table shows that nothing came of it
+            elif change is not None:
                 changes.append(Planned(task, change))
             elif task.is_open:
                 later.add(task.request.id)

@@ -210,6 +210,15 @@ def test_a_request_expires_unless_the_terminal_was_asked_for_it(
     assert ("change" if isinstance(planned, Change) else code(made)) == outcome
 
 
+@pytest.mark.parametrize(("begun", "outcome"), [(False, "expired"), (True, None)])
+def test_what_was_asked_for_in_time_is_not_begun_anew_after_it_has_expired(begun: bool, outcome: str | None) -> None:
+    made = task(run=change(begun=begun), expires_at=NOW - 1, tried=({"uid": 4},))
+
+    planned, later = planner().plan_all(Session(), SessionState(disables=True), [made])
+
+    assert (code(made), len(planned), later) == (outcome, int(begun), set()), "what was begun is finished"
+
+
 @pytest.mark.parametrize(
     ("age_s", "late"),
     [(0.0, False), (DEVICE.door.max_age - 1, False), (DEVICE.door.max_age + 1, True), (None, True)],
