@@ -10,6 +10,10 @@ from typing import Any
 
 from torture.simulated.machine import Killed, here
 
+#: Seconds that a commit waits for the disk.
+SYNC_S = 0.003
+_CHANGES = ("INSERT", "UPDATE", "DELETE")
+
 Tell = Callable[[str], None]
 
 
@@ -36,11 +40,17 @@ class Disk:
         sqlite3.Connection.execute(connection, "PRAGMA wal_autocheckpoint = 0")
         self._lengths, self._waits = [self._length()], True
 
-    def before(self, statement: str) -> None:
+    def before(self, statement: str, *, inside: bool = False) -> None:
         """Raise what a statement meets."""
         machine = here()
         if machine.current is not None and machine.current.life != machine.life:
             raise Killed
+        if (
+            self._waits
+            and machine.current is not None
+            and (statement == "COMMIT" or (not inside and statement[:6] in _CHANGES))
+        ):
+            machine.sleep(SYNC_S)
         if statement == "COMMIT" and self.fault is not None:
             self.faults_left -= 1
             fault = self.fault
@@ -93,7 +103,7 @@ class Connection(sqlite3.Connection):
         """As sqlite3.Connection.execute."""
         machine = here()
         machine.point("ledger")
-        self.disk.before(sql)
+        self.disk.before(sql, inside=self.in_transaction)
         inside, before = self.in_transaction, self.total_changes
         cursor = super().execute(sql, parameters)
         changed = not self.in_transaction and (inside or self.total_changes != before)
