@@ -109,3 +109,27 @@ def test_a_bridge_killed_at_any_frame_of_a_restore_leaves_what_the_backup_holds(
     assert people_of(here) == before
     assert {entry["user_id"]: entry.get("removed_fingers") for entry in answer["results"]}["8"] == [3]
     assert not here.disabled
+
+
+def test_two_users_never_share_a_uid_where_somebody_took_the_uid_of_the_first_meanwhile(
+    make: Callable[..., House],
+) -> None:
+    house = make()
+    enrol_ana(house["here"], "7")
+    house["here"].add_user("8", "Eva", card=88)
+    there = house["there"]
+    with house.daemon:
+        there.faults.add("USER_WRQ", "before", lambda _: house.daemon.pause())
+        house.publish("here", "users/copy", {"user_ids": ["7", "8"], "to": ["there"], "request_id": "c"})
+        wait_until(lambda: not there.faults.waiting(), timeout=PATIENCE_S, what="the frame")
+        house.daemon.kill()
+        for user in there.users():
+            there.delete_user(user.user_id)
+        there.add_user("9", "Entered at the keypad", uid=1)
+        house.daemon.start()
+        answer = house.reply("here", "users/copy")
+        wait_for_session_end(there)
+
+    assert (answer["status"], answer["code"]) == (200, "copied")
+    assert [each for each in people_of(there) if each[0] != "9"] == people_of(house["here"])
+    assert len({user.uid for user in there.users()}) == 3
