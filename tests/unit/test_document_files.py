@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from zkbridge.bridge.vetting import remarks
 from zkbridge.commands.desired.refusals import Refused
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import BridgeError, InvalidField
@@ -234,3 +235,17 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyte
 
     assert refused.value.sentence("en") == "The file p.json cannot be read: Permission denied."
     assert refused.value.code == "file_unreadable"
+
+
+def test_a_directory_that_is_not_there_or_not_looked_at_is_remarked(tmp_path: Path) -> None:
+    def remarked(directory: Path, *, enabled: bool) -> list[str]:
+        desired = {"enabled": enabled, "directory": str(directory)}
+        config = Config.model_validate({"devices": {"p": {"host": "127.0.0.1"}}, "desired": desired})
+        return [each for each in remarks(config) if each.startswith("desired.directory")]
+
+    missing = f"desired.directory: {tmp_path / 'x'} is no directory: documents are read once it is there"
+    assert remarked(tmp_path, enabled=True) == []
+    assert remarked(tmp_path / "x", enabled=True) == [missing]
+    assert remarked(tmp_path, enabled=False) == [
+        "desired.directory: no document is read there unless desired.enabled is true"
+    ]
