@@ -21,6 +21,8 @@ CONTEXT = click.Context(main)
 NEEDED = {
     "asked": ["ping", "p"],
     "users import": ["users", "import", "p", "people.csv"],
+    "plan": ["plan", "people.csv", "--device", "p"],
+    "apply": ["apply", "people.csv", "--device", "p", "--yes"],
     "run": ["run"],
     "check": ["check"],
     "devices": ["devices"],
@@ -86,7 +88,7 @@ def test_what_cannot_be_reached_ends_with_1(words: list[str], code: int, folder:
     assert code in EXIT_CODES[words[0]]
 
 
-@pytest.mark.parametrize("command", ["users import", "report"])
+@pytest.mark.parametrize("command", ["users import", "plan", "apply", "report"])
 def test_the_help_of_a_command_tells_no_other_codes(command: str) -> None:
     shown = CliRunner().invoke(main, [*command.split(), "--help"]).stdout
     told = " ".join(shown.split()).partition("Exit codes: ")[2].partition("--")[0]

@@ -21,6 +21,14 @@ EXIT_CODES: dict[str, dict[int, str]] = {
         3: "the terminal stayed away",
         4: "not everybody was answered",
     },
+    "plan": {0: "planned", 1: "refused", 2: _WRONG, 3: "the terminal or the bridge failed", 4: _NO_ANSWER},
+    "apply": {
+        0: "applied, or waits for a terminal that is away",
+        1: "refused, not wanted, or done for some users only",
+        2: _WRONG,
+        3: "the terminal or the bridge failed",
+        4: _NO_ANSWER,
+    },
     "run": {
         0: "stopped as asked",
         1: "a part failed, or the state directory cannot be used",
