@@ -8,7 +8,7 @@ PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: addon audit deb lock image help demo test again costs check docs torture cuts world clients model fuzz faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: addon audit deb lock image help demo test again costs check docs torture cuts world clients model fuzz fuzz-parsers faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -71,6 +71,11 @@ model:  ## Explore every state of small lives of requests, and hold the ledger t
 fuzz:  ## Look for an hour for what may arrive by MQTT, or from a terminal, that breaks a promise (ARGS="--minutes 5 --seed 7" for less, and again)
 	@.ci/setup test
 	.venv/bin/python -m tests.fuzz $(ARGS)
+
+fuzz-parsers:  ## Look for an hour, guided by coverage, for bytes that break a parser (ARGS="users --minutes 5" for one)
+	@.ci/setup test
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	.venv/bin/python -m tests.fuzz.parsers $(ARGS)
 
 faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
 	@.ci/setup test
