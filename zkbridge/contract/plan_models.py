@@ -68,7 +68,12 @@ class PlannedFailure(_Body):
 class DesiredPlan(BaseModel):
     """What a document of desired users means for a terminal, what was done, or why nothing is done."""
 
-    model_config = ConfigDict(extra="allow", defer_build=True)
+    # What has neither is an answer of some command, and no plan.
+    model_config = ConfigDict(
+        extra="allow",
+        defer_build=True,
+        json_schema_extra={"anyOf": [{"required": ["state"]}, {"required": ["request_id"]}]},
+    )
 
     success: bool = like(example=True)
     status: int = like(200)
