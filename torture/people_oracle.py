@@ -153,7 +153,8 @@ class Book:
         for user_id, code, entry in said:
             key = request.device, user_id
             if key not in request.outcomes:
-                if request.command != "device/restore" or code != "deleted":
+                # Who was entered at the keypad after the restore was asked for may be deleted, or not reached.
+                if request.command != "device/restore" or code not in TROUBLE | {"deleted"}:
                     self._blame("untrue", f"{request.request_id} {code}: not asked for", key)
                 request.outcomes[key] = deleted_by_restore
             self.note(key, f"HEARD  {request.request_id} {_short(entry)}")
