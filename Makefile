@@ -8,7 +8,7 @@ PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: addon audit deb lock image help demo test again costs check docs torture cuts world clients model fuzz fuzz-parsers faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: addon audit deb lock image help demo test again costs check docs pictures torture cuts world clients model fuzz fuzz-parsers faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -43,6 +43,10 @@ docs:  ## Make the pages of docs/ that come from the code, build the site in bui
 	.venv/bin/mkdocs build --config-file docs/site/mkdocs.yml
 	@echo "The site is build/site/index.html; it needs no server."
 	@[ "$(ARGS)" = --once ] || .venv/bin/mkdocs serve --config-file docs/site/mkdocs.yml --dev-addr 127.0.0.1:8000
+
+pictures:  ## Take pictures of every page of the site on a phone, in build/pictures; fails where one does not fit (needs chromium, Node.js)
+	@$(MAKE) --no-print-directory docs ARGS=--once
+	.venv/bin/python -m tests.docs.pictures
 
 torture:  ## Break everything at random for some twenty minutes (ARGS=, PUNCHES=, DOORS= or PEOPLE="--seed 7" for a run again)
 	@.ci/setup test

@@ -71,8 +71,12 @@ def page(measured: Mapping[str, Any]) -> str:
 
 def markdown(lines: Iterable[Row]) -> str:
     """The table for a page."""
-    head = ["| what | measured | goal | | what limits it now |", "|---|---|---|---|---|"]
-    return "\n".join([*head, *(f"| {r.what} | {r.measured} | {r.goal} | {_mark(r)} | {r.limit} |" for r in lines)])
+    head = ["| what | measured | what limits it now |", "|---|---|---|"]
+    return "\n".join([*head, *(f"| {row.what} | {row.measured}{_goal(row)} | {row.limit} |" for row in lines)])
+
+
+def _goal(row: Row) -> str:
+    return "" if row.reached is None else f"<br>goal: {row.goal}; reached: {_mark(row)}"
 
 
 def plain(lines: Iterable[Row]) -> str:

@@ -1,6 +1,6 @@
 """mkdocs' hook: the files outside docs/ that belong to the site, and links that lead where the site has them.
 
-The pages are written for whoever reads them in the repository: their links are paths between its files.
+The pages are written to be read in the repository: their links are paths between its files.
 """
 
 from __future__ import annotations
@@ -33,6 +33,19 @@ MARK = re.compile(r"^<!-- (?:not checked|checked by): .*-->\n", re.MULTILINE)
 #: What these commands print is in the site, and the commands are links to it.
 PRINTED = {"zkbridge asyncapi": "yaml", "zkbridge asyncapi --format html": "html"}
 PRINTS = re.compile(rf"(?<!\[)`({'|'.join(PRINTED)})`")
+#: A table as Markdown makes it: its heads, its rows, their cells.
+TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
+ROW = re.compile(r"<tr>(?:(?!</tr>).)*<td.*?</tr>", re.DOTALL)
+CELL = re.compile(r"<td\b")
+#: Code, in a block or in a line of text, and where it may go on in the next line: after a separator, not in a word.
+BLOCK = re.compile(r"(<pre\b.*?</pre>)", re.DOTALL)
+CODE = re.compile(r"<code>([^<]*)</code>")
+SEPARATOR = re.compile(r"(?<=\w[/.,:=|\]])(?=[^\s/.,:=|\]])|(?<=[a-z])(?=[A-Z][a-z])|(?<=\w)(?=[\[{(])")
+#: A name that may be wider than a phone: it may be broken at each of its parts.
+LONG = re.compile(r"[\w/.:-]{40,}")
+PART = re.compile(r"(?<=[_/:])(?=\w)")
+COMMA = re.compile(r",(?:</span>)?(?=[^\s<])|,</span>(?=<)")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -62,6 +75,29 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     parts = FENCE.split(markdown)
     parts[::2] = [PRINTS.sub(linked, LINK.sub(turned, MARK.sub("", part))) for part in parts[::2]]
     return "".join(parts)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - by name
+    """The page as a phone needs it: the theme's style stacks the rows of tables there, and long code may be broken."""
+    parts = BLOCK.split(TABLE.sub(_labelled, html))
+    parts[::2] = [CODE.sub(lambda code: f"<code>{SEPARATOR.sub('<wbr>', code[1])}</code>", part) for part in parts[::2]]
+    parts[1::2] = [LONG.sub(_in_parts, COMMA.sub(r"\g<0><wbr>", block)) for block in parts[1::2]]
+    return "".join(parts)
+
+
+def _labelled(table: re.Match[str]) -> str:
+    """The table with the name of its column at each cell."""
+    names = [re.sub(r"<[^>]*>", "", head) for head in HEAD.findall(table[0])]
+
+    def labelled(row: re.Match[str]) -> str:
+        columns = iter(names)
+        return CELL.sub(lambda cell: f'{cell[0]} data-label="{next(columns)}"', row[0])
+
+    return ROW.sub(labelled, table[0])
+
+
+def _in_parts(name: re.Match[str]) -> str:
+    return PART.sub("<wbr>", name[0])
 
 
 def _turned(link: str, page: str) -> str:

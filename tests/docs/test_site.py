@@ -5,6 +5,7 @@ import json
 import os
 import posixpath
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -20,14 +21,23 @@ from tests.project.tree import ROOT
 from zkbridge.cli.main import main
 
 CONFIG = ROOT / "docs" / "site" / "mkdocs.yml"
+HERE = Path(__file__).parent
+STYLE = CONFIG.parent / "theme" / "assets" / "site.css"
+#: What ends a cell of a table.
+CELL = re.compile(r"(?<!\\)\|")
 #: What a browser fetches by itself, by tag and attribute.
 FETCHED = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "srcset"), ("link", "href")}
 #: Relations of <link> that fetch nothing.
 TOLD = {"canonical", "prev", "next", "edit"}
 
 
+def written_pages() -> list[Path]:
+    """Every page but the one that a program writes, with four columns, for those who look for a frame in it."""
+    return [page for page in pages() if page.name != "faults.md"]
+
+
 class Page(HTMLParser):
-    """Its anchors, its links, what it fetches, and its paragraphs without their code."""
+    """Its anchors, its links, what it fetches, its paragraphs without their code, and its cells."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -35,6 +45,7 @@ class Page(HTMLParser):
         self.links: set[str] = set()
         self.fetched: set[str | None] = set()
         self.paragraphs: list[str] = []
+        self.cells: list[str | None] = []  # the name of its column at each cell of a table
         self._code, self._within = 0, False
         self.feed(text)
 
@@ -46,6 +57,8 @@ class Page(HTMLParser):
         for name, value in given.items():
             if (tag, name) in FETCHED and not (tag == "link" and given.get("rel") in TOLD):
                 self.fetched.add(value)
+        if tag == "td":
+            self.cells.append(given.get("data-label"))
         if tag == "p":
             self._within = True
             self.paragraphs.append("")
@@ -152,6 +165,38 @@ def test_what_is_written_for_tests_is_not_shown_and_lists_are_lists(site: tuple[
             assert not re.search(r"(?<!\A)^(?:[-*] |\||\d+\. )", words, re.MULTILINE), (
                 f"{name}: a list or table needs an empty line before it: {words}"
             )
+
+
+def test_each_cell_of_a_table_has_the_name_of_its_column_for_the_phone(site: tuple[Path, dict[str, Page]]) -> None:
+    folder, made = site
+
+    assert re.search(r"@media \(max-width.*td:not\(:first-child\)::before", STYLE.read_text(), re.DOTALL)
+    assert sum(len(page.cells) for page in made.values()) > 1000
+    for name, page in made.items():
+        if name != "asyncapi.html":  # its columns without a name are not labelled
+            assert None not in page.cells, f"{name}: a cell without data-label"
+    assert "topic" in made["asyncapi.html"].cells
+    assert (folder / "assets" / STYLE.name).is_file()
+
+
+@pytest.mark.parametrize("query", ["comm key", "comm_key"])
+def test_the_search_finds_the_comm_key_where_it_is_explained(query: str, site: tuple[Path, dict[str, Page]]) -> None:
+    if shutil.which("node") is None:
+        missing = "node is not on the PATH: install Node.js for the site's search"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    command: list[str | Path] = ["node", HERE / "search.cjs", site[0], query]
+    ended = subprocess.run(command, capture_output=True, check=True, text=True, timeout=110)
+
+    assert json.loads(ended.stdout)[0][0]["location"] == "terminals.html#the-comm-key"
+
+
+@pytest.mark.parametrize("page", written_pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_table_has_at_most_three_columns_of_text(page: PosixPath) -> None:
+    """A phone shows no more where the page is read outside the site. Text is four words or more in a cell."""
+    for table in re.findall(r"(?:^\|.*\n)+", prose(page), re.MULTILINE):
+        head, _, *rows = [CELL.split(line.strip())[1:-1] for line in table.splitlines()]
+        text = [name for name, *cells in zip(head, *rows, strict=True) if any(len(cell.split()) > 3 for cell in cells)]
+        assert len(text) <= 3, f"{page.name}: {len(text)} columns of text: {text}"
 
 
 def slug(heading: str) -> str:

@@ -1,23 +1,52 @@
-"""docs/performance.md shows what docs/performance.json holds, and the lines of a picture end as they should."""
+"""The pages show what docs/performance.json holds, and the lines of a picture end as they should."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import growth, one, picture, report
+from benchmarks import growth, one, picture, report, results
 from benchmarks.__main__ import BEGIN, END
 
 SVG = "{http://www.w3.org/2000/svg}"
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_page_shows_the_figures_of_the_file() -> None:
+@pytest.mark.parametrize(("name", "shown"), [("performance.md", results.page), ("benchmarks.md", report.page)])
+def test_the_page_shows_the_figures_of_the_file(name: str, shown: Callable[[Mapping[str, Any]], str]) -> None:
     measured = json.loads((DOCS / "performance.json").read_text("utf-8"))
-    text = (DOCS / "performance.md").read_text("utf-8")
+    text = (DOCS / name).read_text("utf-8")
 
-    assert text.partition(BEGIN)[2].partition(END)[0] == f"\n{report.page(measured)}\n"
+    assert text.partition(BEGIN)[2].partition(END)[0] == f"\n{shown(measured)}\n"
+
+
+def test_the_results_are_those_of_the_measurements() -> None:
+    one = {"latency_ms": 20, "bridge_s": 0.5, "bare_s": 1.25}
+    burst = {"latency_ms": 20, "requests": 200, "users": 10_000, "seconds": 5.04, "bare_s": 0.75}
+    measured = {
+        "machine": {"cores": 2, "kind": "x"},
+        "one": [{**one, "users": 500}, {**one, "users": 501}],
+        "burst": [burst, {**burst, "requests": 10}],
+        "fleet": [{"terminals": 1000, "peak_bytes": 75e6, "at_once": {"longest_s": 6.1}, "streams": []}],
+        "alone": {
+            "start_cpu_s": 0.42,
+            "idle_bytes": 42e6,
+            "idle_cpu": 0.0002,
+            "bytes_apart": 73e3,
+            "bytes_at_once": 4e3,
+        },
+    }
+
+    rows = [line for line in results.page(measured).splitlines() if line.startswith("| create")]
+
+    assert rows == [
+        "| create one user on a terminal with 500 users | 500 ms | 1.2 s |",
+        "| create 200 users at once on a terminal with 10,000 users | 5.0 s | 150 s |",
+    ]
+    assert "all are created within 6.1 s, 75 MB of memory" in results.page(measured)
 
 
 def test_the_picture_shows_the_figures_of_the_file() -> None:

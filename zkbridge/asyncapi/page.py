@@ -31,6 +31,10 @@ th { color: var(--soft); font-weight: 600; font-size: .85rem; } a { color: var(-
 .in { color: var(--in); } .out { color: var(--out); }
 .bad { color: var(--bad); } details { border-bottom: 1px solid var(--line); padding: .45rem 0; }
 summary { cursor: pointer; } summary b { display: inline-block; min-width: 2.6rem; }
+@media (max-width: 45rem) { .wide { overflow-x: visible; } h1, h2, td, summary, p { overflow-wrap: anywhere; }
+  table, tbody, tr, td { display: block; } th { display: none; } td { padding: .1rem 0; border: 0; }
+  tr { padding: .4rem 0; border-bottom: 1px solid var(--line); } td:empty { display: none; }
+  td[data-label]::before { content: attr(data-label) ": "; color: var(--soft); } }
 """
 
 _GROUP = "groupSuccess"
@@ -211,7 +215,9 @@ def _example(payload: Json) -> str:
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     head = "".join(f"<th>{each}</th>" for each in heads)
-    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n" for row in rows)
+    marks = [f' data-label="{each}"' if each else "" for each in heads]
+    cells = (zip(marks, row, strict=True) for row in rows)
+    lines = "".join("<tr>" + "".join(f"<td{mark}>{cell}</td>" for mark, cell in row) + "</tr>\n" for row in cells)
     return f"<div class=wide><table>\n<tr>{head}</tr>\n{lines}</table></div>"
 
 

@@ -1,7 +1,7 @@
 """Keeps the daemon's threads on one CPU, and has them wait longer for the interpreter.
 
 Only one of them runs Python at a time. On several CPUs each change of thread wakes another CPU with cold caches; the
-more threads are busy, the more it costs (docs/performance.md).
+more threads are busy, the more it costs (docs/benchmarks.md).
 """
 
 from __future__ import annotations

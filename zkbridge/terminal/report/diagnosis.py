@@ -66,9 +66,7 @@ def diagnose(device: Device, *, lock_dir: Path | None, tell: Callable[[str], obj
     if key_is_wrong:
         return [
             *found,
-            Diagnosis(
-                "key", "FAILED", "the terminal refuses the Comm Key", f"{_ODD}#the-key-is-right-and-still-refused"
-            ),
+            Diagnosis("key", "FAILED", "the terminal refuses the Comm Key", f"{_ODD}#the-comm-key"),
         ]
     if device.transport in probe.seen.lines:
         parts = (_key, _serial, _record_size, _room, _encoding, _clock, _round_trip, _refused)
