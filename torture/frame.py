@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from tests.support.certificates import Certificates
 from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from torture.diary import Diary
@@ -81,6 +82,7 @@ class Stage:
         *,
         settings: Mapping[str, Any],
         broker: Sequence[str] = (),
+        tls: Certificates | None = None,
         daemon: Mapping[str, Any],
     ) -> None:
         self.simulator = Simulator()
@@ -90,7 +92,7 @@ class Stage:
             terminal = self._add(profile, dict(switches))
             self.terminals[f"puerta-{number}"] = terminal
             devices[f"puerta-{number}"] = device(terminal, timeout=TIMEOUT_S, **{**settings, **told})
-        self.broker = Mosquitto(folder / "mosquitto", persistence=True, extra=broker)
+        self.broker = Mosquitto(folder / "mosquitto", persistence=True, extra=broker, tls=tls)
         self.broker.start()
         self.daemon = self._make_daemon(folder / name, devices, daemon)
         self.diary = Diary()
@@ -135,10 +137,11 @@ class Scene(Stage):
         listen_again: Callable[[], None],
         settings: Mapping[str, Any],
         broker: Sequence[str] = (),
+        tls: Certificates | None = None,
         daemon: Mapping[str, Any],
         havoc: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(folder, name, specs, settings=settings, broker=broker, daemon=daemon)
+        super().__init__(folder, name, specs, settings=settings, broker=broker, tls=tls, daemon=daemon)
         self.havoc = Havoc(
             random,
             keeper=self.keeper,

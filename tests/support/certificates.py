@@ -29,22 +29,28 @@ def make_certificates(folder: Path) -> Certificates:
     )
     ca_key = folder / "ca.key"
     _openssl("req", "-x509", *_new_key(ca_key), "-subj", "/CN=zkbridge test authority", "-days", 1, "-out", made.ca)
-    for cert, key, name in (
-        (made.server_cert, made.server_key, "localhost"),
-        (made.client_cert, made.client_key, "zkbridge"),
-    ):
-        request = cert.with_suffix(".csr")
-        extensions = cert.with_suffix(".ext")
-        extensions.write_text(
-            dedent("""\
-                subjectAltName = DNS:localhost, IP:127.0.0.1
-                basicConstraints = CA:FALSE
-            """)
-        )
-        _openssl("req", *_new_key(key), "-subj", f"/CN={name}", "-out", request)
-        signed_by = ("-CA", made.ca, "-CAkey", ca_key, "-CAcreateserial")
-        _openssl("x509", "-req", "-in", request, *signed_by, "-days", 1, "-extfile", extensions, "-out", cert)
+    sign_server(made)
+    _sign(made, made.client_cert, made.client_key, "zkbridge", days=1)
     return made
+
+
+def sign_server(made: Certificates, *, days: int = 1) -> None:
+    """Write a new certificate of the server, with a new key; one of no days has expired."""
+    _sign(made, made.server_cert, made.server_key, "localhost", days=days)
+
+
+def _sign(made: Certificates, cert: Path, key: Path, name: str, *, days: int) -> None:
+    request = cert.with_suffix(".csr")
+    extensions = cert.with_suffix(".ext")
+    extensions.write_text(
+        dedent("""\
+            subjectAltName = DNS:localhost, IP:127.0.0.1
+            basicConstraints = CA:FALSE
+        """)
+    )
+    _openssl("req", *_new_key(key), "-subj", f"/CN={name}", "-out", request)
+    signed_by = ("-CA", made.ca, "-CAkey", made.ca.with_suffix(".key"), "-CAcreateserial")
+    _openssl("x509", "-req", "-in", request, *signed_by, "-days", days, "-extfile", extensions, "-out", cert)
 
 
 def _new_key(path: Path) -> tuple[object, ...]:

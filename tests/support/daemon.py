@@ -99,10 +99,15 @@ class Daemon:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, *, online: bool = True) -> None:
-        """Start it; unless told otherwise, return when the broker has accepted it."""
+    def write_configuration(self) -> Path:
+        """Write the file as `config` is now, as for a reload; its path."""
         path = self.folder / "config.yaml"
         path.write_text(json.dumps(self.config))
+        return path
+
+    def start(self, *, online: bool = True) -> None:
+        """Start it; unless told otherwise, return when the broker has accepted it."""
+        path = self.write_configuration()
         environment = {name: value for name, value in os.environ.items() if not name.startswith(self._unwanted)}
         mark = len(self.log)
         self._process = self._begin(["run", "--config", str(path)], {**environment, **self._environment})

@@ -10,8 +10,14 @@ from zkbridge.config.faults import ConfigError, Fault
 
 #: What YAML or an environment variable says, before the models check it: any keys, any values.
 Values = dict[str, Any]
+#: More values than any configuration has: aliases may repeat a list without end.
+MOST_VALUES = 100_000
 #: The parts of the file whose keys are made up by the operator.
 _NAMED = ("devices", "groups")
+
+
+#: What a value is written like, by the end of its YAML tag.
+_KINDS = {"timestamp": "date", "int": "number", "float": "number", "bool": "truth value", "null": "null"}
 
 
 class OddInteger(int):
@@ -23,11 +29,20 @@ class OddInteger(int):
 def parse_yaml(text: str) -> Any:
     """A YAML document as plain values; duplicate keys are refused. Raises ConfigError."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and only the start needs it
-    from ruamel.yaml.constructor import SafeConstructor  # noqa: PLC0415 - as above
+    from ruamel.yaml.constructor import ConstructorError, SafeConstructor  # noqa: PLC0415 - as above
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
 
     class Constructor(SafeConstructor):
         """A YAML constructor that keeps how an odd integer is written."""
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            """Raises ConstructorError also where ruamel lets through what Python says of a date, a number or a tag."""
+            try:
+                return super().construct_object(node, deep=deep)
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+                kind = _KINDS.get(str(node.tag).rpartition(":")[2], "value of its tag")
+                problem = f"is written like a {kind} and is none: put it in quotes if it is text"
+                raise ConstructorError(None, None, problem, node.start_mark) from None
 
         def construct_yaml_int(self, node: Any) -> int:
             number = super().construct_yaml_int(node)
@@ -41,9 +56,29 @@ def parse_yaml(text: str) -> Any:
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = Constructor
     try:
-        return yaml.load(text)
+        values = yaml.load(text)
     except YAMLError as error:
         raise ConfigError([Fault("", _yaml_fault(error))]) from None
+    except RecursionError:
+        raise ConfigError([Fault("", "is nested too deeply")]) from None
+    except (ValueError, OverflowError):  # of an escape such as "\\UFFFFFFFF", for which ruamel has no error
+        raise ConfigError([Fault("", "has an escape in a text that stands for no character")]) from None
+    _check_size(values)
+    return values
+
+
+def _check_size(values: Any) -> None:
+    """Raise ConfigError where there are too many values to look at; one that holds itself has no end of them."""
+    waiting, seen = [values], 0
+    while waiting:
+        value = waiting.pop()
+        seen += 1
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, (list, set, tuple)):
+            waiting += value
+        if seen + len(waiting) > MOST_VALUES:
+            raise ConfigError([Fault("", f"has more than {MOST_VALUES} values (an alias that holds itself?)")])
 
 
 def name_faults(values: Values) -> Iterator[Fault]:

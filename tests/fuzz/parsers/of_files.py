@@ -55,6 +55,7 @@ def _config_seeds() -> Iterator[bytes]:
     for size in (8, 40):
         for start in range(0, len(lines), size):
             yield b"\n".join(lines[start : start + size])[:4000]
+    yield b"mqtt: {port: 007}\na: 2026-03-02 09:00:00\nb: !!int 1\nc: !!float 1.5\nd: 2026-03-02\n"
     yield b"a: &x [1]\nb: *x\n<<: {c: 1}\n? {d: e}\n: !!binary aGk=\n"
 
 
