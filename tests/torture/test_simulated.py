@@ -41,7 +41,7 @@ def test_the_same_seed_is_the_same_story() -> None:
 
 
 def test_bugs_are_found() -> None:
-    done = world("--bugs", "late note", "believed count")
+    done = world("--bugs", "swapped commit", "lost wake-up")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 bugs, 2 found, 0 missed" in done.stdout

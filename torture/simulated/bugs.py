@@ -8,19 +8,14 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from torture.simulated.machine import here
-from zkbridge.attendance.recorder import Recorder
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.finding import Finder
-from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.punch_store import PunchStore
 from zkbridge.machine.clock import Clock
 from zkbridge.mqtt.receiver import Receiver
 from zkbridge.outbox.delivery import Delivery
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
-from zkbridge.terminal.records.free_uids import FreeUids
 from zkbridge.terminal.records.user_table import RecordTable
-from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.change_maker import ChangeMaker
 from zkbridge.worker.failures import FailureHandler
 from zkbridge.worker.planner import Planner
@@ -97,7 +92,7 @@ def _unlocked_rest(_has_work: Any) -> Any:
     def wrong(self: Any) -> bool:
         if not self._requests.stopping and (self._is_wanted() or self._listener is not None):
             return True
-        here().give_way(0)
+        here().sleep(0.002)
         self._job = None
         return False
 
@@ -190,20 +185,14 @@ BUGS = (
     Bug("late note", "notes a change after the terminal was asked", ChangeMaker, "__init__", _note_later),
     Bug("forgotten sync", "waits for no disk", Database, "_begin", _never_urgent),
     Bug("lost wake-up", "keeps an answer without waking the outbox", Delivery, "wake", _no_notice),
-    Bug("moved lock", "lets a worker's thread end without the queue's lock", Worker, "_has_work", _unlocked_rest),
     Bug("moved turn", "starts a second thread for a terminal", Worker, "_wake", _twice_at_work),
     Bug("retry too many", "repeats a create without reading the table", Planner, "plan", _forget_tried),
     Bug("trusted clock", "believes a clock that jumps", Clock, "now", lambda _real: lambda self: self._wall()),
     Bug("unknown redelivery", "takes a redelivery for a new message", Finder, "_is_redelivery", _always(False)),
     Bug("dropped reply", "counts replies as sent when the connection breaks", Outbox, "offline", _all_confirmed),
     Bug("dropped punch", "counts punches as sent when the connection breaks", Announcer, "offline", _all_confirmed),
-    Bug("early bookmark", "moves the place in the log before the punch is kept", PunchStore, "add", _place_first),
-    Bug("early memory", "remembers a punch that could not be kept", Recorder, "lose", _always(None)),
     Bug("lie about the effect", "says that nothing was written", FailureHandler, "_fail", _no_effect),
     Bug("believed count", "reads no table after a change", Verifier, "_is_shown_by_count", _always(True)),
     Bug("turned order", "does the newest request first", RequestQueue, "add", _newest_first),
-    Bug("overtaken wait", "does a request before older ones that wait", CatchUp, "older_than", _always([])),
-    Bug("forgotten enable", "keeps no note of a disabled terminal", Ledger, "finish", _no_pending),
-    Bug("shared uid", "gives a uid to two users of a session", FreeUids, "is_reserved", _always(False)),
     Bug("reply behind a change", "changes a user before an older reply is kept", SessionState, "claim", _always(True)),
 )

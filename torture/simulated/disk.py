@@ -101,22 +101,23 @@ class Connection(sqlite3.Connection):
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As sqlite3.Connection.execute."""
+        return self._step(sql, lambda: sqlite3.Connection.execute(self, sql, parameters))
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """As sqlite3.Connection.executemany; outside a transaction it is one with a single row."""
+        return self._step(sql, lambda: sqlite3.Connection.executemany(self, sql, parameters))
+
+    def _step(self, sql: str, do: Callable[[], sqlite3.Cursor]) -> sqlite3.Cursor:
         machine = here()
         machine.point("ledger")
         self.disk.before(sql, inside=self.in_transaction)
         inside, before = self.in_transaction, self.total_changes
-        cursor = super().execute(sql, parameters)
+        cursor = do()
         changed = not self.in_transaction and (inside or self.total_changes != before)
         self.disk.after(sql, changed=changed and sql != "ROLLBACK")
         if changed:
             machine.point("committed")
         return cursor
-
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        """As sqlite3.Connection.executemany."""
-        here().point("ledger")
-        self.disk.before(sql)
-        return super().executemany(sql, parameters)
 
     def executescript(self, sql: str, /) -> sqlite3.Cursor:
         """As sqlite3.Connection.executescript: what the ledger does when it is opened."""

@@ -60,7 +60,8 @@ def _judge_messages(world: World, replies: dict[int, list[Told]]) -> Iterator[st
         told = [one for one in replies.get(ask.number, []) if one.device == ask.wish.device]
         if not told:
             yield f"message {ask.number} has no answer"
-        bodies = {one.plain for one in told}
+        # That a member waits is told as it is when the answer is sent, perhaps once more.
+        bodies = {one.plain for one in told if b'"code":"waiting"' not in one.raw}
         if len(bodies) > 1 and ask.number not in world.broker.brought_again:
             codes = ", ".join(sorted(json.loads(body)["code"] for body in bodies))
             yield f"message {ask.number} has {len(bodies)} answers: {codes}"

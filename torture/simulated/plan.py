@@ -8,7 +8,7 @@ from typing import NamedTuple
 #: How often each event comes, and what it does.
 WEIGHTS: dict[str, int] = {
     "ask": 60,  # a caller publishes a request
-    "switch": 90,  # another thread goes first
+    "switch": 90,  # another thread goes first, or this one is not run for some milliseconds
     "fault": 22,  # the next request to a terminal meets something
     "wait": 14,  # nothing happens for up to a minute
     "punch": 8,

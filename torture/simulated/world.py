@@ -166,7 +166,10 @@ class World:
         self.callers.ask(arg)
 
     def _do_switch(self, arg: int) -> None:
-        self.machine.give_way(arg)
+        if arg % 3:
+            self.machine.give_way(arg)
+        elif self.machine.current is not None:
+            self.machine.sleep((1 + arg // 3 % 5) / 1000)
 
     def _do_wait(self, arg: int) -> None:
         self._patient_until = self.machine.now + (0.5, 2.0, 6.0, 35.0, 70.0)[arg % 5]
@@ -268,7 +271,8 @@ class World:
 
     def _ask_promptly(self) -> None:
         for device in DEVICES:
-            for ask in (self.callers.mistake(device), self.callers.probe(device)):
+            for publish in (self.callers.mistake, self.callers.probe):
+                ask = publish(device)
                 if not self._pass(partial(self._is_answered, ask), PROMPT_S):
                     self.wrongs.append(f"{device} is in order, and message {ask.number} has no answer in {PROMPT_S} s")
 
