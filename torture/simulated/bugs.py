@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from unittest import mock
 
 from torture.simulated.machine import here
 from zkbridge.ledger.database import Database
+from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.finding import Finder
 from zkbridge.machine.clock import Clock
 from zkbridge.mqtt.receiver import Receiver
@@ -136,7 +137,8 @@ def _all_confirmed(offline: Any) -> Any:
     def wrong(self: Any) -> None:
         with self._change:
             self._confirmed += [number for number in self._under_way if number not in self._confirmed]
-            self._settle()
+            with suppress(LedgerUnavailable):
+                self._settle()
         offline(self)
 
     return wrong
