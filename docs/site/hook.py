@@ -44,7 +44,7 @@ CODE = re.compile(r"<code>([^<]*)</code>")
 SEPARATOR = re.compile(r"(?<=\w[/.,:=|\]])(?=[^\s/.,:=|\]])|(?<=[a-z])(?=[A-Z][a-z])|(?<=\w)(?=[\[{(])")
 #: A name that may be wider than a phone: it may be broken at each of its parts.
 LONG = re.compile(r"[\w/.:-]{40,}")
-PART = re.compile(r"(?<=[_/:])(?=\w)")
+PART = re.compile(r"(?<=[_/:.])(?=\w)")
 COMMA = re.compile(r",(?:</span>)?(?=[^\s<])|,</span>(?=<)")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
@@ -80,7 +80,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - by name
     """The page as a phone needs it: the theme's style stacks the rows of tables there, and long code may be broken."""
     parts = BLOCK.split(TABLE.sub(_labelled, html))
-    parts[::2] = [CODE.sub(lambda code: f"<code>{SEPARATOR.sub('<wbr>', code[1])}</code>", part) for part in parts[::2]]
+    parts[::2] = [CODE.sub(_breakable, part) for part in parts[::2]]
     parts[1::2] = [LONG.sub(_in_parts, COMMA.sub(r"\g<0><wbr>", block)) for block in parts[1::2]]
     return "".join(parts)
 
@@ -94,6 +94,10 @@ def _labelled(table: re.Match[str]) -> str:
         return CELL.sub(lambda cell: f'{cell[0]} data-label="{next(columns)}"', row[0])
 
     return ROW.sub(labelled, table[0])
+
+
+def _breakable(code: re.Match[str]) -> str:
+    return f"<code>{LONG.sub(_in_parts, code[1]) if LONG.search(code[1]) else SEPARATOR.sub('<wbr>', code[1])}</code>"
 
 
 def _in_parts(name: re.Match[str]) -> str:

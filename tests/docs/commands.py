@@ -1,4 +1,4 @@
-"""The tables of commands in README.md and docs/contract.md, made from the commands' declarations."""
+"""The table of commands in README.md, and the rows of that in docs/reference.md, from the commands' declarations."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def _short(command: Command) -> str:
     return f"| `{command.name}` | {_yes(command.disables)} | {_yes(command.repeatable)} |"
 
 
-def _whole(command: Command) -> str:
+def request_and_success(command: Command) -> str:
+    """Return the row of a command: its own fields, and the keys of its answer."""
     return f"| `{command.name}` | {_request(command)} | {_success(command)} |"
 
 
@@ -77,4 +78,3 @@ README = Table(
     "| topic after `zk/<device_id>/` | disables the terminal meanwhile | may be repeated |",
     _short,
 )
-CONTRACT = Table(ROOT / "docs" / "contract.md", "| topic after `zk/D/` | request | success |", _whole)

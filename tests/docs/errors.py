@@ -49,13 +49,14 @@ def meaning(kind: type[BridgeError]) -> str:
 
 
 @cache
-def _codes_of_commands() -> dict[str, frozenset[str]]:
+def codes_of_commands() -> dict[str, frozenset[str]]:
+    """Return the codes that each command may be answered with, by its name."""
     return {name: frozenset(example_failures(Site(), command=command)) for name, command in commands().items()}
 
 
 def _facts(kind: type[BridgeError], spanish: list[dict[str, Any]], english: list[dict[str, Any]]) -> str:
     lines = [f"**{spanish[0]['status']}** · {meaning(kind)}"]
-    some = [name for name, codes in _codes_of_commands().items() if kind.code in codes]
+    some = [name for name, codes in codes_of_commands().items() if kind.code in codes]
     if len(some) < len(commands()) / 2:
         lines.append("Answers " + ", ".join(f"`{name}`" for name in some) + ".")
     sentences = []

@@ -1,5 +1,6 @@
 """Pages that are made from the code are as the code is now, and what people wrote on them is whole."""
 
+import re
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tests.docs import configuration, errors
 from tests.docs.commands import Table
+from tests.docs.pages import prose
 from tests.docs.write import MADE
 from tests.project.tree import ROOT
 from zkbridge.asyncapi.examples import example_failures
@@ -34,9 +36,26 @@ def test_no_code_is_there_that_nobody_gets() -> None:
     assert set(errors.advice(errors.PAGE.read_text())) == set(example_failures(Site()))
 
 
+def test_the_sections_of_the_contract_count_over_its_pages() -> None:
+    numbers = {
+        name: [int(each) for each in re.findall(r"^## (\d+)\. ", (ROOT / "docs" / name).read_text(), re.MULTILINE)]
+        for name in ("contract.md", "guarantees.md")
+    }
+
+    assert numbers["guarantees.md"] == [5, 6, 7, 8]
+    assert numbers["contract.md"] == [1, 2, 3, 4, *range(9, 17)]
+
+
+def test_a_section_that_a_page_of_the_contract_cites_is_there_or_linked() -> None:
+    for name in ("contract.md", "guarantees.md"):
+        text = prose(ROOT / "docs" / name)
+        here = set(re.findall(r"^## (\d+)\. ", text, re.MULTILINE))
+        assert set(re.findall(r"(?<!\[)\b[Ss]ection (\d+)", text)) <= here, name
+
+
 @pytest.mark.parametrize("code", example_failures(Site()))
 def test_the_contract_names_every_code(code: str) -> None:
-    assert f"`{code}`" in (ROOT / "docs" / "contract.md").read_text()
+    assert f"`{code}`" in "".join((ROOT / "docs" / name).read_text() for name in ("contract.md", "guarantees.md"))
 
 
 def test_every_key_of_the_file_shown_has_a_row() -> None:

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.docs import acl, blocked, commands, configuration, errors, exit_codes, life
+from tests.docs import acl, blocked, commands, configuration, errors, exit_codes, life, reference
 from tests.project import structure
 
 #: Each has a PAGE, and tells by `page()` what should stand there.
@@ -15,7 +15,7 @@ MADE = (
     life,
     structure,
     commands.README,
-    commands.CONTRACT,
+    reference,
 )
 
 

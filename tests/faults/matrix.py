@@ -175,7 +175,8 @@ Every case was also held to this: exactly one answer; the user there exactly onc
 not there after `effect: none`; no 409; the terminal enabled, its session ended, nothing owed;
 never disabled for longer than the session's budget and one answer.
 
-At the end stands which test holds which promise of the [contract's section 5](contract.md).
+At the end stands which test holds which promise of
+[section 5 of the contract](guarantees.md#5-exactly-one-effect-one-honest-answer).
 """
 
 

@@ -1,7 +1,7 @@
 """What the ledger must hold after what was asked of it: the same life of requests, in dicts, without a file.
 
-It is written from section 5 of `docs/contract.md` and the docstrings of the ledger; it knows nothing of SQL, commits
-and restarts. Each message has a topic of its own, which names its answer here and in the ledger.
+It is written from section 5 of the contract (`docs/guarantees.md`) and the docstrings of the ledger; it knows nothing
+of SQL, commits and restarts. Each message has a topic of its own, which names its answer here and in the ledger.
 """
 
 from __future__ import annotations
