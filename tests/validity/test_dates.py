@@ -350,3 +350,23 @@ def test_an_update_that_blocks_removes_a_date_that_would_let_in(site: Site, crea
 
     assert site.ask("p/users/list")["data"][0]["blocked"] is True
     assert site.events() == []
+
+
+def test_a_date_of_a_terminal_with_a_long_table_is_carried_out_the_first_time(
+    site: Site, create: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A long table is read ahead; it was never compared with the terminal's count, and nobody was ever blocked.
+
+    Source: `make soak`, 2026-11
+    """
+    for number in range(1000, 1200):
+        site.p.add_user(str(number), "Ana")
+    end = site.at(HOUR_S)
+    create(valid_until=end)
+    wait_for_session_end(site.p)
+
+    site.machine.passed += HOUR_S + 1
+
+    assert site.wait_for_events(1) == [event("blocked", "valid_until", end)]
+    assert site.is_blocked()
+    assert "a fault of the bridge's own" not in caplog.text
