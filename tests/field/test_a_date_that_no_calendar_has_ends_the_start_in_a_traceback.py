@@ -22,6 +22,7 @@ LAUGHS = "".join(f"y{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in ran
         ("language: 2026-02-30", "line 3, column 11: is written like a date and is none: put it in quotes"),
         ("language: 2026-03-02 99:99:99", "is written like a date and is none"),
         ("queue_limit: !!int x", "is written like a number and is none"),
+        ("queue_limit: !!int", "is written like a number and is none"),
         ("session_budget: !!float x", "is written like a number and is none"),
         ("strict: !!bool x", "is written like a truth value and is none"),
         (f"queue_limit: {'9' * 5000}", "is written like a number and is none"),

@@ -39,7 +39,7 @@ def parse_yaml(text: str) -> Any:
             """Raises ConstructorError also where ruamel lets through what Python says of a date, a number or a tag."""
             try:
                 return super().construct_object(node, deep=deep)
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
                 kind = _KINDS.get(str(node.tag).rpartition(":")[2], "value of its tag")
                 problem = f"is written like a {kind} and is none: put it in quotes if it is text"
                 raise ConstructorError(None, None, problem, node.start_mark) from None
