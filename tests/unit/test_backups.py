@@ -1,5 +1,6 @@
 """The folder of a device's backups: whole files, in the order in which they were made."""
 
+import errno
 import os
 import shutil
 import stat
@@ -9,9 +10,10 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from zkbridge.bridge.nightly import latest_backup
 from zkbridge.commands.api.age import BackupEncrypted
-from zkbridge.commands.api.backups import BackupDamaged, BackupNotFound, Backups
-from zkbridge.config.models import Backup
+from zkbridge.commands.api.backups import BackupDamaged, BackupFailed, BackupNotFound, Backups
+from zkbridge.config.models import Backup, Config
 
 NOON = 1_896_091_200.0
 
@@ -43,6 +45,73 @@ def test_what_a_killed_run_has_left_and_other_files_are_no_backups(tmp_path: Pat
         backups.delete(name)
     assert backups.write(b"2", NOON) == name
     assert backups.read(name) == (name, b"2")
+
+
+@pytest.mark.parametrize("ending", [".json", ".json.age"])
+def test_what_is_no_ordinary_file_is_no_backup_and_is_not_waited_for(tmp_path: Path, ending: str) -> None:
+    backups = Backups(tmp_path)
+    real = backups.write(b"1", NOON)
+    odd = {kind: f"2030-01-01T00-00-0{number}Z" for number, kind in enumerate(("pipe", "folder", "gone", "loop"))}
+    os.mkfifo(tmp_path / f"{odd['pipe']}{ending}")
+    (tmp_path / f"{odd['folder']}{ending}").mkdir()
+    (tmp_path / f"{odd['gone']}{ending}").symlink_to(tmp_path / "nothing")
+    (tmp_path / f"{odd['loop']}{ending}").symlink_to(f"{odd['loop']}{ending}")
+
+    assert [each.name for each in backups.files()] == [real]
+    assert backups.latest_at(NOON) == NOON
+    for name in odd.values():
+        with pytest.raises(BackupNotFound):
+            backups.read(name)
+        with pytest.raises(BackupNotFound):
+            backups.delete(name)
+    assert backups.write(b"2", NOON + 1) != real
+
+
+def test_a_folder_that_cannot_be_read_has_no_latest_backup_in_the_health(tmp_path: Path) -> None:
+    (tmp_path / "backups").symlink_to(tmp_path / "backups")
+    config = Config.model_validate({"state_dir": tmp_path, "devices": {"p": {"host": "127.0.0.1"}}})
+
+    assert latest_backup(config, "p", NOON) is None
+    with pytest.raises(BackupFailed, match="Too many levels of symbolic links"):
+        Backups(tmp_path / "backups" / "p").files()
+
+
+def test_a_backup_that_cannot_be_written_leaves_nothing_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    (tmp_path / ".2029-01-01T00-00-00Z.part").write_text("PIN of a run that was killed")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(BackupFailed, match="No space left on device"):
+            Backups(tmp_path).write(b"PIN", NOON)
+
+    assert list(tmp_path.iterdir()) == []
+    name = Backups(tmp_path).write(b"PIN", NOON)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.json"]
+
+
+def test_a_folder_that_is_none_fails_by_name_and_has_no_backups(tmp_path: Path) -> None:
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / "p").write_text("")
+    backups = Backups(tmp_path / "backups" / "p")
+
+    assert backups.files() == []
+    with pytest.raises(BackupFailed, match="File exists"):
+        backups.write(b"1", NOON)
+    with pytest.raises(BackupFailed, match="Not a directory"):
+        backups.read("2030-01-01T00-00-00Z")
+
+
+def test_the_folders_are_readable_for_the_bridges_user_alone(tmp_path: Path) -> None:
+    Backups(tmp_path / "backups" / "p").write(b"1", NOON)
+
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "backups", tmp_path / "backups" / "p")] == [
+        0o700,
+        0o700,
+    ]
 
 
 @pytest.mark.parametrize(("keep", "left"), [(0, 5), (1, 1), (3, 3), (5, 5), (9, 5)])

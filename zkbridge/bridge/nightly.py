@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.reception import Reception
-from zkbridge.commands.api.backups import Backups
+from zkbridge.commands.api.backups import BackupFailed, Backups
 from zkbridge.config.loader import state_dir
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import BridgeError
@@ -55,8 +56,10 @@ def night_of(now: float, time: str, zone: str | None) -> Night:
 
 
 def latest_backup(config: Config, device: str, now: float) -> float | None:
-    """When the latest backup of a device was made, in seconds since 1970; None where there is none."""
-    return Backups(state_dir(config) / "backups" / device).latest_at(now)
+    """When the latest backup of a device was made, in seconds since 1970; None where none can be read."""
+    with suppress(BackupFailed):
+        return Backups(state_dir(config) / "backups" / device).latest_at(now)
+    return None
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.api.backups import BackupFailed
 from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.commands.backup_content import read_all
 from zkbridge.contract.answers import like
@@ -31,6 +32,7 @@ class BackedUp(TypedDict):
     params=Backup,
     code="backed_up",
     answer=Answer(BackedUp, says=("Copia de seguridad '{backup}' hecha.", "Backup '{backup}' made.")),
+    errors=(BackupFailed,),
     disables=False,
     repeatable=True,
 )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typing_extensions import TypedDict
 
+from zkbridge.commands.api.backups import BackupFailed
 from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.contract.answers import like
 from zkbridge.port.capabilities import Facts
@@ -29,6 +30,7 @@ class Row(TypedDict):
     params=List,
     code="ok",
     answer=Answer(Row, rows=True, counts={"total": "Backups of this device."}),
+    errors=(BackupFailed,),
     disables=False,
     repeatable=True,
     reads=True,

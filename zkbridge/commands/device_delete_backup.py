@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.backups import BackupName, BackupNotFound
+from zkbridge.commands.api.backups import BackupFailed, BackupName, BackupNotFound
 from zkbridge.commands.api.registry import Answer, Body, Context, Params, command
 from zkbridge.contract.answers import like
 from zkbridge.port.capabilities import Facts
@@ -30,7 +30,7 @@ class Deleted(TypedDict):
     params=Delete,
     code="backup_deleted",
     answer=Answer(Deleted, says=("Copia de seguridad '{backup}' eliminada.", "Backup '{backup}' deleted.")),
-    errors=(BackupNotFound,),
+    errors=(BackupNotFound, BackupFailed),
     disables=False,
     repeatable=True,
 )

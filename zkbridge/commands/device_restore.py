@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.age import BackupEncrypted
-from zkbridge.commands.api.backups import BackupDamaged, BackupName, BackupNotFound
+from zkbridge.commands.api.backups import BackupDamaged, BackupFailed, BackupName, BackupNotFound
 from zkbridge.commands.api.fields import Flag
 from zkbridge.commands.api.registry import Answer, Body, Context, HandOver, Onward, Params, command
 from zkbridge.commands.backup_content import Content, parsed
@@ -70,7 +70,16 @@ class _Difference(NamedTuple):
     params=Restore,
     code="compared",
     answer=Answer(Compared),
-    errors=(BackupNotFound, BackupDamaged, BackupEncrypted, AlgorithmDiffers, CopyIncomplete, DeviceFull, UserExists),
+    errors=(
+        BackupNotFound,
+        BackupDamaged,
+        BackupEncrypted,
+        BackupFailed,
+        AlgorithmDiffers,
+        CopyIncomplete,
+        DeviceFull,
+        UserExists,
+    ),
     disables=False,
     repeatable=True,
     hands_over=True,
