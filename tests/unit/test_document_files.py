@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -79,6 +80,8 @@ def test_a_table_has_a_user_a_line_and_an_empty_cell_is_not_named(tmp_path: Path
         ("p.csv", b"user_id,name\n1,Ana,7\n", "file_row", "Line 2 has 3 cells, the first one 2."),
         ("p.csv", b"user_id,name\n1,\xe9\n", "file_no_table", "The file is no CSV table in UTF-8."),
         ("p.csv", b'user_id,name\n1,"Ana\n', "file_no_table", "The file is no CSV table in UTF-8."),
+        ("p.csv", b'user_id,name\n1,"Ana\nRuiz"\n2\n', "file_row", "Line 4 has 1 cells, the first one 2."),
+        ("p.csv", b"user_id,name,name\n1,Ana,Eva\n", "body_required", "JSON body required."),
         ("p.json", b'{"users": [{"user_id": "1", "na', "body_required", "JSON body required."),
         ("p.json", b"[]", "body_required", "JSON body required."),
     ],
@@ -93,6 +96,30 @@ def test_what_is_cut_off_or_no_document_is_refused(
 
     assert (refused.value.code, refused.value.sentence("en")) == (why, sentence)
     assert refused.value.sentence("es") != sentence
+
+
+def test_a_line_break_and_other_separators_stay_in_their_cell(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_bytes('user_id,name,,\r\n1,"Ana\r\nRuiz",,\r\n2,Eva\u2028\x85Paz,,\r\n'.encode())
+
+    assert read_file(tmp_path / "p.csv") == {
+        "users": [{"user_id": "1", "name": "Ana\r\nRuiz"}, {"user_id": "2", "name": "Eva\u2028\x85Paz"}]
+    }
+
+
+def test_a_directory_that_cannot_be_looked_at_has_no_documents_until_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_path: Path) -> bool:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    watch, path = FileWatch(), tmp_path / "p.json"
+    path.write_text("{}")
+    assert [watch.changed(tmp_path, ["p"]) for _ in range(2)] == [[], [("p", path)]]
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_file", away)
+        assert watch.changed(tmp_path, ["p"]) == []
+
+    assert [watch.changed(tmp_path, ["p"]) for _ in range(3)] == [[], [], []]
 
 
 def test_a_file_over_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from zkbridge.commands.desired.refusals import Refused
 from zkbridge.contract.bodies import JsonObject
+from zkbridge.contract.errors import BodyRequired
 from zkbridge.contract.messages import parse_object
 from zkbridge.contract.plans import MAX_BYTES, MAX_USERS
 
@@ -28,10 +31,17 @@ class Signature(NamedTuple):
 
 
 def file_of(directory: Path | None, name: str) -> Path | None:
-    """The document of a device or group, if there is one."""
+    """The document of a device or group, if there is one, and the directory can be looked at."""
     if directory is None:
         return None
-    return next((path for ending in ENDINGS if (path := directory / f"{name}{ending}").is_file()), None)
+    return next((path for ending in ENDINGS if _is_file(path := directory / f"{name}{ending}")), None)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file; no where the machine does not say: a directory of the network may go away at any time."""
+    with suppress(OSError):
+        return path.is_file()
+    return False
 
 
 class FileWatch:
@@ -94,16 +104,20 @@ def _rows(content: bytes) -> list[dict[str, Any]]:
     if not content.endswith(b"\n"):
         raise Refused("file_cut_off")
     try:
-        lines = content.decode("utf-8-sig").splitlines()
-        comma = ";" if lines and lines[0].count(";") > lines[0].count(",") else ","
-        rows = list(csv.reader(lines, delimiter=comma, strict=True))
+        text = content.decode("utf-8-sig")
+        first = text.partition("\n")[0]
+        comma = ";" if first.count(";") > first.count(",") else ","
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=comma, strict=True)  # a cell keeps its line breaks
+        rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error):
         raise Refused("file_no_table") from None
-    names = [name.strip() for name in rows[0]] if rows else []
-    for number, row in enumerate(rows, start=1):
+    names = [name.strip() for name in rows[0][1]] if rows else []
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise BodyRequired("twice", text=twice[0])
+    for line, row in rows:
         if row and len(row) != len(names):
-            raise Refused("file_row", line=number, cells=len(row), columns=len(names))
-    return [_user(dict(zip(names, row, strict=True))) for row in rows[1:] if row]
+            raise Refused("file_row", line=line, cells=len(row), columns=len(names))
+    return [_user(dict(zip(names, row, strict=True))) for _, row in rows[1:] if row]
 
 
 def _user(cells: dict[str, str]) -> dict[str, Any]:
