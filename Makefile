@@ -8,7 +8,7 @@ PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: addon audit deb lock image help demo test again costs check docs pictures torture cuts world clients model fuzz fuzz-parsers faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: addon audit deb lock image help demo test again costs check docs pictures torture cuts world soak clients model fuzz fuzz-parsers faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -62,6 +62,10 @@ cuts:  ## Cut the power 1,000 times in the middle of everything, some twenty min
 world:  ## Run the bridge in a simulated world for five minutes, seed after seed (ARGS="--seed 7 --seeds 1" for one again, ARGS=--bugs to put bugs in)
 	@.ci/setup test
 	.venv/bin/python -m torture world $(ARGS)
+
+soak:  ## Live a week of a school in ten minutes, and say whether memory, descriptors, ledger or log grow (ARGS="--hours 8")
+	@.ci/setup test
+	.venv/bin/python -m torture soak $(ARGS)
 
 clients:  ## Try the clients of other projects and write the table of docs/simulator.md (PATHS="pyzk=FOLDER node=FOLDER" tries those alone)
 	@.ci/setup test

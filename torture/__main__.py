@@ -1,4 +1,4 @@
-"""Break everything, from a seed: `python -m torture` requests, punches, doors, people, cuts or world.
+"""Break everything, from a seed: `python -m torture` requests, punches, doors, people, cuts, world or soak.
 
 Each has `--help`.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from torture import cuts, doors, people, punches, requests
+from torture import cuts, doors, people, punches, requests, soak
 
 
 def world(arguments: Sequence[str]) -> int:
@@ -25,6 +25,7 @@ PROGRAMS = {
     "people": people.main,
     "cuts": cuts.main,
     "world": world,
+    "soak": soak.main,
 }
 
 
