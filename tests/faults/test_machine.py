@@ -201,42 +201,6 @@ def _with_one_user(site: Site, caller: Caller) -> dict[str, Any]:
     return request
 
 
-def test_a_ledger_of_an_older_version_is_lifted_with_what_is_in_it(tmp_path: Path, shared_broker: Mosquitto) -> None:
-    with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
-        request = _with_one_user(site, caller)
-        site.at(WRITE, site.killer(), effect=True)
-        unfinished = site.user()
-        caller.publish(site.topic(), unfinished)
-        site.daemon.wait()
-        with closing(sqlite3.connect(site.daemon.state / "ledger.db")) as ledger:
-            ledger.executescript("""
-                ALTER TABLE requests DROP COLUMN user_id;
-                DROP TABLE validities;
-                DROP TABLE parked;
-                DROP INDEX requests_by_parent;
-                DROP INDEX requests_waiting;
-                ALTER TABLE requests DROP COLUMN place;
-                ALTER TABLE requests DROP COLUMN parent;
-                ALTER TABLE requests DROP COLUMN catch_up;
-                DROP TABLE traces;
-                DROP TABLE places;
-                DROP TABLE punches;
-                ALTER TABLE requests DROP COLUMN suspect_of;
-                ALTER TABLE requests ADD COLUMN params BLOB;
-                UPDATE requests SET params = (SELECT params FROM asked WHERE request = id);
-                DROP TABLE asked;
-                PRAGMA user_version = 1;
-            """)
-
-        site.daemon.start()
-
-        assert site.query("PRAGMA user_version") == [(len(MIGRATIONS),)]
-        assert site.settle(caller, 2)[1].json["code"] == "created"
-        caller.publish(site.topic(), request)
-        assert site.settle(caller, 3)[2].json["replayed"]
-        site.check(request, unfinished)
-
-
 def test_a_ledger_of_a_newer_version_is_not_touched(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         _with_one_user(site, caller)

@@ -232,8 +232,8 @@ def test_an_odd_catch_up_is_refused(shared: Plant, to: str, catch_up: object) ->
     assert answer["errors"] == [{"field": "catch_up", "message": "debe ser true o false"}]
 
 
-@pytest.mark.parametrize("name", LASTING)
-def test_catch_up_is_for_groups_only(shared: Plant, name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in LASTING if COMMANDS[name].each is None])
+def test_catch_up_is_for_groups_and_lists_only(shared: Plant, name: str) -> None:
     body = {"user_id": "901", "name": "x", "finger_index": 1}
     body |= {"catch_up": True, "expires_at": in_s(60), "request_id": "c"}
     body = {key: value for key, value in body.items() if key in COMMANDS[name].params.model_fields}
