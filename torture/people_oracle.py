@@ -18,24 +18,14 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torture.diary import Diary
 from torture.people_state import TROUBLE, Held, Key, Print, Request, State, entries, may_have_begun
 from zkbridge.simulator import SimulatedTerminal
 
 Kind = Literal["lost", "doubled", "wrong", "foreign", "fingers", "untrue", "unanswered", "left disabled", "other"]
-KINDS: tuple[Kind, ...] = (
-    "lost",
-    "doubled",
-    "wrong",
-    "foreign",
-    "fingers",
-    "untrue",
-    "unanswered",
-    "left disabled",
-    "other",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
