@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.lists import Rows, RowsOf
+from zkbridge.commands.api.params import Lasting
 from zkbridge.commands.api.registry import Answer, Body, Context, command
 from zkbridge.commands.desired.decision import Decision
 from zkbridge.commands.desired.document import Asked, Rules
@@ -16,7 +17,11 @@ from zkbridge.commands.users_create import Create
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import BridgeError, FieldFault, InvalidField
 from zkbridge.contract.plans import plan_body
+from zkbridge.contract.texts import shown
 from zkbridge.port.capabilities import UserStore
+
+#: The fields of a row.
+_ROW = frozenset(Create.model_fields) - frozenset(Lasting.model_fields)
 
 
 class NoDocument(BridgeError):
@@ -40,6 +45,16 @@ class Plan(Rules):
         ]
         | None
     ) = None
+
+    def unknown_inside(self) -> tuple[FieldFault, ...]:
+        """A document with such a row is refused."""
+        rows = ((place, row) for place, row in enumerate(self.users or ()) if isinstance(row, dict))
+        return tuple(
+            FieldFault(f"users[{place}].{shown(name)}", "unknown")
+            for place, row in rows
+            for name, value in row.items()
+            if value is not None and name not in _ROW
+        )
 
 
 class Changed(TypedDict):
@@ -86,13 +101,15 @@ class Planned(TypedDict):
     reads=True,
 )
 def plan_users(session: UserStore, params: Plan, context: Context) -> Body:
-    """Plan the rows of the request, or the last document. Raises NoDocument or InvalidField."""
+    """Plan the rows of the request, or the last document. Raises NoDocument, InvalidField or Refused."""
     asked = _asked(params, context)
     try:
         document = document_in(asked, context)
     except Refused as refusal:
         if refusal.why == "document_replaced":
             raise NoDocument from None
+        if params.users is None:
+            raise  # it was refused for this at its turn, too
         raise InvalidField(FieldFault("users", "repeated")) from None
     claimed = context.claims.all()
     decision = Decision(document, session.users(), session, claimed=claimed, dates=context.dates)

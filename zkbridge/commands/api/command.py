@@ -146,10 +146,13 @@ class Command(NamedTuple):
         unknown = [name for name, value in body.items() if value is not None and name not in fields] if strict else []
         given |= {name: body[name] for name in unknown[:MAX_FAULTS]}
         try:
-            return self._built().model_validate(given)
+            params = self._built().model_validate(given)
         except ValidationError as error:
             more = error.error_count() + len(unknown[MAX_FAULTS:])
             raise self._refusal(faults_of(error, fields), more, given) from None
+        if strict and (faults := params.unknown_inside()):
+            raise InvalidField(*faults)
+        return params
 
     def _refusal(self, faults: list[FieldFault], count: int, given: JsonObject) -> BridgeError:
         """What is required and blank is as good as absent. `count` is of all faults, those that are not here too."""

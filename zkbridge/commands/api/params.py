@@ -38,6 +38,10 @@ class Params(BaseModel):
         """The devices and groups, beside the device that is asked, to which the request will be handed over."""
         return ()
 
+    def unknown_inside(self) -> tuple[FieldFault, ...]:
+        """Fields that nobody knows below the fields of the request, as in its rows; refused with `strict`."""
+        return ()
+
     def surely_wrong(self, _device: Device) -> tuple[FieldFault, ...]:
         """The faults that this device's settings show before the terminal is asked."""
         return ()
