@@ -215,8 +215,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.dates[device, user_id] = validity
 
     @precondition(lambda self: any(each.parent is None for each in self.model.unfinished()))
-    @rule(pick=PICK, refused=st.booleans(), catch_up=st.booleans())
-    def a_request_is_handed_over(self, pick: int, refused: bool, catch_up: bool) -> None:
+    @rule(pick=PICK, refused=st.booleans(), catch_up=st.booleans(), only_prepared=st.sampled_from([False, False, True]))
+    def a_request_is_handed_over(self, pick: int, refused: bool, catch_up: bool, only_prepared: bool) -> None:
         whole = [each for each in self.ledger.unfinished() if each.parent is None]
         request = whole[pick % len(whole)]
         self.count += 1
@@ -225,7 +225,10 @@ class LedgerMachine(RuleBasedStateMachine):
         catches_up = catch_up and request.expires_at is not None
         self.model.last = self.ledger._acceptance._last_request
 
-        made = self.ledger.hand_over(request, parts, catch_up=catches_up)
+        made = self.ledger.handing_over.prepare(request, parts, catch_up=catches_up)
+        if only_prepared:  # the process is killed before the rest, or the disk is full
+            return
+        self.ledger.handing_over.begin(request)
 
         self.model.hand_over(request.id, parts, catch_up=catches_up)
         open_parts = [each.id for each in self.model.unfinished() if each.parent == request.id]

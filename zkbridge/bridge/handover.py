@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.dispatch import ReplyDispatch
@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 class RequestHandOver:
     """Keeps the requests that take another one's place, and gives them to the workers. Called from any thread.
 
-    Reception is paused meanwhile, as while workers are replaced: no worker gets a request after it has ended.
+    Reception is paused while they are begun, as while workers are replaced: no worker gets a request after it has
+    ended.
     """
 
     def __init__(
@@ -37,15 +38,19 @@ class RequestHandOver:
         self._dispatch = dispatch
 
     def hand_over(self, request: Request, what: HandOver) -> None:
-        """Keep the requests and have them done. Raises LedgerUnavailable, and then nothing has changed."""
-        with self._reception.paused():
+        """Keep the requests and have them done. Raises LedgerUnavailable, and then nothing has changed.
+
+        Thousands of them are kept in pieces, and messages are received in between. They are made anew where the
+        configuration changes meanwhile: a device may have left.
+        """
+        while True:
+            config = self._current.config
             parts = list(self._parts(request, what))
-            begun = self._ledger.hand_over(request, parts, catch_up=what.catch_up)
-            by_device: dict[str, list[Request]] = {}
-            for each in begun:
-                by_device.setdefault(each.device, []).append(each)
-            for device, requests in by_device.items():
-                self._probes.submit(device, requests)
+            begun = self._ledger.handing_over.prepare(request, parts, catch_up=what.catch_up)
+            with self._reception.paused():
+                if self._current.config is config:
+                    by_device = self._begin(request, begun)
+                    break
         log.info(
             "request=%d device=%s command=%s goes on with %d requests for %d devices",
             request.id,
@@ -56,6 +61,15 @@ class RequestHandOver:
         )
         if len(begun) < len(parts):
             self._dispatch.note_answers()
+
+    def _begin(self, request: Request, begun: Iterable[Request]) -> dict[str, list[Request]]:
+        self._ledger.handing_over.begin(request)
+        by_device: dict[str, list[Request]] = {}
+        for each in begun:
+            by_device.setdefault(each.device, []).append(each)
+        for device, requests in by_device.items():
+            self._probes.submit(device, requests)
+        return by_device
 
     def tell_waiting(self, request: Request, reply: Reply) -> None:
         """Keep that a request waits for its terminal, and have it sent: of a document as a plan.

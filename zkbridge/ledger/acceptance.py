@@ -98,37 +98,11 @@ class Acceptance:
             if not old.anew:
                 repeats.move(db, old.id, whole.id, place)
                 continue
-            request = self._insert_part(db, draft, wanted[old.key], whole)
+            request = self.insert_part(db, draft, wanted[old.key], whole)
             repeats.move(db, request.id, whole.id, place)
             if request.state is not State.DONE:
                 begun.append(_carry_on(db, request, old.tried)._replace(shares=len(earlier)))
         return self._begun(db, draft, whole, begun)
-
-    def hand_over(self, request: Request, parts: Sequence[Part], *, catch_up: bool) -> tuple[Request, ...]:
-        """Keep what devices are asked in place of a request, with one commit: the requests to be worked on.
-
-        The request is answered with the last of them. Raises LedgerUnavailable, and then nothing has changed.
-        """
-
-        def work(db: sqlite3.Connection) -> tuple[Request, ...]:
-            answer = db.execute("SELECT max(correlation) FROM answers WHERE request = ?", (request.id,)).fetchone()
-            db.execute("UPDATE requests SET state = 'split' WHERE id = ?", (request.id,))
-            db.execute("DELETE FROM asked WHERE request = ?", (request.id,))
-            draft = Draft(
-                b"",
-                "",
-                "",
-                request_id=request.request_id,
-                correlation=answer[0],
-                expires_at=request.expires_at,
-                catch_up=catch_up,
-                language=request.language,
-            )
-            made = [self._insert_part(db, draft, part, request) for part in parts]
-            self._outcomes.complete(db, [request.id])
-            return tuple(each._replace(shares=len(parts)) for each in made if each.state is not State.DONE)
-
-        return self._database.write(work)
 
     def join(self, db: sqlite3.Connection, found: Found) -> Kept:
         """As `Batch.join`."""
@@ -206,12 +180,12 @@ class Acceptance:
         begun = []
         for part in parts:
             earlier = _part_of(db, suspect, part)
-            request = self._insert_part(db, draft, part, whole, suspect_of=earlier)
+            request = self.insert_part(db, draft, part, whole, suspect_of=earlier)
             if request.state is not State.DONE:
                 begun.append(request._replace(shares=len(parts)))
         return self._begun(db, draft, whole, begun)
 
-    def _insert_part(
+    def insert_part(
         self,
         db: sqlite3.Connection,
         draft: Draft,
@@ -220,7 +194,7 @@ class Acceptance:
         *,
         suspect_of: int | None = None,
     ) -> Request:
-        """One member's part of a group's request; done at once if it has a reply already."""
+        """Keep one member's part of a group's request; it is done at once if it has a reply already."""
         own = draft._replace(device=part.device, parts=())
         if part.command is not None:
             own = own._replace(command=part.command, params=part.params)

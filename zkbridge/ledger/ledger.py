@@ -24,6 +24,7 @@ from zkbridge.ledger.acceptance import Acceptance, Batch
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.digests import Digests
 from zkbridge.ledger.facts import Facts
+from zkbridge.ledger.handing_over import HandingOver
 from zkbridge.ledger.outcomes import Outcomes
 from zkbridge.ledger.pending_enables import PendingEnables
 from zkbridge.ledger.punch_store import PunchStore
@@ -34,12 +35,12 @@ from zkbridge.ledger.records import (
     Finish,
     Finished,
     Parked,
-    Part,
     Request,
     ValidityChange,
     Waiting,
 )
 from zkbridge.ledger.retention import Retention
+from zkbridge.ledger.rows import UNDER_WAY
 from zkbridge.ledger.unsent_replies import UnsentReplies
 from zkbridge.ledger.validity_store import ValidityStore
 from zkbridge.telemetry.snapshot import LedgerStats
@@ -80,6 +81,7 @@ class Ledger:
             self.database, self.replies, self.enables, self.retention, clock=clock, combine=combine
         )
         self._acceptance = Acceptance(self.database, self.outcomes, clock=clock)
+        self.handing_over = HandingOver(self.database, self.outcomes, self._acceptance)
         self.scrub()
 
     @property
@@ -127,10 +129,6 @@ class Ledger:
         """
         return self.outcomes.finish(finishes, parked=parked, pending_enable=pending_enable, validities=validities)
 
-    def hand_over(self, request: Request, parts: Sequence[Part], *, catch_up: bool) -> tuple[Request, ...]:
-        """Keep what devices are asked in place of a request; the requests to be worked on."""
-        return self._acceptance.hand_over(request, parts, catch_up=catch_up)
-
     def waiting(self, device: str | None = None) -> list[Waiting]:
         """What waits for a device, or for any, oldest first; without what was asked."""
         return self.outcomes.waiting(device)
@@ -151,7 +149,7 @@ class Ledger:
         """How much there is, and what waits for a terminal or for the broker."""
         now = self._clock()
         unfinished, oldest_unfinished = self.database.read(
-            "SELECT count(*), min(accepted_at) FROM requests WHERE state IN ('accepted', 'running')"
+            f"SELECT count(*), min(r.accepted_at) FROM requests r WHERE {UNDER_WAY}"  # noqa: S608 - a constant
         )[0]
         unsent = self.database.read("SELECT count(*) FROM answers WHERE owed = 1")[0][0]
         oldest = self.database.read(

@@ -12,7 +12,7 @@ from zkbridge.ledger.database import Database
 from zkbridge.ledger.pending_enables import PendingEnables
 from zkbridge.ledger.records import Combine, Ended, Finish, Finished, Parked, Request, State, ValidityChange, Waiting
 from zkbridge.ledger.retention import Retention
-from zkbridge.ledger.rows import REQUESTS, log_answer, parent_of, request_of, said_of, user_of
+from zkbridge.ledger.rows import MANY_REQUESTS, REQUESTS, UNDER_WAY, log_answer, parent_of, request_of, said_of, user_of
 from zkbridge.ledger.schema import END
 from zkbridge.ledger.unsent_replies import UnsentReplies
 from zkbridge.ledger.validity_store import write as write_validities
@@ -41,8 +41,11 @@ class Outcomes:
         self._combine = combine
 
     def unfinished(self) -> list[Request]:
-        """Every request that has no answer yet, oldest first: what a crash or a stop left. Not what is waiting."""
-        rows = self._database.read(f"{REQUESTS} WHERE r.state IN ('accepted', 'running') ORDER BY r.id")
+        """Every request that has no answer yet, oldest first: what a crash or a stop left.
+
+        Not what is waiting, and not what is only prepared to take another one's place.
+        """
+        rows = self._database.read(f"{MANY_REQUESTS} WHERE {UNDER_WAY} ORDER BY r.id")
         return [request_of(row) for row in rows]
 
     def running(self, intents: Iterable[tuple[int, object]]) -> None:

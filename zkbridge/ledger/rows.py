@@ -18,14 +18,26 @@ UNSENT = (
     " FROM answers a LEFT JOIN requests r ON r.id = a.request WHERE a.owed = 1"
 )
 
-#: Requests with what belongs to them; a part has its group's request_id.
-REQUESTS = (
+_WITH_SHARES = (
     "SELECT r.id, r.device, r.command, coalesce(r.request_id, g.request_id) AS request_id, r.accepted_at, r.expires_at,"
     " r.state, r.tried, r.suspect_of, r.parent, r.catch_up, r.language, coalesce(a.params, p.params, x'') AS params,"
-    " p.subject,"
-    " (SELECT count(*) FROM requests s WHERE s.parent = r.parent) AS shares"
+    " p.subject, {} AS shares"
     " FROM requests r LEFT JOIN asked a ON a.request = r.id LEFT JOIN parked p ON p.request = r.id"
     " LEFT JOIN requests g ON g.id = r.parent"
+)
+#: Requests with what belongs to them; a part has its group's request_id.
+REQUESTS = _WITH_SHARES.format("(SELECT count(*) FROM requests s WHERE s.parent = r.parent)")
+_SIZES = (
+    "WITH sizes AS MATERIALIZED (SELECT parent, count(*) AS parts FROM requests WHERE parent IS NOT NULL GROUP BY 1)"
+)
+#: The same for very many of them: the parts of all are counted once.
+MANY_REQUESTS = f"{_SIZES} {_WITH_SHARES.format('s.parts')} LEFT JOIN sizes s ON s.parent = r.parent"
+
+#: Of a request `r`: no answer to it is known, and it is to be worked on now; it neither waits for its terminal nor is
+#: it only prepared to take another one's place (see `handing_over`).
+UNDER_WAY = (
+    "r.state IN ('accepted', 'running') AND NOT EXISTS (SELECT 1 FROM requests w"
+    " WHERE w.id = r.parent AND w.state IN ('accepted', 'running', 'waiting'))"
 )
 
 

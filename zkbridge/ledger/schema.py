@@ -128,6 +128,11 @@ TRIGGERS = """
     FROM requests r LEFT JOIN answers a ON a.request = r.id LEFT JOIN debts d ON d.device = r.device;
 
     CREATE TEMP TRIGGER ending INSTEAD OF INSERT ON endings BEGIN
+        -- What was prepared to take its place is not to be done any more.
+        DELETE FROM asked WHERE request IN (SELECT r.id FROM requests w JOIN requests r ON r.parent = w.id
+            WHERE w.id = NEW.request AND w.state IN ('accepted', 'running', 'waiting'));
+        DELETE FROM requests WHERE parent = NEW.request AND EXISTS (SELECT 1 FROM requests w
+            WHERE w.id = NEW.request AND w.state IN ('accepted', 'running', 'waiting'));
         UPDATE requests SET state = 'done', tried = iif(NEW.keeps_tried, tried, '[]'), status = NEW.status,
                             code = NEW.code, reply = NEW.reply, done_at = NEW.done_at
         WHERE id = NEW.request AND reply IS NULL;
