@@ -106,7 +106,7 @@ class Book:
         request.waiting.discard(key)
         if code in TROUBLE or (status >= 500 and entry.get("effect") == "unknown"):
             request.open[key] = code
-            if entry.get("effect") == "unknown" or code == "copy_incomplete":
+            if entry.get("effect") == "unknown":
                 request.doubtful.add(key)
             return
         if request.final.setdefault(key, code) != code:

@@ -158,6 +158,7 @@ def test_a_finger_for_use_under_duress_never_becomes_an_ordinary_one(make: Calla
         completed = only(house.ask("here", "users/copy", COPY))
 
     assert (refused["code"], refused["missing_fingers"]) == ("copy_incomplete", [6])
+    assert refused["effect"] == "unknown"  # the record was written, and the other finger
     assert held == [(0, 1, THUMB)]  # by the command that knows no flags
     assert completed["code"] == "copied"
     assert people_of(house["there"]) == people_of(house["here"])

@@ -67,8 +67,8 @@ class CopyIncomplete(BridgeError):
     adds = _Differing
 
     def details(self, _language: object) -> Details:
-        """`missing_fingers` and `extra_fingers`."""
-        return self.more or {"missing_fingers": [6], "extra_fingers": []}
+        """`effect`, for a part was written; `missing_fingers` and `extra_fingers`."""
+        return {"effect": "unknown", **(self.more or {"missing_fingers": [6], "extra_fingers": []})}
 
 
 class _Template(BaseModel):
