@@ -100,6 +100,8 @@ class Alone:
         """A document, and the next version of it as long as something failed."""
         yield from self._until_alone(device)
         request = self._town.document(device, self._keypad.present(device))
+        if request is None:
+            return
         for _ in range(MOST_ATTEMPTS):
             yield from self._answered(request)
             self._desk.close(request)

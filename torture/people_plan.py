@@ -283,11 +283,16 @@ class Town:
         body = {"backup": name, "apply": True, "replace": True}
         return self.request(f"zk/{device}/device/restore", body, outcomes, device)
 
-    def document(self, device: str, keypad: Sequence[str]) -> Request:
-        """Say who is to be at the terminal: some who are there, some who are not, now and then one of the keypad."""
+    def document(self, device: str, keypad: Sequence[str]) -> Request | None:
+        """Say who is to be at the terminal: some who are there, some who are not, now and then one of the keypad.
+
+        None where everybody who was drawn is busy: a document that names nobody is refused.
+        """
         random = self._random
         own = random.sample(list(keypad), min(len(keypad), random.choice([0, 0, 1, 2])))
         people = [*self.some_people(min(60, len(self.people) // 3)), *own]
+        if not people:
+            return None
         rows = [self.fields(user_id, secrets=False) for user_id in people]
         policy = random.choice(["never", "block", "delete"])
         outcomes: dict[Key, Outcome] = {(device, each["user_id"]): effect.row(each) for each in rows}

@@ -120,17 +120,19 @@ def test_more_absent_users_than_the_limit_change_nothing(plant: Plant) -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "code"),
+    ("payload", "code", "version"),
     [
-        (b'{"version": 2, "users": []}', "document_empty"),
-        (b'{"version": 2, "users": [{"user_id": "3", "na', "body_required"),
-        (b'{"version": 0, "users": [{"user_id": "3", "name": "Zoe"}]}', "invalid_field"),
-        (b'{"version": 1, "users": [{"user_id": "3", "name": "Zoe"}], "apply": true}', "document_changed"),
-        (b'{"version": 2, "users": [{"user_id": "3", "name": "Zoe", "password": "73915826"}]}', "document_secret"),
-        (b'{"version": 2, "users": [{"user_id": "3", "name": "Zoe", "card": -1}], "apply": true}', "invalid_field"),
+        (b'{"version": 2, "users": []}', "document_empty", 2),
+        (b'{"version": 2, "users": [{"user_id": "3", "na', "body_required", None),
+        (b'{"version": 0, "users": [{"user_id": "3", "name": "Zoe"}]}', "invalid_field", None),
+        (b'{"version": 1, "users": [{"user_id": "3", "name": "Zoe"}], "apply": true}', "document_changed", 1),
+        (b'{"version": 2, "users": [{"user_id": "3", "name": "Zoe", "password": "73915826"}]}', "document_secret", 2),
+        (b'{"version": 2, "users": [{"user_id": "3", "name": "Zoe", "card": -1}], "apply": true}', "invalid_field", 2),
     ],
 )
-def test_a_document_that_breaks_a_rule_changes_nothing(plant: Plant, payload: bytes, code: str) -> None:
+def test_a_document_that_breaks_a_rule_changes_nothing(
+    plant: Plant, payload: bytes, code: str, version: int | None
+) -> None:
     publish(plant, 1, *ROWS, apply=True)
     assert plan_of(plant, 1)["state"] == "applied"
     wait_for_session_end(plant.principal)
@@ -140,6 +142,7 @@ def test_a_document_that_breaks_a_rule_changes_nothing(plant: Plant, payload: by
     plan = plant.caller.wait_for("zk/principal/users/desired/plan", timeout=PATIENCE_S).json
 
     assert (plan["code"], plan["state"], plan["device_id"]) == (code, "refused", "principal")
+    assert plan.get("version") == version
     assert [user.raw for user in plant.principal.users()] == before
     assert "73915826" not in plant.daemon.log
 
@@ -152,7 +155,7 @@ def test_an_older_document_and_a_cleared_one_change_nothing(plant: Plant) -> Non
     plant.caller.publish("zk/principal/users/desired", b"", retain=True)
     plant.ask("principal", "ping", {})
 
-    assert (plan["code"], plan["state"]) == ("document_outdated", "refused")
+    assert (plan["code"], plan["state"], plan["version"]) == ("document_outdated", "refused", 4)
     assert users_of(plant.principal) == [["1", "2"]]
 
 

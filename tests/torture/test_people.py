@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from torture import people_state as effect
 from torture.people import Torture
 from torture.people_oracle import Book
+from torture.people_plan import Town
 from torture.people_state import Held, Outcome, Print, Request, State
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
@@ -175,3 +177,14 @@ def test_a_document_that_leaves_somebody_out_is_found() -> None:
     book.close_lists(request)
 
     assert [finding.kind for finding in book.findings] == ["untrue"]
+
+
+def test_no_document_names_nobody_for_it_would_be_refused() -> None:
+    town = Town(Random(1), Book(), ["p", "q"], people=60)
+    assert town.document("p", []) is not None
+
+    town.take(town.populate("q", town.people))  # everybody is busy
+
+    assert town.document("p", []) is None
+    told = town.document("p", ["9000001"] * 9)
+    assert told is None or told.body["users"]

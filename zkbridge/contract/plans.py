@@ -22,6 +22,7 @@ DOCUMENTS = (DESIRED, f"{PART}/+")
 TRIED = {DESIRED: DESIRED, f"{PART}/+": f"{PART}/0"}
 #: The most users of one document, the most parts, and the most bytes of all parts of one topic.
 MAX_USERS, MAX_PARTS, MAX_BYTES = 100_000, 500, 33_554_432
+MAX_VERSION = 4_294_967_295
 #: The lists of a plan, by the code of the command that did it.
 _DONE_BY = {
     "created": "added",
@@ -48,9 +49,14 @@ def combined(
     return together(group, said, request_id=request_id, language=language or "es", room=room)
 
 
-def refused(reply: Reply, device: str, *, part: int | None = None) -> Reply:
-    """The plan of a document that changes nothing, made of the error's reply; `part`: only that part is refused."""
+def refused(reply: Reply, device: str, *, part: int | None = None, version: object = None) -> Reply:
+    """The plan of a document that changes nothing, made of the error's reply; `part`: only that part is refused.
+
+    `version` is what the document says, whatever that is: the plan names it if it is one.
+    """
     body = json.loads(reply.body) | ({} if part is None else {"part": part})
+    if isinstance(version, int) and not isinstance(version, bool) and 1 <= version <= MAX_VERSION:
+        body["version"] = version
     return Reply(reply.status, reply.code, encode({**body, "state": body.get("state", "refused"), "device_id": device}))
 
 

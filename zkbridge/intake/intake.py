@@ -224,7 +224,8 @@ class Intake:
         reply = failed(refusal, language, request_id=request_id)
         if address.command == DESIRED:
             parsed = self._topics.parse(message.topic)
-            reply = refused(reply, address.device, part=parsed and part_number(parsed[1]))
+            part = parsed and part_number(parsed[1])
+            reply = refused(reply, address.device, part=part, version=None if part else body.get("version"))
         return address._replace(reply=reply, request_id=request_id)
 
     def _internal(self, draft: Draft, error_id: str) -> Reply:
