@@ -122,7 +122,7 @@ deb:  ## Make the Debian packages in build/deb (ARGS=amd64 for one; needs debhel
 
 lock:  ## Write debian/requirements.txt anew: what the package holds, with hashes
 	@.ci/setup test
-	.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --extra metrics --extra screen --upgrade \
+	.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --extra age --extra metrics --extra screen --upgrade \
 		--no-header --no-emit-index-url --no-emit-find-links --output-file debian/requirements.txt pyproject.toml
 
 addon: deb  ## Put Home Assistant's add-on together in build/addon, to be copied into its folder for local add-ons

@@ -79,6 +79,21 @@ def test_the_wheel_has_the_version_of_the_package(wheel: zipfile.ZipFile) -> Non
     assert Path(wheel.filename).name.startswith(f"zkbridge-{zkbridge.__version__}-")
 
 
+def bundled(architecture: str) -> set[str]:
+    """The names of the Python packages that the Debian package for *architecture* is made of."""
+    printed = subprocess.run([ROOT / "debian" / "locked", architecture], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    return set(re.findall(r"^([\w-]+)==", printed.stdout.decode(), re.MULTILINE))
+
+
+def test_the_debian_package_holds_what_every_setting_needs_and_armhf_lacks_what_has_no_wheel() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    needed = {re.split("[<>=]", need)[0] for extra in ("age", "metrics", "screen") for need in extras[extra]}
+
+    assert needed >= {"pyrage", "prometheus-client", "rich"}
+    assert bundled("amd64") == bundled("arm64") >= needed
+    assert bundled("arm64") - bundled("armhf") == {"pyrage"}
+
+
 def test_the_version_is_written_in_one_place() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "version" not in pyproject["project"]
