@@ -261,9 +261,11 @@ def test_a_document_whose_terminal_is_away_waits_for_it_also_over_a_restart(plan
     waiting = plant.caller.wait_for(topic, timeout=PATIENCE_S).json
     plant.daemon.kill()
     plant.daemon.start()
+    again = plant.caller.wait_for(topic, timeout=PATIENCE_S).json
     plant.comes_back()
     plan = plant.caller.wait_for(topic, lambda m: m.json["state"] == "applied", timeout=PATIENCE_S).json
 
+    assert again == waiting
     assert (waiting["state"], waiting["version"], waiting["code"]) == ("waiting", 1, "waiting")
     assert "entrada" in waiting["error"]
     assert (plan["state"], plan["added"]) == ("applied", ["1", "2"])

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from zkbridge.bridge.recovery import Recovery
-from zkbridge.ledger.records import Finish, Finished, Request
+from zkbridge.contract.messages import Reply
+from zkbridge.ledger.records import Finish, Finished, Request, Waiting
 from zkbridge.telemetry.events import Answered, Event
 
 HERE, GONE = "p", "gone"
+LATER = Reply(202, "waiting", b"{}")
 KNOWN, REMOVED = "users/create", "users/invented"
 
 
@@ -26,6 +28,7 @@ class Site:
         self.answered: list[tuple[int, str]] = []
         self.told: list[str] = []
         self.noted = 0
+        self.said_to_wait: list[tuple[int, str]] = []
         here: Any = self
         config = SimpleNamespace(devices={HERE: None}, groups={"all": [HERE]}, language="en")
         current: Any = SimpleNamespace(config=config, all_commands={KNOWN: None})
@@ -37,6 +40,7 @@ class Site:
             dispatch=here,
             expiry=here,
             probes=here,
+            handover=here,
             tell=self.tell,
         )
 
@@ -49,6 +53,9 @@ class Site:
 
     def note_waiting(self, until: float) -> None:
         self.waits.append(until)
+
+    def tell_waiting(self, request: Request, reply: Reply) -> None:
+        self.said_to_wait.append((request.id, reply.code))
 
     def finish(self, finishes: list[Finish]) -> Finished:
         self.answered += [(each.request.id, each.reply.code) for each in finishes]
@@ -78,7 +85,10 @@ def test_what_can_be_done_goes_on_and_the_rest_is_answered(
 ) -> None:
     left = [request(1, device, command, expires_at=50.0)]
 
-    (site.recovery.wait_on if waiting else site.recovery.resume)(left)
+    if waiting:
+        site.recovery.wait_on([Waiting(each, "7", LATER) for each in left])
+    else:
+        site.recovery.resume(left)
 
     assert site.answered == ([(1, code)] if code else [])
     assert site.told == ([code] if code else [])
@@ -99,3 +109,11 @@ def test_nothing_left_is_nothing_to_do(site: Site) -> None:
     site.recovery.wait_on([])
 
     assert (site.submitted, site.waits, site.answered) == ([], [], [])
+
+
+def test_what_waits_is_told_at_the_start_unless_a_groups_answer_tells_it(site: Site) -> None:
+    alone, member, gone = request(1), request(2, parent=9), request(3, GONE)
+
+    site.recovery.wait_on([Waiting(each, "7", LATER) for each in (alone, member, gone)])
+
+    assert site.said_to_wait == [(1, "waiting")]

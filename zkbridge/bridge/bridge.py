@@ -40,7 +40,7 @@ class Bridge:
         with _refused_start():
             self.parts = wire(config, clock, self)
             self._left = self.parts.ledger.unfinished()
-            self._waiting = [each.request for each in self.parts.ledger.waiting()]
+            self._waiting = self.parts.ledger.waiting()
             self.parts.roster.add(self.parts.factory.make(config.devices, self._left))
         self.online = self.parts.link.online
         self._reload = Reload(self.parts, self.ended)

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry, age_s
+from zkbridge.bridge.handover import RequestHandOver
 from zkbridge.bridge.probes import Probes
 from zkbridge.bridge.workers import Roster
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, Internal
 from zkbridge.contract.messages import failed
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Finish, Request
+from zkbridge.ledger.records import Finish, Request, Waiting
 from zkbridge.telemetry.events import Answered, EventSink
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Recovery:
         dispatch: ReplyDispatch,
         expiry: Expiry,
         probes: Probes,
+        handover: RequestHandOver,
         tell: EventSink,
     ) -> None:
         self._current = current
@@ -40,6 +42,7 @@ class Recovery:
         self._dispatch = dispatch
         self._expiry = expiry
         self._probes = probes
+        self._handover = handover
         self._tell = tell
 
     def resume(self, left: Iterable[Request]) -> None:
@@ -54,13 +57,18 @@ class Recovery:
             log.info("device=%s resumes %d requests", device, len(requests))
             self._probes.submit(device, requests, resumed=True)
 
-    def wait_on(self, waiting: Iterable[Request]) -> None:
-        """Go on waiting for terminals that were away already. Raises LedgerUnavailable."""
-        for request in waiting:
-            if self._can_be_done(request):
-                self._expiry.note_waiting(request.expires_at or 0.0)
-            else:
-                self.give_up(request)
+    def wait_on(self, waiting: Iterable[Waiting]) -> None:
+        """Go on waiting for terminals that were away already, and say so. Raises LedgerUnavailable.
+
+        What belongs to no group is told in each run: the last one may have been killed before it could.
+        """
+        for each in waiting:
+            if not self._can_be_done(each.request):
+                self.give_up(each.request)
+                continue
+            self._expiry.note_waiting(each.request.expires_at or 0.0)
+            if each.request.parent is None:
+                self._handover.tell_waiting(each.request, each.reply)
 
     def give_up(self, request: Request) -> None:
         """Answer a request whose device or command is not there any more. Raises LedgerUnavailable."""

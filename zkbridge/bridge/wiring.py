@@ -101,7 +101,6 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
     metrics = _metrics(current, monitor)
     events = _events(current, metrics, broker.homeassistant)
     expiry = Expiry(stored.ledger, upkeep, clock, dispatch=dispatch, tell=events, language=config.language)
-    recovery = Recovery(current, roster, stored.ledger, dispatch=dispatch, expiry=expiry, probes=probes, tell=events)
     shared = Shared(events=events, reply_room=room, clock=clock, places=places)
     reception = Reception(
         Intake(
@@ -115,13 +114,24 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
             clock=clock,
         )
     )
+    handover = RequestHandOver(current, stored.ledger, reception, probes, dispatch)
+    recovery = Recovery(
+        current,
+        roster,
+        stored.ledger,
+        dispatch=dispatch,
+        expiry=expiry,
+        probes=probes,
+        handover=handover,
+        tell=events,
+    )
     terminal_events = TerminalEvents(
         dispatch=dispatch,
         announcer=broker.announcer,
         following=following,
         expiry=expiry,
         probes=probes,
-        handover=RequestHandOver(current, stored.ledger, reception, probes, dispatch),
+        handover=handover,
         progress=Progress(mqtt, current.topics),
         supervisor=supervisor,
     )

@@ -12,7 +12,17 @@ from zkbridge.ledger.database import Database
 from zkbridge.ledger.pending_enables import PendingEnables
 from zkbridge.ledger.records import Combine, Ended, Finish, Finished, Parked, Request, State, ValidityChange, Waiting
 from zkbridge.ledger.retention import Retention
-from zkbridge.ledger.rows import MANY_REQUESTS, REQUESTS, UNDER_WAY, log_answer, parent_of, request_of, said_of, user_of
+from zkbridge.ledger.rows import (
+    MANY_REQUESTS,
+    REQUESTS,
+    UNDER_WAY,
+    log_answer,
+    parent_of,
+    request_of,
+    said_of,
+    user_of,
+    waiting_of,
+)
 from zkbridge.ledger.schema import END
 from zkbridge.ledger.unsent_replies import UnsentReplies
 from zkbridge.ledger.validity_store import write as write_validities
@@ -166,7 +176,7 @@ class Outcomes:
         rows = self._database.read(
             f"{REQUESTS} WHERE r.state = 'waiting' AND (r.device = ?1 OR ?1 IS NULL) ORDER BY r.id", device
         )
-        return [Waiting(request_of(row)._replace(params=b""), row["subject"]) for row in rows]
+        return [waiting_of(row) for row in rows]
 
     def take_up(self, device: str, *, subject: str | None = None, most: int = 1000) -> list[Request]:
         """What has waited for a device, or for one thing on it, and is still good: it is under way from now on."""

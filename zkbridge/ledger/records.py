@@ -121,10 +121,14 @@ class Request(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A member's request that waits for its terminal; `subject` is what it touches there (see `Params.key`)."""
+    """A member's request that waits for its terminal; `subject` is what it touches there (see `Params.key`).
+
+    `reply` is what is said of it meanwhile.
+    """
 
     request: Request
     subject: str
+    reply: Reply
 
 
 class Parked(NamedTuple):

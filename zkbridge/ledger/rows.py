@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from zkbridge.contract.groups import Said
 from zkbridge.contract.messages import Reply, flagged
-from zkbridge.ledger.records import Answer, Draft, Request, State
+from zkbridge.ledger.records import Answer, Draft, Request, State, Waiting
 
 #: Answers that the broker has not confirmed.
 UNSENT = (
@@ -21,7 +21,7 @@ UNSENT = (
 _WITH_SHARES = (
     "SELECT r.id, r.device, r.command, coalesce(r.request_id, g.request_id) AS request_id, r.accepted_at, r.expires_at,"
     " r.state, r.tried, r.suspect_of, r.parent, r.catch_up, r.language, coalesce(a.params, p.params, x'') AS params,"
-    " p.subject, {} AS shares"
+    " p.subject, p.reply AS meanwhile, {} AS shares"
     " FROM requests r LEFT JOIN asked a ON a.request = r.id LEFT JOIN parked p ON p.request = r.id"
     " LEFT JOIN requests g ON g.id = r.parent"
 )
@@ -84,6 +84,13 @@ def request_of(row: sqlite3.Row) -> Request:
         bool(row["catch_up"]),
         row["language"],
     )
+
+
+def waiting_of(row: sqlite3.Row) -> Waiting:
+    """A row of `REQUESTS` whose request waits for its terminal, without what is asked."""
+    said = json.loads(row["meanwhile"])
+    reply = Reply(said["status"], said["code"], row["meanwhile"])
+    return Waiting(request_of(row)._replace(params=b""), row["subject"], reply)
 
 
 def said_of(row: sqlite3.Row) -> Said:

@@ -30,7 +30,8 @@ class CatchUp:
         self._ledger = ledger
         self._clock = clock
         self._subjects = {each.request.id: each.subject for each in ledger.waiting(device.id)}
-        self._told: set[int] = set()
+        #: Those of which it was said that they wait; of what an earlier run left the start says it.
+        self._told = set(self._subjects)
         #: The pause between two attempts: other requests come first meanwhile.
         self.pause = Pause()
 

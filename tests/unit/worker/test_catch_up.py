@@ -8,6 +8,7 @@ import pytest
 from tests.unit.worker.parts import CONFIG, CREATE, DEVICE, ENROLL, LIST, request, task
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import DeviceAuthFailed, DeviceTimeout
+from zkbridge.contract.messages import Reply
 from zkbridge.ledger.records import Parked, Waiting
 from zkbridge.worker.catch_up import CatchUp
 
@@ -27,7 +28,7 @@ class Ledger:
         self.waits = list(waiting)
 
     def waiting(self, _device: str) -> list[Waiting]:
-        return [Waiting(each, "7") for each in self.waits]
+        return [Waiting(each, "7", Reply(202, "waiting", b"{}")) for each in self.waits]
 
     def take_up(self, _device: str, *, subject: str | None = None, most: int) -> list[Any]:
         taken = self.waits[:most] if subject in (None, "7") else []
