@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
@@ -80,14 +80,13 @@ class ReplyKeeper:
             return
         while True:
             try:
-                self.keep(answered, waits)
+                self.keep(answered, waits, kept=requests.drop_answered)
                 break
             except LedgerUnavailable as failure:
                 log.error("device=%s an answer cannot be kept yet: %s", self._device.id, failure)  # noqa: TRY400 - the failure says it all
                 if requests.pause(DISK_PAUSE_S):
                     requests.drop_in_hand()  # the next start reads the terminal again
                     return
-        requests.drop_answered()
 
     def keep_ready(self, requests: AnsweredTasks) -> None:
         """Keep the replies that need no session. Raises LedgerUnavailable; they are then still to be kept."""
@@ -100,8 +99,11 @@ class ReplyKeeper:
             requests.put_back_ready(tasks)
             raise
 
-    def keep(self, tasks: list[Task], waits: Iterable[Task] = ()) -> None:
-        """Keep the replies of tasks, and that others wait for the terminal, all or none. Raises LedgerUnavailable."""
+    def keep(self, tasks: list[Task], waits: Iterable[Task] = (), *, kept: Callable[[], None] = lambda: None) -> None:
+        """Keep the replies of tasks, and that others wait for the terminal, all or none. Raises LedgerUnavailable.
+
+        `kept` is called before a reply leaves: who reads it and asks again finds the room of what it answers.
+        """
         waits = list(waits)
         for task in waits:
             self._hand_over(task)
@@ -112,8 +114,9 @@ class ReplyKeeper:
         pending_enable = self._device.id if self._facts.pending_enable else None
         dates = [change for task in (*tasks, *waits) if (change := _dates_after(task)) is not None]
         finished = self._ledger.finish(finishes, parked=parked, pending_enable=pending_enable, validities=dates)
-        self._hooks.note_answers(finished.answers)  # before the log and the figures: callers wait for their replies
         self._waiting.add(parked)
+        kept()
+        self._hooks.note_answers(finished.answers)  # before the log and the figures: callers wait for their replies
         self._dates.note(dates)
         for task in tasks:
             self._report(task)

@@ -126,8 +126,8 @@ def test_nothing_is_written_where_nothing_is_answered() -> None:
 @pytest.mark.parametrize(
     ("full", "stops", "kept", "calls"),
     [
-        (0, False, True, ["answers", "drop answered"]),
-        (2, False, True, ["pause", "pause", "answers", "drop answered"]),
+        (0, False, True, ["drop answered", "answers"]),
+        (2, False, True, ["pause", "pause", "drop answered", "answers"]),
         (2, True, False, ["pause", "drop in hand"]),
     ],
     ids=["room", "a full disk", "a full disk and a stop"],
@@ -212,7 +212,7 @@ def test_replies_and_requests_that_wait_are_one_commit() -> None:
     here.keeper.keep_answered(here)
 
     assert here.ledger.kept == [([1], [2], None)]
-    assert (here.parked, here.calls) == ([2], ["answers", "waiting", "drop answered"])
+    assert (here.parked, here.calls) == ([2], ["drop answered", "answers", "waiting"])
 
 
 @pytest.mark.parametrize(
