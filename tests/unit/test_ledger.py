@@ -836,3 +836,40 @@ def test_of_a_list_the_rows_wait_with_what_they_ask_and_nothing_of_it_is_left_wh
     (answer,) = finished.answers
     assert [each["user_id"] for each in json.loads(answer.body)["results"]] == ["1", "2"]
     assert b"73915826" not in b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("request_id", "repairs", "left"),
+    [
+        ("7/1a2b", "", []),
+        ("7/1a2b", "done", []),
+        ("7/1a2b", "waits", ["7/1a2b", None]),
+        ("7", "", ["7"]),
+        ("7", "done", ["7", None]),
+    ],
+)
+def test_nothing_stays_of_a_comparison_with_a_document_once_it_is_confirmed(
+    ledger: Ledger, request_id: str, repairs: str, left: list[str | None]
+) -> None:
+    asked = draft(ledger, command="users/desired", request_id=request_id, expires_at=2e9, catch_up=True)
+    [kept] = keep(ledger, asked, draft(ledger, "b", request_id="other/1"))[:1]
+    assert kept.request is not None
+    if repairs:
+        parts = [Part(asked.device, "plan", None, "users/create", b"{}", "1")]
+        [part] = ledger.handing_over.prepare(kept.request, parts, catch_up=True)
+        ledger.handing_over.begin(kept.request)
+        if repairs == "waits":
+            finish(
+                ledger,
+                [],
+                parked=[Parked(part.id, "1", waiting("p", until=2e9, effect="none", why="x", language="es"))],
+            )
+        else:
+            finish(ledger, [Finish(part, CREATED)])
+    else:
+        finish(ledger, [Finish(kept.request, Reply(200, "drift", b"{}"))])
+
+    ledger.replies.sent([each.id for each in ledger.replies.unsent(10)])
+
+    rows = ledger.database.read("SELECT request_id FROM requests WHERE request_id IS NOT 'other/1' ORDER BY id")
+    assert [row[0] for row in rows] == left

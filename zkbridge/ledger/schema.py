@@ -154,6 +154,14 @@ TRIGGERS = """
         WHERE (id = NEW.request OR parent = NEW.request) AND reply IS NOT NULL
         AND command IN (SELECT command FROM readings)
         AND NOT EXISTS (SELECT 1 FROM answers WHERE request = NEW.request AND sent_at IS NULL);
+        -- Comparisons with a document come again and again, and none is ever asked for anew: nothing stays of one, nor
+        -- of the changes that a repair was made of, unless one of them waits for its terminal.
+        DELETE FROM requests WHERE id IN (
+            SELECT r.id FROM requests c JOIN requests r ON r.id = c.id OR r.parent = c.id
+            WHERE c.id = NEW.request AND c.command = 'users/desired' AND c.request_id LIKE '%/%'
+            AND NOT EXISTS (SELECT 1 FROM requests r LEFT JOIN answers a ON a.request = r.id
+                            WHERE (r.id = c.id OR r.parent = c.id)
+                            AND (r.reply IS NULL OR a.id IS NOT NULL AND a.sent_at IS NULL)));
     END;
 """
 
