@@ -43,7 +43,8 @@ BLOCK = re.compile(r"(<pre\b.*?</pre>)", re.DOTALL)
 CODE = re.compile(r"<code>([^<]*)</code>")
 SEPARATOR = re.compile(r"(?<=\w[/.,:=|\]])(?=[^\s/.,:=|\]])|(?<=[a-z])(?=[A-Z][a-z])|(?<=\w)(?=[\[{(])")
 #: A name that may be wider than a phone: it may be broken at each of its parts.
-LONG = re.compile(r"[\w/.:-]{40,}")
+LONG = re.compile(r"[\w/.:-]{28,}")
+NAME = re.compile(r"\w{30,}")
 PART = re.compile(r"(?<=[_/:.])(?=\w)")
 COMMA = re.compile(r",(?:</span>)?(?=[^\s<])|,</span>(?=<)")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
@@ -97,7 +98,7 @@ def _labelled(table: re.Match[str]) -> str:
 
 
 def _breakable(code: re.Match[str]) -> str:
-    return f"<code>{LONG.sub(_in_parts, code[1]) if LONG.search(code[1]) else SEPARATOR.sub('<wbr>', code[1])}</code>"
+    return f"<code>{NAME.sub(_in_parts, SEPARATOR.sub('<wbr>', code[1]))}</code>"
 
 
 def _in_parts(name: re.Match[str]) -> str:

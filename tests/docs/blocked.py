@@ -53,7 +53,11 @@ STEPS = (
         let_in=False,
     ),
     Step("On Sunday she is blocked", "", "users/list", {"user_id": "41"}, let_in=False),
-    Step("On Monday at eight she is let in", "Nobody asks for it: the bridge does it, and tells it.", at=FIRST),
+    Step(
+        "On Monday at eight she is let in",
+        "No request is needed: the bridge unblocks her at that moment, and publishes an event.",
+        at=FIRST,
+    ),
     Step(
         "The fee is late",
         "Her finger, her card and her PIN stay on the terminal.",
@@ -76,10 +80,11 @@ STEPS = (
 HEAD = """\
 # A person who is let in for a time
 
-What is published, and what comes back, from her first day until she has left.
-All of it was said by a real bridge to a simulated terminal, with a clock that the test moves; `make test` compares.
+This page has each request and each answer, from a user's first day until she has left.
+The answers come from a real bridge with a simulated terminal and a clock that the test moves.
+`make test` replays the requests and compares.
 The device is `principal`, with `timezone: America/Lima`.
-The answer to a command comes on the same topic with `/reply` behind it.
+The answer to a command is published on the same topic with `/reply` appended.
 Section 12 of [the contract](contract.md) has the rules.
 """
 

@@ -44,7 +44,7 @@ STEPS = (
     ),
     Step(
         "She is on the terminal",
-        "The list is what the terminal holds, and no password is ever in it.",
+        "The list shows what the terminal holds. It never has a password.",
         "users/list",
         {"user_id": "41"},
     ),
@@ -82,7 +82,8 @@ STEPS = (
     ),
     Step(
         "She is on leave",
-        "Nobody lets her in anywhere, and nothing of her is deleted. The group answers for each of its terminals.",
+        "No terminal of the group lets her in. Nothing of her is deleted. The answer has a result for each terminal of "
+        "the group.",
         "users/block",
         {"user_id": "41"},
         "planta",
@@ -91,8 +92,7 @@ STEPS = (
     Step("The users of a terminal are backed up", "Her finger is in it.", "device/backup", {}),
     Step(
         "The terminal is replaced",
-        "A new one is on the wall at the same address, and nobody is on it. First the difference is told, and nothing "
-        "is written.",
+        "A new, empty terminal has the same address. The first request shows the difference and writes nothing.",
         "device/restore",
         {},
     ),
@@ -104,10 +104,10 @@ STEPS = (
 HEAD = """\
 # One person's life
 
-From the first day to the last: what is published, and what comes back.
-All of it was said by a real bridge to two simulated terminals; `make test` lets it be said again and compares.
-The devices are `principal` and `entrada`, together they are the group `planta`.
-The answer to a command comes on the same topic with `/reply` behind it.
+This page has each request and each answer, from a person's first day to the last.
+The answers come from a real bridge with two simulated terminals; `make test` replays the requests and compares.
+The devices are `principal` and `entrada`; together they are the group `planta`.
+The answer to a command is published on the same topic with `/reply` appended.
 
 More on some of the steps:
 

@@ -27,7 +27,7 @@ pre { margin: .5rem 0; padding: .75rem 1rem; background: var(--tint); border-rad
 .wide { overflow-x: auto; } table { width: 100%; border-collapse: collapse; }
 th, td { padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { color: var(--soft); font-weight: 600; font-size: .85rem; } a { color: var(--in); }
-.way { display: inline-block; min-width: 3.2rem; font-weight: 600; }
+.way { display: inline-block; min-width: 4.2rem; font-weight: 600; }
 .in { color: var(--in); } .out { color: var(--out); }
 .bad { color: var(--bad); } details { border-bottom: 1px solid var(--line); padding: .45rem 0; }
 summary { cursor: pointer; } summary b { display: inline-block; min-width: 2.6rem; }
@@ -80,7 +80,7 @@ def _topics(document: Json) -> str:
 
 def _topic_row(document: Json, operation: Json, reference: Json, *, asked: bool) -> tuple[str, ...]:
     channel = _follow(document, reference)
-    way = "<span class='way in'>ask</span>" if asked else "<span class='way out'>hear</span>"
+    way = "<span class='way in'>publish</span>" if asked else "<span class='way out'>receive</span>"
     binding = operation["bindings"]["mqtt"]
     kept = ", retained" if binding.get("retain") else ""
     address = f"<a href='#{_anchor(operation)}'><code>{_safe(channel['address'])}</code></a>"
