@@ -85,6 +85,15 @@ def test_punches_are_written_as_json_lines_for_the_days_asked_for(site: Running,
     assert none.stdout_bytes == b"user_id,timestamp,status,punch,device_id\r\n"
 
 
+def test_a_dash_is_standard_output(site: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    ended = exported(site, "attendance/list", "-", "--since", "2027-01-01")
+
+    assert ended.stdout_bytes == b"user_id,timestamp,status,punch,device_id\r\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_is_there_is_not_written_over(site: Running, tmp_path: Path) -> None:
     target = tmp_path / "mine.csv"
     target.write_text("mine")

@@ -43,7 +43,7 @@ def export(name: str) -> click.Command:
     made = click.Command(
         "export",
         callback=partial(_export, command),
-        help=f"Write {name} of DEVICE into FILE, or to standard output, as CSV or JSON lines."
+        help=f"Write {name} of DEVICE into FILE, or to standard output (-), as CSV or JSON lines."
         " A file that is there is not written over, and only you can read the new one.",
         epilog="Exit codes: as those of the list itself; 2 also if the file cannot be written.",
         params=[
@@ -70,7 +70,7 @@ def export(name: str) -> click.Command:
 
 
 def _export(command: Command, /, **given: Any) -> None:
-    file: Path | None = given["file"]
+    file: Path | None = None if str(given["file"]) == "-" else given["file"]
     if file is not None and file.exists():
         raise click.BadParameter(f"{file} exists; it is not written over", param_hint="FILE")
     body = {

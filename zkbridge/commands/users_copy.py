@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from zkbridge.commands.api.fields import CatchUp, Flag
 from zkbridge.commands.api.names import Targets, UserIds
 from zkbridge.commands.api.params import ENVELOPE
@@ -43,7 +45,10 @@ class Copy(Params):
     to: Targets
     fingers: Flag = True
     overwrite: Flag = False
-    catch_up: CatchUp = False
+    catch_up: CatchUp = Field(
+        default=False,
+        description="With expires_at: targets that are away are caught up when they answer, until then.",
+    )
 
     @property
     def waits(self) -> bool:
