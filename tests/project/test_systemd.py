@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd" / "zkbridge.service"
-MOST_EXPOSED = 1.5
+MOST_EXPOSED = 1.4
 
 
 def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
