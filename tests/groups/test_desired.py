@@ -116,7 +116,25 @@ def test_more_absent_users_than_the_limit_change_nothing(plant: Plant) -> None:
 
     assert (plan["code"], plan["state"], plan["success"]) == ("delete_limit", "refused", False)
     assert plan["error"] == "Faltan 1 de 2 usuarios; delete_limit permite 0."
+    assert (plan["absent"], plan["counts"]) == (["1"], {"absent": 1})
     assert users_of(plant.principal) == [["1", "2"]]
+
+
+def test_a_refused_document_that_is_sent_again_is_carried_out_once_the_cause_is_gone(plant: Plant) -> None:
+    publish(plant, 1, *ROWS, apply=True)
+    assert plan_of(plant, 1)["state"] == "applied"
+    changed = {**ROWS[1], "name": "Eva Maria"}
+    again = []
+    for _ in range(2):
+        publish(plant, 2, changed, apply=True, delete="delete")
+        again.append(plan_of(plant, 2)["code"])
+    wait_for_session_end(plant.principal)
+    plant.principal.delete_user("1")
+    publish(plant, 2, changed, apply=True, delete="delete")
+    plan = plan_of(plant, 2)
+
+    assert again == ["delete_limit", "delete_limit"]
+    assert (plan["state"], plan["changed"]) == ("applied", [{"user_id": "2"}])
 
 
 @pytest.mark.parametrize(

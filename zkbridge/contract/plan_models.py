@@ -96,6 +96,7 @@ class DesiredPlan(BaseModel):
     more: Literal[True] = Field(default=True, description="Lists were cut; absent otherwise.")
     error: str = Field(default="", description="One sentence for people, if it is refused or waits.")
     errors: list[Fault] = Field(default=[])
+    absent: list[str] = Field(default=[], description="100 at most of those for whom `delete_limit` refuses it.")
     part: int = Field(default=0, description="The number of the part that is refused.")
     until: str = Field(default="", description="Until when it waits for the terminal.")
     request_id: str | None = Field(default=None, description="The version as text; of a comparison with more behind.")

@@ -138,6 +138,13 @@ TRIGGERS = """
         WHERE id = NEW.request AND reply IS NULL;
         DELETE FROM asked WHERE request = NEW.request;
         DELETE FROM parked WHERE request = NEW.request;
+        -- A document that the terminal had no room for, or that was refused for it otherwise, is tried again when it
+        -- comes again: the cause may be gone.
+        DELETE FROM retained WHERE NEW.status >= 400 AND digest IN (SELECT a.digest FROM answers a
+            JOIN requests w ON w.id = a.request
+            WHERE w.id = NEW.request AND w.command = 'users/desired' AND w.request_id NOT LIKE '%/%');
+        UPDATE requests SET request_id = NULL WHERE NEW.status >= 400 AND id = NEW.request AND command = 'users/desired'
+        AND request_id NOT LIKE '%/%';
         -- A group's answer that is still to come will say it; unless an earlier one has said that it waits.
         DELETE FROM answers WHERE request = NEW.request AND NEW.request > NEW.parent
         AND EXISTS (SELECT 1 FROM requests WHERE id = NEW.parent AND state = 'split');

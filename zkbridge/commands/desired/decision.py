@@ -15,6 +15,8 @@ from zkbridge.port.users import User, UserChanges, UserRecord, UserTable
 
 #: The fields of a row that stand in the terminal's record as they are named.
 _RECORDED = ("name", "password", "privilege", "card")
+#: A refusal names so many absent users at most, and says how many there are.
+_NAMED_ABSENT = 100
 
 
 class Records(Protocol):
@@ -134,11 +136,13 @@ class Decision:
         return is_open if self._document.delete == "block" else []
 
     def check_limit(self) -> None:
-        """Raise Refused where more users are absent than the document allows."""
+        """Raise Refused, which names them, where more users are absent than the document allows."""
         if self.is_over_limit:
-            raise Refused(
-                "delete_limit", absent=len(self.absent), claimed=len(self._claimed_here), limit=self._absent_at_most
-            )
+            absent = self.absent
+            facts = {"absent": len(absent), "claimed": len(self._claimed_here), "limit": self._absent_at_most}
+            refusal = Refused("delete_limit", **facts)
+            refusal.more = {"absent": absent[:_NAMED_ABSENT], "counts": {"absent": len(absent)}}
+            raise refusal
 
     @property
     def is_over_limit(self) -> bool:

@@ -24,7 +24,7 @@ def carry_out(session: Terminal, params: Asked, context: Context) -> Body | Hand
     try:
         return _carry_out(session, params, context)
     except (Refused, RefusedAtTerminal) as refusal:
-        refusal.more = {"version": params.version, "device_id": context.device.id}
+        refusal.more = {**refusal.more, "version": params.version, "device_id": context.device.id}
         raise
 
 
