@@ -255,3 +255,13 @@ def test_the_program_age_reads_what_was_written_and_what_it_decrypts_beside_it_i
     theirs = subprocess.run([age, "-r", str(KEY.to_public())], input=b"theirs", stdout=-1, check=True, timeout=30)
     (folder / f"{name}.json.age").write_bytes(theirs.stdout)
     assert encrypted(tmp_path, key).read(name) == (name, b"theirs")
+
+
+def test_an_identity_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    os.mkfifo(tmp_path / "key.txt", 0o600)
+    backups = Backups(tmp_path / "p", Backup(recipient=(recipient,), identity_file=tmp_path / "key.txt"))
+    backups.write(b"1", NOON)
+
+    with pytest.raises(BackupEncrypted):
+        backups.read(None)

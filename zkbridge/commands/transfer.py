@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.registry import Answer, Body, Change, Context, Params, command
+from zkbridge.commands.api.stored_fields import Base64, Byte, EncodingName, StoredMoment
 from zkbridge.commands.finger_set import FingerSet
 from zkbridge.commands.known_user import find_all, must_be_alone
 from zkbridge.commands.uids import choose_uid
@@ -27,6 +28,8 @@ from zkbridge.port.users import User, UserCopy, UserFields, UserTable
 
 #: The inner command that writes one user.
 WRITE = "users/copy/write"
+#: Characters of a template in base64: a terminal is told its length in 16 bits.
+MAX_TEMPLATE = 65_535 // 3 * 4
 
 
 class AlgorithmDiffers(BridgeError):
@@ -76,9 +79,9 @@ class _Template(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True, defer_build=True)
 
-    index: int
-    flag: int
-    template: str = Field(repr=False)
+    index: Byte
+    flag: Byte
+    template: Base64 = Field(repr=False, max_length=MAX_TEMPLATE)
 
     def finger(self, uid: int) -> Finger:
         """The finger, of the user with this uid."""
@@ -94,17 +97,17 @@ class Write(Params):
     user_id: str
     name: str = Field(repr=False)
     password: str = Field(repr=False)
-    privilege: int
-    card: int = Field(repr=False)
-    group: int
-    record: str = Field(repr=False)
-    encoding: str
+    privilege: Byte
+    card: int = Field(repr=False, ge=0, le=0xFFFFFFFF)
+    group: Byte
+    record: Base64 = Field(repr=False)
+    encoding: EncodingName
     fingers: tuple[_Template, ...] = Field(default=(), repr=False)
     algorithm: str | None = None
     overwrite: bool = False
     exact: bool = False
-    valid_from: str | None = None
-    valid_until: str | None = None
+    valid_from: StoredMoment | None = None
+    valid_until: StoredMoment | None = None
 
     @property
     def key(self) -> str:

@@ -114,6 +114,8 @@ def _identities(name: str, path: Path) -> list[pyrage.x25519.Identity]:
     import pyrage  # noqa: PLC0415 - see above
 
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError(path)
         exposed, text = is_exposed(path), path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise BackupEncrypted("absent", backup=name, file=path) from None
