@@ -27,6 +27,8 @@ TLS = "the port expects TLS and mqtt.tls is not set"
 QOS_0 = "it takes messages at QoS 0 only"
 NO_RETAIN = "the broker keeps no retained messages"
 ACL = "user bridge\ntopic readwrite ours/#\n"
+DOCUMENTS = ["zk/+/users/desired", "zk/+/users/desired/#"]
+NO_DOCUMENTS = "user bridge\ntopic readwrite zk/#\n" + "".join(f"topic deny {each}\n" for each in DOCUMENTS)
 TRIED = sorted(f"zk/bridge/{name}" for name, command in commands().items() if command.delay_limit is None)
 SOME = f"{', '.join(TRIED[:3])} and {len(TRIED) - 3} more"
 REFUSED = f"it refuses what is published on {SOME}"
@@ -50,6 +52,7 @@ def brokers(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
         "no retain": {"extra": ["retain_available false"]},
         "qos 0": {"extra": ["max_qos 0"]},
         "acl": {"users": {"bridge": "x"}, "acl": ACL},
+        "no documents": {"users": {"bridge": "x"}, "acl": NO_DOCUMENTS},
         "anonymous": {"users": {"other": "x"}},
     }
     with ExitStack() as running:
@@ -59,9 +62,10 @@ def brokers(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
         }
 
 
-def check(folder: Path, port: int, **mqtt: Any) -> tuple[str, str]:
+def check(folder: Path, port: int, desired: dict[str, Any] | None = None, **mqtt: Any) -> tuple[str, str]:
     """The row of the broker: its first word, and what follows the address."""
     config = {"mqtt": {"host": "localhost", "port": port} | mqtt, "devices": {}, "lock_dir": str(folder)}
+    config["desired"] = desired or {}
     config["devices"] = {"p": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
     (folder / "config.yaml").write_text(json.dumps(config))
     done = CliRunner().invoke(main, ["check", "--connect", "--config", str(folder / "config.yaml")])
@@ -130,6 +134,26 @@ def test_check_has_a_sentence_for_each_case(
 
     assert found == verdict, detail
     assert said in detail
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        ("5", "it refuses what is published on zk/bridge/users/desired, zk/bridge/users/desired/part/0"),
+        ("3.1.1", "what is published on zk/bridge/users/desired, zk/bridge/users/desired/part/0 does not come back"),
+    ],
+)
+def test_check_says_that_the_access_list_lacks_the_topics_of_documents(
+    brokers: dict[str, Mosquitto], tmp_path: Path, protocol: str, said: str
+) -> None:
+    mqtt = {"username": "bridge", "password": "x", "protocol": protocol}
+    port = brokers["no documents"].port
+
+    found, detail = check(tmp_path, port, {"enabled": True}, **mqtt)
+
+    assert (found, check(tmp_path, port, **mqtt)[0]) == ("FAILED", "ok")
+    assert said in detail
+    assert "plans of desired users" in detail
 
 
 def test_a_check_leaves_nothing_at_the_broker_and_nobody_is_declared_dead(
