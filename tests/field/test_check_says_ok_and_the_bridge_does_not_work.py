@@ -146,7 +146,7 @@ def test_check_has_a_sentence_for_each_case(
 def test_check_says_that_the_access_list_lacks_the_topics_of_documents(
     brokers: dict[str, Mosquitto], tmp_path: Path, protocol: str, said: str
 ) -> None:
-    mqtt = {"username": "bridge", "password": "x", "protocol": protocol}
+    mqtt: dict[str, Any] = {"username": "bridge", "password": "x", "protocol": protocol}
     port = brokers["no documents"].port
 
     found, detail = check(tmp_path, port, {"enabled": True}, **mqtt)

@@ -162,10 +162,14 @@ def test_a_failure_that_may_be_repeated_is_asked_for_again_and_what_waits_is_not
     assert [site.look(after=LOOK_S) for _ in range(300)] == [[]] * 300, "it waits in the ledger"
 
 
-def test_a_refusal_is_left_until_the_next_moment_and_a_full_queue_is_tried_again_ever_later(site: Site) -> None:
+def test_a_refusal_is_left_until_the_next_moment_and_a_full_queue_is_tried_again_ever_later(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     site.look()
-    site.ledger.replies |= {1: REFUSED, 2: REFUSED}
+    site.ledger.replies |= {1: REFUSED, 2: MADE}
     assert [site.look(after=LOOK_S) for _ in range(300)] == [[]] * 300
+    [line] = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert "device=p its nightly backup of 2030-01-31 was not made (device_auth_failed)" in line
 
     site.refusal = failed(Busy("queue", retry_after_s=1, waiting=9, device="p"), "es")
     site.now = at("2030-02-01T03:31", LIMA)

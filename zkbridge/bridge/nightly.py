@@ -126,7 +126,7 @@ class NightlyBackups:
             return not asked.is_over and self._ask(device, asked, now)
         if asked.is_over or now < asked.again_at:
             return False
-        if asked.request is not None and not self._has_failed(asked.request, asked):
+        if asked.request is not None and not self._has_failed(device, asked.request, asked):
             return False
         return self._ask(device, asked, now)
 
@@ -140,12 +140,16 @@ class NightlyBackups:
         asked.request = None if kept is None or kept.request is None else kept.request.id
         if asked.request is None:
             asked.is_over = kept is None or kept.reply is None or not _is_retryable(kept.reply)
+            if asked.is_over:
+                _tell_failure(device, asked.night, kept and kept.reply)
         return True
 
-    def _has_failed(self, request: int, asked: _Asked) -> bool:
+    def _has_failed(self, device: str, request: int, asked: _Asked) -> bool:
         """Whether the request has failed and may be asked again; one that is answered otherwise is over."""
         reply = self._ledger.reply_of(request)
         asked.is_over = reply is not None and not _is_retryable(reply)
+        if reply is not None and asked.is_over and not reply.success:
+            _tell_failure(device, asked.night, reply)
         return reply is not None and not asked.is_over
 
     def _is_made(self, device: str, night: Night, now: float) -> bool:
@@ -157,6 +161,13 @@ class NightlyBackups:
         left = [*self._ledger.unfinished(), *(each.request for each in self._ledger.waiting(device))]
         wanted = device, COMMAND, night.request_id
         return any((each.device, each.command, each.request_id) == wanted for each in left)
+
+
+def _tell_failure(device: str, night: Night, reply: Reply | None) -> None:
+    """Nobody may read the reply to a request that nobody has sent: the log says it, too."""
+    code = "internal" if reply is None else reply.code
+    line = "device=%s its nightly backup of %s was not made (%s); the next try is at the next moment or start"
+    log.error(line, device, night.date, code)
 
 
 def _is_retryable(reply: Reply) -> bool:
