@@ -35,7 +35,7 @@ from zkbridge.simulator import TerminalConfig
 VISITOR = "taller"
 TICK_S, SAMPLE_S = 0.01, 1.0
 #: Seconds without news after which what has not come never will: the bridge waits a minute for a broker at most.
-PATIENCE_S = 3 * SILENT_FOR_S
+PATIENCE_S = 1.5 * SILENT_FOR_S
 #: Simulated seconds by which the time goes on at once.
 STEP_S = 900.0
 #: Seconds for which the machine's clock is wrong, and by how many seconds it is.

@@ -95,10 +95,10 @@ class Office:
         is_plan = message.topic.endswith("/plan")
         name = f"{message.topic.split('/')[1]} {body.get('version')}" if is_plan else body.get("request_id")
         asked = self.asked.get(str(name))
-        if asked is None:
+        if asked is None or not (is_plan or message.topic == f"{asked.topic}/reply"):  # a member's own, later
             return
         body.pop("replayed", None)
-        if body.get("status") == WAITS:  # the answer is to come
+        if body.get("status") == WAITS and not is_plan:  # the answer is to come
             return
         told = json.dumps(body, sort_keys=True).encode()
         self.again += told in asked.bodies

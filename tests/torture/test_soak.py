@@ -145,7 +145,7 @@ class LeakingScene(SoakScene):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_daemon_that_leaks_is_found(tmp_path: Path) -> None:
-    soak = Soak(tmp_path, seed=1, seconds=40, people=50, terminals=3, tell=print, scene=LeakingScene)
+    soak = Soak(tmp_path, seed=1, seconds=60, people=50, terminals=3, tell=print, scene=LeakingScene)
 
     grows = {one.name for one in soak.go().growth if one.grows}
 
