@@ -199,6 +199,9 @@ class PortOfLists:
     def sizes(self) -> Sizes:
         return Sizes(records=len(self.log))
 
+    def room(self) -> Sizes:
+        return self.sizes()
+
     def info(self) -> Info:
         return Info(serial_number="S1")
 

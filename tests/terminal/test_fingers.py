@@ -185,6 +185,63 @@ class TestReading:
         with talk(terminal, transport="udp", timeout=1) as session:
             assert session.has_finger(person(1), 2)
 
+    def test_a_table_with_fewer_fingers_than_are_counted_is_read_again_and_then_refused(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        terminal.add_user("5", "Ana")
+        for index in (2, 3):
+            terminal.add_template("5", index)
+        with talk(terminal) as session:
+            whole = session.templates()
+            shown = [whole[:1], whole]
+            monkeypatch.setattr(session, "templates", lambda: shown.pop(0))
+            assert session.all_fingers() == whole
+            shown.extend([whole[:1], whole[:1]])
+            with pytest.raises(DeviceRejected, match="1 of 2"):
+                session.all_fingers()
+
+
+class TestWriting:
+    def test_a_finger_is_read_once_after_it_is_written_and_must_be_that_very_one(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
+        terminal.add_user("5", "Ana")
+        with talk(terminal) as session:
+            assert session.put_finger(person(1), Finger(1, 2, 3, b"new"))
+            assert terminal.counts[Command.READ_TEMPLATE] == 1
+            terminal.faults.add("TMP_WRITE", "before", "refuse")
+            assert not session.put_finger(person(1), Finger(1, 2, 3, b"other"))  # the terminal has kept the first
+
+        assert [(finger.flag, finger.data) for finger in terminal.templates().values()] == [(3, b"new")]
+
+    def test_the_room_is_asked_again_only_after_something_was_written(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
+        terminal.add_user("5", "Ana")
+        with talk(terminal) as session:
+            user = session.users().by_user_id("5")
+            assert user is not None
+            assert session.room() == session.room()
+            asked_once, held = terminal.counts[Command.GET_FREE_SIZES], []
+            session.put_finger(user, Finger(1, 2, 1, b"new"))
+            held.append(session.room().fingers)
+            session.delete_finger(user, 2)
+            held.append(session.room().fingers)
+            session.delete_user(1)
+            held.append(session.room().users)
+
+            assert held == [1, 0, 0]
+            assert terminal.counts[Command.GET_FREE_SIZES] == asked_once + 3
+
+    def test_a_terminal_is_asked_once_in_a_conversation_for_its_algorithm(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
+        terminal = start()
+        with talk(terminal) as session:
+            before = terminal.counts[Command.OPTIONS_RRQ]
+            assert session.finger_algorithm() == session.finger_algorithm() == "10"
+            assert terminal.counts[Command.OPTIONS_RRQ] == before + 1
+
 
 class TestDeleting:
     @pytest.mark.parametrize(("profile", "transport"), KINDS)

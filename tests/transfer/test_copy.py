@@ -206,6 +206,10 @@ def test_templates_are_wiped_from_the_disk_once_they_are_copied(make: Callable[.
     enrol_ana(house["here"])
     with house.daemon:
         assert only(house.ask("here", "users/copy", COPY))["code"] == "copied"
+        wait_for_session_end(house["there"])
+        asked = house["there"].counts
+        # Each of the two fingers when it is written, which decides how, and after the refresh.
+        assert (asked[Command.GET_USERTEMP], asked[Command.TMP_WRITE]) == (4, 2)
         wait_until(lambda: templates_on_disk(house) == [], timeout=PATIENCE_S, what="the templates to be wiped")
 
 
@@ -235,6 +239,24 @@ def test_nothing_is_written_where_a_user_cannot_be_read(make: Callable[..., Hous
     assert answer["code"] in ("user_not_found", "device_timeout", "device_unreachable")
     assert "results" not in answer
     assert house["there"].users() == []
+
+
+def test_a_source_that_does_not_show_its_fingers_is_told_and_none_is_left_out_in_silence(
+    make: Callable[..., House],
+) -> None:
+    house = make()
+    house["here"].fill_users(101)
+    for number in range(1, 102):
+        house["here"].add_template(str(number), 6, INDEX)
+    with house.daemon:
+        for name in ("PREPARE_BUFFER", "GET_USERTEMP"):  # the first of these reads the table of users
+            house["here"].faults.add(name, "before", "refuse", skip=int(name == "PREPARE_BUFFER"))
+        refused = house.ask("here", "users/copy", COPY)
+        house["here"].faults.clear()
+        copied = only(house.ask("here", "users/copy", {**COPY, "fingers": False}))
+
+    assert (refused["code"], "results" in refused) == ("device_rejected", False)
+    assert copied["code"] == "copied"
 
 
 def test_an_administrator_is_not_copied_where_the_policy_forbids_them(make: Callable[..., House]) -> None:

@@ -13,12 +13,12 @@ from zkbridge.commands.api.backups import BackupDamaged, BackupFailed, BackupNam
 from zkbridge.commands.api.fields import Flag
 from zkbridge.commands.api.registry import Answer, Body, Context, HandOver, Onward, Params, command
 from zkbridge.commands.backup_content import Content, parsed
-from zkbridge.commands.finger_set import TAIL
 from zkbridge.commands.transfer import WRITE, AlgorithmDiffers, CopyIncomplete, Write
 from zkbridge.commands.users_delete import Delete
 from zkbridge.contract.answers import like
 from zkbridge.contract.errors import DeviceFull, Forbidden, InvalidField, UserExists
 from zkbridge.port.capabilities import Terminal
+from zkbridge.port.fingers import TAIL
 
 
 class Restore(Params):

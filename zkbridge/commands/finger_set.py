@@ -11,8 +11,6 @@ from zkbridge.port.users import User
 
 #: The terminal's indexes of a user's fingers.
 FINGERS = range(10)
-#: What some commands read after a template (see `Finger.mark`).
-TAIL = b"\0\1"
 
 
 class FingerSet:
@@ -59,8 +57,7 @@ def _delete(session: Terminal, user: User, index: int) -> None:
 def _put(session: Terminal, user: User, finger: Finger) -> None:
     """Write a finger; where the terminal keeps the old one instead, after deleting that."""
     try:
-        session.put_finger(user, finger, keep_flag=True)
-        if not _holds(session, user, finger) and session.has_finger(user, finger.index):
+        if not session.put_finger(user, finger, keep_flag=True) and session.has_finger(user, finger.index):
             session.delete_finger(user, finger.index, spare_others=True)
             session.put_finger(user, finger, keep_flag=True)
     except DeviceRejected as refusal:
@@ -70,5 +67,4 @@ def _put(session: Terminal, user: User, finger: Finger) -> None:
 
 def _holds(session: Terminal, user: User, finger: Finger) -> bool:
     """Whether the terminal holds just this template."""
-    template = session.template(user, finger.index)
-    return template is not None and template.rstrip(TAIL) == finger.template.rstrip(TAIL)
+    return finger.is_template(session.template(user, finger.index))

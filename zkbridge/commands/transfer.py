@@ -185,13 +185,11 @@ def _one(session: Terminal, user_id: str, context: Context) -> User:
 
 
 def _fingers_of(session: FingerReader, users: Sequence[User]) -> dict[int, list[Finger]]:
-    """The fingers of users by uid: from the table of all, where their flags stand, if it can be read."""
-    try:
-        found = session.all_fingers()
-    except DeviceRejected as refusal:
-        if refusal.ends_session:
-            raise
-        found = [finger for user in users for finger in session.fingers(user)]
+    """The fingers of users by uid, from the table of all: only there stand their flags, and that there is one.
+
+    A command that asks for a single finger refuses and has none with the same answer, so it cannot take its place.
+    """
+    found = session.all_fingers()
     return {user.uid: [finger for finger in found if finger.uid == user.uid] for user in users}
 
 
@@ -292,7 +290,7 @@ def _require_room(
     `freed` fingers are deleted first.
     """
     host, port = context.device.host, context.device.port
-    sizes = session.sizes()
+    sizes = session.room()
     if user is None and sizes.users_left == 0:
         raise DeviceFull(host=host, port=port)
     added = len(missing) if user is None else sum(not session.has_finger(user, each.index) for each in missing)

@@ -83,7 +83,10 @@ class FingerReader(UserReader, Protocol):
         """The fingers of one user. Raises DeviceRejected (`templates`) when they cannot be read."""
 
     def all_fingers(self) -> list[Finger]:
-        """Every finger on the terminal, with its flag. Raises DeviceRejected (`templates`) when they cannot be read."""
+        """Every finger on the terminal, with its flag.
+
+        Raises DeviceRejected (`templates`) when they cannot be read, or are fewer than the terminal counts.
+        """
 
     def finger_algorithm(self) -> str | None:
         """The version of the algorithm that its templates are made for; None where the terminal does not say."""
@@ -95,6 +98,9 @@ class FingerStore(FingerReader, Protocol):
     def sizes(self) -> Sizes:
         """The terminal's own counts and capacities, asked now; None for each that it does not tell."""
 
+    def room(self) -> Sizes:
+        """The same, asked again only where something was written in this conversation since."""
+
     def has_finger(self, user: User, index: int) -> bool:
         """Whether the terminal holds this finger (0 to 9) of this user."""
 
@@ -105,7 +111,7 @@ class FingerStore(FingerReader, Protocol):
         """One template, None where there is none. Raises DeviceRejected where single ones cannot be read."""
 
     def put_finger(self, user: User, finger: Finger, *, keep_flag: bool = False) -> bool:
-        """Write a finger that was read before; whether the terminal holds it now.
+        """Write a finger that was read before; whether the terminal holds just this one now.
 
         With `keep_flag` it is not written where it could only be written as a valid one and is none: a finger for use
         under duress would open the door and raise no alarm.

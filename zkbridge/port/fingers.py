@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 _MARK_BYTES = 16
+#: What some commands read after a template (see `Finger.mark`).
+TAIL = b"\0\1"
 
 Outcome = Literal["stored", "duplicate", "timeout", "failed", "cancelled"]
 
@@ -25,6 +27,10 @@ class Finger:
         """Whether the terminal accepts the finger."""
         return self.flag != 0
 
+    def is_template(self, template: bytes | None) -> bool:
+        """Whether a terminal that shows this holds just this finger; what `mark` leaves out does not count."""
+        return template is not None and template.rstrip(TAIL) == self.template.rstrip(TAIL)
+
     def mark(self, salt: bytes) -> str:
         """A keyed digest that tells this template from others without revealing it; `salt` is used for nothing else.
 
@@ -35,7 +41,7 @@ class Finger:
 
 def mark(template: bytes, salt: bytes) -> str:
     """The mark of a template, as `Finger.mark`."""
-    return hashlib.blake2b(template.rstrip(b"\0\1"), key=salt, digest_size=_MARK_BYTES).hexdigest()
+    return hashlib.blake2b(template.rstrip(TAIL), key=salt, digest_size=_MARK_BYTES).hexdigest()
 
 
 class Ready(NamedTuple):

@@ -14,10 +14,15 @@ from zkbridge.terminal.records.users import decode, encode, with_uid
 
 #: The character that stands in a text for bytes that its encoding cannot decode.
 _UNREAD = "\ufffd"
+#: How often the table of templates is read until it has as many as the terminal counts.
+_READINGS = 2
 
 
 class Copies(Fingers):
     """Copies of users. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
+
+    #: As the terminal said it in this conversation; empty where it does not say, None before it was asked.
+    _algorithm: str | None = None
 
     def copy_of(self, user: User) -> UserCopy:
         """The user, to be written to another terminal."""
@@ -43,12 +48,26 @@ class Copies(Fingers):
         return decode(raw, encoding=self.device.encoding)
 
     def all_fingers(self) -> list[Finger]:
-        """Every finger on the terminal, with its flag. Raises DeviceRejected (`templates`) when they cannot be read."""
-        return [] if self.sizes().fingers == 0 else self.templates()
+        """Every finger on the terminal, with its flag.
+
+        A table with fewer of them than the terminal counts is read again: somebody may have deleted one meanwhile.
+        Raises DeviceRejected (`templates`) when they cannot be read, or stay too few: none is left out in silence.
+        """
+        counted = self.sizes().fingers
+        for _ in range(_READINGS):
+            if counted == 0:
+                return []
+            found = self.templates()
+            if counted is None or len(found) >= counted:
+                return found
+            counted = self.sizes().fingers
+        raise self._unreadable("templates", f"{len(found)} of {counted}")
 
     def finger_algorithm(self) -> str | None:
         """The version of the algorithm of its templates (`~ZKFPVersion`); None where the terminal does not say."""
-        return self.option("~ZKFPVersion") or None
+        if self._algorithm is None:
+            self._algorithm = self.option("~ZKFPVersion") or ""
+        return self._algorithm or None
 
     def _copied(self, copy: UserCopy, uid: int, size: RecordSize) -> Record:
         """The bytes as they are where size and encoding are the same, else the fields, with the group's time zones."""

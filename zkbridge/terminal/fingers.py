@@ -9,6 +9,7 @@ from contextlib import suppress
 from zk.exception import ZKErrorResponse
 
 from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable, TerminalError
+from zkbridge.port.facts import Sizes
 from zkbridge.port.fingers import Down, Ended, Finger, Outcome, Ready, Sample, Step
 from zkbridge.port.fit import is_number_id
 from zkbridge.port.users import User
@@ -45,6 +46,19 @@ _READ_TAIL = b"\1"
 class Fingers(Accounts):
     """Fingers. Whatever is asked raises TerminalError when the terminal fails or refuses it."""
 
+    #: The counts, if they were asked since the last write of this conversation.
+    _room: Sizes | None = None
+
+    def room(self) -> Sizes:
+        """The counts and capacities, asked again only where this conversation has written since."""
+        if self._room is None:
+            self._room = self.sizes()
+        return self._room
+
+    def _change(self, operation: Command, data: bytes) -> Frame:
+        self._room = None
+        return super()._change(operation, data)
+
     def fingers(self, user: User) -> list[Finger]:
         """The fingers of one user. Raises DeviceRejected (`templates`) when they cannot be read."""
         count = self.sizes().fingers
@@ -78,25 +92,27 @@ class Fingers(Accounts):
             return None if template is None else Finger(user.uid, index, _VALID, template)
 
     def put_finger(self, user: User, finger: Finger, *, keep_flag: bool = False) -> bool:
-        """Write a finger that was read before; whether the terminal holds it now.
+        """Write a finger that was read before; whether the terminal holds just this one now.
 
         By the SDK's way, which keeps the flag; where that has no effect, by pyzk's, which makes every finger a valid
         one: with `keep_flag` for those alone that are.
         Sources: zk-protocol `data-user.md` (87), pyzk 0.9 `save_user_template` (110).
         """
+        self._room = None
         self._upload(finger.template)
         self._client.request(Command.CHECKSUM_BUFFER)  # the SDK asks for it, and does not look at the answer
         written = struct.pack("<HBBH", finger.uid, finger.index, finger.flag, len(finger.template))
         self._client.request(Command.WRITE_TEMPLATE, written)
         self._end_upload()
-        if self.has_finger(user, finger.index):
-            return True
+        shown = self.template(user, finger.index)
+        if shown is not None:
+            return finger.is_template(shown)
         if keep_flag and finger.flag != _VALID:
             return False
         self._upload(upload_of(finger, record_in(user)))
         self._client.request(Command.SAVE_USERTEMPS, _UPLOAD_SIZES)
         self._end_upload()
-        return self.has_finger(user, finger.index)
+        return finger.is_template(self.template(user, finger.index))
 
     def _upload(self, buffer: bytes) -> None:
         self._client.request(Command.FREE_DATA)
@@ -115,6 +131,7 @@ class Fingers(Accounts):
         them on some firmware (zk-protocol `data-user.md`). With `spare_others` that is not risked where the user has
         others: raises DeviceRejected (`other_fingers`).
         """
+        self._room = None
         pin = user.user_id.encode(self.device.encoding, errors="replace")
         answer = self._client.request(Command.DELETE_TEMPLATE, struct.pack("<24sB", pin, index))
         if answer.command == Code.UNKNOWN:
