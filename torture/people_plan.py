@@ -284,10 +284,7 @@ class Town:
         return self.request(f"zk/{device}/device/restore", body, outcomes, device)
 
     def document(self, device: str, keypad: Sequence[str]) -> Request | None:
-        """Say who is to be at the terminal: some who are there, some who are not, now and then one of the keypad.
-
-        None where everybody who was drawn is busy: a document that names nobody is refused.
-        """
+        """Who is to be at the terminal, now and then one of the keypad; None, for nobody, would be refused."""
         random = self._random
         own = random.sample(list(keypad), min(len(keypad), random.choice([0, 0, 1, 2])))
         people = [*self.some_people(min(60, len(self.people) // 3)), *own]
