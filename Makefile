@@ -149,8 +149,8 @@ systemd:  ## Follow the README on fresh Debians that boot in a container (root; 
 	@.ci/setup test
 	$(PYTEST) -m slow tests/systemd $(ARGS)
 
-pi:  ## Install the wheel on the Raspberry Pi's systems, under emulation, and use it (root; up to half an hour)
-	@sh tests/systemd/need.sh pi mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
+pi:  ## Install package and wheel on the Raspberry Pi's systems, under emulation, and use them (root; up to an hour)
+	@sh tests/systemd/need.sh pi dh:debhelper mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \
 		qemu-arm-static:qemu-user-static update-binfmts:binfmt-support arch-test:arch-test
 	@.ci/setup test
 	$(PYTEST) -m slow tests/pi $(ARGS)

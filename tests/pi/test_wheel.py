@@ -7,16 +7,14 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.pi.running import PATIENCE_S, start
 from tests.project.tree import ROOT
-from tests.support import processes
 from tests.support.caller import Caller
 from tests.support.daemon import QUICK, device
 from tests.support.mosquitto import Mosquitto
-from tests.support.waiting import wait_until
 from tests.systemd.rootfs import RootFs, checked
 from zkbridge.simulator import Simulator, TerminalConfig
 
@@ -31,7 +29,7 @@ SYSTEMS = [(suite, architecture) for suite in ("bookworm", "trixie") for archite
 COMPILERS = ("cc", "gcc", "clang", "rustc", "cargo")
 #: What pip builds from its source, which is Python alone; all else must be a wheel.
 FROM_SOURCE = ["pyzk"]
-PATIENCE_S = 60
+CONFIG = "/etc/zkbridge/config.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +84,9 @@ def test_the_daemon_works_there_and_survives_a_kill(pi: RootFs, tmp_path: Path, 
             "devices": {"p": device(terminal, timeout=10)},
             "state_dir": "/var/lib/zkbridge",
         }
-        pi.write("/etc/zkbridge/config.yaml", json.dumps(config))
+        pi.write(CONFIG, json.dumps(config))
         for user, end in (("101", "KILL"), ("102", "TERM")):
-            daemon, pid = start(pi, tmp_path / "log")
+            daemon, pid = start(pi, tmp_path / "log", "/opt/zkbridge/bin/zkbridge", "run", "--config", CONFIG)
             caller.wait_for("zk/bridge/state", lambda m: m.json["state"] == "online", timeout=PATIENCE_S)
             caller.publish("zk/p/users/create", {"user_id": user, "name": "Juan Perez", "card": 12345})
             # The answer before, unconfirmed when the daemon was killed, may come once more.
@@ -101,20 +99,6 @@ def test_the_daemon_works_there_and_survives_a_kill(pi: RootFs, tmp_path: Path, 
             assert (ended == 0) == (end == "TERM"), (tmp_path / "log").read_text()
 
     assert [(u.user_id, u.name, u.card) for u in terminal.users()] == [(n, "Juan Perez", 12345) for n in ("101", "102")]
-
-
-def start(pi: RootFs, log: Path) -> Any:
-    """The daemon under emulation, in the network of this machine: the container, and the daemon's pid."""
-    command = ["/opt/zkbridge/bin/zkbridge", "run", "--config", "/etc/zkbridge/config.yaml"]
-    container = processes.start([*pi.nspawn("--pipe"), *command], log=log)
-
-    def found() -> int:
-        assert container.poll() is None, log.read_text()
-        # Not the container's own helper, whose command line ends alike, and who is gone soon.
-        there = processes.descendants(container.pid)
-        return next((pid for pid, line in there.items() if "zkbridge run" in line and "nspawn" not in line), 0)
-
-    return container, wait_until(found, timeout=PATIENCE_S, what="the daemon")
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
@@ -131,5 +115,10 @@ def test_everything_it_needs_is_there_as_a_wheel(python: str, machine: str, tmp_
     said = checked([*command, *wheels])
 
     assert "pydantic_core-" in said.split("Would install")[1]
+    if machine == "armv7l":  # for that reason debian/locked leaves it out; once there is one, it goes in
+        with pytest.raises(AssertionError, match="No matching distribution found for pyrage"):
+            checked([*command, "pyrage"])
+    else:
+        assert "pyrage-" in checked([*command, "pyrage"])
     with pytest.raises(AssertionError, match="No matching distribution found for pyzk"):
         checked([*command, "pyzk==0.9"])

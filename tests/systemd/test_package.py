@@ -2,24 +2,21 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.project.tree import ROOT
 from tests.support.waiting import wait_until
-from tests.systemd import readme
+from tests.systemd import packages, readme
 from tests.systemd.machine import Machine
+from tests.systemd.packages import HEADING, NEWER, OLDER
 from tests.systemd.rootfs import checked
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-HEADING = "On a Raspberry Pi, or any Debian"
 PATIENCE_S = 60
-OLDER, NEWER = "0.1.0", "99.0.0"
 CONFIG = "/etc/zkbridge/config.yaml"
 #: Two terminals: one that is there, with punches followed live, and one that is switched on later.
 DEVICES = """# mine
@@ -31,31 +28,21 @@ retry: {deadline: 600, attempts: 100}
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two versions of the package for this machine, by version."""
-    architecture = checked(["dpkg", "--print-architecture"]).strip()
-    folder = tmp_path_factory.mktemp("packages")
-    made = {}
-    for version in (OLDER, NEWER):
-        checked(["env", f"VERSION={version}", str(ROOT / "debian" / "build"), architecture], timeout=600)
-        name = f"zkbridge_{version}_{architecture}.deb"
-        made[version] = Path(shutil.copy(ROOT / "build" / "deb" / name, folder))
-    return made
+    return packages.make(tmp_path_factory.mktemp("packages"), checked(["dpkg", "--print-architecture"]).strip())
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def machine(
-    request: pytest.FixtureRequest, packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, made: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
     """A machine with a broker, on which the older package was installed by apt before it booted."""
     with Machine(tmp_path_factory.mktemp("package")) as machine:
         machine.install(request.param)
-        for version, package in packages.items():
-            shutil.copy(package, machine.root / f"zkbridge_{version}.deb")
+        packages.put(made, machine.root)
         machine.prepare("sudo apt-get update -qq && sudo apt-get install -qq -y mosquitto mosquitto-clients python3")
-        (command,) = (line for line in readme.commands(HEADING) if "apt install" in line)
-        command = re.sub(r"\./zkbridge_\S+", f"/zkbridge_{OLDER}.deb", command)
-        machine.said = machine.prepare(command.replace("apt install", "DEBIAN_FRONTEND=noninteractive apt install -y"))
+        machine.said = machine.prepare(packages.install_command())
         machine.boot()
         yield machine
 
@@ -113,7 +100,7 @@ def test_the_package_leads_to_a_user_on_the_terminal_and_through_an_upgrade(mach
     assert f"version {OLDER}" in machine.person("zkbridge --version")
     assert machine.run("test", "-s", "/usr/share/man/man1/zkbridge-users-create.1.gz") == ""
     sbom = json.loads(machine.run("cat", "/usr/lib/zkbridge/sbom.json"))
-    assert {"pydantic-core", "pyzk", "paho-mqtt"} <= {each["name"] for each in sbom["components"]}
+    assert {"pydantic-core", "pyzk", "paho-mqtt", "pyrage"} <= {each["name"] for each in sbom["components"]}
     assert "complete" in machine.run("cat", "/usr/share/bash-completion/completions/zkbridge")
 
     # The commands that it printed.
