@@ -46,6 +46,8 @@ SEPARATOR = re.compile(r"(?<=\w[/.,:=|\]])(?=[^\s/.,:=|\]])|(?<=[a-z])(?=[A-Z][a
 LONG = re.compile(r"[\w/.:-]{28,}")
 NAME = re.compile(r"\w{30,}")
 PART = re.compile(r"(?<=[_/:.])(?=\w)")
+#: An option, which no line may end within.
+OPTION = re.compile(r"(?<![\w-])--[\w-]*\w(?![^<]*>)")
 COMMA = re.compile(r",(?:</span>)?(?=[^\s<])|,</span>(?=<)")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
@@ -83,7 +85,12 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     parts = BLOCK.split(TABLE.sub(_labelled, html))
     parts[::2] = [CODE.sub(_breakable, part) for part in parts[::2]]
     parts[1::2] = [LONG.sub(_in_parts, COMMA.sub(r"\g<0><wbr>", block)) for block in parts[1::2]]
+    parts[1::2] = [_whole(block) for block in parts[1::2]]
     return "".join(parts)
+
+
+def _whole(code: str) -> str:
+    return OPTION.sub(r'<span class="whole">\g<0></span>', code)
 
 
 def _labelled(table: re.Match[str]) -> str:
@@ -98,7 +105,7 @@ def _labelled(table: re.Match[str]) -> str:
 
 
 def _breakable(code: re.Match[str]) -> str:
-    return f"<code>{NAME.sub(_in_parts, SEPARATOR.sub('<wbr>', code[1]))}</code>"
+    return f"<code>{_whole(NAME.sub(_in_parts, SEPARATOR.sub('<wbr>', code[1])))}</code>"
 
 
 def _in_parts(name: re.Match[str]) -> str:

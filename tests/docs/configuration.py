@@ -131,7 +131,7 @@ def _section(path: str, model: type[BaseModel], said: dict[str, str]) -> str:
     intro = [_first_line(model), *([_sentence(comment)] if comment and not comment.startswith("{") else [])]
     lines = [f"\n## {title}\n", "\n".join(intro if path else ["What has no section of its own."]) + "\n"]
     if rows:
-        lines += ["| key | takes | meaning |", "|---|---|---|", *rows, ""]
+        lines += ["| key | value | meaning |", "|---|---|---|", *rows, ""]
     return "\n".join(lines)
 
 

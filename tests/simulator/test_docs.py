@@ -13,11 +13,16 @@ from zkbridge.simulator.network import faults
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 
 
+def cell(text: str) -> str:
+    """A text within a table, where a bar would end the cell."""
+    return text.replace("|", "\\|")
+
+
 def generated() -> dict[str, str]:
     """The tables of the page that the code knows better, by the name in their marks."""
     actions = [f"| `{name}` | {meaning} |" for name, meaning in faults.ACTIONS.items()]
     known = operations.OPERATIONS.items()
-    rows = [f"| `{name}` | {' '.join(operation.words)} | {operation.meaning} |" for name, operation in known]
+    rows = [f"| `{name}` | {' '.join(each.words)} | {cell(each.meaning)} |" for name, each in known]
     return {
         "operations": "\n".join(["| do | words | meaning |", "|---|---|---|", *rows]),
         "faults": "\n".join(["| do | meaning |", "|---|---|", *actions]),
