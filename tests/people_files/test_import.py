@@ -263,6 +263,7 @@ def test_what_spreadsheets_save_is_read(
         ("user_id,name,phone\n1,Ana,2\n", "it names phone"),
         ("user_id,name,name\n1,Ana,2\n", "each once"),
         ("user_id,name\n1,Ana\n1,Eva\n", "more than once: '1'"),
+        ("user_id,name\n\u0967\u0968,Ana\n12,Eva\n", "more than once: '12', '\u0967\u0968'"),
         ("user_id,name\n,Ana\n", "no user_id"),
         ("user_id,name\n", "no people"),
         ("user_id,name\n7,Ruiz, Ana\n", "the row of user_id '7' has more cells"),

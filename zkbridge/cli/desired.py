@@ -76,7 +76,7 @@ def _apply(**given: Any) -> None:
     try:
         messages = messages_of(file.users, fields, most_bytes=settings.max_payload)
     except WrongFile as error:
-        say(f"{given['file']} {error}", err=True)
+        say(f"{given['file']}: {error}", err=True)
         sys.exit(WRONG_CONFIGURATION)
     if len(messages) == 1 and not given["as_json"]:
         answer, present = _planned(settings, target, file, given)
@@ -128,7 +128,7 @@ def _begun(given: JsonObject) -> tuple[Mqtt, str, DocumentFile]:
     try:
         return settings, target, read_document_file(given["file"], given["encoding"])
     except WrongFile as error:
-        say(*f"{given['file']} {error}".splitlines(), err=True)
+        say(*f"{given['file']}: {error}".splitlines(), err=True)
     except OSError as error:
         say(f"{given['file']} cannot be read: {error.strerror}", err=True)
     sys.exit(WRONG_CONFIGURATION)

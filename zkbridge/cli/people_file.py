@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.texts import shown
 
 #: The cells of a row as a spreadsheet or a JSON file has them, by COLUMNS: users/create checks their values.
@@ -173,9 +174,11 @@ def _persons(lines: Iterable[tuple[int, str]]) -> Iterator[Person]:
 
 
 def _check_ids(ids: list[str]) -> None:
-    """Check the user_ids: each row needs one, and none may stand there twice."""
+    """Check the user_ids: each row needs one, and none may stand there twice, in whatever spelling."""
     wrong = {each for each in ids if not each or not each.isprintable() or len(each) > _LONGEST_ID}
-    twice = {each for each, times in Counter(ids).items() if times > 1}
+    spellings = [id_spelling(each.strip()) for each in ids]
+    counts = Counter(spellings)
+    twice = {each for each, spelling in zip(ids, spellings, strict=True) if counts[spelling] > 1}
     if wrong or twice:
         told = ", ".join(repr(shown(each)) for each in sorted(wrong | twice)[:20])
         raise WrongFile(f"no user_id, or one that stands there more than once: {told}")
