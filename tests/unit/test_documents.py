@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.project.tree import ROOT
+from zkbridge.commands.api.command import Command
 from zkbridge.commands.desired.document import part_number
 from zkbridge.commands.desired.refusals import Refused
 from zkbridge.config.models import Config
@@ -287,3 +288,28 @@ def test_the_example_of_a_manifest_fits_the_examples_of_its_parts(reader: Reader
     [draft] = reader.hear("p", DESIRED, whole)
 
     assert [row["user_id"] for row in reader.rows(draft) or ()] == ["123", "124"]
+
+
+def test_a_part_for_many_devices_is_read_once_and_checked_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"host": "127.0.0.2", "encoding": "cp1251", "timezone": "UTC"}
+    same = {"host": "127.0.0.1", "encoding": "latin-1", "timezone": "UTC"}
+    ledger = Ledger(tmp_path)
+    reader = Reader(ledger, devices={"p": same, "q": same, "r": other}, groups={"g": ["p", "q", "r"]})
+    read: list[Any] = []
+    parse = Command.parse
+
+    def counted(command: Command, body: Any, *, strict: bool) -> Any:
+        read.append(body)
+        return parse(command, body, strict=strict)
+
+    monkeypatch.setattr(Command, "parse", counted)
+    reader.hear("g", PART.format(1), part(ANA + EVA))
+    rows = [body for body in read if "user_id" in body]
+    with pytest.raises(InvalidField) as refused:
+        reader.hear("g", PART.format(2), part([{"user_id": "7", "name": "Zo\u00eb"}]))
+
+    assert len(rows) == 2
+    assert [fault.name for fault in refused.value.faults] == ["part[2].users[0].name"]
+    ledger.close()

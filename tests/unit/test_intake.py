@@ -11,6 +11,7 @@ from zkbridge.commands import commands
 from zkbridge.config.models import Config
 from zkbridge.contract.messages import Message
 from zkbridge.contract.topics import Topics
+from zkbridge.intake.documents import DocumentReader
 from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import Keeper
 from zkbridge.intake.set_aside import SetAside
@@ -45,6 +46,25 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     yield desk
     desk.ledger.close()
+
+
+def test_a_command_is_kept_before_the_documents_that_came_with_it_are_read(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfinished: list[int] = []
+
+    def read(_: DocumentReader, message: Message) -> Iterator[Message]:
+        if message.topic.startswith("zk/p/users/desired"):
+            unfinished.append(len(desk.ledger.unfinished()))
+            return
+        yield message
+
+    monkeypatch.setattr(DocumentReader, "for_each_member", read)
+    parts = [Message(f"zk/p/users/desired/part/{number}", b"{}") for number in (1, 2)]
+
+    desk.intake.receive([*parts, Message("zk/p/ping", b'{"request_id": "1"}')])
+
+    assert unfinished == [1, 1]
 
 
 @pytest.mark.parametrize("length", [20, 490])

@@ -82,7 +82,21 @@ class Intake:
         self._stopping.set()
 
     def receive(self, messages: Iterable[Message]) -> None:
-        """Return once every message is kept, or set aside. Raises LedgerUnavailable, and then at least one is not."""
+        """Return once every message is kept, or set aside. Raises LedgerUnavailable, and then at least one is not.
+
+        Documents come last: thousands of rows are read in them, and no command is to wait for that.
+        """
+        documents: list[Message] = []
+        commands: list[Message] = []
+        for message in messages:
+            parsed = self._topics.parse(message.topic)
+            (documents if parsed is not None and is_document(parsed[1]) else commands).append(message)
+        self._receive(commands)
+        self._receive(documents)
+
+    def _receive(self, messages: list[Message]) -> None:
+        if not messages:
+            return
         told = (each for message in messages for each in self._documents.for_each_member(message))
         drafts = [draft for message in told if (draft := self._draft_or_nothing(message)) is not None]
         for kept in self._keeper.keep(drafts, self._keep, self._internal):

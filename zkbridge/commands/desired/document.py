@@ -178,8 +178,7 @@ def read_part(payload: bytes, devices: Sequence[Device], policy: Policy, *, numb
     try:
         fields = _PART.parse(_own(body, strict=strict), strict=strict)
         assert isinstance(fields, PartFields)
-        for device in devices:
-            users_of(fields.users, device, policy, strict=strict, secrets=False)
+        users_of(fields.users, devices, policy, strict=strict, secrets=False)
     except InvalidField as refusal:
         faults = (fault._replace(name=f"part[{number}].{fault.name}") for fault in refusal.faults)
         raise InvalidField(*faults, more=refusal.more_errors) from None
@@ -205,7 +204,7 @@ def document_of(
     """The document with its rows read. Raises as `read_document`."""
     return Document(
         fields.version,
-        users_of(rows, device, policy, strict=strict, secrets=secrets),
+        users_of(rows, (device,), policy, strict=strict, secrets=secrets),
         fields.apply,
         fields.delete,
         fields.delete_limit,
@@ -214,11 +213,16 @@ def document_of(
     )
 
 
-def users_of(rows: list[Any], device: Device, policy: Policy, *, strict: bool, secrets: bool) -> tuple[Wanted, ...]:
-    """The users of rows, of which none breaks a rule. Raises MissingFields, InvalidField, Forbidden or Refused."""
+def users_of(
+    rows: list[Any], devices: Sequence[Device], policy: Policy, *, strict: bool, secrets: bool
+) -> tuple[Wanted, ...]:
+    """The users of rows, of which none breaks a rule of any device; each row is read once.
+
+    Raises MissingFields, InvalidField, Forbidden or Refused.
+    """
     if not rows:
         raise Refused("document_empty")
-    users = _users(rows, device, policy, strict=strict)
+    users = _users(rows, devices, policy, strict=strict)
     if not secrets and any("password" in each.named for each in users):
         raise Refused("document_secret")
     return users
@@ -231,13 +235,13 @@ def _own(body: dict[str, Any], *, strict: bool) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in _SHARED}
 
 
-def _users(rows: list[Any], device: Device, policy: Policy, *, strict: bool) -> tuple[Wanted, ...]:
+def _users(rows: list[Any], devices: Sequence[Device], policy: Policy, *, strict: bool) -> tuple[Wanted, ...]:
     faults: list[FieldFault] = []
     users: list[Wanted] = []
     places: dict[str, int] = {}
     for place, row in enumerate(rows):
         try:
-            wanted = _wanted(row, device, policy, strict=strict)
+            wanted = _wanted(row, devices, policy, strict=strict)
         except (BodyRequired, MissingFields, InvalidField) as refusal:
             faults += _faults(place, row, refusal)
             continue
@@ -250,13 +254,14 @@ def _users(rows: list[Any], device: Device, policy: Policy, *, strict: bool) -> 
     return tuple(users)
 
 
-def _wanted(row: Any, device: Device, policy: Policy, *, strict: bool) -> Wanted:
+def _wanted(row: Any, devices: Sequence[Device], policy: Policy, *, strict: bool) -> Wanted:
     if not isinstance(row, dict):
         raise no_object(row)
     params = _ROW.parse(_own(row, strict=strict), strict=strict)
     assert isinstance(params, Create)
-    if faults := params.surely_wrong(device):
-        raise InvalidField(*faults)
+    for device in devices:
+        if faults := params.surely_wrong(device):
+            raise InvalidField(*faults)
     params.check_policy(policy)
     return Wanted(params, frozenset(params.model_fields_set))
 
