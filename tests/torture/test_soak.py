@@ -144,7 +144,8 @@ class LeakingScene(SoakScene):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_daemon_that_leaks_is_found(tmp_path: Path) -> None:
+def test_a_daemon_that_leaks_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torture.soak.PATIENCE_S", 5.0)  # what is not answered by then is none of this test's business
     soak = Soak(tmp_path, seed=1, seconds=60, people=50, terminals=3, tell=print, scene=LeakingScene)
 
     grows = {one.name for one in soak.go().growth if one.grows}
