@@ -14,6 +14,8 @@ from zkbridge.simulator import SimulatedTerminal
 
 #: How often something is asked for that was answered with trouble.
 MOST_ATTEMPTS = 6
+#: A terminal refused to be read: the same request gets that answer again.
+REFUSED = "device_rejected"
 
 
 class Alone:
@@ -59,8 +61,8 @@ class Alone:
             while request in self._desk.active:
                 yield
             settled = request.is_whole and not request.open.keys() - request.final.keys()
-            if settled or not again or request.command != "device/backup":
-                return  # a restore and a document are asked for anew
+            if settled or not again or request.command != "device/backup" or request.code == REFUSED:
+                return  # a restore and a document are asked for anew, and what a refusal has answered for good
             yield from self._pause()
             request.open.clear()
             self._desk.ask_again(request)
@@ -75,8 +77,11 @@ class Alone:
         yield from self._until_alone(device)
         self._keypad.still.add(device)
         try:
-            backup = self._town.request(f"zk/{device}/device/backup", {}, {}, device)
-            yield from self._answered(backup)
+            for _ in range(MOST_ATTEMPTS):
+                backup = self._town.request(f"zk/{device}/device/backup", {}, {}, device)
+                yield from self._answered(backup)
+                if backup.code != REFUSED:
+                    break
             if backup.code != "backed_up":
                 self._book.blame("untrue", f"a backup of {device} is answered {backup.code}")
                 return

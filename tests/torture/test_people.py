@@ -9,6 +9,8 @@ import pytest
 
 from torture import people_state as effect
 from torture.people import Torture
+from torture.people_alone import Alone
+from torture.people_keypad import Keypad
 from torture.people_oracle import Book
 from torture.people_plan import Town
 from torture.people_state import Held, Outcome, Print, Request, State
@@ -188,3 +190,34 @@ def test_no_document_names_nobody_for_it_would_be_refused() -> None:
     assert town.document("p", []) is None
     told = town.document("p", ["9000001"] * 9)
     assert told is None or told.body["users"]
+
+
+class ClerkWhoRefusesOnce:
+    """A desk that answers at once: the first backup with a refusal."""
+
+    def __init__(self) -> None:
+        self.active: list[Request] = []
+        self.backups: dict[int, str] = {}
+        self.asked: list[str] = []
+
+    def ask(self, request: Request) -> None:
+        self.asked.append(f"{request.request_id} {request.command}")
+        refused = len(self.asked) == 1
+        request.code, request.is_whole = ("device_rejected", False) if refused else ("backed_up", True)
+        self.backups[request.number] = "a backup"
+
+    def close(self, request: Request) -> None:
+        assert request.command == "device/restore"
+
+
+def test_a_backup_that_was_refused_is_asked_for_by_another_request(terminal: SimulatedTerminal) -> None:
+    random, desk, book, terminals = Random(1), ClerkWhoRefusesOnce(), Book(), {"p": terminal}
+    town = Town(random, book, ["p"], people=1)
+    alone = Alone(random, town, desk, Keypad(random, town, terminals), terminals)  # type: ignore[arg-type] # a double
+
+    alone.begin("restore", "p")
+    while alone:
+        alone.step()
+
+    assert desk.asked == ["p1 device/backup", "p2 device/backup", "p3 device/restore"]
+    assert book.findings == []
