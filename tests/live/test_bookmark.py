@@ -1,6 +1,7 @@
 """How far a log was told, whatever becomes of it."""
 
 import hashlib
+from collections import Counter
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -59,6 +60,87 @@ def test_a_log_that_was_cleared_and_told_of_since_has_only_its_end_new() -> None
     assert told([*LOG, *since[:3]]).new_in(since) == since[3:]
 
 
+HISTORY = [punch(minute, "9") for minute in range(-300, 0)]
+
+
+@pytest.mark.parametrize("history", [0, 1, 300])
+@pytest.mark.parametrize(
+    ("total", "at", "missing"),
+    [
+        *((total, 0, 1) for total in (1, 2, 5, 100, 300)),
+        *((total, 1, 1) for total in (3, 5, 100, 300)),
+        *((total, total // 2, 1) for total in (5, 100, 300)),
+        *((total, total - 2, 1) for total in (3, 5, 100, 300)),
+        *((total, total - 1, 1) for total in (2, 5, 100, 300)),
+        *((total, 0, 2) for total in (3, 5, 100, 300)),
+        *((total, total - 4, 3) for total in (4, 5, 100, 300)),
+    ],
+)
+def test_a_punch_without_an_event_is_new_although_a_later_one_was_told(
+    history: int, total: int, at: int, missing: int
+) -> None:
+    since = LOG[:total]
+    heard = since[:at] + since[at + missing :]
+    log = HISTORY[:history] + since
+
+    assert told(heard, count=history + len(heard)).new_in(log) == since[at : at + missing]
+
+
+def test_two_punches_without_an_event_at_two_places_are_new() -> None:
+    heard = [each for number, each in enumerate(LOG) if number not in (10, 290)]
+
+    assert told(heard).new_in(LOG) == [LOG[10], LOG[290]]
+
+
+def test_of_more_without_an_event_than_were_told_since_each_is_new_once() -> None:
+    heard = [*LOG[:3], LOG[9]]
+
+    assert told(heard, count=304).new_in(HISTORY + LOG[:11]) == [*LOG[3:9], LOG[10]]
+
+
+@pytest.mark.parametrize("without", range(4))
+def test_of_equal_punches_as_many_are_new_as_no_event_told_of(without: int) -> None:
+    log = [*LOG[:20], punch(50), punch(51), punch(50), punch(52), *LOG[100:110]]
+    heard = [each for number, each in enumerate(log) if number != 20 + without]
+
+    assert told(heard).new_in(log) == [log[20 + without]]
+
+
+@pytest.mark.parametrize("missing", [1, 3])
+def test_the_first_of_a_cleared_log_may_be_without_an_event(missing: int) -> None:
+    since = [punch(1000 + minute) for minute in range(missing + 1)]
+
+    assert told([*LOG, since[-1]], count=1).new_in(since) == since[:-1]
+
+
+def test_a_log_that_lost_its_oldest_has_a_punch_without_an_event() -> None:
+    assert told(LOG[:150] + LOG[151:200]).new_in(LOG[100:]) == [LOG[150], *LOG[200:]]
+
+
+def test_a_punch_that_is_recorded_otherwise_than_told_is_not_new() -> None:
+    log = [*LOG[:150], punch(9999), *LOG[151:200]]
+
+    assert told(LOG[:200]).new_in(log) == []
+
+
+def test_after_a_late_punch_the_place_is_that_of_the_log_again() -> None:
+    book = told([*LOG[:198], LOG[199], LOG[198]])
+    again = Bookmark(Place("SN", 200, book.in_order_of(LOG[:200])), digest)
+
+    assert book.new_in(LOG[:210]) == LOG[200:210]  # the bridge may have ended before they were put in order
+    assert again.place.traces == told(LOG[:200]).place.traces
+    assert again.continues(LOG[200 - COMPARED : 210])
+
+
+def test_of_equal_punches_the_highest_ordinal_is_that_of_the_last() -> None:
+    log = [punch(1), punch(2), punch(1), punch(3)]
+    book = told([punch(2), punch(1), punch(3), punch(1)])
+    again = Bookmark(Place("SN", 4, book.in_order_of(log)), digest)
+
+    assert [trace.ordinal for trace in again.place.traces] == [0, 0, 1, 0]
+    assert again.trace(punch(1)).ordinal == 2
+
+
 def test_names_that_changed_with_the_users_do_not_make_a_punch_new() -> None:
     renamed = [Punch(None, "999", each.timestamp, 1, 0) if each.user_id == "2" else each for each in LOG]
 
@@ -108,3 +190,30 @@ def test_whatever_the_log_is_like_each_punch_is_new_once(seed: int) -> None:
 
     assert len(heard) == len(log) == len(set(heard))
     assert [each.rpartition("/")[0] for each in heard] == [identity("p", each, 0).rpartition("/")[0] for each in log]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whichever_events_are_missing_each_punch_is_published_once(seed: int) -> None:
+    """Events are missing at random, people punch in the same minute, and the oldest half of the log is lost."""
+    random = Random(seed)
+    before = [punch(minute - 500, "9") for minute in range(random.choice([0, 5, 300]))]
+    log, book = list(before), Bookmark(Place("SN", len(before)), digest)
+    heard: list[str] = []
+    everything: list[Punch] = []
+    minute = 0
+    for number in range(60):
+        for _ in range(random.randrange(1, 12)):
+            minute += random.randrange(3)
+            log.append(punch(minute, random.choice("123")))
+            everything.append(log[-1])
+            if random.random() < 0.8:
+                heard.append(identity("p", log[-1], book.trace(log[-1]).ordinal))
+                book.place = Place("SN", book.place.count + 1)
+        if number == 40:
+            del log[: len(log) // 2]
+        heard += [identity("p", each, book.trace(each).ordinal) for each in book.new_in(log)]
+        book = Bookmark(Place("SN", len(log), book.in_order_of(log)), digest)
+
+    wanted = Counter(identity("p", each, 0).rpartition("/")[0] for each in everything)
+    assert len(heard) == len(set(heard))
+    assert Counter(each.rpartition("/")[0] for each in heard) == wanted

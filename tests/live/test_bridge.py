@@ -17,6 +17,8 @@ from tests.support.daemon import Daemon, device
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.simulator import SimulatedTerminal
+from zkbridge.simulator.wire.frames import encode_time
+from zkbridge.simulator.wire.records import Punch
 
 NINE = datetime(2026, 3, 2, 9, 0, 0)  # noqa: DTZ001 - a terminal's clock has no zone
 EVENTS = "zk/p/attendance/event"
@@ -103,6 +105,38 @@ def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_anothe
     assert [event["user_id"] for event in told] == ["1", "2", "2", "2", "3", "3", "3", "4"]
     assert [event.get("late", False) for event in told[:7]] == [False] * 4 + [True] * 3
     assert [event["timestamp"][-5:] for event in told] == [f"0{minute}:00" for minute in range(8)]
+
+
+def test_a_punch_without_an_event_is_published_although_a_later_one_was(
+    live: tuple[Daemon, SimulatedTerminal], broker: Mosquitto
+) -> None:
+    daemon, terminal = live
+    for minute in range(-300, 0):
+        terminal.add_punch(Punch(9, "9", 1, 0, encode_time(NINE + timedelta(minutes=minute))))
+    with daemon, Caller(broker.port) as caller:
+        caller.subscribe("zk/#")
+        hears(daemon)
+        terminal.punch("1", when=NINE)
+        wait_for(caller, 1)
+        terminal.add_punch(Punch(2, "2", 1, 0, encode_time(NINE + timedelta(minutes=1))))
+        terminal.punch("3", when=NINE + timedelta(minutes=2))
+        wait_for(caller, 2)
+        caller.publish("zk/p/ping", {})  # the terminal is asked for its count afterwards
+        wait_for(caller, 3)
+        terminal.punch("4", when=NINE + timedelta(minutes=3))
+        told = wait_for(caller, 4)
+        daemon.kill()
+        daemon.start()
+        terminal.punch("5", when=NINE + timedelta(minutes=4))
+
+        told = wait_for(caller, 5)
+    assert [(event["user_id"], event.get("late", False)) for event in told[:4]] == [
+        ("1", False),
+        ("3", False),
+        ("2", True),
+        ("4", False),
+    ]
+    assert [event["user_id"] for event in told[4:]] == ["5"]
 
 
 def test_a_reload_begins_and_ends_it(live: tuple[Daemon, SimulatedTerminal], broker: Mosquitto) -> None:

@@ -64,6 +64,7 @@ class Terminal:
     away_until: float = 0.0
     silent: bool = False  #: while it is away: no answer at all, where it otherwise refuses
     channels: list[Wire] = field(default_factory=list)
+    events_left_out: int = 0  #: punches of which it sent no event
     _table: bytes = b""
 
     @property
@@ -106,17 +107,22 @@ class Terminal:
         self.users[uid] = USER.pack(uid, 0, b"", name.encode(), 0, 1, b"", str(900_000 + uid).encode())
         return True
 
-    def punch(self) -> None:
-        """Somebody punches, and those who listen hear of it."""
+    def punch(self, *, event: bool = True) -> None:
+        """Somebody punches, and those who listen hear of it; without an event they hear of the next one, at once."""
         when = _EPOCH + timedelta(seconds=len(self.log))
         number = (((when.year - 2000) * 12 + when.month - 1) * 31 + when.day - 1) * 86400
         number += (when.hour * 60 + when.minute) * 60 + when.second
         self.log.append(PUNCH.pack(1, b"7", 1, number, 0))
         moment = bytes([when.year - 2000, when.month, when.day, when.hour, when.minute, when.second])
-        event = struct.pack("<24sBB6s", b"7", 1, 0, moment)
+        if not event:
+            self.tell(f"{self.name} sends no event of it, and one of the next")
+            self.events_left_out += 1
+            self.punch()
+            return
+        told = struct.pack("<24sBB6s", b"7", 1, 0, moment)
         for channel in self.channels:
             if channel.listens:
-                channel.push(Frame(Command.EVENT, Event.PUNCH, 0, event))
+                channel.push(Frame(Command.EVENT, Event.PUNCH, 0, told))
 
     def note_sent(self, record: bytes) -> None:
         """The bridge has sent a user's record."""

@@ -180,9 +180,9 @@ class World:
         if len(terminal.faults) < 3:
             terminal.faults.append(random.choice(list(FITS)))
 
-    def _do_punch(self, _arg: int) -> None:
+    def _do_punch(self, arg: int) -> None:
         self.tell("somebody punches at a.test")
-        self.terminals["a"].punch()
+        self.terminals["a"].punch(event=arg % 4 > 0)
 
     def _do_break(self, _arg: int) -> None:
         self.broker.break_link()

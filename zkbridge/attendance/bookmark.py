@@ -6,8 +6,9 @@ punches may be equal. So the place is kept as a count and as digests of the last
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+import itertools
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from zkbridge.ledger.records import Place, Trace
@@ -52,6 +53,11 @@ class Bookmark:
         self._traces: deque[Trace] = deque(self.place.traces, maxlen=REMEMBERED)
         self._ordinals = {trace.key: trace.ordinal for trace in self._traces}
 
+    @property
+    def traces(self) -> tuple[Trace, ...]:
+        """Of each remembered punch its trace, oldest first."""
+        return tuple(self._traces)
+
     def knows(self, punch: Punch) -> bool:
         """Whether an equal punch is among the remembered ones: then the same punch may have come a second time."""
         return self._key(punch) in self._ordinals
@@ -69,19 +75,43 @@ class Bookmark:
         return trace
 
     def new_in(self, log: Sequence[Punch]) -> Sequence[Punch]:
-        """The punches of the log that were not published yet.
+        """The punches of the log that were not published yet, in its order.
 
         The place is where the last punches that were told end: that of the count, if they stand there, else the one
         behind which most of them do. First they must be the same in everything; where that fails, in their times:
         a terminal that records no user_id names somebody else's once the user is gone. A log that holds none of them
         is another one, and all of it is new.
+
+        Before the place, records are new for which the terminal sent no event while it sent those of later ones.
         """
-        last = list(self._traces)[-COMPARED:]
-        for told, mark in (([each.key for each in last], self._key), ([each.moment for each in last], self._moment)):
-            end = self._end(log, told, mark)
-            if end is not None:
-                return log[end:]
-        return log[self._end_of_most(log) :]
+        end = self._place_in(log)
+        if not end or not self._traces:
+            return log[end:]
+        told = self._told_in(log, end)
+        missed = [log[at] for at in self._missed(told)]
+        told_behind = self._told_behind(told, end)
+        if not missed and not told_behind:
+            return log[end:]
+        return [*missed, *_less(log[end:], told_behind, self._key)]
+
+    def in_order_of(self, log: Sequence[Punch]) -> tuple[Trace, ...]:
+        """The remembered punches in the order of the log, which is read and published to its end.
+
+        A punch whose event was missing is published after later ones. A place is found again only by traces that stand
+        as the log does.
+        """
+        traces = list(self._traces)
+        at_of = {number: at for at, number in self._told_in(log, len(log)).items()}
+        places, at = [], -1
+        for number in range(len(traces)):
+            at = at_of.get(number, at)  # one that the log does not hold stays behind the one before it
+            places.append(at)
+        ordered = [traces[number] for number in sorted(range(len(traces)), key=places.__getitem__)]
+        ordinals: dict[bytes, deque[int]] = defaultdict(deque)
+        for trace in sorted(ordered, key=lambda trace: trace.ordinal):
+            ordinals[trace.key].append(trace.ordinal)
+        # Equal punches cannot be told apart: the highest ordinal belongs to the last, from which the next counts on.
+        return tuple(trace._replace(ordinal=ordinals[trace.key].popleft()) for trace in ordered)
 
     def continues(self, tail: Sequence[Punch]) -> bool:
         """Whether a part of the log begins with the last published punches, as many as are compared."""
@@ -89,19 +119,76 @@ class Bookmark:
         begins = [self._key(punch) for punch in tail[:COMPARED]]
         return len(last) == COMPARED and begins == [trace.key for trace in last]
 
+    def _place_in(self, log: Sequence[Punch]) -> int:
+        """The number of records up to the last one that was told; 0 where the log holds none of them."""
+        last = list(self._traces)[-COMPARED:]
+        end = self._end(log, [each.key for each in last], self._key)
+        if end is None:
+            # Two people may punch in one second: then times alone may end before a punch that was told.
+            end = max(self._end(log, [each.moment for each in last], self._moment) or 0, self._end_of_most(log))
+        return end
+
     def _end_of_most(self, log: Sequence[Punch]) -> int:
         """Behind the last record that was told, where most of those before it were told too; 0 where there is none.
 
-        For a terminal that told of a punch and did not record it, or recorded it otherwise.
+        For a terminal that told of a punch and did not record it, or recorded it otherwise, or recorded one without
+        an event.
         """
+        # Of a log that began or was cleared a short time ago, no more were told than are counted or remembered.
+        length = min(COMPARED, len(self._traces), self.place.count or COMPARED)
         last = {trace.key for trace in list(self._traces)[-COMPARED:]}
         for end in range(len(log), 0, -1):
             if self._key(log[end - 1]) not in last:
                 continue
-            before = [self._key(punch) in self._ordinals for punch in log[max(0, end - COMPARED) : end]]
+            before = [self._key(punch) in self._ordinals for punch in log[max(0, end - length) : end]]
             if sum(before) * 2 >= len(before):
                 return end
         return 0
+
+    def _told_in(self, log: Sequence[Punch], end: int) -> dict[int, int]:
+        """The records before `end` that were told: the place of each, and the number of its trace.
+
+        Each trace is that of one record. Where several are equal, the last traces are those of the last records.
+        """
+        traces = list(self._traces)
+        begin = max(0, end - len(traces) - COMPARED)
+        told: dict[int, int] = {}
+        for marks, mark in (
+            ([each.key for each in traces], self._key),
+            ([each.moment for each in traces], self._moment),
+        ):
+            free: dict[bytes, list[int]] = defaultdict(list)
+            for number in sorted(set(range(len(traces))) - set(told.values())):
+                free[marks[number]].append(number)
+            for at in range(end - 1, begin - 1, -1):
+                if at not in told and (numbers := free.get(mark(log[at]))):
+                    told[at] = numbers.pop()
+        return told
+
+    def _missed(self, told: dict[int, int]) -> list[int]:
+        """The places, before the last record that was told, of those that no event told of."""
+        places, numbers = sorted(told), set(told.values())
+        missed: list[int] = []
+        otherwise = 0
+        for before, after in itertools.pairwise(places):
+            gap = range(before + 1, after)
+            unrecorded = set(range(told[before] + 1, told[after])) - numbers
+            if len(gap) > len(unrecorded):
+                missed += gap
+            else:
+                otherwise += len(gap)  # recorded otherwise than they were told
+        # So many were in the log at first, or had been told before those that are remembered; negative, or more than
+        # stand before these, after the log was cleared or lost its oldest.
+        begin = self.place.count - len(told) - otherwise
+        return [*range(begin, places[0]), *missed] if begin >= 0 else missed
+
+    def _told_behind(self, told: dict[int, int], end: int) -> Counter[bytes]:
+        """The keys of those punches that were told after the last record before `end`, and are not found before it."""
+        numbers = set(told.values())
+        last = told.get(end - 1, len(self._traces))
+        return Counter(
+            trace.key for number, trace in enumerate(self._traces) if number > last and number not in numbers
+        )
 
     def _end(self, log: Sequence[Punch], told: list[bytes], mark: Callable[[Punch], bytes]) -> int | None:
         """The number of records up to the last published punch; None where the log holds none of them."""
@@ -133,3 +220,15 @@ class Bookmark:
 
     def _moment(self, punch: Punch) -> bytes:
         return self.digest(moment_of(punch))[:12]
+
+
+def _less(punches: Iterable[Punch], told: Counter[bytes], key: Callable[[Punch], bytes]) -> list[Punch]:
+    """The punches less those that were told, each of which counts once."""
+    left = []
+    for punch in punches:
+        mark = key(punch)
+        if told[mark] > 0:
+            told[mark] -= 1
+        else:
+            left.append(punch)
+    return left

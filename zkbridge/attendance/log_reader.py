@@ -69,7 +69,7 @@ class LogReader:
             self._recorder.keep(session, fresh, count=self._recorder.count + len(fresh))
             self.off_by -= len(fresh)
             return
-        new, total = read
+        new, total, whole = read
         live = Counter(map(key_of, heard))
         if missed := len(new) - (_common(live, new) if live else 0):
             log.info("device=%s has %d punches in its log that came without an event", self._device.id, missed)
@@ -84,15 +84,16 @@ class LogReader:
             if self._recorder.has_no_room():
                 return  # the rest stands in the log, and is read again once there is room
         self._recorder.move_to(total)
+        self._recorder.arrange(whole)
         unrecorded = [punch for punch in heard if not self._recorder.book.knows(punch)]
         if unrecorded:
             self._recorder.keep(session, unrecorded, count=self._recorder.count)
         self.off_by = 0
 
-    def _read_new(self, session: Session, turn: Turn) -> tuple[Sequence[Punch], int] | None:
-        """The unpublished punches of the log, and its number of records; None where the terminal does not send it.
+    def _read_new(self, session: Session, turn: Turn) -> tuple[Sequence[Punch], int, Sequence[Punch]] | None:
+        """The unpublished punches of the log, its number of records, and the log; None where the terminal sends none.
 
-        Of a long log only the end is read, if that begins with what was told last.
+        Of a long log only the end is read, if that begins with what was told last: then the log is empty here.
         """
         self._watch.expect(LOG_S)
         session.extend(Deadline.after(LOG_S))
@@ -105,7 +106,7 @@ class LogReader:
             tail = session.attendance_from(first, give_up=give_up)
             if tail is not None and self._recorder.book.continues(tail):
                 self._made_way = self._refusals = 0
-                return tail[COMPARED:], first + len(tail)
+                return tail[COMPARED:], first + len(tail), ()
         try:
             records = session.attendance(give_up=give_up)
             self._must_not_shrink(session, len(records))
@@ -113,7 +114,7 @@ class LogReader:
             self._tolerate_refusal(session, refusal)
             return None
         self._made_way = self._refusals = 0
-        return self._recorder.book.new_in(records), len(records)
+        return self._recorder.book.new_in(records), len(records), records
 
     def _must_not_shrink(self, session: Session, read: int) -> None:
         """Raise DeviceRejected (`log`) for a log that is shorter than the published part and may not have been cleared.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from zkbridge.attendance.bookmark import REMEMBERED, Bookmark, identity, moment_of
 from zkbridge.attendance.hooks import ListenerHooks
@@ -91,6 +92,15 @@ class Recorder:
             self._ledger.punches.add(self._device_id, bodies, place, most_traces=REMEMBERED)
         book.place = place
         self._bookmark = book
+
+    def arrange(self, log: Sequence[Punch]) -> None:
+        """Put the remembered punches in the order of the log, all of which is published."""
+        if not log or (traces := self.book.in_order_of(log)) == self.book.traces:
+            return
+        place = replace(self.book.place, traces=traces)
+        self._bookmark = None
+        self._ledger.punches.add(self._device_id, [], place, most_traces=REMEMBERED, anew=True)
+        self.open(place)
 
     def _body(self, session: Session, punch: Punch, ordinal: int, *, late: bool) -> PunchBody:
         body: PunchBody = {
