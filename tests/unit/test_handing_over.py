@@ -19,6 +19,8 @@ from zkbridge.config.models import Config
 from zkbridge.contract.messages import Reply
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger import handing_over
+from zkbridge.ledger.database import Database
+from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.handing_over import PIECE
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Finish, Part, Request, State
@@ -184,3 +186,14 @@ def test_a_device_that_leaves_meanwhile_is_not_asked(
         "q",
         "device_not_found",
     )
+
+
+def test_a_start_with_nothing_to_drop_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Ledger(tmp_path).close()
+
+    def full(*_: object, **__: object) -> None:
+        raise LedgerUnavailable("database or disk is full")
+
+    monkeypatch.setattr(Database, "write", full)
+
+    Ledger(tmp_path).close()

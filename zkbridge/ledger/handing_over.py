@@ -36,7 +36,9 @@ class HandingOver:
         self._database = database
         self._outcomes = outcomes
         self._keeper = keeper
-        self._drop(lambda db: db.execute(f"{_PREPARED} LIMIT ?", (PIECE,)).fetchall())
+        # Nothing is written at a start without need: the disk may be full, and the bridge starts all the same.
+        if database.read(f"{_PREPARED} LIMIT 1"):
+            self._drop(lambda db: db.execute(f"{_PREPARED} LIMIT ?", (PIECE,)).fetchall())
 
     def prepare(self, request: Request, parts: Sequence[Part], *, catch_up: bool) -> tuple[Request, ...]:
         """Keep what devices are to be asked in place of a request, in pieces, with a commit each.
