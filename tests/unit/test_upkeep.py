@@ -1,5 +1,6 @@
 """What is to be done later or again."""
 
+import errno
 import threading
 
 import pytest
@@ -58,6 +59,28 @@ def test_a_job_that_fails_is_told_and_ends_the_thread() -> None:
 
     assert isinstance(supervisor.errors[0], ZeroDivisionError)
     work.stop()
+
+
+def test_a_job_to_which_the_system_refuses_something_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(upkeep, "AGAIN_S", 0.01)
+    supervisor = Deaths()
+    work = Upkeep(supervisor)
+    tries: list[int] = []
+
+    def look() -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise PermissionError(errno.EACCES, "Permission denied", "backups")
+
+    work.start()
+    work.later("backups", 0, look)
+    wait_until(lambda: len(tries) == 3)
+    work.stop()
+
+    assert supervisor.errors == []
+    assert caplog.text.count("the job backups failed") == 2
 
 
 def test_a_job_that_hangs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

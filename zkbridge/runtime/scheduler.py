@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 #: A job that takes longer than this has hung.
 HUNG_AFTER_S = 60.0
+#: Seconds after which a job is tried again to which the system refused something.
+AGAIN_S = 60.0
 
 
 class Supervisor(Protocol):
@@ -24,7 +26,11 @@ class Supervisor(Protocol):
 
 
 class Upkeep:
-    """Jobs by key: `later` sets one to run once, after some seconds; a job may return when it wants to run again."""
+    """Jobs by key: `later` sets one to run once, after some seconds; a job may return when it wants to run again.
+
+    A job that raises OSError (a disk that is away, no more descriptors) is logged and tried again: it costs nothing
+    else. Any other error is a fault of the program, and ends the daemon.
+    """
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
@@ -86,6 +92,9 @@ class Upkeep:
         self._busy_since = time.monotonic()
         try:
             again = job()
+        except OSError as error:
+            log.error("the job %s failed, again in %.0f s: %s", key, AGAIN_S, error)  # noqa: TRY400 - says it all
+            again = AGAIN_S
         finally:
             self._busy_since = None
         if again is not None:
