@@ -17,6 +17,7 @@ from zkbridge.outbox.delivery import Delivery
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
 from zkbridge.terminal.records.user_table import RecordTable
+from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.change_maker import ChangeMaker
 from zkbridge.worker.failures import FailureHandler
 from zkbridge.worker.planner import Planner
@@ -197,4 +198,5 @@ BUGS = (
     Bug("believed count", "reads no table after a change", Verifier, "_is_shown_by_count", _always(True)),
     Bug("turned order", "does the newest request first", RequestQueue, "add", _newest_first),
     Bug("reply behind a change", "changes a user before an older reply is kept", SessionState, "claim", _always(True)),
+    Bug("overtaken wait", "does a request before older ones that wait", CatchUp, "older_than", _always([])),
 )
