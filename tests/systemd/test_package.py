@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.old_ledger import REPLY, OldLedger
 from tests.support.waiting import wait_until
 from tests.systemd import packages, readme
 from tests.systemd.machine import Machine
@@ -168,3 +170,35 @@ def test_the_package_leads_to_a_user_on_the_terminal_and_through_an_upgrade(mach
     )
     allowed = ("/var/log/", "/var/cache/", "/tmp/", "/var/tmp/", "/run/", "/etc/systemd/system/")
     assert [path for path in left.splitlines() if not path.startswith(allowed)] == []
+
+
+def test_the_ledger_of_the_first_version_goes_on_after_an_upgrade(machine: Machine, tmp_path: Path) -> None:
+    """What every other earlier version leaves is in tests/faults/test_upgrade.py."""
+    assert install(machine, OLDER).returncode == 0
+    machine.try_("systemctl", "stop", "zkbridge")
+    old = OldLedger(tmp_path / "old", 1)
+    old.request(1, "accepted")
+    old.request(3, "done")
+    old.close()
+    machine.write(CONFIG, "devices:\n  p: {host: 127.0.0.1, port: 4372, timeout: 3}\n")
+    machine.run("rm", "-rf", "/var/lib/private/zkbridge", "/var/lib/zkbridge")
+    shutil.copytree(tmp_path / "old", machine.root / "var/lib/zkbridge")
+
+    upgrade = install(machine, NEWER)
+
+    assert upgrade.returncode == 0, upgrade.stdout + upgrade.stderr
+    machine.run("systemctl", "start", "mosquitto")
+    start_terminal(machine, 4372)
+    # The broker keeps for the reader what comes from now on.
+    reader = f"mosquitto_sub -V 311 -c -i old-reader -q 1 -t {REPLY}"
+    machine.sh(f"{reader} -E; systemd-run --quiet --unit=old-reader sh -c '{reader} >>/var/tmp/replies'")
+    machine.run("systemctl", "start", "zkbridge")
+    online(machine)
+
+    def replies() -> list[str]:
+        said = machine.sh("cat /var/tmp/replies 2>/dev/null || true").splitlines()
+        return sorted(json.loads(line)["request_id"] for line in said)
+
+    wait_until(lambda: len(replies()) >= 2, timeout=PATIENCE_S, what=f"both replies:\n{journal(machine)}")
+    assert ask(machine, "p", "1")["code"] == "user_exists"
+    assert replies() == ["r-1", "r-3"]
