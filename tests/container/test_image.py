@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyrage
 import pytest
 from ruamel.yaml import YAML
 
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BASE, IMAGE = "localhost/zkbridge-test-base", "localhost/zkbridge-test"
 PATIENCE_S = 60
+RECIPIENT = pyrage.x25519.Identity.generate()
 #: What runs it here; where the machine's limits may not be raised, they are named.
 PODMAN = ["podman", "--runtime=runc"]
 HERE = ["--network=host", "--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096"]
@@ -76,10 +78,18 @@ def test_the_image_runs_as_compose_says_and_creates_a_user(image: str, tmp_path:
     with Simulator() as simulator, Caller(broker.port) as caller:
         terminal = simulator.add(TerminalConfig())
         device = {"host": "127.0.0.1", "port": terminal.port, "timeout": 3}
-        config.write_text(json.dumps({"mqtt": {"port": 1}, "devices": {"p": device}}))
+        documents = tmp_path / "desired"
+        documents.mkdir(mode=0o755)
+        tmp_path.chmod(0o755)
+        settings = {
+            "desired": {"enabled": True, "directory": "/etc/zkbridge/desired", "apply": True},
+            "backup": {"recipient": str(RECIPIENT.to_public())},
+        }
+        config.write_text(json.dumps({"mqtt": {"port": 1}, "devices": {"p": device}} | settings))
         config.chmod(0o644)
         overrides = [f"--env=ZKBRIDGE_MQTT__PORT={broker.port}", "--env=ZKBRIDGE_MQTT__HOST=127.0.0.1"]
-        run = [*PODMAN, "run", "--detach", f"--name={name}", *HERE, *overrides, *options_of_compose(config, name)]
+        run = [*PODMAN, "run", "--detach", f"--name={name}", *HERE, *overrides]
+        run += [*options_of_compose(config, name), f"--volume={documents}:/etc/zkbridge/desired:ro"]
         caller.subscribe("zk/#")
         try:
             checked([*run, image])
@@ -91,6 +101,18 @@ def test_the_image_runs_as_compose_says_and_creates_a_user(image: str, tmp_path:
             healthy = subprocess.run([*PODMAN, "exec", name, *health_check()], capture_output=True, check=False)
             assert healthy.returncode == 0, healthy
             assert checked([*PODMAN, "exec", name, "id", "-u"]).strip() == "65532"
+
+            (documents / "p.csv").write_text("user_id,name\n8,Eva Luna\n")
+            plan = "zk/p/users/desired/plan"
+            applied = caller.wait_for(plan, lambda m: m.json["state"] == "applied", timeout=PATIENCE_S).json
+            assert applied["added"] == ["8"], applied
+            caller.publish("zk/p/device/backup", {})
+            kept = caller.wait_for("zk/p/device/backup/reply", timeout=PATIENCE_S).json
+            assert kept["code"] == "backed_up", kept
+            file = f"/var/lib/zkbridge/backups/p/{kept['data']['backup']}.json.age"
+            checked([*PODMAN, "cp", f"{name}:{file}", str(tmp_path / "copy")])
+            assert b"Eva Luna" in pyrage.decrypt((tmp_path / "copy").read_bytes(), [RECIPIENT])
+
             written = subprocess.run([*PODMAN, "exec", name, "touch", "/usr/x"], capture_output=True, check=False)
             assert written.returncode != 0
 
@@ -109,4 +131,4 @@ def test_the_image_runs_as_compose_says_and_creates_a_user(image: str, tmp_path:
         finally:
             subprocess.run([*PODMAN, "rm", "--force", name], capture_output=True, check=False)
             subprocess.run([*PODMAN, "volume", "rm", "--force", name], capture_output=True, check=False)
-    assert [user.user_id for user in terminal.users()] == ["7"]
+    assert [user.user_id for user in terminal.users()] == ["7", "8"]
