@@ -89,7 +89,7 @@ def pi(
     with Pi(tmp_path_factory.mktemp(f"{suite}-{architecture}"), architecture) as pi:
         pi.build(
             suite,
-            packages="ca-certificates,python3,tzdata",
+            packages="python3,tzdata",
             variant="apt",
             architecture=architecture,
             timeout=INSTALL_S,
