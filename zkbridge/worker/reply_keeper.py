@@ -14,7 +14,7 @@ from zkbridge.contract.errors import Internal
 from zkbridge.contract.messages import Reply
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
-from zkbridge.ledger.records import Finish, Parked, Request, ValidityChange
+from zkbridge.ledger.records import Answer, Finish, Parked, Request, ValidityChange
 from zkbridge.ledger.rows import log_answer
 from zkbridge.telemetry.events import Answered, Created, DoorAnswered, EventSink, Trouble
 from zkbridge.worker.catch_up import CatchUp
@@ -116,7 +116,7 @@ class ReplyKeeper:
         finished = self._ledger.finish(finishes, parked=parked, pending_enable=pending_enable, validities=dates)
         self._waiting.add(parked)
         kept()
-        self._hooks.note_answers(finished.answers)  # before the log and the figures: callers wait for their replies
+        self._send(finished.answers)  # before the log and the figures: callers wait for their replies
         self._dates.note(dates)
         for task in tasks:
             self._report(task)
@@ -128,6 +128,14 @@ class ReplyKeeper:
             if task.parked is not None and not self._waiting.is_told(task):
                 with suppress(LedgerUnavailable):  # the answer follows all the same
                     self._hooks.tell_waiting(task.request, task.parked)
+
+    def _send(self, answers: list[Answer]) -> None:
+        """Have kept replies sent; once more after a fault of the bridge, for no task is left that would do it."""
+        try:
+            self._hooks.note_answers(answers)
+        except Exception:
+            log.exception("device=%s the sending of kept replies failed; once more", self._device.id)
+            self._hooks.note_answers(answers)
 
     def _hand_over(self, task: Task) -> None:
         """Have the ledger keep the requests that take this one's place, and the other workers do them."""
