@@ -20,14 +20,14 @@ demo:  ## Show the main job: a broker, a simulated terminal and the bridge (ARGS
 test:  ## Run every check and every test, with branch coverage (ARGS are pytest's)
 	@.ci/setup test
 	@$(MAKE) --no-print-directory check
-	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 4 --dist worksteal --cov --cov-report term $(ARGS)
+	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 6 --dist worksteal --cov --cov-report term $(ARGS)
 
 again: check  ## Run every check once more, and one after the other the tests that failed last time, with the coverage of both
 	$(PYTEST) -m "not slow" --last-failed --last-failed-no-failures none --cov --cov-append --cov-report term $(ARGS)
 
 costs:  ## Run every test without coverage, and print CPU seconds and daemons by folder and the files that cost most
 	@.ci/setup test
-	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 4 --dist worksteal --costs build/costs.json $(ARGS)
+	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 6 --dist worksteal --costs build/costs.json $(ARGS)
 	.venv/bin/python -m tests.project.costs build/costs.json
 
 check:  ## Run the static checks alone
@@ -87,11 +87,11 @@ fuzz-parsers:  ## Look for an hour, guided by coverage, for bytes that break a p
 
 faults:  ## Kill at every frame in every way, and bring the large loads (the rest of tests/faults is in `make test`)
 	@.ci/setup test
-	$(PYTEST) -m slow tests/faults tests/torture tests/transfer -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
+	$(PYTEST) -m slow tests/faults tests/torture tests/transfer -n $(WORKERS) --maxprocesses 6 --dist worksteal $(ARGS)
 
 deliveries:  ## Run every command over every combination of terminal, delivery and size, for about half an hour
 	@.ci/setup test
-	$(PYTEST) -m slow tests/commands/test_every_delivery.py -n $(WORKERS) --maxprocesses 4 --dist worksteal $(ARGS)
+	$(PYTEST) -m slow tests/commands/test_every_delivery.py -n $(WORKERS) --maxprocesses 6 --dist worksteal $(ARGS)
 
 fleet:  ## Run three bridges and 300 terminals on two brokers, kill one bridge, have a standby go on
 	@.ci/setup test

@@ -31,8 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """`-n auto`: twice as many as there are cores, for the tests spend more than half of their time waiting."""
-    return len(os.sched_getaffinity(0)) * 2
+    """`-n auto`: three times as many as there are cores, for the tests spend more than half of their time waiting."""
+    return len(os.sched_getaffinity(0)) * 3
 
 
 @pytest.fixture(scope="session", autouse=True)
