@@ -117,6 +117,7 @@ def test_firmware_that_refuses_the_record_is_told(
 
     assert (answer["status"], answer["code"]) == (500, "device_rejected")
     assert str(refusal) in answer["error"]
+    wait_for_session_end(terminal)
     assert terminal.punch("700")
 
 

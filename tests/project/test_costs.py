@@ -31,7 +31,7 @@ def test_a_test_costs_the_cpu_of_its_children_and_the_daemons_it_starts(tmp_path
     plugin.pytest_sessionfinish(cast("pytest.Session", SimpleNamespace(config=SimpleNamespace())))
 
     cost = read(tmp_path / "build" / "costs.json")["tests/a/test_x.py::test_y"]
-    assert 0.2 <= cost.cpu_s < 5
+    assert 0.1 <= cost.cpu_s < 5  # 0.2, less what the system counts elsewhere
     assert cost.daemons == 2
 
 

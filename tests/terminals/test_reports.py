@@ -49,7 +49,7 @@ def test_the_page_names_every_report_of_a_real_terminal_and_no_other() -> None:
 
     real = [path.name for path in reported() if not path.name.startswith("example-")]
     assert sorted(rows) == sorted(real)
-    assert ("None yet." in PAGE.read_text("utf-8")) == (not real)
+    assert ("There is no report yet" in PAGE.read_text("utf-8")) == (not real)
 
 
 def test_an_example_says_that_it_is_one() -> None:
