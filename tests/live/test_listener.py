@@ -847,3 +847,20 @@ def test_the_watchdog_hears_of_a_step_that_does_not_end(
     home.listener._watch._due = time.monotonic() - 1
 
     assert home.listener.overdue()
+
+
+@pytest.mark.usefixtures("quick")
+def test_over_datagrams_a_restart_without_a_word_does_not_end_the_punches(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
+    """It refuses whatever is asked in a session from before (answer 2005), its count too, and sends no events."""
+    terminal = start()
+    home = house(terminal, transport="udp")
+    terminal.punch("1", when=NINE)
+    home.wait_for(1)
+
+    terminal.restart()
+    for number, when in enumerate(minutes(1, 4)):
+        terminal.punch(str(2 + number), when=when)
+
+    assert [event["user_id"] for event in home.wait_for(4)] == ["1", "2", "3", "4"]

@@ -8,7 +8,10 @@ from typing import Any, cast
 import pytest
 
 from zkbridge.attendance.live_events import MOST_EVENTS, LiveEvents
+from zkbridge.attendance.punch_count import PunchCount
 from zkbridge.config.models import Device
+from zkbridge.contract.errors import DeviceRejected
+from zkbridge.port.facts import Sizes
 from zkbridge.port.punches import Punch
 
 PUNCH = Punch(None, "1", None, 1, 0)
@@ -46,3 +49,25 @@ def test_what_is_counted_and_not_told_is_not_waited_for_when_a_request_comes_nor
 
     assert session.heard <= most
     assert read_from_log == [session.heard + 1]
+
+
+def test_no_event_is_believed_once_a_terminal_that_counted_does_not_count_any_more() -> None:
+    answers = [Sizes(records=7), Sizes(), Sizes()]
+    session = SimpleNamespace(extend=lambda _deadline: None, sizes=lambda: answers.pop(0))
+    kept: list[int] = []
+    recorder = SimpleNamespace(
+        count=7,
+        book=SimpleNamespace(knows=lambda _punch: False),
+        keep=lambda _session, punches, **_count: kept.append(len(punches)),
+    )
+    device = Device(id="p", host="127.0.0.1", transport="udp")
+    counts = PunchCount(device)
+    events = LiveEvents(device, cast("Any", recorder), counts, cast("Any", SimpleNamespace(off_by=0)))
+    events.settle(cast("Any", session), cast("Any", None), [], 0)
+
+    with pytest.raises(DeviceRejected):
+        events.settle(cast("Any", session), cast("Any", None), [PUNCH], 0)
+
+    assert kept == [0]
+    counts.begin()
+    assert counts.total(cast("Any", session)) is None

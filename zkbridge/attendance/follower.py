@@ -79,6 +79,7 @@ class PunchFollower:
             self._events.settle(session, turn, [], 0)
             return
         self.connected_at = time.monotonic()
+        self._counts.begin()
         self._names.forget()
         self._log_reader.off_by = 0
         self._arrive(session, turn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from zkbridge.config.models import Device
+from zkbridge.contract.errors import DeviceRejected
 from zkbridge.port.facts import Sizes
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.session import Session
@@ -18,13 +19,28 @@ class PunchCount:
 
     def __init__(self, device: Device) -> None:
         self._device = device
+        self._has_counted = False
         self.asked_at = 0.0
 
+    def begin(self) -> None:
+        """Note that a new connection begins: a terminal that counted on the last one may not count any more."""
+        self._has_counted = False
+
     def sizes(self, session: Session) -> Sizes:
-        """The terminal's count now. Raises TerminalError."""
+        """The terminal's count now.
+
+        Raises TerminalError, and DeviceRejected (`log`) where it counted before on this connection and does not now: it
+        was restarted and knows the session no more (over datagrams nothing else tells), so its events are not all.
+        """
         session.extend(Deadline.after(min(self._device.timeout, ANSWER_S)))
         self.asked_at = time.monotonic()
-        return session.sizes()
+        sizes = session.sizes()
+        if sizes.records is not None:
+            self._has_counted = True
+        elif self._has_counted:
+            detail = "it does not count its punches any more, so it is connected to again"
+            raise DeviceRejected("log", host=self._device.host, port=self._device.port, detail=detail)
+        return sizes
 
     def total(self, session: Session) -> int | None:
         """Its number of punches; None where it does not say. Raises TerminalError."""
