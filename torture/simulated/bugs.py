@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from unittest import mock
 
-from torture.simulated.machine import here
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.finding import Finder
@@ -90,17 +89,6 @@ def _no_notice(_wake: Any) -> Any:
     return wrong
 
 
-def _unlocked_rest(_has_work: Any) -> Any:
-    def wrong(self: Any) -> bool:
-        if not self._requests.stopping and (self._is_wanted() or self._listener is not None):
-            return True
-        here().sleep(0.002)
-        self._job = None
-        return False
-
-    return wrong
-
-
 def _twice_at_work(_wake: Any) -> Any:
     def wrong(self: Any) -> None:
         if not self._requests.stopping and (self._requests.has_new or self._parts.dates.is_due):
@@ -145,18 +133,6 @@ def _all_confirmed(offline: Any) -> Any:
     return wrong
 
 
-def _place_first(add: Any) -> Any:
-    def wrong(self: Any, device: str, bodies: Any, place: Any, **more: Any) -> None:
-        add(self, device, (), place, **more)
-        self._database.write(
-            lambda db: db.executemany(
-                "INSERT INTO punches (device, body) VALUES (?, ?)", [(device, body) for body in bodies]
-            )
-        )
-
-    return wrong
-
-
 def _no_effect(_fail: Any) -> Any:
     def wrong(self: Any, tasks: Any, failure: Any) -> None:
         for task in tasks:
@@ -173,10 +149,6 @@ def _newest_first(add: Any) -> Any:
         self._queue.reverse()
 
     return wrong
-
-
-def _no_pending(finish: Any) -> Any:
-    return lambda self, finishes, **more: finish(self, finishes, **{**more, "pending_enable": None})
 
 
 def _always(value: object) -> Make:
