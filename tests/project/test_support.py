@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,16 @@ def test_what_the_nursery_bears_is_the_program_and_ends_as_it_does(nursery: Nurs
     assert (good.poll(), bad.poll()) == (0, 2)
     assert log.read_text().startswith("Usage: zkbridge ")
     assert "nowhere.yaml" in (tmp_path / "other").read_text()
+
+
+def test_the_end_of_one_child_may_be_seen_by_many_threads_at_once(nursery: Nursery, tmp_path: Path) -> None:
+    children = [nursery.bear(["--help"], log=tmp_path / "log", env={}) for _ in range(3)]
+
+    with ThreadPoolExecutor(12) as pool:
+        codes = list(pool.map(lambda child: child.wait(60), children * 4))
+
+    assert codes == [0] * 12
+    assert nursery.ask(bury=children[0].pid) == 0  # a request that comes twice ends nothing
 
 
 def test_what_the_nursery_bears_is_noticed_and_can_be_killed(nursery: Nursery, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ PYTHONPATH. Tests of the command line, benchmarks and long torture start the pro
 import ctypes
 import gc
 import importlib
+import itertools
 import json
 import os
 import select
@@ -15,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +43,7 @@ class Child:
         self._arguments = list(arguments)
         self._code: int | None = None
         self._handle = os.pidfd_open(pid)
+        self._ending = threading.Lock()
 
     def poll(self) -> int | None:
         """Its exit code, if it has ended."""
@@ -70,8 +73,11 @@ class Child:
         return bool(waiting.poll(None if seconds is None else seconds * 1000))
 
     def _bury(self) -> None:
-        self._code = self._nursery.ask(bury=self.pid)
-        os.close(self._handle)
+        """Reap it, once: several threads of a test may have seen its end."""
+        with self._ending:
+            if self._code is None:
+                self._code = self._nursery.ask(bury=self.pid)
+                os.close(self._handle)
 
 
 class Nursery:
@@ -82,6 +88,8 @@ class Nursery:
     def __init__(self, log: Path, *, environment: Mapping[str, str] | None = None) -> None:
         self._log = log
         self._environment = environment
+        self._asking = threading.Lock()
+        self._numbers = itertools.count()
 
     def __enter__(self) -> Self:
         ours, theirs = socket.socketpair()
@@ -118,11 +126,15 @@ class Nursery:
         return Child(self, self.ask(arguments=list(arguments), log=str(log), env=dict(env), **told), arguments)
 
     def ask(self, **what: Any) -> int:
-        """One request, and its answer. One at a time: tests start and end daemons from their main thread."""
-        self._socket.sendall(json.dumps(what).encode() + b"\n")
-        answer = self._answers.readline()
-        assert answer, f"the nursery has died: {self._log.read_text()}"
-        return int(answer)
+        """One request and its answer, from any thread; an answer that an interrupted request left unread is skipped."""
+        with self._asking:
+            number = next(self._numbers)
+            self._socket.sendall(json.dumps({**what, "number": number}).encode() + b"\n")
+            while answer := self._answers.readline():
+                to, value = map(int, answer.split())
+                if to == number:
+                    return value
+        raise AssertionError(f"the nursery has died: {self._log.read_text()}")
 
 
 def _without_coverage(environment: Mapping[str, str]) -> dict[str, str]:
@@ -131,15 +143,20 @@ def _without_coverage(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _serve(connection: socket.socket) -> list[str] | None:
     """Bear and bury until nobody asks any more; returns in each child too, with its arguments."""
+    codes: dict[int, int] = {}  # of those that have ended, for a request that comes twice
     with connection, connection.makefile("rb") as lines:
         for line in lines:
             asked = json.loads(line)
             if (pid := asked.get("bury")) is not None:
-                answer = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                if pid not in codes:
+                    codes[pid] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                answer = codes[pid]
             elif (answer := os.fork()) == 0:
                 _settle_in(asked)
                 return list(asked["arguments"])
-            connection.sendall(b"%d\n" % answer)
+            else:
+                codes.pop(answer, None)
+            connection.sendall(b"%d %d\n" % (asked["number"], answer))
     return None
 
 
