@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zkbridge.ledger.folder import sync_folder
+from zkbridge.machine.folder import sync_folder
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:

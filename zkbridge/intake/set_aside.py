@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from zkbridge.contract.moments import moment
 from zkbridge.contract.texts import shown
-from zkbridge.ledger.folder import sync_folder
+from zkbridge.machine.folder import sync_folder
 
 log = logging.getLogger(__name__)
 

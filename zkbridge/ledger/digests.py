@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-from zkbridge.ledger.folder import sync_folder
+from zkbridge.machine.folder import sync_folder
 
 _KEY_BYTES = 32
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable
-from zkbridge.ledger.folder import sync_folder
 from zkbridge.ledger.schema import MIGRATIONS, TRIGGERS
+from zkbridge.machine.folder import sync_folder
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from zkbridge.commands.api.rules import broken, described
 from zkbridge.config.models import Backup as BackupSettings
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.texts import add_texts
+from zkbridge.machine.folder import sync_folder
 
 _ENDING, _ENCRYPTED, _DRAFT = ".json", ".json.age", ".part"
 #: A name; of several in one second all but the first have a number after it.
@@ -146,7 +147,7 @@ class Backups:
         except OSError:
             self._drop_drafts()
             raise
-        _sync(self._folder)
+        sync_folder(self._folder)
         self._drop_oldest(but=name)
         return name
 
@@ -227,18 +228,6 @@ def _content(path: Path) -> bytes:
         raise FileNotFoundError(path)
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         return file.read()
-
-
-def _sync(folder: Path) -> None:
-    """Have the names in a folder survive a power cut, where the file system can sync a folder (else EINVAL)."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(opened)
 
 
 def _made_at(name: str) -> float:
