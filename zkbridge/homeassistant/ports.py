@@ -9,8 +9,8 @@ from zkbridge.config.models import Device
 from zkbridge.contract.messages import Publication
 
 
-class Lock(Protocol):
-    """A lock of a terminal, whose command opens the door for some seconds. What each means stands with the commands."""
+class Entity(Protocol):
+    """What Home Assistant shows for a command. What each property means stands with the commands."""
 
     @property
     def key(self) -> str:
@@ -23,26 +23,18 @@ class Lock(Protocol):
     @property
     def icon(self) -> str:
         """Home Assistant's name of a symbol."""
+
+
+class Lock(Entity, Protocol):
+    """A lock of a terminal, whose command opens the door for some seconds."""
 
     @property
     def refused(self) -> str:
         """A payload that the command refuses, for the order to lock."""
 
 
-class Button(Protocol):
-    """A button of a terminal, which publishes a command without a field. What each means stands with the commands."""
-
-    @property
-    def key(self) -> str:
-        """The last part of the entity's unique id."""
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """What people read, in Spanish and English."""
-
-    @property
-    def icon(self) -> str:
-        """Home Assistant's name of a symbol."""
+class Button(Entity, Protocol):
+    """A button of a terminal, which publishes a command without a field."""
 
     @property
     def diagnostic(self) -> bool:
