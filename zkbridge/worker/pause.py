@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 #: Seconds until the next try after one failure, and at most after any.
 FIRST_S, LONGEST_S = 5.0, 300.0
@@ -10,16 +11,24 @@ _MOST_DOUBLINGS = 10
 
 
 class Pause:
-    """Whether something may be tried again. One thread notes how tries ended; any thread may ask."""
+    """Whether something may be tried again. One thread notes how tries ended; any thread may ask.
 
-    def __init__(self) -> None:
+    `first_s` and `longest_s` are in seconds; `now` is a clock that nobody can set, time.monotonic if not given.
+    """
+
+    def __init__(
+        self, first_s: float = FIRST_S, longest_s: float = LONGEST_S, *, now: Callable[[], float] | None = None
+    ) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._now = now or time.monotonic
         self._failures = 0
         self._ends_at = 0.0
 
     @property
     def is_over(self) -> bool:
         """Whether it may be tried now."""
-        return time.monotonic() >= self._ends_at
+        return self._now() >= self._ends_at
 
     def note_success(self) -> None:
         """A try went well: the next one may follow at once."""
@@ -27,11 +36,11 @@ class Pause:
 
     def note_failure(self) -> float:
         """A try failed: the seconds until the next one."""
-        pause = float(min(FIRST_S * 2 ** min(self._failures, _MOST_DOUBLINGS), LONGEST_S))
+        pause = float(min(self._first_s * 2 ** min(self._failures, _MOST_DOUBLINGS), self._longest_s))
         self._failures += 1
-        self._ends_at = time.monotonic() + pause
+        self._ends_at = self._now() + pause
         return pause
 
     def extend(self, seconds: float) -> None:
         """Let it last so long from now, at least; this counts as no failure."""
-        self._ends_at = max(self._ends_at, time.monotonic() + seconds)
+        self._ends_at = max(self._ends_at, self._now() + seconds)

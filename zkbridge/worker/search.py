@@ -12,6 +12,7 @@ from zkbridge.config.models import Device
 from zkbridge.machine.limits import SHORTAGES
 from zkbridge.runtime.thread_pool import ThreadPool
 from zkbridge.terminal.discovery.pinned import GivenUp, Outcome, look_for
+from zkbridge.worker.pause import Pause
 from zkbridge.worker.places import Places
 
 log = logging.getLogger(__name__)
@@ -45,8 +46,7 @@ class TerminalSearch:
         self._pool = ThreadPool()
         self._lock = threading.Lock()
         self._wanted: dict[str, Device] = {}
-        self._not_before: dict[str, float] = {}
-        self._missed: dict[str, int] = {}
+        self._pauses: dict[str, Pause] = {}
         self._is_running = False
         self._stopping = threading.Event()
 
@@ -55,7 +55,7 @@ class TerminalSearch:
         if device.find is None or self._stopping.is_set():
             return
         with self._lock:
-            if self._now() < self._not_before.get(device.id, 0.0):
+            if not self._pause_of(device.id).is_over:
                 return
             self._wanted[device.id] = device
             if self._is_running:
@@ -79,23 +79,27 @@ class TerminalSearch:
 
     def _run(self) -> None:
         while (device := self._next()) is not None:
-            is_found = False
+            outcome = None
             try:
-                is_found = self._search(device)
+                outcome = self._search(device)
             except GivenUp:
                 continue  # the bridge stops
             except Exception as error:  # a fault of a search must not end the searches for other devices
                 if not SHORTAGES.note(error):
                     log.exception("device=%s the search for its terminal failed", device.id)
-            self._note_end(device.id, is_found=is_found)
+            self._note_end(device, outcome)
 
-    def _note_end(self, device: str, *, is_found: bool) -> None:
+    def _note_end(self, device: Device, outcome: Outcome | None) -> None:
+        is_found = outcome is not None and outcome.host is not None
         with self._lock:
-            self._wanted.pop(device, None)  # what failed meanwhile was looked for just now
-            missed = self._missed[device] = 0 if is_found else self._missed.get(device, 0) + 1
-            pause = _pause_after(missed)
-            self._not_before[device] = self._now() + pause
-        self._ended(device, 0.0 if is_found else pause)
+            self._wanted.pop(device.id, None)  # what failed meanwhile was looked for just now
+            again_s = _begin_pause(self._pause_of(device.id), is_found=is_found)
+        if outcome is not None and not is_found:
+            _tell_missing(device, outcome, again_s)
+        self._ended(device.id, again_s)
+
+    def _pause_of(self, device: str) -> Pause:
+        return self._pauses.setdefault(device, Pause(AGAIN_S, MOST_S, now=self._now))
 
     def _next(self) -> Device | None:
         with self._lock:
@@ -104,13 +108,12 @@ class TerminalSearch:
                 return None
             return next(iter(self._wanted.values()))
 
-    def _search(self, device: Device) -> bool:
-        """Whether it was found; then it is followed."""
+    def _search(self, device: Device) -> Outcome:
+        """Search for the terminal, and follow it where it is found."""
         log.info("device=%s looking for serial %s in %s", device.id, device.serial, device.find)
         outcome = look_for(device, lock_dir=self._lock_dir, skip=self._taken(device), give_up=self._stopping.is_set)
         if outcome.host is None:
-            self._tell_missing(device, outcome)
-            return False
+            return outcome
         where = self._places.of(device)
         before = where.device.host
         if outcome.host != before:
@@ -122,20 +125,25 @@ class TerminalSearch:
                 before,
             )
             self._places.follow(where, outcome.host)
-        return True
-
-    def _tell_missing(self, device: Device, outcome: Outcome) -> None:
-        log.warning(
-            "device=%s serial %s is not in %s: %d of %d addresses answered; again in %d s",
-            device.id,
-            device.serial,
-            device.find,
-            outcome.answered,
-            outcome.asked,
-            _pause_after(self._missed.get(device.id, 0) + 1),
-        )
+        return outcome
 
 
-def _pause_after(missed: int) -> float:
-    """Seconds until the next search, after so many in a row that did not find the device; the least after success."""
-    return min(AGAIN_S * (1 << min(max(missed - 1, 0), 10)), MOST_S)
+def _begin_pause(pause: Pause, *, is_found: bool) -> float:
+    """The seconds after which a terminal that was not found is searched for again; 0 for one that was found."""
+    if not is_found:
+        return pause.note_failure()
+    pause.note_success()
+    pause.extend(AGAIN_S)
+    return 0.0
+
+
+def _tell_missing(device: Device, outcome: Outcome, again_s: float) -> None:
+    log.warning(
+        "device=%s serial %s is not in %s: %d of %d addresses answered; again in %d s",
+        device.id,
+        device.serial,
+        device.find,
+        outcome.answered,
+        outcome.asked,
+        again_s,
+    )

@@ -56,3 +56,14 @@ def test_failures_in_great_number_do_not_lengthen_it() -> None:
     pause = Pause()
 
     assert [pause.note_failure() for _ in range(2000)][-1] == 300
+
+
+def test_it_may_begin_and_end_elsewhere_and_use_another_clock() -> None:
+    now = [0.0]
+    pause = Pause(60, 200, now=lambda: now[0])
+
+    assert [pause.note_failure() for _ in range(4)] == [60, 120, 200, 200]
+    now[0] = 199.9
+    assert not pause.is_over
+    now[0] = 200
+    assert pause.is_over
