@@ -79,6 +79,18 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     ledger.close()
 
 
+def test_a_number_with_a_fraction_in_an_ignored_field_of_a_part_is_kept_as_text(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    reader = Reader(ledger, strict=False)
+    one = part([{**ANA[0], "height": 1.75}])
+
+    assert reader.hear("p", PART.format(1), one) == []
+    (draft,) = reader.hear("p", DESIRED, manifest(one))
+
+    assert reader.rows(draft) == [{**ANA[0], "height": "1.75"}]
+    ledger.close()
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
 def test_a_document_is_taken_on_with_the_last_that_comes_of_manifest_and_parts(
     reader: Reader, order: tuple[int, ...]

@@ -15,9 +15,10 @@ from zkbridge.intake.documents import DocumentReader
 from zkbridge.intake.intake import Intake
 from zkbridge.intake.keeper import Keeper
 from zkbridge.intake.set_aside import SetAside
+from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 
-CONFIG = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}})
+CONFIG = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}, "desired": {"enabled": True}})
 
 
 class Desk:
@@ -25,13 +26,14 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.ledger = Ledger(folder)
+        self.keeper = Keeper(SetAside(folder), Topics())
         self.intake = Intake(
             CONFIG,
             self.ledger,
             commands(),
             subscribed=["zk/+/users/create"],
             ports=StubPorts(),
-            keeper=Keeper(SetAside(folder), Topics()),
+            keeper=self.keeper,
         )
 
     def answer_to(self, response_topic: str) -> tuple[str, bool]:
@@ -65,6 +67,34 @@ def test_a_command_is_kept_before_the_documents_that_came_with_it_are_read(
     desk.intake.receive([*parts, Message("zk/p/ping", b'{"request_id": "1"}')])
 
     assert unfinished == [1, 1]
+
+
+def test_a_document_whose_reading_makes_the_bridge_fail_is_set_aside_and_the_others_are_kept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_: DocumentReader, message: Message) -> Iterator[Message]:
+        if message.payload == b"odd":
+            raise TypeError("a fault of the bridge")
+        yield message
+
+    monkeypatch.setattr(DocumentReader, "for_each_member", read)
+    topic = "zk/p/users/desired/part/1"
+
+    desk.intake.receive([Message(topic, b"odd"), Message("zk/p/ping", b'{"request_id": "1"}'), Message(topic, b"odd")])
+
+    assert len(desk.ledger.unfinished()) == 1
+    assert desk.keeper.set_aside == 2
+
+
+def test_a_document_comes_again_while_the_ledger_cannot_be_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def draft(*_: object) -> None:
+        raise LedgerUnavailable("the disk is full")
+
+    monkeypatch.setattr(DocumentReader, "draft", draft)
+
+    with pytest.raises(LedgerUnavailable):
+        desk.intake.receive([Message("zk/p/users/desired", b"{}")])
+    assert desk.keeper.set_aside == 0
 
 
 @pytest.mark.parametrize("length", [20, 490])

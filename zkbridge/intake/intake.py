@@ -30,6 +30,7 @@ from zkbridge.intake.checks import Checks
 from zkbridge.intake.documents import DocumentReader, is_document
 from zkbridge.intake.keeper import Keeper, Outcome
 from zkbridge.intake.ports import IntakePorts
+from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft, Kept, Request, Verdict
 from zkbridge.machine.clock import SYSTEM, Clock
@@ -97,8 +98,7 @@ class Intake:
     def _receive(self, messages: list[Message]) -> None:
         if not messages:
             return
-        told = (each for message in messages for each in self._documents.for_each_member(message))
-        drafts = [draft for message in told if (draft := self._draft_or_nothing(message)) is not None]
+        drafts = [draft for message in messages for draft in self._drafts(message)]
         for kept in self._keeper.keep(drafts, self._keep, self._internal):
             self._hand_over(kept)
         self._documents.forget_whole()
@@ -170,12 +170,19 @@ class Intake:
         for draft, result in kept:  # while the terminals are being called
             self._tell_of(draft, result)
 
-    def _draft_or_nothing(self, message: Message) -> Draft | None:
+    def _drafts(self, message: Message) -> list[Draft]:
+        """What is to be kept of a message; a document has a draft for each member of a group.
+
+        A message that makes the bridge fail is set aside, and costs no other anything. Raises LedgerUnavailable.
+        """
         try:
-            return self._draft(message)
+            each_member = self._documents.for_each_member(message)
+            return [draft for each in each_member if (draft := self._draft(each)) is not None]
+        except LedgerUnavailable:
+            raise
         except Exception as error:  # noqa: BLE001 - logged where it is set aside
             self._keeper.give_up(message.topic, self._ledger.digest(message.topic, message.payload), error)
-            return None
+            return []
 
     def _draft(self, message: Message) -> Draft | None:
         parsed = self._topics.parse(message.topic)
@@ -202,6 +209,8 @@ class Intake:
             return check(message, *parsed, address)
         except BridgeError as refusal:
             return self._refused(message, address, refusal)
+        except LedgerUnavailable:
+            raise
         except Exception as error:  # noqa: BLE001 - logged where it is set aside
             error_id = self._keeper.give_up(message.topic, address.digest, error)
             return self._refused(message, address, Internal(error_id))

@@ -83,7 +83,8 @@ class Documents:
         before = self.parts(source)
         if before.pop(number, None) is not None:
             self._keep_parts(source, before)
-        self._facts.remember(source, _part(number), json.dumps(rows, separators=(",", ":")))
+        # A number with a fraction is a Decimal, which is kept as text, as in a whole document.
+        self._facts.remember(source, _part(number), json.dumps(rows, separators=(",", ":"), default=str))
         self._keep_parts(source, before | {number: part})
 
     def drop_part(self, source: str, number: int) -> None:
