@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from zkbridge.commands.api.dates import UserDates
@@ -81,7 +82,7 @@ def check_version(version: int, digest: bytes, standing: Standing) -> None:
 class Decision:
     """Decides by one table. `claimed` are the user_ids that applied documents have named; `dates` those of the users.
 
-    `absent` and `claimed_here` are there for the sentence of a refusal.
+    `wanted` has the document's users by the user_id that each has, or will have, on the terminal.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Decision:
         self._table = table
         self._records = records
         self._dates = dates
-        self._wanted = {spelled(table, each.user_id): each for each in document.users}
+        self.wanted = {spelled(table, each.user_id): each for each in document.users}
         present = list(dict.fromkeys(user.user_id for user in table))
         self._claimed_here = [each for each in present if document.claim == "all" or self._is_claimed(each, claimed)]
         self._kept = len(present) - len(self._claimed_here)
@@ -102,7 +103,7 @@ class Decision:
         changed: list[Changed] = []
         switched: dict[bool, list[str]] = {True: [], False: []}
         failed: list[tuple[str, BridgeError]] = []
-        for user_id, wanted in self._wanted.items():
+        for user_id, wanted in self.wanted.items():
             users = self._table.all_by_user_id(user_id)
             try:
                 fields = tuple(self._differing(users, wanted)) if users else ()
@@ -115,21 +116,20 @@ class Decision:
                 switched[not users[0].blocked].append(user_id)
             elif fields:
                 changed.append(Changed(user_id, fields))
-        absent = self.absent
         return Plan(
             tuple(added),
             tuple(changed),
-            (*switched[True], *(absent if self._document.delete == "block" else ())),
+            (*switched[True], *(self.absent if self._document.delete == "block" else ())),
             tuple(switched[False]),
-            tuple(absent if self._document.delete == "delete" else ()),
+            tuple(self.absent if self._document.delete == "delete" else ()),
             self._kept,
             tuple(failed),
         )
 
-    @property
+    @cached_property
     def absent(self) -> list[str]:
         """The claimed users on the terminal whom the document does not name, and of whom something is to become."""
-        gone = [user_id for user_id in self._claimed_here if user_id not in self._wanted]
+        gone = [user_id for user_id in self._claimed_here if user_id not in self.wanted]
         if self._document.delete == "delete":
             return gone
         is_open = [user_id for user_id in gone if any(not user.blocked for user in self._table.all_by_user_id(user_id))]
@@ -138,10 +138,9 @@ class Decision:
     def check_limit(self) -> None:
         """Raise Refused, which names them, where more users are absent than the document allows."""
         if self.is_over_limit:
-            absent = self.absent
-            facts = {"absent": len(absent), "claimed": len(self._claimed_here), "limit": self._absent_at_most}
+            facts = {"absent": len(self.absent), "claimed": len(self._claimed_here), "limit": self._absent_at_most}
             refusal = Refused("delete_limit", **facts)
-            refusal.more = {"absent": absent[:_NAMED_ABSENT], "counts": {"absent": len(absent)}}
+            refusal.more = {"absent": self.absent[:_NAMED_ABSENT], "counts": {"absent": len(self.absent)}}
             raise refusal
 
     @property
@@ -154,7 +153,7 @@ class Decision:
         return len(self._claimed_here) * self._document.delete_limit // 100
 
     def _is_claimed(self, user_id: str, claimed: frozenset[str]) -> bool:
-        return user_id in claimed or user_id in self._wanted
+        return user_id in claimed or user_id in self.wanted
 
     def _differing(self, users: Iterable[User], wanted: Wanted) -> Iterator[str]:
         """The fields of a row that the terminal, or what is kept of the dates, holds otherwise."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from zkbridge.commands.api.command import Answer, Command
 from zkbridge.commands.api.context import Context, HandOver, Onward
 from zkbridge.commands.api.params import Params
 from zkbridge.commands.desired.decision import Decision, Plan
-from zkbridge.commands.desired.document import Asked, Document, document_of
+from zkbridge.commands.desired.document import Asked, Document, Wanted, document_of
 from zkbridge.commands.desired.refusals import Refused, RefusedAtTerminal
-from zkbridge.commands.known_user import spelled
 from zkbridge.commands.users_block import Block
 from zkbridge.commands.users_delete import Delete
 from zkbridge.commands.users_unblock import Unblock
@@ -41,9 +42,9 @@ def _carry_out(session: Terminal, params: Asked, context: Context) -> Body | Han
         return _body(document, plan, context, state="applied" if plan.is_done else "drift")
     if not document.apply:
         return _body(document, plan, context, state="planned")
-    named = frozenset(spelled(table, each.user_id) for each in document.users)
-    context.claims.keep(named | frozenset(each for each in claimed if table.by_user_id(each) is not None))
-    asked = tuple(_changes(document, plan, {spelled(table, each.user_id): each.user_id for each in document.users}))
+    still_here = frozenset(each for each in claimed if table.by_user_id(each) is not None)
+    context.claims.keep(frozenset(decision.wanted) | still_here)
+    asked = tuple(_changes(plan, decision.wanted))
     if not asked:
         return _body(document, plan, context, state="applied")
     return HandOver(DESIRED, (context.device.id,), asked, catch_up=True)
@@ -70,37 +71,34 @@ def document_in(params: Asked, context: Context) -> Document:
         raise RefusedAtTerminal(refusal) from None
 
 
-def _changes(document: Document, plan: Plan, spellings: dict[str, str]) -> list[Onward]:
-    """What each user's command is asked, in the plan's order."""
-    rows = {each.user_id: each for each in document.users}
+def _changes(plan: Plan, wanted: Mapping[str, Wanted]) -> list[Onward]:
+    """What each user's command is asked, in the plan's order; `wanted` are the document's users by user_id."""
     found = [_asked("users/delete", user_id, Delete(user_id=user_id)) for user_id in plan.deleted]  # they make room
-    found += [_asked("users/create", user_id, rows[spellings[user_id]].params) for user_id in plan.added]
+    found += [_asked("users/create", user_id, wanted[user_id].params) for user_id in plan.added]
     for user_id, fields in plan.changed:
-        params = rows[spellings[user_id]].params
+        params = wanted[user_id].params
         own = {name: getattr(params, name) for name in fields if name in Update.model_fields}
         if params.has_dates:
             own |= {"valid_from": params.valid_from, "valid_until": params.valid_until, "blocked": None}
         found.append(_asked("users/update", user_id, Update(user_id=user_id, **own)))
     for user_id, _ in plan.failed:  # the update says why it cannot be done
-        wanted = rows[spellings[user_id]]
-        named = {name: getattr(wanted.params, name) for name in wanted.named if name in Update.model_fields}
+        row = wanted[user_id]
+        named = {name: getattr(row.params, name) for name in row.named if name in Update.model_fields}
         found.append(_asked("users/update", user_id, Update(**{**named, "user_id": user_id})))
-    for user_id in plan.blocked:
-        row = rows.get(spellings.get(user_id, ""))
-        if row is not None and row.params.has_dates:
-            params = row.params
-            dates = Update(user_id=user_id, valid_from=params.valid_from, valid_until=params.valid_until)
-            found.append(_asked("users/update", user_id, dates))
-        else:
-            found.append(_asked("users/block", user_id, Block(user_id=user_id)))
-    for user_id in plan.unblocked:
-        params = rows[spellings[user_id]].params
-        if params.has_dates:
-            dates = Update(user_id=user_id, valid_from=params.valid_from, valid_until=params.valid_until)
-            found.append(_asked("users/update", user_id, dates))
-        else:
-            found.append(_asked("users/unblock", user_id, Unblock(user_id=user_id)))
-    return found
+    switched = (("users/block", Block, plan.blocked), ("users/unblock", Unblock, plan.unblocked))
+    return found + [
+        _dated(user_id, wanted.get(user_id)) or _asked(command, user_id, params(user_id=user_id))
+        for command, params, user_ids in switched
+        for user_id in user_ids
+    ]
+
+
+def _dated(user_id: str, row: Wanted | None) -> Onward | None:
+    """The update that blocks or unblocks a user by the dates of the row; None where it has none."""
+    if row is None or not row.params.has_dates:
+        return None
+    dates = Update(user_id=user_id, valid_from=row.params.valid_from, valid_until=row.params.valid_until)
+    return _asked("users/update", user_id, dates)
 
 
 def _asked(command: str, user_id: str, params: Params) -> Onward:
