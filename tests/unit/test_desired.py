@@ -12,7 +12,7 @@ from tests.commands.test_port_of_lists import PortOfLists
 from zkbridge.commands.api.context import Context, HandOver
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.commands.desired.decision import Changed, Decision, Plan, Standing, check_version
-from zkbridge.commands.desired.document import Asked, Document, read_document
+from zkbridge.commands.desired.document import Asked, Document, Fields, document_of, read_fields
 from zkbridge.commands.desired.refusals import Refused, RefusedAtTerminal
 from zkbridge.commands.desired.state import carry_out
 from zkbridge.config.models import Device, Policy
@@ -26,6 +26,14 @@ DEVICE = Device(id="p", host="127.0.0.1", encoding="latin-1", timezone="UTC")
 NOON = 1_893_499_200.0  # 2030-01-01T12:00:00Z
 ANA, EVA = UserFields("1", "Ana", "1234", 14, 77), UserFields("2", "Eva")
 HERE = [{"user_id": "1", "name": "Ana"}, {"user_id": "2", "name": "Eva"}]
+
+
+def read_document(
+    payload: bytes, device: Device, policy: Policy, *, strict: bool, secrets: bool
+) -> tuple[Fields, Document]:
+    fields = read_fields(payload, strict=strict)
+    assert isinstance(fields, Fields)
+    return fields, document_of(fields, fields.users, device, policy, strict=strict, secrets=secrets)
 
 
 def read(users: Any, *, secrets: bool = False, strict: bool = True, **fields: Any) -> Document:
@@ -52,9 +60,11 @@ def plan(
 
 
 def test_the_defaults_of_a_document_delete_nobody_and_apply_nothing() -> None:
-    document = read(HERE)
+    payload = json.dumps({"version": 7, "users": HERE}).encode()
+    fields, document = read_document(payload, DEVICE, Policy(), strict=True, secrets=False)
 
-    assert document._replace(users=()) == Document(7, (), False, "never", 10, "named", 0)
+    assert document._replace(users=()) == Document(7, (), False, "never", 10, "named")
+    assert fields.repair_interval == 0
     assert [each.user_id for each in document.users] == ["1", "2"]
 
 

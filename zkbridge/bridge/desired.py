@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -14,8 +13,6 @@ from zkbridge.ledger.documents import Documents
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.runtime.scheduler import Upkeep
-
-log = logging.getLogger(__name__)
 
 #: Seconds after which it is asked again how often a terminal is to be compared: a document may have come.
 LOOK_S = 60.0

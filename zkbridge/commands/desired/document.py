@@ -150,7 +150,6 @@ class Document(NamedTuple):
     delete: str
     delete_limit: int
     claim: str
-    repair_interval: int
 
 
 def part_number(command: str) -> int | None:
@@ -185,23 +184,13 @@ def read_part(payload: bytes, devices: Sequence[Device], policy: Policy, *, numb
     return fields.users
 
 
-def read_document(
-    payload: bytes, device: Device, policy: Policy, *, strict: bool, secrets: bool
-) -> tuple[Fields, Document]:
-    """The fields of a document as they came, and the document, for one device. `secrets`: it may have PINs.
-
-    Raises BodyRequired, MissingFields, InvalidField, Forbidden or Refused.
-    """
-    fields = read_fields(payload, strict=strict)
-    if isinstance(fields, Manifest):
-        raise InvalidField(FieldFault("parts", "unknown"))
-    return fields, document_of(fields, fields.users, device, policy, strict=strict, secrets=secrets)
-
-
 def document_of(
     fields: Options, rows: list[Any], device: Device, policy: Policy, *, strict: bool, secrets: bool
 ) -> Document:
-    """The document with its rows read. Raises as `read_document`."""
+    """The document with its rows read, for one device; `secrets`: it may have PINs.
+
+    Raises MissingFields, InvalidField, Forbidden or Refused.
+    """
     return Document(
         fields.version,
         users_of(rows, (device,), policy, strict=strict, secrets=secrets),
@@ -209,7 +198,6 @@ def document_of(
         fields.delete,
         fields.delete_limit,
         fields.claim,
-        fields.repair_interval,
     )
 
 
