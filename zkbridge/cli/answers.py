@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from zkbridge.cli.output import columns, say
+from zkbridge.client.batch import parts_of
 from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.texts import shown
 
@@ -17,12 +18,6 @@ _TOLD = frozenset(
 )
 
 
-def results_of(answer: JsonObject) -> list[JsonObject]:
-    """The answers of a group's devices; none of another answer."""
-    results = answer.get("results")
-    return [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
-
-
 def tell_step(step: JsonObject) -> None:
     """Print a step on standard error, for the answer alone is the output."""
     say(_plain(step.get("message")), err=True)
@@ -33,7 +28,7 @@ def tell(answer: JsonObject) -> None:
     if not answer.get("success"):
         say(f"{_plain(answer.get('error'))} ({_plain(answer.get('code'))})", fg="red", err=True)
         _tell_more(answer, err=True)
-        _tell_results(results_of(answer))
+        _tell_results(parts_of(answer))
         return
     if "message" in answer:
         say(_plain(answer["message"]), fg="green")
@@ -47,7 +42,7 @@ def tell(answer: JsonObject) -> None:
         if not data:
             say("none")
     _tell_more(answer, err=False)
-    _tell_results(results_of(answer))
+    _tell_results(parts_of(answer))
 
 
 def _tell_more(answer: JsonObject, *, err: bool) -> None:
@@ -72,7 +67,7 @@ def _tell_results(results: list[JsonObject]) -> None:
         ]
     )
     for each in results:
-        if inner := results_of(each):
+        if inner := parts_of(each):
             say()
             _tell_results(inner)
         data = each.get("data")

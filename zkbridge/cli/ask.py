@@ -14,13 +14,14 @@ import click
 
 from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.asyncapi.site import summary
-from zkbridge.cli.answers import results_of, tell, tell_step
+from zkbridge.cli.answers import tell, tell_step
 from zkbridge.cli.backups import tell_difference
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.rows import RowsFile
 from zkbridge.cli.shell_text import not_text, require_text
+from zkbridge.client.batch import parts_of
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.commands import Command, commands
 from zkbridge.config import loader
@@ -196,5 +197,5 @@ def exit_code(answer: JsonObject) -> int:
     status = answer.get("status")
     if not isinstance(status, int) or status >= 500:
         return FAILED
-    results = results_of(answer)
+    results = parts_of(answer)
     return max(map(exit_code, results)) if results else DONE if status == WAITING_STATUS else REFUSED

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from zkbridge.cli.answers import results_of, tell
+from zkbridge.cli.answers import tell
 from zkbridge.cli.ask import NO_ANSWER, REFUSED, WAIT_S, WRONG_CONFIGURATION, exit_code
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.document_file import DocumentFile, messages_of, read_document_file
@@ -21,6 +21,7 @@ from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.people_file import WrongFile
 from zkbridge.cli.plan_text import plan_lines, summary
 from zkbridge.cli.shell_text import require_text
+from zkbridge.client.batch import parts_of
 from zkbridge.client.caller import Caller, read_object
 from zkbridge.client.connection import Guest, NoAnswer
 from zkbridge.config.models import Mqtt
@@ -165,14 +166,14 @@ def _planned(
         say(f"{str(error) or 'no answer so far'}.", err=True)
         sys.exit(NO_ANSWER)
     present: dict[str, list[JsonObject]] = {}
-    for each in results_of(listed) or [listed]:
+    for each in parts_of(listed) or [listed]:
         for user in each.get("data") or ():
             present.setdefault(str(user.get("device_id")), []).append(user)
     return answer, present
 
 
 def _plans_of(answer: JsonObject) -> Iterator[JsonObject]:
-    for each in results_of(answer) or [answer]:
+    for each in parts_of(answer) or [answer]:
         data = each.get("data")
         if isinstance(data, dict) and isinstance(data.get("counts"), dict):
             yield data
