@@ -79,9 +79,8 @@ class DocumentReader:
         last = self._documents.last(device)
         check_version(asked.version, content, Standing(last.version, last.digest))
         if asked.parts is not None:
-            self._check_parts(asked, device, message.payload)
+            asked = asked.model_copy(update={"source": self._whole_source(asked.parts, device, message.payload)})
         # Before the request is kept: the same document may come again, and is the same version then.
-        asked = asked if asked.parts is None else asked.model_copy(update=self._source(asked, device))
         return self._taken(asked, content, device, address._replace(retained=message.retain))
 
     def draft_of_file(self, device: str, path: Path, address: Draft) -> Draft | None:
@@ -168,9 +167,11 @@ class DocumentReader:
                 self._clock.require_synchronised("validity")
         return asked
 
-    def _check_parts(self, asked: Asked, device: str, manifest: bytes) -> None:
-        """Raise Refused for a document whose parts are not all there, or are too many rows. It waits for the parts."""
-        parts = asked.parts or []
+    def _whole_source(self, parts: list[str], device: str, manifest: bytes) -> str:
+        """On whose topic all parts have come. Raises Refused where some are missing, or are too many rows.
+
+        A document with missing parts waits for them.
+        """
         source, missing = min(
             ((each, self._documents.missing(each, parts)) for each in self._sources(device)),
             key=lambda found: len(found[1]),
@@ -181,11 +182,7 @@ class DocumentReader:
         kept = self._documents.parts(source)
         if sum(kept[number].rows for number in range(1, len(parts) + 1)) > MAX_USERS:
             raise _too_large()
-
-    def _source(self, asked: Asked, device: str) -> dict[str, str]:
-        """Of whose topic all parts are kept."""
-        whole = (each for each in self._sources(device) if not self._documents.missing(each, asked.parts or []))
-        return {"source": next(whole)}
+        return source
 
     def _with_part(self, message: Message, source: str, command: str) -> Iterator[Message]:
         number = part_number(command)

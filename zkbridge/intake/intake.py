@@ -112,10 +112,7 @@ class Intake:
         topic = self._topics.reply(device, command)
         draft = Draft(self._ledger.digest(device, command, request_id), topic, topic, device=device, command=command)
         draft = draft._replace(request_id=request_id, content=self._ledger.digest(params), params=params)
-        kept: Outcome = []
-        for each in self._keeper.keep([draft._replace(expires_at=until, catch_up=True)], self._keep, self._internal):
-            self._hand_over(each)
-            kept += each
+        kept = self.take(draft._replace(expires_at=until, catch_up=True))
         return kept[0][1] if kept else None
 
     def draft_of_file(self, device: str, path: Path) -> Draft | None:
@@ -131,10 +128,16 @@ class Intake:
             reply = refused(failed(refusal, self._config.language, request_id=None), device)
             return address._replace(reply=reply)
 
-    def take(self, draft: Draft) -> None:
-        """Keep a draft of the bridge's own, and hand it over. Raises LedgerUnavailable."""
+    def take(self, draft: Draft) -> Outcome:
+        """Keep a draft of the bridge's own, and hand it over; nothing is returned if it was set aside.
+
+        Raises LedgerUnavailable.
+        """
+        outcome: Outcome = []
         for kept in self._keeper.keep([draft], self._keep, self._internal):
             self._hand_over(kept)
+            outcome += kept
+        return outcome
 
     def compare(self, device: str, *, repair: bool) -> bool:
         """Have a terminal compared with its last document, and made equal to it again where that is wanted.
