@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from typing_extensions import TypedDict
 
 from zkbridge.commands.api.lists import Rows, RowsOf
-from zkbridge.commands.api.params import Lasting
+from zkbridge.commands.api.params import ENVELOPE, Lasting
 from zkbridge.commands.api.registry import Answer, Body, Context, command
 from zkbridge.commands.desired.decision import Decision
 from zkbridge.commands.desired.document import Asked, Rules
@@ -120,7 +120,7 @@ def plan_users(session: UserStore, params: Plan, context: Context) -> Body:
 
 def _asked(params: Plan, context: Context) -> Asked:
     if params.users is not None:
-        rules = {name: getattr(params, name) for name in Rules.model_fields if name not in ("request_id", "expires_at")}
+        rules = {name: getattr(params, name) for name in Rules.model_fields if name not in ENVELOPE}
         return Asked(version=1, users=params.users, **rules)
     kept = context.claims.document()
     if kept is None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zkbridge.contract.answers import Fault, like
 from zkbridge.contract.bodies import JsonObject
+from zkbridge.contract.plans import MAX_PARTS, MAX_USERS, MAX_VERSION
 
 _DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -32,10 +33,10 @@ class DesiredUser(_Body):
 class DesiredDocument(_Body):
     """Who is to be on a terminal: the document, or with `parts` the manifest of one in parts. Retained."""
 
-    version: int = like(7, "A document replaces only one of a lower version.", ge=1, le=4_294_967_295)
-    users: list[DesiredUser] | None = Field(default=None, description="Instead of `parts`.", max_length=100_000)
+    version: int = like(7, "A document replaces only one of a lower version.", ge=1, le=MAX_VERSION)
+    users: list[DesiredUser] | None = Field(default=None, description="Instead of `parts`.", max_length=MAX_USERS)
     parts: list[str] | None = Field(
-        default=None, description="The SHA-256 of each part's payload, in hexadecimal, in order.", max_length=500
+        default=None, description="The SHA-256 of each part's payload, in hexadecimal, in order.", max_length=MAX_PARTS
     )
     apply: bool = Field(default=False, description="true: it is carried out; false: only planned.")
     delete: Literal["never", "block", "delete"] = Field(default="never", description="What absent users become.")
