@@ -7,7 +7,7 @@ from zkbridge.asyncapi.site import Site
 from zkbridge.contract.plan_models import MESSAGES
 from zkbridge.contract.plans import DESIRED, PART
 
-#: By the name of its channel and message: the end of the topic. The bridge publishes the last, and hears the others.
+#: The end of the topic, by the name of channel and message. The bridge publishes the last and receives the others.
 _TOPICS = {"usersDesired": DESIRED, "usersDesiredPart": f"{PART}/{{part}}", "usersDesiredPlan": f"{DESIRED}/plan"}
 
 

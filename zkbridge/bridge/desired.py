@@ -35,9 +35,9 @@ class Passed(NamedTuple):
 
 
 def next_comparison(every: Intervals, ago: Passed) -> tuple[float, bool]:
-    """In how many seconds the next comparison is due, 0 being now, and whether it repairs what differs.
+    """Seconds until the next comparison is due (0: now), and whether it repairs what differs.
 
-    At most LOOK_S, after which it is to be asked again. A repair is a comparison too.
+    At most LOOK_S seconds: the caller then calls this again. A repair is a comparison too.
     """
     repair_s = max(0.0, every.repair_s - ago.repair_s) if every.repair_s else LOOK_S
     check_s = max(0.0, every.check_s - min(ago)) if every.check_s else LOOK_S

@@ -67,7 +67,8 @@ def _plan(**given: Any) -> None:
 def _apply(**given: Any) -> None:
     """Publish FILE as the document of the terminal, retained, with `apply: true`, and say what became of it.
 
-    It shows the plan and asks first. FILE is as for `plan`. Without a version in it the seconds since 1970 are one.
+    It shows the plan and asks first. FILE is as for `plan`. If FILE has no version, its version
+    is the current time in seconds since 1970.
     """
     settings, target, file = _begun(given)
     if file.has_pins and not given["with_pins"]:

@@ -20,7 +20,8 @@ def row(user_id: str, result: str, code: str = "", error: str = "") -> Row:
 def rows_of(user_ids: Sequence[str], answer: JsonObject | None) -> list[Row]:
     """A line for each user: created now, created by an earlier run, failed, or still open; then code and error.
 
-    Of a group the first member's that failed, else its first. What cannot be found in the answer is open.
+    For a group, the worst result of its members: open, then failed, created, earlier. What cannot be found in the
+    answer is open.
     """
     if answer is None:
         return [row(user_id, "open") for user_id in user_ids]

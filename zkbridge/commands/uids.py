@@ -9,7 +9,7 @@ from zkbridge.port.users import User, UserTable
 
 
 def choose_uid(table: UserTable, user_id: str, context: Context, *, is_cut: Callable[[User, int], bool]) -> int:
-    """The uid of the last attempt if it is still free: should that write arrive late, it meets itself.
+    """The uid of the last attempt if it is still free: a late write of that attempt then hits the same user.
 
     It is as good as free where the terminal has kept that write with a part of its user_id only: `is_cut` says whether
     a user under that uid is so. It is not free where another request of the session has chosen it since: the user of

@@ -1,1 +1,1 @@
-"""The main job shown in one process, with a broker to carry along."""
+"""The main job shown by one command, with a broker to carry along."""

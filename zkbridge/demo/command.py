@@ -1,4 +1,4 @@
-"""`zkbridge demo`: broker, simulated terminal and bridge in one process, and a user created before your eyes."""
+"""`zkbridge demo`: broker, simulated terminal and bridge by one command, and a user created before your eyes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SHOW: tuple[tuple[str, str, Mapping[str, object]], ...] = (
 )
 @click.option("--verbose", is_flag=True, help="Show the bridge's log as well.")
 def demo(once: bool, port: int | None, broker: str | None, broker_kind: str, verbose: bool) -> None:
-    """Create a user before your eyes: embedded broker, simulated terminal and bridge in one process."""
+    """Create a user before your eyes: embedded broker, simulated terminal and bridge by one command."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="  %(levelname)-7s %(message)s")
     end = threading.Event()
     when_asked_to_stop(end.set)

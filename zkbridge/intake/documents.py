@@ -49,8 +49,8 @@ class DocumentReader:
     def for_each_member(self, message: Message) -> Iterator[Message]:
         """The message; a document for a group once for each member, as if it had come on the member's topic.
 
-        Nothing where a document was cleared: that changes nothing. A part is kept, and those documents follow that it
-        makes whole; one that is not kept is given back, for `draft` to say why. Raises LedgerUnavailable.
+        Yields nothing for a cleared document. Keeps a part, and yields the documents that it completes; yields a part
+        that it cannot keep, so that `draft` gives the reason. Raises LedgerUnavailable.
         """
         parsed = self._topics.parse(message.topic)
         if parsed is None or not self._config.desired.enabled or not is_document(parsed[1]):
@@ -139,7 +139,7 @@ class DocumentReader:
         )
 
     def forget_whole(self) -> None:
-        """Have the manifests wait no more whose documents followed: these are on disk. Raises LedgerUnavailable."""
+        """Delete the waiting manifests whose documents were passed on and are on disk. Raises LedgerUnavailable."""
         while self._whole:
             self._documents.keep_manifest(self._whole[-1], None)
             self._whole.pop()

@@ -188,7 +188,7 @@ class Backups:
                 path.unlink(missing_ok=True)
 
     def _drop_oldest(self, *, but: str) -> None:
-        """Keep as many as are to be kept, the one that was just made among them, whatever the clock said before."""
+        """Delete the oldest beyond `keep` (0: none), never the one just made, even if others have a later name."""
         others = [each.name for each in self.files() if each.name != but]
         for name in others[: max(0, len(others) + 1 - self._settings.keep)] if self._settings.keep else ():
             with contextlib.suppress(BackupNotFound):  # somebody was faster

@@ -48,7 +48,7 @@ def look_for(
         return Outcome(device.host, 1, 1)
     hosts = [host for host in map(str, IPv4Network(device.find).hosts()) if host not in skip]
     places = sweep(hosts, device.port, lock_dir=lock_dir, at_once=_AT_ONCE, give_up=give_up)
-    # Over UDP also a terminal may be asked that answers over TCP; over TCP none that does not.
+    # A UDP device may be at an address that answered over TCP; a TCP device only at one that answered over TCP.
     usable = [place.host for place in places if place.transport in ("tcp", device.transport)]
     host = next((each for each in usable if _is_at(each, device, lock_dir, give_up)), None)
     return Outcome(host, len(hosts), len(places))
