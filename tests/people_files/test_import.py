@@ -363,6 +363,7 @@ def test_it_waits_as_long_as_it_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     path.write_text(people(25))
     with running(tmp_path / "short", queue_limit=5) as site, Caller(site.broker.port) as listener:
         listener.subscribe("zk/principal/users/create-many")
+        site.principal.latency = 0.05  # the first list is still under way when the others arrive
 
         code, rows, said = imported(site, path)
 
