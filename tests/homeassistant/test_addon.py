@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import zkbridge
+from tests.homeassistant.addon_rules import option_faults
 from tests.project.tree import ROOT
 from tests.support import processes
 from tests.support.caller import Caller
@@ -72,8 +73,10 @@ def environment(supervisor: Supervisor, data: Path, program: Path) -> dict[str, 
 
 
 def options(data: Path, **more: Any) -> None:
-    """Write what the supervisor writes: the defaults, and what a person has entered."""
-    (data / "options.json").write_text(json.dumps({**CONFIG["options"], **more}))
+    """Write what the supervisor writes: the defaults, and what a person has entered, which fits the schema."""
+    entered = {**CONFIG["options"], **more}
+    assert option_faults(entered, CONFIG["schema"]) == []
+    (data / "options.json").write_text(json.dumps(entered))
 
 
 def configured(supervisor: Supervisor, tmp_path: Path) -> subprocess.CompletedProcess[str]:
@@ -175,4 +178,4 @@ def test_translations_name_every_option_and_the_version_is_the_programs() -> Non
     for language in ("en", "es"):
         told = YAML(typ="safe").load(ADDON / "translations" / f"{language}.yaml")["configuration"]
         assert set(told) == set(CONFIG["schema"])
-        assert all(set(each) == {"name", "description"} for each in told.values())
+        assert all(set(each) - {"fields"} == {"name", "description"} for each in told.values())
