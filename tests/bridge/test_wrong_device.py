@@ -44,7 +44,7 @@ def test_a_terminal_that_tells_no_serial_is_refused(tmp_path: Path) -> None:
         with pytest.raises(WrongDevice) as caught:
             reach(pinned, deadline=Deadline.after(5), lock_dir=tmp_path)
 
-    assert "does not tell that its serial number" in caught.value.sentence("en")
+    assert "does not report its serial number" in caught.value.sentence("en")
 
 
 def test_a_user_is_never_written_to_another_terminal(broker: Mosquitto, tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ TIMEOUT = (
 DUPLICATE = (
     409,
     "finger_duplicate",
-    "El dispositivo ya conoce esta huella, de otro dedo o de otro usuario.",
-    "The device knows this fingerprint already, as another finger or of another user.",
+    "El dispositivo ya tiene esta huella, de otro dedo o de otro usuario.",
+    "The device already has this fingerprint, as another finger or for another user.",
 )
 FAILED = (
     422,

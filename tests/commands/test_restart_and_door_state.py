@@ -130,7 +130,7 @@ def test_a_door_that_is_not_told_is_never_made_up(
         "device_rejected",
         said(
             site,
-            f"El dispositivo {address} no dice el estado de su puerta: {detail}.",
-            f"Device {address} does not tell the state of its door: {detail}.",
+            f"El dispositivo {address} no informa el estado de su puerta: {detail}.",
+            f"Device {address} does not report the state of its door: {detail}.",
         ),
     )

@@ -1081,7 +1081,7 @@ def test_every_switch_is_shown() -> None:
     assert set(table.names()) == SHOWN
 
 
-def test_every_switch_says_what_it_means_and_how_we_know() -> None:
+def test_every_switch_has_a_meaning_and_a_source() -> None:
     assert [name for name, _default, meaning, source in table.rows() if not meaning or not source] == []
 
 

@@ -134,7 +134,7 @@ def test_version_and_users_are_required(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("users", "why", "english"),
     [
-        ([], "document_empty", "The document names nobody; nothing is changed."),
+        ([], "document_empty", "The document has no users; nothing is changed."),
         (
             [*HERE, {"user_id": "\u0661", "name": "Zoe"}],
             "document_ambiguous",
@@ -143,7 +143,7 @@ def test_version_and_users_are_required(fields: dict[str, Any]) -> None:
         (
             [{"user_id": "1", "name": "Ana", "password": "4711"}],
             "document_secret",
-            "A retained document has no passwords (desired.secrets).",
+            "A retained document must not have passwords (desired.secrets).",
         ),
     ],
 )

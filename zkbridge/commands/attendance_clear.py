@@ -29,7 +29,7 @@ class Counted(TypedDict):
 
 
 class PunchesUnsent(BridgeError):
-    """Punches of the device wait for the broker; the log keeps them until it has confirmed them. Facts: unsent."""
+    """The broker has not confirmed all punches of the device, so the log was not cleared. Facts: unsent."""
 
     status, code = 409, "punches_unsent"
     sentences: ClassVar = {
@@ -47,7 +47,7 @@ class PunchesUnsent(BridgeError):
 
 
 class LogChanged(BridgeError):
-    """The log holds other punches than those that were published or read; `count` is how many it holds."""
+    """The log is not the one that was published or read; `count` is the number of its punches."""
 
     status, code = 409, "log_changed"
     sentences: ClassVar = {

@@ -19,7 +19,7 @@ add_texts(
 
 
 class FingerExists(BridgeError):
-    """The user has this finger enrolled already, and the request does not allow to replace it."""
+    """The user already has this finger enrolled, and the request does not ask to replace it."""
 
     status, code = 409, "finger_exists"
     sentences: ClassVar = {
@@ -31,9 +31,9 @@ class FingerExists(BridgeError):
 
 
 class EnrolmentError(BridgeError):
-    """An enrolment did not come to its end; root of all the ways.
+    """An enrolment did not end with a finger: the base of all errors of enrolments.
 
-    `old_finger_lost` is told where a finger was to be replaced, and the terminal holds neither the old nor a new one.
+    `old_finger_lost`: a finger was to be replaced, and the terminal has neither the old nor a new one.
     """
 
     rare: ClassVar = ("old_finger_lost",)
@@ -52,7 +52,7 @@ class EnrolmentError(BridgeError):
 
 
 class EnrollTimeout(EnrolmentError):
-    """The finger was not put on the sensor in time, or not often enough."""
+    """The person did not put the finger on the sensor in time, or not often enough."""
 
     status, code = 408, "enroll_timeout"
     sentences: ClassVar = {
@@ -64,13 +64,13 @@ class EnrollTimeout(EnrolmentError):
 
 
 class FingerDuplicate(EnrolmentError):
-    """The terminal knows this fingerprint already, as another finger or of another user."""
+    """The terminal already has this fingerprint, as another finger or for another user."""
 
     status, code = 409, "finger_duplicate"
     sentences: ClassVar = {
         "": (
-            "El dispositivo ya conoce esta huella, de otro dedo o de otro usuario.",
-            "The device knows this fingerprint already, as another finger or of another user.",
+            "El dispositivo ya tiene esta huella, de otro dedo o de otro usuario.",
+            "The device already has this fingerprint, as another finger or for another user.",
         ),
     }
 
@@ -85,7 +85,7 @@ class EnrollCancelled(EnrolmentError):
 
 
 class EnrollFailed(EnrolmentError):
-    """The samples were not good enough for the terminal: the person may try again."""
+    """The samples were not good enough for the terminal; the person may try again."""
 
     status, code = 422, "enroll_failed"
     sentences: ClassVar = {
@@ -97,7 +97,7 @@ class EnrollFailed(EnrolmentError):
 
 
 class EnrollInterrupted(EnrolmentError):
-    """The bridge stopped, or lost the terminal, while the person was at it; it does not begin again by itself."""
+    """The bridge stopped or lost its connection during the enrolment, and does not start it again by itself."""
 
     code = "enroll_interrupted"
     sentences: ClassVar = {

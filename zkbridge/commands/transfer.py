@@ -33,7 +33,7 @@ MAX_TEMPLATE = 65_535 // 3 * 4
 
 
 class AlgorithmDiffers(BridgeError):
-    """The target's templates are made by another algorithm: the fingers would never be recognised. Nothing was done."""
+    """The target has another fingerprint algorithm and could not recognise these fingers; nothing was done."""
 
     status, code = 409, "algorithm_differs"
     sentences: ClassVar = {
@@ -53,7 +53,7 @@ class _Differing(TypedDict):
 
 
 class CopyIncomplete(BridgeError):
-    """The user is on the target, and the terminal did not keep some of the fingers. Facts: user_id, fingers."""
+    """The user is on the target, but some fingers are missing or could not be deleted. Facts: user_id, fingers."""
 
     status, code = 500, "copy_incomplete"
     sentences: ClassVar = {

@@ -16,7 +16,7 @@ from zkbridge.port.users import UserTable
 
 
 class FingerNotFound(BridgeError):
-    """The terminal holds no such finger of this user. Facts: user_id, finger_index."""
+    """The terminal does not have this finger of the user. Facts: user_id, finger_index."""
 
     status, code = 404, "finger_not_found"
     sentences: ClassVar = {

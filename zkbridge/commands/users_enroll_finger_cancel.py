@@ -17,7 +17,7 @@ from zkbridge.contract.errors import BridgeError
 
 
 class EnrollNotFound(BridgeError):
-    """There is no enrolment to cancel: none was asked for, or it has ended by itself."""
+    """The device has no enrolment to cancel: none was requested, or it has ended."""
 
     status, code = 404, "enroll_not_found"
     sentences: ClassVar = {

@@ -25,7 +25,7 @@ _ROW = frozenset(Create.model_fields) - frozenset(Lasting.model_fields)
 
 
 class NoDocument(BridgeError):
-    """No document was taken on for the terminal, or its parts are not kept any more."""
+    """The bridge has no document for the terminal, or no longer has its parts."""
 
     status, code = 404, "no_document"
     sentences: ClassVar = {

@@ -55,14 +55,14 @@ class BridgeError(Exception):
 
 
 class BodyRequired(BridgeError):
-    """The payload is not a JSON object; `why` says what is wrong with it (a key of the texts below `detail.`)."""
+    """The payload is not a JSON object; `detail` describes the fault."""
 
     status, code = 400, "body_required"
     rare: ClassVar = ("detail",)
 
     def __init__(self, why: str = "", **facts: object) -> None:
         super().__init__()
-        self.why = why
+        self.why = why  # a key of the texts below `detail.`; empty: there is no payload at all
         self.facts = facts
 
     def details(self, language: Language) -> Details:
@@ -89,9 +89,9 @@ class FieldFault(NamedTuple):
 
 
 class MissingFields(BridgeError):
-    """A required field is absent or blank; `names` are all that the command requires.
+    """A required field is absent or blank; the sentence names all fields that the command requires.
 
-    `faults` name each field where more is to be said than that some are absent; `more` is as for InvalidField.
+    `names` are those fields. `faults` are the other faults of the request; `more` is as for InvalidField.
     """
 
     status, code = 400, "missing_fields"
@@ -114,7 +114,7 @@ class MissingFields(BridgeError):
 
 
 class InvalidField(BridgeError):
-    """One or more fields break a rule; the answer names all of them at once, 20 at most.
+    """One or more fields break a rule; one answer names up to 20 of them.
 
     `more` is how many others are wrong that are not among `faults`.
     """
@@ -145,37 +145,37 @@ def _errors(faults: Sequence[FieldFault], more: int, language: Language) -> Deta
 
 
 class DeviceNotFound(BridgeError):
-    """No such device in the configuration; `disponibles` lists those that are."""
+    """The configuration has no such device; `disponibles` lists the devices that it has."""
 
     status, code = 404, "device_not_found"
 
 
 class UserNotFound(BridgeError):
-    """The terminal holds no such user."""
+    """The terminal has no such user."""
 
     status, code = 404, "user_not_found"
 
 
 class UserExists(BridgeError):
-    """The terminal already holds a user with this user_id."""
+    """The terminal already has a user with this user_id."""
 
     status, code = 409, "user_exists"
 
 
 class RequestIdReused(BridgeError):
-    """The request_id was used before with other content."""
+    """An earlier request with other content had the same request_id."""
 
     status, code = 409, "request_id_reused"
 
 
 class RetainedRefused(BridgeError):
-    """The message was retained: it is not known when it was sent."""
+    """The message was retained, so the bridge cannot know when it was sent."""
 
     status, code = 409, "retained_refused"
 
 
 class Expired(BridgeError):
-    """The request came, or would have been executed, after its `expires_at`."""
+    """The request arrived, or would have been executed, after its `expires_at`."""
 
     status, code = 408, "expired"
 
@@ -186,7 +186,7 @@ class Expired(BridgeError):
 
 
 class OutcomeUnknown(BridgeError):
-    """The terminal was sent a command that must not be repeated, and it is not known whether it carried it out."""
+    """The bridge sent a command that must not be repeated, and cannot know whether the terminal carried it out."""
 
     code = "outcome_unknown"
 
@@ -196,13 +196,13 @@ class OutcomeUnknown(BridgeError):
 
 
 class PayloadTooLarge(BridgeError):
-    """The payload is over the limit and was not read."""
+    """The payload is larger than `mqtt.max_payload` and was not read."""
 
     status, code = 413, "payload_too_large"
 
 
 class ReplyTooLarge(BridgeError):
-    """The request was answered, and the broker does not take a reply of that size; `reply` says how it ended."""
+    """The broker does not accept a reply as large as this one; `reply` has the result of the request."""
 
     status, code = 500, "reply_too_large"
 
@@ -212,13 +212,13 @@ class ReplyTooLarge(BridgeError):
 
 
 class Forbidden(BridgeError):
-    """The policy forbids what was asked."""
+    """The configuration does not allow this request."""
 
     status, code = 403, "forbidden"
 
 
 class Busy(BridgeError):
-    """Not now: too many requests wait for this device, or the bridge is stopping. Nothing was done."""
+    """Too many requests wait for this device, or the bridge is stopping; nothing was done."""
 
     status, code = 503, "busy"
 
@@ -228,7 +228,7 @@ class Busy(BridgeError):
 
 
 class ClockUntrusted(BridgeError):
-    """The clock of the bridge's machine cannot be relied on, and what was asked needs it. Nothing was done."""
+    """The request needs the correct time, and the clock of the bridge's machine may be wrong; nothing was done."""
 
     status, code = 503, "clock_untrusted"
 
@@ -237,20 +237,20 @@ class ClockUntrusted(BridgeError):
 
 
 class Internal(BridgeError):
-    """A fault of the bridge's own; `error_id` ties the reply to the log."""
+    """A fault in the bridge itself; the log has the same `error_id`."""
 
     def __init__(self, error_id: str) -> None:
         super().__init__(more={"error_id": error_id}, error_id=error_id)
 
 
 class Partial(BridgeError):
-    """Not every device of the group succeeded; `results` says which did, which failed, and which wait."""
+    """Some devices of the group, or users of the list, succeeded; others failed or wait. `results` has each answer."""
 
     status, code = 207, "partial"
 
 
 class AllFailed(BridgeError):
-    """No device of the group succeeded; `results` says why, for each."""
+    """No device of the group, or no user of the list, succeeded; `results` has each answer."""
 
     status, code = 207, "all_failed"
 
@@ -288,13 +288,13 @@ class DeviceTimeout(ConnectionFailure):
 
 
 class DeviceUnreachable(ConnectionFailure):
-    """The connection was refused, reset, closed, garbled or cannot be made. Facts: host, port (and detail)."""
+    """The connection cannot be made, or was reset, closed or garbled. Facts: host, port (and detail)."""
 
     code = "device_unreachable"
 
 
 class DeviceAuthFailed(TerminalError):
-    """The terminal refused the communication key. Facts: host, port."""
+    """The terminal refused the comm key. Facts: host, port."""
 
     code = "device_auth_failed"
     ends_session = True
@@ -307,12 +307,12 @@ class DeviceRejected(TerminalError):
 
 
 class Unsupported(TerminalError):
-    """The terminal, or the protocol by which it is reached, has no such command. Facts: host, port, operation."""
+    """The terminal, or its protocol, does not have this command. Facts: host, port, operation."""
 
     status, code = 501, "unsupported"
 
 
 class DeviceFull(TerminalError):
-    """The terminal has no room for one more user, or finger. Facts: host, port."""
+    """The terminal has no room for another user or finger. Facts: host, port."""
 
     code = "device_full"

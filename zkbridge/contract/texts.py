@@ -167,16 +167,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Device {host}:{port} might delete the other fingers together with finger 0; none was deleted.",
     ),
     "device_rejected.door_state": (
-        "El dispositivo {host}:{port} no dice el estado de su puerta: {detail}.",
-        "Device {host}:{port} does not tell the state of its door: {detail}.",
+        "El dispositivo {host}:{port} no informa el estado de su puerta: {detail}.",
+        "Device {host}:{port} does not report the state of its door: {detail}.",
     ),
     "outcome_unknown": (
         "No se sabe si el dispositivo lo ejecutó; no se repite.",
-        "Whether the device did it is not known; it is not repeated.",
+        "It is not known whether the device carried it out; the bridge does not repeat it.",
     ),
     "unsupported": (
-        "El dispositivo {host}:{port} no tiene forma de hacerlo ({operation}).",
-        "Device {host}:{port} has no way to do this ({operation}).",
+        "El dispositivo {host}:{port} no admite esta operación ({operation}).",
+        "Device {host}:{port} does not support this operation ({operation}).",
     ),
     "device_full": (
         "El dispositivo {host}:{port} no tiene lugar para un usuario más.",
@@ -203,8 +203,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The bridge's clock is not synchronised; valid_from and valid_until are not accepted (validity.trust_clock).",
     ),
     "clock_untrusted.in_the_past": (
-        "El reloj del puente dice {shown}, una fecha imposible, y el dispositivo no se pone a esa hora.",
-        "The bridge's clock says {shown}, an impossible date, and the terminal is not set to it.",
+        "El reloj del puente marca {shown}, una fecha imposible, y el dispositivo no se pone a esa hora.",
+        "The bridge's clock shows {shown}, an impossible date, and the terminal is not set to it.",
     ),
     "internal": ("Error interno ({error_id}).", "Internal error ({error_id})."),
     "field.language": ("debe ser es o en", "must be es or en"),

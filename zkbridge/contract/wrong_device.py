@@ -9,7 +9,7 @@ from zkbridge.contract.errors import TerminalError
 
 
 class WrongDevice(TerminalError):
-    """The terminal at the address has another serial number than `serial`, or tells none. Facts: host, port, found."""
+    """The terminal at the address reports another serial number than `serial`, or none. Facts: host, port, found."""
 
     code = "wrong_device"
     ends_session = True
@@ -20,8 +20,8 @@ class WrongDevice(TerminalError):
                 "The device at {host}:{port} has serial number {found}, not {serial}; nothing else was asked of it.",
             ),
             "untold": (
-                "El dispositivo {host}:{port} no dice que su número de serie es {serial}; no se le pidió nada más.",
-                "Device {host}:{port} does not tell that its serial number is {serial}; nothing else was asked of it.",
+                "El dispositivo {host}:{port} no informa su número de serie ({serial}); no se le pidió nada más.",
+                "Device {host}:{port} does not report its serial number ({serial}); nothing else was asked of it.",
             ),
         }
     )

@@ -23,46 +23,49 @@ class Metric(NamedTuple):
 
 # Counters of events.
 REQUESTS = Metric(
-    "zkbridge_requests_total", "counter", ("device", "command", "code"), "Requests that have their answer, each once."
+    "zkbridge_requests_total",
+    "counter",
+    ("device", "command", "code"),
+    "Answered requests; a repeated request counts once.",
 )
 COPIES = Metric(
     "zkbridge_copies_total",
     "counter",
     ("device", "command"),
-    "Messages that brought what was known: copies of a request, and a broker's redeliveries.",
+    "Messages that repeat a request: copies from the caller, and redeliveries from the broker.",
 )
 REQUEST_SECONDS = Metric(
     "zkbridge_request_duration_seconds",
     "histogram",
     ("command",),
-    "From the moment that a request is kept until its answer is.",
+    "Time from storing a request to storing its answer.",
     _REQUEST_BUCKETS,
 )
-RETRIES = Metric(
-    "zkbridge_retries_total", "counter", ("device", "code"), "Conversations that failed and were tried again."
-)
+RETRIES = Metric("zkbridge_retries_total", "counter", ("device", "code"), "Failed sessions that were tried again.")
 FAILURES = Metric(
     "zkbridge_failures_total",
     "counter",
     ("device", "code"),
-    "Conversations that were given up; all requests that waited got this code.",
+    "Sessions that failed for good; all requests of the session were answered with this code.",
 )
 SESSION_SECONDS = Metric(
-    "zkbridge_session_duration_seconds", "histogram", ("device",), "How long a session lasted.", _SESSION_BUCKETS
+    "zkbridge_session_duration_seconds", "histogram", ("device",), "Length of a session.", _SESSION_BUCKETS
 )
 DISABLED_SECONDS = Metric(
     "zkbridge_disabled_duration_seconds",
     "histogram",
     ("device",),
-    "For how long a session kept people off the terminal; without its confirmation, until it enables itself.",
+    "Time for which a session disabled the terminal; if no enable was confirmed, until the terminal enables itself.",
     _SESSION_BUCKETS,
 )
 
 # Gauges of the present state.
-BUILD = Metric("zkbridge_build_info", "gauge", ("version",), "1, with the version of zkbridge.")
-CONNECTED = Metric("zkbridge_broker_connected", "gauge", (), "1 while the broker hears the bridge.")
+BUILD = Metric("zkbridge_build_info", "gauge", ("version",), "Always 1; the label has the version of zkbridge.")
+CONNECTED = Metric(
+    "zkbridge_broker_connected", "gauge", (), "1 while the bridge is connected to the broker, 0 otherwise."
+)
 RECONNECTS = Metric(
-    "zkbridge_broker_reconnects_total", "counter", (), "Connections to the broker since the start, less the first."
+    "zkbridge_broker_reconnects_total", "counter", (), "Connections to the broker since the start, without the first."
 )
 SET_ASIDE = Metric(
     "zkbridge_set_aside_messages_total",
@@ -74,45 +77,67 @@ SHORT_OF = Metric(
     "zkbridge_short_of",
     "gauge",
     ("resource",),
-    "1 if the bridge has run out of it in the last 5 minutes, 0 if not: `descriptors`, `threads`.",
+    "1 if the bridge ran out of this resource in the last 5 minutes (`descriptors`, `threads`), 0 otherwise.",
 )
 DEAF = Metric(
     "zkbridge_broker_deaf_subscriptions",
     "gauge",
     (),
-    "Subscriptions that the broker granted and does not serve; anything but 0 means unheard requests.",
+    "Subscriptions that the broker granted and does not deliver; if not 0, requests are lost.",
 )
-WAITING = Metric("zkbridge_queue_requests", "gauge", ("device",), "Requests that wait for a terminal, or are in hand.")
-QUEUE_LIMIT = Metric("zkbridge_queue_limit", "gauge", (), "`queue_limit`: above it requests are answered busy.")
-UP = Metric("zkbridge_terminal_up", "gauge", ("device",), "1 if the terminal answered when last asked, 0 if not.")
+WAITING = Metric(
+    "zkbridge_queue_requests", "gauge", ("device",), "Requests that wait for a terminal or are being executed."
+)
+QUEUE_LIMIT = Metric(
+    "zkbridge_queue_limit",
+    "gauge",
+    (),
+    "`queue_limit`: the number of waiting requests from which the bridge answers busy.",
+)
+UP = Metric(
+    "zkbridge_terminal_up",
+    "gauge",
+    ("device",),
+    "1 if the terminal answered when the bridge last connected to it, 0 otherwise.",
+)
 LAST_SEEN = Metric(
-    "zkbridge_terminal_last_seen_timestamp_seconds", "gauge", ("device",), "When the terminal last answered."
+    "zkbridge_terminal_last_seen_timestamp_seconds", "gauge", ("device",), "Time of the terminal's last answer."
 )
 OWES_ENABLE = Metric(
-    "zkbridge_terminal_owes_enable", "gauge", ("device",), "1 while the terminal may still be disabled by the bridge."
+    "zkbridge_terminal_owes_enable",
+    "gauge",
+    ("device",),
+    "1 while the bridge may have left the terminal disabled, 0 otherwise.",
 )
 OVERDUE_DATES = Metric(
     "zkbridge_terminal_overdue_dates",
     "gauge",
     ("device",),
-    "Users whose `valid_from` or `valid_until` passed over a minute ago, and who are not blocked or unblocked yet.",
+    "Users whose `valid_from` or `valid_until` passed more than a minute ago, not yet blocked or unblocked.",
 )
 LAST_BACKUP = Metric(
-    "zkbridge_backup_last_timestamp_seconds", "gauge", ("device",), "When the latest backup of the terminal was made."
+    "zkbridge_backup_last_timestamp_seconds", "gauge", ("device",), "Time of the terminal's latest backup."
 )
 DRIFT = Metric(
     "zkbridge_desired_drift_users",
     "gauge",
     ("device",),
-    "Users in which the terminal differed from its document of desired users when it was last compared.",
+    "Users in which the terminal differed from its document of desired users at the last comparison.",
 )
-LEDGER_BYTES = Metric("zkbridge_ledger_bytes", "gauge", (), "The ledger on disk, with its write-ahead log.")
-UNFINISHED = Metric("zkbridge_ledger_unfinished_requests", "gauge", (), "Requests on disk that have no answer yet.")
+LEDGER_BYTES = Metric("zkbridge_ledger_bytes", "gauge", (), "Size of the ledger on disk, with its write-ahead log.")
+UNFINISHED = Metric(
+    "zkbridge_ledger_unfinished_requests", "gauge", (), "Requests in the ledger that have no answer yet."
+)
 OLDEST_UNFINISHED = Metric(
-    "zkbridge_ledger_oldest_unfinished_seconds", "gauge", (), "For how long the oldest of them has waited."
+    "zkbridge_ledger_oldest_unfinished_seconds",
+    "gauge",
+    (),
+    "Age of the oldest request in the ledger that has no answer yet.",
 )
-OWED = Metric("zkbridge_ledger_owed_answers", "gauge", (), "Answers on disk that the broker has not confirmed.")
-OLDEST_OWED = Metric("zkbridge_ledger_oldest_owed_seconds", "gauge", (), "For how long the oldest of them is owed.")
+OWED = Metric("zkbridge_ledger_owed_answers", "gauge", (), "Answers in the ledger that the broker has not confirmed.")
+OLDEST_OWED = Metric(
+    "zkbridge_ledger_oldest_owed_seconds", "gauge", (), "Age of the oldest answer that the broker has not confirmed."
+)
 
 EVENTS = (REQUESTS, COPIES, REQUEST_SECONDS, RETRIES, FAILURES, SESSION_SECONDS, DISABLED_SECONDS)
 STATES = (

@@ -196,7 +196,7 @@ class SubscriptionCheck:
         for what in sorted({self._published[topic] for topic in news}):
             log.error(
                 "%s may reach nobody: the broker confirms what the bridge publishes on %s and does not bring it back; "
-                "does its access list let this user write and read there? MQTT 3.1.1 does not tell a refusal",
+                "does its access list let this user write and read there? MQTT 3.1.1 does not report a refusal",
                 what,
                 ", ".join(sorted(topic for topic in news if self._published[topic] == what)),
             )

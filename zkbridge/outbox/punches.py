@@ -23,7 +23,7 @@ REFUSED_WAIT_S = 60.0
 ECHO_S = 5.0
 _NO_ECHO = (
     "it confirms them and does not bring them back; does its access list let this user publish and read there? "
-    "MQTT 3.1.1 does not tell a refusal"
+    "MQTT 3.1.1 does not report a refusal"
 )
 
 

@@ -96,7 +96,7 @@ class FingerStore(FingerReader, Protocol):
     """Fingers that can be enrolled, written and deleted."""
 
     def sizes(self) -> Sizes:
-        """The terminal's own counts and capacities, asked now; None for each that it does not tell."""
+        """The terminal's own counts and capacities, read now; None for each that it does not report."""
 
     def room(self) -> Sizes:
         """The same, asked again only where something was written in this conversation since."""
@@ -139,7 +139,7 @@ class PunchLog(Protocol):
         """The whole log, oldest first. Raises DeviceRejected (`log`) when it cannot be read whole."""
 
     def sizes(self) -> Sizes:
-        """The terminal's own counts and capacities, asked now; None for each that it does not tell."""
+        """The terminal's own counts and capacities, read now; None for each that it does not report."""
 
     def clear_attendance(self) -> None:
         """Delete every punch of the log. Raises Unsupported, DeviceRejected."""

@@ -26,7 +26,7 @@ class Accounts(UserReading):
     _added = 0
 
     def sizes(self) -> Sizes:
-        """The terminal's own counts, asked now; all None where it does not tell."""
+        """The terminal's own counts, read now; all None if it does not report them."""
         self._added = 0
         return super().sizes()
 
@@ -163,7 +163,7 @@ class Accounts(UserReading):
         return self._change(Command.USER_WRQ, raw).command == Code.OK
 
     def _add_in_other_size(self, made: Callable[[RecordSize], Record], table: RecordTable) -> Record:
-        """An empty terminal does not tell its record size, but it refuses the wrong one (fananimi/pyzk#128)."""
+        """An empty terminal does not show its record size, but it refuses the wrong one (fananimi/pyzk#128)."""
         refused = self._client.rejected("USER_WRQ")
         size: RecordSize = 28 if table.record_size == 72 else 72
         try:

@@ -33,7 +33,7 @@ class Machine(Conversation):
         return self._told._replace(sizes=self._sizes, clock=self._clock)
 
     def sizes(self) -> Sizes:
-        """The terminal's own counts, asked now; all None where it does not tell."""
+        """The terminal's own counts, read now; all None if it does not report them."""
         answer = self._client.request(Command.GET_FREE_SIZES)
         self._sizes = parse_sizes(answer.data) if answer.command == Code.OK else Sizes()
         return self._sizes

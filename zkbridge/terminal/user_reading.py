@@ -99,7 +99,7 @@ class UserReading(Machine):
         self._table = table
 
     def count(self) -> int | None:
-        """How many users the terminal counts now; None where it does not tell."""
+        """How many users the terminal counts now; None if it does not report that."""
         return self.sizes().users
 
     def _forget(self) -> None:

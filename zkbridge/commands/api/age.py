@@ -39,8 +39,8 @@ class BackupEncrypted(BridgeError):
             "The backup '{backup}' is encrypted and backup.identity_file ({file}) cannot be read.",
         ),
         "exposed": (
-            "Cualquiera puede leer backup.identity_file ({file}); debe ser solo del puente (chmod 600).",
-            "Everybody can read backup.identity_file ({file}); it must be the bridge's alone (chmod 600).",
+            "Cualquiera puede leer backup.identity_file ({file}); solo el puente debe poder leerlo (chmod 600).",
+            "Every user can read backup.identity_file ({file}); only the bridge may read it (chmod 600).",
         ),
         "no_identity": (
             "backup.identity_file ({file}) no contiene una clave AGE-SECRET-KEY-1 que se pueda usar.",

@@ -38,7 +38,7 @@ add_texts(
 
 
 class BackupNotFound(BridgeError):
-    """There is no such backup of the device, or none at all. Facts: backup."""
+    """The bridge has no such backup of the device, or none at all. Facts: backup."""
 
     status, code = 404, "backup_not_found"
     sentences: ClassVar = {
@@ -49,7 +49,7 @@ class BackupNotFound(BridgeError):
 
 
 class BackupDamaged(BridgeError):
-    """The file is no backup that this version can read; nothing was done. Facts: backup."""
+    """The file is not a backup that this version can read; nothing was done. Facts: backup."""
 
     status, code = 409, "backup_damaged"
     sentences: ClassVar = {
@@ -62,7 +62,7 @@ class BackupDamaged(BridgeError):
 
 
 class BackupFailed(BridgeError):
-    """The machine does not let the bridge write, read or delete the file; nothing was done. Facts: cause."""
+    """The bridge could not write, read or delete the file; nothing was done. Facts: cause."""
 
     status, code = 500, "backup_failed"
     sentences: ClassVar = {

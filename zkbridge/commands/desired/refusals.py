@@ -9,24 +9,24 @@ from zkbridge.contract.texts import Language, add_texts, say
 add_texts(
     {
         "desired.document_outdated": (
-            "El documento tiene la versión {version}; ya se recibió la {kept}.",
-            "The document has version {version}; {kept} was received already.",
+            "El documento tiene la versión {version}; ya se recibió la versión {kept}.",
+            "The document has version {version}; version {kept} was already received.",
         ),
         "desired.document_changed": (
             "La versión {version} ya se recibió con otro contenido.",
-            "Version {version} was received already with other content.",
+            "Version {version} was already received with other content.",
         ),
         "desired.document_empty": (
-            "El documento no nombra a nadie; no se cambia nada.",
-            "The document names nobody; nothing is changed.",
+            "El documento no tiene usuarios; no se cambia nada.",
+            "The document has no users; nothing is changed.",
         ),
         "desired.document_incomplete": (
             "Faltan partes del documento: {parts}.",
             "Parts of the document are missing: {parts}.",
         ),
         "desired.document_replaced": (
-            "Las partes del documento ya son de otro; se espera el siguiente.",
-            "The document's parts are those of another one by now; the next is awaited.",
+            "Las partes ya son de otro documento; el puente espera el siguiente.",
+            "The parts now belong to another document; the bridge waits for the next one.",
         ),
         "desired.document_too_large": (
             "Un documento tiene como mucho {users} usuarios y {bytes} bytes en sus partes.",
@@ -46,7 +46,7 @@ add_texts(
         ),
         "desired.file_no_table": (
             "El archivo no es una tabla CSV en UTF-8.",
-            "The file is no CSV table in UTF-8.",
+            "The file is not a CSV table in UTF-8.",
         ),
         "desired.file_row": (
             "La línea {line} tiene {cells} celdas; la primera, {columns}.",
@@ -65,8 +65,8 @@ add_texts(
             "Two rows are the same user: {rows}.",
         ),
         "desired.document_secret": (
-            "Un documento retenido no lleva contraseñas (desired.secrets).",
-            "A retained document has no passwords (desired.secrets).",
+            "Un documento retenido no puede tener contraseñas (desired.secrets).",
+            "A retained document must not have passwords (desired.secrets).",
         ),
         "desired.delete_limit": (
             "Faltan {absent} de {claimed} usuarios; delete_limit permite {limit}.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OperationFailed(Exception):
-    """It was not done; the text tells a person why."""
+    """The operation failed; the text is the reason, for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,33 +185,45 @@ def _counts(terminal: SimulatedTerminal) -> dict[str, int]:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "state": Operation((), "what it shows and holds", _state),
-    "disabled": Operation((), "each time it was disabled, in seconds", lambda terminal: terminal.disabled_spans()),
+    "state": Operation((), "its display, door and sessions, and how many users, fingers and punches it has", _state),
+    "disabled": Operation(
+        (), "for how many seconds it was disabled, each time", lambda terminal: terminal.disabled_spans()
+    ),
     "users": Operation((), "the table of users", _users),
-    "punch": Operation(("user_id",), "a person punches in (verify, state, when)", _punch),
-    "add_user": Operation(("user_id", "name"), "at the keypad (uid, password, privilege, card, group)", _add_user),
-    "delete_user": Operation(("user_id",), "at the keypad", lambda terminal, user_id: terminal.delete_user(user_id)),
-    "fill_users": Operation(("count",), "many users at once", lambda terminal, count: terminal.fill_users(int(count))),
-    "enrol": Operation(("script",), "the finger asked for: good, bad, duplicate, timeout", _enrol),
+    "punch": Operation(("user_id",), "a person punches (verify, state, when)", _punch),
+    "add_user": Operation(
+        ("user_id", "name"), "add a user at the keypad (uid, password, privilege, card, group)", _add_user
+    ),
+    "delete_user": Operation(
+        ("user_id",), "delete a user at the keypad", lambda terminal, user_id: terminal.delete_user(user_id)
+    ),
+    "fill_users": Operation(
+        ("count",), "add many users at once", lambda terminal, count: terminal.fill_users(int(count))
+    ),
+    "enrol": Operation(
+        ("script",), "give the finger that an enrolment asks for: good, bad, duplicate, timeout", _enrol
+    ),
     "alarm": Operation(
         ("kind", "user_id"),
-        "tamper, exit_button, …; duress and passback of a user (match)",
+        "raise an alarm: tamper, exit_button, …; duress and passback with a user (match)",
         lambda terminal, kind, user_id=None, match=1: terminal.alarm(kind, user_id, match=int(match)),
     ),
-    "set": Operation(("name", "value"), "a switch", _set),
-    "switches": Operation((), "all switches", lambda terminal: terminal.switches.as_dict()),
+    "set": Operation(("name", "value"), "set a switch", _set),
+    "switches": Operation((), "all switches with their values", lambda terminal: terminal.switches.as_dict()),
     "option": Operation(
         ("name", "value"),
-        "write an option; without a value it is forgotten",
+        "write an option; without a value delete it",
         lambda terminal, name, value=None: terminal.set_option(name, value),
     ),
-    "fault": Operation(("text",), "on=COMMAND,when=before|after,do=ACTION,count=…", _fault),
-    "clear_faults": Operation((), "no fault waits any more", lambda terminal: terminal.faults.clear()),
-    "power": Operation(("state", "how"), "on or off (reset, close, silent)", _power),
-    "restart": Operation((), "off and on", lambda terminal: terminal.restart()),
-    "move": Operation(("port",), "another address", lambda terminal, port=0, host=None: terminal.move(int(port), host)),
-    "snapshot": Operation(("path",), "tables into a file", lambda terminal, path: terminal.snapshot(path)),
-    "restore": Operation(("path",), "tables from a file", lambda terminal, path: terminal.restore(path)),
+    "fault": Operation(("text",), "add a fault: on=COMMAND,when=before|after,do=ACTION,count=…", _fault),
+    "clear_faults": Operation((), "remove all faults that were added", lambda terminal: terminal.faults.clear()),
+    "power": Operation(("state", "how"), "power on or off (reset, close, silent)", _power),
+    "restart": Operation((), "power off and on again", lambda terminal: terminal.restart()),
+    "move": Operation(
+        ("port",), "move to another port", lambda terminal, port=0, host=None: terminal.move(int(port), host)
+    ),
+    "snapshot": Operation(("path",), "write the tables to a file", lambda terminal, path: terminal.snapshot(path)),
+    "restore": Operation(("path",), "read the tables from a file", lambda terminal, path: terminal.restore(path)),
     "log": Operation((), "the last frames", _log),
-    "counts": Operation((), "requests so far", _counts),
+    "counts": Operation((), "number of requests, by command", _counts),
 }

@@ -69,8 +69,8 @@ def rows() -> list[tuple[str, str, str, str]]:
 
 
 def markdown() -> str:
-    """The table of switches as it stands in docs/simulator.md."""
-    lines = ["| switch | default | meaning | how we know |", "|---|---|---|---|"]
+    """The table of switches for docs/simulator.md."""
+    lines = ["| switch | default | meaning | source |", "|---|---|---|---|"]
     lines += [f"| `{name}` | `{default}` | {meaning} | {source} |" for name, default, meaning, source in rows()]
     return "\n".join(lines)
 

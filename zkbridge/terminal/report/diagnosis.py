@@ -146,7 +146,7 @@ def _room(recording: Recording, _device: Device) -> Iterator[Diagnosis]:
     counted = parse_sizes(b"" if sizes is None else sizes.data)
     if counted.users is None:
         yield Diagnosis(
-            "room", "look", "the terminal does not tell how many users it has", f"{_ODD}#lists-are-empty-or-strange"
+            "room", "look", "the terminal does not report how many users it has", f"{_ODD}#lists-are-empty-or-strange"
         )
     elif counted.is_full():
         yield Diagnosis("room", "look", f"full with {counted.users} users", "docs/errors.md#device_full")
