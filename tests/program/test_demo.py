@@ -37,6 +37,22 @@ def test_once_shows_the_main_job_and_ends_by_itself(tmp_path: Path) -> None:
     assert "WARNING" not in log.read_text()
 
 
+def test_a_program_reads_addresses_requests_and_replies_line_by_line(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    assert run("--once", "--port", "0", "--json", log=log).wait(60) == 0
+
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [event["event"] for event in events] == ["broker", "terminal", *["request", "reply"] * 3, "users"]
+    broker, terminal, request, reply, *_, users = events
+    assert (broker["kind"], broker["host"], terminal["device"]) == ("mosquitto", "127.0.0.1", "principal")
+    assert len({broker["port"], terminal["port"]} - {0}) == 2
+    assert (request["topic"], reply["topic"]) == ("zk/principal/users/create", "zk/principal/users/create/reply")
+    assert reply["reply"]["data"]["user_id"] == request["request"]["user_id"] == "123"
+    assert [event["reply"]["status"] for event in events if event["event"] == "reply"] == [200, 409, 404]
+    assert users["users"] == [{"uid": 1, **request["request"], "group": 1}]
+
+
 def test_it_runs_until_ctrl_c(tmp_path: Path) -> None:
     log = tmp_path / "log"
     demo = run("--port", "0", log=log)

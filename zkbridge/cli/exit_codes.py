@@ -49,6 +49,6 @@ EXIT_CODES: dict[str, dict[int, str]] = {
     "init": {0: "the file is written", 2: _WRONG},
     "install": {0: "the service is in place", 2: _WRONG},
     "asyncapi": {0: "printed", 2: _WRONG},
-    "simulate": {0: "ended by Ctrl-C", 2: _WRONG},
+    "simulate": {0: "ended by Ctrl-C", 1: "a port cannot be used, or the file of `--state` cannot be read", 2: _WRONG},
     "demo": {0: "ended", 1: "it could not go on", 2: _WRONG},
 }

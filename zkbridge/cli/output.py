@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -21,6 +22,12 @@ def say(*lines: str, err: bool = False, **style: Any) -> None:
     stream = sys.stderr if err else sys.stdout
     text = _encodable(text, getattr(stream, "encoding", None) or "utf-8")
     click.echo(click.style(text, **style) if style else text, err=err)
+
+
+def say_event(facts: Mapping[str, object]) -> None:
+    """Print an event for programs: one line, a JSON object that begins with its moment, `at`; sent at once."""
+    say(json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts}, ensure_ascii=False))
+    sys.stdout.flush()
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import queue
 import signal
 import sys
@@ -11,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ import click
 
 from zkbridge.cli.ask import NO_ANSWER
 from zkbridge.cli.broker_options import connection_options, settings_of
-from zkbridge.cli.output import say
+from zkbridge.cli.output import say, say_event
 from zkbridge.cli.traffic import Asked, Sightings
 from zkbridge.client.connection import Guest, NoAnswer
 from zkbridge.commands import commands
@@ -117,8 +116,7 @@ def _json_lines(watcher: Watcher, sightings: Sightings) -> None:
         if _take(news, sightings) is None:
             continue
         facts = {"event": "broker", "state": news.removeprefix("broker ")} if isinstance(news, str) else sightings.facts
-        say(json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts}, ensure_ascii=False))
-        sys.stdout.flush()
+        say_event(facts)
 
 
 def _can_draw() -> bool:

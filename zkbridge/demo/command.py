@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import shutil
 import socket
@@ -20,17 +19,12 @@ from zkbridge.bridge.bridge import Bridge
 from zkbridge.cli.output import say
 from zkbridge.client.caller import Caller, NoAnswer
 from zkbridge.config.models import Config, Mqtt
+from zkbridge.demo.audience import Audience, Machines, People
 from zkbridge.demo.broker import BrokerUnavailable, EmbeddedBroker, Kind
 from zkbridge.runtime.signals import when_asked_to_stop
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 USUAL_PORT = 1883
-BROKERS: dict[Kind, str] = {"mosquitto": "Broker Mosquitto", "iotcore": "Broker iotcore"}
-#: What a person has to know who tries the demo with a client of MQTT 3.1.1.
-IOTCORE_NOTE = (
-    "No Mosquitto is used here (apt install mosquitto). iotcore cuts off a client that speaks MQTT 3.1.1 as soon as a",
-    "message with MQTT 5 properties comes for it, and every reply of the bridge has them: use MQTT 5 (-V 5).",
-)
 #: How long the bridge may take to find its broker.
 ONLINE_S = 15.0
 USER = {"user_id": "123", "name": "Juan Perez", "password": "1234", "privilege": 0, "card": 12345}
@@ -54,39 +48,41 @@ SHOW: tuple[tuple[str, str, Mapping[str, object]], ...] = (
     help="Which broker to embed; the other one stands in if it is missing.",
 )
 @click.option("--verbose", is_flag=True, help="Show the bridge's log as well.")
-def demo(once: bool, port: int | None, broker: str | None, broker_kind: str, verbose: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="A JSON object for each event, for machines.")
+def demo(*, once: bool, port: int | None, broker: str | None, broker_kind: str, verbose: bool, as_json: bool) -> None:
     """Create a user before your eyes: embedded broker, simulated terminal and bridge by one command."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="  %(levelname)-7s %(message)s")
     end = threading.Event()
     when_asked_to_stop(end.set)
     try:
         with contextlib.ExitStack() as parts:
-            address, what = _broker(parts, broker, port, broker_kind)
+            address, kind = _broker(parts, broker, port, broker_kind)
             terminal = parts.enter_context(Simulator()).add(TerminalConfig(profile="tft", host="127.0.0.1", port=0))
             _start_bridge(parts, address, terminal)
-            say(f"{what} on {address[0]}:{address[1]}, terminal 'principal' on 127.0.0.1:{terminal.port}.")
-            if what == BROKERS["iotcore"]:
-                say(*IOTCORE_NOTE)
-            _show(address, terminal)
+            audience = (Machines if as_json else People)(address, terminal)
+            audience.start(kind)
+            _show(address, audience)
+            audience.table()
             if not once:
-                _invite(address)
+                audience.invite()
                 end.wait()
     except (BrokerUnavailable, NoAnswer) as error:
         say(f"The demo cannot go on: {error}", err=True)
         sys.exit(1)
 
 
-def _broker(parts: contextlib.ExitStack, given: str | None, port: int | None, kind: Any) -> tuple[tuple[str, int], str]:
-    """Where the broker is, and what it is."""
+def _broker(
+    parts: contextlib.ExitStack, given: str | None, port: int | None, kind: Any
+) -> tuple[tuple[str, int], Kind | None]:
+    """Where the broker is, and of which kind; None: it ran before."""
     if given is not None:
         host, _, number = given.rpartition(":")
         if not host or not number.isdecimal():
             raise click.BadParameter(f"{given!r} is not HOST:PORT", param_hint="--broker")
-        return (host, int(number)), "Broker"
+        return (host, int(number)), None
     wanted = port if port is not None else USUAL_PORT if _is_free(USUAL_PORT) else 0
     broker = parts.enter_context(EmbeddedBroker("127.0.0.1", wanted, prefer=kind))
-    assert broker.kind is not None
-    return ("127.0.0.1", broker.port), BROKERS[broker.kind]
+    return ("127.0.0.1", broker.port), broker.kind
 
 
 def _is_free(port: int) -> bool:
@@ -115,35 +111,10 @@ def _start_bridge(parts: contextlib.ExitStack, address: tuple[str, int], termina
         raise NoAnswer(f"the broker {host}:{port} cannot be reached, or does not accept the bridge")
 
 
-def _show(address: tuple[str, int], terminal: SimulatedTerminal) -> None:
+def _show(address: tuple[str, int], audience: Audience) -> None:
     host, port = address
     with Caller(Mqtt(host=host, port=port)) as caller:
         for line, device, request in SHOW:
-            say("", line, bold=True)
-            say(f"  → zk/{device}/users/create", f"    {json.dumps(request, ensure_ascii=False)}")
+            audience.request(line, f"zk/{device}/users/create", request)
             answer = caller.ask(device, "users/create", request, timeout=30)
-            say(f"  ← zk/{device}/users/create/reply")
-            say(f"    {json.dumps(answer, ensure_ascii=False)}", fg="green" if answer["success"] else "yellow")
-    say("", "The terminal's own user table:", bold=True)
-    say(*_table(terminal))
-
-
-def _table(terminal: SimulatedTerminal) -> list[str]:
-    rows = [("uid", "user_id", "name", "password", "privilege", "card", "group")] + [
-        (str(u.uid), u.user_id, u.name, u.password, str(u.privilege), str(u.card), str(u.group))
-        for u in terminal.users()
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-
-
-def _invite(address: tuple[str, int]) -> None:
-    host, port = address
-    request = '{"user_id":"124","name":"Ana Ruiz","password":"4321","card":67890}'
-    say("", "Now you, from another window (Ctrl-C ends the demo):", bold=True)
-    say(f"  mosquitto_sub -h {host} -p {port} -V 5 -v -t 'zk/#'")
-    say(f"  mosquitto_pub -h {host} -p {port} -V 5 -q 1 -t zk/principal/users/create -m '{request}'")
-    say(
-        f"  mosquitto_rr  -h {host} -p {port} -V 5 -t zk/principal/users/create -e zk/replies/me \\",
-        f"    -m '{request.replace('124', '125')}'",
-    )
+            audience.reply(f"zk/{device}/users/create/reply", answer)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zkbridge.simulator.console import screen
+from zkbridge.simulator.console import json_lines, screen
 from zkbridge.simulator.console.control import Control
 from zkbridge.simulator.device import profile, switches
 from zkbridge.simulator.device.rules import Refused
@@ -63,6 +63,7 @@ While it runs, type `help`. Passwords and cards are never shown."""
 )
 @click.option("--frames", is_flag=True, help="A line for every frame too (no contents).")
 @click.option("--list", "lists", is_flag=True, help="List profiles, switches and faults, and end.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object for each event, for machines.")
 def simulate(  # noqa: PLR0917  click passes all by name
     profile_name: str,
     report: str | None,
@@ -83,11 +84,14 @@ def simulate(  # noqa: PLR0917  click passes all by name
     wants_screen: bool | None,
     frames: bool,
     lists: bool,
+    as_json: bool,
 ) -> None:
     """Start terminals, say where they listen, and wait for a signal."""
     if lists:
-        click.echo(_listing())
+        click.echo(json_lines.listing() if as_json else _listing())
         return
+    if wants_screen and as_json:
+        raise click.UsageError("--screen is for people and --json for machines: choose one")
     if wants_screen and not _has_screen():
         raise click.UsageError("--screen needs a terminal to show it on; --lines prints instead")
     if wants_screen and not _has_rich():
@@ -103,10 +107,27 @@ def simulate(  # noqa: PLR0917  click passes all by name
     with Simulator() as simulator:
         for config in configs:
             _seed(_started(simulator, config), users, seeds, fault_texts)
-        remote = None if control is None else Control(simulator.terminals, control)
-        _show(simulator.terminals, remote, stop, wants_screen=wants_screen, frames=frames)
+        remote = None if control is None else _controlled(simulator, control)
+        if as_json:
+            _report(simulator.terminals, remote, stop, frames=frames)
+        else:
+            _show(simulator.terminals, remote, stop, wants_screen=wants_screen, frames=frames)
         if remote is not None:
             remote.stop()
+
+
+def _controlled(simulator: Simulator, port: int) -> Control:
+    try:
+        return Control(simulator.terminals, port)
+    except OSError as error:
+        raise click.ClickException(f"--control: 127.0.0.1:{port}: {error.strerror}") from error
+
+
+def _report(terminals: list[SimulatedTerminal], remote: Control | None, stop: threading.Event, *, frames: bool) -> None:
+    lines = json_lines.JsonLines(stop)
+    lines.follow(terminals, frames=frames)
+    lines.announce(terminals, remote)
+    screen.wait(stop)
 
 
 def _show(

@@ -37,14 +37,19 @@ def plain(terminals: Sequence[SimulatedTerminal], stop: threading.Event, write: 
     for terminal in terminals:
         terminal.listen(_stamped(terminal, write))
     if not sys.stdin.isatty():
-        while not stop.wait(_LOOK_S):
-            pass
+        wait(stop)
         return
     typed = ""
     while not stop.is_set():
         *lines, typed = (typed + _typed()).split("\n")
         for line in lines:
             _type(terminals, line.strip(), stop, write)
+
+
+def wait(stop: threading.Event) -> None:
+    """Return once stopped; in the main thread, also by a signal."""
+    while not stop.wait(_LOOK_S):
+        pass
 
 
 def live(terminals: Sequence[SimulatedTerminal], stop: threading.Event) -> None:
