@@ -146,6 +146,7 @@ def test_apt_installs_the_package_and_it_names_what_is_next(pi: Pi) -> None:
         assert line.split("   ")[0] in pi.said
     assert f"version {OLDER}" in pi.execute("zkbridge", "--version")
     assert ("pyrage" in {each["name"] for each in there}) == pi.encrypts
+    assert ("cannot encrypt backups" in pi.said) != pi.encrypts
 
 
 def test_a_user_is_created_and_an_upgrade_at_work_loses_nothing(pi: Pi, tmp_path: Path, broker: Mosquitto) -> None:
@@ -210,5 +211,24 @@ def test_encrypted_backups_are_refused_by_name_where_the_package_cannot_make_the
 
     said = checked(["sh", "-c", f"{shlex.join([*pi.nspawn('--pipe'), *words])} 2>&1; echo $?"], timeout=PATIENCE_S)
 
-    lacks = "backup.recipient: the package pyrage is not installed"
+    lacks = "backup.recipient: this is a 32-bit system, for which there is no build of pyrage"
     assert (lacks in said, said.splitlines()[-1]) == ((False, "0") if pi.encrypts else (True, "2")), said
+
+
+def test_the_way_back_is_refused_a_removal_keeps_the_ledger_and_a_purge_leaves_nothing(pi: Pi) -> None:
+    """After the upgrade above."""
+    back = f"DEBIAN_FRONTEND=noninteractive apt-get install -y --allow-downgrades /zkbridge_{OLDER}.deb"
+    said = pi.execute("sh", "-euc", f"{back} 2>&1 || echo refused", timeout=INSTALL_S)
+    assert said.splitlines()[-1] == "refused", said
+    assert f"zkbridge {NEWER} is installed, and {OLDER} is older" in said
+    assert f"version {NEWER}" in pi.execute("zkbridge", "--version")
+
+    pi.execute("apt-get", "remove", "-y", "zkbridge", timeout=INSTALL_S)
+    assert (pi.root / LEDGER).is_file()
+    assert (pi.root / CONFIG[1:]).is_file()
+    assert not (pi.root / "usr/lib/zkbridge").exists()
+
+    pi.execute("apt-get", "purge", "-y", "zkbridge", timeout=INSTALL_S)
+    left = pi.execute("find", "/", "-xdev", "-name", "*zkbridge*", "-not", "-path", "/proc/*")
+    allowed = ("/zkbridge_", "/var/log/", "/var/cache/", "/tmp/", "/run/")
+    assert [path for path in left.splitlines() if not path.startswith(allowed)] == []

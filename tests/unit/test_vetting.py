@@ -1,6 +1,7 @@
 """A configuration that names what is not there."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyrage
@@ -58,6 +59,17 @@ def test_a_recipient_without_the_package_that_encrypts_is_a_fault(monkeypatch: p
     assert faults(config(backup={"identity_file": "x"})) == [
         "backup.identity_file: the package pyrage is not installed: pip install 'zkbridge[age]'"
     ]
+
+
+@pytest.mark.parametrize("key", ["recipient", "identity_file"])
+def test_a_32_bit_system_is_told_that_it_cannot_encrypt(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """For armhf there is no build of the package, so no advice to install it; tests/pi sees it on such a system."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setattr("zkbridge.commands.api.age.sys", SimpleNamespace(maxsize=2**31 - 1))
+
+    why = "this is a 32-bit system, for which there is no build of pyrage, the package that encrypts: leave it empty"
+    assert faults(config(backup={key: "x"})) == [f"backup.{key}: {why}"]
+    assert vet(config()) == config()
 
 
 def test_a_key_that_nothing_can_be_encrypted_to_is_told_by_its_place_and_never_quoted() -> None:

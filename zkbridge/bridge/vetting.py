@@ -82,9 +82,9 @@ def _backup(config: Config) -> Iterator[Fault]:
     settings = config.backup
     if not settings.recipient and settings.identity_file is None:
         return
-    if not age.is_installed():
-        key = "recipient" if settings.recipient else "identity_file"
-        yield Fault(f"backup.{key}", "the package pyrage is not installed: pip install 'zkbridge[age]'")
+    missing = age.missing()
+    if missing is not None:
+        yield Fault(f"backup.{'recipient' if settings.recipient else 'identity_file'}", missing)
         return
     for place, why in age.recipient_faults(settings.recipient):
         yield Fault("backup.recipient" + f".{place}" * (len(settings.recipient) > 1), why)

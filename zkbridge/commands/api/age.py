@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -58,9 +59,15 @@ class NotDecipherable(Exception):
     """The content is damaged."""
 
 
-def is_installed() -> bool:
-    """Whether the package is there."""
-    return importlib.util.find_spec("pyrage") is not None
+def missing() -> str | None:
+    """Why nothing can be encrypted or decrypted here; None if it can."""
+    if importlib.util.find_spec("pyrage") is not None:
+        return None
+    if sys.maxsize < 2**32:  # the kernel of a 32-bit Raspberry Pi OS may be a 64-bit one
+        return (
+            "this is a 32-bit system, for which there is no build of pyrage, the package that encrypts: leave it empty"
+        )
+    return "the package pyrage is not installed: pip install 'zkbridge[age]'"
 
 
 def recipient_faults(recipients: Sequence[str]) -> Iterator[tuple[int, str]]:
