@@ -14,6 +14,7 @@ import pyrage
 import pytest
 from ruamel.yaml import YAML
 
+import zkbridge
 from tests.project.tree import ROOT
 from tests.support import processes
 from tests.support.caller import Caller
@@ -132,3 +133,16 @@ def test_the_image_runs_as_compose_says_and_creates_a_user(image: str, tmp_path:
             subprocess.run([*PODMAN, "rm", "--force", name], capture_output=True, check=False)
             subprocess.run([*PODMAN, "volume", "rm", "--force", name], capture_output=True, check=False)
     assert [user.user_id for user in terminal.users()] == ["7", "8"]
+
+
+def test_the_image_lists_what_is_in_it(image: str) -> None:
+    """SECURITY.md names both lists."""
+    run = [*PODMAN, "run", "--rm", *HERE]
+    sbom = json.loads(checked([*run, "--entrypoint=cat", image, "/usr/lib/zkbridge/sbom.json"]))
+    listed = {f"{each['name']}-{each['version']}" for each in sbom["components"]}
+    there = checked([*run, "--entrypoint=ls", image, "/usr/lib/zkbridge"]).splitlines()
+    found = {each.removesuffix(".dist-info").replace("_", "-") for each in there if each.endswith(".dist-info")}
+    debian = {line.split()[0] for line in checked([*run, "--entrypoint=dpkg-query", image, "--show"]).splitlines()}
+
+    assert found == {*listed, f"zkbridge-{zkbridge.__version__}"}
+    assert {"zkbridge", "python3", "ca-certificates", "tzdata"} <= debian
