@@ -115,23 +115,29 @@ bench:  ## Measure everything against bare pyzk, and write docs/performance.* (A
 	@.ci/setup test
 	.venv/bin/python -m benchmarks $(ARGS)
 
-deb:  ## Make the Debian packages in build/deb (ARGS=amd64 for one; needs debhelper, and installs it as root)
+deb:  ## Make the Debian packages in build/deb (ARGS=amd64 for one; needs debhelper; some two minutes)
 	@sh tests/systemd/need.sh deb dh:debhelper dpkg-buildpackage:dpkg-dev
-	@.ci/setup test
+	@.ci/setup package
 	debian/build $(ARGS)
 
-lock:  ## Write debian/requirements.txt anew: what the package holds, with hashes
+lock:  ## Write anew what the package holds, and what builds it, with hashes (debian/requirements.txt, build-requirements.txt)
 	@.ci/setup test
 	.venv/bin/pip-compile --quiet --generate-hashes --strip-extras --extra age --extra metrics --extra screen --upgrade \
 		--no-header --no-emit-index-url --no-emit-find-links --output-file debian/requirements.txt pyproject.toml
+	printf 'hatchling\nsetuptools\n' | .venv/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --upgrade \
+		--no-header --no-emit-index-url --no-emit-find-links --output-file debian/build-requirements.txt -
 
 addon: deb  ## Put Home Assistant's add-on together in build/addon, to be copied into its folder for local add-ons
 	rm -rf build/addon && cp -r addon build/addon && mkdir build/addon/packages
 	cp build/deb/zkbridge_*_amd64.deb build/deb/zkbridge_*_arm64.deb build/addon/packages
 
-audit:  ## Ask PyPI for known vulnerabilities of every locked package; fails where one cannot be asked for
+audit:  ## Ask PyPI for known vulnerabilities of every locked package; fails where one cannot be asked for (a minute)
 	@.ci/setup test
-	.venv/bin/pip-audit --strict --disable-pip --no-deps --requirement debian/requirements.txt
+	.venv/bin/pip-audit --strict --disable-pip --no-deps --requirement debian/requirements.txt \
+		--requirement debian/build-requirements.txt
+	@echo "Asked for every package in debian/requirements.txt (the Debian package, the image, the add-on) and in"
+	@echo "debian/build-requirements.txt (what builds them). Not asked for: Python and the C library, which are Debian's,"
+	@echo "the broker, and what only the tests need."
 
 image:  ## Build the container image on a Debian made here, and run it as compose.yaml says (root; some two minutes)
 	@sh tests/systemd/need.sh image dh:debhelper mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \

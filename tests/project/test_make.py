@@ -1,6 +1,7 @@
 """The two commands of the README, on machines that lack something."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,9 @@ class Machine:
         self.programs = folder / "bin"
         self.home = folder / "home"
         self.calls = folder / "calls"
-        for each in (self.project / ".ci", self.programs, self.home):
+        for each in (self.project / ".ci", self.project / "tests" / "systemd", self.programs, self.home):
             each.mkdir(parents=True)
-        for name in ("Makefile", "pyproject.toml", ".ci/setup"):
+        for name in ("Makefile", "pyproject.toml", ".ci/setup", "tests/systemd/need.sh"):
             shutil.copy2(ROOT / name, self.project / name)
         for name in TOOLS:
             (self.programs / name).symlink_to(shutil.which(name))
@@ -215,6 +216,28 @@ def test_the_tests_get_the_developers_tools(machine: Machine) -> None:
     assert installed.endswith("--editable .[dev]")
 
 
+def test_a_package_needs_no_root_no_mosquitto_and_no_developers_tools(machine: Machine) -> None:
+    machine.be(1000)
+    machine.give_python()
+    assert sentence(machine.make("deb")) == (
+        "zkbridge: make deb needs what is not installed here: apt install debhelper dpkg-dev"
+    )
+
+    machine.give("dh")
+    machine.give("dpkg-buildpackage")
+    machine.make("deb")
+
+    (installed,) = machine.called("venv-python -m pip install")
+    assert installed.endswith("--editable .[package]")
+
+
+@pytest.mark.parametrize("target", ["systemd", "pi", "image"])
+def test_a_container_needs_root(machine: Machine, target: str) -> None:
+    machine.be(1000)
+
+    assert sentence(machine.make(target)).endswith(f"in a container: sudo make {target}")
+
+
 def test_installed_is_installed_until_pyproject_changes(machine: Machine) -> None:
     machine.give_mosquitto()
     machine.give_python()
@@ -278,3 +301,20 @@ def test_make_alone_says_what_there_is_to_make(machine: Machine) -> None:
 
     assert "make demo: Show the main job" in said
     assert "make test: Run every check and every test" in said
+
+
+@pytest.mark.parametrize("target", ["deb", "image", "systemd", "pi"])
+def test_the_page_names_what_a_container_needs(target: str) -> None:
+    """The packages of the Makefile's call of need.sh are those of docs/development.md."""
+    call = re.search(
+        rf"^\t@sh tests/systemd/need.sh {target} ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert call
+    row = re.search(rf"^\| `make {target}` .*$", (ROOT / "docs" / "development.md").read_text(), re.MULTILINE)
+    assert row
+
+    needed = [pair.partition(":")[2] for pair in call[1].replace("\\\n", " ").split()]
+
+    assert needed
+    assert [each for each in needed if f"`{each}`" not in row[0]] == []
+    assert ("no root" not in row[0]) == (target != "deb")
