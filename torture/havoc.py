@@ -111,7 +111,7 @@ class Havoc:
         self._keeper.resume()
         self._resume_broker()
         if self._broker.pid is None:
-            self._start_broker()
+            self.start_broker()
 
     def close(self) -> None:
         """End the daemon and the broker, whatever state they are in."""
@@ -192,10 +192,10 @@ class Havoc:
         return self._broker.pid is not None and not self._broker_paused
 
     def _soon_start_broker(self) -> None:
-        self.soon(self._random.choice([0.5, 3, 8]), self._start_broker)
+        self.soon(self._random.choice([0.5, 3, 8]), self.start_broker)
 
-    def _start_broker(self) -> None:
-        """Nobody publishes before everybody listens again."""
+    def start_broker(self) -> None:
+        """Start it; the bridge publishes nothing before everybody listens again, for nobody would hear it."""
         held = self._keeper.pause()
         self._broker.start()
         self._listen_again()
