@@ -1,4 +1,7 @@
-"""A week of a school in some minutes, and whether anything grows: `python -m torture soak --minutes 10 --seed N`."""
+"""A week of a school in some minutes, and whether anything grows: `python -m torture soak --minutes 10 --seed N`.
+
+A run of more than an hour lives as many weeks as it has hours.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ from torture import soak_end
 from torture.frame import Outcome, Progress, run_program
 from torture.havoc import SILENT_FOR_S
 from torture.punch_oracle import judge as judge_punches
+from torture.soak_bridge import environment
 from torture.soak_clock import BEGIN, WEEK_S, SharedClock
+from torture.soak_heap import HeapGauge
 from torture.soak_office import ALL, Office
 from torture.soak_samples import Growth, Sample, judge, sample, table
 from torture.soak_school import School
@@ -36,6 +41,8 @@ VISITOR = "taller"
 TICK_S, SAMPLE_S = 0.01, 1.0
 #: Seconds without news after which what has not come never will: the bridge waits a minute for a broker at most.
 PATIENCE_S = 1.5 * SILENT_FOR_S
+#: Seconds in which a week passes, at most: a longer run lives several weeks.
+LONGEST_WEEK_S = 3600.0
 #: Simulated seconds by which the time goes on at once.
 STEP_S = 900.0
 #: Seconds for which the machine's clock is wrong, and by how many seconds it is.
@@ -56,7 +63,7 @@ class Verdict:
 
 
 class Soak:
-    """A week in so many seconds; `go` returns the verdict."""
+    """A week in so many seconds, or a week an hour; `go` returns the verdict."""
 
     def __init__(
         self,
@@ -71,8 +78,9 @@ class Soak:
     ) -> None:
         folder = folder.resolve()  # the configuration names files in it
         self._random, self._seconds, self._tell = Random(seed), seconds, tell
-        self._faster = WEEK_S / seconds
-        self.clock = SharedClock(folder / "clock")
+        self._week = min(seconds, LONGEST_WEEK_S)
+        self._faster = WEEK_S / self._week
+        self.clock, self._gauge = SharedClock(folder / "clock"), HeapGauge(folder / "heap")
         self._certificates = make_certificates(folder / "certificates")
         port = processes.free_port()
         self._scene = scene(
@@ -95,13 +103,13 @@ class Soak:
         self.office = Office(self._random, self._caller, self._terminals, self.clock)
         self._samples: list[Sample] = []
         self._health: dict[str, Any] = {}
-        self._read, self._passed = 0, 0.0
+        self._passed = 0.0
         self._punches: list[dict[str, Any]] = []
 
     def _settings(self, folder: Path, terminals: int) -> dict[str, Any]:
         return {
             "covered": False,
-            "environment": {"SOAK_CLOCK": str(folder / "clock"), "SOAK_FASTER": str(self._faster)},
+            "environment": environment(folder, self._faster),
             "mqtt": {"keepalive": 5, "tls": {"ca_file": str(self._certificates.ca)}},
             "groups": {ALL: [f"puerta-{number}" for number in range(terminals)]},
             "desired": {"enabled": True, "repair": True, "check_interval": 6 * 3600 / self._faster},
@@ -170,7 +178,7 @@ class Soak:
 
     def _deeds(self) -> dict[Callable[[], object], float]:
         """What is done, and about how many seconds pass between."""
-        havoc, whole = self._havoc, self._seconds
+        havoc, whole = self._havoc, self._week
         often = min(1.0, whole / 600)
         return {
             self.office.ask: 0.2,
@@ -221,8 +229,8 @@ class Soak:
             self._witness.subscribe(topic, qos=0, timeout=SILENT_FOR_S)
 
     def _hear(self) -> None:
-        news = self._witness.messages[self._read :]
-        self._read += len(news)
+        news = self._witness.messages[:]
+        del self._witness.messages[: len(news)]  # so that this program does not grow either
         for message in news:
             if message.topic.endswith("/attendance/event"):
                 self._punches.append(message.json)
@@ -233,8 +241,8 @@ class Soak:
 
     def _sample(self, elapsed: float) -> None:
         with suppress(OSError, StopIteration):  # it has just ended, which is found elsewhere
-            set_aside = self._health.get("set_aside", 0)
-            self._samples.append(sample(self._daemon, at=elapsed, set_aside=set_aside, answered=self.office.answered))
+            figures = {"set_aside": self._health.get("set_aside", 0), "answered": self.office.answered}
+            self._samples.append(sample(self._daemon, self._gauge.read(), at=elapsed, **figures))
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -279,18 +287,20 @@ class Soak:
 
     def _figures(self) -> list[str]:
         told = ", ".join(f"{count} {code}" for code, count in self.office.codes.most_common())
+        shifts = {BEGIN.utcoffset(), self.clock.local().replace(tzinfo=BEGIN.tzinfo).utcoffset()}
         return [
             f"{len(self._terminals)} terminals, {len(self.office.asked)} requests: {told}",
             f"answers that came again: {self.office.again}",
             f"done: {dict(sorted(self._havoc.broken.items()))}",
+            f"until {self.clock.local():%A %d %B %H:%M}; changes to summer time: {len(shifts) - 1}",
         ]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run, print the figures and what is wrong; 1 if anything grows, or any promise was not kept."""
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, help="in which the week passes")
-    parser.add_argument("--hours", type=float, help="the same, in hours")
+    parser.add_argument("--minutes", type=float, default=10, help="in which a week passes")
+    parser.add_argument("--hours", type=float, help="the same in hours, a week in each")
     parser.add_argument("--people", type=int, default=2000)
     parser.add_argument("--terminals", type=int, default=20)
     return run_program(parser, arguments, _run)
@@ -304,5 +314,6 @@ def _run(wanted: argparse.Namespace, folder: Path) -> Outcome:
     verdict = soak.go()
     wrong = [f"*** {finding}" for finding in verdict.findings[:50]]
     end = f"{len(verdict.findings)} FINDINGS" if verdict.findings else "nothing grows, and every promise was kept"
-    head = f"seed {wanted.seed}: a week in {seconds / 60:.0f} minutes, {wanted.people} people"
+    weeks = max(1.0, seconds / LONGEST_WEEK_S)
+    head = f"seed {wanted.seed}: {weeks:.0f} week in {seconds / 60:.0f} minutes, {wanted.people} people"
     return Outcome([*wrong, "", head, *verdict.lines, end], bool(verdict.findings))

@@ -1,7 +1,9 @@
 """The daemon of the soak: zkbridge as it is, by the clock of the simulated week.
 
-What it does every hour or minute comes as much more often as the week is shorter: `SOAK_CLOCK` is the clock's file,
-`SOAK_FASTER` how many seconds pass in one.
+What it does every hour or minute comes as much more often as the week is shorter.
+
+What fills in months of punches is made so small that it is full on the first day: the second half of a run is judged,
+and nothing of it may be the filling of what has a limit.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from torture.soak_clock import SharedClock
+from torture.soak_heap import HeapGauge
 
 #: Seconds between looks at what time brings; none is made shorter than LEAST_S.
 INTERVALS = {
@@ -21,17 +24,32 @@ INTERVALS = {
     "bridge.ledger_care": ("FORGET_FIRST_S", "FORGET_S"),
 }
 LEAST_S = 0.5
+#: Punches that are remembered of a terminal, in place of 1,000: more than one terminal gets at a bell, and than the 64
+#: by which a place in its log is found again.
+REMEMBERED = 200
+REMEMBERING = ("attendance.bookmark", "attendance.recorder")
+
+
+_CLOCK, _HEAP, _FASTER = "SOAK_CLOCK", "SOAK_HEAP", "SOAK_FASTER"
+
+
+def environment(folder: Path, faster: float) -> dict[str, str]:
+    """What the daemon is told: the files of its clock and of its memory, and how many seconds pass in one."""
+    return {_CLOCK: str(folder / "clock"), _HEAP: str(folder / "heap"), _FASTER: str(faster)}
 
 
 def main() -> None:
     """Set the clock and the intervals, then run zkbridge with the arguments of this program."""
-    SharedClock(Path(os.environ["SOAK_CLOCK"])).take_over()
-    faster = float(os.environ["SOAK_FASTER"])
+    SharedClock(Path(os.environ[_CLOCK])).take_over()
+    HeapGauge(Path(os.environ[_HEAP])).keep_writing()
+    faster = float(os.environ[_FASTER])
     for name, intervals in INTERVALS.items():
         module = import_module(f"zkbridge.{name}")
         for interval in intervals:
             whole = getattr(module, interval)
             setattr(module, interval, min(whole, max(LEAST_S, whole / faster)))
+    for name in REMEMBERING:
+        vars(import_module(f"zkbridge.{name}"))["REMEMBERED"] = REMEMBERED
     from zkbridge.cli.main import main as zkbridge  # noqa: PLC0415 - the clock is set before it is loaded
 
     zkbridge()

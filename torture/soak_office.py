@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ MIX = {
     "block": 4,
     "unblock": 3,
     "delete": 4,
+    "delete_many": 2,
     "dated": 3,
     "copy": 3,
     "create_many": 1,
@@ -40,6 +42,12 @@ MIX = {
 OK, WAITS, FIRST_ID = 200, 202, 500_000
 #: Permission byte of a record, and its bit that keeps a user out.
 _PERMISSION, _BLOCKED = 2, 1
+#: Users of a terminal that the office keeps when it deletes the others: so that tables do not grow all week.
+KEPT = 10
+#: Rows of a list.
+MOST_ROWS = 100
+#: Characters of a reply that a finding shows.
+SHOWN = 400
 #: Hours after which a user of the office is no longer let in, at most.
 MOST_HOURS = 20
 #: Simulated seconds after which a date must have been carried out: a terminal may have been away meanwhile.
@@ -48,11 +56,11 @@ DATES_WITHIN_S = 4 * 3600.0
 
 @dataclass
 class Asked:
-    """A request, what a success of it makes of users, and the bodies of its replies, each once."""
+    """A request, what a success of it makes of users, and its replies, each once: by its digest, and how it begins."""
 
     topic: str
     effects: Mapping[Key, State]
-    bodies: set[bytes] = field(default_factory=set)
+    bodies: dict[bytes, str] = field(default_factory=dict)
 
 
 class Office:
@@ -100,10 +108,11 @@ class Office:
         body.pop("replayed", None)
         if body.get("status") == WAITS and not is_plan:  # the answer is to come
             return
-        told = json.dumps(body, sort_keys=True).encode()
-        self.again += told in asked.bodies
+        told = json.dumps(body, sort_keys=True)
+        digest = hashlib.sha256(told.encode()).digest()
+        self.again += digest in asked.bodies
         first = not asked.bodies
-        asked.bodies.add(told)
+        asked.bodies[digest] = told[:SHOWN]
         if first:
             self.codes[body.get("code", "plan")] += 1
             self._take(asked, body)
@@ -114,6 +123,8 @@ class Office:
             self._busy.discard(key)
             if surely:
                 self._known[key] = state
+                if state == "gone":
+                    self._until.pop(key, None)
             else:
                 self._known.pop(key, None)
                 self._until.pop(key, None)
@@ -165,6 +176,18 @@ class Office:
 
     def _ask_delete(self, device: str) -> None:
         self._change(device, "delete", "gone", "there", "blocked")
+
+    def _ask_delete_many(self, device: str) -> None:
+        """All users of a terminal but a few: whoever has left, and whose date was carried out."""
+        late = self._late
+        gone = [
+            key
+            for key, state in self._known.items()
+            if key[0] == device and state != "gone" and key not in self._busy and self._until.get(key, late) <= late
+        ][KEPT:][:MOST_ROWS]
+        if gone:
+            rows = [{"user_id": user_id} for _, user_id in gone]
+            self._send(device, "users/delete-many", {"users": rows}, dict.fromkeys(gone, "gone"))
 
     def _ask_dated(self, device: str) -> None:
         row = self._new()
@@ -228,11 +251,17 @@ class Office:
             if not asked.bodies:
                 found.append(f"{request_id} on {asked.topic} was never answered")
             elif len(asked.bodies) > 1 and not asked.topic.endswith("/desired"):
-                found.append(f"{request_id} on {asked.topic} was answered in {len(asked.bodies)} ways: {asked.bodies}")
+                told = " and ".join(asked.bodies.values())
+                found.append(f"{request_id} on {asked.topic} was answered in {len(asked.bodies)} ways: {told}")
         return found + self._users_that_differ()
 
+    @property
+    def _late(self) -> datetime:
+        """Dates before this must have been carried out."""
+        return self._clock.local() - timedelta(seconds=DATES_WITHIN_S)
+
     def _users_that_differ(self) -> list[str]:
-        late = self._clock.local() - timedelta(seconds=DATES_WITHIN_S)
+        late = self._late
         soon = self._clock.local()
         found = []
         for device, terminal in self._terminals.items():

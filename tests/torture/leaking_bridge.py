@@ -1,24 +1,80 @@
-"""The soak's daemon with three leaks put in: memory, descriptors, threads."""
+"""The soak's daemon with leaks put in: each batch of messages costs it what `LEAKS` names, for ever."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import sqlite3
+import sys
 import threading
-import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from torture import soak_bridge
+from zkbridge.contract.messages import Message
+from zkbridge.intake.intake import Intake
 
-EVERY_S, BYTES = 0.5, 500_000
-_KEPT: list[tuple[bytes, int]] = []
+LEAKS = "LEAKS"
+_MEMORY, _OBJECTS, _ROW, _LINE = 400_000, 1_000, 40_000, 4_000
+_kept: list[object] = []
 
 
-def _leak() -> None:
-    while True:
-        time.sleep(EVERY_S)
-        _KEPT.append((b"\1" * BYTES, os.open(os.devnull, os.O_RDONLY)))
-        threading.Thread(target=threading.Event().wait, daemon=True).start()
+def _leak_memory() -> None:
+    _kept.append(b"\1" * (_MEMORY + len(_kept)))
+
+
+def _leak_objects() -> None:
+    _kept.append([object() for _ in range(_OBJECTS)])
+
+
+def _leak_descriptor() -> None:
+    os.open(os.devnull, os.O_RDONLY)
+
+
+def _leak_thread() -> None:
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+def _leak_rows() -> None:
+    """Rows that no rule ever deletes; written to the file itself at once, for its size is what is measured."""
+    config = json.loads(Path(sys.argv[sys.argv.index("--config") + 1]).read_text())
+    ledger = sqlite3.connect(Path(config["state_dir"]) / "ledger.db", timeout=60)
+    ledger.executescript("PRAGMA wal_autocheckpoint = 1; CREATE TABLE IF NOT EXISTS leak(row)")
+    with ledger:
+        ledger.execute("INSERT INTO leak VALUES (zeroblob(?))", (_ROW,))
+    ledger.close()
+
+
+def _leak_log() -> None:
+    """Lines that are longer each time: of a log so many bytes a request are no growth."""
+    _kept.append(None)
+    logging.getLogger(__name__).warning("%s", "x" * _LINE * len(_kept))
+
+
+LEAKING: dict[str, Callable[[], None]] = {
+    "memory": _leak_memory,
+    "objects": _leak_objects,
+    "descriptors": _leak_descriptor,
+    "threads": _leak_thread,
+    "ledger": _leak_rows,
+    "log": _leak_log,
+}
+
+
+def main() -> None:
+    """Put the leaks in, then run the soak's daemon."""
+    receive = Intake.receive
+    leaks = [LEAKING[name] for name in os.environ[LEAKS].split()]
+
+    def leak_and_receive(intake: Intake, messages: Iterable[Message]) -> None:
+        for leak in leaks:
+            leak()
+        receive(intake, messages)
+
+    Intake.receive = leak_and_receive  # type: ignore[method-assign,assignment]  # what it is for
+    soak_bridge.main()
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_leak, daemon=True).start()
-    soak_bridge.main()
+    main()

@@ -1,4 +1,4 @@
-"""What the soak calls growth, and what it finds wrong; a leaking daemon is found by a short one (`make faults`)."""
+"""What the soak calls growth, and what it finds wrong; test_soak_leaks.py has daemons that leak."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from tests.support.caller import Message
 from tests.support.memory import MB
-from torture.soak import Soak
 from torture.soak_clock import BEGIN, SharedClock
-from torture.soak_office import Office
+from torture.soak_office import KEPT, Office
 from torture.soak_samples import Sample, judge
 from torture.soak_school import School
-from torture.soak_stage import SoakScene
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
 
 #: What stands for a caller: nothing is published.
@@ -28,6 +27,8 @@ def samples(**figures: Callable[[int], float]) -> list[Sample]:
     """600 samples of a daemon that is at rest but for these figures."""
     still: dict[str, Callable[[int], float]] = {
         "resident": lambda at: (60 + math.sin(at)) * MB,
+        "objects": lambda at: 230_000 + at % 7 * 9_000,
+        "heap": lambda at: (12 + at % 5) * MB,
         "descriptors": lambda at: 80 + at % 3,
         "threads": lambda at: 30 + at % 2,
         "ledger": lambda _: 5 * MB,
@@ -45,6 +46,8 @@ def samples(**figures: Callable[[int], float]) -> list[Sample]:
     ("name", "figure", "value"),
     [
         ("resident memory, MB", "resident", lambda at: 60 * MB + at * 20_000),
+        ("objects at rest, 1,000", "objects", lambda at: 230_000 + at % 7 * 9_000 + at * 50),
+        ("heap at rest, MB", "heap", lambda at: (12 + at % 5) * MB + at * 6_000),
         ("descriptors", "descriptors", lambda at: 80 + at // 60),
         ("threads", "threads", lambda at: 30 + at // 60),
         ("ledger, MB", "ledger", lambda at: 5 * MB + at * 2_000),
@@ -138,16 +141,23 @@ def test_what_is_answered_twice_or_never_or_untruly_is_told(
     assert office.again == 1
 
 
-class LeakingScene(SoakScene):
-    program = "tests.torture.leaking_bridge"
+def test_the_office_deletes_all_users_but_a_few_so_that_tables_do_not_grow(
+    clock: SharedClock, terminals: dict[str, SimulatedTerminal]
+) -> None:
+    sent: list[tuple[str, dict[str, Any]]] = []
+    caller = type("Kept", (), {"send": lambda _, topic, body, **__: sent.append((topic, body))})()
+    office = Office(Random(1), caller, terminals, clock)
+    for number in range(KEPT + 3):
+        office._ask_create("puerta-0")
+        office.hear(reply("zk/puerta-0/users/create/reply", request_id=f"soak-{number}", status=200, code="created"))
+    office._ask_dated("puerta-0")
+    dated = f"soak-{KEPT + 3}"
+    office.hear(reply("zk/puerta-0/users/create/reply", request_id=dated, status=200, code="created"))
 
+    office._ask_delete_many("puerta-0")
+    clock.set(passed=clock.fields[1] + 30 * 3600)
+    office._ask_delete_many("puerta-0")
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_daemon_that_leaks_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torture.soak.PATIENCE_S", 5.0)  # what is not answered by then is none of this test's business
-    soak = Soak(tmp_path, seed=1, seconds=60, people=50, terminals=3, tell=print, scene=LeakingScene)
-
-    grows = {one.name for one in soak.go().growth if one.grows}
-
-    assert {"resident memory, MB", "descriptors", "threads"} <= grows
+    before, after = (body["users"] for topic, body in sent if topic.endswith("/delete-many"))
+    assert [row["user_id"] for row in before] == ["500011", "500012", "500013"]
+    assert [row["user_id"] for row in after] == ["500014"]  # its date has passed; the three are being deleted
