@@ -96,7 +96,8 @@ def main() -> None:
         "people": [asdict(one_people) for one_people in brought],
     }
     (chosen.out / "performance.json").write_text(json.dumps(measured, indent=1) + "\n")
-    (chosen.out / "performance.svg").write_text(picture.draw(charts))
+    for name, (columns, width) in picture.PICTURES.items():
+        (chosen.out / name).write_text(picture.draw(charts, columns, width))
     _put_into(chosen.out / "performance.md", results.page(measured))
     _put_into(chosen.out / "benchmarks.md", report.page(measured))
 

@@ -97,7 +97,7 @@ def _many_creates(bursts: Sequence[Burst]) -> Iterator[Chart]:
 
 def _terminals(fleets: Sequence[Fleet]) -> Chart:
     return Chart(
-        "A create each at once, 20 ms",
+        "One create on each terminal at once, 20 ms",
         "terminals",
         "seconds until the last reply",
         [Line(OURS, [(f.terminals, f.at_once.longest_s) for f in fleets])],
@@ -106,7 +106,7 @@ def _terminals(fleets: Sequence[Fleet]) -> Chart:
 
 def _memory(fleets: Sequence[Fleet]) -> Chart:
     return Chart(
-        "All busy at once",
+        "Memory, all terminals busy at once",
         "terminals",
         "most memory, MB",
         [Line(OURS, [(f.terminals, f.peak_bytes / 1_000_000) for f in fleets])],

@@ -1,4 +1,4 @@
-"""How cost grows, as one SVG of small charts; both axes are logarithmic: a straight line of slope 1 is linear."""
+"""Draw how cost grows, as one SVG of small charts; both axes are logarithmic: a straight line of slope 1 is linear."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT, COLUMNS = 420, 320, 2
+HEIGHT = 320
+#: The pictures of the page, by file: how many charts are in a row, and the width of a chart. Browsers shrink a picture
+#: that is wider than the page, so a phone gets one whose charts are as wide as the phone.
+PICTURES = {"performance.svg": (2, 420), "performance-narrow.svg": (1, 376)}
 #: Where the axes are: room for numbers and the label at the left and below, for the title above, and at the right for
 #: half of the last number.
 LEFT, TOP, RIGHT, BOTTOM = 64, 50, 32, 56
@@ -36,10 +39,10 @@ class Chart:
     lines: Sequence[Line]
 
 
-def draw(charts: Sequence[Chart]) -> str:
-    """The whole picture; its colours follow what the reader's screen prefers."""
-    width, height = WIDTH * COLUMNS, HEIGHT * -(-len(charts) // COLUMNS)
-    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+def draw(charts: Sequence[Chart], columns: int, width: int) -> str:
+    """The whole picture, with that many charts of that width in a row; its colours follow the reader's screen."""
+    across, down = width * columns, HEIGHT * -(-len(charts) // columns)
+    size = f'width="{across}" height="{down}" viewBox="0 0 {across} {down}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="sans-serif" font-size="12">',
         f"<title>{escape('; '.join(f'{each.title}: {each.y} over {each.x}' for each in charts))}</title>",
@@ -47,8 +50,8 @@ def draw(charts: Sequence[Chart]) -> str:
         '<rect width="100%" height="100%" class="ground"/>',
     ]
     for place, chart in enumerate(charts):
-        left, top = place % COLUMNS * WIDTH, place // COLUMNS * HEIGHT
-        parts += [f'<g transform="translate({left},{top})">', *_chart(chart), "</g>"]
+        left, top = place % columns * width, place // columns * HEIGHT
+        parts += [f'<g transform="translate({left},{top})">', *_chart(chart, width), "</g>"]
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -80,9 +83,9 @@ class _Scale:
         return [10.0**power for power in range(self._low, self._high + 1)]
 
 
-def _chart(chart: Chart) -> list[str]:
+def _chart(chart: Chart, width: int) -> list[str]:
     points = [point for line in chart.lines for point in line.points]
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    right, bottom = width - RIGHT, HEIGHT - BOTTOM
     across = _Scale((x for x, _ in points), LEFT, right)
     up = _Scale((y for _, y in points), bottom, TOP)
     upright = f"translate(14 {(TOP + bottom) / 2}) rotate(-90)"
@@ -91,7 +94,7 @@ def _chart(chart: Chart) -> list[str]:
     return [
         f'<text class="text" x="{LEFT}" y="20" font-size="14" font-weight="bold">{escape(title)}</text>',
         f'<text class="text" x="{LEFT}" y="37">{escape(condition)}</text>',
-        *_grid(across, up),
+        *_grid(across, up, right, bottom),
         f'<polyline class="axis" fill="none" points="{LEFT},{TOP} {LEFT},{bottom} {right},{bottom}"/>',
         f'<text class="text" x="{(LEFT + right) / 2}" y="{bottom + 36}" text-anchor="middle">{escape(chart.x)}</text>',
         f'<text class="text" text-anchor="middle" transform="{upright}">{escape(chart.y)}</text>',
@@ -99,9 +102,8 @@ def _chart(chart: Chart) -> list[str]:
     ]
 
 
-def _grid(across: _Scale, up: _Scale) -> list[str]:
+def _grid(across: _Scale, up: _Scale, right: int, bottom: int) -> list[str]:
     parts = []
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     for mark in across.marks():
         x = across.place(mark)
         parts += [

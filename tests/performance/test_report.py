@@ -49,15 +49,23 @@ def test_the_results_are_those_of_the_measurements() -> None:
     assert "all are created within 6.1 s, 75 MB of memory" in results.page(measured)
 
 
-def test_the_picture_shows_the_figures_of_the_file() -> None:
+@pytest.mark.parametrize(("name", "columns", "width"), [(name, *shape) for name, shape in picture.PICTURES.items()])
+def test_a_picture_shows_the_figures_of_the_file(name: str, columns: int, width: int) -> None:
     measured = json.loads((DOCS / "performance.json").read_text("utf-8"))
 
-    assert (DOCS / "performance.svg").read_text("utf-8") == picture.draw(growth.charts_of(measured))
+    assert (DOCS / name).read_text("utf-8") == picture.draw(growth.charts_of(measured), columns, width)
 
 
-def test_no_label_of_the_picture_is_cut_and_none_runs_into_another_chart() -> None:
+def test_the_page_shows_a_narrow_picture_on_a_narrow_screen() -> None:
+    page = (DOCS / "performance.md").read_text("utf-8")
+
+    assert all(f'"{name}"' in page for name in picture.PICTURES)
+
+
+@pytest.mark.parametrize(("name", "chart_width"), [(name, width) for name, (_, width) in picture.PICTURES.items()])
+def test_no_label_of_a_picture_is_cut_and_none_runs_into_another_chart(name: str, chart_width: int) -> None:
     """Of a sans-serif font of 12 pixels a character is at most 8 wide on average."""
-    drawn = ET.fromstring((DOCS / "performance.svg").read_text("utf-8"))
+    drawn = ET.fromstring((DOCS / name).read_text("utf-8"))
     labels = [each for each in drawn.iter(f"{SVG}text") if "transform" not in each.attrib]
     upright = [each for each in drawn.iter(f"{SVG}text") if "transform" in each.attrib]
 
@@ -67,7 +75,7 @@ def test_no_label_of_the_picture_is_cut_and_none_runs_into_another_chart() -> No
         share = {"middle": 0.5, "end": 1.0}.get(label.get("text-anchor", "start"), 0.0)
         left = float(label.attrib["x"]) - share * width
         assert left >= 0, label.text
-        assert left + width <= picture.WIDTH, label.text
+        assert left + width <= chart_width, label.text
     for label in upright:
         assert len(label.text or "") * 8 <= picture.HEIGHT - picture.TOP, label.text
 
@@ -107,7 +115,7 @@ def test_a_goal_that_was_not_reached_is_named_below_the_table() -> None:
 
 
 @pytest.mark.parametrize(("power", "linear"), [(0.5, True), (1, True), (2, False)])
-def test_a_line_steeper_than_linear_is_told(power: float, linear: bool) -> None:
+def test_a_line_steeper_than_linear_is_reported(power: float, linear: bool) -> None:
     line = picture.Line(growth.OURS, [(x, x**power) for x in (1, 10, 100)])
 
     (row,) = report.slopes([picture.Chart("Time", "users", "seconds", [line, picture.Line("bare pyzk", line.points)])])
