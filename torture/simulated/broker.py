@@ -19,8 +19,6 @@ from torture.simulated.machine import Waitable, here
 LATENCY_S, WINDOW = 0.002, 20
 #: The same for what the bridge may send.
 RECEIVE_MAXIMUM = 10
-#: Where the punches of the terminal that is listened to come.
-PUNCHES = "zk/a/attendance/event"
 #: So many messages that were acknowledged last may come again after the broker was killed.
 REMEMBERED = 4
 

@@ -7,14 +7,18 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from unittest import mock
 
+from zkbridge.attendance.live_events import LiveEvents
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.finding import Finder
+from zkbridge.ledger.outcomes import Outcomes
 from zkbridge.machine.clock import Clock
 from zkbridge.mqtt.receiver import Receiver
 from zkbridge.outbox.delivery import Delivery
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
+from zkbridge.terminal.protocol.codes import Command
+from zkbridge.terminal.protocol.exchange import Exchange
 from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.change_maker import ChangeMaker
@@ -151,6 +155,19 @@ def _newest_first(add: Any) -> Any:
     return wrong
 
 
+def _no_note(finish: Any) -> Any:
+    return lambda self, finishes, **kept: finish(self, finishes, **{**kept, "pending_enable": None})
+
+
+def _first_frame(_next_frame: Any) -> Any:
+    def wrong(self: Any, channel: Any, until: Any, **_how: Any) -> Any:
+        while (frame := channel.receive(until)).command == Command.EVENT:
+            self.events.append(frame)
+        return frame
+
+    return wrong
+
+
 def _always(value: object) -> Make:
     return lambda _real: lambda *_, **__: value
 
@@ -170,5 +187,10 @@ BUGS = (
     Bug("believed count", "reads no table after a change", Verifier, "_is_shown_by_count", _always(True)),
     Bug("turned order", "does the newest request first", RequestQueue, "add", _newest_first),
     Bug("reply behind a change", "changes a user before an older reply is kept", SessionState, "claim", _always(True)),
+    Bug("forgotten note", "does not store that a terminal may be disabled", Outcomes, "finish", _no_note),
+    Bug("no second try", "tries no more to enable a terminal after a failure", Worker, "_ask_for_probe", _always(None)),
+    Bug("endless session", "goes on with a session while requests come", ChangeMaker, "_is_spent", _always(False)),
+    Bug("stray answer", "takes a datagram of an earlier request for the answer", Exchange, "next_frame", _first_frame),
+    Bug("believed datagram", "publishes what comes as it comes", LiveEvents, "_is_in_doubt", _always(False)),
     Bug("overtaken wait", "does a request before older ones that wait", CatchUp, "older_than", _always([])),
 )

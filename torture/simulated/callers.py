@@ -12,8 +12,10 @@ from typing import Any
 from torture.simulated.broker import Broker, Stored
 from torture.simulated.machine import here
 
-#: Few user_ids, so that requests meet; and the devices, the last of which is a group of the others.
-USER_IDS, DEVICES, GROUP = [str(number) for number in range(1, 9)], ("a", "b"), "all"
+#: Few user_ids, so that requests meet; the devices, and the group of all of them.
+USER_IDS, DEVICES, GROUP = [str(number) for number in range(1, 9)], ("a", "b", "c"), "all"
+#: The devices whose punches are published as they happen; and those that are reached over UDP.
+LISTENED, UDP = ("a", "c"), ("c",)
 #: Seconds for which some requests are good.
 GOOD_FOR_S = (3, 20, 90)
 _KINDS = {"create": 10, "copy": 6, "update": 3, "delete": 5, "list": 2, "group": 4, "many": 2, "invalid": 1}

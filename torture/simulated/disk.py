@@ -24,6 +24,7 @@ class Disk:
         self.folder = folder
         self.fault: str | None = None
         self.faults_left = 0
+        self.failed_at: list[float] = []
         self._tell = tell
         self._connections: list[Connection] = []
         #: Lengths of the write-ahead log after each commit since the last one that was waited for, that one first.
@@ -57,6 +58,7 @@ class Disk:
             if self.faults_left <= 0:
                 self.fault = None
             self._tell(f"the disk is {fault}: a commit fails")
+            self.failed_at.append(machine.now)
             error = sqlite3.OperationalError("database or disk is full" if fault == "full" else "disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL if fault == "full" else sqlite3.SQLITE_IOERR
             raise error

@@ -11,7 +11,7 @@
 | the last state of each user follows from the answers, in the order of the messages | 6: one at a time; 11 |
 | nobody twice, nobody written over, nothing written while people may use the terminal | 5, 6 |
 | nobody from the keypad is lost | 6: lock, uid |
-| no terminal is disabled at the end | 6: enabling is tried again, remembered on disk |
+| no terminal is disabled at the end, or too long | 6: for how long people are kept off a terminal |
 | every punch is published under one id, in its order; one without an event perhaps later | 9 |
 | no answer is `internal`, and no part of the bridge died | 3 |
 """
@@ -22,8 +22,8 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torture.simulated.broker import PUNCHES
-from torture.simulated.callers import DEVICES, GROUP, Ask, Told, Wish
+from torture.simulated.callers import DEVICES, GROUP, LISTENED, UDP, Ask, Told, Wish
+from torture.simulated.disabled import judge_disabled
 
 if TYPE_CHECKING:
     from torture.simulated.world import World
@@ -44,6 +44,7 @@ def judge(world: World) -> Iterator[str]:
         yield from terminal.wrongs
         if terminal.disabled:
             yield f"{name} is disabled at the end"
+        yield from judge_disabled(name, terminal.times, [*world.troubles, *world.disk.failed_at])
         here = {each.name for each in terminal.people()}
         yield from (f"{one}, added at the keypad of {name}, is gone" for one in terminal.own if one not in here)
     replies = world.callers.replies()
@@ -52,7 +53,8 @@ def judge(world: World) -> Iterator[str]:
         yield from _judge_wish(world, wish, replies)
     for name in DEVICES:
         yield from _judge_order(world, name, replies)
-    yield from _judge_punches(world)
+    for name in LISTENED:
+        yield from _judge_punches(world, name)
 
 
 def _judge_messages(world: World, replies: dict[int, list[Told]]) -> Iterator[str]:
@@ -245,16 +247,17 @@ def _after(states: _States, step: _Step) -> _States:
     return states
 
 
-def _judge_punches(world: World) -> Iterator[str]:
-    told = [json.loads(heard.payload) for heard in world.broker.heard if heard.topic == PUNCHES]
+def _judge_punches(world: World, device: str) -> Iterator[str]:
+    terminal, topic = world.terminals[device], f"zk/{device}/attendance/event"
+    told = [json.loads(heard.payload) for heard in world.broker.heard if heard.topic == topic]
     first = list(dict.fromkeys(each["timestamp"] for each in told))
     late = {each["timestamp"] for each in told if each.get("late")}
     orders = [first]
-    if world.terminals["a"].events_left_out:
+    if terminal.events_left_out or device in UDP:
         orders = [[each for each in first if (each in late) is kind] for kind in (False, True)]
     if any(order != sorted(order) for order in orders):
-        yield "punches were published out of order"
+        yield f"punches of {device} were published out of order"
     if len(names := {each["id"] for each in told}) != len(first):
-        yield f"{len(first)} punches were published under {len(names)} ids"
-    if len(first) != len(world.terminals["a"].log):
-        yield f"{len(first)} of {len(world.terminals['a'].log)} punches were published"
+        yield f"{len(first)} punches of {device} were published under {len(names)} ids"
+    if len(first) != terminal.log.punched:
+        yield f"{len(first)} of {terminal.log.punched} punches of {device} were published"

@@ -10,6 +10,7 @@ WEIGHTS: dict[str, int] = {
     "ask": 60,  # a caller publishes a request
     "switch": 90,  # another thread goes first, or this one is not run for some milliseconds
     "fault": 22,  # the next request to a terminal meets something
+    "datagram": 8,  # of the next datagrams some are lost, doubled or late
     "wait": 14,  # nothing happens for up to a minute
     "punch": 8,
     "break": 6,  # the connection to the broker breaks
@@ -22,6 +23,8 @@ WEIGHTS: dict[str, int] = {
     "restart": 2,  # a terminal restarts
     "broker": 2,  # the broker is killed, and has forgotten the last acknowledgements
     "flags": 1,  # the broker marks redeliveries by DUP from now on, or does not
+    "slow": 2,  # a terminal takes up to 0.4 s for each answer
+    "strand": 3,  # a terminal cannot be reached while it is disabled, and the bridge is killed before it can again
     "stop": 1,  # the bridge is stopped and started, as by systemd
 }
 #: Steps between two events, on average.

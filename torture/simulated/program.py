@@ -23,7 +23,7 @@ from torture.simulated.broker import Broker, Link
 from torture.simulated.disk import Disk, sqlite_on
 from torture.simulated.machine import here
 from torture.simulated.terminal import Terminal
-from torture.simulated.wire import LATENCY_S, Wire
+from torture.simulated.wire import LATENCY_S, UdpWire, Wire
 from zkbridge.commands import commands
 from zkbridge.contract.errors import DeviceTimeout
 from zkbridge.runtime.thread_pool import Job
@@ -137,10 +137,12 @@ def _content(cell: Any) -> Any:
 
 
 def _connect(host: str, port: int, *, udp: bool, until: Deadline) -> Wire:
-    del port, udp
+    del port
     terminal = next(each for each in THE.surroundings.terminals.values() if each.name == host)
     machine = here()
     machine.point("connect")
+    if udp:
+        return UdpWire(terminal)
     if terminal.away and terminal.silent:
         machine.sleep(until.remaining())
         raise TimeoutError

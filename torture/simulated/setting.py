@@ -7,14 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from torture.simulated.callers import DEVICES, GROUP
+from torture.simulated.callers import DEVICES, GROUP, LISTENED, UDP
 from zkbridge.config.models import Config
+
+#: How long a session with a terminal may last, and how long an answer of it may take; seconds.
+BUDGET_S, TIMEOUT_S = 2, 3
 
 
 def config(folder: Path) -> Config:
     """The configuration of the simulated bridge."""
     devices = {
-        name: {"host": f"{name}.test", "timeout": 3, "record": 72, "attendance": "live" if name == "a" else "off"}
+        name: {
+            "host": f"{name}.test",
+            "timeout": TIMEOUT_S,
+            "record": 72,
+            "attendance": "live" if name in LISTENED else "off",
+            "transport": "udp" if name in UDP else "tcp",
+        }
         for name in DEVICES
     }
     return Config.model_validate(
@@ -23,6 +32,7 @@ def config(folder: Path) -> Config:
             "devices": devices,
             "groups": {GROUP: list(DEVICES)},
             "retry": {"attempts": 3, "initial_delay": 0.5, "max_delay": 2, "deadline": 20},
+            "session_budget": BUDGET_S,
             "queue_limit": 12,
             "state_dir": folder / "state",
             "lock_dir": folder / "locks",

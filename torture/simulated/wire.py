@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -19,6 +20,7 @@ class Far(Protocol):
     """The terminal at the other end."""
 
     channels: list[Wire]
+    fates: deque[str]
 
     def answer(self, request: Frame, channel: Wire, /) -> None:
         """Do what a frame asks for, and answer it."""
@@ -30,7 +32,7 @@ class Far(Protocol):
 class Wire(Waitable):
     """A connection to a terminal, as `zkbridge.terminal.protocol.channel.Channel` is one."""
 
-    __slots__ = ("_inbox", "_terminal", "closed", "listens", "number")
+    __slots__ = ("_due", "_inbox", "_terminal", "closed", "listens", "number")
 
     def __init__(self, terminal: Far) -> None:
         super().__init__()
@@ -38,15 +40,29 @@ class Wire(Waitable):
         self.listens = False
         self.closed = False
         self._terminal = terminal
+        self._due = 0.0  #: when what was sent last arrives
         self._inbox: deque[Frame | Exception] = deque()
-        terminal.channels.append(self)
+        self.take_place()
+
+    def take_place(self) -> None:
+        """Be known to the terminal: as soon as the connection is made."""
+        self._terminal.channels.append(self)
 
     def readable(self) -> bool:
         """Whether something has come."""
         return bool(self._inbox)
 
-    def push(self, what: Frame | Exception) -> None:
-        """Have something arrive at the bridge."""
+    def push(self, what: Frame | Exception, *, delay: float = 0.0) -> None:
+        """Have something arrive at the bridge, behind what was pushed before."""
+        machine = here()
+        self._due = max(self._due, machine.now + delay)
+        if self._due <= machine.now:
+            self.arrive(what)
+        else:
+            machine.after(self._due - machine.now, lambda: self.arrive(what))
+
+    def arrive(self, what: Frame | Exception) -> None:
+        """It is here: what the bridge does not read any more is lost."""
         if not self.closed:
             self._inbox.append(what)
             here().wake(self)
@@ -59,7 +75,11 @@ class Wire(Waitable):
         for frame in frames:
             if frame.command == Command.USER_WRQ:
                 self._terminal.note_sent(frame.data)
-            machine.after(LATENCY_S, partial(self._terminal.answer, frame, self))
+            self._carry(LATENCY_S, partial(self._terminal.answer, frame, self))
+
+    def _carry(self, seconds: float, deliver: Callable[[], object]) -> None:
+        """Have something arrive at the terminal."""
+        here().after(seconds, deliver)
 
     def receive(self, until: Deadline, most: int = 0) -> Frame:
         """As Channel.receive."""
@@ -89,3 +109,43 @@ class Wire(Waitable):
         self.closed = True
         if self in self._terminal.channels:
             self._terminal.channels.remove(self)
+
+
+#: What may become of a datagram: after how many seconds more each copy of it arrives.
+FATES: dict[str, tuple[float, ...]] = {
+    "on time": (0.0,),
+    "lost": (),
+    "twice": (0.0, 0.001),
+    "behind others": (0.03,),
+    "late": (4.0,),  # later than the bridge waits for an answer
+}
+
+
+class UdpWire(Wire):
+    """A port from which datagrams go to a terminal: the terminal knows of it when CONNECT arrives, until EXIT does.
+
+    The terminal's `fates` are met by the next datagrams, one each. No request is so late that the bridge has given it
+    up: what a terminal does then, no bridge can know.
+    """
+
+    __slots__ = ()
+
+    def take_place(self) -> None:
+        """Nothing is sent for a connection to be made."""
+
+    def push(self, what: Frame | Exception, *, delay: float = 0.0) -> None:
+        """Have datagrams arrive, each as its fate is."""
+        for late in self._fate():
+            here().after(LATENCY_S + delay + late, partial(self.arrive, what))
+
+    def _carry(self, seconds: float, deliver: Callable[[], object]) -> None:
+        for late in self._fate():
+            here().after(seconds + min(late, FATES["behind others"][0]), deliver)
+
+    def _fate(self) -> tuple[float, ...]:
+        return FATES[self._terminal.fates.popleft()] if self._terminal.fates else (0.0,)
+
+    def close(self, *, reset: bool = False) -> None:
+        """As Channel.close: the terminal does not hear of it."""
+        del reset
+        self.closed = True

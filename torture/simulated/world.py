@@ -6,19 +6,20 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from random import Random
 from typing import Any
 
-from torture.simulated.broker import PUNCHES, Broker
-from torture.simulated.callers import DEVICES, Ask, Callers
+from torture.simulated.broker import Broker
+from torture.simulated.callers import DEVICES, UDP, Callers
 from torture.simulated.disk import Disk
+from torture.simulated.events import Events
 from torture.simulated.machine import HERE, Fiber, Machine
+from torture.simulated.peace import Peace
 from torture.simulated.plan import Event
 from torture.simulated.program import THE, Surroundings, seed_everything
 from torture.simulated.setting import config
-from torture.simulated.terminal import FITS, Terminal
+from torture.simulated.terminal import Terminal
+from torture.simulated.udp import UdpTerminal
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.machine.clock import Clock
 
@@ -26,14 +27,10 @@ from zkbridge.machine.clock import Clock
 PATIENCE_S = 0.3
 #: Seconds from the end of the program until it runs again.
 RESTART_S = 1.0
-#: Peace is given so long until all is answered, and a terminal in order so long for an answer.
-PEACE_S, PROMPT_S = 1_500.0, 8.0
-#: How often callers ask again in peace what failed and may be asked again.
-ROUNDS = 4
 
 
 class World:
-    """A bridge, two terminals and their group, a broker, a disk, and callers. `story` is what happened, if wanted."""
+    """A bridge, three terminals and their group, a broker, a disk, and callers. `story` is what happened, if wanted."""
 
     def __init__(self, folder: Path, *, seed: int = 0, tells: bool = False) -> None:
         self.story: list[str] = []
@@ -44,7 +41,10 @@ class World:
         self.machine.at_point = self._at_point
         self.broker = Broker(self.tell)
         self.disk = Disk(folder / "state", self.tell)
-        self.terminals = {name: Terminal(f"{name}.test", self.tell, takes_seconds=name == "a") for name in DEVICES}
+        self.terminals = {
+            name: (UdpTerminal if name in UDP else Terminal)(f"{name}.test", self.tell, takes_seconds=name != "b")
+            for name in DEVICES
+        }
         THE.surroundings = Surroundings(self.broker, self.disk, self.terminals)
         seed_everything(seed)
         self.callers = Callers(self.broker, self.tell)
@@ -52,10 +52,15 @@ class World:
         self._bridge: Bridge | None = None
         self._main: Fiber | None = None
         self._life = -1
-        self._lost: int | None = None
+        #: Whether the power was cut, and how many commits are lost by that.
+        self.lost: int | None = None
+        #: When the bridge itself met something: it was killed, told to stop, or started again.
+        self.troubles: list[float] = []
+        self._happen_to = Events(self)
+        self._peace = Peace(self)
         self._events: Sequence[Event] = ()
         self._next = 0
-        self._patient_until = 0.0
+        self.patient_until = 0.0
 
     def tell(self, sentence: str) -> None:
         """Note what happened, for the story."""
@@ -75,14 +80,14 @@ class World:
             self.disk.end(lost=None)
 
     def _run(self, events: Sequence[Event]) -> None:
-        self._pass(lambda: self.broker.link is not None and self.machine.now > 1_003, 60.0)
+        self.pass_time(lambda: self.broker.link is not None and self.machine.now > 1_003, 60.0)
         self._events, self._next = events, 0
         self._count_down()
         while self._next < len(self._events):
-            self._go_on(self._patient_until)
+            self._go_on(self.patient_until)
         self._events, self._next = (), 0
         self.machine.countdown = 1 << 60
-        self._make_peace()
+        self._peace.make()
 
     def _go_on(self, until: float) -> None:
         """Let the program run one step; where it only waits, have the next event happen, or time pass until then."""
@@ -100,7 +105,7 @@ class World:
         else:
             machine.now = max(machine.now, until)
 
-    def _pass(self, enough: Callable[[], bool], most_s: float) -> bool:
+    def pass_time(self, enough: Callable[[], bool], most_s: float) -> bool:
         """Let time pass until it is enough; whether it was."""
         end = self.machine.now + most_s
         while self.machine.now < end:
@@ -114,14 +119,15 @@ class World:
     def _start_again(self) -> None:
         """The program has ended: what the system does then, and a new run of it."""
         machine = self.machine
+        self.troubles += [machine.now, machine.now + RESTART_S]
         machine.bury()
         for terminal in self.terminals.values():
             for channel in list(terminal.channels):
                 channel.close()
         if self.broker.link is not None:
             self.broker.break_link()
-        self.disk.end(lost=self._lost)
-        self._lost = None
+        self.disk.end(lost=self.lost)
+        self.lost = None
         machine.wall_offset = machine.true_offset
         self._life = machine.life
         self.tell("the bridge starts")
@@ -145,6 +151,13 @@ class World:
             raise bridge.failure
         machine.life += 1  # what is left of its threads is gone with the process
 
+    def stop(self) -> None:
+        """Tell the bridge to stop, if it runs."""
+        if self._bridge is not None and self._life == self.machine.life:
+            self.tell("the bridge is told to stop")
+            self.troubles.append(self.machine.now)
+            self._bridge.ended.set()
+
     # -- events --------------------------------------------------------------------------------------------------
 
     def _at_point(self, _label: str) -> None:
@@ -160,76 +173,7 @@ class World:
         self._count_down()
         if event.name != "switch":
             self._note(event.name)
-        getattr(self, f"_do_{event.name}")(event.arg)
-
-    def _do_ask(self, arg: int) -> None:
-        self.callers.ask(arg)
-
-    def _do_switch(self, arg: int) -> None:
-        if arg % 3:
-            self.machine.give_way(arg)
-        elif self.machine.current is not None:
-            self.machine.sleep((1 + arg // 3 % 5) / 1000)
-
-    def _do_wait(self, arg: int) -> None:
-        self._patient_until = self.machine.now + (0.5, 2.0, 6.0, 35.0, 70.0)[arg % 5]
-
-    def _do_fault(self, arg: int) -> None:
-        random = Random(arg)
-        terminal = self.terminals[random.choice(DEVICES)]
-        if len(terminal.faults) < 3:
-            terminal.faults.append(random.choice(list(FITS)))
-
-    def _do_punch(self, arg: int) -> None:
-        self.tell("somebody punches at a.test")
-        self.terminals["a"].punch(event=arg % 4 > 0)
-
-    def _do_break(self, _arg: int) -> None:
-        self.broker.break_link()
-
-    def _do_broker(self, arg: int) -> None:
-        self.tell("the broker is killed")
-        self.broker.die((0.2, 3.0, 40.0)[arg % 3], forgets=arg // 3 % 4)
-
-    def _do_flags(self, _arg: int) -> None:
-        self.broker.flags_dup = not self.broker.flags_dup
-
-    def _do_away(self, arg: int) -> None:
-        terminal = self.terminals[DEVICES[arg % 2]]
-        self.tell(f"{terminal.name} cannot be reached")
-        terminal.leave((1.0, 8.0, 45.0, 120.0)[arg // 2 % 4], silent=arg // 8 % 2 > 0)
-
-    def _do_restart(self, arg: int) -> None:
-        terminal = self.terminals[DEVICES[arg % 2]]
-        self.tell(f"{terminal.name} restarts")
-        terminal.restart()
-
-    def _do_keypad(self, arg: int) -> None:
-        terminal = self.terminals[DEVICES[arg % 2]]
-        if terminal.add_at_keypad(f"k{arg % 1000}"):
-            self.tell(f"somebody is added at the keypad of {terminal.name}")
-
-    def _do_disk(self, arg: int) -> None:
-        self.disk.fault, self.disk.faults_left = ("full", "broken")[arg % 2], 1 + arg // 2 % 4
-
-    def _do_clock(self, arg: int) -> None:
-        jump = (-86_400.0, -100.0, 100.0, 86_400.0)[arg % 4]
-        self.tell(f"the machine's clock jumps by {jump:+.0f} s, and no time server stands behind it")
-        self.machine.wall_offset += jump
-
-    def _do_kill(self, _arg: int) -> None:
-        self.tell("the bridge is killed")
-        self.machine.kill()
-
-    def _do_power(self, arg: int) -> None:
-        self.tell("the power is cut")
-        self._lost = arg % 4
-        self.machine.kill()
-
-    def _do_stop(self, _arg: int) -> None:
-        if self._bridge is not None and self._life == self.machine.life:
-            self.tell("the bridge is told to stop")
-            self._bridge.ended.set()
+        self._happen_to.happen(event)
 
     def _note(self, event: str) -> None:
         """Count in which states the requests were that this event met."""
@@ -240,75 +184,13 @@ class World:
         states = {"under way to the bridge"} if self.broker.under_way else set()
         if self.broker.queue:
             states.add("at the broker")
-        rows = self._rows("SELECT DISTINCT state FROM requests")
+        rows = self.rows("SELECT DISTINCT state FROM requests")
         states |= {row[0] for row in rows}
         if any(self.terminals[name].disabled for name in DEVICES):
             states.add("in a session")
         return states
 
-    # -- the end -------------------------------------------------------------------------------------------------
-
-    def _make_peace(self) -> None:
-        self.tell("from here on nothing goes wrong")
-        machine = self.machine
-        self.broker.flags_dup, self.broker.down_until = True, 0.0
-        self.disk.fault = None
-        machine.wall_offset = machine.true_offset
-        for terminal in self.terminals.values():
-            terminal.faults.clear()
-            terminal.away_until = 0.0
-        if not self._pass(self._is_quiet, PEACE_S):
-            self.wrongs.append(f"after {PEACE_S:.0f} s of peace there is still {', '.join(self._left())}")
-            return
-        for _ in range(ROUNDS):
-            open_wishes = self._open_wishes()
-            if not open_wishes:
-                break
-            for wish in open_wishes:
-                self.callers.send(wish)
-            self._pass(self._is_quiet, PEACE_S)
-        self._ask_promptly()
-
-    def _ask_promptly(self) -> None:
-        for device in DEVICES:
-            for publish in (self.callers.mistake, self.callers.probe):
-                ask = publish(device)
-                if not self._pass(partial(self._is_answered, ask), PROMPT_S):
-                    self.wrongs.append(f"{device} is in order, and message {ask.number} has no answer in {PROMPT_S} s")
-
-    def _is_answered(self, ask: Ask) -> bool:
-        return ask.number in self.callers.replies()
-
-    def _open_wishes(self) -> list[Any]:
-        """What failed and may be asked again under its request_id."""
-        replies = self.callers.replies()
-        found = []
-        for wish in self.callers.wishes:
-            told = [one for ask in wish.asks for one in replies.get(ask.number, []) if one.device == wish.device]
-            if wish.has_id and told:
-                body = told[-1].body
-                if body["status"] >= 500 and body.get("retryable", body.get("effect") == "unknown"):
-                    found.append(wish)
-        return found
-
-    def _is_quiet(self) -> bool:
-        return not self._left()
-
-    def _left(self) -> list[str]:
-        left = []
-        if self.broker.queue or self.broker.under_way:
-            left.append("a message at the broker")
-        if self._rows("SELECT 1 FROM requests WHERE state NOT IN ('done', 'sent') LIMIT 1"):
-            left.append("a request without an answer")
-        if self._rows("SELECT 1 FROM answers WHERE owed = 1 LIMIT 1"):
-            left.append("an answer that is not sent")
-        if len({heard.payload for heard in self.broker.heard if heard.topic == PUNCHES}) < len(self.terminals["a"].log):
-            left.append("a punch that is not published")
-        if self._rows("SELECT 1 FROM debts LIMIT 1"):
-            left.append("a terminal that may be disabled")
-        return left
-
-    def _rows(self, query: str) -> list[Any]:
+    def rows(self, query: str) -> list[Any]:
         """What the ledger's file holds, as another process would read it."""
         path = self.disk.folder / "ledger.db"
         try:

@@ -1,0 +1,119 @@
+"""What each event of a plan does to a simulated world."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from torture.simulated.callers import DEVICES, LISTENED, UDP
+from torture.simulated.faults import FITS, UNDECIDABLE
+from torture.simulated.plan import Event
+from torture.simulated.wire import FATES
+
+if TYPE_CHECKING:
+    from torture.simulated.world import World
+
+
+class Events:
+    """Has events happen in a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._machine = world.machine
+
+    def happen(self, event: Event) -> None:
+        """Have an event happen, to whatever is there just now."""
+        getattr(self, f"_do_{event.name}")(event.arg)
+
+    def _do_ask(self, arg: int) -> None:
+        self._world.callers.ask(arg)
+
+    def _do_switch(self, arg: int) -> None:
+        if arg % 3:
+            self._machine.give_way(arg)
+        elif self._machine.current is not None:
+            self._machine.sleep((1 + arg // 3 % 5) / 1000)
+
+    def _do_wait(self, arg: int) -> None:
+        self._world.patient_until = self._machine.now + (0.5, 2.0, 6.0, 35.0, 70.0)[arg % 5]
+
+    def _do_fault(self, arg: int) -> None:
+        random = Random(arg)
+        terminal = self._world.terminals[random.choice(DEVICES)]
+        fault = random.choice(list(FITS))
+        if len(terminal.faults) < 3 and not any({fault, each} == UNDECIDABLE for each in terminal.faults):
+            terminal.faults.append(fault)
+
+    def _do_punch(self, arg: int) -> None:
+        terminal = self._world.terminals[LISTENED[arg // 4 % len(LISTENED)]]
+        self._world.tell(f"somebody punches at {terminal.name}")
+        terminal.punch(event=arg % 4 > 0)
+
+    def _do_datagram(self, arg: int) -> None:
+        fates = self._world.terminals[UDP[0]].fates
+        fates += Random(arg).choices(list(FATES), k=4 if len(fates) < 8 else 0)
+
+    def _do_break(self, _arg: int) -> None:
+        self._world.broker.break_link()
+
+    def _do_broker(self, arg: int) -> None:
+        self._world.tell("the broker is killed")
+        self._world.broker.die((0.2, 3.0, 40.0)[arg % 3], forgets=arg // 3 % 4)
+
+    def _do_flags(self, _arg: int) -> None:
+        self._world.broker.flags_dup = not self._world.broker.flags_dup
+
+    def _do_away(self, arg: int) -> None:
+        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        self._world.tell(f"{terminal.name} cannot be reached")
+        terminal.leave((1.0, 8.0, 45.0, 120.0)[arg // 8 % 4], silent=arg // 32 % 2 > 0)
+
+    def _do_restart(self, arg: int) -> None:
+        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        self._world.tell(f"{terminal.name} restarts")
+        terminal.restart()
+
+    def _do_keypad(self, arg: int) -> None:
+        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        if terminal.add_at_keypad(f"k{arg % 1000}"):
+            self._world.tell(f"somebody is added at the keypad of {terminal.name}")
+
+    def _do_disk(self, arg: int) -> None:
+        self._world.disk.fault, self._world.disk.faults_left = ("full", "broken")[arg % 2], 1 + arg // 2 % 4
+
+    def _do_clock(self, arg: int) -> None:
+        jump = (-86_400.0, -100.0, 100.0, 86_400.0)[arg % 4]
+        self._world.tell(f"the machine's clock jumps by {jump:+.0f} s, and no time server stands behind it")
+        self._machine.wall_offset += jump
+
+    def _do_kill(self, _arg: int) -> None:
+        self._world.tell("the bridge is killed")
+        self._machine.kill()
+
+    def _do_power(self, arg: int) -> None:
+        self._world.tell("the power is cut")
+        self._world.lost = arg % 4
+        self._machine.kill()
+
+    def _do_stop(self, _arg: int) -> None:
+        self._world.stop()
+
+    def _do_slow(self, arg: int) -> None:
+        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        seconds = (0.05, 0.2, 0.4)[arg // 8 % 3]
+        self._world.tell(f"{terminal.name} takes {seconds} s for an answer")
+        terminal.be_slow(seconds, lasting=20.0)
+
+    def _do_strand(self, arg: int) -> None:
+        """The terminal that is disabled is out of reach until the bridge has been killed."""
+        world, after = self._world, (0.5, 4.0, 9.0, 16.0)[arg % 4]
+        for terminal in world.terminals.values():
+            if terminal.disabled:
+                world.tell(f"{terminal.name} cannot be reached while it is disabled; {after} s later comes a kill")
+                terminal.leave(after + 0.5, silent=arg // 4 % 2 > 0)
+                self._machine.after(after, self._end_bridge)
+                return
+
+    def _end_bridge(self) -> None:
+        self._world.tell("the bridge is killed")
+        self._machine.life += 1
