@@ -38,5 +38,10 @@ def put(packages: dict[str, Path], root: Path) -> None:
 def install_command() -> str:
     """The README's line, for the older of the two packages, for apt without a person."""
     (command,) = (line for line in readme.commands(HEADING) if "apt install" in line)
-    command = re.sub(r"\./zkbridge_\S+", f"/zkbridge_{OLDER}.deb", command)
-    return command.replace("apt install", "DEBIAN_FRONTEND=noninteractive apt install -y")
+    return unattended(command)
+
+
+def unattended(command: str) -> str:
+    """A page's command for apt without a person, with the older of the two packages if it names one."""
+    command = re.sub(r"\./\S*zkbridge_\S+", f"/zkbridge_{OLDER}.deb", command)
+    return re.sub(r"\bapt (install|remove)\b", r"DEBIAN_FRONTEND=noninteractive apt \1 -y", command)

@@ -115,6 +115,9 @@ def test_the_package_leads_to_a_user_on_the_terminal_and_through_an_upgrade(mach
     machine.person(start)
     online(machine)
     assert ask(machine, "principal", "101")["code"] == "created"
+    page = (readme.ROOT / "docs" / "install.md").read_text().splitlines()
+    first_user = next(line for line in page if line.startswith("zkbridge users create principal"))
+    assert machine.person(first_user).startswith("Usuario registrado.\n")
 
     # A request under way (its terminal is off), a punch that no broker takes, and then the upgrade.
     machine.person(
@@ -202,3 +205,31 @@ def test_the_ledger_of_the_first_version_goes_on_after_an_upgrade(machine: Machi
     wait_until(lambda: len(replies()) >= 2, timeout=PATIENCE_S, what=f"both replies:\n{journal(machine)}")
     assert ask(machine, "p", "1")["code"] == "user_exists"
     assert replies() == ["r-1", "r-3"]
+
+
+def test_the_page_saves_the_ledger_and_leads_back_to_an_older_version(machine: Machine) -> None:
+    """The commands of docs/upgrade.md, after the upgrade above."""
+    save, back, restore = (
+        readme.commands(heading, "docs/upgrade.md") for heading in ("Save the ledger", "Go back", "Restore the ledger")
+    )
+
+    state = "/var/lib/private/zkbridge"
+    machine.run("touch", f"{state}/as-saved")
+    machine.person("\n".join(save))
+    online(machine)
+    assert "zkbridge/ledger.db" in machine.person("sudo tar -tzf zkbridge-state.tar.gz").splitlines()
+    assert f"version {NEWER}" in machine.person("zkbridge --version")
+
+    machine.person("\n".join(map(packages.unattended, back)))
+    assert f"version {OLDER}" in machine.person("zkbridge --version")
+    online(machine)
+    assert ask(machine, "p", "2")["code"] == "created"
+    assert machine.run("ls", f"{state}.newer/ledger.db")
+    assert machine.try_("test", "-e", f"{state}/as-saved").returncode != 0
+
+    # The newer program goes on with the ledger that was saved.
+    assert install(machine, NEWER).returncode == 0
+    machine.person("\n".join(restore))
+    online(machine)
+    assert machine.run("ls", f"{state}/as-saved")
+    assert ask(machine, "p", "2")["code"] == "user_exists"
