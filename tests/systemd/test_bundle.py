@@ -58,6 +58,11 @@ def test_a_bundle_is_what_the_locks_name_and_nothing_else_was_fetched(source: Pa
     assert made.returncode == 0, made.stderr
     locked = dict(LOCKED.findall((source / "debian" / "requirements.txt").read_text()))
     assert installed(source / "made") == {**locked, "zkbridge": zkbridge.__version__}
+    codes = (source / "made").rglob("*.so")
+    assert sorted(path.name.partition("-x86_64")[0] for path in codes) == [
+        *(f"_pydantic_core.cpython-{version}" for version in ("311", "312", "313", "314")),
+        "pyrage.abi3.so",
+    ]
     # What pip prepares to install, also in an environment of its own for a build.
     prepared = set(re.findall(r"  Added (\S+) from \S", (tmp_path / "log").read_text()))
     known = {"==".join(pair) for name in LOCKS for pair in LOCKED.findall((source / "debian" / name).read_text())}
