@@ -166,7 +166,7 @@ def test_copies_of_one_request_at_once_are_executed_once(site: tuple[Daemon, Cal
     assert daemon.running
 
 
-def test_fields_nobody_knows_are_ignored_when_not_strict(tmp_path: Path, shared_broker: Mosquitto) -> None:
+def test_unknown_fields_are_ignored_when_not_strict(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft"))
         daemon = Daemon(

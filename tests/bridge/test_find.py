@@ -68,7 +68,7 @@ def test_a_search_that_is_given_up_ends_at_once(tmp_path: Path) -> None:
         look_for(entry(), lock_dir=tmp_path, give_up=lambda: True)
 
 
-def test_a_moved_terminal_is_followed_and_its_new_address_is_told_and_kept(broker: Mosquitto, tmp_path: Path) -> None:
+def test_a_moved_terminal_is_found_and_its_new_address_is_published_and_kept(broker: Mosquitto, tmp_path: Path) -> None:
     with Simulator() as simulator:
         port = free_port(OLD, NEW, OTHER)
         intruder = simulator.add(TerminalConfig(host=OLD, port=port, serial="OTHER"))
@@ -196,7 +196,7 @@ def test_a_terminal_that_is_found_where_it_was_is_only_probed(site: Site) -> Non
     assert site.places.moved_to("p") is None
 
 
-def test_a_terminal_that_is_not_found_is_told_in_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_terminal_that_is_not_found_is_logged(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         site.search.want(entry())
         site.wait_for_rest()

@@ -69,7 +69,7 @@ def test_an_answer_is_in_the_language_of_its_request(caller: Caller, language: L
     ("language", "user_id", "of_group", "of_member"),
     [("es", "9", "en espera", "se hará cuando 'away' responda"), ("en", "10", "waiting", "done when 'away' answers")],
 )
-def test_what_waits_is_told_in_the_language_of_its_request(
+def test_a_waiting_request_is_answered_in_its_own_language(
     caller: Caller, language: Language, user_id: str, of_group: str, of_member: str
 ) -> None:
     until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()

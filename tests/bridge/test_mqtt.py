@@ -212,7 +212,7 @@ def test_a_topic_that_cannot_be_published_is_a_refusal_and_nothing_else(rest: Re
     assert rest.confirmations[1] == (PunchToken(2), None)
 
 
-def test_mqtt_5_tells_a_refused_publish(tmp_path: Path, rest: Rest, caplog: pytest.LogCaptureFixture) -> None:
+def test_mqtt_5_reports_a_refused_publish(tmp_path: Path, rest: Rest, caplog: pytest.LogCaptureFixture) -> None:
     acl = "topic read #\ntopic write zk/bridge/state\n"
     with Mosquitto(tmp_path / "acl", acl=acl) as broker:
         mqtt = side(broker, rest, protocol="5")
@@ -317,7 +317,7 @@ def test_tls_and_client_certificates(tmp_path: Path, rest: Rest) -> None:
         assert problem.startswith("it wants a client certificate (mqtt.tls.cert_file, key_file)")
 
 
-def test_trying_out_tells_what_is_wrong(tmp_path: Path) -> None:
+def test_a_trial_connection_reports_what_is_wrong(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "locked", users={"bridge": "right"}) as broker:
         good = Settings(host="127.0.0.1", port=broker.port, username="bridge", password="right")
         assert try_out(good, Plan()) == Trial("5")

@@ -136,7 +136,7 @@ def test_an_odd_device_id_is_answered_too(site: Site, odd: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"   "])
-def test_an_empty_payload_is_told_so(site: Site, body: bytes) -> None:
+def test_an_empty_payload_is_refused_by_its_own_sentence(site: Site, body: bytes) -> None:
     assert site.ask(body) == {
         "success": False,
         "error": "Body JSON requerido.",
@@ -157,7 +157,7 @@ def test_an_empty_payload_is_told_so(site: Site, body: bytes) -> None:
         (b"[" * 9000, "tiene demasiados niveles"),
     ],
 )
-def test_what_is_no_json_object_is_told_so_with_the_reason(site: Site, body: bytes, detail: str) -> None:
+def test_a_payload_that_is_no_json_object_is_refused_with_the_reason(site: Site, body: bytes, detail: str) -> None:
     assert site.ask(body) == {
         "success": False,
         "error": "Body JSON requerido.",
@@ -168,7 +168,7 @@ def test_what_is_no_json_object_is_told_so_with_the_reason(site: Site, body: byt
 
 
 @pytest.mark.parametrize("body", [{}, {"user_id": "1"}, {"name": "x"}, {"user_id": None, "name": "x"}])
-def test_missing_fields_are_told(site: Site, body: dict[str, Any]) -> None:
+def test_missing_fields_are_named(site: Site, body: dict[str, Any]) -> None:
     assert site.ask(body) == {
         "success": False,
         "error": "user_id y name son requeridos.",
@@ -212,7 +212,7 @@ def test_a_field_that_breaks_a_rule_is_named(site: Site, change: dict[str, Any],
     assert answer["error"].startswith(f"{field}: {message}")
 
 
-def test_all_broken_rules_are_told_at_once(site: Site) -> None:
+def test_one_answer_names_all_broken_rules(site: Site) -> None:
     answer = site.ask({"user_id": "", "name": "x" * 30, "card": "z", "foo": 1, "request_id": "many"})
 
     assert {fault["field"] for fault in answer["errors"]} >= {"user_id", "card", "foo"}

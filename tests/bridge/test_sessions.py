@@ -105,7 +105,7 @@ def test_a_request_that_comes_while_the_bridge_stops_is_answered_busy_and_may_co
     assert {"7", number} <= {each.user_id for each in terminal.users()}
 
 
-def test_what_expires_while_it_waits_for_its_turn_is_told_and_not_done(
+def test_a_request_that_expires_in_the_queue_is_answered_and_not_executed(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     terminal.latency = 1  # so that the first takes five seconds more from here on
@@ -207,7 +207,7 @@ class TestWhatIsPlannedWhileTheTerminalFreesItsTable:
         [None, {"on": "GET_FREE_SIZES"}, {"on": "PREPARE_BUFFER", "skip": 1}],
         ids=["the count shows it", "no count comes", "it cannot be read anew"],
     )
-    def test_nobody_is_told_of_a_user_who_has_just_gone(
+    def test_a_user_who_was_just_deleted_is_not_reported_as_existing(
         self, terminal: SimulatedTerminal, caller: Caller, then: dict[str, Any] | None
     ) -> None:
         """However far the conversation gets after the table has been read."""

@@ -77,7 +77,7 @@ def test_what_never_had_an_effect_is_said_to_have_none(
     assert held(terminal) == ["1", "2", "3"]
 
 
-def test_a_user_id_that_somebody_took_at_the_keypad_is_a_409(
+def test_a_user_id_that_was_entered_at_the_keypad_meanwhile_is_a_409(
     terminal: SimulatedTerminal, ask: Callable[..., Any]
 ) -> None:
     terminal.faults.add("USER_WRQ", "before", "close", count=ALWAYS)
@@ -100,7 +100,7 @@ def test_a_table_that_shows_a_user_only_after_the_refresh_that_breaks_proves_not
     assert held(terminal) == ["1", "2", "3", "777"]
 
 
-def test_a_terminal_that_says_yes_and_shows_nobody_may_show_him_later(
+def test_a_terminal_that_confirms_a_user_and_does_not_show_it_may_show_it_later(
     terminal: SimulatedTerminal, ask: Callable[..., Any]
 ) -> None:
     terminal.switches.lazy_commit = True

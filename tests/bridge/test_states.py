@@ -50,7 +50,7 @@ def test_state_and_info_are_there_for_newcomers_and_say_nothing_secret(
     assert retained(broker.port, "zk/bridge/state") == {**state, "state": "offline"}
 
 
-def test_the_will_speaks_for_a_bridge_that_was_killed(
+def test_the_broker_publishes_the_will_of_a_bridge_that_was_killed(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     daemon = Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)})

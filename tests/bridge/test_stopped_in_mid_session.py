@@ -50,7 +50,7 @@ def create_stopped_at(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerm
 
 
 @pytest.mark.parametrize("frame", ["READ_BUFFER", "GET_FREE_SIZES", "OPTIONS_RRQ"])
-def test_whom_somebody_added_meanwhile_at_the_keypad_is_not_written_over(
+def test_a_user_who_was_added_at_the_keypad_meanwhile_is_not_overwritten(
     terminal: SimulatedTerminal, create_stopped_at: Callable[..., dict[str, Any]], frame: str
 ) -> None:
     added = []
@@ -97,7 +97,7 @@ def test_the_time_to_be_disabled_counts_from_the_asking_not_from_a_late_answer(
     assert [user.user_id for user in terminal.users()][20:] == ["777"], "people were let in while a user was written"
 
 
-def test_a_write_that_has_its_effect_late_does_not_fall_on_somebody_who_came_meanwhile(
+def test_a_write_that_has_its_effect_late_does_not_overwrite_a_user_who_was_added_meanwhile(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     """The terminal is at work on it for longer than the bridge waits; whoever comes next takes the next uid."""

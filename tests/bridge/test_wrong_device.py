@@ -35,7 +35,7 @@ def test_another_serial_is_refused_before_anything_else_is_asked(transport: str,
     assert right.serial_number == "OTHER"
 
 
-def test_a_terminal_that_tells_no_serial_is_refused(tmp_path: Path) -> None:
+def test_a_terminal_that_reports_no_serial_number_is_refused(tmp_path: Path) -> None:
     with Simulator() as simulator:
         terminal = simulator.add()
         terminal.set_option("~SerialNumber", None)

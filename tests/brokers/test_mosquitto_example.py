@@ -270,7 +270,7 @@ def test_the_operator_has_the_command_line_and_sees_answers_and_punches(
     assert "deaf" not in daemon.log
 
 
-def test_a_door_opens_after_a_restart_for_the_bridge_hears_that_nothing_waits_any_more(
+def test_a_door_opens_after_a_restart_once_the_bridge_knows_that_no_message_waits(
     tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal]
 ) -> None:
     daemon = bridge(tmp_path / "d", place, locked, terminals)
@@ -295,7 +295,7 @@ def test_the_operator_may_ask_every_command_and_read_every_answer() -> None:
         assert topics.command("+", name) not in may["read"], "what is asked holds passwords"
 
 
-def test_punches_reach_whoever_may_read_them(
+def test_punches_reach_a_client_that_may_read_them(
     tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal], protocol: str
 ) -> None:
     with (
@@ -352,9 +352,7 @@ def test_the_brokers_certificate_is_good_for_its_name_and_our_authority_alone(
         assert secured.version() in {"TLSv1.2", "TLSv1.3"}
 
 
-def test_whoever_steals_the_bridges_login_gives_no_command_and_reads_no_reply(
-    place: Path, locked: ExampleBroker
-) -> None:
+def test_a_thief_of_the_bridges_login_sends_no_command_and_reads_no_reply(place: Path, locked: ExampleBroker) -> None:
     own = {topic for topic in rights("bridge")["write"] if "+" not in topic and "#" not in topic}
     with (
         person(place, locked, "bridge") as thief,
@@ -401,7 +399,7 @@ def test_a_certificate_is_a_login(
     assert "refuse" not in daemon.log
 
 
-def test_without_a_certificate_nobody_comes_in_at_its_port(
+def test_its_port_accepts_no_client_without_a_certificate(
     tmp_path: Path, place: Path, locked: ExampleBroker, terminals: dict[str, SimulatedTerminal]
 ) -> None:
     daemon = bridge(tmp_path / "d", place, locked, terminals, port=locked.certificate_port)

@@ -69,7 +69,7 @@ def caller(meeting: tuple[Broker, str]) -> Iterator[Caller]:
         yield caller
 
 
-def test_a_user_is_created_once_and_the_second_time_is_told(
+def test_a_user_is_created_once_and_the_second_request_is_refused(
     daemon: Daemon, caller: Caller, terminal: SimulatedTerminal, base: str
 ) -> None:
     caller.subscribe(f"{base}/principal/users/create/reply")
@@ -84,7 +84,7 @@ def test_a_user_is_created_once_and_the_second_time_is_told(
     assert "deaf" not in daemon.log
 
 
-def test_a_newcomer_is_told_the_state(daemon: Daemon, caller: Caller, base: str) -> None:
+def test_a_new_subscriber_gets_the_state(daemon: Daemon, caller: Caller, base: str) -> None:
     with daemon:
         for topic, key, value in (("state", "state", "online"), ("info", "devices", ["principal"])):
             caller.subscribe(f"{base}/bridge/{topic}")
@@ -92,7 +92,7 @@ def test_a_newcomer_is_told_the_state(daemon: Daemon, caller: Caller, base: str)
     assert caller.wait_for(f"{base}/bridge/state", lambda m: m.json["state"] == "offline")
 
 
-def test_the_will_speaks_for_a_bridge_that_was_killed(daemon: Daemon, caller: Caller, base: str) -> None:
+def test_the_broker_publishes_the_will_of_a_bridge_that_was_killed(daemon: Daemon, caller: Caller, base: str) -> None:
     daemon.start()
     caller.subscribe(f"{base}/bridge/state")
     caller.wait_for(f"{base}/bridge/state", lambda m: m.json["state"] == "online")
@@ -142,7 +142,7 @@ def test_a_command_whose_acknowledgement_was_lost_is_done_once(
 
 
 @pytest.mark.parametrize(("name", "protocol"), [pytest.param(*p.values[0], id=p.id, marks=p.marks) for p in MEETINGS])
-def test_a_broker_that_restarts_is_told_everything_again(
+def test_everything_retained_is_published_again_to_a_broker_that_restarted(
     name: str, protocol: str, tmp_path: Path, terminal: SimulatedTerminal, base: str
 ) -> None:
     with (

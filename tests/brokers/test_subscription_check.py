@@ -37,7 +37,7 @@ def protocol(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
-def test_a_bridge_that_hears_its_commands_answers_no_probe_and_complains_of_nothing(
+def test_a_bridge_that_receives_its_commands_answers_no_probe_and_logs_no_warning(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, protocol: str
 ) -> None:
     with Caller(broker.port) as caller:
@@ -269,7 +269,7 @@ def publishing(clock: Clock) -> SubscriptionCheck:
     )
 
 
-def test_what_is_published_is_tried_only_where_a_puback_tells_no_refusal(publishing: SubscriptionCheck) -> None:
+def test_publishing_is_tried_only_where_a_puback_reports_no_refusal(publishing: SubscriptionCheck) -> None:
     assert publishing.begin() == [CREATE_PROBE]
     assert publishing.begin(tells_refusals=False) == [STATES, REPLY, CREATE_PROBE]
     assert publishing.begin(tells_refusals=False, refused=[REPLY]) == [STATES, CREATE_PROBE]

@@ -89,7 +89,7 @@ def test_a_captured_row_of_the_log_is_read(tail: bytes, count: int) -> None:
     assert list(rows or ()) == [Punch(13, "999111333", captured.PUNCHED_AT, 1, 0)] * count
 
 
-def test_a_captured_punch_is_heard() -> None:
+def test_a_captured_punch_is_received() -> None:
     event = wire.unpack(captured.PACKETS["F19: punch"])
 
     assert event.session == 1
@@ -201,7 +201,9 @@ def test_a_key_is_answered_to_a_captured_refusal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "meaning"), [(6001, "MB10-VL, SenseFace 3A: they only call out"), (2005, "a wrong key")]
 )
-def test_a_terminal_that_lets_nobody_in_is_an_error_of_its_own(tmp_path: Path, code: int, meaning: str) -> None:
+def test_a_terminal_that_refuses_every_connection_is_an_error_of_its_own(
+    tmp_path: Path, code: int, meaning: str
+) -> None:
     answers = {CONNECT: [Part(code)], AUTH: [Part(code)]}
     with (
         Playback(answers) as terminal,

@@ -165,7 +165,7 @@ def test_a_template_comes_in_the_frames_of_a_z40(opened: Open, size: int) -> Non
     assert table[6:28] == captured.TEMPLATE_ENTRY[2:]
 
 
-def test_a_punch_is_told_in_the_captured_packet(opened: Open) -> None:
+def test_a_punch_is_sent_as_the_captured_packet(opened: Open) -> None:
     terminal, client = opened()
     client.ask(8, user_72(13, "999111333"))
     client.ask(500, b"\1\0\0\0")
@@ -177,7 +177,7 @@ def test_a_punch_is_told_in_the_captured_packet(opened: Open) -> None:
     assert client.read_table(13)[44:] == captured.PUNCH
 
 
-def test_an_unknown_person_is_told_as_captured(opened: Open) -> None:
+def test_an_unknown_person_is_sent_as_captured(opened: Open) -> None:
     terminal, client = opened()
     client.ask(500, bytes.fromhex("80 00 00 00"))
     terminal.punch("404")
@@ -186,7 +186,7 @@ def test_an_unknown_person_is_told_as_captured(opened: Open) -> None:
     assert (event.code, event.session, event.data) == (500, 128, captured.UNKNOWN_PERSON)
 
 
-def test_a_good_sample_is_told_in_the_captured_packet(opened: Open) -> None:
+def test_a_good_sample_is_sent_as_the_captured_packet(opened: Open) -> None:
     _, client = opened()
     client.ask(8, captured.NUEVO)
     client.ask(61, struct.pack("<24sBB", b"11224488", 6, 1))

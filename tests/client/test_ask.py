@@ -70,7 +70,7 @@ def names(
             yield (*way, name), command
 
 
-def test_a_user_is_created_and_told_in_a_sentence(bridge: Running) -> None:
+def test_a_user_is_created_and_a_sentence_is_printed(bridge: Running) -> None:
     more = ("--password-stdin", "--privilege", 14, "--card", 12345)
 
     done = create("100", *more, stdin="1234\n", config=bridge.config)
@@ -102,7 +102,7 @@ def test_a_terminal_that_is_away_exits_3(bridge: Running) -> None:
     assert re.fullmatch(r"Connection refused by device .*\(device_unreachable\)\neffect: none\n", done.stderr)
 
 
-def test_a_group_is_told_in_a_line_for_each_device(bridge: Running) -> None:
+def test_an_answer_of_a_group_has_a_line_for_each_device(bridge: Running) -> None:
     done = create("110", device="planta", config=bridge.config)
     again = create("110", device="planta", config=bridge.config)
     partly = create("111", device="rota", config=bridge.config)
@@ -123,7 +123,7 @@ def test_a_group_is_told_in_a_line_for_each_device(bridge: Running) -> None:
     assert (unsaid.returncode, unsaid.stderr) == (1, "expires_at: es requerido con catch_up (invalid_field)\n")
 
 
-def test_a_list_of_a_group_is_told_device_by_device(bridge: Running) -> None:
+def test_an_answer_to_a_list_of_a_group_is_printed_by_device(bridge: Running) -> None:
     for name in ("principal", "entrada"):
         create("115", device=name, config=bridge.config)
 
@@ -155,7 +155,7 @@ def test_a_refusal_for_machines_is_on_stdout_too(bridge: Running) -> None:
     assert (done.returncode, json.loads(done.stdout)["code"]) == (1, "invalid_field")
 
 
-def test_a_broker_without_a_bridge_is_told_at_once(broker: Mosquitto, tmp_path: Path) -> None:
+def test_a_broker_without_a_bridge_is_reported_at_once(broker: Mosquitto, tmp_path: Path) -> None:
     done = create("1", "--broker", f"127.0.0.1:{broker.port}", cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (4, "")
@@ -547,7 +547,7 @@ def test_a_file_of_rows_that_cannot_be_read_is_wrong_usage(bridge: Running, tmp_
     assert "rows" in done.stderr
 
 
-def test_each_row_of_a_list_is_told_in_a_line(bridge: Running, tmp_path: Path) -> None:
+def test_each_row_of_a_list_is_printed_in_a_line(bridge: Running, tmp_path: Path) -> None:
     (tmp_path / "rows").write_text("user_id,name\n601,Ana\n,Eva\n")
 
     done = zk("users", "create-many", "principal", "--users", tmp_path / "rows", config=bridge.config)

@@ -89,7 +89,7 @@ def test_what_cannot_be_reached_ends_with_1(words: list[str], code: int, folder:
 
 
 @pytest.mark.parametrize("command", ["users import", "plan", "apply", "report"])
-def test_the_help_of_a_command_tells_no_other_codes(command: str) -> None:
+def test_the_help_of_a_command_names_no_other_codes(command: str) -> None:
     shown = CliRunner().invoke(main, [*command.split(), "--help"]).stdout
     told = " ".join(shown.split()).partition("Exit codes: ")[2].partition("--")[0]
     found = set(map(int, re.findall(r"(?:^|, )([0-9]+) ", told)))

@@ -58,7 +58,7 @@ def test_the_page_names_the_commands_that_print_lines() -> None:
     assert not LINES & set(WITHOUT)
 
 
-def test_the_help_of_json_tells_an_object_from_lines() -> None:
+def test_the_help_of_json_distinguishes_an_object_from_lines() -> None:
     for name, command in every_command():
         for option in command.params:
             if isinstance(option, click.Option) and "--json" in option.opts:

@@ -142,7 +142,7 @@ def read_all(file: int, found: bytearray) -> None:
             found.extend(piece)
 
 
-def test_a_broker_that_goes_and_comes_back_is_told(broker: Mosquitto, tmp_path: Path) -> None:
+def test_a_lost_and_restored_broker_connection_is_shown(broker: Mosquitto, tmp_path: Path) -> None:
     log = tmp_path / "log"
     watch = processes.start(watching_broker(broker), log=log, cwd=tmp_path)
     wait_until(lambda: "broker connected" in log.read_text(), timeout=20)

@@ -89,7 +89,7 @@ def _bring_everybody(caller: Caller, principal: SimulatedTerminal) -> None:
 @pytest.mark.parametrize(
     ("client", "name"), CASES, ids=lambda value: value.name if isinstance(value, Client) else value
 )
-def test_everybody_is_read_with_every_field_the_blocking_bit_and_the_fingers(
+def test_all_users_are_read_with_every_field_the_blocking_bit_and_the_fingers(
     terminals: dict[str, SimulatedTerminal], client: Client, name: str
 ) -> None:
     terminal, way = terminals[name], KINDS[name][1]

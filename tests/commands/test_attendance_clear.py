@@ -88,7 +88,7 @@ def test_without_published_punches_a_total_is_required(site: Site, kind: str, lo
 @pytest.mark.parametrize(
     ("switches", "operation"), [({"lacks": "CLEAR_ATTLOG"}, "CLEAR_ATTLOG"), ({"sizes_length": 8}, "GET_FREE_SIZES")]
 )
-def test_a_terminal_that_cannot_clear_or_count_its_log_is_told(
+def test_a_terminal_that_cannot_clear_or_count_its_log_is_unsupported(
     site: Site, kind: str, log: SimulatedTerminal, switches: dict[str, Any], operation: str
 ) -> None:
     log.switches.update(switches)
@@ -101,7 +101,7 @@ def test_a_terminal_that_cannot_clear_or_count_its_log_is_told(
     assert len(log.attendance()) == 3
 
 
-def test_firmware_that_confirms_and_keeps_the_log_is_told(site: Site, kind: str, log: SimulatedTerminal) -> None:
+def test_firmware_that_confirms_and_keeps_the_log_is_reported(site: Site, kind: str, log: SimulatedTerminal) -> None:
     log.faults.add("CLEAR_ATTLOG", "before", "refuse", code=2000)
 
     answer = site.ask(kind, "attendance/clear", {"total": 3})
@@ -221,7 +221,7 @@ class TestLive:
         )
         assert len(home.terminal.attendance()) == 3
 
-    def test_a_published_log_is_deleted_and_later_punches_are_told_once(self, home: House) -> None:
+    def test_a_published_log_is_deleted_and_later_punches_are_published_once(self, home: House) -> None:
         punch(home.terminal, 3)
         home.wait_for(3)
         self.confirm_all(home)

@@ -129,7 +129,7 @@ def test_the_bridge_asks_no_terminal_about_an_odd_field(site: Site, command: str
     assert terminal.counts[Command.CONNECT] == before
 
 
-def test_an_update_of_nothing_is_told_what_could_be_named(site: Site) -> None:
+def test_an_update_of_nothing_is_refused_with_the_fields_that_it_may_have(site: Site) -> None:
     answer = site.ask("big-tcp", "users/update", {"user_id": "700"})
 
     assert (answer["status"], answer["code"]) == (400, "invalid_field")

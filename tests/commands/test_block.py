@@ -108,7 +108,7 @@ def test_a_user_may_be_created_blocked_and_an_update_of_another_field_leaves_tha
 
 
 @pytest.mark.parametrize("refusal", [2001, 65535])
-def test_firmware_that_refuses_the_record_is_told(
+def test_firmware_that_refuses_the_record_is_reported(
     site: Site, kind: str, terminal: SimulatedTerminal, refusal: int
 ) -> None:
     terminal.faults.add("USER_WRQ", "before", "refuse", code=refusal)

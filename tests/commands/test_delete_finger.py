@@ -49,7 +49,7 @@ def test_one_finger_goes_and_the_others_stay(site: Site, kind: str, terminal: Si
 
 
 @pytest.mark.parametrize("user_id", ["700", "404"])
-def test_a_finger_or_user_who_is_not_there_is_told(
+def test_an_absent_finger_or_user_is_answered_404(
     site: Site, kind: str, terminal: SimulatedTerminal, user_id: str
 ) -> None:
     terminal.add_template("700", 6)
@@ -99,7 +99,7 @@ def test_finger_zero_is_not_deleted_where_the_others_might_go_too(
     assert len(terminal.templates()) == 2
 
 
-def test_firmware_that_confirms_and_keeps_the_finger_is_told(
+def test_firmware_that_confirms_and_keeps_the_finger_is_reported(
     site: Site, kind: str, terminal: SimulatedTerminal
 ) -> None:
     terminal.switches.delete_template_without_effect = True
@@ -120,9 +120,7 @@ def test_firmware_that_confirms_and_keeps_the_finger_is_told(
     )
 
 
-def test_firmware_that_knows_no_way_to_delete_a_finger_is_told(
-    site: Site, kind: str, terminal: SimulatedTerminal
-) -> None:
+def test_firmware_that_cannot_delete_a_finger_is_reported(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     terminal.switches.lacks = f"{BY_UID_ONLY},DELETE_USERTEMP"
     terminal.add_template("700", 6)
 

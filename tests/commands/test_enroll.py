@@ -109,7 +109,7 @@ def steps(site: Site, kind: str, request_id: str) -> list[Message]:
     return [m for m in site.caller.messages if m.topic == topic and m.json.get("request_id") == request_id]
 
 
-def test_each_step_is_told_and_the_finger_is_there_at_the_end(
+def test_each_step_is_published_and_the_finger_is_there_at_the_end(
     site: Site, kind: str, terminal: SimulatedTerminal
 ) -> None:
     does(terminal, [100, 0, 100, 100])
@@ -155,7 +155,7 @@ def test_each_step_is_told_and_the_finger_is_there_at_the_end(
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
-def test_an_enrolment_that_comes_to_nothing_is_told_why(
+def test_a_failed_enrolment_is_answered_with_its_cause(
     site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any], outcome: str
 ) -> None:
     script, timeout, told = OUTCOMES[outcome]
@@ -205,7 +205,7 @@ def test_a_finger_that_is_there_is_replaced_only_when_that_is_said(
     assert terminal.templates()[user.uid, 5].data == OLD
 
 
-def test_a_user_who_is_not_there_and_a_terminal_that_is_full_are_told(
+def test_an_absent_user_and_a_full_terminal_have_their_errors(
     site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any]
 ) -> None:
     assert enrol(user_id="404") == {
@@ -266,7 +266,7 @@ def test_a_cancel_ends_it_at_once_and_both_are_answered(site: Site, kind: str, t
     assert site.ask(kind, CANCEL, {"request_id": f"c-{enrolment}"}) == {**answer, "replayed": True}
 
 
-def test_where_there_is_nothing_to_cancel_that_is_told(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
+def test_a_cancel_without_an_enrolment_is_answered_404(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     expected = {
         "success": False,
         "error": said(
@@ -380,7 +380,7 @@ def test_a_terminal_that_will_not_begin_keeps_the_old_finger(
     assert terminal.templates() == before
 
 
-def test_an_old_finger_that_cannot_be_put_back_is_told_as_lost(
+def test_an_old_finger_that_cannot_be_written_back_is_reported_as_lost(
     site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any]
 ) -> None:
     terminal.add_template("700", 6, OLD)
@@ -413,7 +413,7 @@ def test_an_old_finger_is_put_back_by_either_way(
 
 
 @only_spanish
-def test_a_template_is_told_to_nobody(site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any]) -> None:
+def test_no_message_has_a_template(site: Site, terminal: SimulatedTerminal, enrol: Callable[..., Any]) -> None:
     terminal.add_template("700", 6, OLD)
     enrol(overwrite=True)
     templates = [OLD, *(template.data for template in terminal.templates().values())]

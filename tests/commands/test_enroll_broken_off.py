@@ -137,7 +137,7 @@ def test_after_a_kill_a_finger_that_was_stored_is_a_success(
 
 
 @one_kind
-def test_a_finger_to_be_replaced_is_lost_by_a_kill_and_that_is_told(
+def test_a_finger_to_be_replaced_is_lost_by_a_kill_and_the_answer_has_that(
     daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
 ) -> None:
     terminal.add_template("5", 6, OLD)
@@ -235,7 +235,7 @@ def test_a_finger_stored_while_the_connection_broke_is_a_success(
 
 
 @one_kind
-def test_a_terminal_that_stays_away_leaves_it_unknown_and_fails_nobody_else(
+def test_a_terminal_that_stays_away_leaves_it_unknown_and_fails_no_other_request(
     daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
 ) -> None:
     daemon.config["retry"]["attempts"] = 2
@@ -296,7 +296,7 @@ def test_a_reload_that_changes_the_device_ends_it_and_one_that_does_not_leaves_i
 
 
 @one_kind
-def test_whoever_waits_behind_a_person_is_neither_failed_nor_late(
+def test_a_request_that_waits_for_an_enrolment_neither_fails_nor_expires(
     daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
 ) -> None:
     daemon.config["retry"] = {**daemon.config["retry"], "deadline": 0.5}

@@ -311,7 +311,7 @@ def test_a_table_of_unknown_records_or_one_that_reads_as_empty_is_refused(
 
 
 @pytest.mark.parametrize(("shown", "users"), [(13, 14), (499, 500)])
-def test_a_table_that_is_short_is_told_as_short_and_nothing_is_changed(
+def test_a_short_table_is_reported_as_short_and_nothing_is_changed(
     sim: Simulator, tmp_path: Path, shown: int, users: int
 ) -> None:
     """A busy terminal (vodvud/php_zklib#14): the user_id that seems free, and the uid, may be the last user's."""

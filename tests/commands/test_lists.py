@@ -159,7 +159,7 @@ def test_the_same_request_id_is_one_list(site: Site, kind: str, terminal: Simula
     assert ids(terminal) == ["700", "1", "2"]
 
 
-def test_a_reply_that_is_too_long_tells_each_row_in_short_then_only_rows_that_failed(
+def test_a_reply_that_is_too_long_has_each_row_in_short_then_only_rows_that_failed(
     site: Site, terminal: SimulatedTerminal, kind: str
 ) -> None:
     """The site's replies have at most 4,096 bytes."""

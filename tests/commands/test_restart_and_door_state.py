@@ -49,7 +49,9 @@ def test_a_restart_that_is_confirmed_is_a_success(tmp_path: Path, broker: Mosqui
     assert count == 1
 
 
-def test_a_connection_that_ends_instead_of_an_answer_is_a_success_and_told(tmp_path: Path, broker: Mosquitto) -> None:
+def test_a_connection_that_ends_instead_of_an_answer_is_a_success_with_acknowledged_false(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
     answer, count = restarts(tmp_path, broker, restart_ack=False)
 
     assert (answer["code"], answer["data"]["acknowledged"], count) == ("restarting", False, 1)
@@ -62,7 +64,9 @@ def test_silence_over_udp_leaves_the_outcome_unknown(tmp_path: Path, broker: Mos
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_firmware_that_does_not_restart_is_told_and_goes_on(tmp_path: Path, broker: Mosquitto, transport: str) -> None:
+def test_firmware_that_does_not_restart_is_reported_and_continues(
+    tmp_path: Path, broker: Mosquitto, transport: str
+) -> None:
     answer, count = restarts(tmp_path, broker, transport=transport, lacks="RESTART")
 
     assert (answer["status"], answer["code"], count) == (500, "device_rejected", 1)
@@ -113,7 +117,7 @@ def test_the_state_of_the_door_is_what_the_terminal_says(site: Site, kind: str, 
         ("door_state", "2", "state 02"),
     ],
 )
-def test_a_door_that_is_not_told_is_never_made_up(
+def test_the_state_of_a_door_is_never_invented(
     site: Site, kind: str, terminal: SimulatedTerminal, case: tuple[str, str, str]
 ) -> None:
     switch, value, detail = case

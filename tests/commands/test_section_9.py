@@ -222,7 +222,7 @@ def _expected(site: Site, kind: str, row: Row) -> tuple[Any, ...]:
     return row.status == 200, row.status, row.code, sentence, row.holds
 
 
-def test_a_cancelled_enrolment_and_its_cancel_are_told(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
+def test_a_cancelled_enrolment_and_its_cancel_are_answered(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     _nobody_comes(terminal)
     ids = f"s9-{kind}", f"s9c-{kind}"
     site.caller.publish(f"zk/{kind}/users/enroll-finger", {**FINGER, "request_id": ids[0]})

@@ -18,7 +18,7 @@ def lima() -> datetime:
     return datetime.now(ZoneInfo("America/Lima")).replace(tzinfo=None)
 
 
-def test_users_list_tells_who_is_there_and_never_a_password(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
+def test_users_list_has_the_users_and_never_a_password(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     answer = site.ask(kind, "users/list")
 
     (user,) = terminal.users()
@@ -114,7 +114,7 @@ def test_users_fingers_names_each_finger(site: Site, kind: str, terminal: Simula
 
 
 @pytest.mark.parametrize("command", ["users/update", "users/delete", "users/fingers"])
-def test_a_user_who_is_not_there_is_told_so(site: Site, kind: str, terminal: SimulatedTerminal, command: str) -> None:
+def test_an_absent_user_is_answered_404(site: Site, kind: str, terminal: SimulatedTerminal, command: str) -> None:
     more = {"card": 1} if command == "users/update" else {}
     assert site.ask(kind, command, {"user_id": "404", **more}) == {
         "success": False,
@@ -133,7 +133,7 @@ def test_the_required_field_is_named(site: Site, kind: str, command: str) -> Non
     assert answer["error"] == said(site, "user_id es requerido.", "user_id is required.")
 
 
-def test_attendance_list_tells_who_came_when(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
+def test_attendance_list_has_user_and_time_of_each_punch(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     (user,) = terminal.users()
     for hour, verify in ((8, 1), (17, 2)):
         when = encode_time(datetime.fromisoformat(f"2026-03-02T{hour:02}:30"))
@@ -153,7 +153,7 @@ def test_attendance_list_tells_who_came_when(site: Site, kind: str, terminal: Si
     assert site.ask(kind, "attendance/list", {"limit": 1})["total"] == total
 
 
-def test_info_tells_what_the_terminal_is(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
+def test_info_has_the_terminals_model_and_counts(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     answer = site.ask(kind, "info")
 
     data = answer["data"]
@@ -168,7 +168,9 @@ def test_info_tells_what_the_terminal_is(site: Site, kind: str, terminal: Simula
     assert "message" not in answer
 
 
-def test_ping_keeps_nobody_off_and_reads_no_table(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
+def test_ping_does_not_disable_the_terminal_and_reads_no_table(
+    site: Site, kind: str, terminal: SimulatedTerminal
+) -> None:
     before = terminal.counts.copy()
 
     answer = site.ask(kind, "ping")

@@ -74,7 +74,7 @@ def test_a_terminal_by_udp_alone_is_named(simulator: Simulator, tmp_path: Path) 
     assert found["transport"]["detail"] == "answers over udp alone: set transport: udp"
 
 
-def test_a_terminal_that_speaks_push_only_is_named(simulator: Simulator, tmp_path: Path) -> None:
+def test_a_push_only_terminal_is_named(simulator: Simulator, tmp_path: Path) -> None:
     terminal = simulator.add(TerminalConfig(profile="push"))
 
     code, found = told(tmp_path, terminal.port)

@@ -271,7 +271,7 @@ def test_a_call_that_the_program_would_refuse_is_noticed(words: str) -> None:
         parse(words.split())
 
 
-def test_a_command_that_nobody_runs_needs_a_mark(tmp_path: Path) -> None:
+def test_a_command_that_no_test_runs_needs_a_mark(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage, pytest.raises(pytest.fail.Exception, match="curl is not run here"):
         perform(block("sh", "curl example.org\n"), stage)
 

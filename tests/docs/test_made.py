@@ -32,7 +32,7 @@ def test_every_code_says_what_the_caller_and_the_operator_do(code: str) -> None:
         assert len(written.partition(who)[2].partition("\n")[0]) > 10, f"docs/errors.md: {code}: {who.strip('* ')}?"
 
 
-def test_no_code_is_there_that_nobody_gets() -> None:
+def test_the_page_has_no_code_that_no_error_has() -> None:
     assert set(errors.advice(errors.PAGE.read_text())) == set(example_failures(Site()))
 
 

@@ -48,7 +48,7 @@ def test_each_question_names_a_switch_that_exists_or_says_none() -> None:
         assert set(question.switches) <= set(switches.names()), question
 
 
-def test_every_switch_whose_truth_is_not_known_has_its_question() -> None:
+def test_every_switch_of_unknown_behaviour_has_its_question() -> None:
     named = {name for question in asked() for name in question.switches}
 
     assert {name for name, _default, _meaning, source in switches.rows() if "[?]" in source} <= named

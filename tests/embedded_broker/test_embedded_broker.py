@@ -226,9 +226,7 @@ def test_brokers_that_do_not_start_are_quoted(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("kind", ["iotcore", "mosquitto"])
-def test_a_free_port_that_somebody_takes_first_is_replaced_by_another(
-    kind: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_free_port_that_is_taken_meanwhile_is_replaced_by_another(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_broker, "_installed", lambda each: each == kind)
     free_port = embedded_broker._free_port
     with socket.socket() as other:

@@ -165,7 +165,7 @@ def test_a_level_without_a_broker_is_refused_in_words_of_mqtt(house: House, conn
     assert not house.five.connections
 
 
-def test_garbage_is_closed_and_troubles_nobody(house: House) -> None:
+def test_a_connection_with_garbage_is_closed_and_others_go_on(house: House) -> None:
     with house.client(CONNECT_4) as good:
         for number in range(300):
             with house.client(bytes([number % 256]) + b"\xff" * 20) as bad:

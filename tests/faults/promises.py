@@ -34,7 +34,7 @@ PROMISES = {
         f"{BROKER}::test_a_message_that_only_shares_its_packet_id_is_a_request_of_its_own",
     ),
     "Where the broker does not mark a redelivery, the terminal decides": (
-        f"{BROKER}::test_a_message_under_another_packet_id_hears_the_stored_reply",
+        f"{BROKER}::test_a_message_under_another_packet_id_gets_the_stored_reply",
         f"{BROKER}::test_a_killed_broker_costs_no_answer_and_doubles_nothing",
         f"{BROKER}::test_the_same_request_twice_on_one_connection_is_asked_twice",
     ),
@@ -56,9 +56,7 @@ PROMISES = {
     "After a broken connection the terminal is read: the same user was written by this request": (
         f"{MATRIX}::test_every_fault_at_every_frame_ends_with_one_true_answer_as_the_docs_say",
     ),
-    "A different user with that user_id is a 409": (
-        f"{KILL}::test_somebody_else_who_took_the_user_id_meanwhile_is_a_409",
-    ),
+    "A different user with that user_id is a 409": (f"{KILL}::test_a_user_id_that_was_taken_meanwhile_is_a_409",),
     "No password and no card once a request is done; mode 0600": (
         f"{KILL}::test_a_kill_at_any_step_of_the_ledger_ends_with_one_success_and_one_user",
     ),

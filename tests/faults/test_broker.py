@@ -87,7 +87,7 @@ def test_a_broker_that_hangs_for_a_while_gets_the_answer_when_it_goes_on(tmp_pat
         site.check(request)
 
 
-def test_a_broker_that_is_slow_in_everything_hears_each_answer_once(tmp_path: Path) -> None:
+def test_a_broker_that_is_slow_in_everything_gets_each_answer_once(tmp_path: Path) -> None:
     with FakeBroker(slow_s=0.3) as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:
         site.daemon.start()
         requests = [site.user() for _ in range(3)]
@@ -212,7 +212,7 @@ def test_a_redelivered_message_is_acknowledged_and_not_answered_twice(tmp_path: 
 @pytest.mark.parametrize(
     ("again", "duplicate", "with_id"), thinned(["connection", "daemon"], [True, False], [True, False])
 )
-def test_a_message_under_another_packet_id_hears_the_stored_reply(
+def test_a_message_under_another_packet_id_gets_the_stored_reply(
     tmp_path: Path, again: str, duplicate: bool, with_id: bool
 ) -> None:
     with FakeBroker() as broker, new_site(tmp_path, broker.port, protocol="3.1.1") as site:

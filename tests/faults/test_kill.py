@@ -155,7 +155,7 @@ def test_a_kill_after_the_reply_was_confirmed_sends_nothing_again(tmp_path: Path
         assert second == {**first, "replayed": True}
 
 
-def test_somebody_else_who_took_the_user_id_meanwhile_is_a_409(tmp_path: Path, shared_broker: Mosquitto) -> None:
+def test_a_user_id_that_was_taken_meanwhile_is_a_409(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with new_site(tmp_path, shared_broker.port) as site, site.caller() as caller:
         site.daemon.start()
         request = site.user()
@@ -295,7 +295,7 @@ def test_sigterm_among_dead_terminals_and_with_a_broker_that_hangs_ends_and_lose
         assert sorted(created) == sorted(there)
 
 
-def test_sigterm_does_not_wait_for_a_terminal_that_somebody_else_talks_to(
+def test_sigterm_does_not_wait_for_a_terminal_that_another_process_uses(
     tmp_path: Path, shared_broker: Mosquitto
 ) -> None:
     with new_site(tmp_path, shared_broker.port, retry={"deadline": 300}) as site, site.caller() as caller:

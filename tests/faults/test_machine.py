@@ -269,7 +269,7 @@ def test_a_lost_key_of_the_digests_makes_no_true_copy_look_like_another(
         site.check(request)
 
 
-def test_time_is_measured_where_nobody_can_set_it(tmp_path: Path, shared_broker: Mosquitto) -> None:
+def test_time_is_measured_by_a_clock_that_cannot_be_set(tmp_path: Path, shared_broker: Mosquitto) -> None:
     """A device's deadline and the terminal's disabled time follow the monotonic clock."""
     flag = tmp_path / "an hour ago"
     clock = Break("time:time", "set back", value=str(flag))

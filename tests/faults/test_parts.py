@@ -158,7 +158,7 @@ def systemd() -> Iterator[Systemd]:
     systemd.close()
 
 
-def test_systemd_hears_of_the_start_of_life_and_of_the_stop(
+def test_systemd_is_notified_of_the_start_of_life_and_of_the_stop(
     tmp_path: Path, shared_broker: Mosquitto, systemd: Systemd
 ) -> None:
     with new_site(tmp_path, shared_broker.port) as site:
@@ -203,7 +203,7 @@ HANGING = {
 
 
 @pytest.mark.parametrize("part", HANGING)
-def test_systemd_hears_nothing_more_when_a_part_hangs(
+def test_systemd_is_no_longer_notified_when_a_part_hangs(
     tmp_path: Path, shared_broker: Mosquitto, systemd: Systemd, part: str
 ) -> None:
     more: dict[str, Any] = {"retry": {"deadline": 3}, "mqtt": {"keepalive": 5}}
@@ -222,7 +222,7 @@ def test_systemd_hears_nothing_more_when_a_part_hangs(
         site.check(request)
 
 
-def test_systemd_hears_nothing_more_while_nothing_can_be_kept(
+def test_systemd_is_not_notified_while_no_message_can_be_kept(
     tmp_path: Path, shared_broker: Mosquitto, systemd: Systemd
 ) -> None:
     """The rule of 60 s, with 4 instead."""

@@ -28,7 +28,7 @@ def demo(tmp_path: Path) -> Iterator[tuple[str, int]]:
     assert processes.stop(process) == 0
 
 
-def test_a_3_1_1_subscriber_of_everything_stays_and_hears_the_reply(demo: tuple[str, int]) -> None:
+def test_a_3_1_1_subscriber_of_everything_stays_and_gets_the_reply(demo: tuple[str, int]) -> None:
     text, port = demo
     with Caller(port, "3.1.1", reconnect=False) as old, Caller(port) as new:
         for each in ("zk/#", "zk/replies/me"):

@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_the_bridge_subscribes_with_at_most_8_filters_a_packet_and_is_heard(
+def test_the_bridge_subscribes_with_at_most_8_filters_a_packet_and_gets_its_messages(
     tmp_path: Path, shared_broker: Mosquitto, protocol: str
 ) -> None:
     base = f"filters-{protocol[0]}"

@@ -42,7 +42,7 @@ def test_it_is_a_fault_of_the_file_that_says_what_to_do(tmp_path: Path, line: st
     assert says in str(raised.value.faults[0])
 
 
-def test_the_value_itself_is_not_told() -> None:
+def test_the_message_does_not_quote_the_value() -> None:
     with pytest.raises(ConfigError) as raised:
         parse_yaml("mqtt: {password: !!int geheim}")
 

@@ -201,7 +201,7 @@ def test_a_full_terminal_is_read_in_32_mb(site: Site, device: str) -> None:
         ("door-opened", {}, "outcome_unknown"),
     ],
 )
-def test_a_change_whose_answer_is_too_long_is_not_told_as_refused(
+def test_a_change_whose_answer_is_too_long_is_not_reported_as_refused(
     site: Site, device: str, body: dict[str, Any], code: str
 ) -> None:
     answer, most, _ = site.ask(device, CHANGES[device][1], body)

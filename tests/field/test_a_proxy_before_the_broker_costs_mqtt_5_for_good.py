@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("closes", [2, 3])
-def test_mqtt_5_is_spoken_however_often_the_proxy_closed_before(
+def test_mqtt_5_is_used_however_often_the_proxy_closed_before(
     tmp_path: Path, shared_broker: Mosquitto, closes: int
 ) -> None:
     base = f"proxied{closes}"

@@ -156,7 +156,7 @@ def test_check_says_that_the_access_list_lacks_the_topics_of_documents(
     assert "plans of desired users" in detail
 
 
-def test_a_check_leaves_nothing_at_the_broker_and_nobody_is_declared_dead(
+def test_a_check_leaves_nothing_at_the_broker_and_publishes_no_will(
     brokers: dict[str, Mosquitto], tmp_path: Path
 ) -> None:
     port = brokers["plain"].port

@@ -33,7 +33,7 @@ def kill_in_the_middle(fleet: Fleet, asked: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("ledger", ["shared", "copied"])
-def test_a_standby_with_the_ledger_loses_and_doubles_nobody(tmp_path: Path, ledger: str) -> None:
+def test_a_standby_with_the_ledger_loses_and_doubles_no_user(tmp_path: Path, ledger: str) -> None:
     with Fleet(tmp_path, bridges=2, terminals=3) as fleet:
         take_over(fleet, ledger=ledger, before=["1", "2", "3"], after=["4"])
 
@@ -64,7 +64,7 @@ def take_over(fleet: Fleet, *, ledger: str, before: list[str], after: list[str])
     assert {device: sorted(table) for device, table in tables.items()} == dict.fromkeys(fleet.ids, users)
 
 
-def test_a_standby_without_the_ledger_doubles_nobody_and_answers_who_asks_again(tmp_path: Path) -> None:
+def test_a_standby_without_the_ledger_doubles_no_user_and_answers_a_repeated_request(tmp_path: Path) -> None:
     """What the dead bridge had kept and not answered is unknown to it: whoever waits in vain sends it again."""
     with Fleet(tmp_path, bridges=2, terminals=3) as fleet:
         asked = ask_all(fleet, ["1", "2", "3"])

@@ -24,7 +24,7 @@ FOR_GROUPS = [name for name, each in COMMANDS.items() if each.for_groups]
 LASTING = [name for name, each in COMMANDS.items() if issubclass(each.params, Lasting)]
 
 
-def test_a_user_is_created_on_every_member_and_each_answer_is_told(shared: Plant) -> None:
+def test_a_user_is_created_on_every_member_and_the_answer_has_each_result(shared: Plant) -> None:
     answer = shared.ask("planta", "users/create", user(1, password="4711", card=99887766))
 
     assert answer == {
@@ -304,7 +304,7 @@ def test_a_retained_request_for_a_group_is_refused(make: Callable[..., Any]) -> 
     assert users_of(plant.principal, plant.entrada) == [[], []]
 
 
-def test_an_unknown_device_hears_of_groups_too(shared: Plant) -> None:
+def test_the_answer_for_an_unknown_device_lists_groups_too(shared: Plant) -> None:
     answer = shared.ask("bodega", "users/create", user(1))
 
     assert (answer["status"], answer["disponibles"]) == (404, ["principal", "entrada", "patio", "planta"])
@@ -429,7 +429,7 @@ def test_the_bridge_says_which_groups_it_has(shared: Plant) -> None:
     assert info["groups"] == {"planta": ["principal", "entrada"]}
 
 
-def test_a_bridge_among_others_listens_to_its_own_groups(make: Callable[..., Any]) -> None:
+def test_a_bridge_among_others_subscribes_to_its_own_groups(make: Callable[..., Any]) -> None:
     plant = make(mqtt={"unknown_devices": "ignore"})
     with plant.daemon:
         plant.publish("fabrica", "users/create", user(1))
@@ -490,7 +490,7 @@ def test_a_group_that_changes_does_not_change_what_is_under_way(make: Callable[.
     assert users_of(plant.principal, plant.entrada, plant.patio) == [["1"], ["1"], ["2"]]
 
 
-def test_a_member_that_is_removed_under_way_is_told_as_gone(make: Callable[..., Any]) -> None:
+def test_a_member_that_is_removed_meanwhile_answers_device_not_found(make: Callable[..., Any]) -> None:
     plant = make(entrada={"port": closed_port()}, retry={"attempts": 100, "initial_delay": 5, "max_delay": 5})
     with plant.daemon:
         plant.publish("planta", "users/create", user(1))

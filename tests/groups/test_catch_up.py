@@ -39,7 +39,7 @@ def halved(make: Callable[..., Any]) -> Iterator[Plant]:
         ("en", "Done on 1 of 2 devices of group 'planta', 1 waiting; see results.", "it will be done when"),
     ],
 )
-def test_a_member_that_is_away_is_told_as_waiting_and_done_when_it_is_back(
+def test_a_member_that_is_away_is_answered_waiting_and_done_when_it_is_back(
     make: Callable[..., Any], language: str, sentence: str, why: str
 ) -> None:
     plant = make(language=language)
@@ -172,7 +172,9 @@ def test_a_member_that_refuses_when_it_is_back_says_so(halved: Plant) -> None:
 
 
 @pytest.mark.parametrize(("language", "start"), [("es", "La solicitud venció"), ("en", "The request expired")])
-def test_what_has_waited_too_long_is_told_and_not_done(make: Callable[..., Any], language: str, start: str) -> None:
+def test_a_request_that_has_waited_too_long_is_answered_and_not_executed(
+    make: Callable[..., Any], language: str, start: str
+) -> None:
     plant = make(language=language)
     plant.entrada.power_off()
     with plant.daemon:
@@ -190,7 +192,7 @@ def test_what_has_waited_too_long_is_told_and_not_done(make: Callable[..., Any],
     assert users_of(plant.entrada) == [["2"]]
 
 
-def test_what_may_have_been_done_before_it_expired_is_told_as_unknown(make: Callable[..., Any]) -> None:
+def test_an_expired_request_that_may_have_been_executed_is_answered_unknown(make: Callable[..., Any]) -> None:
     """Its answer was lost, and the terminal never came back: nobody can say what it holds."""
     plant = make(retry={"attempts": 1, "deadline": 5})
     plant.entrada.faults.add("USER_WRQ", "after", lambda _: plant.entrada.power_off())
@@ -226,7 +228,7 @@ def test_what_waits_outlives_the_bridge(halved: Plant, how: str) -> None:
     assert users_of(halved.entrada) == [["1", "2"]]
 
 
-def test_what_expired_while_the_bridge_was_away_is_told_when_it_is_back(halved: Plant) -> None:
+def test_a_request_that_expired_while_the_bridge_was_away_is_answered_when_it_is_back(halved: Plant) -> None:
     until = halved.waits_shortly(1)
     halved.daemon.kill()
     wait_until(lambda: in_s(0) > until, timeout=70, what="the request to expire")

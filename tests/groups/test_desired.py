@@ -206,7 +206,7 @@ def test_a_bridge_killed_while_it_carries_out_a_document_goes_on(
     assert users_of(plant.principal) == [["1", "2"]]
 
 
-def test_documents_are_not_heard_unless_the_configuration_says_so(make: Callable[..., Any]) -> None:
+def test_documents_are_not_subscribed_to_unless_they_are_enabled(make: Callable[..., Any]) -> None:
     plant = make()
     with plant.daemon:
         publish(plant, 1, *ROWS, apply=True)
@@ -249,9 +249,7 @@ def test_a_document_that_was_retained_before_the_bridge_ever_ran_is_carried_out(
 
 
 @pytest.mark.parametrize("repair", [False, True])
-def test_what_was_changed_at_the_terminal_is_told_at_intervals_and_repaired_if_wanted(
-    make: Callable[..., Any], *, repair: bool
-) -> None:
+def test_drift_is_published_at_intervals_and_repaired_if_wanted(make: Callable[..., Any], *, repair: bool) -> None:
     plant = make(desired={"enabled": True, "check_interval": 1, "repair": repair})
     topic = "zk/principal/users/desired/plan"
     with plant.daemon:

@@ -26,7 +26,7 @@ def codes(answer: dict[str, Any]) -> list[tuple[str, str]]:
     return [(each["user_id"], each["code"]) for each in answer["results"]]
 
 
-def test_each_member_of_a_group_tells_of_its_rows(plant: Plant) -> None:
+def test_the_answer_of_a_group_has_the_rows_of_each_member(plant: Plant) -> None:
     plant.ask("entrada", "users/create", {"user_id": "2", "name": "Somebody else"})
 
     answer = plant.ask("planta", CREATE, listed(1, 2))
@@ -105,7 +105,7 @@ def test_a_list_whose_terminal_is_away_fails_row_by_row_and_only_those_rows_are_
         ("EXIT", 1),
     ],
 )
-def test_a_bridge_killed_at_any_frame_of_a_list_writes_each_user_once_and_tells_the_truth(
+def test_a_bridge_killed_at_any_frame_of_a_list_writes_each_user_once_and_answers_correctly(
     make: Callable[..., Any], frame: str, nth: int, when: str
 ) -> None:
     plant = make()
@@ -127,7 +127,7 @@ def test_a_bridge_killed_at_any_frame_of_a_list_writes_each_user_once_and_tells_
 @pytest.mark.parametrize("command", ["users/update-many", "users/delete-many"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("frame", ["USER_WRQ", "DELETE_USER", "REFRESHDATA", "ENABLE"])
-def test_a_bridge_killed_while_it_changes_or_deletes_a_list_tells_the_truth(
+def test_a_bridge_killed_while_it_changes_or_deletes_a_list_answers_correctly(
     make: Callable[..., Any], command: str, frame: str, when: str
 ) -> None:
     if frame == ("DELETE_USER" if command == "users/update-many" else "USER_WRQ"):

@@ -87,7 +87,7 @@ def test_a_key_that_home_assistant_needs_is_missed() -> None:
     assert complaints(message) == ["origin: name is missing", "check: command_topic is missing"]
 
 
-def test_it_is_told_where_the_bridge_speaks_and_listens() -> None:
+def test_its_topics_are_those_of_the_bridge() -> None:
     (_bridge, terminal) = announced().values()
     told = {TOPICS.state, TOPICS.availability("principal"), TOPICS.status("principal"), TOPICS.punches("principal")}
     heard = {TOPICS.command("principal", name) for name in commands()}
@@ -169,7 +169,7 @@ def test_no_button_asks_for_what_the_policy_forbids(policy: list[str] | None, ch
     assert ("command_topic" in terminal["components"]["lock"]) == unlock
 
 
-def test_a_door_that_may_not_be_opened_and_punches_that_are_not_told_are_not_shown() -> None:
+def test_a_door_that_may_not_be_opened_and_punches_that_are_not_published_are_not_shown() -> None:
     config = Config.model_validate({"devices": {"principal": {"host": "a"}}})
     components = json.loads(Discovery(config, BUTTONS).messages()[1].payload)["components"]
 
@@ -217,7 +217,7 @@ def test_an_update_changes_no_entity() -> None:
     assert {id_: tuple(each) for id_, each in told.items()} == FROZEN
 
 
-def test_a_terminal_is_described_by_what_it_has_told() -> None:
+def test_a_terminal_is_described_by_what_it_has_reported() -> None:
     config = Config.model_validate({"devices": {"principal": {"host": "a"}}, "homeassistant": {"discovery": True}})
 
     def about(status: Status) -> Any:

@@ -57,7 +57,7 @@ def test_without_its_python_it_says_which_and_how_to_get_it(machine: Machine, sc
     )
 
 
-def test_pyenvs_python_is_found_and_a_machine_without_a_network_is_told_so(machine: Machine) -> None:
+def test_pyenvs_python_is_found_and_a_machine_without_a_network_gets_a_message(machine: Machine) -> None:
     pip = "printf '#!/bin/sh\\nexit 1\\n' > .venv/bin/pip; chmod +x .venv/bin/pip"
     python = machine.folder / ".pyenv" / "versions" / "3.13.7" / "bin" / "python3.13"
     give(python, f'case "$*" in *--clear*) mkdir -p .venv/bin; {pip} ;; esac')

@@ -187,7 +187,7 @@ def test_a_disk_that_fails_for_a_while_costs_nothing(bench: Bench, monkeypatch: 
     assert failed
 
 
-def test_a_fault_of_our_own_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_our_own_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path)
     monkeypatch.setattr(bench.ledger.punches, "unsent", lambda *_a, **_k: 1 / 0)
     bench.announcer.online()
@@ -223,7 +223,7 @@ def test_a_refusal_holds_up_the_punches_of_its_device_only_and_names_its_topic(
     assert f"the broker refuses punches on {topic('closed')} (Not authorized)" in caplog.text
 
 
-def test_a_punch_that_is_taken_again_is_told_once(
+def test_a_punch_that_is_taken_again_is_published_once(
     bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(announcer, "REFUSED_WAIT_S", 0.05)

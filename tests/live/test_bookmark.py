@@ -34,7 +34,7 @@ LOG = [punch(minute, str(minute % 3)) for minute in range(300)]
 
 
 @pytest.mark.parametrize("known", [0, 1, 5, COMPARED, 200, 300])
-def test_what_was_told_is_not_new(known: int) -> None:
+def test_a_punch_that_had_an_event_is_not_new(known: int) -> None:
     assert told(LOG[:known]).new_in(LOG) == LOG[known:]
 
 
@@ -54,7 +54,7 @@ def test_another_log_is_all_new() -> None:
     assert told(LOG).new_in(other) == other
 
 
-def test_a_log_that_was_cleared_and_told_of_since_has_only_its_end_new() -> None:
+def test_of_a_cleared_log_only_punches_without_an_event_are_new() -> None:
     since = [punch(1000 + minute) for minute in range(5)]
 
     assert told([*LOG, *since[:3]]).new_in(since) == since[3:]
@@ -76,7 +76,7 @@ HISTORY = [punch(minute, "9") for minute in range(-300, 0)]
         *((total, total - 4, 3) for total in (4, 5, 100, 300)),
     ],
 )
-def test_a_punch_without_an_event_is_new_although_a_later_one_was_told(
+def test_a_punch_without_an_event_is_new_although_a_later_one_had_an_event(
     history: int, total: int, at: int, missing: int
 ) -> None:
     since = LOG[:total]
@@ -92,14 +92,14 @@ def test_two_punches_without_an_event_at_two_places_are_new() -> None:
     assert told(heard).new_in(LOG) == [LOG[10], LOG[290]]
 
 
-def test_of_more_without_an_event_than_were_told_since_each_is_new_once() -> None:
+def test_of_more_punches_without_an_event_than_with_one_each_is_new_once() -> None:
     heard = [*LOG[:3], LOG[9]]
 
     assert told(heard, count=304).new_in(HISTORY + LOG[:11]) == [*LOG[3:9], LOG[10]]
 
 
 @pytest.mark.parametrize("without", range(4))
-def test_of_equal_punches_as_many_are_new_as_no_event_told_of(without: int) -> None:
+def test_of_equal_punches_as_many_are_new_as_had_no_event(without: int) -> None:
     log = [*LOG[:20], punch(50), punch(51), punch(50), punch(52), *LOG[100:110]]
     heard = [each for number, each in enumerate(log) if number != 20 + without]
 
@@ -117,7 +117,7 @@ def test_a_log_that_lost_its_oldest_has_a_punch_without_an_event() -> None:
     assert told(LOG[:150] + LOG[151:200]).new_in(LOG[100:]) == [LOG[150], *LOG[200:]]
 
 
-def test_a_punch_that_is_recorded_otherwise_than_told_is_not_new() -> None:
+def test_a_punch_whose_record_differs_from_its_event_is_not_new() -> None:
     log = [*LOG[:150], punch(9999), *LOG[151:200]]
 
     assert told(LOG[:200]).new_in(log) == []

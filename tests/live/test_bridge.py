@@ -74,7 +74,7 @@ def test_a_punch_is_published_once_and_not_retained(
     assert terminal.connections_accepted == 1
 
 
-def test_killed_restarted_and_without_a_broker_nothing_is_lost_or_told_as_another(
+def test_killed_restarted_and_without_a_broker_no_punch_is_lost_or_published_as_another(
     live: tuple[Daemon, SimulatedTerminal], broker: Mosquitto
 ) -> None:
     daemon, terminal = live

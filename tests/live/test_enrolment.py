@@ -47,7 +47,7 @@ def users(told: list[dict[str, Any]]) -> list[Any]:
     return [event["user_id"] for event in told]
 
 
-def test_before_while_and_after_each_punch_is_told_once_and_in_order(live: tuple[str, str]) -> None:
+def test_before_during_and_after_each_punch_is_published_once_and_in_order(live: tuple[str, str]) -> None:
     daemon, terminal, caller = live
     punch(terminal, "1", 0)
     wait_for(caller, 1)

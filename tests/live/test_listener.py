@@ -90,7 +90,7 @@ def test_live_and_from_the_log_it_is_the_same_punch(
     assert [{**event, "late": True} for event in live] == told[5:]
 
 
-def test_at_the_first_start_the_history_is_not_told(
+def test_at_the_first_start_the_old_log_is_not_published(
     terminal: SimulatedTerminal, house: Callable[..., House], caplog: pytest.LogCaptureFixture
 ) -> None:
     for when in minutes(0, 3):
@@ -150,7 +150,7 @@ def test_a_restart_without_news_reads_no_long_log(
 
 @pytest.mark.parametrize("how", ["reset", "close", "silent"])
 @pytest.mark.usefixtures("quick")
-def test_a_terminal_that_starts_again_is_heard_again(
+def test_the_events_of_a_restarted_terminal_are_received_again(
     terminal: SimulatedTerminal, house: Callable[..., House], how: str
 ) -> None:
     home = house(terminal, timeout=0.5)
@@ -258,7 +258,7 @@ def test_a_command_finds_a_dead_connection_out_and_makes_a_new_one(
     assert terminal.connections_accepted == 2
 
 
-def test_a_connection_that_was_just_heard_is_not_tried(
+def test_a_connection_that_has_just_received_something_is_not_tested(
     terminal: SimulatedTerminal, house: Callable[..., House]
 ) -> None:
     home = house(terminal)
@@ -271,7 +271,7 @@ def test_a_connection_that_was_just_heard_is_not_tried(
     assert FRESH_S <= 1
 
 
-def test_equal_punches_are_told_apart(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
+def test_equal_punches_have_different_ids(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
     home = house(terminal)
     for _ in range(3):
         terminal.punch("1", when=NINE)
@@ -283,7 +283,7 @@ def test_equal_punches_are_told_apart(terminal: SimulatedTerminal, house: Callab
     assert [each[-1] for each in ids(home.wait_for(4))] == ["0", "1", "2", "3"]
 
 
-def test_an_event_told_again_does_not_pass_for_the_next_punch(
+def test_a_repeated_event_is_not_taken_for_the_next_punch(
     terminal: SimulatedTerminal, house: Callable[..., House]
 ) -> None:
     """As when a punch was just read from the log, its event is still on the way, and somebody punches meanwhile."""
@@ -318,7 +318,7 @@ def test_a_clock_that_is_set_back_makes_no_punch_old(terminal: SimulatedTerminal
     assert len(set(ids(told))) == 5
 
 
-def test_a_log_that_was_cleared_while_nobody_looked_is_told_from_its_beginning(
+def test_a_log_that_was_cleared_without_a_connection_is_published_from_its_beginning(
     terminal: SimulatedTerminal, house: Callable[..., House]
 ) -> None:
     home = house(terminal)
@@ -379,7 +379,7 @@ def test_a_full_log_that_loses_its_oldest_is_followed(
     assert lates(home.events) == [False] * 5 + [True] * 3 + [False]
 
 
-def test_another_terminal_at_the_same_address_is_not_told_from_its_beginning(
+def test_the_log_of_another_terminal_at_the_same_address_is_not_published(
     terminal: SimulatedTerminal, house: Callable[..., House]
 ) -> None:
     home = house(terminal)
@@ -426,7 +426,7 @@ def test_a_terminal_that_does_not_say_its_serial_number_just_now_is_no_other(
     assert home.users == ["1", "2", "3", "5"], "and another is still known"
 
 
-def test_somebody_whom_the_table_does_not_know_has_no_name(
+def test_a_user_who_is_not_in_the_table_has_no_name(
     start: Callable[..., SimulatedTerminal], house: Callable[..., House]
 ) -> None:
     terminal = start("ma300")
@@ -505,7 +505,7 @@ def test_lost_doubled_and_mixed_up_datagrams_make_no_false_punch(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_terminal_that_tells_nothing_is_asked_for_its_log(
+def test_the_log_of_a_terminal_that_sends_no_events_is_read(
     terminal: SimulatedTerminal, house: Callable[..., House]
 ) -> None:
     terminal.faults.add("REG_EVENT", "before", "refuse", count=100)
@@ -643,7 +643,7 @@ def test_an_empty_record_is_no_event_and_keeps_its_place(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_punch_that_is_heard_while_the_log_cannot_be_read_is_told(
+def test_a_punch_with_an_event_is_published_while_the_log_cannot_be_read(
     start: Callable[..., SimulatedTerminal], house: Callable[..., House], caplog: pytest.LogCaptureFixture
 ) -> None:
     terminal = start()
@@ -677,7 +677,7 @@ def test_a_count_that_disagrees_with_the_log_is_asked_of_the_log_a_few_times_onl
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_record_that_no_event_told_of_is_found_when_it_is_quiet(
+def test_a_record_without_an_event_is_found_when_the_terminal_is_quiet(
     terminal: SimulatedTerminal, house: Callable[..., House]
 ) -> None:
     home = house(terminal)
@@ -702,7 +702,7 @@ def test_who_else_wants_the_terminal_gets_it(
 
 
 @pytest.mark.usefixtures("quick")
-def test_while_somebody_else_has_the_terminal_nothing_is_lost(
+def test_while_another_process_has_the_terminal_no_punch_is_lost(
     terminal: SimulatedTerminal, house: Callable[..., House], tmp_path: Path
 ) -> None:
     home = house(terminal)
@@ -773,7 +773,7 @@ def test_of_a_long_log_only_the_end_is_read(
     assert home.asked("READ_BUFFER") == 1
 
 
-def test_a_log_that_was_cleared_and_is_longer_than_before_is_told_whole(
+def test_a_log_that_was_cleared_and_is_longer_than_before_is_published_whole(
     terminal: SimulatedTerminal, house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_reader, "SHORT_LOG", 5)
@@ -838,7 +838,7 @@ def test_the_end_comes_at_once(terminal: SimulatedTerminal, house: Callable[...,
     home.start()
 
 
-def test_the_watchdog_hears_of_a_step_that_does_not_end(
+def test_the_watchdog_notices_a_step_that_does_not_end(
     terminal: SimulatedTerminal, house: Callable[..., House]
 ) -> None:
     home = house(terminal)

@@ -92,7 +92,7 @@ def test_every_rule_says_what_to_do() -> None:
         assert labels <= {"instance", "device"}
 
 
-def test_prometheus_is_told_of_the_rules_and_of_the_job_that_they_name() -> None:
+def test_prometheus_configuration_has_the_rules_and_the_job_that_they_name() -> None:
     config = parse_yaml((PROMETHEUS / "prometheus.yml").read_text())
 
     assert config["rule_files"] == [RULES.name]

@@ -59,7 +59,7 @@ def ask(caller: Caller, topic: str, **body: Any) -> dict[str, Any]:
     return caller.wait_for(f"{topic}/reply", timeout=PATIENCE_S).json
 
 
-def test_a_day_s_work_is_told_as_it_was(bridge: Running, caller: Caller, port: int) -> None:
+def test_the_metrics_of_a_days_requests_are_correct(bridge: Running, caller: Caller, port: int) -> None:
     user = {"user_id": "4711", "name": "Rosa Quispe", **SECRETS}
     assert ask(caller, "zk/principal/users/create", **user, request_id="r-once")["code"] == "created"
     assert ask(caller, "zk/principal/users/create", **user, request_id="r-once")["replayed"]
@@ -106,7 +106,7 @@ def test_a_day_s_work_is_told_as_it_was(bridge: Running, caller: Caller, port: i
     assert said.total("zkbridge_queue_requests") == said.get("zkbridge_ledger_unfinished_requests") == 0
 
 
-def test_nothing_of_a_person_is_told(bridge: Running, caller: Caller, port: int) -> None:
+def test_no_metric_has_personal_data(bridge: Running, caller: Caller, port: int) -> None:
     person = {"user_id": "80815", "name": "Zacarias", "password": "73915826", "card": 2718281828}
     ask(caller, "zk/principal/users/create", **person, request_id="req-4242")
 
@@ -130,7 +130,7 @@ def test_every_question_of_the_dashboard_and_the_rules_has_an_answer(caller: Cal
     assert wanted - scrape(port).names == {"zkbridge_desired_drift_users"}
 
 
-def test_health_tells_an_operator_how_it_stands(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
+def test_health_has_the_state_for_an_operator(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
     devices = {"p": device(terminal), "apagada": {"host": "127.0.0.1", "port": closed_port(), "timeout": 1}}
     with Daemon(tmp_path / "d", broker.port, devices) as daemon:
         with Caller(broker.port) as caller:
@@ -169,7 +169,7 @@ def test_health_tells_an_operator_how_it_stands(tmp_path: Path, broker: Mosquitt
     assert said["ledger_bytes"] > 1000
 
 
-def test_what_waits_is_told_while_the_terminal_and_the_broker_are_away(
+def test_waiting_requests_are_counted_while_the_terminal_and_the_broker_are_away(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     port = free_port()
@@ -201,7 +201,7 @@ def test_what_waits_is_told_while_the_terminal_and_the_broker_are_away(
     assert (back.get("zkbridge_broker_connected"), back.get("zkbridge_broker_reconnects_total")) == (1, 1)
 
 
-def test_a_terminal_that_may_be_disabled_is_told_until_it_is_not(
+def test_a_terminal_that_may_be_disabled_has_its_metric_until_it_is_enabled(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     port = free_port()
@@ -222,7 +222,7 @@ def test_a_terminal_that_may_be_disabled_is_told_until_it_is_not(
     assert owing.get("zkbridge_disabled_duration_seconds_sum", device="p") == 5
 
 
-def test_a_removed_device_is_told_no_more_and_a_new_port_needs_a_restart(
+def test_a_removed_device_has_no_metrics_and_a_new_port_needs_a_restart(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     port = free_port()
@@ -315,7 +315,7 @@ def test_odd_readers_are_answered_and_nothing_is_logged(
     assert statuses["POST", "/metrics"] == 405
 
 
-def test_only_with_a_port_somebody_listens(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
+def test_only_with_a_port_metrics_are_served(tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal) -> None:
     port = free_port()
     with Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}) as daemon:
         assert listening(daemon.pid) == set()

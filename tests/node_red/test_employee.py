@@ -84,7 +84,7 @@ def test_a_new_employee_gets_a_finger_and_every_door_with_one_form(
         assert [(user.user_id, user.card) for user in door.users()] == [("7", 12345)]
 
 
-def test_a_finger_that_fails_leaves_the_form_and_copies_nobody(
+def test_a_finger_that_fails_leaves_the_form_and_copies_no_user(
     site: Site, terminals: dict[str, SimulatedTerminal]
 ) -> None:
     terminals["principal"].enrol("bad")
@@ -100,7 +100,7 @@ def test_a_finger_that_fails_leaves_the_form_and_copies_nobody(
     assert [user.user_id for user in terminals["principal"].users()].count("8") == 1
 
 
-def test_the_same_form_sent_twice_is_one_employee_and_one_without_a_finger_needs_nobody_there(
+def test_the_same_form_sent_twice_is_one_employee_and_one_without_a_finger_needs_no_person(
     site: Site, terminals: dict[str, SimulatedTerminal]
 ) -> None:
     filled = form(site, "9", finger_index="", to="entrada")

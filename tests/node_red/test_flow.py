@@ -71,7 +71,7 @@ def test_after_an_error_the_form_keeps_its_fields(
     assert (page.fields["request_id"] == form["request_id"]) == same_request
 
 
-def test_the_page_speaks_the_language_of_its_reader(site: Site) -> None:
+def test_the_page_is_in_the_language_of_the_browser(site: Site) -> None:
     wait_until(lambda: "principal: online" in site.open().text)
 
     assert "Usuario nuevo" in site.open(reads="fr;q=0.9, es-PE;q=0.8, en;q=0.1").text
@@ -151,7 +151,7 @@ def test_node_red_keeps_no_password(site: Site) -> None:
 
 
 @pytest.mark.parametrize("protocol", FLOWS)
-def test_a_bridge_that_is_away_is_told_and_the_same_form_may_be_sent_again(tmp_path: Path, protocol: str) -> None:
+def test_a_bridge_that_is_away_is_shown_and_the_same_form_may_be_sent_again(tmp_path: Path, protocol: str) -> None:
     acl = "topic readwrite #\ntopic deny zk/bodega/users/create\n"
     with running(tmp_path, protocol, patience_s=1, acl=acl) as site:
         wait_until(lambda: "bridge: online" in site.open().text and "bodega" in site.open().text)

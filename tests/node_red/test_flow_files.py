@@ -59,14 +59,14 @@ def test_every_wire_leads_to_a_node_of_the_flow(nodes: dict[str, dict[str, Any]]
             assert node["broker"] == broker["id"]
 
 
-def test_it_speaks_its_protocol_and_holds_no_secret(nodes: dict[str, dict[str, Any]], protocol: str) -> None:
+def test_it_uses_its_protocol_and_holds_no_secret(nodes: dict[str, dict[str, Any]], protocol: str) -> None:
     (broker,) = of(nodes, "mqtt-broker")
 
     assert broker["protocolVersion"] == {"5": "5", "3.1.1": "4"}[protocol]
     assert not any("credentials" in node for node in nodes.values())
 
 
-def test_it_listens_where_the_bridge_speaks(nodes: dict[str, dict[str, Any]], protocol: str) -> None:
+def test_it_subscribes_to_the_topics_of_the_bridge(nodes: dict[str, dict[str, Any]], protocol: str) -> None:
     spoken = {
         TOPICS.state,
         TOPICS.availability("principal"),
@@ -142,7 +142,7 @@ def test_no_two_files_share_a_node_but_the_broker() -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_file_of_the_library_has_its_pages_asks_for_commands_and_hears_their_replies(name: str) -> None:
+def test_a_file_of_the_library_has_its_pages_sends_commands_and_gets_their_replies(name: str) -> None:
     nodes, (pages, asked) = library(name), PAGES[name]
     states = {"zk/+/availability", "zk/bridge/state", "zk/bridge/info"}
     listened = {node["topic"] for node in of(nodes, "mqtt in")} - states

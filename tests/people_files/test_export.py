@@ -47,7 +47,7 @@ def test_users_are_written_as_csv_without_passwords(site: Running, tmp_path: Pat
     assert target.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_list_that_is_not_whole_is_told_as_such(site: Running, tmp_path: Path) -> None:
+def test_a_list_that_is_not_whole_is_reported_as_such(site: Running, tmp_path: Path) -> None:
     site.principal.switches.users_shown = 1
     try:
         ended = exported(site, "users/list", tmp_path / "people.csv")
@@ -116,7 +116,7 @@ def test_an_encoding_that_cannot_hold_it_is_said(site: Running, tmp_path: Path, 
     assert not target.exists()
 
 
-def test_a_refusal_is_told_and_nothing_is_written(site: Running, tmp_path: Path) -> None:
+def test_a_refusal_is_printed_and_nothing_is_written(site: Running, tmp_path: Path) -> None:
     ended = exported(site, "attendance/list", tmp_path / "a.csv", "--since", "yesterday")
 
     assert ended.exit_code == 1

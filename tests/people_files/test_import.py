@@ -145,7 +145,7 @@ def test_a_thousand_rows_cost_a_few_conversations(tmp_path: Path) -> None:
         assert site.principal.counts[Command.CONNECT] - before <= 100
 
 
-def test_of_a_group_each_row_tells_the_worst_of_its_devices() -> None:
+def test_a_row_for_a_group_has_the_worst_result_of_its_devices() -> None:
     done = {"device_id": "p", "results": [{"user_id": "1", "status": 200, "code": "created"}]}
     away = {"device_id": "q", "results": [{"user_id": "1", "status": 500, "code": "device_timeout", "retryable": True}]}
 
@@ -188,7 +188,7 @@ def test_people_who_could_not_be_created_are_created_by_another_run_once_the_ter
     assert results(imported(site, path)[1]) == ["earlier"] * 3
 
 
-def test_a_dry_run_checks_each_row_and_creates_nobody(site: Running, tmp_path: Path) -> None:
+def test_a_dry_run_checks_each_row_and_creates_no_user(site: Running, tmp_path: Path) -> None:
     path = tmp_path / "dry.csv"
     path.write_text("user_id,name,privilege,blocked\n6001,Eva,0,\n6002,Luis,7,\n")
     site.principal.add_user(user_id="6003", name="Ana")
@@ -355,7 +355,7 @@ def test_a_broker_without_a_bridge_is_said_at_once(site: Running, tmp_path: Path
     assert "nobody listens there" in ended.stderr
 
 
-def test_it_waits_as_long_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_waits_as_long_as_the_option_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its queue is so short that the bridge must send most lists away at first."""
     monkeypatch.setattr("zkbridge.cli.import_users.ROWS", 5)
     monkeypatch.setattr("zkbridge.cli.import_users.AT_ONCE", 5)

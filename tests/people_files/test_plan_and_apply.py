@@ -26,7 +26,7 @@ GROUPS = {"planta": ["principal", "entrada"], "todos": ["entrada", "apagada"]}
 COUNTS = {"added": 1, "changed": 1, "blocked": 1, "unblocked": 0, "deleted": 1, "failed": 1}
 
 
-def test_a_plan_is_told_line_by_line_and_names_no_card_and_no_pin() -> None:
+def test_a_plan_is_printed_line_by_line_and_names_no_card_and_no_pin() -> None:
     plan = {
         "device_id": "principal",
         "added": ["2"],
@@ -163,7 +163,7 @@ def test_a_file_in_parts_is_applied(site: Running, tmp_path: Path) -> None:
     assert (ended.exit_code, plan["state"], plan["counts"]["added"]) == (0, "applied", 10)
 
 
-def test_what_the_bridge_refuses_and_what_nobody_answers_have_their_exit_codes(site: Running, tmp_path: Path) -> None:
+def test_a_refusal_and_a_missing_answer_have_their_exit_codes(site: Running, tmp_path: Path) -> None:
     path = tmp_path / "people.json"
     path.write_text(json.dumps({"version": 1, "users": ROWS}))
     pins = run(site, desired.apply, path, "--yes")
@@ -180,7 +180,7 @@ def test_what_the_bridge_refuses_and_what_nobody_answers_have_their_exit_codes(s
     assert "users[0].card" in wrong.stderr
 
 
-def test_a_file_for_a_group_tells_each_device_and_waits_for_one_that_is_away(site: Running, tmp_path: Path) -> None:
+def test_a_file_for_a_group_reports_each_device_and_waits_for_one_that_is_away(site: Running, tmp_path: Path) -> None:
     path = tmp_path / "group.json"
     path.write_text(json.dumps({"version": 2_000_000_000, "users": [{"user_id": "901", "name": "Zoe"}]}))
     where = ["--broker", f"127.0.0.1:{site.broker.port}"]

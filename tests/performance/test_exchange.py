@@ -263,9 +263,7 @@ def test_the_socket_to_the_broker_sends_at_once(tmp_path: Path, shared_broker: M
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # type: ignore[attr-defined]  # a real socket
 
 
-def test_a_terminal_that_is_given_up_awaits_its_turn_and_nobody_else_does(
-    tmp_path: Path, shared_broker: Mosquitto
-) -> None:
+def test_only_a_terminal_that_failed_for_good_waits_for_its_turn(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1) as here:
         here.create("70000")
         with here.bridge.parts.shared.failure_gate:  # as if another terminal were just being given up

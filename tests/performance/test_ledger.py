@@ -116,7 +116,7 @@ def test_the_life_of_a_lone_request_is_written_in_few_small_pages(ledger: Ledger
     assert log <= 40 * 1024
 
 
-def test_the_log_s_head_is_written_while_nobody_waits_for_it(ledger: Ledger) -> None:
+def test_the_head_of_the_log_is_written_before_a_request_needs_it(ledger: Ledger) -> None:
     """SQLite waits for the disk once more at the first commit to an empty log."""
     live(ledger, 1)
 

@@ -42,7 +42,7 @@ def test_the_daemon_s_packages_load_neither_mail_nor_archives() -> None:
         ("import urllib.request as a; a.Request; print(sys.modules['urllib.request'].__file__ is not None)", "True"),
     ],
 )
-def test_whoever_asks_for_something_in_them_gets_it(program: str, printed: str) -> None:
+def test_a_name_of_a_deferred_module_can_be_used(program: str, printed: str) -> None:
     assert run(program) == printed
 
 

@@ -222,7 +222,7 @@ def test_what_needs_a_restart_is_named_and_nothing_is_taken_over(
     assert other.connections_accepted == 0
 
 
-def test_a_bridge_among_others_listens_to_its_own_devices_only(
+def test_a_bridge_among_others_subscribes_to_its_own_devices_only(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal, other: SimulatedTerminal, caller: Caller
 ) -> None:
     mqtt = {"unknown_devices": "ignore"}
@@ -302,7 +302,7 @@ class Manager:
         return dict(line.split("=", 1) for line in self._socket.recv(4096).decode().splitlines())
 
 
-def test_systemd_is_told_when_a_reload_begins_and_how_it_ended(
+def test_systemd_is_notified_when_a_reload_begins_and_how_it_ended(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     path = tmp_path / "notify"

@@ -164,7 +164,7 @@ def reload(daemon: Daemon, text: str) -> None:
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_refused_login_does_not_tell_the_password(tmp_path: Path, log_format: str) -> None:
+def test_a_refused_login_does_not_show_the_password(tmp_path: Path, log_format: str) -> None:
     with Mosquitto(tmp_path / "mosquitto", users={"bridge": "another"}) as broker:
         daemon = Daemon(
             tmp_path / "d",

@@ -158,7 +158,7 @@ def test_root_gets_mosquitto_installed(machine: Machine) -> None:
     assert "Python 3.11 or newer is missing" in sentence(ended)
 
 
-def test_whoever_may_use_sudo_gets_mosquitto_installed(machine: Machine) -> None:
+def test_a_user_with_sudo_gets_mosquitto_installed(machine: Machine) -> None:
     machine.be(1000)
     machine.give("sudo", 'shift; exec "$@"')
     machine.give("true")

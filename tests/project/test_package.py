@@ -111,7 +111,7 @@ def test_what_is_installed_says_the_same_version() -> None:
     assert importlib.metadata.version("zkbridge") == zkbridge.__version__
 
 
-def test_the_changelog_speaks_of_the_version_to_come() -> None:
+def test_the_changelog_has_the_next_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
 
     assert re.search(rf"^## \[(Unreleased|{re.escape(zkbridge.__version__)})\]", changelog, re.MULTILINE)

@@ -94,7 +94,7 @@ def test_a_refused_message_raises(tmp_path: Path) -> None:
     assert denied.value.reason == 0x87
 
 
-def test_a_caller_speaks_tls(tmp_path: Path) -> None:
+def test_a_caller_uses_tls(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path / "certificates")
     with (
         Mosquitto(tmp_path, tls=certificates) as broker,

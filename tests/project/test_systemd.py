@@ -53,7 +53,7 @@ def test_the_service_is_locked_in() -> None:
     assert float(exposure[1]) <= MOST_EXPOSED, said
 
 
-def test_the_service_tells_systemd_when_it_is_ready_and_alive(unit: configparser.SectionProxy) -> None:
+def test_the_service_notifies_systemd_when_it_is_ready_and_alive(unit: configparser.SectionProxy) -> None:
     assert unit["Type"] == "notify"
     assert unit["NotifyAccess"] == "main"
     assert int(unit["WatchdogSec"]) > 0

@@ -81,7 +81,7 @@ def test_no_file_names_the_host_of_a_package_registry() -> None:
     assert lines_with(REGISTRY_HOST) == []
 
 
-def test_whoever_silences_a_tool_says_why() -> None:
+def test_every_exception_for_a_tool_has_its_reason() -> None:
     assert [
         f"{path.relative_to(ROOT)}:{number}"
         for path, text in texts()

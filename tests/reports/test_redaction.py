@@ -82,7 +82,7 @@ def test_a_record_with_what_no_document_knows_is_replaced_whole() -> None:
     assert made[4 + 2] != 0x31
 
 
-def test_a_serial_number_is_replaced_wherever_a_terminal_tells_it() -> None:
+def test_a_serial_number_is_replaced_wherever_a_terminal_sends_it() -> None:
     serial = b"QXJ7193852604"
     asked = Exchange("tcp", "option ~SerialNumber", Packet(11, 1, 1, b"~SerialNumber\0"))
     told = replace(asked, answers=(Packet(Code.OK, 1, 1, b"~SerialNumber=" + serial + b"\0"),))

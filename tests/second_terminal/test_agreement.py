@@ -131,7 +131,7 @@ def test_both_send_the_events_of_an_enrolment_alike(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("person", [Person.SHOWS_A_KNOWN_FINGER, Person.SHOWS_IT_BADLY, Person.IS_AWAY])
-def test_both_tell_alike_how_an_enrolment_fails(pair: Pair, person: Person) -> None:
+def test_both_report_a_failed_enrolment_alike(pair: Pair, person: Person) -> None:
     """What the person does has the same name at the simulator."""
     pair.simulated.switches.enrolment = person.value
     if person is Person.IS_AWAY:
@@ -186,7 +186,7 @@ def fingers_at_the_reader(talker: Talker, terminal: SimulatedTerminal | SecondTe
     talker.events_until_silence("the finger of an enrolment while disabled", at_most=1)
 
 
-def test_both_tell_of_fingers_alike(pair: Pair) -> None:
+def test_both_send_events_of_fingers_alike(pair: Pair) -> None:
     if not pair.wide:
         pair.simulated.switches.event = "10"
 

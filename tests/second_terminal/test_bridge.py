@@ -135,7 +135,7 @@ def ask_time(site: Site, name: str) -> datetime:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_terminals_tell_the_bridge_what_they_are(site: Site, kind: str) -> None:
+def test_both_terminals_report_what_they_are_to_the_bridge(site: Site, kind: str) -> None:
     answers = [site.ask(f"{kind}-{number}", "info")["data"] for number in (1, 2)]
 
     assert [sorted(answer) for answer in answers] == [sorted(answers[0])] * 2

@@ -133,7 +133,7 @@ def test_a_state_file_brings_the_users_back(tmp_path: Path) -> None:
             assert process.wait(PATIENCE_S) == 0
 
 
-def test_the_control_port_is_told() -> None:
+def test_the_control_port_is_printed() -> None:
     with running("--control", "0") as process:
         ready(process)
         assert re.match(r"control on 127\.0\.0\.1:\d+", process.stdout.readline())

@@ -72,7 +72,7 @@ def test_a_terminal_is_chosen_by_its_port_or_place(terminals: list[SimulatedTerm
         assert ask(do="state", terminal=99)["error"] == "no terminal 99"
 
 
-def test_people_punch_and_the_state_tells(terminals: list[SimulatedTerminal]) -> None:
+def test_a_punch_is_in_the_state(terminals: list[SimulatedTerminal]) -> None:
     terminals[0].add_user("7")
     with remote(terminals) as ask:
         assert ask(do="punch", user_id=7, state=1, when="2026-05-10T08:30:15")["result"]["taken"]

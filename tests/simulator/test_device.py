@@ -81,7 +81,7 @@ def test_the_lcd_shows_what_is_written(terminal: SimulatedTerminal, raw: Callabl
     assert terminal.display != "Hello"
 
 
-def test_a_sentence_is_spoken_and_shown_and_an_unknown_one_refused(
+def test_a_voice_message_is_played_and_shown_and_an_unknown_one_refused(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient]
 ) -> None:
     client = raw(terminal)

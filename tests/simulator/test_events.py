@@ -23,7 +23,7 @@ def register(client: RawClient, mask: int) -> None:
 
 
 @TRANSPORTS
-def test_a_punch_is_told_as_an_f19_was_captured_to_tell_it(
+def test_a_punch_is_sent_as_captured_from_an_f19(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient], udp: bool
 ) -> None:
     terminal.add_user("999111333", uid=13)
@@ -62,7 +62,7 @@ def test_a_punch_has_the_length_of_its_firmware(
     assert (event.code, event.session, event.reply_id) == (500, 1, 0)
 
 
-def test_every_client_that_registered_is_told_and_no_other(
+def test_events_go_to_every_client_that_registered_and_to_no_other(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient]
 ) -> None:
     terminal.add_user("1")
@@ -89,7 +89,7 @@ def test_every_client_that_registered_is_told_and_no_other(
         ("404", 2, ["128 ffffffff01"]),
     ],
 )
-def test_what_a_person_does_is_told_step_by_step(
+def test_the_steps_of_a_person_are_sent_as_events(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient], user_id: str, verify: int, told: list[str]
 ) -> None:
     terminal.add_user("1", uid=5)
@@ -130,7 +130,7 @@ def test_events_do_not_wait_for_acknowledgements(terminal: SimulatedTerminal, ra
         ("passback", "ffffffff2200070001000000"),
     ],
 )
-def test_an_alarm_is_told_to_who_registered_for_alarms(
+def test_an_alarm_is_sent_to_clients_that_registered_for_alarms(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient], kind: str, data: str
 ) -> None:
     terminal.add_user("1001", uid=7)
@@ -159,13 +159,13 @@ def test_a_punch_is_recorded_with_time_verify_and_state(terminal: SimulatedTermi
     assert (punch.uid, punch.user_id, punch.verify, punch.state, punch.time) == (1, "7", 2, 1, 0x2368B131)
 
 
-def test_a_stranger_does_not_get_in_and_is_told_so(terminal: SimulatedTerminal) -> None:
+def test_an_unknown_person_is_refused_and_sees_that(terminal: SimulatedTerminal) -> None:
     assert not terminal.punch("404")
     assert terminal.display == "Invalid ID"
     assert terminal.attendance() == []
 
 
-def test_nobody_punches_without_power(terminal: SimulatedTerminal) -> None:
+def test_no_punch_is_taken_without_power(terminal: SimulatedTerminal) -> None:
     terminal.add_user("7")
     terminal.power_off()
 
@@ -250,9 +250,7 @@ def test_without_a_finger_an_enrolment_times_out(enrolling: SimulatedTerminal, r
     assert events(client, 1) == [(8, b"\6\0")]
 
 
-def test_a_person_may_be_told_to_put_the_finger_later(
-    enrolling: SimulatedTerminal, raw: Callable[..., RawClient]
-) -> None:
+def test_a_person_may_put_the_finger_later(enrolling: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     enrolling.switches.enrolment = "wait"
     client = raw(enrolling)
     begin(client)

@@ -146,7 +146,7 @@ def test_a_terminal_that_lost_its_power_has_its_hands_free_again(
         assert usable
 
 
-def test_nobody_uses_the_keypad_of_a_terminal_that_is_disabled_or_off(
+def test_the_keypad_of_a_terminal_that_is_disabled_or_off_does_nothing(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient]
 ) -> None:
     client = raw(terminal)
@@ -246,9 +246,7 @@ def test_the_power_fails_before_or_after_the_effect(
     assert not terminal.powered
 
 
-def test_somebody_may_use_the_keypad_between_two_frames(
-    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
-) -> None:
+def test_the_keypad_may_be_used_between_two_frames(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.faults.add("PREPARE_BUFFER", "before", lambda here: here.add_user("77"))
     client = raw(terminal)
 
@@ -267,7 +265,7 @@ def test_a_function_may_take_the_power_without_blocking_the_simulator(
     wait_until(lambda: not terminal.powered)
 
 
-def test_a_fault_lets_some_pass_then_hits_as_often_as_told(
+def test_a_fault_skips_some_answers_then_applies_count_times(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient]
 ) -> None:
     terminal.faults.add("*", "after", "refuse", skip=1, count=2)

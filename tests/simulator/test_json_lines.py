@@ -70,7 +70,7 @@ def documented() -> list[dict[str, Any]]:
     return [json.loads(line) for line in page.splitlines() if line.startswith('{"at": ')]
 
 
-def test_a_program_reads_where_each_terminal_listens_and_what_happens_there() -> None:
+def test_a_program_reads_the_address_and_the_events_of_each_terminal() -> None:
     with running("--count", "2", "--control", "0") as process:
         first, second, control, ready = until(process, event="ready")
         with RawClient(Place(second)) as client:
@@ -142,7 +142,7 @@ def test_json_and_screen_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_control_port_that_is_taken_is_told_in_one_line(options: list[str]) -> None:
+def test_a_control_port_that_is_taken_is_reported_in_one_line(options: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = CliRunner().invoke(simulate, ["--port", "0", "--control", str(port), *options])

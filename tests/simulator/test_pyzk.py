@@ -53,7 +53,7 @@ def test_there_is_a_way_for_every_profile() -> None:
     assert {*WAYS, "push"} == set(profile.available())
 
 
-def test_a_terminal_that_speaks_push_only_is_not_connected(start: Callable[..., SimulatedTerminal]) -> None:
+def test_a_push_only_terminal_is_not_connected(start: Callable[..., SimulatedTerminal]) -> None:
     with (
         pyzk(start(profile="push"), connect=False) as client,
         pytest.raises(ZKErrorResponse, match="Can't connect"),
@@ -335,7 +335,7 @@ def test_delivery_in_all_ways_that_it_can_read(start: Callable[..., SimulatedTer
             assert len(client.get_users()) == 1500, delivery
 
 
-def test_segments_of_sixteen_bytes_make_it_see_nobody(start: Callable[..., SimulatedTerminal]) -> None:
+def test_with_segments_of_sixteen_bytes_it_reads_no_user(start: Callable[..., SimulatedTerminal]) -> None:
     terminal = start(delivery="split-16", split_delay=0.02)
     terminal.fill_users(3)
     with pyzk(terminal) as client:

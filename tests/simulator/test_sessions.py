@@ -245,7 +245,7 @@ def test_a_restart_drops_connections_and_comes_back_enabled_with_its_table(
     assert not terminal.disabled
 
 
-def test_power_off_is_answered_and_then_nobody_listens(
+def test_power_off_is_answered_and_then_no_port_is_open(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient]
 ) -> None:
     client = raw(terminal)
@@ -295,7 +295,7 @@ def test_sleep_and_resume_show_on_the_display(terminal: SimulatedTerminal, raw: 
     assert terminal.display != "(asleep)"
 
 
-def test_the_journal_tells_every_frame_and_no_contents(
+def test_the_journal_has_every_frame_and_no_contents(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient]
 ) -> None:
     client = raw(terminal)

@@ -220,7 +220,7 @@ def test_data_datagrams_have_the_size_that_is_set(terminal: SimulatedTerminal, r
 
 
 @shows("transport")
-def test_a_terminal_listens_on_what_it_has(
+def test_a_terminal_listens_on_its_transports(
     start: Callable[..., SimulatedTerminal], raw: Callable[..., RawClient]
 ) -> None:
     terminal = start(transport="udp")
@@ -1044,7 +1044,7 @@ def test_a_disabled_terminal_enrols_or_waits(
 
 
 @shows("enrol_cancel")
-def test_cancelling_is_silent_or_told(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
+def test_cancelling_sends_an_event_or_none(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1001")
     terminal.switches.enrolment = "wait"
     client = raw(terminal)

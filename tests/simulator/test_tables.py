@@ -233,7 +233,7 @@ def test_a_template_is_written_the_sdk_s_way(terminal: SimulatedTerminal, raw: C
     assert terminal.templates()[1, 6].data == template
 
 
-def test_a_template_for_nobody_or_larger_than_the_buffer_is_refused(
+def test_a_template_for_an_unknown_user_or_larger_than_the_buffer_is_refused(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient]
 ) -> None:
     client = raw(terminal)

@@ -171,9 +171,7 @@ def test_clear_attendance_and_operations(terminal: SimulatedTerminal, raw: Calla
     assert len(terminal.users()) == 1
 
 
-def test_clear_admin_makes_everybody_an_ordinary_user(
-    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
-) -> None:
+def test_clear_admin_makes_all_users_ordinary(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     terminal.add_user("1", privilege=14)
 
     assert raw(terminal).ask(20).code == 2000

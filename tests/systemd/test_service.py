@@ -203,7 +203,7 @@ def test_a_stop_is_clean_and_within_its_time(service: Service) -> None:
     assert json.loads(state)["state"] == "offline"
 
 
-def test_a_secret_comes_as_a_credential_that_nobody_else_can_read(service: Service) -> None:
+def test_a_secret_comes_as_a_credential_that_no_other_user_can_read(service: Service) -> None:
     machine = service.machine
     machine.write(
         "/etc/mosquitto/conf.d/locked.conf",

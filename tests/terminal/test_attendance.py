@@ -90,7 +90,7 @@ class TestLog:
             (str(100 + number % 9), NINE + timedelta(minutes=number), 1, number % 2) for number in range(count)
         ]
 
-    def test_punches_of_somebody_who_is_gone_keep_the_uid(
+    def test_punches_of_a_deleted_user_keep_the_uid(
         self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
     ) -> None:
         terminal = start(profile="ma300")
@@ -129,7 +129,7 @@ class TestLog:
             assert len(session.attendance()) == 300
         assert asked(terminal, "PREPARE_BUFFER") == readings
 
-    def test_a_log_that_is_refused_is_told(
+    def test_a_refused_log_is_an_error(
         self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
     ) -> None:
         terminal = start()
@@ -141,7 +141,7 @@ class TestLog:
             session.attendance()
         assert caught.value.sentence("en").startswith("The attendance log of device")
 
-    def test_a_log_of_no_known_layout_is_told(
+    def test_a_log_of_no_known_layout_is_an_error(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         terminal.add_user("5", "Ana")
@@ -167,7 +167,7 @@ class TestListening:
         ],
         ids="-".join,
     )
-    def test_punches_are_heard_as_they_happen(
+    def test_punches_are_received_as_they_happen(
         self,
         start: Callable[..., SimulatedTerminal],
         talk: Callable[..., Session],
@@ -224,7 +224,7 @@ class TestListening:
             session.extend(Deadline.after(5))
             assert session.count() == 0
 
-    def test_a_rush_is_heard_whole_and_in_order(
+    def test_many_punches_at_once_are_received_whole_and_in_order(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
     ) -> None:
         terminal.add_user("5", "Ana")
@@ -266,7 +266,7 @@ class TestListening:
         assert [punch.user_id for punch in listener.heard] == ["5"]
         wait_until(lambda: asked(terminal, "OK") == 2)
 
-    def test_an_event_that_came_between_request_and_answer_is_heard(
+    def test_an_event_between_request_and_answer_is_received(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
     ) -> None:
         terminal.add_user("5", "Ana")
@@ -320,7 +320,7 @@ class TestListening:
 
         assert isinstance(listener.failure, ConnectionFailure)
 
-    def test_a_terminal_that_tells_nothing_is_told(
+    def test_a_terminal_that_refuses_to_send_events_is_reported(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session]
     ) -> None:
         terminal.faults.add("REG_EVENT", "before", "refuse")

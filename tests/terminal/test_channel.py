@@ -97,7 +97,7 @@ def test_the_end_of_the_stream_ends_the_reading(stream: tuple[TcpChannel, socket
         reader.receive(soon())
 
 
-def test_rubbish_is_told_at_once(stream: tuple[TcpChannel, socket.socket]) -> None:
+def test_rubbish_is_an_error_at_once(stream: tuple[TcpChannel, socket.socket]) -> None:
     reader, peer = stream
     peer.sendall(b"HTTP/1.1 400 Bad Request\r\n")
 
@@ -177,7 +177,7 @@ def test_the_next_address_of_a_host_is_tried(monkeypatch: pytest.MonkeyPatch) ->
             server.accept()[0].close()
 
 
-def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_server_that_never_answers_delays_no_other_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_kind: release.wait(20))
     began = time.monotonic()
@@ -189,7 +189,7 @@ def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch: pytest.Mo
         release.set()
 
 
-def test_a_name_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_name_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_args: object, **_kind: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

@@ -206,7 +206,7 @@ class TestAnswers:
             with pytest.raises(DeviceTimeout):
                 client.get_platform()
 
-    def test_before_connecting_there_is_nobody_to_ask(self) -> None:
+    def test_before_connecting_no_request_can_be_sent(self) -> None:
         client = Client(Device(id="x", host="127.0.0.1"), Deadline.after(5))
 
         with pytest.raises(DeviceUnreachable) as caught:
@@ -364,7 +364,7 @@ class TestTables:
             self.read([self.prepared(0xFFFFFFFF)])
 
 
-def test_a_machine_without_free_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_free_descriptors_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 

@@ -155,7 +155,7 @@ class TestDisabling:
 
         assert not {"USER_WRQ", "DELETE_USER"} & set(asked(terminal))
 
-    def test_a_change_that_outlasts_the_disabled_time_is_told_of(
+    def test_a_change_that_outlasts_the_disabled_time_is_logged(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session], caplog: pytest.LogCaptureFixture
     ) -> None:
         """As after a stop of the process between the last look and the sending: too late to be helped."""
@@ -331,7 +331,7 @@ class TestLeaving:
         assert_none_left(before)
 
     @pytest.mark.parametrize("fault", ["silence", "garbage"])
-    def test_a_terminal_that_knows_no_connections_is_told_that_the_session_is_over(
+    def test_over_udp_exit_is_sent_at_the_end_of_a_failed_session(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session], fault: str
     ) -> None:
         terminal.faults.add("GET_FREE_SIZES", "after", fault)

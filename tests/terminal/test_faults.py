@@ -147,7 +147,7 @@ def test_a_late_answer_is_never_taken_for_the_next(terminal: SimulatedTerminal, 
         assert session.option("~Platform") == "JZ4725_TFT"
 
 
-def test_a_port_that_nobody_listens_on_refuses(terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
+def test_a_closed_port_refuses_the_connection(terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
     terminal.power_off()
 
     with pytest.raises(DeviceUnreachable) as caught, talk(terminal):

@@ -135,7 +135,7 @@ class TestReading:
         with talk(terminal) as session:
             assert [finger.index for finger in session.fingers(person(1))] == [2]
 
-    def test_a_refused_table_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
+    def test_a_refused_table_is_an_error(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         terminal.add_user("5", "Ana")
         terminal.add_template("5", 2)
         terminal.faults.add("PREPARE_BUFFER", "before", "refuse")
@@ -144,7 +144,7 @@ class TestReading:
             session.fingers(person(1))
         assert caught.value.sentence("en").startswith("The fingerprints of device")
 
-    def test_a_table_that_makes_no_sense_is_told(
+    def test_a_table_that_makes_no_sense_is_an_error(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with talk(terminal) as session:
@@ -165,7 +165,7 @@ class TestReading:
             assert session.has_finger(person(1), 2)
             assert not session.has_finger(person(1), 3)
 
-    def test_a_terminal_that_shows_no_single_finger_is_told(
+    def test_a_terminal_that_cannot_read_a_single_finger_is_reported(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session]
     ) -> None:
         for command in ("GET_USERTEMP", "USERTEMP_RRQ"):
@@ -287,7 +287,7 @@ class TestEnrolling:
         assert enrol(terminal, transport=transport) == [*GOOD, Ended("stored")]
         assert list(terminal.templates()) == [(1, 3)]
 
-    def test_a_bad_sample_is_told(self, terminal: SimulatedTerminal, enrol: Callable[..., Any]) -> None:
+    def test_a_bad_sample_is_reported(self, terminal: SimulatedTerminal, enrol: Callable[..., Any]) -> None:
         terminal.add_user("5", "Ana")
         terminal.enrol([100, 0, 100, 100])
 
@@ -297,7 +297,7 @@ class TestEnrolling:
         assert steps[-1] == Ended("stored")
 
     @pytest.mark.parametrize(("script", "outcome"), [("bad", "failed"), ("duplicate", "duplicate")])
-    def test_an_enrolment_that_fails_is_told(
+    def test_an_enrolment_that_fails_is_an_error(
         self, terminal: SimulatedTerminal, enrol: Callable[..., Any], script: str, outcome: Any
     ) -> None:
         terminal.add_user("5", "Ana")
@@ -475,7 +475,7 @@ class TestEnrolling:
         assert enrolments(terminal) == sizes
 
     @pytest.mark.parametrize("how", ["reset", "close", "silent"])
-    def test_a_connection_lost_in_the_middle_is_told(
+    def test_a_connection_lost_in_the_middle_is_an_error(
         self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], waker: Waker, how: str
     ) -> None:
         terminal = start(enrolment="wait")
@@ -490,7 +490,7 @@ class TestEnrolling:
 
         assert isinstance(caught.value, DeviceTimeout) == (how == "silent")
 
-    def test_whoever_stops_listening_leaves_no_terminal_that_waits(
+    def test_a_client_that_stops_listening_leaves_no_terminal_waiting(
         self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], waker: Waker
     ) -> None:
         terminal = start(enrolment="wait")

@@ -233,7 +233,7 @@ def test_what_is_no_regular_file_is_refused_at_once_and_named(locks: Path, put: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a process as somebody else")
-def test_another_user_s_closed_file_or_folder_is_told_with_its_path_and_owner() -> None:
+def test_an_unreadable_file_or_folder_of_another_user_is_named_with_its_owner() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         Path(name).chmod(0o755)
         locks = Path(name) / "locks"
@@ -266,7 +266,7 @@ def _refusal(locks: Path) -> str:
     return str(caught.value)
 
 
-def test_a_folder_in_which_everybody_may_remove_the_others_files_is_refused(locks: Path) -> None:
+def test_a_folder_in_which_any_user_may_remove_files_of_others_is_refused(locks: Path) -> None:
     locks.mkdir()
     locks.chmod(0o777)
 
@@ -284,7 +284,7 @@ def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path: Path) -> No
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_told_and_leaves_nothing_held(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error_and_leaves_no_lock_held(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     for _ in range(2):

@@ -142,7 +142,7 @@ class TestClock:
                 session.time()
         assert caught.value.reason == "garbled"
 
-    def test_a_refused_clock_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
+    def test_a_refused_clock_is_an_error(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         for command in ("SET_TIME", "GET_TIME"):
             terminal.faults.add(command, "before", "refuse")
 
@@ -170,7 +170,7 @@ class TestDoor:
         "case",
         [("tft", "tenths", "3 s"), ("f19", "seconds", "3 s"), ("f19", "tenths", "30 s"), ("tft", "seconds", "0.3 s")],
     )
-    def test_the_door_is_told_the_time_in_the_unit_of_the_device(
+    def test_the_time_of_the_door_is_sent_in_the_unit_of_the_device(
         self,
         start: Callable[..., SimulatedTerminal],
         talk: Callable[..., Session],
@@ -187,7 +187,9 @@ class TestDoor:
 
         assert f"door open for {opened}" in said
 
-    def test_a_door_that_does_not_open_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
+    def test_a_door_that_does_not_open_is_an_error(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session]
+    ) -> None:
         terminal.faults.add("UNLOCK", "before", "refuse")
 
         with talk(terminal, disable_for=None) as session, pytest.raises(DeviceRejected, match="UNLOCK"):
@@ -202,7 +204,7 @@ class TestDoor:
             ({"door_state": "2"}, "state 02"),
         ],
     )
-    def test_a_terminal_that_does_not_tell_its_door_is_not_taken_for_shut(
+    def test_a_terminal_that_does_not_report_its_door_is_not_taken_for_shut(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session], switches: dict[str, str], detail: str
     ) -> None:
         terminal.switches.update(switches)

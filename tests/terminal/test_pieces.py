@@ -185,7 +185,7 @@ def test_after_a_refused_piece_the_same_conversation_goes_on_one_by_one(
     assert known.pieces is Pieces.DOUBTED
 
 
-def test_a_terminal_that_refuses_every_piece_is_told_of_as_before(
+def test_a_terminal_that_refuses_every_piece_is_the_same_error_as_before(
     large: Callable[..., Any], talk: Callable[..., Session]
 ) -> None:
     terminal = large()

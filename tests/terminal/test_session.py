@@ -286,7 +286,7 @@ class TestRefusals:
             with pytest.raises(DeviceFull):
                 session.add_user(UserFields("124", "Ana"), 9)
 
-    def test_another_refusal_tells_operation_and_answer(
+    def test_another_refusal_names_operation_and_answer(
         self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
     ) -> None:
         terminal = start(duplicate_user_id="reject")
@@ -320,7 +320,9 @@ class TestRefusals:
 
         assert "refused to refresh" in caplog.text
 
-    def test_a_wrong_key_is_told(self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]) -> None:
+    def test_a_wrong_key_is_an_error(
+        self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
+    ) -> None:
         terminal = start(comm_key=1234)
 
         with pytest.raises(DeviceAuthFailed) as caught, talk(terminal, comm_key=1235):
@@ -375,7 +377,7 @@ class TestEmptyTerminals:
             2 if size == (remembered or (72 if transport == "tcp" else 28)) else 3
         )
 
-    def test_a_user_that_does_not_fit_the_other_size_is_told_so(
+    def test_a_user_that_does_not_fit_the_other_size_is_refused(
         self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session]
     ) -> None:
         terminal = start(profile="bw", transport="tcp")
@@ -612,7 +614,7 @@ class TestChanging:
             session.delete_user(40000)
             assert session.count() == 0
 
-    def test_a_refused_change_is_told(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
+    def test_a_refused_change_is_an_error(self, terminal: SimulatedTerminal, talk: Callable[..., Session]) -> None:
         with talk(terminal) as session:
             with pytest.raises(DeviceRejected, match="DELETE_USER"):
                 session.delete_user(1)

@@ -143,7 +143,7 @@ def test_datagrams_that_change_places_are_noticed_although_uids_are_in_no_order(
 
 
 @pytest.mark.parametrize("fault", ["none", "repeat", "swap"])
-def test_datagrams_of_the_same_contents_are_told_apart_by_their_number(
+def test_datagrams_of_the_same_contents_are_distinguished_by_their_number(
     start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], fault: str
 ) -> None:
     """A finger that is read five times in a second: datagrams of 25 records each, all alike."""

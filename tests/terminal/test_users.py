@@ -196,7 +196,7 @@ class TestFitting:
             field: ("encoding", {"encoding": "cp1252"})
         }
 
-    def test_all_faults_are_told_at_once(self) -> None:
+    def test_all_faults_are_named_at_once(self) -> None:
         wrong = UserFields("x" * 25, "n" * 25, "p" * 9)
 
         assert set(faults(wrong)) == {"user_id", "name", "password"}
@@ -371,7 +371,7 @@ class TestTables:
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("lookups_before", [0, 20], ids=["searched for", "looked up"])
-    def test_whoever_is_searched_for_is_whom_an_index_names(self, size: Any, lookups_before: int) -> None:
+    def test_an_index_finds_the_user_who_is_searched_for(self, size: Any, lookups_before: int) -> None:
         """Digits stand in names, passwords and other user_ids too; and the first of two counts."""
         pins = ["1", "11", "111", "21", "12", "2", "4294967295", "11", "3", "1"]
         users = table(*((uid, pin) for uid, pin in enumerate(pins, 1)), size=size)
@@ -450,7 +450,7 @@ class TestRecordSize:
 
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("count", [1, 2, 7, 18, 36, 100])
-    def test_table_and_count_tell_the_size(self, size: Any, count: int) -> None:
+    def test_the_record_size_follows_from_table_and_count(self, size: Any, count: int) -> None:
         assert record_size_of(self.records(size, count), count=count, known=None, encoding="utf-8") == size
 
     @pytest.mark.parametrize("size", SIZES)

@@ -81,7 +81,7 @@ def test_a_short_packet_is_none() -> None:
         unpack(bytes(7))
 
 
-def test_the_top_of_a_tcp_frame_tells_its_length() -> None:
+def test_the_top_of_a_tcp_frame_has_its_length() -> None:
     framed = with_top(captured.PACKETS["pyzk: read ~SerialNumber"])
 
     assert framed[:8] == bytes.fromhex("50 50 82 7d 16 00 00 00")
@@ -107,7 +107,7 @@ def test_a_day_that_the_format_can_say_and_the_calendar_does_not_have_is_no_time
     assert decode_time((1 * 31 + 30) * 86400) is None  # 31 February
 
 
-def test_reply_ids_of_earlier_requests_are_told_from_those_never_asked() -> None:
+def test_reply_ids_of_earlier_requests_are_distinguished_from_those_never_used() -> None:
     assert is_earlier(4, current=5, asked=6)
     assert is_earlier(0, current=5, asked=6)
     assert not is_earlier(5, current=5, asked=6)

@@ -54,11 +54,11 @@ def test_no_door_opens_twice_or_late_or_unsaid_while_everything_breaks(seed: int
     assert torture.broken["fault"] >= 10
 
 
-def test_the_bridge_of_some_seeds_speaks_mqtt_3_1_1() -> None:
+def test_the_bridge_of_some_seeds_uses_mqtt_3_1_1() -> None:
     assert {protocol_of(seed) for seed in range(10)} == {"5", "3.1.1"}
 
 
-def test_more_requests_than_can_be_told_apart_are_refused(tmp_path: Path) -> None:
+def test_more_requests_than_can_be_distinguished_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no more"):
         Torture(tmp_path, seed=1, requests=2 * len(SECONDS) + 1, terminals=2, tell=lambda _: None)
 
@@ -78,7 +78,7 @@ def test_more_requests_than_can_be_told_apart_are_refused(tmp_path: Path) -> Non
     ],
     ids=repr,
 )
-def test_an_honest_bridge_passes(honest: Request) -> None:
+def test_a_correct_bridge_passes(honest: Request) -> None:
     assert findings(honest) == []
 
 
@@ -132,7 +132,7 @@ def test_a_retained_request_that_opens_is_found() -> None:
     assert findings(request(OPENED, publications=[Publication(0.0, confirmed_at=0.1, retained=True)])) == ["untrue"]
 
 
-def test_an_opening_that_nobody_asked_for_is_found() -> None:
+def test_an_opening_without_a_request_is_found() -> None:
     assert findings(request(OPENED), strays=["p opened for 3 s"]) == ["untrue"]
 
 
@@ -191,5 +191,5 @@ def test_an_answer_that_was_never_sent_is_not_excused() -> None:
     assert findings(asked, broker_losses=[(31.0, 34.0)]) == ["unanswered"]
 
 
-def test_whatever_else_is_wrong_is_told() -> None:
+def test_every_other_fault_is_reported() -> None:
     assert findings(request(OPENED), wrong=["the daemon ended by itself"]) == ["wrong"]

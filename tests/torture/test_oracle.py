@@ -152,7 +152,7 @@ HONEST = {
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_an_honest_history_has_no_finding(name: str) -> None:
+def test_a_correct_history_has_no_finding(name: str) -> None:
     assert judge(HONEST[name]) == []
 
 
@@ -354,7 +354,7 @@ def test_a_secret_is_found_wherever_it_stands(content: bytes, found: set[str]) -
     assert secrets_in(content, {"$abcd123", "$ab12", "1234567890"}) == found
 
 
-def test_the_story_of_a_user_tells_of_whoever_was_given_the_same_uid() -> None:
+def test_the_history_of_a_user_has_the_users_with_the_same_uid() -> None:
     diary = Diary()
     for at, text in enumerate(
         [

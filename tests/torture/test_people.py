@@ -24,7 +24,7 @@ LOST: dict[str, Any] = {"success": False, "status": 500, "code": "device_timeout
 
 
 @pytest.mark.slow
-def test_nobody_is_lost_doubled_or_given_a_foreign_finger_while_everything_breaks(tmp_path: Path) -> None:
+def test_no_user_is_lost_doubled_or_given_a_foreign_finger_during_faults(tmp_path: Path) -> None:
     torture = Torture(tmp_path, seed=1, people=60, terminals=4, requests=120, kills=5, tell=lambda _: None)
     verdict = torture.go()
 
@@ -131,14 +131,14 @@ def expecting(*states: State) -> Book:
     return book
 
 
-def test_whoever_is_as_the_book_says_is_not_told(terminal: SimulatedTerminal) -> None:
+def test_a_user_who_is_as_recorded_is_not_reported(terminal: SimulatedTerminal) -> None:
     terminal.add_user("7", "Eva")
     terminal.add_template("7", 0, THUMB.template)
 
     assert found(expecting(EVA.with_prints([THUMB])), terminal) == []
 
 
-def test_whoever_is_missing_doubled_changed_or_unasked_is_found(terminal: SimulatedTerminal) -> None:
+def test_a_missing_doubled_changed_or_unrequested_user_is_found(terminal: SimulatedTerminal) -> None:
     assert found(expecting(EVA), terminal) == ["lost"]
     terminal.add_user("7", "Eva")
     assert found(expecting(EVA.with_prints([THUMB])), terminal) == ["fingers"]
@@ -172,7 +172,7 @@ def test_a_restore_names_whom_it_changed(kept: State, before: State, said: str |
     assert (book.states(KEY), book.findings) == (frozenset({after}), [])
 
 
-def test_a_document_that_leaves_somebody_out_is_found() -> None:
+def test_a_document_that_leaves_a_user_out_is_found() -> None:
     book = expecting(None)
     request = asked(effect.row({"name": "Eva"}), "users/desired")
     book.hear_lists(request, {**FINE, "code": "planned", "version": 1, "added": []})
@@ -181,7 +181,7 @@ def test_a_document_that_leaves_somebody_out_is_found() -> None:
     assert [finding.kind for finding in book.findings] == ["untrue"]
 
 
-def test_no_document_names_nobody_for_it_would_be_refused() -> None:
+def test_every_document_has_a_user_because_an_empty_one_is_refused() -> None:
     town = Town(Random(1), Book(), ["p", "q"], people=60)
     assert town.document("p", []) is not None
 

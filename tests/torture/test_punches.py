@@ -35,7 +35,7 @@ def test_each_punch_is_published_and_none_invented_while_everything_breaks(seed:
     assert 0 < verdict.late < verdict.published
 
 
-def test_an_honest_bridge_passes_also_when_it_tells_something_again() -> None:
+def test_a_correct_bridge_passes_also_when_it_publishes_a_punch_again() -> None:
     assert findings(event(0), event(1), event(2), event(1, late=True)) == []
 
 

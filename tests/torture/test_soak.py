@@ -56,7 +56,7 @@ def samples(**figures: Callable[[int], float]) -> list[Sample]:
         ("set aside", "set_aside", lambda at: at // 100),
     ],
 )
-def test_a_figure_that_grows_is_told_and_no_other(name: str, figure: str, value: Callable[[int], float]) -> None:
+def test_a_figure_that_grows_is_reported_and_no_other(name: str, figure: str, value: Callable[[int], float]) -> None:
     assert [one.name for one in judge(samples(**{figure: value})) if one.grows] == [name]
 
 
@@ -100,7 +100,7 @@ def terminals() -> dict[str, SimulatedTerminal]:
         return {"puerta-0": terminal}
 
 
-def test_everybody_punches_when_the_bell_rings_on_school_days(
+def test_all_people_punch_when_the_bell_rings_on_school_days(
     terminals: dict[str, SimulatedTerminal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torture.soak_school.A_SECOND", 1e9)
@@ -120,7 +120,7 @@ def reply(topic: str, **body: object) -> Message:
     return Message(topic, json.dumps(body).encode(), 0, retain=False, duplicate=False, properties=None)
 
 
-def test_what_is_answered_twice_or_never_or_untruly_is_told(
+def test_a_request_with_two_no_or_wrong_answers_is_reported(
     clock: SharedClock, terminals: dict[str, SimulatedTerminal]
 ) -> None:
     office = Office(Random(1), NOWHERE, terminals, clock)

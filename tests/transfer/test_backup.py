@@ -22,7 +22,7 @@ def codes(answer: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
-def test_a_terminal_that_was_emptied_gets_everybody_back(make: Callable[..., House], kind: tuple[str, str]) -> None:
+def test_a_terminal_that_was_emptied_gets_all_users_back(make: Callable[..., House], kind: tuple[str, str]) -> None:
     house = make({"here": kind})
     here = house["here"]
     enrol_ana(here)
@@ -52,7 +52,7 @@ def test_a_terminal_that_was_emptied_gets_everybody_back(make: Callable[..., Hou
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-def test_nobody_is_written_over_or_deleted_without_replace(make: Callable[..., House]) -> None:
+def test_no_user_is_overwritten_or_deleted_without_replace(make: Callable[..., House]) -> None:
     house = make({"here": ("tft", "tcp")})
     here = house["here"]
     enrol_ana(here)

@@ -241,7 +241,7 @@ def test_nothing_is_written_where_a_user_cannot_be_read(make: Callable[..., Hous
     assert house["there"].users() == []
 
 
-def test_a_source_that_does_not_show_its_fingers_is_told_and_none_is_left_out_in_silence(
+def test_a_source_that_does_not_show_its_fingers_is_refused_and_none_is_left_out(
     make: Callable[..., House],
 ) -> None:
     house = make()

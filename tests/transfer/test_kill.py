@@ -111,7 +111,7 @@ def test_a_bridge_killed_at_any_frame_of_a_restore_leaves_what_the_backup_holds(
     assert not here.disabled
 
 
-def test_two_users_never_share_a_uid_where_somebody_took_the_uid_of_the_first_meanwhile(
+def test_two_users_never_share_a_uid_where_the_first_uid_was_taken_meanwhile(
     make: Callable[..., House],
 ) -> None:
     house = make()

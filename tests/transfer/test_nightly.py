@@ -28,7 +28,7 @@ def terminal() -> Iterator[SimulatedTerminal]:
         yield simulator.add(TerminalConfig(profile="tft"))
 
 
-def test_each_night_has_its_backup_and_a_terminal_that_is_away_is_told_and_backed_up_when_it_is_back(
+def test_each_night_has_its_backup_and_a_terminal_that_is_away_is_backed_up_when_it_is_back(
     tmp_path: Path, shared_broker: Mosquitto, terminal: SimulatedTerminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in ((nightly, "LOOK_S"), (nightly, "AGAIN_S"), (pause, "FIRST_S")):

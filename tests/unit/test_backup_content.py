@@ -31,7 +31,7 @@ def content(**user: Any) -> bytes:
     return json.dumps(whole).encode()
 
 
-def test_what_a_terminal_has_told_is_read() -> None:
+def test_what_a_terminal_has_sent_is_read() -> None:
     (user,) = parsed("b", content()).users
 
     assert (user.user_id, user.card, user.valid_from, len(user.fingers)) == ("7", 0xFFFFFFFF, "2030-01-31T08:00:00", 1)
@@ -58,6 +58,6 @@ def test_what_a_terminal_has_told_is_read() -> None:
         ("fingers", [{**FINGER, "template": base64.b64encode(bytes(65_536)).decode()}]),
     ],
 )
-def test_what_no_terminal_can_have_told_is_damaged(field: str, value: object) -> None:
+def test_what_no_terminal_can_have_sent_is_damaged(field: str, value: object) -> None:
     with pytest.raises(BackupDamaged):
         parsed("b", content(**{field: value}))

@@ -84,7 +84,7 @@ def test_a_publication_over_the_packet_size_is_refused_with_both_numbers() -> No
         ({"WildcardSubscriptionAvailable": 0}, ["mqtt.unknown_devices to ignore"]),
     ],
 )
-def test_what_the_broker_does_not_grant_is_told_in_a_sentence_each(said: dict[str, Any], told: list[str]) -> None:
+def test_each_limit_of_the_broker_is_reported_in_a_sentence(said: dict[str, Any], told: list[str]) -> None:
     sentences = limits(**said).shortcomings(session_expiry_s=WEEK, filters=["zk/+/ping"])
 
     assert len(sentences) == len(told)

@@ -14,7 +14,7 @@ def config(devices: dict[str, Any], **more: Any) -> Config:
 OLD = {"stays": {"host": "a"}, "moves": {"host": "b"}, "goes": {"host": "c"}}
 
 
-def test_devices_are_told_apart_by_what_became_of_them() -> None:
+def test_devices_are_sorted_by_added_removed_and_changed() -> None:
     changes = compare(config(OLD), config({"comes": {"host": "d"}, "moves": {"host": "z"}, "stays": {"host": "a"}}))
 
     assert (changes.added, changes.removed, changes.changed) == (("comes",), ("goes",), ("moves",))
@@ -56,7 +56,7 @@ def test_every_other_key_is_named_and_never_its_value() -> None:
     ]
 
 
-def test_groups_are_told_by_what_became_of_them() -> None:
+def test_groups_that_differ_are_named() -> None:
     devices = {"p": {"host": "a"}, "q": {"host": "b"}}
 
     def grouped(groups: dict[str, list[str]]) -> Config:

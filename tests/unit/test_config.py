@@ -107,7 +107,7 @@ def test_every_fault_is_named_by_its_path(tmp_path: Path, text: str, fault: str)
     assert any(fault in said for said in faults(tmp_path, text)), faults(tmp_path, text)
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     said = faults(tmp_path, "mqtt: {port: 0}\ndevices: {x: {host: h, timeout: -1}}\nqueue_limit: 0\n")
 
     assert [line.split(":")[0] for line in said] == ["mqtt.port", "devices.x.timeout", "queue_limit"]
@@ -315,7 +315,7 @@ def test_what_is_wrong_with_a_group_is_named_by_its_path(tmp_path: Path, groups:
     assert faults(tmp_path, f"{TWO}groups: {groups}\n") == [fault]
 
 
-def test_all_faults_of_groups_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_of_groups_are_named_at_once(tmp_path: Path) -> None:
     text = "devices: {p: {host: 'a b'}}\ngroups: {p: [q], bridge: [p, p]}\n"
 
     assert [fault.split(":")[0] for fault in faults(tmp_path, text)] == [

@@ -97,7 +97,7 @@ def test_a_connection_failure_says_whether_anything_was_written() -> None:
     }
 
 
-def test_every_wrong_field_is_told() -> None:
+def test_every_wrong_field_is_named() -> None:
     error = InvalidField(
         FieldFault("card", "card"), FieldFault("name", "bytes", {"size": 30, "limit": 24, "encoding": "utf-8"})
     )

@@ -146,7 +146,7 @@ class TestATransactionInTheCallersOwnThread:
 
         assert subjects(database) == []
 
-    def test_a_disk_that_fails_inside_is_told_and_nothing_is_kept(self, database: Database) -> None:
+    def test_a_disk_that_fails_inside_is_an_error_and_nothing_is_kept(self, database: Database) -> None:
         def fail() -> None:
             raise sqlite3.OperationalError("disk I/O error")
 
@@ -155,7 +155,7 @@ class TestATransactionInTheCallersOwnThread:
 
         assert subjects(database) == []
 
-    def test_a_disk_that_fails_at_the_commit_is_told_to_all_who_wrote(self, database: Database) -> None:
+    def test_a_failed_commit_is_an_error_for_all_who_wrote(self, database: Database) -> None:
         raised: list[BaseException] = []
 
         def fail(_db: sqlite3.Connection) -> None:

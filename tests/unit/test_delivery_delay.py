@@ -63,7 +63,7 @@ def test_a_late_echo_proves_nothing_and_the_word_is_said_again_at_once(delay: De
     assert delay.waited_s() == 0.5
 
 
-def test_a_first_echo_that_is_late_tells_at_least_since_when(delay: DeliveryDelay, clock: Clock) -> None:
+def test_a_late_first_echo_gives_a_lower_bound(delay: DeliveryDelay, clock: Clock) -> None:
     echo(delay, clock, PROMPT_S + 4)
 
     assert delay.waited_s() == PROMPT_S + 4

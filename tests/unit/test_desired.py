@@ -59,7 +59,7 @@ def plan(
     return decision.plan()
 
 
-def test_the_defaults_of_a_document_delete_nobody_and_apply_nothing() -> None:
+def test_the_defaults_of_a_document_delete_no_user_and_apply_nothing() -> None:
     payload = json.dumps({"version": 7, "users": HERE}).encode()
     fields, document = read_document(payload, DEVICE, Policy(), strict=True, secrets=False)
 
@@ -110,7 +110,7 @@ def test_each_field_that_breaks_a_rule_is_named(fields: dict[str, Any], names: l
     assert all(fault.message(language) for fault in refused.value.faults for language in ("es", "en"))
 
 
-def test_all_rows_that_break_a_rule_are_told_twenty_at_most() -> None:
+def test_all_rows_that_break_a_rule_are_named_twenty_at_most() -> None:
     with pytest.raises(InvalidField) as refused:
         read([{"user_id": str(number)} for number in range(30)])
 

@@ -126,12 +126,12 @@ def test_a_device_that_was_removed_is_compared_no_more(ledger: Ledger) -> None:
     assert house.jobs["desired", "p"]() is None
 
 
-def test_nothing_is_scheduled_where_no_documents_are_heard(ledger: Ledger) -> None:
+def test_nothing_is_scheduled_where_no_documents_are_enabled(ledger: Ledger) -> None:
     assert House(ledger, enabled=False, check_interval=100).jobs == {}
 
 
 @pytest.mark.parametrize("enabled", [False, True])
-def test_documents_are_subscribed_to_and_tried_where_they_are_heard(*, enabled: bool) -> None:
+def test_documents_are_subscribed_to_and_tried_where_they_are_enabled(*, enabled: bool) -> None:
     devices = {"p": {"host": "127.0.0.1"}}
     config = Config.model_validate({"devices": devices, "desired": {"enabled": enabled}})
 

@@ -224,7 +224,7 @@ def test_a_document_that_followed_from_a_part_follows_again_until_it_is_kept(rea
         (b" " * 65_537, PayloadTooLarge, []),
     ],
 )
-def test_a_part_that_breaks_a_rule_is_not_kept_and_the_rule_is_told(
+def test_a_part_that_breaks_a_rule_is_not_kept_and_the_rule_is_named(
     reader: Reader, payload: bytes, error: type[BridgeError], where: list[str]
 ) -> None:
     with pytest.raises(error) as refused:

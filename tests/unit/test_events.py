@@ -10,7 +10,7 @@ from zkbridge.telemetry.events import Answered, Known, broadcast, ignore
 EVENT = Answered("principal", "ping", "pong", 0.1)
 
 
-def test_everybody_is_told_in_order() -> None:
+def test_all_listeners_get_the_events_in_order() -> None:
     heard = []
     tell = broadcast([lambda event: heard.append((1, event)), lambda event: heard.append((2, event))])
 
@@ -20,7 +20,7 @@ def test_everybody_is_told_in_order() -> None:
     assert heard == [(n, event) for event in (EVENT, Known("principal", "ping")) for n in (1, 2)]
 
 
-def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_listener_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[Any] = []
 
     def broken(_event: object) -> None:
@@ -33,6 +33,6 @@ def test_a_listener_that_fails_keeps_nobody_from_hearing(caplog: pytest.LogCaptu
     assert "a listener failed at Answered" in caplog.text
 
 
-def test_where_nobody_watches_nothing_is_called() -> None:
+def test_without_a_listener_nothing_is_called() -> None:
     assert broadcast([]) is ignore
     assert ignore(EVENT) is None

@@ -67,7 +67,7 @@ def unlock(path: Path) -> None:
     path.with_name("ledger.lock").unlink()
 
 
-def test_files_that_nobody_touched_are_in_order_whatever_is_written(site: Watched) -> None:
+def test_untouched_files_are_in_order_whatever_is_written(site: Watched) -> None:
     for _ in range(3):
         assert site.watch.look() is None
         site.do(20)

@@ -77,7 +77,7 @@ def rest() -> Rest:
     return Rest()
 
 
-def test_where_it_is_off_nothing_is_said_heard_or_kept(rest: Rest) -> None:
+def test_where_it_is_off_nothing_is_published_subscribed_or_kept(rest: Rest) -> None:
     part = rest.part(discovery=False)
     part.hear(Counted("principal", 1, 10, 9))
     part.overheard("homeassistant/status", b"online")
@@ -116,7 +116,7 @@ def test_a_change_is_said_once_and_kept(rest: Rest) -> None:
     assert rest.part().retained()[-1] == rest.published[0]
 
 
-def test_a_lock_is_told_at_once_and_again_when_its_time_is_over(rest: Rest) -> None:
+def test_a_lock_is_published_at_once_and_again_when_its_time_is_over(rest: Rest) -> None:
     part = rest.part()
 
     def told() -> list[str | None]:
@@ -138,7 +138,7 @@ def test_a_lock_is_told_at_once_and_again_when_its_time_is_over(rest: Rest) -> N
     assert rest.jobs == {}
 
 
-def test_a_terminal_that_has_told_what_it_is_is_announced_anew_and_once(rest: Rest) -> None:
+def test_a_terminal_that_has_reported_what_it_is_is_announced_again_once(rest: Rest) -> None:
     part = rest.part()
     for _time in range(2):
         part.hear(Identified("principal", "A8N5184260172", "K40/ID", "Ver 6.60"))
@@ -234,5 +234,5 @@ def test_what_is_said_is_noted_before(rest: Rest) -> None:
     assert set(rest.facts["homeassistant", "topics"].split()) >= {CONFIG.format("bridge"), "zk/entrada/status"}
 
 
-def test_nobody_else_may_have_the_bridge_speak_to_home_assistant() -> None:
+def test_no_caller_can_make_the_bridge_publish_to_home_assistant() -> None:
     assert own_filters(config(homeassistant={"discovery": True, "prefix": "ha"})) == ["ha/#"]

@@ -40,7 +40,7 @@ def session_with_uids(*users: Any) -> Session:
 
 
 @pytest.mark.parametrize("command", ["users/delete", "users/update", "users/enroll-finger"])
-def test_a_record_whose_uid_somebody_else_has_too_is_neither_deleted_nor_changed(command: str) -> None:
+def test_a_record_whose_uid_another_user_has_too_is_neither_deleted_nor_changed(command: str) -> None:
     asked = commands()[command]
     needed: dict[str, dict[str, Any]] = {
         "users/delete": {},
@@ -91,7 +91,7 @@ def test_the_very_id_comes_first_and_the_spelling_of_a_new_one_after_it(
     assert (user and user.user_id) == found
 
 
-def test_a_delete_that_is_settled_after_a_lost_answer_deletes_nobody_else() -> None:
+def test_a_delete_that_is_settled_after_a_lost_answer_deletes_no_other_user() -> None:
     first = delete("١٢٣", session_with("123", "١٢٣"))
 
     assert first.intent == {"uids": [2], "user_id": "١٢٣"}
@@ -107,7 +107,7 @@ def test_a_delete_by_another_spelling_is_settled_by_the_user_that_it_meant() -> 
     assert body == {"data": {"user_id": "123", "device_id": "p"}}
 
 
-def test_an_id_that_looks_like_one_on_the_terminal_deletes_nobody() -> None:
+def test_an_id_that_looks_like_one_on_the_terminal_deletes_no_user() -> None:
     with pytest.raises(UserNotFound):
         delete("\u200b123", session_with("123"))
 

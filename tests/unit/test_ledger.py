@@ -334,7 +334,7 @@ def test_a_terminal_disabled_again_before_that_stays_pending(ledger: Ledger) -> 
     assert ledger.enables.devices() == set(pending_on_disk(ledger)) == {"p"}
 
 
-def test_answers_belong_to_whoever_has_ended_the_requests_until_released(ledger: Ledger) -> None:
+def test_answers_belong_to_the_thread_that_ended_the_requests_until_released(ledger: Ledger) -> None:
     one, two = keep(ledger, draft(ledger, "one"), draft(ledger, "two", mid=2))
 
     first = ledger.finish([Finish(one.request, CREATED)])
@@ -574,7 +574,7 @@ def test_connection_numbers_never_repeat(tmp_path: Path) -> None:
     assert numbers == [1, 2, 3]
 
 
-def test_digests_tell_parts_apart(ledger: Ledger) -> None:
+def test_digests_distinguish_parts(ledger: Ledger) -> None:
     texts = [("ab", "c"), ("a", "bc"), ("abc", None), ("abc", ""), (b"abc",)]
 
     assert len({ledger.digest(*parts) for parts in texts}) == len(texts)

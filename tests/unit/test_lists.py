@@ -150,7 +150,7 @@ def test_the_reply_says_how_many_rows_were_done(said: list[Said], status: int, c
     assert body.get("message", body.get("error")) == english
 
 
-def test_a_failed_row_tells_what_the_single_error_tells() -> None:
+def test_a_failed_row_has_the_keys_of_the_single_error() -> None:
     (row,) = json.loads(together("p", rows(AWAY), request_id=None).body)["results"]
 
     assert row == {

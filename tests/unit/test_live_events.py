@@ -35,7 +35,7 @@ class Talkative:
 
 
 @pytest.mark.parametrize(("interrupts_after", "most"), [(5, 5), (None, 2 * MOST_EVENTS)])
-def test_what_is_counted_and_not_told_is_not_waited_for_when_a_request_comes_nor_for_ever(
+def test_a_punch_that_is_counted_without_an_event_is_not_awaited_for_ever_or_before_a_request(
     interrupts_after: int | None, most: int
 ) -> None:
     session, read_from_log = Talkative(interrupts_after), []

@@ -105,7 +105,7 @@ def test_an_exception_keeps_its_words(words: str) -> None:
         assert "test_logs.py" in line
 
 
-def test_an_exception_tells_where_it_passed() -> None:
+def test_an_exception_is_logged_with_its_places_in_the_code() -> None:
     said = as_json("error_id=%s a fault of the bridge's own", "ab12", exc_info=raised(KeyError(SECRET)))
 
     [error] = said["error"]
@@ -141,7 +141,7 @@ def test_the_systems_own_errors_say_which() -> None:
     assert without == "OSError"
 
 
-def test_an_exception_that_is_a_value_in_a_line_speaks_only_if_it_is_ours() -> None:
+def test_an_exception_in_a_log_line_is_shown_only_if_it_is_ours() -> None:
     ours = LedgerUnavailable("ledger.db: database or disk is full")
 
     for line in (as_text, as_json):
@@ -159,7 +159,7 @@ def test_an_endless_chain_of_causes_ends() -> None:
     assert list(explain(None)) == []
 
 
-def test_an_error_of_the_contract_is_told_by_its_class() -> None:
+def test_an_error_of_the_contract_is_logged_by_its_class() -> None:
     [(name, _)] = explain(DeviceTimeout(host="192.168.1.205", port=4370))
 
     assert name == "DeviceTimeout"

@@ -12,7 +12,7 @@ OFFSETS = st.integers(-24 * 60 + 1, 24 * 60 - 1).map(lambda minutes: timezone(ti
 
 
 @given(st.datetimes(timezones=OFFSETS))
-def test_every_date_with_every_offset_can_be_told(instant: datetime) -> None:
+def test_every_date_with_every_offset_can_be_shown(instant: datetime) -> None:
     assert moment(instant.timestamp()).endswith("+00:00")
 
 
@@ -33,9 +33,9 @@ def test_the_ends_of_the_calendar(text: str, seconds: int, told: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [-1e300, 1e300, -1e15, 1e15])
-def test_a_moment_beyond_the_calendar_is_told_as_its_end(seconds: float) -> None:
+def test_a_moment_beyond_the_calendar_is_shown_as_its_end(seconds: float) -> None:
     assert moment(seconds) in ("0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00")
 
 
-def test_a_moment_is_told_in_utc_to_the_second() -> None:
+def test_a_moment_is_shown_in_utc_to_the_second() -> None:
     assert moment(datetime(2030, 1, 31, 13, tzinfo=UTC).timestamp() + 0.9) == "2030-01-31T13:00:00+00:00"

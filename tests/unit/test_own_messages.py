@@ -73,7 +73,7 @@ def test_the_info_is_retained_and_lists_what_can_be_asked(site: Site) -> None:
         (TOPICS.health, None, []),
     ],
 )
-def test_only_the_health_of_this_run_is_told_to_the_link(
+def test_only_the_health_of_this_run_counts_for_the_link(
     site: Site, topic: str, body: dict[str, Any] | None, heard: list[object]
 ) -> None:
     site.messages.instance = "mine"
@@ -105,7 +105,7 @@ def test_the_last_will_of_an_earlier_run_is_recognised(
 @pytest.mark.parametrize(
     ("backups", "age"), [([], None), ([100.0], 100), ([100.0, 7000.0], 7000), ([100.0, None], None), ([-50.0], 0)]
 )
-def test_the_health_tells_the_age_of_the_backup_of_the_device_that_has_the_oldest(
+def test_the_health_has_the_highest_age_of_a_latest_backup(
     site: Site, monkeypatch: pytest.MonkeyPatch, backups: list[float | None], age: int | None
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: 1_900_000_000.0)

@@ -111,7 +111,7 @@ def test_nothing_left_is_nothing_to_do(site: Site) -> None:
     assert (site.submitted, site.waits, site.answered) == ([], [], [])
 
 
-def test_what_waits_is_told_at_the_start_unless_a_groups_answer_tells_it(site: Site) -> None:
+def test_a_waiting_request_is_answered_at_the_start_unless_a_groups_answer_has_it(site: Site) -> None:
     alone, member, gone = request(1), request(2, parent=9), request(3, GONE)
 
     site.recovery.wait_on([Waiting(each, "7", LATER) for each in (alone, member, gone)])

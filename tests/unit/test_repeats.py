@@ -231,7 +231,7 @@ def test_members_that_failed_are_asked_again_and_the_others_answer_from_memory(l
     assert (last.verdict, last.replayed) == (Verdict.ANSWERED, True)
 
 
-def test_a_group_of_which_nobody_can_be_asked_again_answers_from_memory(ledger: Ledger) -> None:
+def test_a_group_whose_members_need_no_new_try_gets_the_stored_answer(ledger: Ledger) -> None:
     (first,) = keep(ledger, group(ledger))
     finish(ledger, *zip(first.parts, [CREATED, EXISTS, ended("device_rejected")], strict=True))
 

@@ -149,7 +149,7 @@ def test_what_was_not_sent_does_not_hold_up_the_others() -> None:
     assert broker.queue.under_way == []
 
 
-def test_a_refusal_is_told_once_a_connection_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_and_its_end_are_reported_once_a_connection(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     refused = RefusedTopics()
     for _ in range(2):

@@ -29,13 +29,13 @@ threading.Event().wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
-def test_a_signal_that_does_not_wake_the_main_thread_is_heard(number: Signals) -> None:
+def test_a_signal_that_does_not_wake_the_main_thread_is_handled(number: Signals) -> None:
     ended = subprocess.run([sys.executable, "-c", WAITER, str(int(number))], check=False, timeout=60)
 
     assert ended.returncode == 7
 
 
-def test_several_signals_are_each_heard() -> None:
+def test_several_signals_are_each_handled() -> None:
     heard = """
 import os, signal, threading
 from zkbridge.runtime.signals import when_signalled

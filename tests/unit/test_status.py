@@ -40,7 +40,7 @@ def test_nothing_is_known_before_anything_happens(statuses: Statuses) -> None:
     )
 
 
-def test_what_happens_is_learnt_and_told_once(statuses: Statuses) -> None:
+def test_a_change_is_published_once(statuses: Statuses) -> None:
     assert statuses.hear(FULL)
     assert not statuses.hear(FULL)
     assert statuses.hear(Created("principal", "123"))
@@ -102,7 +102,7 @@ DRIFTS = {
 
 
 @pytest.mark.parametrize("case", DRIFTS)
-def test_a_clock_that_is_told_in_whole_seconds_does_not_flicker(statuses: Statuses, case: str) -> None:
+def test_a_clock_in_whole_seconds_does_not_change_back_and_forth(statuses: Statuses, case: str) -> None:
     read, told = DRIFTS[case]
     for each in read:
         statuses.hear(ClockRead("principal", each))

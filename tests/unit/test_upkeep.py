@@ -50,7 +50,7 @@ def test_nothing_runs_after_the_stop() -> None:
     assert done == []
 
 
-def test_a_job_that_fails_is_told_and_ends_the_thread() -> None:
+def test_a_job_that_fails_is_logged_and_ends_the_thread() -> None:
     supervisor = Deaths()
     work = Upkeep(supervisor)
     work.start()

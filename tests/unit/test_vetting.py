@@ -23,7 +23,7 @@ def faults(checked: Config) -> list[str]:
     return [str(fault) for fault in caught.value.faults]
 
 
-def test_every_name_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+def test_every_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("")
     tls = {"ca_file": tmp_path / "ca.pem", "cert_file": tmp_path / "gone.pem", "key_file": tmp_path}
     commands = ["users/create", "users/creat", "x"]
@@ -62,7 +62,7 @@ def test_a_recipient_without_the_package_that_encrypts_is_a_fault(monkeypatch: p
 
 
 @pytest.mark.parametrize("key", ["recipient", "identity_file"])
-def test_a_32_bit_system_is_told_that_it_cannot_encrypt(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_a_32_bit_system_is_refused_encryption(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     """For armhf there is no build of the package, so no advice to install it; tests/pi sees it on such a system."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     monkeypatch.setattr("zkbridge.commands.api.age.sys", SimpleNamespace(maxsize=2**31 - 1))
@@ -72,7 +72,7 @@ def test_a_32_bit_system_is_told_that_it_cannot_encrypt(monkeypatch: pytest.Monk
     assert vet(config()) == config()
 
 
-def test_a_key_that_nothing_can_be_encrypted_to_is_told_by_its_place_and_never_quoted() -> None:
+def test_an_unusable_key_is_named_by_its_place_and_never_quoted() -> None:
     identity = pyrage.x25519.Identity.generate()
     public, secret = str(identity.to_public()), str(identity)
 
@@ -85,7 +85,7 @@ def test_a_key_that_nothing_can_be_encrypted_to_is_told_by_its_place_and_never_q
     assert second.startswith("backup.recipient.2: is not a recipient of age")
 
 
-def test_an_identity_that_everybody_reads_is_a_fault_and_one_that_is_not_there_a_remark(tmp_path: Path) -> None:
+def test_an_identity_that_every_user_can_read_is_a_fault_and_an_absent_one_a_remark(tmp_path: Path) -> None:
     path = tmp_path / "backup.key"
     absent = config(backup={"identity_file": path})
 

@@ -293,7 +293,7 @@ def test_dates_that_make_no_sense_are_refused_by_name(
     assert site.p.counts[Command.USER_WRQ] == 0
 
 
-def test_a_terminal_that_confirms_and_does_not_keep_it_is_asked_again_and_nothing_is_told_before(
+def test_a_terminal_that_confirms_and_does_not_keep_it_is_asked_again_before_anything_is_published(
     site: Site, create: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     create(valid_until=site.at(HOUR_S))

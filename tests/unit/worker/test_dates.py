@@ -48,7 +48,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench.ledger.close()
 
 
-def test_the_bridge_is_told_of_the_next_moment_and_a_new_run_knows_it_too(bench: Bench) -> None:
+def test_the_bridge_gets_the_next_moment_also_after_a_restart(bench: Bench) -> None:
     dates = bench.dates()
     assert dates.next_at is None
     bench.keep(dates, "7", None, LATE)

@@ -250,7 +250,7 @@ DOORS: dict[str, tuple[Reply, bool, list[bool | None]]] = {
 
 
 @pytest.mark.parametrize("case", DOORS)
-def test_listeners_are_told_what_became_of_a_door(case: str) -> None:
+def test_listeners_get_the_result_of_a_door_request(case: str) -> None:
     reply, replayed, opened = DOORS[case]
     here = Here()
     made = task(1, UNLOCK, fields={"seconds": 7})
