@@ -73,6 +73,31 @@ def held(plant: Plant) -> dict[str, tuple[str, int, int]]:
     return {user.user_id: (user.name, user.card, user.privilege & 1) for user in plant.principal.users()}
 
 
+@pytest.mark.parametrize("killed_after", [1, 3, 7])
+def test_a_document_of_which_parts_are_unread_at_a_kill_is_planned_whole_and_once(
+    plant: Plant, killed_after: int
+) -> None:
+    rows = [{"user_id": str(number), "name": f"Name {number}"} for number in range(1, 2801)]
+    payloads = [json.dumps({"users": rows[start : start + 400]}).encode() for start in range(0, 2800, 400)]
+    manifest = {"version": 1, "parts": [hashlib.sha256(payload).hexdigest() for payload in payloads]}
+    with plant.daemon:
+        for number, payload in enumerate(payloads, start=1):
+            plant.caller.publish(f"{TOPIC}/part/{number}", payload, retain=True)
+            if number == killed_after:
+                wait_until(lambda: "to be read in turn" in plant.daemon.log, timeout=PATIENCE_S, what="a part")
+                plant.daemon.kill()
+        plant.caller.publish(TOPIC, json.dumps(manifest), retain=True)
+        plant.daemon.start()
+        plant.caller.wait_for(
+            f"{TOPIC}/plan", lambda message: message.json.get("state") == "planned", timeout=PATIENCE_S
+        )
+        plant.ask("principal", "ping", {})
+        wait_for_session_end(plant.principal)
+
+    plans = [plan for plan in plant.heard(f"{TOPIC}/plan") if plan["state"] != "waiting"]
+    assert [(plan["state"], plan["counts"]["added"]) for plan in plans] == [("planned", 2800)]
+
+
 @pytest.mark.parametrize("parts", [False, True], ids=["whole", "parts"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("frame", ["CONNECT", "DISABLE", "USER_WRQ", "DELETE_USER", "REFRESHDATA", "ENABLE", "EXIT"])

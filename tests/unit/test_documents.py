@@ -30,6 +30,7 @@ from zkbridge.intake.documents import DocumentReader
 from zkbridge.ledger.documents import Documents
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft
+from zkbridge.ledger.unread import ReadStep, UnreadDocuments
 from zkbridge.machine.clock import SYSTEM
 
 PART, DESIRED = "users/desired/part/{}", "users/desired"
@@ -56,20 +57,28 @@ class Reader:
 
     def hear(self, to: str, command: str, payload: bytes) -> list[Draft]:
         """The drafts that follow from one message. Raises the refusal."""
+        unread = UnreadDocuments(self.ledger.database)
+        unread.add([Message(f"zk/{to}/{command}", payload, qos=1, retain=True)])
         drafts = []
-        try:
-            for message in self.reader.for_each_member(Message(f"zk/{to}/{command}", payload, qos=1, retain=True)):
-                _, device, asked = message.topic.split("/", 2)
+        while (oldest := unread.oldest()) is not None:
+            left = [each for each in self.reader.for_each_member(oldest.message) if _device(each) not in oldest.done]
+            device = _device(left[0]) if left else ""
+            completes = command != DESIRED and bool(left) and left[0].topic.endswith(f"/{DESIRED}")
+            unread.note(ReadStep(oldest, device, is_last=len(left) < 2, completes=completes))
+            if left:
+                asked = left[0].topic.split("/", 2)[2]
                 address = Draft(b"", "", "", device=device, command=DESIRED)
-                drafts.append(self.reader.draft(message, device, asked, address))
-        finally:
-            self.reader.forget_whole()
+                drafts.append(self.reader.draft(left[0], device, asked, address))
         return drafts
 
     def rows(self, draft: Draft) -> Sequence[Any] | None:
         """The rows that the worker will find for a draft."""
         asked = json.loads(draft.params)
         return Documents(self.ledger.facts).rows(asked["source"], asked["parts"])
+
+
+def _device(message: Message) -> str:
+    return message.topic.split("/")[1]
 
 
 @pytest.fixture

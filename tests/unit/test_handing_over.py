@@ -60,10 +60,15 @@ class House:
         self.config = Config.model_validate({"devices": {"p": {"host": "127.0.0.1"}, "q": {"host": "127.0.0.1"}}})
         self.topics = Topics("zk")
         self.begun: dict[str, list[Request]] = {}
-        intake: Any = SimpleNamespace(receive=lambda _: keep(ledger, create_draft(ledger, "ping", device="q")))
-        self.reception = Reception(intake)
+        intake: Any = SimpleNamespace(receive=self.keep_neighbour)
+        unused: Any = None  # no document comes
+        self.reception = Reception(intake, unused)
         house: Any = self  # stands for CurrentConfig, Probes and ReplyDispatch
         self.handover = RequestHandOver(house, ledger, self.reception, house, house)
+
+    def keep_neighbour(self, _: object) -> bool:
+        keep(self.ledger, create_draft(self.ledger, "ping", device="q"))
+        return False
 
     def submit(self, device: str, requests: list[Request]) -> None:
         self.begun[device] = requests

@@ -17,6 +17,7 @@ from zkbridge.intake.keeper import Keeper
 from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.unread import UnreadDocuments
 
 CONFIG = Config.model_validate({"devices": {"p": {"host": "192.0.2.1"}}, "desired": {"enabled": True}})
 
@@ -36,6 +37,11 @@ class Desk:
             keeper=self.keeper,
         )
 
+    def read(self) -> None:
+        """Read every document that is unread."""
+        while (read := self.intake.read_document()) is not None:
+            assert self.intake.take_document(*read)
+
     def answer_to(self, response_topic: str) -> tuple[str, bool]:
         """Where the answer to a message with this response topic goes, and whether it says that it was refused."""
         self.intake.receive([Message("zk/p/users/create", b"{}", response_topic=response_topic)])
@@ -50,23 +56,25 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.ledger.close()
 
 
-def test_a_command_is_kept_before_the_documents_that_came_with_it_are_read(
+def test_commands_are_kept_before_the_documents_that_came_with_them_and_those_are_read_later(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unfinished: list[int] = []
+    heard: list[str] = []
 
     def read(_: DocumentReader, message: Message) -> Iterator[Message]:
-        if message.topic.startswith("zk/p/users/desired"):
-            unfinished.append(len(desk.ledger.unfinished()))
-            return
-        yield message
+        heard.append(message.topic)
+        yield from ()
 
     monkeypatch.setattr(DocumentReader, "for_each_member", read)
     parts = [Message(f"zk/p/users/desired/part/{number}", b"{}") for number in (1, 2)]
 
-    desk.intake.receive([*parts, Message("zk/p/ping", b'{"request_id": "1"}')])
+    has_unread = desk.intake.receive([*parts, Message("zk/p/ping", b'{"request_id": "1"}')])
+    before = len(desk.ledger.unfinished()), list(heard)
+    desk.read()
 
-    assert unfinished == [1, 1]
+    assert has_unread
+    assert before == (1, [])
+    assert heard == [message.topic for message in parts]
 
 
 def test_a_document_whose_reading_makes_the_bridge_fail_is_set_aside_and_the_others_are_kept(
@@ -78,19 +86,39 @@ def test_a_document_whose_reading_makes_the_bridge_fail_is_set_aside_and_the_oth
         yield message
 
     monkeypatch.setattr(DocumentReader, "for_each_member", read)
-    topic = "zk/p/users/desired/part/1"
+    topic, whole = "zk/p/users/desired/part/1", json.dumps({"version": 1, "users": [{"user_id": "1", "name": "Ana"}]})
 
-    desk.intake.receive([Message(topic, b"odd"), Message("zk/p/ping", b'{"request_id": "1"}'), Message(topic, b"odd")])
+    desk.intake.receive([Message(topic, b"odd"), Message("zk/p/users/desired", whole.encode()), Message(topic, b"odd")])
+    desk.read()
 
-    assert len(desk.ledger.unfinished()) == 1
+    assert [request.command for request in desk.ledger.unfinished()] == ["users/desired"]
     assert desk.keeper.set_aside == 2
 
 
-def test_a_document_comes_again_while_the_ledger_cannot_be_written(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_stays_unread_while_the_ledger_cannot_be_written(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def draft(*_: object) -> None:
         raise LedgerUnavailable("the disk is full")
 
-    monkeypatch.setattr(DocumentReader, "draft", draft)
+    desk.intake.receive([Message("zk/p/users/desired", b"{}")])
+    with monkeypatch.context() as patch:
+        patch.setattr(DocumentReader, "draft", draft)
+        with pytest.raises(LedgerUnavailable):
+            desk.read()
+    answers = desk.ledger.replies.unsent(1000)
+    desk.read()
+
+    assert answers == []
+    assert [answer.code for answer in desk.ledger.replies.unsent(1000)] == ["missing_fields"]
+    assert desk.keeper.set_aside == 0
+
+
+def test_a_document_that_cannot_be_kept_comes_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def add(*_: object) -> None:
+        raise LedgerUnavailable("the disk is full")
+
+    monkeypatch.setattr(UnreadDocuments, "add", add)
 
     with pytest.raises(LedgerUnavailable):
         desk.intake.receive([Message("zk/p/users/desired", b"{}")])
@@ -117,11 +145,11 @@ def test_what_a_reload_subscribes_to_is_refused_from_then_on(desk: Desk) -> None
 
 def test_no_caller_can_fill_the_memory_with_topics(desk: Desk) -> None:
     for number in range(600):
-        desk.intake._addressing.allows(f"zk/replies/{number}", "p")
-        desk.intake._addressing.allows(f"zk/replies/{number}".ljust(10_000, "x"), "p")
+        desk.intake._drafts._addressing.allows(f"zk/replies/{number}", "p")
+        desk.intake._drafts._addressing.allows(f"zk/replies/{number}".ljust(10_000, "x"), "p")
 
-    assert desk.intake._addressing._remembered.cache_info().currsize <= 256
-    assert desk.intake._addressing._remembered.cache_info().misses == 600
+    assert desk.intake._drafts._addressing._remembered.cache_info().currsize <= 256
+    assert desk.intake._drafts._addressing._remembered.cache_info().misses == 600
 
 
 @pytest.mark.parametrize(

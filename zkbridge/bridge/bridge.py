@@ -61,6 +61,7 @@ class Bridge:
         parts.announcer.start()
         parts.probes.schedule(parts.roster.by_device)
         parts.desired.schedule(parts.roster.by_device)
+        parts.reception.start()
         parts.desired_files.start()
         parts.care.start()
         parts.pulse.start()

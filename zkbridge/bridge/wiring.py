@@ -112,7 +112,8 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
             keeper=stored.keeper,
             tell=events,
             clock=clock,
-        )
+        ),
+        upkeep,
     )
     handover = RequestHandOver(current, stored.ledger, reception, probes, dispatch)
     recovery = Recovery(

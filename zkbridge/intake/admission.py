@@ -16,6 +16,7 @@ from zkbridge.ledger.acceptance import Batch
 from zkbridge.ledger.finding import Finding, Found
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft, Kept, Part
+from zkbridge.ledger.unread import ReadStep
 from zkbridge.machine.clock import Clock
 
 #: The shortest and longest `retry_after_s` for a request that finds the queue full, in seconds.
@@ -34,10 +35,16 @@ class Decisions(Protocol):
         """The answer to a request_id that was used with other content."""
 
 
-def keep(ledger: Ledger, drafts: Sequence[Draft], decisions: Decisions) -> list[Kept]:
-    """Keep every draft, in order, with one commit. Raises LedgerUnavailable, and then nothing is kept."""
-    with ledger.batch(drafts) as batch:
-        return [_keep_one(batch, batch.find(draft), decisions) for draft in drafts]
+def keep(ledger: Ledger, drafts: Sequence[Draft], decisions: Decisions, *, step: ReadStep | None = None) -> list[Kept]:
+    """Keep every draft, in order, with one commit; `step` is the turn of the unread document that they follow from.
+
+    Raises LedgerUnavailable, and then nothing is kept.
+    """
+    with ledger.batch(drafts, of_unread=step is not None) as batch:
+        kept = [_keep_one(batch, batch.find(draft), decisions) for draft in drafts]
+        if step is not None:
+            batch.note_read(step)
+        return kept
 
 
 def _keep_one(batch: Batch, found: Found, decisions: Decisions) -> Kept:

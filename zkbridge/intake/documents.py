@@ -36,7 +36,10 @@ def is_document(command: str) -> bool:
 
 
 class DocumentReader:
-    """Reads documents by one configuration. What is kept of the last one, and the parts, stand in the ledger."""
+    """Reads documents by one configuration. What is kept of the last one, and the parts, stand in the ledger.
+
+    For one thread at a time.
+    """
 
     def __init__(self, config: Config, ledger: Ledger, clock: Clock) -> None:
         self._config = config
@@ -44,7 +47,6 @@ class DocumentReader:
         self._documents = Documents(ledger.facts)
         self._clock = clock
         self._topics = Topics(config.mqtt.base_topic)
-        self._whole: list[str] = []
 
     def for_each_member(self, message: Message) -> Iterator[Message]:
         """The message; a document for a group once for each member, as if it had come on the member's topic.
@@ -62,6 +64,19 @@ class DocumentReader:
         else:
             for member in self._members(parsed[0]):
                 yield message._replace(topic=self._topics.command(member, DESIRED))
+
+    def is_kept(self, message: Message) -> bool:
+        """Whether a message is a part that is kept with this content, and no manifest waits for parts.
+
+        Raises LedgerUnavailable.
+        """
+        parsed = self._topics.parse(message.topic)
+        number = None if parsed is None else part_number(parsed[1])
+        if parsed is None or number is None:
+            return False
+        kept = self._documents.parts(parsed[0]).get(number)
+        same = kept is not None and kept.sha256 == hashlib.sha256(message.payload).hexdigest()
+        return same and all(self._documents.manifest(member) is None for member in self._members(parsed[0]))
 
     def draft(self, message: Message, device: str, command: str, address: Draft) -> Draft:
         """The draft of a document. Raises the BridgeError that is answered instead, and LedgerUnavailable."""
@@ -138,12 +153,6 @@ class DocumentReader:
             params=asked.stored(),
         )
 
-    def forget_whole(self) -> None:
-        """Delete the waiting manifests whose documents were passed on and are on disk. Raises LedgerUnavailable."""
-        while self._whole:
-            self._documents.keep_manifest(self._whole[-1], None)
-            self._whole.pop()
-
     def _file_of(self, device: str) -> Path | None:
         """The file that has the document of a device: its own, or that of a group."""
         directory = self._config.desired.directory
@@ -197,7 +206,6 @@ class DocumentReader:
         for member in self._members(source):
             manifest = self._documents.manifest(member)
             if manifest is not None and self._is_whole(manifest, member):
-                self._whole.append(member)
                 # Not as the retained message that it was: that one is known, and was answered.
                 yield Message(self._topics.command(member, DESIRED), manifest, connection=message.connection)
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -34,7 +35,7 @@ class Noted(NamedTuple):
 class SetAside:
     """The file `set-aside.jsonl` in the state directory, mode 0600: one JSON object a line.
 
-    For the one thread that receives messages; any other may read `count`. A file that cannot be written costs no
+    For any thread. A file that cannot be written costs no
     message: what would stand in it is in the log.
     """
 
@@ -42,11 +43,16 @@ class SetAside:
         self.path = folder / "set-aside.jsonl"
         self.count = 0  #: messages set aside since the start, each copy of one counted
         self._clock = clock
+        self._lock = threading.Lock()
         self._entries: dict[str, dict[str, str]] = {}  #: by digest, oldest first
         self._appends = self._read()
 
     def add(self, topic: str, digest: bytes, reason: str) -> Noted:
         """Note a message, unless it is in the file already."""
+        with self._lock:
+            return self._add(topic, digest, reason)
+
+    def _add(self, topic: str, digest: bytes, reason: str) -> Noted:
         self.count += 1
         key = digest.hex()
         if (known := self._entries.get(key)) is not None:

@@ -15,6 +15,7 @@ from zkbridge.ledger.outcomes import Outcomes
 from zkbridge.ledger.records import Draft, Kept, Part, Request, State, Verdict
 from zkbridge.ledger.rows import Address
 from zkbridge.ledger.schema import ARRIVE
+from zkbridge.ledger.unread import ReadStep
 
 
 class Batch:
@@ -43,6 +44,10 @@ class Batch:
     def join(self, found: Found) -> Kept:
         """Have a copy of a request wait for the same answer, or give it the stored one."""
         return self._acceptance.join(self._db, found)
+
+    def note_read(self, step: ReadStep) -> None:
+        """Note the turn of an unread document from which this batch follows."""
+        step.note(self._db)
 
     def take_on(self, found: Found, parts: Sequence[Part] = ()) -> Kept:
         """Keep a new request; a group's with these parts, of which one with a `reply` is answered and not asked."""

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from zkbridge.ledger.facts import Facts
 
-_PARTS, _MANIFEST, _LAST = "document parts", "document manifest", "desired"
+#: Where the manifest of a device stands that waits for its parts.
+MANIFEST = "document manifest"
+_PARTS, _LAST = "document parts", "desired"
 _CONTENT, _DRIFT = "desired document", "desired drift"
 
 
@@ -35,7 +37,8 @@ class LastDocument(NamedTuple):
 class Documents:
     """What is kept of documents. `source` is the device or the group on whose topic a part came.
 
-    Each method raises LedgerUnavailable.
+    Parts, manifests and last documents do not wait for the disk: the message or file from which they come stays there
+    until a later commit. Each method raises LedgerUnavailable.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -54,10 +57,8 @@ class Documents:
 
     def keep_last(self, device: str, last: LastDocument, content: bytes) -> None:
         """Have this be the last one from now on; `content` is kept of it. How a terminal differs is not known then."""
-        self._facts.remember(device, _CONTENT, content.decode())
-        self.keep_drift(device, None)
         kept = json.dumps({**last._asdict(), "digest": last.digest.hex()})
-        self._facts.remember(device, _LAST, kept)
+        self._facts.write(device, {_CONTENT: content.decode(), _DRIFT: None, _LAST: kept}, urgent=False)
 
     def drift(self, device: str) -> int | None:
         """In how many users the terminal differed when it was last compared; None: it was not, since the document."""
@@ -79,20 +80,16 @@ class Documents:
         return {int(number): KeptPart(*values) for number, values in kept.items()}
 
     def keep_part(self, source: str, number: int, part: KeptPart, rows: Sequence[Any]) -> None:
-        """Keep a part in place of the one of this number. A crash in between leaves one that fits no manifest."""
-        before = self.parts(source)
-        if before.pop(number, None) is not None:
-            self._keep_parts(source, before)
+        """Keep a part in place of the one of this number."""
         # A number with a fraction is a Decimal, which is kept as text, as in a whole document.
-        self._facts.remember(source, _part(number), json.dumps(rows, separators=(",", ":"), default=str))
-        self._keep_parts(source, before | {number: part})
+        content = json.dumps(rows, separators=(",", ":"), default=str)
+        self._write_part(source, self.parts(source) | {number: part}, number, content)
 
     def drop_part(self, source: str, number: int) -> None:
         """Let go of a part, if it is kept."""
         kept = self.parts(source)
         if kept.pop(number, None) is not None:
-            self._keep_parts(source, kept)
-            self._facts.forget(source, _part(number))
+            self._write_part(source, kept, number, None)
 
     def missing(self, source: str, parts: Sequence[str]) -> list[int]:
         """The numbers of those parts that are not kept, or are kept with other content. `parts` are their SHA-256."""
@@ -108,18 +105,15 @@ class Documents:
 
     def manifest(self, device: str) -> bytes | None:
         """The manifest that waits for parts."""
-        kept = self._facts.recall(device, _MANIFEST)
+        kept = self._facts.recall(device, MANIFEST)
         return None if kept is None else kept.encode()
 
-    def keep_manifest(self, device: str, payload: bytes | None) -> None:
-        """Have this manifest wait for its parts, in place of any other; None: none waits."""
-        if payload is not None:
-            self._facts.remember(device, _MANIFEST, payload.decode())
-        elif self._facts.recall(device, _MANIFEST) is not None:
-            self._facts.forget(device, _MANIFEST)
+    def keep_manifest(self, device: str, payload: bytes) -> None:
+        """Have this manifest wait for its parts, in place of any other."""
+        self._facts.write(device, {MANIFEST: payload.decode()}, urgent=False)
 
-    def _keep_parts(self, source: str, parts: dict[int, KeptPart]) -> None:
-        self._facts.remember(source, _PARTS, json.dumps(parts))
+    def _write_part(self, source: str, parts: dict[int, KeptPart], number: int, content: str | None) -> None:
+        self._facts.write(source, {_PARTS: json.dumps(parts), _part(number): content}, urgent=False)
 
 
 def _part(number: int) -> str:

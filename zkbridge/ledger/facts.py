@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 from zkbridge.ledger.database import Database
 
 PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)"
+DROP_FACT = "DELETE FROM facts WHERE subject = ? AND name = ?"
 
 
 class Facts:
@@ -25,9 +27,24 @@ class Facts:
         """Keep a fact until it is replaced. Raises LedgerUnavailable."""
         self._database.write_one(PUT_FACT, subject, name, value)
 
+    def write(self, subject: str, values: Mapping[str, str | None], *, urgent: bool = True) -> None:
+        """Keep these facts, and forget those that are None, with one commit; `urgent` as for `Database.write`.
+
+        Raises LedgerUnavailable.
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            for name, value in values.items():
+                if value is None:
+                    db.execute(DROP_FACT, (subject, name))
+                else:
+                    db.execute(PUT_FACT, (subject, name, value))
+
+        self._database.write(work, urgent=urgent)
+
     def forget(self, subject: str, name: str) -> None:
         """Keep a fact no longer. Raises LedgerUnavailable."""
-        self._database.write_one("DELETE FROM facts WHERE subject = ? AND name = ?", subject, name)
+        self._database.write_one(DROP_FACT, subject, name)
 
     def next_connection(self) -> int:
         """The number of a new connection to the broker; it never repeats. Raises LedgerUnavailable."""

@@ -95,12 +95,13 @@ class Ledger:
 
     # -- messages in ---------------------------------------------------------------------------------------------
 
-    def batch(self, drafts: Sequence[Draft]) -> AbstractContextManager[Batch]:
+    def batch(self, drafts: Sequence[Draft], *, of_unread: bool = False) -> AbstractContextManager[Batch]:
         """A batch in a `with`, for these messages; one commit holds all that is kept inside.
 
+        `of_unread`: they follow from an unread document, whose turn is noted with them.
         Raises LedgerUnavailable, and then nothing is kept; whatever is raised inside takes all of it back.
         """
-        lone = len(drafts) == 1 and not (drafts[0].retained or drafts[0].parts)
+        lone = len(drafts) == 1 and not (drafts[0].retained or drafts[0].parts or of_unread)
         return self._acceptance.batch(single=lone)
 
     # -- work ----------------------------------------------------------------------------------------------------

@@ -98,6 +98,21 @@ MIGRATIONS = (
     "ALTER TABLE requests ADD COLUMN user_id TEXT;",
     # The language that a request has asked its answer to be in.
     "ALTER TABLE requests ADD COLUMN language TEXT;",
+    # Documents as they came, until they are read; PINs may stand in them, so a table of its own, which is wiped whole.
+    """
+    CREATE TABLE unread (
+        id               INTEGER PRIMARY KEY,
+        topic            BLOB NOT NULL,
+        payload          BLOB NOT NULL,
+        qos              INTEGER NOT NULL,
+        retain           INTEGER NOT NULL,
+        dup              INTEGER NOT NULL,
+        mid              INTEGER NOT NULL,
+        connection       INTEGER NOT NULL,
+        response_topic   BLOB,
+        correlation_data BLOB
+    );
+    """,
 )
 
 #: For one connection: what is written for a request that comes, and for one that ends, as one statement each. Every
