@@ -41,8 +41,6 @@ VISITOR = "taller"
 TICK_S, SAMPLE_S = 0.01, 1.0
 #: Seconds without news after which what has not come never will: the bridge waits a minute for a broker at most.
 PATIENCE_S = 1.5 * SILENT_FOR_S
-#: Seconds in which a week passes, at most: a longer run lives several weeks.
-LONGEST_WEEK_S = 3600.0
 #: Simulated seconds by which the time goes on at once.
 STEP_S = 900.0
 #: Seconds for which the machine's clock is wrong, and by how many seconds it is.
@@ -63,7 +61,7 @@ class Verdict:
 
 
 class Soak:
-    """A week in so many seconds, or a week an hour; `go` returns the verdict."""
+    """So many weeks in so many seconds; `go` returns the verdict."""
 
     def __init__(
         self,
@@ -74,11 +72,12 @@ class Soak:
         people: int,
         terminals: int,
         tell: Callable[[str], None],
+        weeks: int = 1,
         scene: type[SoakScene] = SoakScene,
     ) -> None:
         folder = folder.resolve()  # the configuration names files in it
         self._random, self._seconds, self._tell = Random(seed), seconds, tell
-        self._week = min(seconds, LONGEST_WEEK_S)
+        self._week = seconds / weeks
         self._faster = WEEK_S / self._week
         self.clock, self._gauge = SharedClock(folder / "clock"), HeapGauge(folder / "heap")
         self._certificates = make_certificates(folder / "certificates")
@@ -299,8 +298,9 @@ class Soak:
 def main(arguments: Sequence[str]) -> int:
     """Run, print the figures and what is wrong; 1 if anything grows, or any promise was not kept."""
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, help="in which a week passes")
-    parser.add_argument("--hours", type=float, help="the same in hours, a week in each")
+    parser.add_argument("--minutes", type=float, default=10, help="for which it runs")
+    parser.add_argument("--hours", type=float, help="the same in hours")
+    parser.add_argument("--weeks", type=int, help="which pass meanwhile; one, or one an hour")
     parser.add_argument("--people", type=int, default=2000)
     parser.add_argument("--terminals", type=int, default=20)
     return run_program(parser, arguments, _run)
@@ -308,12 +308,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(wanted: argparse.Namespace, folder: Path) -> Outcome:
     seconds = wanted.hours * 3600 if wanted.hours else wanted.minutes * 60
-    soak = Soak(
-        folder, seed=wanted.seed, seconds=seconds, people=wanted.people, terminals=wanted.terminals, tell=click.echo
-    )
+    weeks = wanted.weeks or max(1, round(seconds / 3600))
+    size = {"people": wanted.people, "terminals": wanted.terminals, "weeks": weeks}
+    soak = Soak(folder, seed=wanted.seed, seconds=seconds, tell=click.echo, **size)
     verdict = soak.go()
     wrong = [f"*** {finding}" for finding in verdict.findings[:50]]
     end = f"{len(verdict.findings)} FINDINGS" if verdict.findings else "nothing grows, and every promise was kept"
-    weeks = max(1.0, seconds / LONGEST_WEEK_S)
-    head = f"seed {wanted.seed}: {weeks:.0f} week in {seconds / 60:.0f} minutes, {wanted.people} people"
+    head = f"seed {wanted.seed}; weeks: {weeks}, minutes: {seconds / 60:.0f}, people: {wanted.people}"
     return Outcome([*wrong, "", head, *verdict.lines, end], bool(verdict.findings))
