@@ -101,7 +101,9 @@ class Office:
         """A reply, or the plan of a document."""
         body = message.json
         is_plan = message.topic.endswith("/plan")
-        name = f"{message.topic.split('/')[1]} {body.get('version')}" if is_plan else body.get("request_id")
+        name = body.get("request_id")
+        if is_plan:  # the error of a terminal that failed for good names the version as its request_id alone
+            name = f"{message.topic.split('/')[1]} {body.get('version', name)}"
         asked = self.asked.get(str(name))
         if asked is None or not (is_plan or message.topic == f"{asked.topic}/reply"):  # a member's own, later
             return

@@ -161,3 +161,16 @@ def test_the_office_deletes_all_users_but_a_few_so_that_tables_do_not_grow(
     before, after = (body["users"] for topic, body in sent if topic.endswith("/delete-many"))
     assert [row["user_id"] for row in before] == ["500011", "500012", "500013"]
     assert [row["user_id"] for row in after] == ["500014"]  # its date has passed; the three are being deleted
+
+
+def test_a_document_that_failed_at_its_terminal_is_answered(
+    clock: SharedClock, terminals: dict[str, SimulatedTerminal]
+) -> None:
+    office = Office(Random(1), NOWHERE, terminals, clock)
+    office._ask_document("puerta-0")
+    office._ask_document("puerta-0")
+
+    office.hear(reply("zk/puerta-0/users/desired/plan", request_id="1", status=500, code="device_rejected"))
+    office.hear(reply("zk/puerta-0/users/desired/plan", request_id="1/c57fa0a4", version=2, status=200, code="planned"))
+
+    assert office.answered == 2
