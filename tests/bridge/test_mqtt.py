@@ -224,7 +224,8 @@ def test_mqtt_5_reports_a_refused_publish(tmp_path: Path, rest: Rest, caplog: py
         mqtt.stop(5)
 
     assert mqtt_ready
-    assert rest.confirmations == [(PunchToken(3), "Not authorized")]
+    refusal = "Not authorized; without a user name; examples/mosquitto/README.md"
+    assert rest.confirmations == [(PunchToken(3), refusal)]
 
 
 def test_auto_tries_mqtt_5_first(broker: Mosquitto, rest: Rest) -> None:

@@ -36,7 +36,11 @@ def test_the_bridge_is_online_and_answers(tmp_path: Path, broker: Mosquitto) -> 
 
     assert daemon.log.count("connected to") == 1, "it was hung up on"
     told = [line for line in daemon.log.splitlines() if "the broker refuses what is published" in line]
-    assert any("on zk/bridge/info (Packet too large: " in line and f"it takes {LARGEST})" in line for line in told)
+    assert any(
+        "on zk/bridge/info (Packet too large: " in line
+        and f"it takes {LARGEST}; without a user name; docs/brokers.md#what" in line
+        for line in told
+    )
 
 
 def test_a_reply_is_sent_up_to_the_last_byte_that_the_broker_takes(tmp_path: Path, broker: Mosquitto) -> None:

@@ -83,7 +83,7 @@ def test_a_try_that_the_broker_refuses_is_said(tmp_path: Path, terminal: Simulat
         ) as daemon,
     ):
         wait_until(lambda: "whether commands are heard is not known" in daemon.log, timeout=20)
-        assert "(Not authorized)" in daemon.log
+        assert "(Not authorized; without a user name; examples/mosquitto/README.md)" in daemon.log
 
 
 def test_a_broker_that_hangs_up_on_the_try_is_still_worked_with(tmp_path: Path, terminal: SimulatedTerminal) -> None:
@@ -112,6 +112,9 @@ def test_a_subscription_that_is_refused_is_said(tmp_path: Path, terminal: Simula
         wait_until(lambda: f"the broker refuses the subscription to {CREATE} " in daemon.log)
 
 
+RIGHTS = "user 'b'; page"
+
+
 class Clock:
     now = 1000.0
 
@@ -126,7 +129,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def check(clock: Clock) -> SubscriptionCheck:
-    return SubscriptionCheck({CREATE: CREATE_PROBE, STATE: STATE}, spoken=[STATE, INFO], clock=clock)
+    return SubscriptionCheck({CREATE: CREATE_PROBE, STATE: STATE}, spoken=[STATE, INFO], rights=RIGHTS, clock=clock)
 
 
 def test_only_what_is_not_said_anyway_is_probed(check: SubscriptionCheck) -> None:
@@ -265,7 +268,10 @@ REPLY, STATES = "zk/bridge/ping/reply", "zk/bridge/availability"
 @pytest.fixture
 def publishing(clock: Clock) -> SubscriptionCheck:
     return SubscriptionCheck(
-        {CREATE: CREATE_PROBE}, published={REPLY: "replies", STATES: "states of devices"}, clock=clock
+        {CREATE: CREATE_PROBE},
+        published={REPLY: "replies", STATES: "states of devices"},
+        rights=RIGHTS,
+        clock=clock,
     )
 
 

@@ -159,7 +159,7 @@ def test_a_broker_without_a_bridge_is_reported_at_once(broker: Mosquitto, tmp_pa
     done = create("1", "--broker", f"127.0.0.1:{broker.port}", cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (4, "")
-    assert "nobody listens there; is the bridge running" in done.stderr
+    assert "nobody listens on zk/principal/users/create; is the bridge running" in done.stderr
     assert re.search(r"--request-id cli-[0-9a-f]{12}\n", done.stderr)
 
 
@@ -204,7 +204,8 @@ def test_a_broker_that_is_not_there_exits_4(tmp_path: Path) -> None:
     done = create("1", "--broker", f"127.0.0.1:{port}", cwd=tmp_path)
 
     assert done.returncode == 4
-    assert done.stderr.startswith(f"the broker 127.0.0.1:{port} cannot be reached: Connection refused.\n")
+    told = "cannot be reached: Connection refused (docs/client.md#where-the-bridge-is)."
+    assert done.stderr.startswith(f"the broker 127.0.0.1:{port} {told}\n")
 
 
 @pytest.mark.parametrize(

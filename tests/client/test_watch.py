@@ -172,7 +172,8 @@ def test_no_broker_exits_4(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr == f"the broker 127.0.0.1:{port} cannot be reached: Connection refused.\n"
+    told = "cannot be reached: Connection refused (docs/client.md#where-the-bridge-is)."
+    assert done.stderr == f"the broker 127.0.0.1:{port} {told}\n"
 
 
 def test_an_answer_finds_its_request_by_correlation_data_whatever_the_topic(sightings: Sightings) -> None:

@@ -30,7 +30,11 @@ def test_mosquitto_refuses_it_and_the_bridge_stays_online(tmp_path: Path) -> Non
         caller.publish("zk/p/ping", b"[]")
 
         assert caller.wait_for("zk/p/ping/reply").json["code"] == "body_required"
-        named = set(re.findall(r"refuses what is published on (homeassistant/\S+) \(Packet too large\)", daemon.log))
+        named = set(
+            re.findall(
+                r"refuses what is published on (homeassistant/\S+) \(Packet too large; without a user", daemon.log
+            )
+        )
         assert named
         assert daemon.log.count(" connected to ") == 1
 

@@ -55,8 +55,8 @@ def test_the_answer_to_another_request_is_not_taken_for_it(bridge: Running) -> N
     with Client(bridge.broker.port) as other, Caller(settings) as caller:
         listen = caller.listen
 
-        def listen_and_let_the_other_ask(topics: list[str]) -> None:
-            listen(topics)
+        def listen_and_let_the_other_ask(topics: list[str], *, needed: list[str] | None = None) -> None:
+            listen(topics, needed=needed)
             other.subscribe("zk/principal/ping/reply")
             other.publish("zk/principal/ping", {"request_id": "theirs"})
             other.wait_for("zk/principal/ping/reply", timeout=20)

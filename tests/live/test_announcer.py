@@ -26,7 +26,7 @@ class Bench:
         self.published: list[tuple[Any, Publication]] = []
         self.deaths: list[BaseException] = []
         self.brings_back = False
-        self.announcer = Announcer(self.ledger, self, topics=Topics("zk"), supervisor=self)
+        self.announcer = Announcer(self.ledger, self, topics=Topics("zk"), rights="user 'b'; page", supervisor=self)
         self.announcer.start()
 
     def publish(self, token: Token | None, publication: Publication) -> None:

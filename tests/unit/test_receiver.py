@@ -61,7 +61,7 @@ def state() -> ConnectionState:
 
 @pytest.fixture
 def receiver(steps: Steps, state: ConnectionState) -> Receiver:
-    check = SubscriptionCheck({"zk/+/users/create": PROBED})
+    check = SubscriptionCheck({"zk/+/users/create": PROBED}, rights="user 'b'; page")
     check.begin()
     return Receiver(steps, state, steps, check, DeliveryDelay("", FixedLimit()))
 

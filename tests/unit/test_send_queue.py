@@ -16,7 +16,7 @@ class Broker:
     def __init__(self, bad: Publication = LARGE) -> None:
         self.now = 0.0
         self.bad = bad
-        self.refused = RefusedTopics(clock=lambda: self.now)
+        self.refused = RefusedTopics(rights="user 'b'; page", clock=lambda: self.now)
         self.queue = SendQueue(self.refused)
 
     def connection(self, *publications: Publication, most: int = 20) -> list[str]:
@@ -151,7 +151,7 @@ def test_what_was_not_sent_does_not_hold_up_the_others() -> None:
 
 def test_a_refusal_and_its_end_are_reported_once_a_connection(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    refused = RefusedTopics()
+    refused = RefusedTopics(rights="user 'b'; page")
     for _ in range(2):
         refused.begin()
         refused.refused("zk/s", "Not authorized")

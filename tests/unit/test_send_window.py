@@ -33,8 +33,11 @@ class Broker:
         self.confirmations.append((token, refusal))
 
 
+RIGHTS = "user 'b'; page"
+
+
 def window(broker: Broker, *sendings: Any) -> SendWindow:
-    made = SendWindow(broker, SubscriptionCheck({"zk/+/ping": "zk/test/ping"}))
+    made = SendWindow(broker, SubscriptionCheck({"zk/+/ping": "zk/test/ping"}, rights=RIGHTS), login="user 'b'")
     made.begin()
     made.open()
     for token, publication in sendings:
@@ -94,7 +97,9 @@ def test_a_message_that_mqtt_cannot_carry_is_refused_and_the_next_is_sent() -> N
 
 def test_a_refused_state_is_listed_until_it_is_taken_and_a_probe_never() -> None:
     broker = Broker()
-    sends = SendWindow(broker, check := SubscriptionCheck({"zk/+/ping": "zk/test/ping"}))
+    sends = SendWindow(
+        broker, check := SubscriptionCheck({"zk/+/ping": "zk/test/ping"}, rights=RIGHTS), login="user 'b'"
+    )
     sends.open()
     probes = [Publication(topic, PROBE) for topic in check.begin()]
     sends.extend([STATE, *probes])

@@ -33,6 +33,7 @@ from zkbridge.bridge.worker_hooks import Progress, TerminalEvents
 from zkbridge.bridge.workers import Roster, WorkerFactory
 from zkbridge.commands import commands, inner_commands
 from zkbridge.config import loader
+from zkbridge.config.login import rights_of
 from zkbridge.config.models import Config
 from zkbridge.contract.groups import Said
 from zkbridge.contract.messages import Reply
@@ -225,7 +226,7 @@ def _broker(
     )
     homeassistant = HomeAssistant(config, BridgeHomeAssistantPorts(stored.facts, mqtt, upkeep, current.commands))
     outbox = Outbox(stored.ledger, mqtt, topics=topics, language=config.language, supervisor=supervisor)
-    announcer = Announcer(stored.ledger, mqtt, topics=topics, supervisor=supervisor)
+    announcer = Announcer(stored.ledger, mqtt, topics=topics, rights=rights_of(config.mqtt), supervisor=supervisor)
     return _Broker(hooks, link, own, mqtt, homeassistant, outbox, announcer)
 
 
@@ -237,7 +238,8 @@ def _subscription_check(current: CurrentConfig) -> SubscriptionCheck:
     topics = current.topics
     spoken = [topics.state, topics.health]
     tried = {topic: topic for topic in spoken} | echoes(current.config, current.commands)
-    return SubscriptionCheck(tried, spoken=[*spoken, topics.info], published=current.tried)
+    rights = rights_of(current.config.mqtt)
+    return SubscriptionCheck(tried, spoken=[*spoken, topics.info], published=current.tried, rights=rights)
 
 
 def _metrics(current: CurrentConfig, monitor: Monitor) -> Metrics | None:

@@ -227,7 +227,8 @@ class _Publisher(Guest):
         try:
             news = self._news.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            raise NoAnswer(f"no answer in time of {of}") from None
+            trouble = self.trouble()
+            raise NoAnswer(f"no answer in time of {of}" + (f"; {trouble}" if trouble else "")) from None
         if isinstance(news, NoAnswer):
             raise news
         return news

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from zkbridge.client.connection import Guest, NoAnswer
+from zkbridge.config.login import named, rights_of
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import BridgeError
@@ -25,7 +26,7 @@ class Caller(Guest):
         super().__init__(settings)
         self._inbox = inbox(settings)
         self._news: queue.Queue[Message | NoAnswer] = queue.Queue()
-        self._bridge_offline = False
+        self._bridge = ""
 
     def ask(
         self,
@@ -45,10 +46,11 @@ class Caller(Guest):
         asked: JsonObject = {"request_id": f"call-{token.hex()}", **body}
         inbox = [self._inbox] if self.protocol == "5" else []
         steps = [] if progress is None else [self.topics.progress(device, command)]
-        self.listen([self.topics.reply(device, command), *inbox, *steps, self.topics.state])
+        answers = [self.topics.reply(device, command), *inbox]
+        self.listen([*answers, *steps, self.topics.state], needed=answers)
         self.publish(self.topics.command(device, command), encode(asked), response_topic=self._inbox, correlation=token)
         while True:
-            answer = self._next(deadline, timeout)
+            answer = self._next(deadline, timeout, answers)
             if answer.topic in steps:
                 step = read_object(answer.payload)
                 if progress is not None and step.get("request_id") == asked["request_id"]:
@@ -60,7 +62,7 @@ class Caller(Guest):
     def heard(self, message: Message) -> None:
         """An answer, or the bridge's state."""
         if message.topic == self.topics.state:
-            self._bridge_offline = _says_offline(message.payload)
+            self._bridge = str(read_object(message.payload).get("state"))
         else:
             self._news.put(message)
 
@@ -69,15 +71,22 @@ class Caller(Guest):
         if problem is not None:
             self._news.put(NoAnswer(problem))
 
-    def _next(self, deadline: float, timeout: float) -> Message:
+    def _next(self, deadline: float, timeout: float, answers: list[str]) -> Message:
         try:
             news = self._news.get(timeout=max(0, deadline - time.monotonic()))
         except queue.Empty:
-            why = "the bridge is offline" if self._bridge_offline else "is the bridge running?"
-            raise NoAnswer(f"no answer within {timeout:g} s; {why}") from None
+            raise NoAnswer(f"no answer within {timeout:g} s; {self._why(answers)}") from None
         if isinstance(news, NoAnswer):
             raise news
         return news
+
+    def _why(self, answers: list[str]) -> str:
+        """Why no answer may have come."""
+        if self._bridge == "offline":
+            return "the bridge is offline"
+        first = "the bridge is online: is the terminal slow" if self._bridge == "online" else "is the bridge running"
+        may = f"does the broker allow to read {named(answers)} ({rights_of(self.settings)})?"
+        return self.trouble() or f"{first}, and {may}"
 
     def _is_ours(self, answer: Message, token: bytes, request_id: object) -> bool:
         if answer.correlation_data is not None:
@@ -94,10 +103,6 @@ def inbox(settings: Mqtt) -> str:
 def _level(username: str | None) -> str:
     """The level below which only this user may read, if the access list says so; a fixed one for other names."""
     return username if username is not None and is_device_id(username) else "cli"
-
-
-def _says_offline(payload: bytes) -> bool:
-    return bool(read_object(payload).get("state") == "offline")
 
 
 def read_object(payload: bytes) -> JsonObject:

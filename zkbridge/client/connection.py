@@ -15,6 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from zkbridge.client.tolerant_client import TolerantClient
+from zkbridge.config.login import LOGIN_PAGE, RIGHTS_PAGE, login_of, named
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.messages import Message
 from zkbridge.contract.texts import shown
@@ -25,8 +26,6 @@ ProtocolName = Literal["5", "3.1.1"]
 PATIENCE_S = 10.0
 #: MQTT 5, 2.4: the version is not spoken; the broker took the message, and there is nobody to give it to.
 _UNSUPPORTED_VERSION, _NOBODY = 0x84, 0x10
-#: The pages that help where the broker refuses.
-_LOGIN_PAGE, _RIGHTS_PAGE = "docs/client.md#where-the-bridge-is", "examples/mosquitto/README.md"
 
 
 class NoAnswer(Exception):
@@ -50,18 +49,20 @@ class Guest:
         self._problem: str | None = None
         self._too_new = False
         self._published = ""
+        self._unheard: dict[str, ReasonCode] = {}
+        self._ends = 0
 
     def __enter__(self) -> Self:
         named = self.settings.protocol
         protocols: tuple[ProtocolName, ...] = ("5", "3.1.1") if named == "auto" else (named,)
         for protocol in protocols:
-            self._problem = self._connect(protocol)
-            if self._problem is None:
+            self._problem = problem = self._connect(protocol)
+            if problem is None:
                 return self
-            self._leave()
+            self._leave()  # which ends a connection without an answer, and so looks like a broker that hangs up
             if not self._too_new:
                 break
-        raise NoAnswer(f"the broker {self.settings.host}:{self.settings.port} {self._problem}")
+        raise NoAnswer(f"the broker {self.settings.host}:{self.settings.port} {problem}")
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
@@ -81,16 +82,32 @@ class Guest:
 
     # -- what a subclass does --------------------------------------------------------------------------------------
 
-    def listen(self, topics: list[str]) -> None:
-        """Return once the broker has granted at least one of them. Raises NoAnswer."""
+    def listen(self, topics: list[str], *, needed: list[str] | None = None) -> None:
+        """Return once the broker has granted at least one of those `needed`, by default of all. Raises NoAnswer."""
         assert self._client is not None
-        self._wanted = topics
+        self._wanted, self._ends = topics, 0
         self._granted.clear()
         self._client.subscribe([(topic, 1) for topic in topics])
         if not self._granted.wait(PATIENCE_S):
-            raise NoAnswer("the broker does not answer")
-        if self._problem:
-            raise NoAnswer(self._problem)
+            did = "ends the connection" if self._ends else "does not answer"
+            raise NoAnswer(f"the broker {did} when we ask to listen: {self._rights(topics)}")
+        needed = topics if needed is None else needed
+        if all(topic in self._unheard for topic in needed):
+            reason = self._unheard[needed[0]]
+            raise NoAnswer(f"the broker does not let us listen ({reason}): {self._rights(needed)}")
+
+    def trouble(self) -> str | None:
+        """What the broker has refused or ended since `listen`, for a sentence about a missing answer; None: nothing."""
+        if self._problem is not None:  # it refused us when we came back
+            return f"the broker {self._problem}"
+        topics = [self._published] if self._published else self._wanted
+        if self._ends:
+            times = "once" if self._ends == 1 else f"{self._ends} times"
+            return f"the broker ended the connection {times} meanwhile: {self._rights(topics)}"
+        if self._unheard:
+            reason = next(iter(self._unheard.values()))
+            return f"the broker does not let us listen ({reason}): {self._rights(list(self._unheard))}"
+        return None
 
     def publish(self, topic: str, payload: bytes, *, response_topic: str, correlation: bytes) -> None:
         """Hand a request to the broker at QoS 1; `taken` tells what became of it. MQTT 3.1.1 has no properties."""
@@ -119,10 +136,10 @@ class Guest:
             self._client = client = self._make(protocol)
             client.connect(self.settings.host, self.settings.port)
         except (OSError, ValueError) as error:
-            return f"cannot be reached: {getattr(error, 'strerror', None) or error}"
+            return f"cannot be reached: {getattr(error, 'strerror', None) or error} ({LOGIN_PAGE})"
         client.loop_start()
         if not self._accepted.wait(PATIENCE_S):
-            return "does not accept us: no answer"
+            return f"does not accept us: no answer to CONNECT ({login_of(self.settings)}; {LOGIN_PAGE})"
         return self._problem
 
     def _make(self, protocol: ProtocolName) -> paho.Client:
@@ -152,8 +169,9 @@ class Guest:
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
             self._too_new = reason.value == _UNSUPPORTED_VERSION or str(reason) == "Unsupported protocol version"
-            self._problem = f"does not accept us: {reason} ({self._who()}; {_LOGIN_PAGE})"
+            self._problem = f"does not accept us: {reason} ({login_of(self.settings)}; {LOGIN_PAGE})"
         else:
+            self._problem = None
             if self._wanted:  # the connection broke and came back
                 client.subscribe([(topic, 1) for topic in self._wanted])
             self.linked(online=True)
@@ -161,35 +179,35 @@ class Guest:
 
     def _on_disconnect(self, *_: Any) -> None:
         if self._accepted.is_set():
+            self._ends += 1
             self.linked(online=False)
         else:  # an old broker hangs up on a version that it does not know
-            self._too_new, self._problem = True, "does not accept us: it hangs up"
+            self._too_new = True
+            self._problem = (
+                f"does not accept us: it closes the connection without an answer to CONNECT ({login_of(self.settings)};"
+                f" {LOGIN_PAGE})"
+            )
             self._accepted.set()
 
     def _on_subscribe(
         self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
-        if all(reason.is_failure for reason in reasons):
-            self._problem = (
-                f"the broker does not let us listen ({reasons[0]}): {self._who()}, {', '.join(self._wanted)};"
-                f" its access list decides, {_RIGHTS_PAGE}"
-            )
+        answers = zip(self._wanted, reasons, strict=False)
+        self._unheard = {topic: reason for topic, reason in answers if reason.is_failure}
         self._granted.set()
 
     def _problem_of(self, reason: ReasonCode) -> str | None:
         """Why nobody will get a request, by the broker's answer; None if the broker accepted it."""
         if reason.is_failure:
-            return (
-                f"the broker does not take the request ({reason}): {self._who()}, {shown(self._published, 200)};"
-                f" its access list decides, {_RIGHTS_PAGE}"
-            )
+            return f"the broker does not take the request ({reason}): {self._rights([self._published])}"
         if reason.value == _NOBODY:
-            return "nobody listens there; is the bridge running, on this broker and base topic?"
+            topic = shown(self._published, 200)
+            return f"nobody listens on {topic}; is the bridge running, on this broker and base topic?"
         return None
 
-    def _who(self) -> str:
-        username = self.settings.username
-        return "without a user name" if username is None else f"user {shown(username)!r}"
+    def _rights(self, topics: list[str]) -> str:
+        """Who we are for the broker, the topics, and the page that helps."""
+        return f"{login_of(self.settings)}, {named(topics)}; its access list decides, {RIGHTS_PAGE}"
 
     def _on_message(self, _client: paho.Client, _data: Any, raw: paho.MQTTMessage) -> None:
         try:

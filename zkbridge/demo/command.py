@@ -18,6 +18,7 @@ import click
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.cli.output import say
 from zkbridge.client.caller import Caller, NoAnswer
+from zkbridge.config.login import BROKER_PAGE, login_of
 from zkbridge.config.models import Config, Mqtt
 from zkbridge.demo.audience import Audience, Machines, People
 from zkbridge.demo.broker import BrokerUnavailable, EmbeddedBroker, Kind
@@ -108,7 +109,10 @@ def _start_bridge(parts: contextlib.ExitStack, address: tuple[str, int], termina
     bridge.start()
     parts.callback(bridge.stop)
     if not bridge.online.wait(ONLINE_S):
-        raise NoAnswer(f"the broker {host}:{port} cannot be reached, or does not accept the bridge")
+        raise NoAnswer(
+            f"the broker {host}:{port} cannot be reached, or does not accept the bridge"
+            f" ({login_of(config.mqtt)}; {BROKER_PAGE})"
+        )
 
 
 def _show(address: tuple[str, int], audience: Audience) -> None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from ssl import SSLError
 
+from zkbridge.config.login import BROKER_PAGE, login_of, named
 from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.connection_state import ConnectionState
 from zkbridge.mqtt.diagnosis import Diagnosis
 from zkbridge.mqtt.hooks import Hooks
 from zkbridge.mqtt.protocol_choice import Failure, ProtocolChoice, ProtocolName
-from zkbridge.mqtt.reasons import SILENT
+from zkbridge.mqtt.reasons import MUTE, SILENT
 from zkbridge.mqtt.reconnect import ReconnectPolicy
 
 log = logging.getLogger(__name__)
 
 _WHILE_SUBSCRIBING = (
-    " while the bridge made subscriptions, {} of them unanswered; some brokers take no more than 50 on a connection, "
-    "or close it at a topic that is not allowed"
+    " while the bridge made subscriptions, {} of them unanswered ({}); some brokers take no more than 50 on a "
+    "connection, or close it at a topic that is not allowed"
 )
 #: How many topics the log names as a possible cause.
 _NAMED = 3
@@ -36,6 +38,7 @@ class Attempts:
         self._hooks = hooks
         self._will = will
         self._where = f"{settings.host}:{settings.port}"
+        self._help = f"({login_of(settings)}; {BROKER_PAGE})"
         self._fact = f"protocol {self._where}"
         self._choice = ProtocolChoice(settings.protocol, five_has_worked=hooks.recall(self._fact) == "5")
         self._policy = ReconnectPolicy()
@@ -98,15 +101,19 @@ class Attempts:
         words = self._diagnosis.of_error(reason) if isinstance(reason, OSError) else reason
         if state is None or state.accepted_at is None:
             self._policy.failed()
-            if state is not None and state.failure is Failure.SILENT:
+            if state is not None and state.overdue:
+                words = MUTE
+            elif state is not None and state.failure is Failure.SILENT:
                 words = self._why_silent(protocol)
-            log.warning("no connection to the broker %s: %s", self._where, words)
+            # Who we are is of no account where nothing was asked of the broker.
+            asked = (state is not None and state.opened) or isinstance(reason, SSLError)
+            log.warning("no connection to the broker %s: %s", self._where, f"{words} {self._help}" if asked else words)
             return
         if not state.ready and not state.unreadable:
-            words += _WHILE_SUBSCRIBING.format(state.unanswered)
+            words += _WHILE_SUBSCRIBING.format(len(state.unanswered), named(list(state.unanswered)))
         lived_s = time.monotonic() - state.accepted_at
         self._policy.ended(lived_s, taken_over=state.taken_over, unreadable=state.unreadable)
-        log.warning("lost the connection to the broker %s: %s", self._where, words)
+        log.warning("lost the connection to the broker %s: %s %s", self._where, words, self._help)
         if self._policy.is_contested:
             self._log_contest(under_way)
 
@@ -133,10 +140,11 @@ class Attempts:
         return self._diagnosis.once("will", lambda: of_will(self._settings, protocol, self._will) or words)
 
     def _log_contest(self, under_way: Sequence[str]) -> None:
-        named = 0 < len(under_way) <= _NAMED
+        few = 0 < len(under_way) <= _NAMED
         log.error(
-            "the broker %s hangs up again and again: is another client using the client id %r?%s Waiting longer",
+            "the broker %s hangs up again and again: is another client using the client id %r?%s Waiting longer %s",
             self._where,
             self._settings.client_id,
-            f" Or does it not take what was under way, on {', '.join(under_way)}?" if named else "",
+            f" Or does it not take what was under way, on {', '.join(under_way)}?" if few else "",
+            self._help,
         )

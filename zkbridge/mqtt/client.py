@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 
+from zkbridge.config.login import login_of, rights_of
 from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Publication, Token
 from zkbridge.mqtt.attempts import Attempts
@@ -45,9 +46,9 @@ class Mqtt:
         delivery_delay: DeliveryDelay | None = None,
     ) -> None:
         self._hooks = hooks
-        self._check = subscription_check or SubscriptionCheck({})
+        self._check = subscription_check or SubscriptionCheck({}, rights=rights_of(settings))
         self._delay = delivery_delay or DeliveryDelay("", FixedLimit())
-        self._window = SendWindow(hooks, self._check)
+        self._window = SendWindow(hooks, self._check, login=login_of(settings))
         self._attempts = Attempts(settings, hooks, will)
         self._control = ThreadControl(subscriptions)
         self._parts = Parts(

@@ -17,6 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from zkbridge.config.login import rights_of
 from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.attempts import Attempts
@@ -75,7 +76,7 @@ class Connection:
         self._window = parts.window
         self.state = ConnectionState(protocol, number, BrokerLimits(parts.settings.keepalive))
         self.client = make_client(parts.settings, protocol, parts.will, retain=parts.attempts.retains_will)
-        self._subscriber = Subscriber(self.client, self.state, parts.hooks)
+        self._subscriber = Subscriber(self.client, self.state, parts.hooks, rights=rights_of(parts.settings))
         self._receiver = Receiver(self.client, self.state, parts.hooks, parts.check, parts.delay)
         self._bind()
 

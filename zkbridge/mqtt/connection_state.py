@@ -17,8 +17,8 @@ class ConnectionClosed(Exception):
 class ConnectionState:
     """How far a connection got and how it ended. The broker's thread writes; other threads only read.
 
-    `opened` is set when TCP and TLS stand, `accepted_at` at CONNACK, `ready` at the last SUBACK; `unanswered` counts
-    topic filters without SUBACK. Moments are those of time.monotonic().
+    `opened` is set when TCP and TLS stand, `accepted_at` at CONNACK, `ready` at the last SUBACK; `unanswered` holds
+    the topic filters without SUBACK. Moments are those of time.monotonic().
     """
 
     protocol: ProtocolName
@@ -30,7 +30,7 @@ class ConnectionState:
     confirmed_at: float = 0.0
     resumed: bool = False
     ready: bool = False
-    unanswered: int = 0
+    unanswered: tuple[str, ...] = ()
     refused_filters: list[str] = field(default_factory=list)
     refused: str | None = None
     version_refused: bool = False

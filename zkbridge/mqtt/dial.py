@@ -6,22 +6,25 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from zkbridge.config.login import BROKER_PAGE, login_of, named, rights_of
 from zkbridge.config.models import Mqtt as Settings
 from zkbridge.contract.messages import Publication
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.diagnosis import Diagnosis, tls_context
 from zkbridge.mqtt.protocol_choice import CONNECT_TIMEOUT_S, ProtocolName
 from zkbridge.mqtt.reasons import (
+    MUTE,
     NO_RETAIN,
     QOS_0_ONLY,
     RETAIN_NOT_SUPPORTED,
+    SILENT,
     refusal,
     refuses_version,
 )
@@ -29,8 +32,6 @@ from zkbridge.mqtt.subscription_check import PROBE
 
 #: How long an echo may take after the broker has confirmed all of them (seconds).
 ECHO_S = 2.0
-#: How many topics a sentence names; of the others only their number.
-_NAMED = 3
 
 
 class Will(Enum):
@@ -68,8 +69,9 @@ def try_out(settings: Settings, plan: Plan) -> Trial:
     protocols: tuple[ProtocolName, ...] = ("5", "3.1.1") if settings.protocol == "auto" else (settings.protocol,)
     diagnosis = Diagnosis(settings)
     attempt: _Attempt | None = None
+    about = f"({login_of(settings)}; {BROKER_PAGE})"
     if (problem := diagnosis.of_handshake()) is not None:
-        return Trial(protocols[0], (problem,))
+        return Trial(protocols[0], (f"{problem} {about}",))
     for protocol in protocols:
         try:
             attempt = _attempt(settings, protocol, plan)
@@ -79,8 +81,9 @@ def try_out(settings: Settings, plan: Plan) -> Trial:
             break
     assert attempt is not None
     if not attempt.accepted and attempt.refused is None:
-        cause = None if plan.will is None else of_will(settings, attempt.protocol, plan.will)
-        return Trial(attempt.protocol, (cause or diagnosis.of_silence(),))
+        cause = None if plan.will is None or attempt.mute else of_will(settings, attempt.protocol, plan.will)
+        cause = cause or diagnosis.of_silence()
+        return Trial(attempt.protocol, (f"{MUTE if attempt.mute and cause == SILENT else cause} {about}",))
     return Trial(attempt.protocol, tuple(attempt.problems()), tuple(attempt.notes()))
 
 
@@ -114,8 +117,8 @@ class _Attempt:
 
     def __init__(self, settings: Settings, protocol: ProtocolName, plan: Plan, will: Will) -> None:
         self.protocol: ProtocolName = protocol
-        self.accepted = False
         self.refused: ReasonCode | None = None
+        self._end: Literal["accepted", "mute", "closed"] = "closed"
         self._settings = settings
         self._plan = plan
         self._limits = BrokerLimits(settings.keepalive)
@@ -125,6 +128,16 @@ class _Attempt:
         self._answered: dict[str, ReasonCode] = {}
         self._heard: set[str] = set()
         self._client = self._make(will)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the broker accepted the connection."""
+        return self._end == "accepted"
+
+    @property
+    def mute(self) -> bool:
+        """Whether the broker neither answered CONNECT nor closed the connection."""
+        return self._end == "mute"
 
     @property
     def _client_id(self) -> str:
@@ -148,6 +161,8 @@ class _Attempt:
         """Connect and wait for CONNACK."""
         self._client.connect(self._settings.host, self._settings.port, self._settings.keepalive)
         self._until(lambda: self.accepted or self.refused is not None, CONNECT_TIMEOUT_S)
+        if not self.accepted and self.refused is None and self._client.socket() is not None:
+            self._end = "mute"
 
     def leave(self) -> None:
         """Disconnect cleanly, so that no will is published and no session stays."""
@@ -156,12 +171,14 @@ class _Attempt:
 
     def problems(self) -> list[str]:
         """A sentence for each missing thing that a run needs."""
+        about = f"({login_of(self._settings)}; {BROKER_PAGE})"
         if self.refused is not None:
-            return [refusal(self.refused, client_id=self._client_id)]
+            return [f"{refusal(self.refused, client_id=self._client_id)} {about}"]
         if self._limits.max_qos == 0:
-            return [QOS_0_ONLY]
+            return [f"{QOS_0_ONLY} {about}"]
         found = [*self._of_subscriptions(), *self._of_echoes(), *self._of_published()]
-        return [f"{each}; does its access list allow the base topic {self._settings.base_topic!r}?" for each in found]
+        question = f"does its access list allow the base topic {self._settings.base_topic!r}?"
+        return [f"{each}; {question} ({rights_of(self._settings)})" for each in found]
 
     def notes(self) -> list[str]:
         """A sentence for each missing thing that a run can work without."""
@@ -172,22 +189,22 @@ class _Attempt:
     def _of_subscriptions(self) -> list[str]:
         missing = [wish for wish in self._plan.filters if wish not in self._granted]
         if missing:
-            return [f"it does not answer the subscription to {_named(missing)}"]
+            return [f"it does not answer the subscription to {named(missing)}"]
         refused = [wish for wish, reason in self._granted.items() if reason.is_failure]
         poor = [wish for wish, reason in self._granted.items() if reason.value == 0]
-        told = [f"it refuses the subscription to {_named(refused)} ({self._granted[refused[0]]})"] if refused else []
-        return told + ([f"it grants QoS 0 only for {_named(poor)}"] if poor else [])
+        told = [f"it refuses the subscription to {named(refused)} ({self._granted[refused[0]]})"] if refused else []
+        return told + ([f"it grants QoS 0 only for {named(poor)}"] if poor else [])
 
     def _of_echoes(self) -> list[str]:
         echoes = self._plan.echoes.values()
         refused = [topic for topic, reason in self._answered.items() if reason.is_failure and topic in echoes]
         if refused:
-            return [f"it refuses what is published on {_named(refused)} ({self._answered[refused[0]]})"]
+            return [f"it refuses what is published on {named(refused)} ({self._answered[refused[0]]})"]
         tried = [topic for wish, topic in self._plan.echoes.items() if self._is_granted(wish)]
         unheard = [topic for topic in tried if topic not in self._heard]
         if unheard and len(self._answered) < len(self._sent):
-            return [f"it closes the connection when something is published on {_named(unheard)}"]
-        return [f"what is published on {_named(unheard)} does not come back"] if unheard else []
+            return [f"it closes the connection when something is published on {named(unheard)}"]
+        return [f"what is published on {named(unheard)} does not come back"] if unheard else []
 
     def _of_published(self) -> Iterator[str]:
         """A sentence for each kind of message that would reach nobody."""
@@ -197,10 +214,10 @@ class _Attempt:
             refused = [topic for topic, reason in answers.items() if reason.is_failure]
             unheard = [topic for topic in answers if self._is_granted(topic) and topic not in self._heard]
             if refused:
-                yield f"{what} would reach nobody: it refuses what is published on {_named(refused)}"
+                yield f"{what} would reach nobody: it refuses what is published on {named(refused)}"
             elif unheard:
                 said = "is confirmed and does not come back"
-                yield f"{what} may reach nobody: what is published on {_named(unheard)} {said}"
+                yield f"{what} may reach nobody: what is published on {named(unheard)} {said}"
 
     def _is_granted(self, wish: str) -> bool:
         reason = self._granted.get(wish)
@@ -258,7 +275,7 @@ class _Attempt:
         if reason.is_failure:
             self.refused = reason
             return
-        self.accepted = True
+        self._end = "accepted"
         self._limits = BrokerLimits.of(props, keepalive_s=self._settings.keepalive, session_expiry_s=0)
 
     def _on_subscribe(self, _client: Any, _data: Any, mid: int, reasons: list[ReasonCode], _props: Any) -> None:
@@ -266,8 +283,3 @@ class _Attempt:
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, reason: ReasonCode, _props: Any) -> None:
         self._answered[self._sent.get(mid, "")] = reason
-
-
-def _named(topics: list[str]) -> str:
-    more = len(topics) - _NAMED
-    return ", ".join(topics[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -11,6 +11,10 @@ SILENT = (
     "it closed the connection without an answer to CONNECT (is there a broker behind this port? "
     "some close like that on a wrong user name or password, too)"
 )
+MUTE = (
+    "it accepted the connection and did not answer CONNECT (is there a broker behind this port? "
+    "where mqtt.tls is not set, a port for TLS may be as silent)"
+)
 EXPECTS_TLS = "the port expects TLS and mqtt.tls is not set: set it, or name the broker's port without TLS"
 EXPECTS_PLAIN = "the port speaks MQTT without TLS and mqtt.tls is set: remove it, or name the broker's TLS port"
 CLOSED = "it was closed without a reason"

@@ -34,10 +34,11 @@ class _Guilty(NamedTuple):
 class RefusedTopics:
     """State, availability, discovery and health: what only the next connection sends again. For one thread.
 
-    Answers and punches are not in it: they are kept on disk.
+    Answers and punches are not in it: they are kept on disk. `rights` is what the log ends a refusal with.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, rights: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rights = rights
         self._clock = clock
         self._breaks: dict[str, int] = {}
         self._times_alone: dict[str, int] = {}
@@ -107,9 +108,10 @@ class RefusedTopics:
         self._guilty[topic] = _Guilty(publication, self._clock() + wait_s)
         self._refused |= {topic}
         log.error(
-            "the broker ends the connection when %d bytes are published on %s; it is left out for %.0f s, "
-            "and longer each time",
+            "the broker ends the connection when %d bytes are published on %s (%s); "
+            "the message is left out for %.0f s, and longer each time",
             publication.packet_size,
             topic,
+            self._rights,
             wait_s,
         )

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterable
 from typing import Protocol
 
-from zkbridge.contract.messages import Publication, Token
+from zkbridge.config.login import LIMITS_PAGE, RIGHTS_PAGE
+from zkbridge.contract.messages import TOO_LARGE, Publication, Token
 from zkbridge.mqtt.broker_limits import BrokerLimits
 from zkbridge.mqtt.hooks import Hooks
 from zkbridge.mqtt.refused_topics import RefusedTopics
@@ -25,13 +26,17 @@ class SendWindow:
     """What waits to be published and what the broker has to confirm, over all connections.
 
     paho ignores the broker's Receive Maximum, so this counts what is under way. `add` and `wait_until_empty` may be
-    called from any thread, everything else from the one that talks to the broker.
+    called from any thread, everything else from the one that talks to the broker. `login` is who the
+    bridge is there, for sentences about refusals.
     """
 
-    def __init__(self, hooks: Hooks, check: SubscriptionCheck, refused: RefusedTopics | None = None) -> None:
+    def __init__(
+        self, hooks: Hooks, check: SubscriptionCheck, refused: RefusedTopics | None = None, *, login: str
+    ) -> None:
         self._hooks = hooks
+        self._login = login
         self._check = check
-        self._refused = refused or RefusedTopics()
+        self._refused = refused or RefusedTopics(rights=f"{login}; {RIGHTS_PAGE}")
         self._queue = SendQueue(self._refused)
         self._idle = threading.Condition()
         self._is_open = False
@@ -114,7 +119,10 @@ class SendWindow:
             return None
 
     def _settle(self, sending: Sending, refusal: str | None) -> None:
-        """Hand on that the broker took a message, or why it did not."""
+        """Hand on that the broker took a message, or why it did not, for whom, and which page helps."""
+        if refusal is not None:
+            page = LIMITS_PAGE if refusal.startswith(TOO_LARGE) else RIGHTS_PAGE
+            refusal += f"; {self._login}; {page}"
         topic = sending.publication.topic
         if sending.token is not None:
             self._hooks.confirmed(sending.token, refusal)

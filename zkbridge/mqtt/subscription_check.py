@@ -59,6 +59,7 @@ class SubscriptionCheck:
     `echoes` maps each filter to the topic that tries it. Messages that the bridge publishes on every connection anyway
     (`spoken`) serve as probes; on the other topics `PROBE` is to be published whenever `begin` or `look` ask for it.
     `published` maps topics that stand for what the bridge publishes to what that is; they are tried over MQTT 3.1.1.
+    `rights` is what the log ends a refusal with.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class SubscriptionCheck:
         *,
         spoken: Iterable[str] = (),
         published: Mapping[str, str] | None = None,
+        rights: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._rights = rights
         self._filters = {topic: wish for wish, topic in echoes.items()}
         self._spoken = frozenset(spoken)
         self._published = dict(published or {})
@@ -161,9 +164,10 @@ class SubscriptionCheck:
         self._hang_ups += 1
         if self._hang_ups == HANG_UPS:
             log.warning(
-                "the broker hung up twice when the bridge tried whether it is heard on %s; "
+                "the broker hung up twice when the bridge tried whether it is heard on %s (%s); "
                 "it is not tried again, and whether commands arrive is not known",
                 ", ".join(sorted(self._probes)),
+                self._rights,
             )
 
     @property
@@ -187,18 +191,20 @@ class SubscriptionCheck:
         if news:
             log.error(
                 "deaf to %s: the broker granted the subscription, but what the bridge publishes on %s does not come "
-                "back; does its access list let this user read the one and write the other?",
+                "back; does its access list allow to read the one and to write the other? (%s)",
                 ", ".join(sorted(self._filters[topic] for topic in news)),
                 ", ".join(sorted(news)),
+                self._rights,
             )
 
     def _tell_untaken(self, news: Collection[str]) -> None:
         for what in sorted({self._published[topic] for topic in news}):
             log.error(
                 "%s may reach nobody: the broker confirms what the bridge publishes on %s and does not bring it back; "
-                "does its access list let this user write and read there? MQTT 3.1.1 does not report a refusal",
+                "does its access list allow to write and to read there? MQTT 3.1.1 does not report a refusal (%s)",
                 what,
                 ", ".join(sorted(topic for topic in news if self._published[topic] == what)),
+                self._rights,
             )
 
     def _tell_refusals(self, reason: str | None) -> None:
@@ -206,7 +212,7 @@ class SubscriptionCheck:
             log.warning(
                 "the broker refuses what is published on %s (%s): whether commands are heard is not known",
                 ", ".join(sorted(self._refused)),
-                reason or "in part",
+                reason or f"in part; {self._rights}",
             )
 
 

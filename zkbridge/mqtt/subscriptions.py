@@ -48,8 +48,9 @@ class Subscriptions(NamedTuple):
 class Subscriber:
     """The SUBSCRIBE packets of one connection and their answers. For one thread."""
 
-    def __init__(self, client: paho.Client, state: ConnectionState, hooks: Hooks) -> None:
+    def __init__(self, client: paho.Client, state: ConnectionState, hooks: Hooks, *, rights: str) -> None:
         self._client = client
+        self._rights = rights
         self._state = state
         self._hooks = hooks
         self._asked_for: dict[int, tuple[str, ...]] = {}
@@ -77,10 +78,14 @@ class Subscriber:
             self._state.refused_filters.append(wish)
             if wish in (*subscriptions.echoed, *subscriptions.tried):
                 log.warning(
-                    "the broker refuses the subscription to %s: what it does not take there is not noticed", wish
+                    "the broker refuses the subscription to %s (%s; %s): what it does not take there is not noticed",
+                    *(wish, reason, self._rights),
                 )
             else:
-                log.error("the broker refuses the subscription to %s (%s): no such command will be heard", wish, reason)
+                log.error(
+                    "the broker refuses the subscription to %s (%s; %s): no such command will be heard",
+                    *(wish, reason, self._rights),
+                )
         self._count()
 
     def _send(self, filters: tuple[str, ...], state: frozenset[str]) -> int | None:
@@ -89,7 +94,7 @@ class Subscriber:
         return self._client.subscribe([(wish, _options(is_state=wish in state)) for wish in filters])[1]
 
     def _count(self) -> None:
-        self._state.unanswered = sum(map(len, self._asked_for.values()))
+        self._state.unanswered = tuple(wish for some in self._asked_for.values() for wish in some)
 
 
 def _options(*, is_state: bool) -> SubscribeOptions:

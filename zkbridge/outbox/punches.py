@@ -22,8 +22,8 @@ REFUSED_WAIT_S = 60.0
 #: How long after its confirmation a punch may take to come back, where only that shows that it was accepted (seconds).
 ECHO_S = 5.0
 _NO_ECHO = (
-    "it confirms them and does not bring them back; does its access list let this user publish and read there? "
-    "MQTT 3.1.1 does not report a refusal"
+    "it confirms them and does not bring them back; does its access list allow to publish and to read there? "
+    "MQTT 3.1.1 does not report a refusal; {rights}"
 )
 
 
@@ -33,13 +33,15 @@ class Announcer(Delivery):
     `confirmed`, `echoed`, `online` and `offline` are called by the part that talks to the broker, `wake` by the part
     that kept a punch. What the broker confirms is forgotten; what it refuses holds up the later ones of that device
     only. Where the broker brings punches back (`Broker.brings_back`), one that does not come back was not taken.
+    `rights` is what the log ends a refusal with.
     """
 
-    def __init__(self, ledger: Ledger, broker: Broker, *, topics: Topics, supervisor: Supervisor) -> None:
+    def __init__(self, ledger: Ledger, broker: Broker, *, topics: Topics, rights: str, supervisor: Supervisor) -> None:
         super().__init__("announcer", "punches", supervisor=supervisor)
         self._ledger = ledger
         self._broker = broker
         self._topics = topics
+        self._rights = rights
         self._last = 0
         self._under_way: dict[int, UnsentPunch] = {}
         self._confirmed: list[int] = []
@@ -149,7 +151,7 @@ class Announcer(Delivery):
     def _note_due(self, now: float) -> None:
         late = [self._under_way[punch] for punch, due in self._unechoed.items() if due <= now]
         for unsent in {each.device: each for each in reversed(late)}.values():
-            self._block(unsent, _NO_ECHO)
+            self._block(unsent, _NO_ECHO.format(rights=self._rights))
         for device in [device for device, due in self._blocked.items() if due <= now]:
             del self._blocked[device]
             self._last, self._look = 0, True
