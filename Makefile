@@ -133,11 +133,11 @@ addon: deb  ## Put Home Assistant's add-on together in build/addon, to be copied
 
 audit:  ## Ask PyPI for known vulnerabilities of every locked package; fails where one cannot be asked for (a minute)
 	@.ci/setup test
+	@echo "Asking for every package in debian/requirements.txt (in the Debian package, the image and the add-on) and in"
+	@echo "debian/build-requirements.txt (what builds them); not for Python, the C library and the broker, which are Debian's,"
+	@echo "and not for what only the tests need. It needs PyPI itself: a mirror of its files knows no vulnerabilities."
 	.venv/bin/pip-audit --strict --disable-pip --no-deps --requirement debian/requirements.txt \
 		--requirement debian/build-requirements.txt
-	@echo "Asked for every package in debian/requirements.txt (the Debian package, the image, the add-on) and in"
-	@echo "debian/build-requirements.txt (what builds them). Not asked for: Python and the C library, which are Debian's,"
-	@echo "the broker, and what only the tests need."
 
 image:  ## Build the container image on a Debian made here, and run it as compose.yaml says (root; some two minutes)
 	@sh tests/systemd/need.sh image dh:debhelper mmdebstrap:mmdebstrap systemd-nspawn:systemd-container \

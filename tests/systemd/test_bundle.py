@@ -20,6 +20,27 @@ SOURCES = ("zkbridge", "debian", "systemd", "config.yaml", "pyproject.toml", "RE
 LOCKS = ("requirements.txt", "build-requirements.txt")
 LOCKED = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
 
+#: pip-audit with a PyPI that knows one vulnerability, or that does not know one package: `none` for neither.
+AUDIT = """
+import json, sys
+import requests
+import pip_audit._service.pypi as pypi
+from pip_audit._cli import audit
+
+vulnerable, unknown = sys.argv.pop(1), sys.argv.pop(1)
+
+class Session:
+    def get(self, *, url, timeout):
+        answer = requests.Response()
+        answer.status_code = 404 if f"/{unknown}/" in url else 200
+        found = {"id": "PYSEC-1", "fixed_in": ["999"], "summary": "x", "details": "x", "aliases": []}
+        answer._content = json.dumps({"vulnerabilities": [found] if f"/{vulnerable}/" in url else []}).encode()
+        return answer
+
+pypi.caching_session = lambda *_arguments, **_more: Session()
+audit()
+"""
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
@@ -101,3 +122,29 @@ def test_the_list_of_contents_names_each_package_with_its_hashes(architecture: s
     assert named == dict(LOCKED.findall(printed))
     assert sbom["metadata"]["component"]["name"] == "zkbridge"
     assert all(each["externalReferences"][0]["hashes"] for each in sbom["components"])
+
+
+@pytest.mark.parametrize(
+    ("vulnerable", "unknown", "said"),
+    [
+        ("none", "none", "No known vulnerabilities found"),
+        ("paho-mqtt", "none", "PYSEC-1"),
+        ("setuptools", "none", "PYSEC-1"),
+        ("none", "pyzk", "pyzk: Dependency not found on PyPI and could not be audited"),
+    ],
+)
+def test_the_audit_finds_a_vulnerability_and_a_package_that_nobody_knows(
+    vulnerable: str, unknown: str, said: str
+) -> None:
+    """The command of `make audit`, with a PyPI that is played by the test."""
+    rule = re.search(r"^\t\.venv/bin/pip-audit ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert rule
+    words = rule[1].replace("\\\n", " ").split()
+
+    ended = subprocess.run(
+        [sys.executable, "-c", AUDIT, vulnerable, unknown, *words],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+    assert said in ended.stdout + ended.stderr
+    assert (ended.returncode == 0) == (said == "No known vulnerabilities found"), ended.stderr
