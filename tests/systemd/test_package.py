@@ -100,6 +100,8 @@ def test_the_package_leads_to_a_user_on_the_terminal_and_through_an_upgrade(mach
     assert "zkbridge is installed." in machine.said
     assert machine.try_("systemctl", "is-active", "zkbridge").stdout.strip() == "inactive"
     assert f"version {OLDER}" in machine.person("zkbridge --version")
+    assert machine.run("systemd-analyze", "verify", "zkbridge.service") == ""
+    assert machine.try_("systemd-analyze", "security", "--threshold=14", "zkbridge.service").returncode == 0
     assert machine.run("test", "-s", "/usr/share/man/man1/zkbridge-users-create.1.gz") == ""
     sbom = json.loads(machine.run("cat", "/usr/lib/zkbridge/sbom.json"))
     assert {"pydantic-core", "pyzk", "paho-mqtt", "pyrage"} <= {each["name"] for each in sbom["components"]}
