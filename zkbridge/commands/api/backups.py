@@ -147,7 +147,9 @@ class Backups:
         except OSError:
             self._drop_drafts()
             raise
-        sync_folder(self._folder)
+        # The folders' own names too, whenever they were made: a run may have ended before it had synced them.
+        for folder in (self._folder, *self._folder.parents[:2]):
+            sync_folder(folder)
         self._drop_oldest(but=name)
         return name
 
