@@ -188,6 +188,26 @@ def test_a_document_replaces_only_one_of_a_lower_version(version: int, digest: b
     assert {refused.value.sentence(language) for language in ("es", "en")}
 
 
+@pytest.mark.parametrize(
+    ("version", "digest", "replaces", "why"),
+    [
+        (1, b"new", 7, None),
+        (1, b"new", 6, "document_outdated"),
+        (7, b"other", 7, "document_changed"),
+        (7, b"same", 4_294_967_295, None),
+        (8, b"new", 3, None),
+    ],
+)
+def test_a_document_of_a_lower_version_replaces_only_the_one_that_it_names(
+    version: int, digest: bytes, replaces: int, why: str | None
+) -> None:
+    if why is None:
+        check_version(version, digest, Standing(7, b"same"), replaces=replaces)
+        return
+    with pytest.raises(Refused, match=why):
+        check_version(version, digest, Standing(7, b"same"), replaces=replaces)
+
+
 DECISIONS: list[tuple[str, dict[str, Any], tuple[UserFields, ...], tuple[str, ...], Plan]] = [
     ("nobody is there", {"users": HERE}, (), (), Plan(added=("1", "2"))),
     ("all are there", {"users": HERE}, (ANA, EVA), (), Plan()),
@@ -358,7 +378,7 @@ def test_each_change_is_left_to_the_command_of_that_user_and_who_is_named_is_cla
     claims = KeptInMemory()
     dates = UserDates("UTC", Clock(wall=lambda: NOON), {})
 
-    asked = Asked.model_validate(fields.model_dump(exclude={"request_id", "expires_at"}))
+    asked = Asked.model_validate(fields.model_dump(exclude={"request_id", "expires_at", "replaces"}))
     outcome = carry_out(port, asked, Context(DEVICE, claims=claims, dates=dates))
 
     assert isinstance(outcome, HandOver)

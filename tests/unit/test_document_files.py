@@ -181,6 +181,15 @@ def test_new_content_has_the_next_version_and_the_same_content_follows_once(ledg
     assert versions == [1, None, 2, 3]
 
 
+def test_the_first_version_follows_the_highest(ledger: Ledger, tmp_path: Path) -> None:
+    place = Place(ledger, tmp_path)
+    place.take({"version": 4_294_967_295, "users": [ANA]})
+
+    taken = [place.take({"users": [name]}) for name in (ANA, EVA, EVA, ANA)]
+
+    assert [asked and asked["version"] for asked in taken] == [None, 1, None, 2]
+
+
 def test_a_version_of_the_files_own_counts_as_that_of_a_message(ledger: Ledger, tmp_path: Path) -> None:
     place = Place(ledger, tmp_path)
     first = place.take({"version": 7, "users": [ANA]})

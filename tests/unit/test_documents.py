@@ -124,6 +124,25 @@ def test_a_document_is_taken_on_with_the_last_that_comes_of_manifest_and_parts(
     assert reader.rows(draft) == [*ANA, *EVA]
 
 
+def test_a_document_in_parts_replaces_a_higher_version_that_it_names(reader: Reader) -> None:
+    reader.hear("p", DESIRED, json.dumps({"version": 4_294_967_295, "users": ZOE}).encode())
+    with pytest.raises(Refused, match="document_incomplete"):
+        reader.hear("p", DESIRED, manifest(part(ANA), version=9, replaces=4_294_967_295))
+
+    [draft] = reader.hear("p", PART.format(1), part(ANA))
+
+    assert draft.request_id == "9"
+    assert "replaces" not in json.loads(draft.params)
+
+
+@pytest.mark.parametrize("replaces", [0, -1, 4_294_967_296, "x", 1.5])
+def test_what_a_document_replaces_is_a_version(reader: Reader, replaces: Any) -> None:
+    with pytest.raises(InvalidField) as refused:
+        reader.hear("p", DESIRED, json.dumps({"version": 1, "users": ANA, "replaces": replaces}).encode())
+
+    assert [fault.name for fault in refused.value.faults] == ["replaces"]
+
+
 def test_missing_parts_are_named(reader: Reader) -> None:
     parts = [part([{"user_id": str(n), "name": "A"}]) for n in range(1, 26)]
     reader.hear("p", PART.format(2), parts[1])

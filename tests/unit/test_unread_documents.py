@@ -19,7 +19,7 @@ from zkbridge.bridge import reception
 from zkbridge.bridge.reception import Reception
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
-from zkbridge.contract.messages import Message
+from zkbridge.contract.messages import Message, succeeded
 from zkbridge.contract.topics import Topics
 from zkbridge.intake import intake as intake_module
 from zkbridge.intake.documents import DocumentReader
@@ -30,6 +30,7 @@ from zkbridge.ledger.database import Database
 from zkbridge.ledger.documents import Documents
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
+from zkbridge.ledger.records import Finish
 from zkbridge.ledger.unread import UnreadDocuments
 
 DESIRED, PART = "users/desired", "users/desired/part/{}"
@@ -226,6 +227,22 @@ def test_a_part_that_is_kept_already_is_not_kept_again_to_be_read(desk: Desk) ->
 
     assert desk.unread.is_empty()
     assert desk.jobs.job is None
+
+
+def test_versions_that_were_answered_are_free_after_a_higher_one_was_replaced(desk: Desk) -> None:
+    for version, rows in ((1, ANA), (2, EVA), (4_294_967_295, ZOE)):
+        desk.hear(to("p", DESIRED, whole(version, rows)))
+        answer = succeeded({}, code="planned", request_id=str(version))
+        desk.ledger.finish([Finish(request, answer) for request in desk.ledger.unfinished()])
+    refused = whole(1, ZOE)
+
+    desk.hear(to("p", DESIRED, refused))
+    codes = [answer.code for answer in desk.ledger.replies.unsent(10) if answer.code != "planned"]
+    for version, rows in ((1, EVA), (2, EVA)):
+        desk.hear(to("p", DESIRED, whole(version, rows, replaces=4_294_967_295)))
+
+    assert codes == ["document_outdated"]
+    assert [request.request_id for request in desk.ledger.unfinished()] == ["1", "2"]
 
 
 def test_a_part_for_which_a_manifest_waits_is_read(desk: Desk) -> None:

@@ -34,6 +34,9 @@ class DesiredDocument(_Body):
     """Who is to be on a terminal: the document, or with `parts` the manifest of one in parts. Retained."""
 
     version: int = like(7, "A document replaces only one of a lower version.", ge=1, le=MAX_VERSION)
+    replaces: int = Field(
+        default=0, description="The version that it replaces although that one is higher.", ge=0, le=MAX_VERSION
+    )
     users: list[DesiredUser] | None = Field(default=None, description="Instead of `parts`.", max_length=MAX_USERS)
     parts: list[str] | None = Field(
         default=None, description="The SHA-256 of each part's payload, in hexadecimal, in order.", max_length=MAX_PARTS

@@ -15,7 +15,7 @@ from zkbridge.commands.desired.refusals import Refused, incomplete
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, FieldFault, InvalidField, PayloadTooLarge
 from zkbridge.contract.messages import Message, encode
-from zkbridge.contract.plans import DESIRED, MAX_BYTES, MAX_PARTS, MAX_USERS, PART
+from zkbridge.contract.plans import DESIRED, MAX_BYTES, MAX_PARTS, MAX_USERS, MAX_VERSION, PART
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics
 from zkbridge.intake.document_files import file_of, read_file
@@ -89,10 +89,10 @@ class DocumentReader:
             raise self._not_found(device)
         if (file := self._file_of(device)) is not None:
             raise Refused("document_in_file", file=file.name)
-        asked = self._read(message.payload, device)
+        asked, replaces = self._read(message.payload, device)
         content = self._ledger.digest(asked.stored())
         last = self._documents.last(device)
-        check_version(asked.version, content, Standing(last.version, last.digest))
+        check_version(asked.version, content, Standing(last.version, last.digest), replaces=replaces)
         if asked.parts is not None:
             asked = asked.model_copy(update={"source": self._whole_source(asked.parts, device, message.payload)})
         # Before the request is kept: the same document may come again, and is the same version then.
@@ -101,7 +101,8 @@ class DocumentReader:
     def draft_of_file(self, device: str, path: Path, address: Draft) -> Draft | None:
         """The draft of the document in a file; None where it is the last one, or is still being written.
 
-        Without a version of its own it has the next one, where its content is new. Raises as `draft`.
+        Without a version of its own it has the next one, where its content is new; 1 follows the highest. Raises as
+        `draft`.
         """
         if (body := read_file(path)) is None:
             return None
@@ -109,12 +110,13 @@ class DocumentReader:
         body = {name: getattr(settings, name) for name in _OF_FILES} | body
         last = self._documents.last(device)
         has_version = body.get("version") is not None
-        asked = self._read(encode(body if has_version else body | {"version": last.version + 1}), device, secrets=True)
+        numbered = body if has_version else body | _following(last.version)
+        asked, replaces = self._read(encode(numbered), device, secrets=True)
         content = self._ledger.digest(asked.stored())
         same = asked if has_version else asked.model_copy(update={"version": last.version})
         if (same.version, self._ledger.digest(same.stored())) == (last.version, last.digest):
             return None
-        check_version(asked.version, content, Standing(last.version, last.digest))
+        check_version(asked.version, content, Standing(last.version, last.digest), replaces=replaces)
         if asked.parts is not None:
             raise InvalidField(FieldFault("parts", "unknown"))
         return self._taken(asked, content, device, address)
@@ -122,6 +124,8 @@ class DocumentReader:
     def _taken(self, asked: Asked, content: bytes, device: str, address: Draft) -> Draft:
         """The draft of a document that is taken on; it is the last one from now on."""
         config = self._config
+        if asked.version < self._documents.last(device).version:
+            self._ledger.retention.free_versions(device)
         last = LastDocument(asked.version, content, asked.apply, asked.repair_interval)
         self._documents.keep_last(device, last, asked.without_pins().stored())
         return address._replace(
@@ -159,10 +163,11 @@ class DocumentReader:
         found = (file_of(directory, source) for source in self._sources(device))
         return next((path for path in found if path is not None), None)
 
-    def _read(self, payload: bytes, device: str, *, secrets: bool | None = None) -> Asked:
+    def _read(self, payload: bytes, device: str, *, secrets: bool | None = None) -> tuple[Asked, int]:
+        """What a document asks, and which version it replaces although that is higher; 0: none."""
         config, settings = self._config, self._config.devices[device]
         fields = read_fields(payload, strict=config.strict)
-        asked = Asked.model_validate(fields.model_dump(exclude=set(ENVELOPE)))
+        asked = Asked.model_validate(fields.model_dump(exclude={*ENVELOPE, "replaces"}))
         if not isinstance(fields, Manifest):
             document = document_of(
                 fields,
@@ -174,7 +179,7 @@ class DocumentReader:
             )
             if any(each.params.has_dates for each in document.users) and not settings.validity.trust_clock:
                 self._clock.require_synchronised("validity")
-        return asked
+        return asked, fields.replaces
 
     def _whole_source(self, parts: list[str], device: str, manifest: bytes) -> str:
         """On whose topic all parts have come. Raises Refused where some are missing, or are too many rows.
@@ -247,6 +252,11 @@ class DocumentReader:
     def _not_found(self, device: str) -> DeviceNotFound:
         known = [*self._config.devices, *self._config.groups]
         return DeviceNotFound(device=shown(device), more={"disponibles": known})
+
+
+def _following(version: int) -> dict[str, int]:
+    """The fields that number the next document of a file."""
+    return {"version": version + 1} if version < MAX_VERSION else {"version": 1, "replaces": version}
 
 
 def _too_large() -> Refused:

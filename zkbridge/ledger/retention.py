@@ -55,6 +55,14 @@ class Retention:
 
         return self._database.write(work)
 
+    def free_versions(self, device: str) -> None:
+        """Let new documents have the versions of those that are answered, because a lower one follows on purpose.
+
+        No disk is waited for: the new document is kept after it. Raises LedgerUnavailable.
+        """
+        answered = "device = ? AND command = 'users/desired' AND reply IS NOT NULL"
+        self._database.write_one(f"UPDATE requests SET request_id = NULL WHERE {answered}", device, urgent=False)  # noqa: S608 - a constant
+
     def scrub(self) -> None:
         """Leave no password of a finished request in the file, nor in its write-ahead log.
 

@@ -71,9 +71,12 @@ class Plan(NamedTuple):
         return not self.users
 
 
-def check_version(version: int, digest: bytes, standing: Standing) -> None:
-    """Raise Refused for a version older than the last one, or of its version with other content."""
-    if version < standing.version:
+def check_version(version: int, digest: bytes, standing: Standing, *, replaces: int = 0) -> None:
+    """Raise Refused for a version lower than the last one, unless that is what it `replaces`.
+
+    And for the last version with other content.
+    """
+    if version < standing.version and replaces != standing.version:
         raise Refused("document_outdated", version=version, kept=standing.version)
     if version == standing.version and digest != standing.digest:
         raise Refused("document_changed", version=version)

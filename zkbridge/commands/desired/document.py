@@ -93,13 +93,19 @@ class Options(Rules):
     repair_interval: Annotated[int, BeforeValidator(_interval)] = 0
 
 
-class Fields(Options):
+class _Sent(Options):
+    """The fields of a document as it comes. `replaces` is the version that it replaces although that one is higher."""
+
+    replaces: Annotated[int, BeforeValidator(lambda value: count_of(value, least=1))] = 0
+
+
+class Fields(_Sent):
     """The fields of a document; its users are read one by one."""
 
     users: Annotated[list[Any], BeforeValidator(_list)]
 
 
-class Manifest(Options):
+class Manifest(_Sent):
     """The fields of a document in parts. `parts` has the SHA-256 of each part's payload, in hexadecimal."""
 
     parts: Annotated[list[str], BeforeValidator(_digests)]
