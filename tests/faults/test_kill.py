@@ -239,6 +239,8 @@ def test_sigterm_with_a_full_queue_ends_soon_and_loses_nothing(tmp_path: Path, s
         site.terminal.latency = 0.05
         site.daemon.start()
         requests = _many(site, caller, 150)
+        # A request that arrives after SIGTERM is refused; this test is about those that were kept before.
+        wait_until(lambda: site.daemon.log.count("kept request=") == len(requests), what="the requests to be kept")
         wait_until(lambda: site.terminal.users()[3:], what="a first user")
 
         assert site.daemon.stop(timeout=15) == 0

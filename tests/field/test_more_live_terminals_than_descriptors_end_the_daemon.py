@@ -69,6 +69,8 @@ def devices() -> Iterator[dict[str, Any]]:
 def site_of(kind: type[Limited], folder: Path, broker: int, devices: dict[str, Any], stack: ExitStack) -> Site:
     base, port = f"{BASE}-{kind.__name__.lower()}", processes.free_port()
     more: dict[str, Any] = {"mqtt": {"base_topic": base}, "metrics": {"port": port}, "language": "en", "covered": False}
+    # Thirty requests at once share the few descriptors that are left, and on a busy machine each has them for longer.
+    more["retry"] = {"attempts": 100, "initial_delay": 0.05, "max_delay": 0.5, "deadline": 50}
     daemon = stack.enter_context(kind(folder, broker, devices, **more))
     caller = stack.enter_context(Caller(broker))
     caller.subscribe(f"{base}/#", no_local=True)
@@ -89,7 +91,7 @@ def test_every_terminal_still_gets_its_requests_answered(site: Site) -> None:
         site.caller.publish(f"{base}/{name}/ping", b"{}")
     replies = [site.caller.wait_for(f"{base}/{name}/ping/reply").json for name in site.daemon.config["devices"]]
 
-    assert {reply["status"] for reply in replies} == {200}
+    assert {reply["status"] for reply in replies} == {200}, [each for each in replies if each["status"] != 200]
     assert site.daemon.running
 
 
