@@ -290,6 +290,8 @@ def connects(client: Any) -> bool:
 def test_it_restarts_the_terminal_and_turns_it_off(met: tuple[SimulatedTerminal, Any]) -> None:
     terminal, client = met
     terminal.switches.restart_seconds = 0.01
+    changes: list[str] = []
+    terminal.listen(changes.append)
 
     if terminal.switches.restart_ack:
         assert client.restart()
@@ -298,6 +300,8 @@ def test_it_restarts_the_terminal_and_turns_it_off(met: tuple[SimulatedTerminal,
             client.restart()
         client.is_connect = False
     client._ZK__sock.close()
+    # A client that is quick meets the terminal before it restarts, and what it switches off then comes back.
+    wait_until(lambda: "power on" in changes, what="the restart")
     wait_until(lambda: connects(client), what="the terminal to be back")
     assert client.poweroff()
     wait_until(lambda: not terminal.powered)
