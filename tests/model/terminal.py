@@ -63,6 +63,8 @@ class _Users(Table):
 class Port(PortOfLists):
     """A terminal that holds what it is given."""
 
+    device = DEVICE
+
     def __init__(self, held: Held) -> None:
         super().__init__()
         self.hold(held)

@@ -53,14 +53,14 @@ def test_a_punch_that_is_counted_without_an_event_is_not_awaited_for_ever_or_bef
 
 def test_no_event_is_believed_once_a_terminal_that_counted_does_not_count_any_more() -> None:
     answers = [Sizes(records=7), Sizes(), Sizes()]
-    session = SimpleNamespace(extend=lambda _deadline: None, sizes=lambda: answers.pop(0))
+    device = Device(id="p", host="127.0.0.1", transport="udp")
+    session = SimpleNamespace(device=device, extend=lambda _deadline: None, sizes=lambda: answers.pop(0))
     kept: list[int] = []
     recorder = SimpleNamespace(
         count=7,
         book=SimpleNamespace(knows=lambda _punch: False),
         keep=lambda _session, punches, **_count: kept.append(len(punches)),
     )
-    device = Device(id="p", host="127.0.0.1", transport="udp")
     counts = PunchCount(device)
     events = LiveEvents(device, cast("Any", recorder), counts, cast("Any", SimpleNamespace(off_by=0)))
     events.settle(cast("Any", session), cast("Any", None), [], 0)

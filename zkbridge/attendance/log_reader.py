@@ -131,7 +131,7 @@ class LogReader:
         if count is None and self._refusals + 1 >= REFUSALS:
             return
         detail = f"it reads as {read} punches where {told} were told"
-        raise DeviceRejected("log", host=self._device.host, port=self._device.port, detail=detail)
+        raise DeviceRejected("log", host=session.device.host, port=session.device.port, detail=detail)
 
     def _tolerate_refusal(self, session: Session, refusal: DeviceRejected) -> None:
         """Go on with live punches where a terminal repeatedly does not send its log. Until then the error is raised.

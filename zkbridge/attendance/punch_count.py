@@ -39,7 +39,7 @@ class PunchCount:
             self._has_counted = True
         elif self._has_counted:
             detail = "it does not count its punches any more, so it is connected to again"
-            raise DeviceRejected("log", host=self._device.host, port=self._device.port, detail=detail)
+            raise DeviceRejected("log", host=session.device.host, port=session.device.port, detail=detail)
         return sizes
 
     def total(self, session: Session) -> int | None:

@@ -68,7 +68,7 @@ class ChangeMaker:
         """
         for planned in changes:
             if session.lapsed and not state.asked:
-                raise DeviceTimeout(host=self._device.host, port=self._device.port)
+                raise DeviceTimeout(host=session.device.host, port=session.device.port)
             if session.ended or session.lapsed or (state.asked and self._is_spent(session, state)):
                 return False
             self._apply(state, planned)

@@ -69,7 +69,7 @@ class DateRunner:
                 entered = True
                 self._facts.note_reached()
                 self._dates.pause.note_success()
-                read_table(session, self._access.device, session_budget=self._session_budget)
+                read_table(session, session_budget=self._session_budget)
                 session.verify_counts()  # it may have been read ahead; nothing is planned by it yet
                 self._carry_out(session, due)
         except DeviceRejected as refusal:

@@ -114,7 +114,7 @@ class Planner:
         earlier = self._earlier_success(task)
         task.dates = UserDates(self._device.timezone, self._clock, self._dates.kept)
         try:
-            outcome = task.command.run(session, task.params, self._context(task, earlier))
+            outcome = task.command.run(session, task.params, self._context(session.device, task, earlier))
         except (ConnectionFailure, DeviceAuthFailed, WrongDevice):
             raise
         except BridgeError as refusal:
@@ -177,9 +177,10 @@ class Planner:
         """The reply to a request that is late."""
         return self._replies.failed(task.request, Expired.at(task.request.expires_at or self._clock.now()))
 
-    def _context(self, task: Task, earlier: Reply | None) -> Context:
+    def _context(self, device: Device, task: Task, earlier: Reply | None) -> Context:
+        """What a command is told; `device` is the one of the session, at the address where its terminal is."""
         return Context(
-            self._device,
+            device,
             asked_before=task.asked or earlier is not None,
             tried=task.tried,
             room=self._replies.room_for_rows(task),

@@ -81,7 +81,7 @@ class SessionRunner:
     def _prepare_table(self, session: Session) -> None:
         if any(task.asked for task in self._requests.in_hand):
             session.refresh()  # some terminals show a written user only then
-        read_table(session, self._access.device, session_budget=self._session_budget)
+        read_table(session, session_budget=self._session_budget)
 
     def _work(self, session: Session, state: SessionState) -> None:
         """Rounds of planning, one commit, asking; until nothing is left or the time is used up."""

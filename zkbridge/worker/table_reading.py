@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceTimeout
 from zkbridge.terminal.session import Session
 
@@ -12,7 +11,7 @@ from zkbridge.terminal.session import Session
 TABLE_READINGS = 3
 
 
-def read_table(session: Session, device: Device, *, session_budget: float) -> None:
+def read_table(session: Session, *, session_budget: float) -> None:
     """Read the table before the first request, so that a table that cannot be read is the refusal of all.
 
     The table counts only while it cannot be changed at the keypad. If reading it took so long that the terminal
@@ -20,7 +19,7 @@ def read_table(session: Session, device: Device, *, session_budget: float) -> No
     as much longer. The same count proves nothing: one user may have been added, and another deleted.
     Raises TerminalError.
     """
-    needed = session_budget + device.timeout / 2
+    needed = session_budget + session.device.timeout / 2
     for reading in range(TABLE_READINGS):
         began = time.monotonic()
         if reading:
@@ -29,4 +28,4 @@ def read_table(session: Session, device: Device, *, session_budget: float) -> No
             session.read_ahead()
         if session.keep_disabled(needed, longer=2 * (time.monotonic() - began)):
             return
-    raise DeviceTimeout(host=device.host, port=device.port)
+    raise DeviceTimeout(host=session.device.host, port=session.device.port)

@@ -42,7 +42,7 @@ class Verifier:
             if table is None or change.kept(table):
                 task.reply = self._replies.succeeded(task, body)
             else:
-                task.reply = self._replies.failed(task.request, change.amiss(table) or self._lost(change))
+                task.reply = self._replies.failed(task.request, change.amiss(table) or _lost(session, change))
 
     def settle(self, tasks: Sequence[Task], deadline: Deadline) -> None:
         """Read the terminal once more after a broken session, and answer by it what it shows.
@@ -87,7 +87,8 @@ class Verifier:
             log.warning("device=%s counts %s users, not %d; reading its table", self._device.id, counted, expected)
         return count == expected
 
-    def _lost(self, change: Change) -> DeviceRejected:
-        lost = DeviceRejected(change.lost, host=self._device.host, port=self._device.port)
-        lost.effect = "unknown"  # the terminal confirmed it; some show it after a restart only (kamshory/ZKLibrary#131)
-        return lost
+
+def _lost(session: Session, change: Change) -> DeviceRejected:
+    lost = DeviceRejected(change.lost, host=session.device.host, port=session.device.port)
+    lost.effect = "unknown"  # the terminal confirmed it; some show it after a restart only (kamshory/ZKLibrary#131)
+    return lost

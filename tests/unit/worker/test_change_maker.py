@@ -25,6 +25,8 @@ TOO_LONG.ends_session = True
 class Here:
     """A session, a queue and a ledger that write down what they are asked for; `cancelled` are ids of requests."""
 
+    device = DEVICE
+
     def __init__(self, *, cancelled: tuple[()] | set[int] = (), lapsed: bool = False, disabled_s: float = 0.0) -> None:
         self.calls: list[Any] = []
         self.cancelled = cancelled

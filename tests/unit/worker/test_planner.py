@@ -41,6 +41,8 @@ class Clock:
 class Session:
     """A session of which the planner only asks whether its table is compared with the terminal's count."""
 
+    device = DEVICE
+
     def __init__(self, *, is_verified: bool = True) -> None:
         self.is_verified = is_verified
         self.table = object()

@@ -31,6 +31,8 @@ class Table:
 class Session:
     """A terminal that counts `count` users. `calls` are what it was asked for; `fails` is raised for some of them."""
 
+    device = DEVICE
+
     def __init__(self, *, count: int | None = None, fails: tuple[()] | set[str] = (), hidden: int = 0) -> None:
         self.table = Table(hidden)
         self.calls: list[Any] = []
