@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Container
-from contextlib import suppress
 
 import zkbridge
 from zkbridge.bridge.current import CurrentConfig
 from zkbridge.bridge.following import Following
+from zkbridge.bridge.latest_backups import LatestBackups
 from zkbridge.bridge.link import Link
-from zkbridge.bridge.nightly import latest_backup
 from zkbridge.bridge.workers import Roster
 from zkbridge.intake.keeper import PATIENCE_S, Keeper
 from zkbridge.ledger.documents import Documents
@@ -19,6 +18,7 @@ from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.machine.limits import SHORTAGES
 from zkbridge.mqtt.client import Mqtt
+from zkbridge.telemetry.events import Event
 from zkbridge.telemetry.snapshot import BridgeSnapshot, LedgerStats, Terminal
 from zkbridge.worker.worker import Worker
 
@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class Monitor:
-    """Reads the parts' state, and changes nothing. Called from any thread."""
+    """Reads the parts' state, and changes nothing. Called from any thread.
+
+    What is known of each device is in memory: neither its files nor the ledger are read for it again and again.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class Monitor:
         self._ledger = ledger
         self._documents = Documents(ledger.facts)
         self._keeper = keeper
+        self._backups = LatestBackups(current)
         self._began = time.monotonic()
 
     def are_terminals_served(self) -> bool:
@@ -82,6 +86,10 @@ class Monitor:
             short_of=SHORTAGES.current(),
         )
 
+    def hear(self, event: Event) -> None:
+        """Take an event of the parts."""
+        self._backups.hear(event)
+
     def device_ids(self) -> Container[str]:
         """The devices that are configured."""
         return self._current.config.devices
@@ -95,17 +103,10 @@ class Monitor:
             seen_at=known.seen_at,
             pending_enable=worker.pending_enable,
             overdue_dates=worker.dates.overdue,
-            backup_at=latest_backup(self._current.config, worker.device.id, time.time()),
+            backup_at=self._backups.of(worker.device.id),
             moved_to=self._following.moved_to(worker.device.id),
-            drift=self._drift(worker.device.id),
+            drift=self._documents.drift(worker.device.id) if self._current.config.desired.enabled else None,
         )
-
-    def _drift(self, device: str) -> int | None:
-        if not self._current.config.desired.enabled:
-            return None
-        with suppress(LedgerUnavailable):
-            return self._documents.drift(device)
-        return None
 
     def _ledger_stats(self) -> LedgerStats | None:
         try:

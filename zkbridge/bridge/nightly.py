@@ -55,10 +55,15 @@ def night_of(now: float, time: str, zone: str | None) -> Night:
     )
 
 
+def backups_of(config: Config, device: str) -> Backups:
+    """The backups of a device, to be looked at."""
+    return Backups(state_dir(config) / "backups" / device)
+
+
 def latest_backup(config: Config, device: str, now: float) -> float | None:
     """When the latest backup of a device was made, in seconds since 1970; None where none can be read."""
     with suppress(BackupFailed):
-        return Backups(state_dir(config) / "backups" / device).latest_at(now)
+        return backups_of(config, device).latest_at(now)
     return None
 
 

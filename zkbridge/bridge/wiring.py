@@ -100,7 +100,7 @@ def wire(config: Config, clock: Clock, supervisor: Supervisor) -> Parts:
     monitor = Monitor(current, roster, following, mqtt=mqtt, link=link, ledger=stored.ledger, keeper=stored.keeper)
     pulse = Pulse(own, monitor, mqtt, broker.announcer, upkeep)
     metrics = _metrics(current, monitor)
-    events = _events(current, metrics, broker.homeassistant)
+    events = _events(current, monitor, metrics, broker.homeassistant)
     expiry = Expiry(stored.ledger, upkeep, clock, dispatch=dispatch, tell=events, language=config.language)
     shared = Shared(events=events, reply_room=room, clock=clock, places=places)
     reception = Reception(
@@ -247,9 +247,11 @@ def _metrics(current: CurrentConfig, monitor: Monitor) -> Metrics | None:
     return None if settings.port is None else Metrics(settings.host, settings.port, monitor)
 
 
-def _events(current: CurrentConfig, metrics: Metrics | None, homeassistant: HomeAssistant) -> EventSink:
+def _events(
+    current: CurrentConfig, monitor: Monitor, metrics: Metrics | None, homeassistant: HomeAssistant
+) -> EventSink:
     """The listeners to events of the parts."""
-    listeners: list[EventSink] = [] if metrics is None else [metrics.tell]
+    listeners: list[EventSink] = [monitor.hear, *([] if metrics is None else [metrics.tell])]
     if current.config.homeassistant.discovery:
         listeners.append(homeassistant.hear)
     return broadcast(listeners)

@@ -11,7 +11,9 @@ from zkbridge.ledger.facts import Facts
 #: Where the manifest of a device stands that waits for its parts.
 MANIFEST = "document manifest"
 _PARTS, _LAST = "document parts", "desired"
-_CONTENT, _DRIFT = "desired document", "desired drift"
+#: In how many users a device's terminal differed.
+DRIFT = "desired drift"
+_CONTENT = "desired document"
 
 
 class KeptPart(NamedTuple):
@@ -58,11 +60,11 @@ class Documents:
     def keep_last(self, device: str, last: LastDocument, content: bytes) -> None:
         """Have this be the last one from now on; `content` is kept of it. How a terminal differs is not known then."""
         kept = json.dumps({**last._asdict(), "digest": last.digest.hex()})
-        self._facts.write(device, {_CONTENT: content.decode(), _DRIFT: None, _LAST: kept}, urgent=False)
+        self._facts.write(device, {_CONTENT: content.decode(), DRIFT: None, _LAST: kept}, urgent=False)
 
     def drift(self, device: str) -> int | None:
         """In how many users the terminal differed when it was last compared; None: it was not, since the document."""
-        kept = self._facts.recall(device, _DRIFT)
+        kept = self._facts.recall(device, DRIFT)
         return None if kept is None else int(kept)
 
     def keep_drift(self, device: str, users: int | None) -> None:
@@ -70,9 +72,9 @@ class Documents:
         if users == self.drift(device):
             return
         if users is None:
-            self._facts.forget(device, _DRIFT)
+            self._facts.forget(device, DRIFT)
         else:
-            self._facts.remember(device, _DRIFT, str(users))
+            self._facts.remember(device, DRIFT, str(users))
 
     def parts(self, source: str) -> dict[int, KeptPart]:
         """The parts that are kept, by number."""

@@ -23,6 +23,7 @@ from zkbridge.contract.plans import combined
 from zkbridge.ledger.acceptance import Acceptance, Batch
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.digests import Digests
+from zkbridge.ledger.documents import DRIFT
 from zkbridge.ledger.facts import Facts
 from zkbridge.ledger.handing_over import HandingOver
 from zkbridge.ledger.outcomes import Outcomes
@@ -69,7 +70,7 @@ class Ledger:
         self._digests = Digests(folder)
         if self._digests.is_new:  # digests that can never match must not make a true copy look like another request
             self.database.write_one("UPDATE requests SET content = NULL")
-        self.facts = Facts(self.database)
+        self.facts = Facts(self.database, held=[DRIFT])
         self.enables = PendingEnables(self.database)
         self.retention = Retention(self.database, clock=clock)
         self.punches = PunchStore(self.database, self.retention)
