@@ -1,12 +1,12 @@
-"""Whether the door opened once, in time and as the answers say: every rule of the torture, with its excuses.
+"""The rules for doors: a door opens once, in time and as the answers say; with the exceptions.
 
 | rule | finding |
 |---|---|
-| one request opens once, however often it is published, brought again, retried or left by a crash | twice |
-| and not later than the device's `max_age` after that publication of it that the bridge took on, nor after its `expires_at` | late |
-| what reaches the bridge as retained opens nothing (over MQTT 3.1.1 only what is standing does), and no opening is nobody's | untrue |
+| one request opens the door once, however often it is published, redelivered, retried or interrupted by a crash | twice |
+| and not later than the device's `max_age` after the publication that the bridge accepted, nor after its `expires_at` | late |
+| a retained message opens nothing (over MQTT 3.1.1 only a stored one arrives as retained), and every opening belongs to a request | untrue |
 | success: it opened; anything but success and `effect: unknown`: it did not | untrue |
-| all answers to one request are the same but for `replayed`; `busy`, `expired` and what is retryable without effect leave a request_id unused, so that a later copy may hear something else | untrue |
+| all answers to one request are the same but for `replayed`; `busy`, `expired` and what is retryable without effect leave a request_id unused, so that a later copy may get another answer | untrue |
 | every publication is answered | unanswered |
 
 When it was late. A copy is one publication; `busy`, `expired` and a failure without effect do not use a request_id up, so the age counts from
@@ -52,7 +52,7 @@ class Publication:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that was heard; `copy` says to which publication, where its Correlation Data tells."""
+    """An answer that was received; `copy` is its publication, if the Correlation Data shows that."""
 
     body: Mapping[str, Any]
     copy: int | None = None
@@ -64,7 +64,7 @@ class Answer:
 
     @property
     def final(self) -> bool:
-        """Whether it is what every later copy is told too."""
+        """Whether every later copy gets this answer too."""
         if self.body.get("retryable") and self.body.get("effect") == "none":
             return False  # the next copy is carried out
         return self.replayed or self.body["code"] not in TURNED_AWAY
@@ -108,7 +108,7 @@ class History:
 
     requests: Sequence[Request]
     max_age_s: float
-    #: Openings that nobody has asked for, in words.
+    #: Openings without a request, in words.
     strays: Sequence[str] = ()
     #: Between which times what the broker had confirmed may be lost.
     broker_losses: Sequence[Span] = ()
@@ -150,7 +150,7 @@ class Verdict:
 
 def judge(history: History) -> Verdict:
     """Hold what happened against the rules."""
-    findings = [Finding("untrue", f"{stray}: nobody asked for it") for stray in history.strays]
+    findings = [Finding("untrue", f"{stray}: no request asked for it") for stray in history.strays]
     findings += [Finding("wrong", sentence) for sentence in history.wrong]
     excused = 0
     for request in history.requests:
@@ -232,7 +232,7 @@ def _judge_answers(request: Request) -> Iterator[tuple[Kind, str]]:
     opened = bool(request.openings)
     if not final:
         if opened and request.answers and not list(unanswered(request)):
-            yield "untrue", f"opened although every copy was turned away; {_told(request)}"
+            yield "untrue", f"opened although every copy was refused; {_told(request)}"
         return
     told = final[0].body
     if told["success"] and not opened:

@@ -1,28 +1,28 @@
-"""Whether the bridge kept its promises: every rule of the torture, each with the promise that it checks.
+"""The rules of the torture, each with the promise of the bridge that it checks.
 
 The promises are those of `docs/contract.md`; a finding's kind is what the run counts.
 
 | rule | promise | finding |
 |---|---|---|
-| every wish has an answer at the end, and every message with correlation data one that carries it | 5: after a crash every accepted request ends with its answer; 4: correlation data comes back | lost |
-| nobody has to ask again, unless the broker was killed just after it had confirmed that message or its answer | 5: acknowledged only once on disk; published until confirmed | lost |
+| every request has an answer at the end, and every message with correlation data an answer with the same | 5: after a crash every accepted request ends with its answer; 4: correlation data comes back | lost |
+| no request has to be sent again, unless the broker was killed just after it had confirmed the message or its answer | 5: acknowledged only once on disk; published until confirmed | lost |
 | the ledger holds no unfinished request and no owed answer at the end | 5: as above | lost |
 | no user_id is on a terminal twice | 5: the terminal holds the user exactly once | doubled |
-| success: that user is on the terminal, with exactly these fields and the device's group | 5: one honest answer | wrong |
-| all final answers of one request_id are the same bytes but for `replayed`; `busy`, `expired` and `request_id_reused` are given without using the request_id up, and each failure to be settled by asking again takes a message of its own | 5: executed once, every later copy gets the stored reply | wrong |
-| who asks again after such a failure, when all is well, does not hear it from memory | 5: a failure that wrote nothing does not use its `request_id` up | wrong |
-| 409 `user_exists` is only said of a user who is there, and not to the request that wrote him; excuses: an earlier answer with `effect: unknown`; a request without a request_id that reached the bridge twice because the broker was killed, or because the caller's own library sent it twice | 5: success, never 409 | wrong |
-| told that nothing was done (`effect: none`, or a refusal): the user was not there when all was quiet | 3: `effect` is `none` when nothing was written for sure | wrong |
-| of requests that fight for one user_id or one request_id exactly one wins, and its fields are what the terminal holds | 5, 6: duplicate check, one at a time; 5: `request_id_reused` | wrong |
-| what is invalid, expired, retained or for an unknown device gets that answer and leaves no user | 1, 2, 3 | wrong |
-| what could be done is done once everything is well again | 3: `retryable` | wrong |
-| nobody is on a terminal whom no request asked for | 5 | wrong |
-| who was there before, or was added at the keypad, is there unchanged; who was deleted there is not | 6: lock, uid | wrong |
-| no answer is `internal`, and none goes to nobody's request | 3, 4 | wrong |
+| success: that user is on the terminal, with exactly these fields and the device's group | 5: one correct answer | wrong |
+| all final answers of one request_id are the same bytes but for `replayed`; `busy`, `expired` and `request_id_reused` do not use the request_id up, and each failure that the caller may try again belongs to a message of its own | 5: executed once, every later copy gets the stored reply | wrong |
+| a request that is sent again after such a failure, without further faults, does not get the stored failure | 5: a failure that wrote nothing does not use its `request_id` up | wrong |
+| 409 `user_exists` is answered only if the user is there, and never to the request that wrote the user; exceptions: an earlier answer with `effect: unknown`; a request without a request_id that reached the bridge twice because the broker was killed, or because the caller's own library sent it twice | 5: success, never 409 | wrong |
+| answer that nothing was done (`effect: none`, or a refusal): the user was not there after the faults | 3: `effect` is `none` when nothing was certainly written | wrong |
+| of several requests for one user_id or with one request_id exactly one succeeds, and the terminal has its fields | 5, 6: duplicate check, one at a time; 5: `request_id_reused` | wrong |
+| a request that is invalid, expired, retained or for an unknown device gets that answer and leaves no user | 1, 2, 3 | wrong |
+| a request that can be executed is executed once the faults are over | 3: `retryable` | wrong |
+| no user is on a terminal without a request | 5 | wrong |
+| users who were there before, or were added at the keypad, are unchanged; users who were deleted there are gone | 6: lock, uid | wrong |
+| no answer is `internal`, and every answer belongs to a request | 3, 4 | wrong |
 | no reply, ledger file or log line holds a password or card that was used; the ledger's files have mode 0600 | 3, 5, 8 | wrong |
-| no terminal is disabled, or owed an enable, at the end | 6: enabling is tried again, remembered on disk | left disabled |
-| none was disabled for longer than the session's budget, one answer's timeout and slack, for each life of the daemon that had a hand in it | 6: never kept disabled longer than that plus one command | wrong |
-| no session is left open on a terminal, and the daemon ends only when told | 6: disconnect; 8 | wrong |
+| no terminal is disabled, or owed an enable, at the end | 6: enabling is tried again, from a note on disk | left disabled |
+| none was disabled for longer than the session's budget, one answer's timeout and slack, for each run of the daemon that took part | 6: never disabled longer than that plus one command | wrong |
+| no session is left open on a terminal, and the daemon ends only when it is stopped | 6: disconnect; 8 | wrong |
 """  # noqa: E501 - a table's rows cannot be broken
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _judge_truth(wish: Wish, there: Held | None, history: History) -> Iterator[F
     for inquiry in wish.inquiries:
         for answer in inquiry.answers:
             if answer.code == "user_exists" and (lie := _lie(wish, inquiry, answer, there, history)):
-                yield Finding("wrong", f"{name_of(inquiry)} heard 409, but {lie}", wish.number, wish.device)
+                yield Finding("wrong", f"{name_of(inquiry)} was answered 409, but {lie}", wish.number, wish.device)
                 break
     secrets = [secret for secret in (wish.user.password, str(wish.user.card)) if len(secret) > 1]
     if any(secret.encode() in answer.raw for secret in secrets for answer in wish.answers):
@@ -98,7 +98,7 @@ def _lie(wish: Wish, inquiry: Inquiry, answer: Answer, there: Held | None, histo
 
 
 def _surely_not_done(wish: Wish, history: History) -> bool:
-    """Whether the caller was told before the quiet that nothing was done, and nothing excuses that it was."""
+    """Whether the caller was answered during the faults that nothing was done, and no exception applies."""
     if not wish.inquiries or not wish.inquiries[0].answers or wish.codes & {"created", "user_exists"}:
         return False
     if is_uncertain(wish, history):
@@ -112,12 +112,11 @@ def _judge_outcome(wish: Wish, there: Held | None, history: History) -> Iterator
     """What became of it in the end."""
     if wish.kind in GOOD:
         if wish.kind is not Kind.REUSED and not wish.codes & {"created", "user_exists"} and wish.answers:
-            # A rival that has lost has heard 409.
-            sentence = f"could be done, but heard {', '.join(sorted(wish.codes))} to the end"
+            sentence = f"could be executed, but was answered {', '.join(sorted(wish.codes))} to the end"
             yield Finding("wrong", sentence, wish.number, wish.device)
         return
     if odd := wish.codes - wish.expected:
-        sentence = f"a {wish.kind} request heard {', '.join(sorted(odd))}"
+        sentence = f"a {wish.kind} request was answered {', '.join(sorted(odd))}"
         yield Finding("wrong", sentence, wish.number, wish.device)
     if there is not None and there.user == wish.user and "created" not in wish.codes:
         if wish.kind is Kind.SOON and is_uncertain(wish, history):
@@ -134,26 +133,38 @@ def _judge_rivals(rivals: list[Wish], held: dict[tuple[str, str], Held], history
     here = {wish.number for wish in rivals if _holds(held, wish)}
     numbers = ", ".join(f"#{wish.number}" for wish in rivals)
     if len(winners) > 1:
-        yield Finding("wrong", f"of the rivals {numbers} {len(winners)} won", first.number, first.device)
+        yield Finding(
+            "wrong", f"of the requests {numbers} for one user {len(winners)} succeeded", first.number, first.device
+        )
     if len(here) != 1:
-        yield Finding("wrong", f"of the rivals {numbers} {len(here)} are on the terminal", first.number, first.device)
+        yield Finding(
+            "wrong",
+            f"of the users of the requests {numbers} {len(here)} are on the terminal",
+            first.number,
+            first.device,
+        )
     if not winners and not any(
         is_uncertain(wish, history) or _may_be_unheard(wish, history) for wish in rivals if wish.number in here
     ):
-        yield Finding("wrong", f"of the rivals {numbers} none was told that it won", first.number, first.device)
+        yield Finding(
+            "wrong",
+            f"of the requests {numbers} for one user none was answered with success",
+            first.number,
+            first.device,
+        )
 
 
 def _judge_reuse(rivals: list[Wish]) -> Iterator[Finding]:
-    """One request_id, several contents: one of them has it, the others hear so and nothing else."""
+    """One request_id, several contents: one of them is executed, all others are answered request_id_reused."""
     refused = [wish for wish in rivals if wish.codes - {"busy"} == {"request_id_reused"}]
     if len(refused) != len(rivals) - 1:
         numbers = ", ".join(f"#{wish.number}" for wish in rivals)
-        sentence = f"of {numbers}, which share a request_id, {len(refused)} heard that it was used"
+        sentence = f"of {numbers}, which share a request_id, {len(refused)} were answered request_id_reused"
         yield Finding("wrong", sentence, rivals[0].number, rivals[0].device)
 
 
 def _may_be_unheard(wish: Wish, history: History) -> bool:
-    """Whether its success was told, and lost by the broker: without a request_id it cannot be asked for again."""
+    """Whether the broker may have lost its success: without a request_id the answer cannot be asked for again."""
     return any(inquiry.request_id is None for inquiry in wish.inquiries) and broker_lost(history, wish.began, END)
 
 

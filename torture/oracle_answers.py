@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from torture.findings import END, Finding, broker_lost, name_of
 from torture.history import Ask, Delivery, History, Inquiry, Kind, Wish
 
-#: Given without using the request_id up: the next copy may hear something else.
+#: Answers that do not use the request_id up: the next copy may get another answer.
 NOT_STORED = frozenset({"busy", "expired", "request_id_reused"})
 
 
 def judge_answers(wish: Wish, history: History) -> Iterator[Finding]:
-    """Each wish and each message is answered, and nobody must ask again in vain."""
+    """Each request and each message is answered, and a request that is sent again is executed."""
     for inquiry in wish.inquiries:
         if not inquiry.asks:
             continue
@@ -118,5 +118,5 @@ def _judge_repeats(wish: Wish, inquiry: Inquiry) -> Iterator[Finding]:
     for ask in inquiry.asks:
         first = next((answer for answer in inquiry.answers if answer.at > ask.at), None)
         if ask.repeats and first is not None and first.is_open and first.body.get("replayed"):
-            sentence = f"{name_of(inquiry)} was sent again after a failure, and heard it from memory"
+            sentence = f"{name_of(inquiry)} was sent again after a failure, and got the stored failure"
             yield Finding("wrong", sentence, wish.number, wish.device)

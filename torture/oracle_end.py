@@ -41,7 +41,7 @@ def _judge_table(device: str, terminal: TerminalEnd, asked: set[User]) -> Iterat
             yield Finding("wrong", f"user {user_id}, who was not ours, is changed", device=device)
     for user_id, one in held.items():
         if user_id not in own and one.user not in asked:
-            yield Finding("wrong", f"user {user_id} is there, and nobody asked for him so", device=device)
+            yield Finding("wrong", f"user {user_id} is there, and no request asked for these fields", device=device)
 
 
 def _judge_spans(device: str, terminal: TerminalEnd) -> Iterator[Finding]:
@@ -73,8 +73,8 @@ def judge_ledger(history: History) -> Iterator[Finding]:
 
 
 def judge_rest(history: History) -> Iterator[Finding]:
-    """Answers that nobody asked for, and ends of the daemon that nobody caused."""
+    """Answers without a request, and ends of the daemon that the run did not cause."""
     for answer in history.strays:
-        yield Finding("wrong", f"an answer that nobody asked for, on {answer.topic}: {answer.code}")
+        yield Finding("wrong", f"an answer without a request, on {answer.topic}: {answer.code}")
     for sentence in history.collapses:
         yield Finding("wrong", sentence)

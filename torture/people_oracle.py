@@ -1,15 +1,15 @@
-"""What each terminal must hold of each person, worked out from what was answered; and the story of what is otherwise.
+"""What each terminal must hold of each person, derived from the answers; and the history of each difference.
 
-Of each person at each terminal the book keeps all states that the answers allow. A request leaves:
+For each person at each terminal the book has all states that the answers allow. After a request these are:
 
 | answer | states |
 |---|---|
-| one that settles it (success, or a refusal of that very user) | what the request makes of each state for which that is the right answer; `untrue` if it is right for none |
-| trouble without effect | as before |
-| trouble with `effect: unknown` | as before, as after, or a part of the fingers of a copy |
+| a final one (success, or a refusal of that user) | the result of the request in each state for which this is the right answer; `untrue` if it is right for none |
+| a failure without effect | as before |
+| a failure with `effect: unknown` | as before, as after, or with a part of the fingers of a copy |
 
-Nobody else is asked about a person until every publication of a request was answered, so that the order is known.
-At the end, and whenever nothing is under way at a terminal, it must hold one of these states of each person, once.
+No other request for a person is sent until every publication of a request was answered, so that the order is known.
+At the end, and whenever no request is under way at a terminal, it must have one of these states of each person, once.
 """  # noqa: E501 - a table's rows cannot be broken
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ class Book:
                 if (where is None or key[0] == where) and (user_id is None or key[1] == user_id)
             ]
             if not keys and user_id is not None:
-                self._blame(
-                    "untrue", f"{request.request_id} tells of {user_id} at {where or device}: not asked for", None
-                )
+                self._blame("untrue", f"{request.request_id} names {user_id} at {where or device}: not asked for", None)
             for key in keys:
                 if member is not None:
                     request.late.add(key)
@@ -127,7 +125,7 @@ class Book:
             else:
                 results = set(before)
                 if key not in request.open:
-                    self._blame("untrue", f"{request.request_id} says nothing of the person", key)
+                    self._blame("untrue", f"{request.request_id} has no result for the person", key)
             if results != before:
                 self.set(key, results, f"after {request.request_id}")
 
@@ -187,14 +185,14 @@ class Book:
     # -- what is there -----------------------------------------------------------------------------------------------
 
     def compare(self, device: str, terminal: SimulatedTerminal, *, when: str) -> None:
-        """Hold a terminal at which nothing is under way against the book; each fault is told once."""
+        """Hold a terminal at which nothing is under way against the book; each fault is reported once."""
         held = held_by(terminal)
         for user_id, found in held.items():
             key = device, user_id
             if len(found) > 1:
                 self._blame("doubled", f"{when} there are {len(found)} records", key)
             elif key not in self._states:
-                self._blame("foreign", f"{when} somebody is there whom nobody has asked for", key)
+                self._blame("foreign", f"{when} a user is there without a request", key)
         for user_id, states in self.of(device).items():
             now: State = held.get(user_id, [None])[0]
             if now not in states:
@@ -204,7 +202,9 @@ class Book:
         uids = {user.uid for user in terminal.users()}
         for uid, index in terminal.templates():
             if uid not in uids:
-                self._blame("fingers", f"{when} {device} holds finger {index} of uid {uid}, which is nobody's", None)
+                self._blame(
+                    "fingers", f"{when} {device} holds finger {index} of uid {uid}, which belongs to no user", None
+                )
 
     def observe(self, device: str, terminal: SimulatedTerminal) -> None:
         """What was uncertain is what is there now: an effect that is unknown has come by now, or never does."""

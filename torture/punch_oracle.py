@@ -1,4 +1,4 @@
-"""What the terminals recorded against what was published: each punch, none invented, in the order of its terminal."""
+"""Compares the punches of the terminals with those published: each one, no other, in the order of its terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-#: A recorded punch: user_id, time as it is told, how, what for.
+#: A recorded punch: user_id, time as it is published, how, what for.
 Record = tuple[str, str, int, int]
 
 
@@ -47,7 +47,7 @@ def judge(recorded: Mapping[str, Sequence[Record]], published: Sequence[Mapping[
     for event in published:
         known = first.setdefault(event["id"], event)
         if {**known, "late": None} != {**event, "late": None}:
-            findings.append(f"{event['id']} was told in two ways: {known} and {event}")
+            findings.append(f"{event['id']} was published in two ways: {known} and {event}")
     expected = {device: ids(device, records) for device, records in recorded.items()}
     everywhere = {each for those in expected.values() for each in those}
     findings += [f"{each} was never recorded" for each in first if each not in everywhere]

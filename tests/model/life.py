@@ -224,7 +224,7 @@ class Life:
                     published=state.published | {answer.id},
                     heard=_with(state.heard, number, state.heard[number] | {answer.body.replace(_REPLAYED, b"")}),
                 )
-                if self.setting.breakage == "forget the reply before the broker confirms it":
+                if self.setting.breakage == "delete the reply before the broker has confirmed it":
                     forgotten = self._connected(self._confirm(state, answer.id))
                     yield f"the reply to message {number} is lost with its connection", forgotten
                 yield f"the reply to message {number} is published", after
@@ -273,7 +273,7 @@ class Life:
         plan = self._decisions.plan(state.held, [(requests[hand.request], hand) for hand in hands])
         after = state._replace(queue=queue, held=state.held._replace(disabled=kind or state.held.disabled))
         after = after._replace(session=Session(hands, state.held, plan, state.late))
-        return after if self.setting.breakage == "ask before it is noted" else self._note(after, plan)
+        return after if self.setting.breakage == "send a change before its note is stored" else self._note(after, plan)
 
     def _note(self, state: State, plan: Plan) -> State:
         if not plan.changes:
@@ -310,7 +310,7 @@ class Life:
             replies |= {number: (reply, False) for number, reply in confirmed.items()}
         for number in session.unknown:
             replies[number] = (REPLIES.failed(requests[number], OutcomeUnknown()), False)
-        if self.setting.breakage == "ask before it is noted":
+        if self.setting.breakage == "send a change before its note is stored":
             state = self._note(state, session.plan)
         finishes = [Finish(requests[number], *reply) for number, reply in sorted(replies.items())]
         pending = "p" if state.held.disabled else None

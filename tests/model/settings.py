@@ -55,19 +55,19 @@ SHORT = {
 #: What is broken on purpose, and what finds it: an order of the life itself, or a guard of the program.
 BREAKAGES = {
     "acknowledge before the commit": Setting((ANA,), kills=1, breaks=0, losses=0),
-    "ask before it is noted": Setting((ANA,), kills=1, breaks=0, losses=0),
-    "forget the reply before the broker confirms it": Setting((ANA,), kills=0, breaks=1, losses=0),
+    "send a change before its note is stored": Setting((ANA,), kills=1, breaks=0, losses=0),
+    "delete the reply before the broker has confirmed it": Setting((ANA,), kills=0, breaks=1, losses=0),
     "open a door again after a lost answer": Setting((DOOR._replace(effect=0),), kills=1, breaks=0, losses=0),
-    "take a message that comes again unmarked for a new one": Setting(
+    "take an unmarked redelivery for a new message": Setting(
         (DOOR._replace(effect=0),), kills=0, breaks=1, losses=0, marks=False
     ),
-    "carry out a copy of what is answered": Setting((ANA, ANA), kills=0, breaks=0, losses=0),
+    "execute a copy of an answered request": Setting((ANA, ANA), kills=0, breaks=0, losses=0),
 }
 
 _GUARDS: dict[str, tuple[object, str, object]] = {
     "open a door again after a lost answer": (Planner, "_instead_of_twice", lambda *_: None),
-    "take a message that comes again unmarked for a new one": (acceptance, "_suspect_of", lambda *_: None),
-    "carry out a copy of what is answered": (repeats, "begins_anew", lambda _, row, __: row["reply"] is not None),
+    "take an unmarked redelivery for a new message": (acceptance, "_suspect_of", lambda *_: None),
+    "execute a copy of an answered request": (repeats, "begins_anew", lambda _, row, __: row["reply"] is not None),
 }
 
 

@@ -78,7 +78,7 @@ def test_a_terminal_that_enables_itself_is_not_told_to_stay_disabled_for_longer_
     times.begin(math.ceil(SESSION_S))
     times.begin(60)
 
-    assert list(judge_disabled("a", times, [])) == ["a terminal is told to keep people off for 60 s"]
+    assert list(judge_disabled("a", times, [])) == ["a terminal is disabled for 60 s"]
 
 
 def test_a_disabled_time_that_is_over_is_one_span_and_the_next_is_another(machine: Machine) -> None:

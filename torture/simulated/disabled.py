@@ -55,7 +55,7 @@ class DisabledTimes:
             self._close(self._until)
             self._since = now
         if seconds is not None and seconds > math.ceil(SESSION_S) + math.ceil(2 * (now - (self._since or now))):
-            self.wrongs.append(f"a terminal is told to keep people off for {seconds:.0f} s")
+            self.wrongs.append(f"a terminal is disabled for {seconds:.0f} s")
         self._until = math.inf if seconds is None else now + seconds
 
     def end(self) -> None:

@@ -79,7 +79,7 @@ class Disk:
         if lost is not None and len(self._lengths) > 1:
             length = self._lengths[max(0, len(self._lengths) - 1 - lost)]
             kept = (self.folder / "ledger.db").read_bytes(), self._wal.read_bytes()[:length]
-            self._tell(f"{min(lost, len(self._lengths) - 1)} commits that nobody waited for are lost")
+            self._tell(f"{min(lost, len(self._lengths) - 1)} commits that were not waited for are lost")
         for connection in self._connections:
             connection.close()
         self._connections.clear()

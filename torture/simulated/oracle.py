@@ -1,16 +1,16 @@
-"""Whether the bridge kept its contract in one run of the simulated world.
+"""The rules of the contract that one run of the simulated world must keep.
 
 | rule | promise of docs/contract.md |
 |---|---|
 | every message has an answer | 5: every accepted request ends with its answer |
 | one message has one answer, and one request_id one success | 5: every later copy gets the stored reply |
 | success: the terminal held it before the answer came | 6: a change is a success when the table shows it |
-| a refusal or `effect: none`: nothing was written for that request | 3: none when nothing was written for sure |
-| 409 is not told to the request that wrote the user | 5: success, never 409 |
-| what has expired is not begun, what is good is not told expired | 2: past it the request is not executed |
+| a refusal or `effect: none`: nothing was written for that request | 3: none if certainly nothing was written |
+| 409 is never the answer to the request that wrote the user | 5: success, never 409 |
+| an expired request is not begun; no other is answered expired | 2: past it the request is not executed |
 | the last state of each user follows from the answers, in the order of the messages | 6: one at a time; 11 |
-| nobody twice, nobody written over, nothing written while people may use the terminal | 5, 6 |
-| nobody from the keypad is lost | 6: lock, uid |
+| no user is there twice or overwritten; nothing is written while people may use the terminal | 5, 6 |
+| no user from the keypad is lost | 6: lock, uid |
 | no terminal is disabled at the end, or too long | 6: for how long people are kept off a terminal |
 | every punch is published under one id, in its order; one without an event perhaps later | 9 |
 | no answer is `internal`, and no part of the bridge died | 3 |
@@ -62,7 +62,7 @@ def _judge_messages(world: World, replies: dict[int, list[Told]]) -> Iterator[st
         told = [one for one in replies.get(ask.number, []) if one.device == ask.wish.device]
         if not told:
             yield f"message {ask.number} has no answer"
-        # That a member waits is told as it is when the answer is sent, perhaps once more.
+        # The answer says that a member waits if it waits when the answer is sent, perhaps once more.
         bodies = {one.plain for one in told if b'"code":"waiting"' not in one.raw}
         if len(bodies) > 1 and ask.number not in world.broker.brought_again:
             codes = ", ".join(sorted(json.loads(body)["code"] for body in bodies))
@@ -116,19 +116,19 @@ def _judge_entry(part: _Part, each: dict[str, Any], held: _States) -> Iterator[s
     """`held` is every state of the user between the first message and this answer."""
     code, name = each["code"], part.name
     if each["status"] == 200 and name is not None and name not in held:
-        yield f"{part} was told {code}, and the terminal never held it"
+        yield f"{part} was answered {code}, and the terminal never held it"
     if code in ("deleted", "user_not_found") and None not in held:
-        yield f"{part} was told {code}, and the user was there all the time"
+        yield f"{part} was answered {code}, and the user was there all the time"
     if code == "user_exists" and name is not None and held <= {None, name}:
         before = [one for one in part.said if one["at"] < each["at"] and _may_have_written(one)]
         if not before:
-            yield f"{part} was told user_exists, and nobody but it had written the user"
+            yield f"{part} was answered user_exists, and only this request had written the user"
 
 
 def _judge_time(part: _Part, good_until: float, begun: float | None) -> Iterator[str]:
     early = [each["at"] for each in part.said if each["code"] == "expired" and each["at"] < good_until - 1]
     if early:
-        yield f"{part} was told expired {good_until - early[0]:.0f} s too early"
+        yield f"{part} was answered expired {good_until - early[0]:.0f} s too early"
     if begun is not None and begun > good_until + SLACK_S:
         yield f"{part} was begun {begun - good_until:.0f} s after it had expired"
 
@@ -205,7 +205,7 @@ def _judge_order(world: World, device: str, replies: dict[int, list[Told]]) -> I
             after = _after(states, step)
             if not after:
                 said = step.said["code"]
-                yield f"message {step.message} ({step.command} {user_id} for {device}) was told {said}, out of order"
+                yield f"message {step.message} ({step.command} {user_id} for {device}) got {said}, out of order"
                 break
             states = after
         else:

@@ -16,7 +16,7 @@ WEIGHTS: dict[str, int] = {
     "break": 6,  # the connection to the broker breaks
     "kill": 5,
     "away": 5,  # a terminal cannot be reached for up to two minutes
-    "power": 3,  # the power is cut: the last commits that nobody waited for are lost
+    "power": 3,  # the power is cut: the last commits that were not waited for are lost
     "disk": 2,  # the next commits fail
     "clock": 2,  # the machine's clock jumps, with no time server behind it
     "keypad": 2,  # somebody is added at the terminal

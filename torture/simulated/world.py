@@ -154,7 +154,7 @@ class World:
     def stop(self) -> None:
         """Tell the bridge to stop, if it runs."""
         if self._bridge is not None and self._life == self.machine.life:
-            self.tell("the bridge is told to stop")
+            self.tell("the bridge is stopped")
             self.troubles.append(self.machine.now)
             self._bridge.ended.set()
 
