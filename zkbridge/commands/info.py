@@ -51,13 +51,17 @@ class Machine(TypedDict):
     button=CHECK,
 )
 def info(session: Facts, _params: Info, context: Context) -> Body:
-    """Tell what the terminal says; null is what it would not say. `clock_drift_s` is positive where it is fast."""
+    """Tell what the terminal says; null is what it would not say. `clock_drift_s` is positive where it is fast.
+
+    It is right to half a second, and to half of the time that the terminal takes to answer.
+    """
     told = session.info()
     sizes = told.sizes
     before = wall_clock(context.device)
     device_time = session.time()
     between = before + (wall_clock(context.device) - before) / 2
-    drift = None if device_time is None else round((device_time - between).total_seconds(), 1)
+    # The terminal shows whole seconds: its clock is half a second further on average.
+    drift = None if device_time is None else round((device_time - between).total_seconds() + 0.5, 1)
     data: Machine = {
         "device_id": context.device.id,
         "serialnumber": told.serial_number or None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -169,7 +168,7 @@ def _identified(status: Status, event: Identified) -> Status:
 
 def _clock_read(status: Status, drift_s: float) -> Status:
     """Half a second is what a clock in whole seconds is behind on average."""
-    known, drift = status.clock_drift_s, math.floor(drift_s + 1)
+    known, drift = status.clock_drift_s, round(drift_s + 0.5)
     if known is not None and drift != 0 and abs(drift - known) <= DRIFT_NOISE_S:
         return status
     return status._replace(clock_drift_s=drift)

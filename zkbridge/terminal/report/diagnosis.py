@@ -199,9 +199,9 @@ def _clock(recording: Recording, device: Device) -> Iterator[Diagnosis]:
         off += round(((here.utcoffset() or there - there) - (there.utcoffset() or there - there)).total_seconds())
     zone = device.timezone or "this machine's time zone"
     if abs(off) <= _DRIFT_S:
-        yield Diagnosis("clock", "ok", f"{off:+d} s against {zone}")
+        yield Diagnosis("clock", "ok", f"{off:+d} s, to within a second, against {zone}")
     else:
-        detail = f"{off:+d} s against {zone}: zkbridge time sync, or timezone in the configuration"
+        detail = f"{off:+d} s, to within a second, against {zone}: zkbridge time sync, or timezone in the configuration"
         yield Diagnosis("clock", "look", detail, "docs/contract.md#9-the-other-commands")
 
 

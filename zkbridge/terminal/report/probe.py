@@ -167,7 +167,10 @@ class Probe:
         self._tell(f"{line.name}: version, sizes, clock, state")
         line.ask("version", Command.GET_VERSION)
         self.seen.sizes = line.ask("sizes", Command.GET_FREE_SIZES).data
-        self.seen.clock_offset_s = _offset(line.ask("clock", Command.GET_TIME).data)
+        before = datetime.now()  # noqa: DTZ005 - a terminal's clock has no zone either
+        clock = line.ask("clock", Command.GET_TIME).data
+        between = before + (datetime.now() - before) / 2  # noqa: DTZ005 - as above
+        self.seen.clock_offset_s = _offset(_moment(clock), between)
         line.ask("state", _STATE)
         line.ask("door", Command.DOORSTATE_RRQ)
         line.ask("pin width", _PIN_WIDTH)
@@ -265,7 +268,14 @@ class Probe:
             line.ask("exit", Command.EXIT)
 
 
-def _offset(clock: bytes) -> int | None:
-    """How far this clock is ahead of the machine's wall clock, in seconds; None where it is no date."""
-    shown = wire.decode_time(int.from_bytes(clock, "little")) if len(clock) == 4 else None
-    return None if shown is None else round((shown - datetime.now()).total_seconds())  # noqa: DTZ005 - both have no zone
+def _moment(clock: bytes) -> datetime | None:
+    """The date and time of a clock; None where it shows none."""
+    return wire.decode_time(int.from_bytes(clock, "little")) if len(clock) == 4 else None
+
+
+def _offset(shown: datetime | None, now: datetime) -> int | None:
+    """How far a clock is ahead of the machine's, to within a second; None where it shows no date.
+
+    It shows whole seconds, so it is half a second further on average.
+    """
+    return None if shown is None else round((shown - now).total_seconds() + 0.5)
