@@ -15,8 +15,8 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from tests.transfer.conftest import PATIENCE_S, enrol_ana
 from zkbridge.bridge import nightly
+from zkbridge.machine import pause
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
-from zkbridge.worker import pause
 
 DAY_S = 86_400.0
 REPLY = "zk/p/device/backup/reply"

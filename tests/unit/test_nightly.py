@@ -1,5 +1,6 @@
 """Nightly backups: which moment counts, which devices are due, and when a failure is asked for again."""
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from zkbridge.bridge.nightly import AT_ONCE, LOOK_S, NightlyBackups, night_of
+from zkbridge.bridge.nightly import AT_ONCE, LOOK_S, MOST_TRIES, NightlyBackups, night_of
 from zkbridge.commands.api.backups import Backups
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import Busy, DeviceAuthFailed, DeviceTimeout
@@ -77,7 +78,7 @@ class Site:
         self.ledger = Ledger()
         self.asked: list[tuple[str, str, float]] = []
         self.refusal: Reply | None = None
-        self.lost = False
+        self.lost = self.replayed = self.under_way = False
         self.start()
 
     def start(self) -> None:
@@ -89,8 +90,10 @@ class Site:
         self.asked.append((device, request_id, until))
         if self.lost:
             return None
+        if self.under_way:
+            return Kept(Verdict.UNDER_WAY)
         if self.refusal is not None:
-            return Kept(Verdict.ANSWERED, reply=self.refusal)
+            return Kept(Verdict.ANSWERED, reply=self.refusal, replayed=self.replayed)
         return Kept(Verdict.NEW, request(device, len(self.asked), request_id))
 
     def look(self, *, after: float = 0.0) -> list[str]:
@@ -162,15 +165,43 @@ def test_a_failure_that_may_be_repeated_is_asked_for_again_and_what_waits_is_not
     assert [site.look(after=LOOK_S) for _ in range(300)] == [[]] * 300, "it waits in the ledger"
 
 
-def test_a_refusal_is_left_until_the_next_moment_and_a_full_queue_is_tried_again_ever_later(
+def test_what_fails_for_good_is_asked_for_again_by_other_requests_ever_later_and_not_for_ever(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     site.look()
-    site.ledger.replies |= {1: REFUSED, 2: MADE}
-    assert [site.look(after=LOOK_S) for _ in range(300)] == [[]] * 300
-    [line] = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
-    assert "device=p its nightly backup of 2030-01-31 was not made (device_auth_failed)" in line
+    site.ledger.replies = dict.fromkeys(range(1, 100), REFUSED) | {2: MADE}
+    looks = [bool(site.look(after=LOOK_S)) for _ in range(1000)]
 
+    assert [minute for minute, asked in enumerate(looks, start=1) if asked] == [1, 3, 7, 15, 31, 63, 123]
+    ids = [request_id for device, request_id, _ in site.asked if device == "p"]
+    assert ids == ["nightly-2030-01-31", *(f"nightly-2030-01-31-{number}" for number in range(2, MOST_TRIES + 1))]
+    said = [(each.levelname, each.getMessage()) for each in caplog.records if each.levelno >= logging.WARNING]
+    assert [level for level, _ in said] == ["WARNING"] * (MOST_TRIES - 1) + ["ERROR"]
+    assert all(
+        "device=p its nightly backup of 2030-01-31 was not made (device_auth_failed)" in each for _, each in said
+    )
+
+
+def test_a_try_that_succeeds_after_a_failure_for_good_ends_the_night(site: Site) -> None:
+    site.look()
+    site.ledger.replies |= {1: REFUSED, 2: MADE, 3: MADE}
+
+    assert [site.look(after=LOOK_S) for _ in range(300)] == [["p"]] + [[]] * 299
+
+
+def test_a_restarted_bridge_goes_on_with_the_next_try(site: Site) -> None:
+    site.refusal, site.replayed = REFUSED, True
+    site.look()
+    site.refusal = None
+    site.ledger.replies |= {3: MADE, 4: MADE}
+
+    assert [site.look(after=LOOK_S) for _ in range(10)] == [["p", "q"]] + [[]] * 9
+    assert [request_id for _, request_id, _ in site.asked[2:]] == ["nightly-2030-01-31-2"] * 2
+
+
+def test_a_full_queue_is_tried_again_ever_later(site: Site) -> None:
+    site.look()
+    site.ledger.replies |= {1: MADE, 2: MADE}
     site.refusal = failed(Busy("queue", retry_after_s=1, waiting=9, device="p"), "es")
     site.now = at("2030-02-01T03:31", LIMA)
     looks = [bool(site.look(after=LOOK_S)) for _ in range(200)]
@@ -193,7 +224,16 @@ def test_nothing_is_due_by_a_clock_that_was_not_set_and_a_ledger_that_fails_is_a
     assert site.look(after=LOOK_S) == ["p", "q"]
 
 
-def test_a_request_that_could_not_be_kept_at_all_is_left_until_the_next_moment(site: Site) -> None:
+def test_a_request_that_could_not_be_kept_at_all_is_a_failure_for_good(site: Site) -> None:
     site.lost = True
     assert site.look() == ["p", "q"]
-    assert site.look(after=DAY_S / 2) == []
+    assert site.look(after=LOOK_S) == ["p", "q"]
+    assert [site.look(after=DAY_S / 50) for _ in range(10)] == [["p", "q"]] * (MOST_TRIES - 2) + [[]] * 4
+
+
+def test_a_request_that_another_run_has_asked_for_is_left_to_it(site: Site) -> None:
+    site.look()
+    site.ledger.replies |= {1: AWAY, 2: MADE}
+    site.under_way = True
+
+    assert [site.look(after=LOOK_S) for _ in range(5)] == [["p"]] + [[]] * 4

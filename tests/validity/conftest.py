@@ -22,8 +22,9 @@ from tests.support.waiting import wait_until
 from zkbridge.bridge import dates as schedule
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.config.models import Config
+from zkbridge.machine import pause
 from zkbridge.simulator import SimulatedTerminal, Simulator, TerminalConfig
-from zkbridge.worker import dates, pause
+from zkbridge.worker import dates
 
 ZONE = "America/Lima"
 HOUR_S = 3600.0

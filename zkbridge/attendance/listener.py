@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from zkbridge.contract.wrong_device import WrongDevice
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.machine import limits
+from zkbridge.machine.pause import Pause
 from zkbridge.port.waker import Waker
 from zkbridge.terminal.line import PersistentConnection
 from zkbridge.terminal.protocol.bulk_read import ReadInterrupted
@@ -39,31 +39,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S, LONG_LIFE_S = 1.0, 30.0, 60.0
 DISK_PAUSE_S = 5.0
 #: However many requests wait, events that have arrived are stored at least this often (seconds).
 HUNGRY_S = 5.0
-
-
-class Backoff:
-    """When a terminal may be listened to again after failures: `failed` doubles the pause, `reset` begins anew."""
-
-    def __init__(self) -> None:
-        self._failures = 0
-        self._not_before = 0.0
-
-    def failed(self) -> None:
-        """Double the pause before the next attempt."""
-        self._failures += 1
-        self.pause(min(FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE_S))
-
-    def pause(self, seconds: float) -> None:
-        """Wait this many seconds before the next attempt, or up to half of that less."""
-        self._not_before = time.monotonic() + seconds * random.uniform(0.5, 1)  # noqa: S311 - only spreads the load
-
-    def reset(self) -> None:
-        """Forget the failures: an attempt has succeeded."""
-        self._failures = 0
-
-    def wait_s(self) -> float:
-        """Seconds until the next attempt."""
-        return max(0.0, self._not_before - time.monotonic())
 
 
 class Listener:
@@ -90,7 +65,7 @@ class Listener:
         self._waker: Waker | None = None
         self._closing = threading.Event()
         self._listened_at = 0.0
-        self._backoff = Backoff()
+        self._pause = Pause(FIRST_PAUSE_S, LONGEST_PAUSE_S, spread=0.5)
         self._watch = Watch(device.timeout)
         names = UserNames(config.retry.deadline)
         recorder = Recorder(device.id, ledger, names, most=config.ledger.max_punches, hooks=hooks)
@@ -159,7 +134,7 @@ class Listener:
     # -- a connection ------------------------------------------------------------------------------------------------
 
     def _listen(self, turn: Turn) -> None:
-        if not self.line.is_open and turn.waker.wait(self._backoff.wait_s()):
+        if not self.line.is_open and turn.waker.wait(self._pause.left_s):
             return
         try:
             if self._follower.has_no_room():
@@ -177,11 +152,11 @@ class Listener:
             log.error("device=%s punches cannot be kept now: %s", self._device.id, failure)  # noqa: TRY400 - the sentence says it all
             self._follower.lose_place()
             self.line.drop()
-            self._backoff.pause(DISK_PAUSE_S)
+            self._pause.extend(DISK_PAUSE_S)
         except OSError as failure:
             if not limits.SHORTAGES.note(failure):
                 raise
-            self._pause()
+            self._stop_for_now()
         else:
             self._make_room(turn)
 
@@ -221,7 +196,7 @@ class Listener:
                 self._watch.expect()
                 self._follower.step(session, turn)
                 if time.monotonic() - self._follower.connected_at >= LONG_LIFE_S:
-                    self._backoff.reset()
+                    self._pause.note_success()
 
     def _stay(self) -> None:
         """Raise ReadInterrupted once `listen` is to end: then nobody needs the lock any more."""
@@ -235,8 +210,8 @@ class Listener:
             self._hooks.note_availability(self._device.id, failure)
         else:
             log.warning("device=%s cannot be listened to: %s", self._device.id, failure)
-        self._pause()
+        self._stop_for_now()
 
-    def _pause(self) -> None:
+    def _stop_for_now(self) -> None:
         self.line.drop()
-        self._backoff.failed()
+        self._pause.note_failure()

@@ -19,6 +19,7 @@ from zkbridge.contract.validity import instant
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.machine.clock import MADE_AT, Clock
+from zkbridge.machine.pause import Pause
 from zkbridge.runtime.scheduler import Upkeep
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ COMMAND = "device/backup"
 LOOK_S, AT_ONCE = 60.0, 4
 #: Seconds after which a backup that failed is asked for again, doubling up to the most.
 AGAIN_S, AGAIN_MOST_S = 60.0, 3600.0
+#: How often one is asked for that fails for good: for about two hours of a night.
+MOST_TRIES = 8
 
 
 class Night(NamedTuple):
@@ -71,15 +74,20 @@ def latest_backup(config: Config, device: str, now: float) -> float | None:
 class _Asked:
     """What was asked for a device's night.
 
-    `request` is the ledger's number of it, None while it was not taken on; `again_at` is when it may be asked again if
-    it has failed, and `pause_s` the pause after that. `is_over`: nothing is to be asked any more.
+    `request` is the ledger's number of it, None while none is under way; `tries` counts those that may not be asked for
+    again under one request_id. `is_over`: nothing is to be asked any more.
     """
 
     night: Night
-    pause_s: float
+    pause: Pause
+    tries: int = 1
     request: int | None = None
-    again_at: float = 0.0
     is_over: bool = False
+
+    @property
+    def request_id(self) -> str:
+        """What the request of this try is called."""
+        return self.night.request_id if self.tries == 1 else f"{self.night.request_id}-{self.tries}"
 
 
 class NightlyBackups:
@@ -124,37 +132,35 @@ class NightlyBackups:
         """Whether a backup was asked for."""
         asked = self._asked.get(device)
         if asked is None or asked.night != night:
-            asked = _Asked(
-                night, AGAIN_S, is_over=self._is_made(device, night, now) or self._is_under_way(device, night)
-            )
+            asked = _Asked(night, Pause(AGAIN_S, AGAIN_MOST_S, now=self._clock.now))
+            asked.is_over = self._is_made(device, night, now) or self._is_under_way(device, night)
             self._asked[device] = asked
-            return not asked.is_over and self._ask(device, asked, now)
-        if asked.is_over or now < asked.again_at:
+        if asked.is_over or not asked.pause.is_over or not self._has_ended(device, asked):
             return False
-        if asked.request is not None and not self._has_failed(device, asked.request, asked):
-            return False
-        return self._ask(device, asked, now)
-
-    def _ask(self, device: str, asked: _Asked, now: float) -> bool:
-        """Ask; the request waits for a terminal that is away, which is told at once."""
-        asked.again_at = now + asked.pause_s
-        asked.pause_s = min(2 * asked.pause_s, AGAIN_MOST_S)
-        until = min(asked.night.until, now + self._current.config.ledger.keep)
-        log.info("device=%s its nightly backup of %s is asked for", device, asked.night.date)
-        kept = self._reception.ask(device, COMMAND, asked.night.request_id, until=until)
-        asked.request = None if kept is None or kept.request is None else kept.request.id
-        if asked.request is None:
-            asked.is_over = kept is None or kept.reply is None or not _is_retryable(kept.reply)
-            if asked.is_over:
-                _tell_failure(device, asked.night, kept and kept.reply)
+        self._ask(device, asked, now)
         return True
 
-    def _has_failed(self, device: str, request: int, asked: _Asked) -> bool:
-        """Whether the request has failed and may be asked again; one that is answered otherwise is over."""
-        reply = self._ledger.reply_of(request)
-        asked.is_over = reply is not None and not _is_retryable(reply)
-        if reply is not None and asked.is_over and not reply.success:
-            _tell_failure(device, asked.night, reply)
+    def _ask(self, device: str, asked: _Asked, now: float) -> None:
+        """Ask; the request waits for a terminal that is away, which is told at once."""
+        asked.pause.note_failure()  # until it is known that this try was none
+        until = min(asked.night.until, now + self._current.config.ledger.keep)
+        log.info("device=%s its nightly backup of %s is asked for", device, asked.night.date)
+        kept = self._reception.ask(device, COMMAND, asked.request_id, until=until)
+        asked.request = None if kept is None or kept.request is None else kept.request.id
+        if kept is not None and kept.reply is None:
+            asked.is_over = kept.request is None  # another run has asked already
+        else:
+            _note_end(device, asked, None if kept is None else kept.reply)
+            if kept is not None and kept.replayed:  # an earlier run has failed with this try
+                asked.pause.note_success()
+
+    def _has_ended(self, device: str, asked: _Asked) -> bool:
+        """Whether another try is to be made: none is under way, and the last one has failed."""
+        if asked.request is None:
+            return True
+        reply = self._ledger.reply_of(asked.request)
+        if reply is not None:
+            _note_end(device, asked, reply)
         return reply is not None and not asked.is_over
 
     def _is_made(self, device: str, night: Night, now: float) -> bool:
@@ -164,15 +170,30 @@ class NightlyBackups:
     def _is_under_way(self, device: str, night: Night) -> bool:
         """Whether an earlier run has asked already, and the request is not answered yet."""
         left = [*self._ledger.unfinished(), *(each.request for each in self._ledger.waiting(device))]
-        wanted = device, COMMAND, night.request_id
-        return any((each.device, each.command, each.request_id) == wanted for each in left)
+        return any(
+            (each.device, each.command) == (device, COMMAND) and (each.request_id or "").startswith(night.request_id)
+            for each in left
+        )
 
 
-def _tell_failure(device: str, night: Night, reply: Reply | None) -> None:
-    """Nobody may read the reply to a request that nobody has sent: the log says it, too."""
+def _note_end(device: str, asked: _Asked, reply: Reply | None) -> None:
+    """Note how a try has ended; what failed for good is tried again by another request, some times.
+
+    Nobody may read the reply to a request that nobody has sent: the log says it, too.
+    """
+    asked.request = None
+    if reply is not None and (reply.success or _is_retryable(reply)):
+        asked.is_over = reply.success
+        return
     code = "internal" if reply is None else reply.code
-    line = "device=%s its nightly backup of %s was not made (%s); the next try is at the next moment or start"
-    log.error(line, device, night.date, code)
+    if asked.tries < MOST_TRIES:
+        asked.tries += 1
+        line = "device=%s its nightly backup of %s was not made (%s); it is asked for again this night"
+        log.warning(line, device, asked.night.date, code)
+    else:
+        asked.is_over = True
+        line = "device=%s its nightly backup of %s was not made (%s); the next try is at the next scheduled time"
+        log.error(line, device, asked.night.date, code)
 
 
 def _is_retryable(reply: Reply) -> bool:

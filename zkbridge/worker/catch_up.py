@@ -11,7 +11,7 @@ from zkbridge.contract.messages import Reply
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Parked, Request
 from zkbridge.machine.clock import Clock
-from zkbridge.worker.pause import Pause
+from zkbridge.machine.pause import Pause
 from zkbridge.worker.task import Task
 
 #: The most waiting requests that are carried out in one conversation.

@@ -13,7 +13,7 @@ from zkbridge.contract.validity import Due, Validity, due, next_instant
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import ValidityChange
 from zkbridge.machine.clock import Clock
-from zkbridge.worker.pause import Pause
+from zkbridge.machine.pause import Pause
 from zkbridge.worker.surroundings import WorkerHooks
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from zkbridge.config.models import Device
 from zkbridge.machine.limits import SHORTAGES
+from zkbridge.machine.pause import Pause
 from zkbridge.runtime.thread_pool import ThreadPool
 from zkbridge.terminal.discovery.pinned import GivenUp, Outcome, look_for
-from zkbridge.worker.pause import Pause
 from zkbridge.worker.places import Places
 
 log = logging.getLogger(__name__)

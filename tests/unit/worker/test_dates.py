@@ -13,8 +13,8 @@ from zkbridge.contract.validity import Validity, instant
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import ValidityChange
 from zkbridge.machine.clock import Clock
+from zkbridge.machine.pause import FIRST_S
 from zkbridge.worker.dates import Dates
-from zkbridge.worker.pause import FIRST_S
 
 EARLY, LATE = "2030-01-01T08:00:00", "2030-01-31T18:00:00"
 

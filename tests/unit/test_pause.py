@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from zkbridge.worker.pause import Pause
+from zkbridge.machine.pause import Pause
 
 #: Each step: what happens, and the seconds for which nothing may be tried after it.
 FAILURES = [("fail", pause) for pause in (5, 10, 20, 40, 80, 160, 300, 300)]
@@ -67,3 +67,21 @@ def test_it_may_begin_and_end_elsewhere_and_use_another_clock() -> None:
     assert not pause.is_over
     now[0] = 200
     assert pause.is_over
+
+
+def test_pauses_are_spread_and_say_what_is_left_of_them() -> None:
+    now = [0.0]
+    pauses = [Pause(10, 20, spread=0.5, now=lambda: now[0]) for _ in range(50)]
+
+    first, second = ([pause.note_failure() for pause in pauses] for _ in range(2))
+    for pause in pauses:
+        pause.note_success()
+        pause.extend(8)
+    left = [pause.left_s for pause in pauses]
+    now[0] = 9.0
+
+    assert all(5 <= each <= 10 for each in first)
+    assert all(10 <= each <= 20 for each in second)
+    assert all(4 <= each <= 8 for each in left)
+    assert len(set(first)) > 1
+    assert {pause.left_s for pause in pauses} == {0.0}
