@@ -62,8 +62,12 @@ def test_a_figure_that_grows_is_reported_and_no_other(name: str, figure: str, va
 
 @pytest.mark.parametrize(
     "resident",
-    [lambda at: (40 + min(at, 200) / 10) * MB, lambda at: 60 * MB + 2_000_000 * math.sin(at / 50)],
-    ids=["a start that takes its time", "a figure that rises and falls"],
+    [
+        lambda at: (40 + min(at, 200) / 10) * MB,
+        lambda at: 60 * MB + 2_000_000 * math.sin(at / 50),
+        lambda at: (60 + int(3 * math.log2(1 + at))) * MB,
+    ],
+    ids=["a start that takes its time", "a figure that rises and falls", "steps that become rarer"],
 )
 def test_noise_is_no_growth(resident: Callable[[int], float]) -> None:
     assert not [one for one in judge(samples(resident=resident)) if one.grows]
