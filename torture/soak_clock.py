@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from zkbridge.machine import clock
 
-#: Where the school is, and when its week begins: a Thursday, so that school days follow the change of the clocks.
+#: Where the school is, and when its week begins: on the Saturday before the clocks change. So school days follow the
+#: change, and the second half of a week, by which growth is judged, has school days alone.
 ZONE = ZoneInfo("Europe/Madrid")
-BEGIN = datetime(2026, 3, 26, tzinfo=ZONE)
+BEGIN = datetime(2026, 3, 28, tzinfo=ZONE)
 WEEK_S = 7 * 86_400.0
 #: Seconds that the clock was set ahead, seconds that have passed beside the real ones, and whether it is synchronised.
 _FIELDS = struct.Struct("<ddd")
