@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from zkbridge.config.models import Device
 from zkbridge.contract.errors import DeviceRejected
 from zkbridge.port.facts import Sizes
 from zkbridge.port.punches import Punch
+from zkbridge.terminal.protocol.bulk_read import ReadInterrupted
 
 PUNCH = Punch(None, "1", None, 1, 0)
 
@@ -71,3 +73,62 @@ def test_no_event_is_believed_once_a_terminal_that_counted_does_not_count_any_mo
     assert kept == [0]
     counts.begin()
     assert counts.total(cast("Any", session)) is None
+
+
+def test_events_are_kept_when_a_request_interrupts_the_reading_of_the_log() -> None:
+    """Two punches are counted and the event of one has come; that of the other comes after the request."""
+    first, second, third = (Punch(None, user_id, None, 1, 0) for user_id in "123")
+    arriving: list[list[Punch] | None] = [None, [second], [third]]
+    acknowledged: list[None] = []
+    session = SimpleNamespace(
+        hear=lambda _seconds, _waker: arriving.pop(0), acknowledge=lambda: acknowledged.append(None)
+    )
+    kept: list[tuple[list[Punch], int]] = []
+    recorder = SimpleNamespace(
+        count=7,
+        book=SimpleNamespace(knows=lambda _punch: False),
+        keep=lambda _session, punches, *, count: kept.append(([*punches], count)),
+    )
+
+    def interrupted(*_: object) -> None:
+        raise ReadInterrupted
+
+    events = LiveEvents(
+        Device(id="p", host="127.0.0.1"),
+        cast("Any", recorder),
+        cast("Any", SimpleNamespace(moving=lambda _session: 9)),
+        cast("Any", SimpleNamespace(off_by=0, catch_up=interrupted)),
+    )
+    turn = cast("Any", SimpleNamespace(waker=SimpleNamespace(woken=False)))
+    with pytest.raises(ReadInterrupted):
+        events.settle(cast("Any", session), turn, [first], 1)
+
+    events.settle(cast("Any", session), turn, [], 0)
+
+    assert kept == [([first, second], 9)]
+    assert len(acknowledged) == 2
+
+
+def test_events_of_a_connection_that_has_ended_are_left_to_the_log() -> None:
+    read: list[int] = []
+
+    def catch_up(_session: object, _turn: object, punches: Sequence[Punch]) -> None:
+        read.append(len(punches))
+        if len(read) == 1:
+            raise ReadInterrupted
+
+    events = LiveEvents(
+        Device(id="p", host="127.0.0.1"),
+        cast("Any", SimpleNamespace(count=0, book=SimpleNamespace(knows=lambda _punch: False))),
+        cast("Any", SimpleNamespace(moving=lambda _session: 9)),
+        cast("Any", SimpleNamespace(off_by=0, catch_up=catch_up)),
+    )
+    session = cast("Any", SimpleNamespace(hear=lambda _seconds, _waker: None))
+    turn = cast("Any", SimpleNamespace(waker=SimpleNamespace(woken=False)))
+    with pytest.raises(ReadInterrupted):
+        events.settle(session, turn, [PUNCH], 1)
+
+    events.begin()
+    events.settle(session, turn, [], 0)
+
+    assert read == [1, 0]

@@ -80,6 +80,7 @@ class PunchFollower:
             return
         self.connected_at = time.monotonic()
         self._counts.begin()
+        self._events.begin()
         self._names.forget()
         self._log_reader.off_by = 0
         self._arrive(session, turn)

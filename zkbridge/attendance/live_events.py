@@ -30,6 +30,12 @@ class LiveEvents:
         self._recorder = recorder
         self._counts = counts
         self._log_reader = log_reader
+        self._punches: list[Punch] = []
+        self._events = 0
+
+    def begin(self) -> None:
+        """Note that a new connection begins: the log holds the punches of those events that were not stored."""
+        self._punches, self._events = [], 0
 
     def take(self, session: Session, turn: Turn, heard: list[Punch]) -> None:
         """Store every event that has arrived, then acknowledge it."""
@@ -58,25 +64,31 @@ class LiveEvents:
             or any(self._recorder.book.knows(punch) for punch in punches)
         )
 
-    def settle(self, session: Session, turn: Turn, punches: list[Punch], events: int) -> None:
-        """Store the events if the terminal's count agrees; wait for more if it counts more; else read its log."""
+    def settle(self, session: Session, turn: Turn, punches: Sequence[Punch], events: int) -> None:
+        """Store the events if the terminal's count agrees; wait for more if it counts more; else read its log.
+
+        Where a request interrupts that, the events are kept for the next call: the terminal does not send them again,
+        and an event of a later punch would be stored in the place of theirs. Source: `make soak`, 2026-11.
+        """
+        self._punches += punches
+        self._events += events
         while True:
             counted = self._counts.moving(session)
             missing = None if counted is None else counted - self._log_reader.off_by - self._recorder.count
-            sure = self._sure(punches, missing)
+            sure = self._sure(self._punches, missing)
             if sure is not None:
                 self._recorder.keep(session, sure, count=self._recorder.count + (missing or 0))
                 break
-            more = self._wait_for(session, turn, punches, missing or 0)
-            events += more
-            if not more or events > MOST_EVENTS:
-                self._log_reader.catch_up(session, turn, punches)
+            more = self._wait_for(session, turn, missing or 0)
+            if not more or self._events > MOST_EVENTS:
+                self._log_reader.catch_up(session, turn, self._punches)
                 break
-            if missing == len(punches) and not self._is_in_doubt(punches):
+            if missing == len(self._punches) and not self._is_in_doubt(self._punches):
                 # The terminal may count more by now. Up to that count these events are complete and in order.
-                self._recorder.keep(session, punches, count=self._recorder.count + missing)
+                self._recorder.keep(session, self._punches, count=self._recorder.count + missing)
                 break
-        _acknowledge(session, events)
+        _acknowledge(session, self._events)
+        self.begin()
 
     def _sure(self, punches: Sequence[Punch], missing: int | None) -> Sequence[Punch] | None:
         """Which of these are new, given how many uncounted punches there are; None where only the log can tell.
@@ -94,20 +106,17 @@ class LiveEvents:
         # punch's.
         return fresh if missing == len(fresh) or (missing is None and len(fresh) == len(punches)) else None
 
-    def _wait_for(self, session: Session, turn: Turn, punches: list[Punch], wanted: int) -> int:
-        """Read events until there are as many punches as wanted, or none comes for a while.
-
-        Returns the number of events.
-        """
-        events = 0
+    def _wait_for(self, session: Session, turn: Turn, wanted: int) -> bool:
+        """Read events until there are as many punches as wanted, or none comes for a while; whether any came."""
+        before = self._events
         # A terminal may count more punches than it ever sends, and send without a pause: a request must not wait for
         # that.
-        while len(punches) < wanted and events <= MOST_EVENTS and not turn.waker.woken:
+        while len(self._punches) < wanted and self._events - before <= MOST_EVENTS and not turn.waker.woken:
             if (more := session.hear(GRACE_S, turn.waker)) is None:
                 break
-            punches += more
-            events += 1
-        return events
+            self._punches += more
+            self._events += 1
+        return self._events > before
 
     def _is_mixed_up(self, punches: Sequence[Punch]) -> bool:
         """Whether datagrams may have arrived in another order than they were sent."""
