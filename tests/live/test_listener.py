@@ -850,6 +850,43 @@ def test_the_watchdog_notices_a_step_that_does_not_end(
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_terminal_that_knows_the_session_no_more_when_it_is_asked_for_events_again_is_connected_to_again(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
+    """It was restarted (answer 2005); before, the bridge read its log from then on and heard no events."""
+    terminal = start()
+    home = house(terminal)
+    home.listens()
+    terminal.faults.add("REG_EVENT", "before", "refuse", code=2005)
+
+    home.ask("ping", request_id="1")
+    wait_until(lambda: home.asked("CONNECT") == 2, what="another connection")
+    home.listens()
+    terminal.punch("1", when=NINE)
+
+    assert [event["user_id"] for event in home.wait_for(1)] == ["1"]
+    assert "late" not in home.events[0]
+    assert home.asked("ATTLOG_RRQ") == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_terminal_that_answers_2005_on_a_new_connection_just_sends_no_events(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House], caplog: pytest.LogCaptureFixture
+) -> None:
+    terminal = start()
+    terminal.faults.add("REG_EVENT", "before", "refuse", code=2005, count=100)
+    home = house(terminal)
+    wait_until(lambda: "punches are fetched from its log instead" in caplog.text)
+
+    home.ask("ping", request_id="1")
+    wait_until(lambda: home.asked("REG_EVENT") == 2, what="the listening after the request")
+    terminal.punch("1", when=NINE)
+
+    assert [event["user_id"] for event in home.wait_for(1)] == ["1"]
+    assert home.asked("CONNECT") == 1
+
+
+@pytest.mark.usefixtures("quick")
 def test_over_datagrams_a_restart_without_a_word_does_not_end_the_punches(
     start: Callable[..., SimulatedTerminal], house: Callable[..., House]
 ) -> None:

@@ -44,6 +44,7 @@ class PunchFollower:
         self._log_reader = LogReader(device, recorder, self._counts, watch)
         self._events = LiveEvents(device, recorder, self._counts, self._log_reader)
         self._warned = False
+        self._tells = False  #: whether the terminal has agreed to send events on this connection
         self.connection = 0
         self.connected_at = 0.0
 
@@ -66,14 +67,16 @@ class PunchFollower:
     def begin(self, session: Session, turn: Turn) -> None:
         """Register for events, and find what was missed: by the log on a new connection, else where the count shows it.
 
-        Asked anew after every request, for an enrolment ends the events.
+        Asked anew after every request, for an enrolment ends the events. Raises TerminalError.
         """
         if self._names.table is not None:
             session.seed_table(self._names.table)
         fresh = turn.line.number != self.connection
         try:
-            session.listen()
+            session.listen(again=self._tells and not fresh)
+            self._tells = True
         except DeviceRejected as refusal:
+            self._tells = False
             self._warn_once(f"{refusal}: punches are fetched from its log instead")
         if not fresh and self._recorder.is_open:
             self._events.settle(session, turn, [], 0)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from zk.exception import ZKErrorResponse
 
-from zkbridge.contract.errors import Unsupported
+from zkbridge.contract.errors import DeviceRejected, DeviceUnreachable, Unsupported
 from zkbridge.port.punches import Punch
 from zkbridge.port.users import UserTable
 from zkbridge.port.waker import Waker
@@ -79,9 +79,19 @@ class Attendance(Accounts):
         punches = None if len(data) == size else parse_log(data, range(left, left + 1))
         return None if punches is None else self._named(punches)
 
-    def listen(self) -> None:
-        """Have the terminal tell each punch. Raises DeviceRejected where it will not."""
-        self._do("REG_EVENT", lambda: self._client.reg_event(Event.PUNCH))
+    def listen(self, *, again: bool = False) -> None:
+        """Have the terminal tell each punch. Raises DeviceRejected where it will not.
+
+        `again`: it agreed before on this connection. If it answers 2005 then, as to any command before CONNECT, it was
+        restarted and does not know the session any more: raises DeviceUnreachable, and the connection is closed.
+        """
+        try:
+            self._do("REG_EVENT", lambda: self._client.reg_event(Event.PUNCH))
+        except DeviceRejected:
+            if not again or self._client.answer != Code.UNAUTH:
+                raise
+            self._client.hang_up()
+            raise DeviceUnreachable("reset", host=self.device.host, port=self.device.port) from None
 
     def hear(self, seconds: float, waker: Waker) -> list[Punch] | None:
         """The punches of the next event, none of an event of another kind; None when nobody spoke, or `waker` did.
