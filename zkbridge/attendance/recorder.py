@@ -71,14 +71,20 @@ class Recorder:
         self.keep_rows(session, [(punch, False) for punch in punches], count=count)
 
     def keep_rows(self, session: Session, rows: Iterable[tuple[Punch, bool]], *, count: int) -> None:
-        """Store punches; `rows` holds each with whether it is late, that is, read from the log without an event."""
+        """Store punches; `rows` holds each with whether it is late, that is, read from the log without an event.
+
+        Raises TerminalError, or ReadInterrupted, where a name is to be read: then the punches are not stored, and are
+        as new as before.
+        """
+        # Every name before the first trace: what is remembered in the bookmark counts as published.
+        named = [(punch, late, self._name_of(session, punch)) for punch, late in rows]
         bodies: list[bytes] = []
         traces: list[Trace] = []
-        for punch, late in rows:
+        for punch, late, name in named:
             trace = self.book.trace(punch)
             traces.append(trace)
             if not punch.is_empty:
-                bodies.append(encode(self._body(session, punch, trace.ordinal, late=late)))
+                bodies.append(encode(self._body(punch, name, trace.ordinal, late=late)))
         if bodies or count != self.count:
             self.move_to(count, bodies, traces)
         if bodies:
@@ -102,10 +108,13 @@ class Recorder:
         self._ledger.punches.add(self._device_id, [], place, most_traces=REMEMBERED, anew=True)
         self.open(place)
 
-    def _body(self, session: Session, punch: Punch, ordinal: int, *, late: bool) -> PunchBody:
+    def _name_of(self, session: Session, punch: Punch) -> str:
+        return "" if punch.is_empty else self._names.name_of(session, punch.user_id or "")
+
+    def _body(self, punch: Punch, name: str, ordinal: int, *, late: bool) -> PunchBody:
         body: PunchBody = {
             "user_id": punch.user_id or "",
-            "name": self._names.name_of(session, punch.user_id or ""),
+            "name": name,
             "timestamp": moment_of(punch) or None,
             "status": punch.status,
             "punch": punch.punch,
