@@ -16,9 +16,9 @@ from zkbridge.cli.answers import tell
 from zkbridge.cli.ask import NO_ANSWER, REFUSED, WAIT_S, WRONG_CONFIGURATION, exit_code
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.document_file import DocumentFile, messages_of, read_document_file
+from zkbridge.cli.named_file import read_or_exit
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
-from zkbridge.cli.people_file import WrongFile
 from zkbridge.cli.plan_text import plan_lines, summary
 from zkbridge.cli.shell_text import require_text
 from zkbridge.client.batch import parts_of
@@ -75,11 +75,7 @@ def _apply(**given: Any) -> None:
         say(f"{given['file']} has PINs, which would lie at the broker: leave them out, or use --with-pins.", err=True)
         sys.exit(WRONG_CONFIGURATION)
     fields = {"version": int(time.time()), **file.fields, **_rules(given), "apply": True}
-    try:
-        messages = messages_of(file.users, fields, most_bytes=settings.max_payload)
-    except WrongFile as error:
-        say(f"{given['file']}: {error}", err=True)
-        sys.exit(WRONG_CONFIGURATION)
+    messages = read_or_exit(given["file"], lambda: messages_of(file.users, fields, most_bytes=settings.max_payload))
     if len(messages) == 1 and not given["as_json"]:
         answer, present = _planned(settings, target, file, given)
         _tell_plan(answer, file, present)
@@ -127,13 +123,8 @@ def _begun(given: JsonObject) -> tuple[Mqtt, str, DocumentFile]:
         raise click.UsageError("name one: --device or --group")
     require_text({"--device": given["device"] or "", "--group": given["group"] or ""})
     settings = settings_of(click.get_current_context(), given["path"], given["broker"])
-    try:
-        return settings, target, read_document_file(given["file"], given["encoding"])
-    except WrongFile as error:
-        say(*f"{given['file']}: {error}".splitlines(), err=True)
-    except OSError as error:
-        say(f"{given['file']} cannot be read: {error.strerror}", err=True)
-    sys.exit(WRONG_CONFIGURATION)
+    file = read_or_exit(given["file"], lambda: read_document_file(given["file"], given["encoding"]))
+    return settings, target, file
 
 
 def _rules(given: JsonObject) -> JsonObject:

@@ -15,11 +15,12 @@ from typing import Any
 
 import click
 
-from zkbridge.cli.ask import DONE, FAILED, NO_ANSWER, REFUSED, WRONG_CONFIGURATION
+from zkbridge.cli.ask import DONE, FAILED, NO_ANSWER, REFUSED
 from zkbridge.cli.broker_options import connection_options, settings_of
+from zkbridge.cli.named_file import read_or_exit
 from zkbridge.cli.output import say
 from zkbridge.cli.pages import ask_whole
-from zkbridge.cli.people_file import Person, WrongFile, read_people
+from zkbridge.cli.people_file import Person, read_people
 from zkbridge.cli.row_results import HEAD, Row, row, rows_of
 from zkbridge.cli.shell_text import require_text
 from zkbridge.client.batch import Batch, TerminalAway
@@ -49,7 +50,9 @@ def _import(**given: Any) -> None:
     """
     require_text({"DEVICE": given["device"], "--batch": given["batch"]})
     settings = settings_of(click.get_current_context(), given["path"], given["broker"])
-    people = _people(given["file"], given["encoding"], take_marks=given["take_marks"])
+    people = read_or_exit(
+        given["file"], lambda: read_people(given["file"], given["encoding"], take_marks=given["take_marks"])
+    )
     results: Path | None = given["results"]
     if results is not None and results.exists():
         raise click.BadParameter(f"{results} exists; it is not written over", param_hint="--results")
@@ -82,16 +85,6 @@ Exit codes: 0 everybody is on the terminal, 1 somebody was refused,
         click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object."),
     ],
 )
-
-
-def _people(path: Path, encoding: str | None, *, take_marks: bool) -> list[Person]:
-    try:
-        return read_people(path, encoding, take_marks=take_marks)
-    except WrongFile as error:
-        say(*f"{path}: {error}".splitlines(), err=True)
-    except OSError as error:
-        say(f"{path} cannot be read: {error.strerror}", err=True)
-    sys.exit(WRONG_CONFIGURATION)
 
 
 def _batch_name(given: Mapping[str, Any]) -> str:
