@@ -22,6 +22,8 @@ from zkbridge.cli.devices import devices as devices_command
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
 from zkbridge.config.models import Device
+from zkbridge.ledger.database import Database
+from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.simulator import Simulator, TerminalConfig
 from zkbridge.simulator.handle.terminal import SimulatedTerminal
@@ -220,6 +222,24 @@ def test_a_kept_address_counts_as_long_as_the_configuration_means_that_terminal(
         assert Places(ledger.facts).of(entry(**changed)).device.host == host
     finally:
         ledger.close()
+
+
+def test_a_terminal_is_followed_although_its_address_cannot_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise LedgerUnavailable("the disk is full")
+
+    ledger = Ledger(tmp_path)
+    places = Places(ledger.facts)
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "write", fail)
+        places.follow(places.of(entry()), NEW)
+
+    assert places.moved_to("p") == NEW
+    assert "what is known of p is not kept: the disk is full" in caplog.text
+    assert Places(ledger.facts).of(entry()).device.host == OLD
+    ledger.close()
 
 
 @pytest.mark.parametrize(

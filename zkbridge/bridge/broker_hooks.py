@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from zkbridge.bridge.availability import Availability
 from zkbridge.bridge.dispatch import ReplyDispatch
-from zkbridge.bridge.facts import Facts
 from zkbridge.bridge.link import Link
 from zkbridge.bridge.own_messages import OwnMessages
 from zkbridge.bridge.pulse import Pulse
@@ -49,10 +48,9 @@ class BrokerHooks:
     """
 
     def __init__(
-        self, ledger: Ledger, facts: Facts, link: Link, own: OwnMessages, *, room: ReplyRoom, supervisor: Supervisor
+        self, ledger: Ledger, link: Link, own: OwnMessages, *, room: ReplyRoom, supervisor: Supervisor
     ) -> None:
         self._ledger = ledger
-        self._facts = facts
         self._link = link
         self._own = own
         self._room = room
@@ -127,8 +125,8 @@ class BrokerHooks:
 
     def recall(self, name: str) -> str | None:
         """A fact about the broker."""
-        return self._facts.recall("mqtt", name)
+        return self._ledger.facts.recall("mqtt", name)
 
     def remember(self, name: str, value: str) -> None:
         """Keep a fact about the broker, if the disk takes it."""
-        self._facts.keep("mqtt", name, value)
+        self._ledger.facts.keep("mqtt", name, value)

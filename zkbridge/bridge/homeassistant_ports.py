@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 
-from zkbridge.bridge.facts import Facts
 from zkbridge.commands import Button, Command
 from zkbridge.contract.messages import Publication
+from zkbridge.ledger.facts import Facts
 from zkbridge.mqtt.client import Mqtt
 from zkbridge.runtime.scheduler import Upkeep
 

@@ -13,7 +13,6 @@ from zkbridge.bridge.desired import DesiredChecks
 from zkbridge.bridge.desired_files import DesiredFiles
 from zkbridge.bridge.dispatch import ReplyDispatch
 from zkbridge.bridge.expiry import Expiry
-from zkbridge.bridge.facts import Facts
 from zkbridge.bridge.following import Following
 from zkbridge.bridge.handover import RequestHandOver
 from zkbridge.bridge.homeassistant_ports import BridgeHomeAssistantPorts
@@ -66,7 +65,6 @@ class _Stored(NamedTuple):
     ledger: Ledger
     care: LedgerCare
     keeper: Keeper
-    facts: Facts
 
 
 class _Broker(NamedTuple):
@@ -200,7 +198,7 @@ def _store(current: CurrentConfig, upkeep: Upkeep, room: ReplyRoom, clock: Clock
     budget = Budget(ledger, reserve, clock=clock.now)
     care = LedgerCare(ledger, budget, upkeep, current=current, supervisor=supervisor)
     ledger.database.watch = care
-    return _Stored(ledger, care, Keeper(SetAside(folder), current.topics), Facts(ledger))
+    return _Stored(ledger, care, Keeper(SetAside(folder), current.topics))
 
 
 def _broker(
@@ -209,7 +207,7 @@ def _broker(
     config, topics = current.config, current.topics
     link = Link(stored.ledger)
     own = OwnMessages(current, link)
-    hooks = BrokerHooks(stored.ledger, stored.facts, link, own, room=room, supervisor=supervisor)
+    hooks = BrokerHooks(stored.ledger, link, own, room=room, supervisor=supervisor)
     mqtt = Mqtt(
         config.mqtt,
         hooks,
@@ -224,7 +222,7 @@ def _broker(
         subscription_check=_subscription_check(current),
         delivery_delay=DeliveryDelay(delay_topic(config, current.commands.values()), current),
     )
-    homeassistant = HomeAssistant(config, BridgeHomeAssistantPorts(stored.facts, mqtt, upkeep, current.commands))
+    homeassistant = HomeAssistant(config, BridgeHomeAssistantPorts(stored.ledger.facts, mqtt, upkeep, current.commands))
     outbox = Outbox(stored.ledger, mqtt, topics=topics, language=config.language, supervisor=supervisor)
     announcer = Announcer(stored.ledger, mqtt, topics=topics, rights=rights_of(config.mqtt), supervisor=supervisor)
     return _Broker(hooks, link, own, mqtt, homeassistant, outbox, announcer)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
 
 from zkbridge.ledger.database import Database
+from zkbridge.ledger.errors import LedgerUnavailable
+
+log = logging.getLogger(__name__)
 
 PUT_FACT = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)"
 DROP_FACT = "DELETE FROM facts WHERE subject = ? AND name = ?"
@@ -35,6 +39,13 @@ class Facts:
     def remember(self, subject: str, name: str, value: str) -> None:
         """Keep a fact until it is replaced. Raises LedgerUnavailable."""
         self.write(subject, {name: value})
+
+    def keep(self, subject: str, name: str, value: str) -> None:
+        """Keep a fact that can be found out anew: one that the disk does not take is logged."""
+        try:
+            self.remember(subject, name, value)
+        except LedgerUnavailable as failure:
+            log.warning("what is known of %s is not kept: %s", subject, failure)
 
     def write(self, subject: str, values: Mapping[str, str | None], *, urgent: bool = True) -> None:
         """Keep these facts, and forget those that are None, with one commit; `urgent` as for `Database.write`.

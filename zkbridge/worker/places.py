@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from typing import Protocol
 
 from zkbridge.config.models import Device
-from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.terminal.whereabouts import Whereabouts
-
-log = logging.getLogger(__name__)
 
 _NAME = "address"
 
@@ -22,8 +18,8 @@ class FactStore(Protocol):
     def recall(self, subject: str, name: str, /) -> str | None:
         """A remembered fact. Raises LedgerUnavailable."""
 
-    def remember(self, subject: str, name: str, value: str, /) -> None:
-        """Keep a fact. Raises LedgerUnavailable."""
+    def keep(self, subject: str, name: str, value: str, /) -> None:
+        """Keep a fact, if the disk takes it."""
 
 
 class Places:
@@ -56,10 +52,7 @@ class Places:
         if self._facts is None:
             return
         device = where.configured
-        try:
-            self._facts.remember(device.id, _NAME, json.dumps([device.host, device.serial, host]))
-        except LedgerUnavailable as failure:
-            log.warning("device=%s its address is not kept: %s", device.id, failure)
+        self._facts.keep(device.id, _NAME, json.dumps([device.host, device.serial, host]))
 
     def _recall(self, device: Device) -> str | None:
         if self._facts is None or device.find is None:
