@@ -9,20 +9,21 @@ from tests.commands.test_port_of_lists import PortOfLists, user_of
 from zkbridge.commands import Change, Context, commands
 from zkbridge.commands.api.dates import UserDates
 from zkbridge.config.models import Device
-from zkbridge.contract.errors import UserExists
+from zkbridge.contract.errors import ClockUntrusted, UserExists
 from zkbridge.contract.validity import Validity, instant
 from zkbridge.machine.clock import Clock
 from zkbridge.port.users import UserFields
 
 DEVICE = Device(id="p", host="192.0.2.1", timezone="America/Lima", validity={"trust_clock": True})
+UNSURE = Device(id="p", host="192.0.2.1", timezone="America/Lima")
 MOMENT, LATER = "2030-01-31T08:00:00", "2030-02-28T18:00:00"
 
 
-def context(after_s: float, **more: Any) -> Context:
+def context(after_s: float, *, device: Device = DEVICE, synchronised: bool = True, **more: Any) -> Context:
     """The surroundings of a request, so many seconds after MOMENT."""
     now = instant(MOMENT, DEVICE.timezone) + after_s
-    clock = Clock(wall=lambda: now, since_start=lambda: 0.0, synchronised=lambda: True)
-    return Context(DEVICE, dates=UserDates(DEVICE.timezone, clock), clock=clock, **more)
+    clock = Clock(wall=lambda: now, since_start=lambda: 0.0, synchronised=lambda: synchronised)
+    return Context(device, dates=UserDates(DEVICE.timezone, clock), clock=clock, **more)
 
 
 def run(name: str, body: dict[str, Any], port: PortOfLists, surroundings: Context) -> Any:
@@ -39,6 +40,28 @@ def test_a_create_that_a_crash_interrupted_before_its_date_is_a_success_after_it
 
     assert body["data"]["user_id"] == "8"
     assert surroundings.dates.change == ("8", Validity(valid_from=MOMENT)), "it is carried out next"
+
+
+def test_a_create_that_was_written_before_the_clock_was_lost_is_a_success() -> None:
+    port = PortOfLists()
+    port.table.append(user_of(2, UserFields("8", "Eva", blocked=True)))
+    surroundings = context(-10, device=UNSURE, synchronised=False, asked_before=True, tried=({"uid": 2},))
+
+    body = run("users/create", {"user_id": "8", "name": "Eva", "valid_from": MOMENT}, port, surroundings)
+
+    assert body["data"]["user_id"] == "8"
+    assert surroundings.dates.change == ("8", Validity(valid_from=MOMENT))
+
+
+def test_an_update_whose_clock_was_lost_after_an_earlier_attempt_has_its_dates_kept() -> None:
+    port = PortOfLists()
+    port.table.append(user_of(2, UserFields("8", "Eva")))
+    surroundings = context(-10, device=UNSURE, synchronised=False, asked_before=True)
+
+    with pytest.raises(ClockUntrusted):
+        run("users/update", {"user_id": "8", "valid_from": MOMENT}, port, surroundings)
+
+    assert surroundings.dates.change == ("8", Validity(valid_from=MOMENT)), "kept with an effect that is unknown"
 
 
 def test_another_user_with_that_user_id_is_still_refused() -> None:

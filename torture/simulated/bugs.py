@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from zkbridge.attendance.live_events import LiveEvents
+from zkbridge.bridge.dates import DateSchedule
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.finding import Finder
@@ -22,6 +23,7 @@ from zkbridge.terminal.protocol.exchange import Exchange
 from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.change_maker import ChangeMaker
+from zkbridge.worker.dates import Dates
 from zkbridge.worker.failures import FailureHandler
 from zkbridge.worker.planner import Planner
 from zkbridge.worker.request_queue import RequestQueue
@@ -168,6 +170,10 @@ def _first_frame(_next_frame: Any) -> Any:
     return wrong
 
 
+def _dates_forgotten(finish: Any) -> Any:
+    return lambda self, finishes, **kept: finish(self, finishes, **{**kept, "validities": ()})
+
+
 def _always(value: object) -> Make:
     return lambda _real: lambda *_, **__: value
 
@@ -198,5 +204,8 @@ BUGS = (
     Bug("endless session", "continues a session as long as requests come", ChangeMaker, "_is_spent", _always(False)),
     Bug("stray answer", "takes a datagram of an earlier request for the answer", Exchange, "next_frame", _first_frame),
     Bug("believed datagram", "publishes what comes as it comes", LiveEvents, "_is_in_doubt", _always(False)),
+    Bug("forgotten date", "does not store the dates of a user", Outcomes, "finish", _dates_forgotten),
+    Bug("date by a wrong clock", "blocks users by a clock that may be wrong", Dates, "_clock_counts", _always(True)),
+    Bug("unheard date", "waits for a request to carry out dates", DateSchedule, "_look", _always(None)),
     Bug("overtaken wait", "executes a request before older ones that wait", CatchUp, "older_than", _always([])),
 )

@@ -18,7 +18,7 @@ USER_IDS, DEVICES, GROUP = [str(number) for number in range(1, 9)], ("a", "b", "
 LISTENED, UDP = ("a", "c"), ("c",)
 #: Seconds for which some requests are good.
 GOOD_FOR_S = (3, 20, 90)
-_KINDS = {"create": 10, "copy": 6, "update": 3, "delete": 5, "list": 2, "group": 4, "many": 2, "invalid": 1}
+_KINDS = {"create": 10, "copy": 6, "update": 3, "delete": 5, "list": 2, "group": 4, "many": 2, "dated": 8, "invalid": 1}
 
 
 @dataclass
@@ -39,6 +39,11 @@ class Wish:
     def has_id(self) -> bool:
         """Whether it has a request_id."""
         return "request_id" in self.body
+
+    @property
+    def dated(self) -> bool:
+        """Whether it names from when until when the user is let in."""
+        return "valid_from" in self.body
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -143,6 +148,9 @@ class Callers:
             command = "users/update"
         elif kind == "delete":
             command, body = "users/delete", {"user_id": user_id}
+        elif kind == "dated":
+            command = random.choice(("users/create", "users/update"))
+            body |= _dates(random, here().now + here().true_offset)
         elif kind == "list":
             command, body = "users/list", {}
         elif kind == "invalid":
@@ -162,6 +170,13 @@ class Callers:
         if kind == "group" and good_until is not None and random.random() < 0.8:
             body["catch_up"] = True
         return Wish(number, kind, device, command, body, user_id, name, good_until)
+
+
+def _dates(random: Random, now: float) -> dict[str, str]:
+    """Both dates of a user, one of which may be none."""
+    begins, ends = random.choice(((0, 6), (0, 20), (0, 70), (6, 40), (20, 30), (10, 0), (40, 0), (0, 0)))
+    moments = {"valid_from": begins, "valid_until": ends}
+    return {name: "" if not after else _stamp(now + after)[:19] for name, after in moments.items()}
 
 
 def _stamp(seconds: float) -> str:

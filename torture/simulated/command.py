@@ -145,20 +145,19 @@ def _find_bugs(place: Path, names: Sequence[str], *, seed: int, events: int) -> 
     click.echo("| bug | found after | by |\n|---|---|---|")
     for number, bug in enumerate(chosen):
         (place / str(number)).mkdir()
-        found, steps, seconds = _find(bug, Runs(place / str(number)), seed, events)
+        found, steps, after = _find(bug, Runs(place / str(number)), seed, events)
         missed += not found
-        after = f"{steps:,} steps, {seconds:.1f} s" if found else f"NOT FOUND in {steps:,} steps"
-        click.echo(f"| {bug.name}: {bug.does} | {after} | {found} |")
+        click.echo(f"| {bug.name}: {bug.does} | {f'{steps:,} steps, {after}' if found else 'NOT FOUND'} | {found} |")
     click.echo(f"{len(chosen)} bugs, {len(chosen) - missed} found, {missed} missed")
     return 1 if missed else 0
 
 
-def _find(bug: Bug, runs: Runs, seed: int, events: int) -> tuple[str, int, float]:
-    """What gave a bug away, and the steps and seconds of CPU until then."""
+def _find(bug: Bug, runs: Runs, seed: int, events: int) -> tuple[str, int, str]:
+    """What gave a bug away, and the steps, seconds of CPU and seeds until then."""
     began = time.process_time()
     with bug.put_in():
         for each in range(seed, seed + SEEDS_FOR_A_BUG):
             found, _ = runs.run(each, draw(each, events))
             if found:
-                return found[0], runs.steps, time.process_time() - began
-    return "", runs.steps, time.process_time() - began
+                return found[0], runs.steps, f"{time.process_time() - began:.1f} s, seed {each}"
+    return "", runs.steps, ""

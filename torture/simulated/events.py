@@ -85,6 +85,7 @@ class Events:
         jump = (-86_400.0, -100.0, 100.0, 86_400.0)[arg % 4]
         self._world.tell(f"the machine's clock jumps by {jump:+.0f} s, and no time server stands behind it")
         self._machine.wall_offset += jump
+        self._world.clock_jumps.append(self._machine.now)
 
     def _do_kill(self, _arg: int) -> None:
         self._world.tell("the bridge is killed")
@@ -105,14 +106,18 @@ class Events:
         terminal.be_slow(seconds, lasting=20.0)
 
     def _do_strand(self, arg: int) -> None:
-        """The terminal that is disabled is out of reach until the bridge has been killed."""
-        world, after = self._world, (0.5, 4.0, 9.0, 16.0)[arg % 4]
-        for terminal in world.terminals.values():
-            if terminal.disabled:
-                world.tell(f"{terminal.name} cannot be reached while it is disabled; {after} s later comes a kill")
-                terminal.leave(after + 0.5, silent=arg // 4 % 2 > 0)
-                self._machine.after(after, self._end_bridge)
-                return
+        """The next ENABLE does not arrive, and the terminal is out of reach until the bridge has been killed."""
+        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        after, silent = (0.5, 4.0, 9.0, 16.0)[arg // 8 % 4], arg // 32 % 2 > 0
+
+        def strand() -> None:
+            self._world.tell(
+                f"{terminal.name} cannot be reached when it is to be enabled; {after} s later comes a kill"
+            )
+            terminal.leave(after + 0.5, silent=silent)
+            self._machine.after(after, self._end_bridge)
+
+        terminal.instead_of_enable = strand
 
     def _end_bridge(self) -> None:
         self._world.tell("the bridge is killed")

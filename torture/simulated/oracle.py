@@ -12,6 +12,7 @@
 | no user is there twice or overwritten; nothing is written while people may use the terminal | 5, 6 |
 | no user from the keypad is lost | 6: lock, uid |
 | no terminal is disabled at the end, or too long | 6: for how long people are kept off a terminal |
+| who is let in follows from the dates of users: see `oracle_dates.py` | 12 |
 | every punch is published under one id, in its order; one without an event perhaps later | 9 |
 | no answer is `internal`, and no part of the bridge died | 3 |
 """
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torture.simulated.callers import DEVICES, GROUP, LISTENED, UDP, Ask, Told, Wish
 from torture.simulated.disabled import judge_disabled
+from torture.simulated.oracle_dates import judge_dates
 
 if TYPE_CHECKING:
     from torture.simulated.world import World
@@ -53,6 +55,7 @@ def judge(world: World) -> Iterator[str]:
         yield from _judge_wish(world, wish, replies)
     for name in DEVICES:
         yield from _judge_order(world, name, replies)
+        yield from judge_dates(world, name, _open_users(world, name, replies))
     for name in LISTENED:
         yield from _judge_punches(world, name)
 
@@ -211,6 +214,16 @@ def _judge_order(world: World, device: str, replies: dict[int, list[Told]]) -> I
         else:
             if there.get(user_id) not in states:
                 yield f"user {user_id} on {device} is {there.get(user_id)}, and the answers allow {states}"
+
+
+def _open_users(world: World, device: str, replies: dict[int, list[Told]]) -> set[str]:
+    """The users of whom an answer, or its absence, left open what became of a request."""
+    users = set()
+    for ask in world.callers.asks:
+        told = [each for one in replies.get(ask.number, []) for each in _entries(ask.wish, device, ask, one)]
+        if not told or any(each.get("effect") == "unknown" or each["code"] == "waiting" for each in told):
+            users |= {user_id for user_id, _ in _written_by(ask.wish)}
+    return users
 
 
 def _steps_by_user(world: World, device: str, replies: dict[int, list[Told]]) -> dict[str, list[_Step]]:

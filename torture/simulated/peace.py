@@ -25,10 +25,9 @@ class Peace:
     def make(self) -> None:
         """End every fault, wait until all is answered, and ask again what may be asked again."""
         self._world.tell("from here on nothing goes wrong")
-        machine = self._world.machine
         self._world.broker.flags_dup, self._world.broker.down_until = True, 0.0
         self._world.disk.fault = None
-        machine.wall_offset = machine.true_offset
+        self._world.put_clock_right()
         for terminal in self._world.terminals.values():
             terminal.come_to_order()
         if not self._world.pass_time(self._is_quiet, PEACE_S):
@@ -83,6 +82,8 @@ class Peace:
             published = {heard.payload for heard in self._world.broker.heard if heard.topic == topic}
             if len(published) < self._world.terminals[device].log.punched:
                 left.append("a punch that is not published")
+        if self._world.rows("SELECT 1 FROM validities LIMIT 1"):
+            left.append("a date that is not carried out")
         if self._world.rows("SELECT 1 FROM debts LIMIT 1"):
             left.append("a terminal that may be disabled")
         return left

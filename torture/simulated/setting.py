@@ -21,6 +21,7 @@ def config(folder: Path) -> Config:
             "host": f"{name}.test",
             "timeout": TIMEOUT_S,
             "record": 72,
+            "timezone": "UTC",
             "attendance": "live" if name in LISTENED else "off",
             "transport": "udp" if name in UDP else "tcp",
         }

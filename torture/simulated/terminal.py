@@ -34,6 +34,7 @@ class Person(NamedTuple):
     uid: int
     user_id: str
     name: str
+    blocked: bool
 
 
 class Written(NamedTuple):
@@ -43,6 +44,7 @@ class Written(NamedTuple):
     user_id: str
     name: str | None
     disabled: bool
+    blocked: bool = False
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Terminal:
     own: list[str] = field(default_factory=list)  #: the names of those who were added at the keypad
     asked_for: dict[str, float] = field(default_factory=dict)  #: by name, when the bridge first sent that record
     times: DisabledTimes = field(default_factory=DisabledTimes)
+    instead_of_enable: Callable[[], object] | None = None  #: what happens when it is to be enabled next
     slow_until: float = 0.0
     slow_s: float = 0.0  #: seconds that each answer takes until then
     away_until: float = 0.0
@@ -103,6 +106,7 @@ class Terminal:
     def come_to_order(self) -> None:
         """From here on nothing is wrong with it."""
         self.faults.clear()
+        self.instead_of_enable = None
         self.fates.clear()
         if self.away:
             self.times.disturbed.append(here().now)
@@ -140,6 +144,9 @@ class Terminal:
 
     def answer(self, request: Frame, channel: Wire) -> None:
         """Do what a frame asks for, and answer it."""
+        if request.command == Command.ENABLE and self.instead_of_enable is not None and not self.away:
+            happen, self.instead_of_enable = self.instead_of_enable, None
+            happen()
         if self.away:
             if not self.silent:
                 channel.push(ConnectionResetError())
@@ -233,7 +240,7 @@ class Terminal:
         if uid not in self.users:
             return reply(request, Code.ERROR)
         if kept:
-            self._note(_person(self.users.pop(uid)).user_id, None)
+            self._note(_person(self.users.pop(uid)).user_id, None, blocked=False)
         return reply(request, Code.OK)
 
     def _write(self, request: Frame, *, kept: bool) -> Frame:
@@ -246,12 +253,12 @@ class Terminal:
         self.users[person.uid] = request.data
         if sum(each.user_id == person.user_id for each in self.people()) > 1:
             self.wrongs.append(f"user {person.user_id} is on {self.name} twice")
-        self._note(person.user_id, person.name)
+        self._note(person.user_id, person.name, blocked=person.blocked)
         return reply(request, Code.OK)
 
-    def _note(self, user_id: str, name: str | None) -> None:
-        self.tell(f"{self.name}: user {user_id} is now {name or 'deleted'}")
-        self.history.append(Written(here().now, user_id, name, self.disabled))
+    def _note(self, user_id: str, name: str | None, *, blocked: bool) -> None:
+        self.tell(f"{self.name}: user {user_id} is now {name or 'deleted'}{', blocked' if blocked else ''}")
+        self.history.append(Written(here().now, user_id, name, self.disabled, blocked))
         if not self.disabled:
             self.wrongs.append(f"user {user_id} is written on {self.name} while people may use it")
 
@@ -297,8 +304,8 @@ def _name(command: int) -> str:
 
 
 def _person(raw: bytes) -> Person:
-    uid, _, _, name, _, _, _, pin = USER.unpack(raw)
-    return Person(uid, _text(pin), _text(name))
+    uid, permission, _, name, _, _, _, pin = USER.unpack(raw)
+    return Person(uid, _text(pin), _text(name), bool(permission & 1))
 
 
 def _text(raw: bytes) -> str:

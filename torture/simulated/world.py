@@ -56,6 +56,8 @@ class World:
         self.lost: int | None = None
         #: When the bridge itself met something: it was killed, told to stop, or started again.
         self.troubles: list[float] = []
+        #: When its clock became wrong, or right again.
+        self.clock_jumps: list[float] = []
         self._happen_to = Events(self)
         self._peace = Peace(self)
         self._events: Sequence[Event] = ()
@@ -128,7 +130,7 @@ class World:
             self.broker.break_link()
         self.disk.end(lost=self.lost)
         self.lost = None
-        machine.wall_offset = machine.true_offset
+        self.put_clock_right()
         self._life = machine.life
         self.tell("the bridge starts")
         self._main = machine.spawn(self._live, "main")
@@ -150,6 +152,12 @@ class World:
         if bridge.failure is not None:
             raise bridge.failure
         machine.life += 1  # what is left of its threads is gone with the process
+
+    def put_clock_right(self) -> None:
+        """A time server sets the machine's clock."""
+        if self.machine.wall_offset != self.machine.true_offset:
+            self.machine.wall_offset = self.machine.true_offset
+            self.clock_jumps.append(self.machine.now)
 
     def stop(self) -> None:
         """Tell the bridge to stop, if it runs."""

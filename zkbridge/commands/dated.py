@@ -58,16 +58,27 @@ class Dated(Lasting):
     def wants_blocked(self, user_id: str, context: Context, *, anew: bool = False) -> bool | None:
         """Whether the user is to be blocked now, None where that stays as it is; has the dates kept.
 
-        `anew`: the user is new, and whatever is kept under the user_id is of an earlier one. After an earlier attempt
-        of the request, dates that have passed since are kept too: that attempt may have written the state before them.
+        `anew`: the user is new, and whatever is kept under the user_id is of an earlier one.
         Raises ClockUntrusted, InvalidField.
         """
+        validity = self.keep_dates(user_id, context, anew=anew)
+        if not self.has_dates:
+            return self.blocked
         self.check_device(context.device, context.clock)  # the request may have waited, or the clock been lost
+        return context.dates.are_blocking(validity)
+
+    def keep_dates(self, user_id: str, context: Context, *, anew: bool = False) -> Validity:
+        """Have the user's dates kept with the request's success, and return all that the user has from then on.
+
+        After an earlier attempt of the request, dates that have passed since are kept too: that attempt may have
+        written the state before them. Raises InvalidField.
+        """
         dates = context.dates
         kept = Validity() if anew else dates.of(user_id)
         if not self.has_dates:
-            dates.keep(user_id, kept._replace(valid_from=None) if self.blocked else kept)
-            return self.blocked
+            validity = kept._replace(valid_from=None) if self.blocked else kept
+            dates.keep(user_id, validity)
+            return validity
         validity = Validity(
             kept.valid_from if self.valid_from is None else self.valid_from or None,
             kept.valid_until if self.valid_until is None else self.valid_until or None,
@@ -75,7 +86,7 @@ class Dated(Lasting):
         if faults := _order_faults(validity):
             raise InvalidField(*faults)
         dates.keep(user_id, validity if context.asked_before else dates.to_come(validity))
-        return dates.are_blocking(validity)
+        return validity
 
 
 def _order_faults(validity: Validity) -> tuple[FieldFault, ...]:

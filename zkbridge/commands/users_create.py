@@ -75,9 +75,10 @@ def create(session: UserStore, params: Create, context: Context) -> Body | Chang
     known = table.by_user_id(fields.user_id)
     if known is not None and not (context.asked_before and _is_there(session, fields, params)):
         raise UserExists(user_id=fields.user_id)
-    blocked = params.wants_blocked(fields.user_id, context, anew=True)
-    if known is not None:
+    if known is not None:  # whatever the clock is by now: the next thing is that the dates are carried out
+        params.keep_dates(fields.user_id, context, anew=True)
         return _body(fields, context)
+    blocked = params.wants_blocked(fields.user_id, context, anew=True)
     wanted = params.fields()._replace(blocked=bool(blocked))
     uid = _choose_uid(session, fields, context)
     written: list[UserRecord] = []

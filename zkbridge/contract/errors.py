@@ -228,7 +228,7 @@ class Busy(BridgeError):
 
 
 class ClockUntrusted(BridgeError):
-    """The request needs the correct time, and the clock of the bridge's machine may be wrong; nothing was done."""
+    """The request needs the correct time, and the clock of the bridge's machine may be wrong; nothing is done."""
 
     status, code = 503, "clock_untrusted"
 

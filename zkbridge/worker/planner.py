@@ -15,6 +15,7 @@ from zkbridge.commands.api.dates import UserDates
 from zkbridge.config.models import Device, Policy
 from zkbridge.contract.errors import (
     BridgeError,
+    ClockUntrusted,
     ConnectionFailure,
     DeviceAuthFailed,
     DeviceRejected,
@@ -138,6 +139,11 @@ class Planner:
             raise refusal
         if task.asked and isinstance(refusal, DeviceRejected) and refusal.reason == "table":
             refusal.effect = "unknown"  # the user may be one whom the terminal does not show
+        if task.asked and isinstance(refusal, ClockUntrusted):
+            refusal.more = {
+                **refusal.more,
+                "effect": "unknown",
+            }  # it was trusted when an earlier attempt began to write
         task.reply = self._replies.failed(task.request, refusal)
 
     @contextmanager

@@ -20,7 +20,7 @@ from tests.unit.worker.parts import (
     task,
 )
 from zkbridge.commands import Change
-from zkbridge.contract.errors import DeviceRejected, DeviceTimeout, UserNotFound
+from zkbridge.contract.errors import ClockUntrusted, DeviceRejected, DeviceTimeout, UserNotFound
 from zkbridge.contract.messages import Reply, failed, succeeded
 from zkbridge.worker.planner import Planner
 from zkbridge.worker.session_state import SessionState
@@ -78,6 +78,16 @@ class TestReplyOrChange:
 
         assert plan(made)[0] is None
         assert code(made) == COMMANDS[CREATE].code
+
+    @pytest.mark.parametrize(("asked", "effect"), [(False, "none"), (True, "unknown")])
+    def test_a_clock_that_was_lost_leaves_open_what_an_earlier_attempt_wrote(self, *, asked: bool, effect: str) -> None:
+        made = task(run=ClockUntrusted("validity"))
+        made.asked = asked
+
+        plan(made)
+
+        assert made.reply is not None
+        assert (made.reply.code, made.reply.open_effect) == ("clock_untrusted", effect)
 
     def test_a_refusal_is_the_reply(self) -> None:
         made = task(run=UserNotFound(user_id="7"))
