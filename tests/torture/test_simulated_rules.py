@@ -64,6 +64,16 @@ def test_a_trouble_that_came_before_the_terminal_was_disabled_allows_no_more(mac
     assert found(machine, SESSION_S + 1, trouble_at=-60) != []
 
 
+def test_the_first_thing_after_a_start_is_to_enable_the_terminal(machine: Machine) -> None:
+    times, began = DisabledTimes(), machine.now
+    times.begin(None)
+    machine.now += 200 + ATTEMPT_S + 1
+    times.end()
+
+    assert len(list(judge_disabled("a", times, [began + 100], [began + 200]))) == 1
+    assert list(judge_disabled("a", times, [began + 100], [began + 201])) == []
+
+
 def test_a_terminal_that_is_never_enabled_is_found_at_the_end(machine: Machine) -> None:
     times = DisabledTimes()
     times.begin(None)

@@ -73,13 +73,16 @@ class DisabledTimes:
         self._since = None
 
 
-def judge_disabled(name: str, times: DisabledTimes, troubles: Sequence[float]) -> Iterator[str]:
-    """A sentence for each time that is too long; `troubles` are the moments at which the bridge met something."""
+def judge_disabled(
+    name: str, times: DisabledTimes, troubles: Sequence[float], starts: Sequence[float] = ()
+) -> Iterator[str]:
+    """A sentence for each time that is too long.
+
+    `troubles` are the moments at which the bridge itself met something, `starts` those at which it was started.
+    """
     yield from times.wrongs
-    moments = sorted([*times.disturbed, *troubles])
     for span in times.all_spans():
-        last = max((moment for moment in moments if span.began - TIMEOUT_S <= moment <= span.ended), default=None)
-        over = span.ended - _allowed_until(span, last)
+        over = span.ended - _allowed_until(span, [*times.disturbed, *troubles], starts)
         if over > 0:
             yield (
                 f"people were kept off {name} for {span.ended - span.began:.1f} s, "
@@ -87,8 +90,12 @@ def judge_disabled(name: str, times: DisabledTimes, troubles: Sequence[float]) -
             )
 
 
-def _allowed_until(span: Span, last: float | None) -> float:
-    if last is None:
+def _allowed_until(span: Span, troubles: Sequence[float], starts: Sequence[float]) -> float:
+    met = [moment for moment in troubles if span.began - TIMEOUT_S <= moment <= span.ended]
+    start = max((moment for moment in starts if span.began <= moment <= span.ended), default=None)
+    if start is not None and start >= max(met, default=start):
+        return start + ATTEMPT_S
+    if not met:
         return span.began + SESSION_S
-    pause = min(max(last - span.began, 0.0) + PENDING_FIRST_S, PENDING_MOST_S)
-    return last + pause + ATTEMPT_S
+    tried_since = span.began if start is None else start
+    return max(met) + min(max(max(met) - tried_since, 0.0) + PENDING_FIRST_S, PENDING_MOST_S) + ATTEMPT_S

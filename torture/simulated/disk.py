@@ -85,8 +85,12 @@ class Disk:
         self._connections.clear()
         if kept is not None:
             (self.folder / "ledger.db-shm").unlink(missing_ok=True)
-            (self.folder / "ledger.db").write_bytes(kept[0])
-            self._wal.write_bytes(kept[1])
+            # As new files: SQLite shares its index of the log between the connections of this process to one file, and
+            # an unwound thread may hold one until the garbage is collected.
+            for name, data in zip(("ledger.db", "ledger.db-wal"), kept, strict=True):
+                copy = self.folder / f"{name}.cut"
+                copy.write_bytes(data)
+                copy.replace(self.folder / name)
         self._lengths, self._waits, self.fault = [0], True, None
 
     def _length(self) -> int:

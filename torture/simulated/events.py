@@ -106,16 +106,16 @@ class Events:
         terminal.be_slow(seconds, lasting=20.0)
 
     def _do_strand(self, arg: int) -> None:
-        """The next ENABLE does not arrive, and the terminal is out of reach until the bridge has been killed."""
+        """The next ENABLE does not arrive, and the terminal is out of reach, perhaps until after a kill."""
         terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
-        after, silent = (0.5, 4.0, 9.0, 16.0)[arg // 8 % 4], arg // 32 % 2 > 0
+        after, silent, kills = (0.5, 4.0, 9.0, 16.0)[arg // 8 % 4], arg // 32 % 2 > 0, arg // 64 % 3 > 0
 
         def strand() -> None:
-            self._world.tell(
-                f"{terminal.name} cannot be reached when it is to be enabled; {after} s later comes a kill"
-            )
+            self._world.tell(f"{terminal.name} cannot be reached when it is to be enabled, for {after} s")
             terminal.leave(after + 0.5, silent=silent)
-            self._machine.after(after, self._end_bridge)
+            self._world.patient_until = self._machine.now + after + 45.0
+            if kills:
+                self._machine.after(after, self._end_bridge)
 
         terminal.instead_of_enable = strand
 

@@ -46,7 +46,7 @@ def judge(world: World) -> Iterator[str]:
         yield from terminal.wrongs
         if terminal.disabled:
             yield f"{name} is disabled at the end"
-        yield from judge_disabled(name, terminal.times, [*world.troubles, *world.disk.failed_at])
+        yield from judge_disabled(name, terminal.times, [*world.troubles, *world.disk.failed_at], world.starts)
         here = {each.name for each in terminal.people()}
         yield from (f"{one}, added at the keypad of {name}, is gone" for one in terminal.own if one not in here)
     replies = world.callers.replies()

@@ -56,7 +56,7 @@ def judge_dates(world: World, device: str, blurred: set[str]) -> Iterator[str]:
     yield from _judge_events(world, device)
     wishes = {wish.name: wish for wish in world.callers.wishes}
     terminal = world.terminals[device]
-    troubles = sorted([*terminal.times.disturbed, *world.troubles, *world.disk.failed_at])
+    troubles = sorted([*terminal.times.disturbed, *world.troubles, *world.starts, *world.disk.failed_at])
     for user_id in {each.user_id for each in terminal.history} - blurred:
         history = [each for each in terminal.history if each.user_id == user_id]
         for stretch in _stretches(history, wishes, world.machine.now):

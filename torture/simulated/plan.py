@@ -24,7 +24,7 @@ WEIGHTS: dict[str, int] = {
     "broker": 2,  # the broker is killed, and has forgotten the last acknowledgements
     "flags": 1,  # the broker marks redeliveries by DUP from now on, or does not
     "slow": 2,  # a terminal takes up to 0.4 s for each answer
-    "strand": 3,  # a terminal cannot be reached when it is to be enabled, and the bridge is killed before it can again
+    "strand": 4,  # a terminal cannot be reached when it is to be enabled, perhaps until after a kill
     "stop": 1,  # the bridge is stopped and started, as by systemd
 }
 #: Steps between two events, on average.

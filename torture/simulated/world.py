@@ -54,8 +54,9 @@ class World:
         self._life = -1
         #: Whether the power was cut, and how many commits are lost by that.
         self.lost: int | None = None
-        #: When the bridge itself met something: it was killed, told to stop, or started again.
+        #: When the bridge itself met something: it was killed, or told to stop; and when it started.
         self.troubles: list[float] = []
+        self.starts: list[float] = []
         #: When its clock became wrong, or right again.
         self.clock_jumps: list[float] = []
         self._happen_to = Events(self)
@@ -121,7 +122,8 @@ class World:
     def _start_again(self) -> None:
         """The program has ended: what the system does then, and a new run of it."""
         machine = self.machine
-        self.troubles += [machine.now, machine.now + RESTART_S]
+        self.troubles.append(machine.now)
+        self.starts.append(machine.now + RESTART_S)
         machine.bury()
         for terminal in self.terminals.values():
             for channel in list(terminal.channels):
