@@ -158,7 +158,7 @@ def test_a_broker_without_a_bridge_is_reported_at_once(broker: Mosquitto, tmp_pa
     done = create("1", "--broker", f"127.0.0.1:{broker.port}", cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (4, "")
-    assert "nobody listens on zk/principal/users/create; is the bridge running" in done.stderr
+    assert "no program subscribes to zk/principal/users/create: the bridge does not run" in done.stderr
     assert re.search(r"--request-id cli-[0-9a-f]{12}\n", done.stderr)
 
 

@@ -24,10 +24,10 @@ SHOWN = ROOT / "config.yaml"
 MARK = "<!-- made by tests.docs.write from here on -->"
 #: The level of a key that the operator makes up, such as a device's id.
 ANY = "*"
-#: What is told of a key that config.yaml does not show, or of which it only lists the choices.
+#: The meaning of a key that config.yaml does not show, or of which it only lists the choices.
 BESIDE = {
     "devices.*.transport": "how the terminal is reached; some models know only UDP",
-    "log.level": "how much is told",
+    "log.level": "the least important messages that are logged",
     "log.format": "lines for people, or a JSON object a line for machines",
     "mqtt.password": "the password itself; rather name a file",
     "mqtt.tls.ca_file": "the authorities to trust instead of the system's (PEM)",

@@ -165,17 +165,17 @@ def measure(folder: Path, broker_port: int, cases: Iterable[AnyCase]) -> dict[An
 HEAD = """\
 # What happens when something goes wrong
 
-Written by `python -m tests.faults.matrix`, held by tests/faults/test_matrix.py.
+`python -m tests.faults.matrix` writes this page, and tests/faults/test_matrix.py checks it.
 
 One `users/create` is a sequence of frames.
-Below, each frame meets each fault: *once*, so that the next attempt finds the terminal well, and *always*.
-A cell says what the caller hears (status, code and, where the contract gives one, effect), how many attempts it took,
-and whether the user is on the terminal afterwards: there or absent.
-Every case was also held to this: exactly one answer; the user there exactly once and as asked for after a success,
-not there after `effect: none`; no 409; the terminal enabled, its session ended, nothing owed;
-never disabled for longer than the session's budget and one answer.
+In the tables each frame has each fault: *once*, so that the next attempt has no fault, and *always*.
+A cell has the caller's answer (status, code and, where the contract gives one, effect), the number of attempts,
+and whether the user is on the terminal afterwards (there or absent).
+The test also checks in each case: exactly one answer; after a success the user is there exactly once, as requested,
+after `effect: none` not at all; no 409; the terminal is enabled, its session has ended, no enable is pending;
+it was never disabled for longer than the session's budget and one answer.
 
-At the end stands which test holds which promise of
+The last table has the test for each promise of
 [section 5 of the contract](guarantees.md#5-exactly-one-effect-one-honest-answer).
 """
 

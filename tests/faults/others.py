@@ -67,7 +67,7 @@ def _visible_at_refresh_and_broken(terminal: SimulatedTerminal) -> None:
 
 
 OTHERS = (
-    Other("nobody listens on the port", device=lambda: {"host": "127.0.0.1", "port": closed_port()}),
+    Other("the port is closed", device=lambda: {"host": "127.0.0.1", "port": closed_port()}),
     Other(
         "no route (to a multicast address, which takes no connections)",
         device=lambda: {"host": "224.0.0.1"},

@@ -352,7 +352,7 @@ def test_a_broker_without_a_bridge_is_said_at_once(site: Running, tmp_path: Path
     ended = CliRunner().invoke(import_users, ["principal", str(path), "--config", str(tmp_path / "config.yaml")])
 
     assert ended.exit_code == 4
-    assert "nobody listens there" in ended.stderr
+    assert "no program subscribes to other/principal/users/create-many" in ended.stderr
 
 
 def test_it_waits_as_long_as_the_option_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

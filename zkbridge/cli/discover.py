@@ -27,7 +27,7 @@ STANDARD_PORT = 4370
 _REMARKS = {
     "key needed": "wants its Comm Key: --comm-key-file",
     "wrong key": "wants another Comm Key",
-    "push only": "answers CONNECT with {answer}: speaks push (ADMS) only, which zkbridge does not",
+    "push only": "answers CONNECT with {answer}: uses push (ADMS) only, which zkbridge does not support",
     "refused": "answers CONNECT with {answer}: no program may connect",
     "no answer": "answers on the port, but not as a terminal",
     "busy": "another program of this machine talks to it and makes no room",

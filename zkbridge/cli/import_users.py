@@ -66,9 +66,9 @@ import_users = click.Command(
     callback=_import,
     help=_import.__doc__,
     epilog="""\b
-Exit codes: 0 everybody is on the terminal, 1 somebody was refused,
+Exit codes: 0 all users are on the terminal, 1 some users were refused,
 2 wrong usage, file or configuration: nothing was asked,
-3 the terminal stayed away, 4 not everybody was answered.""",
+3 the terminal did not answer, 4 some users got no answer.""",
     params=[
         click.Argument(["device"]),
         click.Argument(["file"], type=click.Path(exists=True, dir_okay=False, path_type=Path)),

@@ -197,12 +197,12 @@ class Guest:
         self._granted.set()
 
     def _problem_of(self, reason: ReasonCode) -> str | None:
-        """Why nobody will get a request, by the broker's answer; None if the broker accepted it."""
+        """Why no program gets the request, by the broker's answer; None if the broker accepted it."""
         if reason.is_failure:
             return f"the broker does not take the request ({reason}): {self._rights([self._published])}"
         if reason.value == _NOBODY:
             topic = shown(self._published, 200)
-            return f"nobody listens on {topic}; is the bridge running, on this broker and base topic?"
+            return f"no program subscribes to {topic}: the bridge does not run, or has another broker or base topic"
         return None
 
     def _rights(self, topics: list[str]) -> str:

@@ -22,11 +22,13 @@ from zkbridge.port.fingers import TAIL
 
 
 class Restore(Params):
-    """Which backup, the latest if it is not named; without `apply` only the difference is told."""
+    """Which backup, the latest if it is not named; without `apply` the answer is only the difference."""
 
     backup: BackupName | None = None
-    apply: Flag = Field(False, description="Write; without it only the difference is told.")
-    replace: Flag = Field(False, description="Write over who differs, and delete users and fingers not in the backup.")
+    apply: Flag = Field(False, description="true: write; false: only answer the difference.")
+    replace: Flag = Field(
+        False, description="true: overwrite users who differ, and delete users and fingers not in the backup."
+    )
 
 
 class Compared(TypedDict):

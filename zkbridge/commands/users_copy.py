@@ -47,7 +47,7 @@ class Copy(Params):
     overwrite: Flag = False
     catch_up: CatchUp = Field(
         default=False,
-        description="With expires_at: targets that are away are caught up when they answer, until then.",
+        description="With expires_at: until then, a target that does not answer is written when it answers again.",
     )
 
     @property

@@ -67,7 +67,7 @@ class Tls(Model):
 
 
 class Mqtt(Model):
-    """The broker and how to talk to it."""
+    """The broker, and how the bridge connects to it."""
 
     host: Host = "localhost"
     port: Port = 1883
@@ -98,7 +98,7 @@ class Mqtt(Model):
 
 
 class Door(Model):
-    """Whether a device's door may be opened over MQTT, how old a request may be, by which clock and in which unit."""
+    """Whether a device's door may be opened over MQTT, the age of a request, the clock and the unit of time."""
 
     enabled: bool = False
     max_age: PositiveSeconds = 10
@@ -107,7 +107,7 @@ class Door(Model):
 
 
 class Dates(Model):
-    """By which clock a device's users are blocked and unblocked at `valid_from` and `valid_until`."""
+    """The clock by which a device's users are blocked and unblocked at `valid_from` and `valid_until`."""
 
     trust_clock: bool = False
 
@@ -141,7 +141,7 @@ class Device(Model):
 
 
 class Retry(Model):
-    """When a terminal that could not be reached is asked again."""
+    """When the bridge connects again to a terminal that could not be reached."""
 
     attempts: Whole = Field(default=3, ge=1, le=100)
     initial_delay: Seconds = 0.5
@@ -150,14 +150,14 @@ class Retry(Model):
 
 
 class Policy(Model):
-    """What callers may ask for over MQTT."""
+    """What callers may request over MQTT."""
 
     administrators: bool = True
     commands: tuple[str, ...] | None = None
 
 
 class LedgerSettings(Model):
-    """How long a request is remembered, and how many, in how many bytes."""
+    """How long requests are kept, how many, and in how many bytes."""
 
     keep: PositiveSeconds = 604_800
     max_requests: Whole = Field(default=200_000, ge=1000)
@@ -166,7 +166,7 @@ class LedgerSettings(Model):
 
 
 class Log(Model):
-    """What the log says and how."""
+    """The level and the format of the log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -187,7 +187,7 @@ class HomeAssistant(Model):
 
 
 class Desired(Model):
-    """Documents that say who is to be on a terminal: whether they are heard, and whether terminals keep to them."""
+    """Documents that list the users of a terminal, and when terminals are compared with them."""
 
     enabled: bool = False
     secrets: bool = False
@@ -201,7 +201,7 @@ class Desired(Model):
 
 
 class Backup(Model):
-    """When backups are made, to whom they are encrypted, what restores them, and how many are kept."""
+    """When backups are made, the keys that encrypt and decrypt them, and how many are kept."""
 
     recipient: Annotated[tuple[str, ...], BeforeValidator(list_of_texts)] = ()
     identity_file: Path | None = None

@@ -177,7 +177,7 @@ Card = Annotated[
 Offset = Annotated[
     int,
     BeforeValidator(_offset),
-    described("How many rows to leave out; a numeric string counts.", "integer", "string", examples=[0]),
+    described("How many rows to skip; a numeric string counts.", "integer", "string", examples=[0]),
 ]
 Limit = Annotated[
     int,
@@ -230,7 +230,7 @@ CatchUp = Annotated[
     bool,
     BeforeValidator(_boolean),
     described(
-        "For a group only, with expires_at: devices that are away are caught up when they answer, until then.",
+        "For a group only, with expires_at: until then, devices that do not answer get the request later.",
         "boolean",
         examples=[True],
     ),
@@ -239,7 +239,7 @@ RequestId = Annotated[
     str,
     BeforeValidator(_request_id),
     described(
-        "Printable characters; comes back in the reply, and makes the request repeatable.",
+        "Printable characters; the reply has it too; makes the request repeatable.",
         "string",
         minLength=1,
         maxLength=MAX_REQUEST_ID,
@@ -250,7 +250,7 @@ SpokenLanguage = Annotated[
     Language,
     BeforeValidator(_language),
     described(
-        "That of the sentences and finger names in the answer; without it that of the configuration.",
+        "The language of the answer's sentences and finger names; without it, that of the configuration.",
         "string",
         enum=list(LANGUAGES),
         examples=["en"],
@@ -260,7 +260,7 @@ Instant = Annotated[
     datetime,
     BeforeValidator(_instant),
     described(
-        "ISO 8601 with an offset; past it the request is not executed.",
+        "ISO 8601 with an offset; after that time the request is not executed.",
         "string",
         format="date-time",
         examples=["2030-01-31T08:00:00+00:00"],

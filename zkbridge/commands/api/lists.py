@@ -71,7 +71,7 @@ class Many(Lasting):
     users: Rows
     catch_up: CatchUp = Field(
         default=False,
-        description="With expires_at: rows of a device that is away are carried out when it answers, until then.",
+        description="With expires_at: until then, rows of a device that does not answer are executed later.",
     )
 
 

@@ -81,7 +81,7 @@ class Rules(Params):
     claim: Annotated[
         str,
         _one_of(*CLAIM),
-        described("Who is claimed: users whom documents have named, or all.", "string", enum=list(CLAIM)),
+        described("Which users are claimed: those in applied documents, or all.", "string", enum=list(CLAIM)),
     ] = "named"
 
 
