@@ -285,6 +285,17 @@ def test_what_waits_to_be_read_is_bounded_and_the_oldest_are_read_at_once_then(
     assert sorted(Documents(desk.ledger.facts).parts("p")) == [1, 2, 3]
 
 
+def test_unread_documents_take_a_quarter_of_the_ledgers_bytes_at_most(tmp_path: Path) -> None:
+    settings = config().model_dump() | {"ledger": {"max_bytes": 1_048_576}}
+    desk = Desk(tmp_path, Config.model_validate(settings))
+    large = part([{"user_id": "1", "name": "Ana", "nothing": None}]) + b" " * 60_000
+
+    desk.reception.receive([to("p", PART.format(number), large) for number in range(1, 9)])
+
+    assert desk.unread.size() == 4 * len(large)
+    desk.ledger.close()
+
+
 def test_what_was_read_by_another_configuration_is_read_again(desk: Desk) -> None:
     desk.reception.receive([to("p", DESIRED, whole(1, [{**ANA[0], "password": "4711"}]))])
     read = desk.intake.read_document()

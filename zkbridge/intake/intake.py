@@ -33,6 +33,9 @@ from zkbridge.telemetry.events import Answered, EventSink, Known, ignore
 
 log = logging.getLogger(__name__)
 
+#: The share of the ledger's bytes that unread documents may take: it forgets old answers to make room for them.
+_UNREAD_SHARE = 0.25
+
 
 class Intake:
     """Checks messages in the contract's order and keeps them.
@@ -95,7 +98,8 @@ class Intake:
 
         Raises LedgerUnavailable.
         """
-        return self._unread.size() > MAX_BYTES
+        most = min(MAX_BYTES, int(self._config.ledger.max_bytes * _UNREAD_SHARE))
+        return self._unread.size() > most
 
     def read_document(self) -> tuple[Drafts, ReadDocument] | None:
         """Read the oldest unread document for one device that it is for, by a configuration; None: all are read.
