@@ -200,6 +200,13 @@ MUTATIONS = (
         ("tests/live/test_listener.py",),
     ),
     Mutation(
+        "an event is forgotten when a request interrupts the reading of the log",
+        "zkbridge/attendance/live_events.py",
+        "        self._punches += punches\n",
+        "        self._punches = [*punches]\n",
+        ("tests/unit/test_live_events.py",),
+    ),
+    Mutation(
         "a doubled datagram becomes a second punch",
         "zkbridge/attendance/live_events.py",
         "            if not self._recorder.book.knows(punch):\n                seen.setdefault(key_of(punch), punch)\n",
