@@ -84,9 +84,10 @@ class _Figure(NamedTuple):
 
 # Resident memory is the most that was needed at one time, with what was left free in between since. While 20 terminals
 # are read at random, it rises by a step each time that more of them are read at once than ever before: ever more
-# rarely, so it may rise more than the others. A leak shows in what is held: the objects and the heap, at rest.
+# rarely, but in ten minutes not yet rarely (by 0 to 9 % in the second half of several runs, by 4 % in that of an hour).
+# So it may rise by 15 %. A leak shows in what is held: the objects and the heap, at rest.
 FIGURES = (
-    _Figure("resident memory, MB", lambda one: one.resident / MB, 0.08, 1.0),
+    _Figure("resident memory, MB", lambda one: one.resident / MB, 0.15, 1.0),
     _Figure("objects at rest, 1,000", lambda one: one.objects / 1000, 0.04, 2.0, at_rest=True),
     _Figure("heap at rest, MB", lambda one: one.heap / MB, 0.05, 0.5, at_rest=True),
     _Figure("descriptors", lambda one: one.descriptors, 0.0, 2.0),

@@ -45,7 +45,7 @@ def samples(**figures: Callable[[int], float]) -> list[Sample]:
 @pytest.mark.parametrize(
     ("name", "figure", "value"),
     [
-        ("resident memory, MB", "resident", lambda at: 60 * MB + at * 40_000),
+        ("resident memory, MB", "resident", lambda at: 60 * MB + at * 60_000),
         ("objects at rest, 1,000", "objects", lambda at: 230_000 + at % 7 * 9_000 + at * 50),
         ("heap at rest, MB", "heap", lambda at: (12 + at % 5) * MB + at * 6_000),
         ("descriptors", "descriptors", lambda at: 80 + at // 60),

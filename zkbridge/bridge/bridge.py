@@ -14,6 +14,7 @@ from zkbridge.bridge.wiring import wire
 from zkbridge.config.changes import Changes
 from zkbridge.config.models import Config
 from zkbridge.ledger.errors import LedgerInUse, LedgerTooNew, LedgerUnavailable
+from zkbridge.machine import memory
 from zkbridge.machine.clock import SYSTEM, Clock
 from zkbridge.metrics.errors import MetricsUnavailable
 from zkbridge.telemetry.snapshot import BridgeSnapshot
@@ -66,6 +67,7 @@ class Bridge:
         parts.care.start()
         parts.pulse.start()
         parts.nightly.start()
+        parts.upkeep.later("memory", memory.EVERY_S, memory.give_back)
         parts.upkeep.start()
         parts.mqtt.start()
 
