@@ -9,6 +9,7 @@ from unittest import mock
 
 from zkbridge.attendance.live_events import LiveEvents
 from zkbridge.bridge.dates import DateSchedule
+from zkbridge.commands.door_unlock import Unlock
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.finding import Finder
@@ -207,5 +208,7 @@ BUGS = (
     Bug("forgotten date", "does not store the dates of a user", Outcomes, "finish", _dates_forgotten),
     Bug("date by a wrong clock", "blocks users by a clock that may be wrong", Dates, "_clock_counts", _always(True)),
     Bug("unheard date", "waits for a request to carry out dates", DateSchedule, "_look", _always(None)),
+    Bug("second opening", "opens a door again after a lost answer", Planner, "_instead_of_twice", _always(None)),
+    Bug("late opening", "opens a door however old the request is", Unlock, "max_age_s", _always(None)),
     Bug("overtaken wait", "executes a request before older ones that wait", CatchUp, "older_than", _always([])),
 )

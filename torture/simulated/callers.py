@@ -16,9 +16,22 @@ from torture.simulated.machine import here
 USER_IDS, DEVICES, GROUP = [str(number) for number in range(1, 9)], ("a", "b", "c"), "all"
 #: The devices whose punches are published as they happen; and those that are reached over UDP.
 LISTENED, UDP = ("a", "c"), ("c",)
+#: Those with a door: not over UDP, where a datagram that comes twice may open it twice, whoever sent it.
+DOORS = ("a", "b")
 #: Seconds for which some requests are good.
 GOOD_FOR_S = (3, 20, 90)
-_KINDS = {"create": 10, "copy": 6, "update": 3, "delete": 5, "list": 2, "group": 4, "many": 2, "dated": 8, "invalid": 1}
+_KINDS = {
+    "create": 10,
+    "copy": 6,
+    "update": 3,
+    "delete": 5,
+    "list": 2,
+    "group": 4,
+    "many": 2,
+    "dated": 8,
+    "door": 5,
+    "invalid": 1,
+}
 
 
 @dataclass
@@ -142,34 +155,37 @@ class Callers:
         number = len(self.wishes)
         user_id, name = random.choice(USER_IDS), f"n{number}"
         device = GROUP if kind == "group" else random.choice(DEVICES)
-        body: dict[str, Any] = {"user_id": user_id, "name": name}
-        command = "users/create"
-        if kind == "update":
-            command = "users/update"
-        elif kind == "delete":
-            command, body = "users/delete", {"user_id": user_id}
-        elif kind == "dated":
-            command = random.choice(("users/create", "users/update"))
-            body |= _dates(random, here().now + here().true_offset)
-        elif kind == "list":
-            command, body = "users/list", {}
-        elif kind == "invalid":
-            body = {"user_id": user_id}
-        elif kind == "many":
-            rows = random.sample(USER_IDS, 3)
-            command, body = (
-                "users/create-many",
-                {"users": [{"user_id": row, "name": f"{name}-{row}"} for row in rows]},
-            )
+        command, body = _content(random, kind, user_id, name)
+        if kind == "door":
+            device = random.choice(DOORS)
+            body["seconds"] = 1 + sum(wish.kind == kind for wish in self.wishes) % 60
         if random.random() < 0.8:
             body["request_id"] = f"r{number}"
         good_until = None
-        if kind in ("create", "update", "delete", "group") and random.random() < 0.3:
+        if kind in ("create", "update", "delete", "group", "door") and random.random() < 0.3:
             good_until = here().now + random.choice(GOOD_FOR_S)
             body["expires_at"] = _stamp(good_until + here().true_offset)
         if kind == "group" and good_until is not None and random.random() < 0.8:
             body["catch_up"] = True
         return Wish(number, kind, device, command, body, user_id, name, good_until)
+
+
+def _content(random: Random, kind: str, user_id: str, name: str) -> tuple[str, dict[str, Any]]:
+    """The command of a wish, and what it asks for."""
+    user = {"user_id": user_id, "name": name}
+    rows = random.sample(USER_IDS, 3)
+    known: dict[str, tuple[str, dict[str, Any]]] = {
+        "update": ("users/update", user),
+        "delete": ("users/delete", {"user_id": user_id}),
+        "list": ("users/list", {}),
+        "invalid": ("users/create", {"user_id": user_id}),
+        "many": ("users/create-many", {"users": [{"user_id": row, "name": f"{name}-{row}"} for row in rows]}),
+        "door": ("door/unlock", {}),
+    }
+    if kind == "dated":
+        command = random.choice(("users/create", "users/update"))
+        return command, user | _dates(random, here().now + here().true_offset)
+    return known.get(kind, ("users/create", user))
 
 
 def _dates(random: Random, now: float) -> dict[str, str]:

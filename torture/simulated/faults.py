@@ -22,6 +22,7 @@ FITS: dict[str, tuple[int, ...] | None] = {
     "cut table": _READS,
     "short count": (Command.GET_FREE_SIZES,),
     "wrong count": (Command.GET_FREE_SIZES,),
+    "silent unlock": (Command.UNLOCK,),
     "silent disable": (Command.DISABLE,),
     "lost enable": (Command.ENABLE,),
     "silent refresh": (Command.REFRESHDATA,),

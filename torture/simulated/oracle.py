@@ -13,6 +13,7 @@
 | no user from the keypad is lost | 6: lock, uid |
 | no terminal is disabled at the end, or too long | 6: for how long people are kept off a terminal |
 | who is let in follows from the dates of users: see `oracle_dates.py` | 12 |
+| a door is opened once, in time, and as the answers say: see `oracle_doors.py` | 9 |
 | every punch is published under one id, in its order; one without an event perhaps later | 9 |
 | no answer is `internal`, and no part of the bridge died | 3 |
 """
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torture.simulated.callers import DEVICES, GROUP, LISTENED, UDP, Ask, Told, Wish
 from torture.simulated.disabled import judge_disabled
 from torture.simulated.oracle_dates import judge_dates
+from torture.simulated.oracle_doors import judge_doors
 
 if TYPE_CHECKING:
     from torture.simulated.world import World
@@ -53,6 +55,7 @@ def judge(world: World) -> Iterator[str]:
     yield from _judge_messages(world, replies)
     for wish in world.callers.wishes:
         yield from _judge_wish(world, wish, replies)
+    yield from judge_doors(world, replies)
     for name in DEVICES:
         yield from _judge_order(world, name, replies)
         yield from judge_dates(world, name, _open_users(world, name, replies))
@@ -170,6 +173,8 @@ def _entries(wish: Wish, device: str, ask: Ask, told: Told) -> Iterator[dict[str
 
 def _written_by(wish: Wish) -> list[tuple[str, str | None]]:
     """The users that a wish is about, with the name that it writes; None where it deletes."""
+    if wish.kind == "door":
+        return []
     if wish.kind == "many":
         return [(row["user_id"], row["name"]) for row in wish.body["users"]]
     return [(wish.user_id, None if wish.kind == "delete" else wish.name)]

@@ -49,7 +49,7 @@ _ROOMS = (
     "worker",
 )
 #: The commands that the simulated bridge has: each more is one more subscription on every connection.
-COMMANDS = ("users/create", "users/update", "users/delete", "users/list", "users/create-many")
+COMMANDS = ("users/create", "users/update", "users/delete", "users/list", "users/create-many", "door/unlock")
 
 
 class Surroundings:
@@ -215,7 +215,7 @@ _FAKES: dict[str, Any] = {
     "zkbridge.runtime.thread_pool.ThreadPool.start": _start_job,
     "zkbridge.bridge.wiring.commands": lambda: {name: commands()[name] for name in COMMANDS},
     "zkbridge.mqtt.client.random": Random(0),
-    "zkbridge.attendance.listener.random": Random(0),
+    "zkbridge.machine.pause.random": Random(0),
     "zkbridge.bridge.probes.random": Random(0),
     "zkbridge.machine.limits.require_room": lambda: None,
 }

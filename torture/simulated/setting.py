@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from torture.simulated.callers import DEVICES, GROUP, LISTENED, UDP
+from torture.simulated.callers import DEVICES, DOORS, GROUP, LISTENED, UDP
 from zkbridge.config.models import Config
 
 #: How long a session with a terminal may last, and how long an answer of it may take; seconds.
@@ -23,6 +23,7 @@ def config(folder: Path) -> Config:
             "record": 72,
             "timezone": "UTC",
             "attendance": "live" if name in LISTENED else "off",
+            "door": {"enabled": name in DOORS, "unit": "seconds"},
             "transport": "udp" if name in UDP else "tcp",
         }
         for name in DEVICES

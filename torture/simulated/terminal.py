@@ -67,6 +67,7 @@ class Terminal:
     slow_s: float = 0.0  #: seconds that each answer takes until then
     away_until: float = 0.0
     silent: bool = False  #: while it is away: no answer at all, where it otherwise refuses
+    openings: list[tuple[float, int]] = field(default_factory=list)  #: when its door was opened, and for how long
     channels: list[Wire] = field(default_factory=list)
     fates: deque[str] = field(default_factory=deque)  #: what becomes of the next datagrams, see `wire.FATES`
     events_left_out: int = 0  #: punches of which it sent no event
@@ -198,6 +199,7 @@ class Terminal:
         simple: dict[int, Callable[[Frame], Frame]] = {
             Command.DISABLE: self._disable,
             Command.ENABLE: self._enable,
+            Command.UNLOCK: self._unlock,
             Command.OPTIONS_RRQ: self._option,
             Command.GET_TIME: lambda asked: reply(asked, Code.OK, struct.pack("<I", 800_000_000)),
             Command.USER_WRQ: lambda asked: self._write(asked, kept=fault != "not kept"),
@@ -212,6 +214,12 @@ class Terminal:
     def _enable(self, request: Frame) -> Frame:
         self.tell(f"{self.name} lets people in")
         self.times.end()
+        return reply(request, Code.OK)
+
+    def _unlock(self, request: Frame) -> Frame:
+        (seconds,) = struct.unpack("<I", request.data)
+        self.tell(f"{self.name} opens its door for {seconds} s")
+        self.openings.append((here().now, seconds))
         return reply(request, Code.OK)
 
     def _option(self, request: Frame) -> Frame:
