@@ -12,7 +12,7 @@ import pytest
 
 from tests.project.tree import ROOT
 from zkbridge.commands.api.command import Command
-from zkbridge.commands.desired.document import part_number
+from zkbridge.commands.desired.document import part_number, read_part
 from zkbridge.commands.desired.refusals import Refused
 from zkbridge.config.models import Config
 from zkbridge.contract.errors import (
@@ -260,6 +260,23 @@ def test_a_part_that_breaks_a_rule_is_not_kept_and_the_rule_is_named(
 
     assert sorted(fault.name for fault in getattr(refused.value, "faults", ())) == where
     assert Documents(reader.ledger.facts).parts("p") == {}
+
+
+def test_a_part_that_is_refused_is_read_once(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+
+    def noted(payload: bytes, *how: Any, **more: Any) -> Any:
+        read.append(payload)
+        return read_part(payload, *how, **more)
+
+    monkeypatch.setattr(documents, "read_part", noted)
+    bad, worse = part([{"user_id": "1", "name": ""}]), part([{"user_id": "2", "name": ""}])
+    for payload in (bad, worse):
+        with pytest.raises(InvalidField, match=r"part\[1\]"):
+            reader.hear("p", PART.format(1), payload)
+
+    assert read == [bad, worse]
+    assert reader.reader._refused is None
 
 
 def test_a_part_has_no_password_whatever_the_configuration_says(reader: Reader) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -94,9 +93,7 @@ def read_file(path: Path) -> JsonObject | None:
         return None
     if path.suffix == ".csv":
         return {"users": _rows(content)}
-    parse_object(content.removeprefix(b"\xef\xbb\xbf"))
-    body: dict[str, Any] = json.loads(content.decode("utf-8-sig"))
-    return body
+    return parse_object(content.removeprefix(b"\xef\xbb\xbf"))
 
 
 def _rows(content: bytes) -> list[dict[str, Any]]:

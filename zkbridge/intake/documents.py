@@ -10,11 +10,20 @@ from pathlib import Path
 
 from zkbridge.commands.api.params import ENVELOPE
 from zkbridge.commands.desired.decision import Standing, check_version
-from zkbridge.commands.desired.document import Asked, Manifest, document_of, part_number, read_fields, read_part
+from zkbridge.commands.desired.document import (
+    Asked,
+    Manifest,
+    document_of,
+    fields_of,
+    part_number,
+    read_fields,
+    read_part,
+)
 from zkbridge.commands.desired.refusals import Refused, incomplete
 from zkbridge.config.models import Config
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import BridgeError, DeviceNotFound, FieldFault, InvalidField, PayloadTooLarge
-from zkbridge.contract.messages import Message, encode
+from zkbridge.contract.messages import Message, parse_object
 from zkbridge.contract.plans import DESIRED, MAX_BYTES, MAX_PARTS, MAX_USERS, MAX_VERSION, PART
 from zkbridge.contract.texts import shown
 from zkbridge.contract.topics import Topics
@@ -47,6 +56,8 @@ class DocumentReader:
         self._documents = Documents(ledger.facts)
         self._clock = clock
         self._topics = Topics(config.mqtt.base_topic)
+        #: A part that was refused, and why, until its answer is made: it is not read a second time for that.
+        self._refused: tuple[Message, BridgeError] | None = None
 
     def for_each_member(self, message: Message) -> Iterator[Message]:
         """The message; a document for a group once for each member, as if it had come on the member's topic.
@@ -84,12 +95,15 @@ class DocumentReader:
         if len(message.payload) > config.mqtt.max_payload:
             raise PayloadTooLarge(size=len(message.payload), limit=config.mqtt.max_payload)
         if command != DESIRED:
+            refused, self._refused = self._refused, None
+            if refused is not None and refused[0] is message:
+                raise refused[1]
             self._keep_part(message, device, command)
         if device not in config.devices:
             raise self._not_found(device)
         if (file := self._file_of(device)) is not None:
             raise Refused("document_in_file", file=file.name)
-        asked, replaces = self._read(message.payload, device)
+        asked, replaces = self._read(parse_object(message.payload), device)
         content = self._ledger.digest(asked.stored())
         last = self._documents.last(device)
         check_version(asked.version, content, Standing(last.version, last.digest), replaces=replaces)
@@ -110,8 +124,7 @@ class DocumentReader:
         body = {name: getattr(settings, name) for name in _OF_FILES} | body
         last = self._documents.last(device)
         has_version = body.get("version") is not None
-        numbered = body if has_version else body | _following(last.version)
-        asked, replaces = self._read(encode(numbered), device, secrets=True)
+        asked, replaces = self._read(body if has_version else body | _following(last.version), device, secrets=True)
         content = self._ledger.digest(asked.stored())
         same = asked if has_version else asked.model_copy(update={"version": last.version})
         if (same.version, self._ledger.digest(same.stored())) == (last.version, last.digest):
@@ -163,10 +176,10 @@ class DocumentReader:
         found = (file_of(directory, source) for source in self._sources(device))
         return next((path for path in found if path is not None), None)
 
-    def _read(self, payload: bytes, device: str, *, secrets: bool | None = None) -> tuple[Asked, int]:
+    def _read(self, body: JsonObject, device: str, *, secrets: bool | None = None) -> tuple[Asked, int]:
         """What a document asks, and which version it replaces although that is higher; 0: none."""
         config, settings = self._config, self._config.devices[device]
-        fields = read_fields(payload, strict=config.strict)
+        fields = fields_of(body, strict=config.strict)
         asked = Asked.model_validate(fields.model_dump(exclude={*ENVELOPE, "replaces"}))
         if not isinstance(fields, Manifest):
             document = document_of(
@@ -205,7 +218,8 @@ class DocumentReader:
             return
         try:
             self._keep_part(message, source, command)
-        except BridgeError:
+        except BridgeError as refusal:
+            self._refused = message, refusal
             yield message
             return
         for member in self._members(source):

@@ -15,6 +15,7 @@ from zkbridge.commands.api.rules import broken, described
 from zkbridge.commands.desired.refusals import Refused
 from zkbridge.commands.users_create import Create
 from zkbridge.config.models import Device, Policy
+from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.characters import id_spelling
 from zkbridge.contract.errors import BodyRequired, BridgeError, FieldFault, InvalidField, MissingFields
 from zkbridge.contract.messages import parse_object
@@ -167,7 +168,11 @@ def part_number(command: str) -> int | None:
 
 def read_fields(payload: bytes, *, strict: bool) -> Fields | Manifest:
     """The fields of a document or of a manifest. Raises BodyRequired, MissingFields or InvalidField."""
-    body = parse_object(payload)
+    return fields_of(parse_object(payload), strict=strict)
+
+
+def fields_of(body: JsonObject, *, strict: bool) -> Fields | Manifest:
+    """The same of its JSON object. Raises MissingFields or InvalidField."""
     in_parts = body.get("parts") is not None
     fields = (_MANIFEST if in_parts else _DOCUMENT).parse(_own(body, strict=strict), strict=strict)
     assert isinstance(fields, Manifest if in_parts else Fields)
