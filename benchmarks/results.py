@@ -55,7 +55,7 @@ def _fleet(fleets: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
             steady = stream["steady"]
             yield (
                 f"{terminals}, {stream['rate']:g} creates a second",
-                f"half of the replies within {_seconds(steady['p50_s'])}, 99 % within {_seconds(steady['p99_s'])}",
+                f"half of the replies within {_seconds(steady['p50_s'])}, 99% within {_seconds(steady['p99_s'])}",
             )
 
 

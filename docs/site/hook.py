@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from html import unescape
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -42,6 +43,8 @@ CELL = re.compile(r"<td\b")
 BLOCK = re.compile(r"(<pre\b.*?</pre>)", re.DOTALL)
 CODE = re.compile(r"<code>([^<]*)</code>")
 SEPARATOR = re.compile(r"(?<=\w[/.,:=|\]])(?=[^\s/.,:=|\]])|(?<=[a-z])(?=[A-Z][a-z])|(?<=\w)(?=[\[{(])")
+#: Code of so many characters fits in a line of a phone: it is not broken at all.
+SHORT = 24
 #: A name that may be wider than a phone: it may be broken at each of its parts.
 LONG = re.compile(r"[\w/.:-]{28,}")
 NAME = re.compile(r"\w{30,}")
@@ -105,6 +108,8 @@ def _labelled(table: re.Match[str]) -> str:
 
 
 def _breakable(code: re.Match[str]) -> str:
+    if len(unescape(code[1])) <= SHORT:
+        return f'<code class="whole">{code[1]}</code>'
     return f"<code>{_whole(NAME.sub(_in_parts, SEPARATOR.sub('<wbr>', code[1])))}</code>"
 
 

@@ -222,7 +222,8 @@ def _yaml(value: Any) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    """As Markdown: `<device>` would be a tag of HTML."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _sentence(text: str) -> str:

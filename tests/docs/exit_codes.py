@@ -22,4 +22,4 @@ def page() -> str:
 
 
 def _name(command: str) -> str:
-    return "what is asked of the bridge, and exports" if command == "asked" else f"`{command}`"
+    return "a command of the bridge, or an export" if command == "asked" else f"`{command}`"

@@ -167,6 +167,16 @@ def test_what_is_written_for_tests_is_not_shown_and_lists_are_lists(site: tuple[
             )
 
 
+def test_short_code_is_not_broken_on_a_phone_and_nothing_in_angle_brackets_is_lost(
+    site: tuple[Path, dict[str, Page]],
+) -> None:
+    folder, _ = site
+
+    assert '<code class="whole">device/backups</code>' in (folder / "guarantees.html").read_text()
+    assert "zk/&lt;device&gt;/attendance/event" in (folder / "configuration.html").read_text()
+    assert "code.whole" in STYLE.read_text()
+
+
 def test_each_cell_of_a_table_has_the_name_of_its_column_for_the_phone(site: tuple[Path, dict[str, Page]]) -> None:
     folder, made = site
 

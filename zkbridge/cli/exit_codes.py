@@ -30,11 +30,11 @@ EXIT_CODES: dict[str, dict[int, str]] = {
         4: _NO_ANSWER,
     },
     "run": {
-        0: "stopped as asked",
+        0: "stopped by a signal",
         1: "a part failed, or the state directory cannot be used",
         2: _WRONG,
     },
-    "check": {0: "all is well", 1: "something cannot be reached", 2: _WRONG},
+    "check": {0: "no fault was found", 1: "something cannot be reached", 2: _WRONG},
     "devices": {0: "the bridge is online", 2: _WRONG, 4: "it is not, or the broker cannot be reached"},
     "watch": {0: "ended by Ctrl-C or SIGTERM", 2: _WRONG, 4: "the broker cannot be reached or refuses the login"},
     "discover": {0: "a terminal was found", 1: "none was found", 2: _WRONG},
@@ -50,5 +50,5 @@ EXIT_CODES: dict[str, dict[int, str]] = {
     "install": {0: "the service is in place", 2: _WRONG},
     "asyncapi": {0: "printed", 2: _WRONG},
     "simulate": {0: "ended by Ctrl-C", 1: "a port cannot be used, or the file of `--state` cannot be read", 2: _WRONG},
-    "demo": {0: "ended", 1: "it could not go on", 2: _WRONG},
+    "demo": {0: "ended", 1: "it could not continue", 2: _WRONG},
 }
