@@ -24,9 +24,9 @@ INTERVALS = {
     "bridge.ledger_care": ("FORGET_FIRST_S", "FORGET_S"),
 }
 LEAST_S = 0.5
-#: Punches that are remembered of a terminal, in place of 1,000: more than one terminal gets at a bell, and than the 64
-#: by which a place in its log is found again.
-REMEMBERED = 200
+#: Punches that are remembered of a terminal, in place of 1,000: more than the 64 by which a place in its log is found
+#: again, and as many as each has had after two bells.
+REMEMBERED = 100
 REMEMBERING = ("attendance.bookmark", "attendance.recorder")
 
 
