@@ -174,6 +174,7 @@ def test_a_kill_after_any_commit_loses_nothing_and_doubles_nothing(
         for batch in batches:
             desk.reception.receive(batch)
             acknowledged[0] += len(batch)
+            taken.append((taken[-1][0], acknowledged[0]))
             desk.jobs.run()
     wanted = desk.outcome()
     desk.ledger.close()
