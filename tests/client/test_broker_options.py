@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tests.support.certificates import make_certificates
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.config import loader
 from zkbridge.config.models import Mqtt, Tls
@@ -23,12 +24,17 @@ FROM_ENVIRONMENT = {
 }
 
 
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_certificates(tmp_path_factory.mktemp("authority")).ca.read_text()
+
+
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, authority: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name, secret in FILES.items():
         Path(name).write_text(f"{secret}\n")
-    Path("ca.pem").write_text("")
+    Path("ca.pem").write_text(authority)
     Path("config.yaml").write_text(
         "mqtt: {host: file.example, port: 1885, username: configured, password: configured secret}\n"
         "devices: {p: {host: 127.0.0.1}}\n"

@@ -17,7 +17,8 @@ from zkbridge.asyncapi.site import summary
 from zkbridge.cli.answers import tell, tell_step
 from zkbridge.cli.backups import tell_difference
 from zkbridge.cli.broker_options import connection_options, settings_of
-from zkbridge.cli.output import say
+from zkbridge.cli.options import SECONDS
+from zkbridge.cli.output import no_answer, say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.rows import RowsFile
 from zkbridge.cli.shell_text import not_text, require_text
@@ -79,7 +80,7 @@ def _subcommand(name: str, command: Command) -> click.Command:
 def _own_options(command: Command) -> list[click.Parameter]:
     said = f"Seconds to wait for the answer.  [default: {WAIT_S:g}{', and the timeout' * command.attended}]"
     return [
-        click.Option(["--wait"], type=float, help=said),
+        click.Option(["--wait"], type=SECONDS, help=said),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the reply as it came, for machines."),
     ]
 
@@ -146,8 +147,7 @@ def _run(command: Command, hidden: list[str], /, **given: Any) -> None:
             )
     except (NoAnswer, KeyboardInterrupt) as error:
         # Without an answer in time the result of the request is not known either.
-        why = str(error) or "no answer so far"
-        say(f"{why}.", f"To ask again without doing it twice: --request-id {body['request_id']}", err=True)
+        say(no_answer(error), f"To ask again without doing it twice: --request-id {body['request_id']}", err=True)
         sys.exit(NO_ANSWER)
     if given["as_json"]:
         say(json.dumps(answer, ensure_ascii=False))

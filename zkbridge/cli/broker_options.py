@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def settings_of(context: click.Context, path: Path, broker: str | None) -> Mqtt:
     given: dict[str, Any] = context.meta.get(_KEPT, {})
     changed = _login(_of_one_login(given))
     if "ca_file" in given:
+        _must_hold_certificates(given["ca_file"])
         changed["tls"] = (settings.tls or Tls()).model_copy(update={"ca_file": given["ca_file"]})
     if broker is not None:
         changed |= _address(broker)
@@ -108,8 +110,17 @@ def _login(given: dict[str, Any]) -> dict[str, Any]:
     return {"username": given["username"], "password": password}
 
 
+def _must_hold_certificates(file: Path) -> None:
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except OSError as error:
+        why = getattr(error, "reason", None) or error.strerror or str(error)
+        told = f"{file} is no file of certificates (PEM): {why}"
+        raise click.BadParameter(told, param_hint="--ca-file (ZKBRIDGE_CA_FILE)") from None
+
+
 def _address(broker: str) -> dict[str, Any]:
     host, _, port = broker.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise click.BadParameter(f"{broker!r} is not HOST:PORT", param_hint="--broker")
+        raise click.BadParameter(f"{broker!r} is not HOST:PORT, such as localhost:1883", param_hint="--broker")
     return {"host": host, "port": int(port)}

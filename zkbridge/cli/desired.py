@@ -17,7 +17,8 @@ from zkbridge.cli.ask import NO_ANSWER, REFUSED, WAIT_S, WRONG_CONFIGURATION, ex
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.document_file import DocumentFile, messages_of, read_document_file
 from zkbridge.cli.named_file import read_or_exit
-from zkbridge.cli.output import say
+from zkbridge.cli.options import SECONDS
+from zkbridge.cli.output import no_answer, say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.plan_text import plan_lines, summary
 from zkbridge.cli.shell_text import require_text
@@ -44,7 +45,9 @@ def _options(*more: click.Parameter) -> list[click.Parameter]:
         click.Option(["--delete-limit"], type=click.IntRange(0, 100), help="The most percent who may be absent."),
         click.Option(["--claim"], type=click.Choice(["named", "all"]), help="Who of the terminal's users is claimed."),
         *more,
-        click.Option(["--wait"], type=float, default=WAIT_S, show_default=True, help="Seconds to wait for an answer."),
+        click.Option(
+            ["--wait"], type=SECONDS, default=WAIT_S, show_default=True, help="Seconds to wait for an answer."
+        ),
         *connection_options(),
         click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object, for machines."),
     ]
@@ -155,7 +158,7 @@ def _planned(
                 return answer, {}
             listed = ask_whole(lambda to, asked: caller.ask(to, "users/list", asked, timeout=wait), target, {})
     except (NoAnswer, KeyboardInterrupt) as error:
-        say(f"{str(error) or 'no answer so far'}.", err=True)
+        say(no_answer(error), err=True)
         sys.exit(NO_ANSWER)
     present: dict[str, list[JsonObject]] = {}
     for each in parts_of(listed) or [listed]:
@@ -242,7 +245,11 @@ def _published(
                 publisher.publish_state(publisher.topics.command(target, end), payload)
             return publisher.plans(devices, version, time.monotonic() + wait)
     except (NoAnswer, KeyboardInterrupt) as error:
-        say(f"{str(error) or 'no answer so far'}.", "The document is published, if the broker took it.", err=True)
+        say(
+            no_answer(error),
+            "The document is published, if the broker took it. The bridge reads it where desired.enabled is true.",
+            err=True,
+        )
         sys.exit(NO_ANSWER)
 
 

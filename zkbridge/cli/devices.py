@@ -14,8 +14,9 @@ import click
 
 from zkbridge.cli.ask import DONE, NO_ANSWER
 from zkbridge.cli.broker_options import connection_options, settings_of
-from zkbridge.cli.output import columns, say
+from zkbridge.cli.output import columns, no_answer, say
 from zkbridge.client.connection import Guest, NoAnswer
+from zkbridge.config.login import rights_of
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Message, parse_object
@@ -107,12 +108,18 @@ def _devices(path: Path, broker: str | None, as_json: bool) -> None:
     try:
         snapshot = _read(settings)
     except NoAnswer as error:
-        say(f"{error}.", err=True)
+        say(no_answer(error), err=True)
         sys.exit(NO_ANSWER)
     if as_json:
         told = {"bridge": snapshot.state, "version": snapshot.version, "devices": snapshot.rows()}
         say(json.dumps(told, ensure_ascii=False))
     else:
+        if snapshot.state == UNKNOWN:
+            say(
+                f"Nothing came on {settings.base_topic}/bridge/state: does the bridge use this broker and base topic,"
+                f" and does the broker allow to read there ({rights_of(settings)})?",
+                err=True,
+            )
         say(f"bridge {snapshot.state}{f', zkbridge {snapshot.version}' if snapshot.version else ''}")
         rows = [(row["device"], row["state"], row["reason"] or _moved(row["address"])) for row in snapshot.rows()]
         say(*columns([("device", "state", "reason"), *rows]))

@@ -18,7 +18,8 @@ from zkbridge.asyncapi.schemas import request_fields
 from zkbridge.cli.answers import tell
 from zkbridge.cli.ask import DONE, FIELD, NO_ANSWER, exit_code, field_options
 from zkbridge.cli.broker_options import connection_options, settings_of
-from zkbridge.cli.output import say
+from zkbridge.cli.options import SECONDS
+from zkbridge.cli.output import no_answer, say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.people_file import FORMULAS
 from zkbridge.cli.shell_text import require_text
@@ -65,7 +66,7 @@ def export(name: str) -> click.Command:
     for field, schema in request_fields(command).items():
         if field not in _NOT_OFFERED:
             made.params += field_options(field, schema, required=False)
-    made.params += [*connection_options(), click.Option(["--wait"], type=float, default=_WAIT_S, show_default=True)]
+    made.params += [*connection_options(), click.Option(["--wait"], type=SECONDS, default=_WAIT_S, show_default=True)]
     return made
 
 
@@ -87,7 +88,7 @@ def _export(command: Command, /, **given: Any) -> None:
                 body,
             )
     except (NoAnswer, KeyboardInterrupt) as error:
-        say(f"{str(error) or 'no answer so far'}.", err=True)
+        say(no_answer(error), err=True)
         sys.exit(NO_ANSWER)
     code = exit_code(answer)
     if code != DONE:

@@ -18,7 +18,7 @@ import click
 from zkbridge.cli.ask import DONE, FAILED, NO_ANSWER, REFUSED
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.named_file import read_or_exit
-from zkbridge.cli.output import say
+from zkbridge.cli.output import no_answer, say
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.people_file import Person, read_people
 from zkbridge.cli.row_results import HEAD, Row, row, rows_of
@@ -111,7 +111,7 @@ def _done(settings: Mqtt, device: str, people: list[Person], name: str) -> tuple
         why = FAILED
         say(f"{shown(str(error), 500)} The terminal stayed away.", err=True)
     except NoAnswer as error:
-        say(f"{error}.", err=True)
+        say(no_answer(error), err=True)
     except KeyboardInterrupt:
         pass
     rows = [
@@ -216,7 +216,7 @@ def _tried(settings: Mqtt, device: str, people: list[Person], _name: str) -> tup
     try:
         answer = _list(settings, device)
     except (NoAnswer, KeyboardInterrupt) as error:
-        say(f"{str(error) or 'no answer so far'}.", err=True)
+        say(no_answer(error), err=True)
         sys.exit(NO_ANSWER)
     there = answer.get("data")
     if not isinstance(there, list):

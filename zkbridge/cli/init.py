@@ -70,9 +70,15 @@ def init(
     answers = Answers(*_address(broker or "localhost", 1883), username, password_file, tuple(map(_device, devices)))
     if is_attended():
         answers = _ask(answers, file.parent, ask_broker=broker is None, network=network)
+    names = [each.id for each in answers.devices]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise click.BadParameter(f"{twice} is named twice", param_hint="--device")
     if not answers.devices:
         raise click.UsageError("no terminal is named: --device entrada=192.168.1.201")
-    file.write_text(configuration(answers), encoding="utf-8")
+    try:
+        file.write_text(configuration(answers), encoding="utf-8")
+    except OSError as error:
+        raise click.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="FILE") from None
     try:
         loader.load(file, environment={})
     except ConfigError as error:

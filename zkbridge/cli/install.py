@@ -30,7 +30,7 @@ def install(root: Path, *, as_json: bool) -> None:
     A configuration that is there stays, and the unit is written anew. Nothing is started: the commands for that are
     printed.
     """
-    program = Path(sys.argv[0]).absolute()
+    program = _program()
     if root == Path("/") and os.geteuid() != 0:
         raise click.UsageError("only root may install a service: sudo zkbridge install")
     if any(map(program.is_relative_to, _HIDDEN)):
@@ -39,10 +39,13 @@ def install(root: Path, *, as_json: bool) -> None:
             "Install the program elsewhere: sudo python3 -m venv /opt/zkbridge"
         )
     unit, configuration = root / UNIT, root / CONFIGURATION
-    _write(unit, shipped("zkbridge.service").replace(f"={_AS_SHIPPED} ", f"={program} "))
     stays = configuration.exists()
-    if not stays:
-        _write(configuration, shipped("config.yaml"))
+    try:
+        _write(unit, shipped("zkbridge.service").replace(f"={_AS_SHIPPED} ", f"={program} "))
+        if not stays:
+            _write(configuration, shipped("config.yaml"))
+    except OSError as error:
+        raise click.UsageError(f"{error.filename} cannot be written: {error.strerror}") from None
     if root == Path("/") and (systemctl := shutil.which("systemctl")):
         subprocess.run([systemctl, "daemon-reload"], check=False)  # noqa: S603 - systemd's own program
     if as_json:
@@ -56,6 +59,17 @@ def install(root: Path, *, as_json: bool) -> None:
         f"  {program} check --config {configuration} --connect",
         "  sudo systemctl enable --now zkbridge",
     )
+
+
+def _program() -> Path:
+    """The program as the service is to start it; `python -m zkbridge` has it beside its interpreter."""
+    started = Path(sys.argv[0]).absolute()
+    if started.name != "__main__.py":
+        return started
+    beside = Path(sys.executable).with_name("zkbridge")
+    if not beside.exists():
+        raise click.UsageError(f"there is no {beside}: install the package first, and call the program by its name")
+    return beside
 
 
 def _write(path: Path, text: str) -> None:

@@ -24,6 +24,12 @@ def say(*lines: str, err: bool = False, **style: Any) -> None:
     click.echo(click.style(text, **style) if style else text, err=err)
 
 
+def no_answer(error: BaseException) -> str:
+    """The sentence about a request that got no answer; Ctrl-C has no words of its own."""
+    text = str(error) or "no answer so far"
+    return text if text.endswith(("?", ".")) else f"{text}."
+
+
 def say_event(facts: Mapping[str, object]) -> None:
     """Print an event for programs: one line, a JSON object that begins with its moment, `at`; sent at once."""
     say(json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **facts}, ensure_ascii=False))

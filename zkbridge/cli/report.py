@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from functools import cache
@@ -79,6 +80,9 @@ def report(
     device = _device(host, port, timeout, config)
     if output is not None and output.exists():
         raise click.BadParameter(f"{output} exists", param_hint="--output")
+    folder = Path() if output is None else output.parent
+    if not os.access(folder, os.W_OK | os.X_OK):  # said before minutes are spent on the terminal
+        raise click.BadParameter(f"nothing can be written in {folder.absolute()}", param_hint="--output")
     if writes:
         _confirm()
     taken = _taken(device, transport, comm_key_file, config, writes=writes)

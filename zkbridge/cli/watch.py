@@ -18,7 +18,7 @@ import click
 
 from zkbridge.cli.ask import NO_ANSWER
 from zkbridge.cli.broker_options import connection_options, settings_of
-from zkbridge.cli.output import say, say_event
+from zkbridge.cli.output import no_answer, say, say_event
 from zkbridge.cli.traffic import Asked, Sightings
 from zkbridge.client.connection import Guest, NoAnswer
 from zkbridge.commands import commands
@@ -68,7 +68,7 @@ def _watch(path: Path, broker: str | None, plain: bool, as_json: bool) -> None:
             else:
                 _screen(watcher, sightings)
     except NoAnswer as error:
-        say(f"{error}.", err=True)
+        say(no_answer(error), err=True)
         sys.exit(NO_ANSWER)
     except KeyboardInterrupt:
         pass

@@ -79,7 +79,7 @@ def _broker(
     if given is not None:
         host, _, number = given.rpartition(":")
         if not host or not number.isdecimal():
-            raise click.BadParameter(f"{given!r} is not HOST:PORT", param_hint="--broker")
+            raise click.BadParameter(f"{given!r} is not HOST:PORT, such as localhost:1883", param_hint="--broker")
         return (host, int(number)), None
     wanted = port if port is not None else USUAL_PORT if _is_free(USUAL_PORT) else 0
     broker = parts.enter_context(EmbeddedBroker("127.0.0.1", wanted, prefer=kind))

@@ -192,7 +192,8 @@ def _started(simulator: Simulator, config: TerminalConfig) -> SimulatedTerminal:
     try:
         return simulator.add(config)
     except OSError as error:
-        raise click.ClickException(f"{config.host}:{config.port}: {error.strerror}") from error
+        where = error.filename or f"{config.host}:{config.port}"
+        raise click.ClickException(f"{where}: {error.strerror}") from error
     except ValueError as error:
         raise click.ClickException(f"{config.state_file}: {error}") from error
 
@@ -215,6 +216,8 @@ def _from_file(path: str | None) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{path}: is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise click.UsageError(f"{path}: {error}") from error
 
