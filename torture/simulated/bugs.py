@@ -16,6 +16,7 @@ from zkbridge.ledger.finding import Finder
 from zkbridge.ledger.outcomes import Outcomes
 from zkbridge.machine.clock import Clock
 from zkbridge.mqtt.receiver import Receiver
+from zkbridge.mqtt.subscriptions import Subscriber
 from zkbridge.outbox.delivery import Delivery
 from zkbridge.outbox.punches import Announcer
 from zkbridge.outbox.replies import Outbox
@@ -175,6 +176,18 @@ def _dates_forgotten(finish: Any) -> Any:
     return lambda self, finishes, **kept: finish(self, finishes, **{**kept, "validities": ()})
 
 
+def _remembered_session(subscribe: Any) -> Any:
+    def wrong(self: Any, subscriptions: Any) -> None:
+        before = (self._hooks.recall("filters") or "").split()
+        if before != subscriptions.wanted(self._state.protocol):
+            subscribe(self, subscriptions)
+            return
+        self._asked_for[self._client.subscribe([])[1]] = ()
+        self._count()
+
+    return wrong
+
+
 def _always(value: object) -> Make:
     return lambda _real: lambda *_, **__: value
 
@@ -210,5 +223,6 @@ BUGS = (
     Bug("unheard date", "waits for a request to carry out dates", DateSchedule, "_look", _always(None)),
     Bug("second opening", "opens a door again after a lost answer", Planner, "_instead_of_twice", _always(None)),
     Bug("late opening", "opens a door however old the request is", Unlock, "max_age_s", _always(None)),
+    Bug("trusted session", "subscribes in its first session only", Subscriber, "subscribe", _remembered_session),
     Bug("overtaken wait", "executes a request before older ones that wait", CatchUp, "older_than", _always([])),
 )

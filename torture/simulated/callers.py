@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from torture.simulated.broker import Broker, Stored
+from torture.simulated.broker import Broker, Heard, Stored
 from torture.simulated.machine import here
 
 #: Few user_ids, so that requests meet; the devices, and the group of all of them.
@@ -99,9 +99,14 @@ class Told:
 
 
 class Callers:
-    """Everybody who asks. `wishes` and `asks` are in the order in which they came."""
+    """Everybody who asks. `wishes` and `asks` are in the order in which they came.
 
-    def __init__(self, broker: Broker, tell: Callable[[str], None]) -> None:
+    `correlates`: replies carry what tells the message that they answer; else each wish has a request_id, and a reply
+    answers each message of it that came before.
+    """
+
+    def __init__(self, broker: Broker, tell: Callable[[str], None], *, correlates: bool = True) -> None:
+        self.correlates = correlates
         self.wishes: list[Wish] = []
         self.asks: list[Ask] = []
         self._broker = broker
@@ -126,7 +131,9 @@ class Callers:
 
     def mistake(self, device: str) -> Ask:
         """Ask for what is answered without the terminal."""
-        wish = Wish(len(self.wishes), "invalid", device, "users/create", {"name": "x"}, name=f"x{len(self.wishes)}")
+        number = len(self.wishes)
+        body = {"name": "x", "request_id": f"x{number}"}
+        wish = Wish(number, "invalid", device, "users/create", body, name=f"x{number}")
         self.wishes.append(wish)
         return self.send(wish)
 
@@ -146,10 +153,21 @@ class Callers:
         """What came, by the number of the message."""
         found: dict[int, list[Told]] = {}
         for heard in self._broker.heard:
-            if heard.topic.endswith("/reply") and heard.correlation is not None:
-                device = heard.topic.split("/")[1]
-                found.setdefault(int(heard.correlation[1:]), []).append(Told(heard.at, device, heard.payload))
+            if heard.topic.endswith("/reply"):
+                told = Told(heard.at, heard.topic.split("/")[1], heard.payload)
+                for number in self._answered_by(heard, told):
+                    found.setdefault(number, []).append(told)
         return found
+
+    def _answered_by(self, heard: Heard, told: Told) -> list[int]:
+        if self.correlates:
+            return [] if heard.correlation is None else [int(heard.correlation[1:])]
+        request_id = told.body.get("request_id")
+        return [
+            ask.number
+            for ask in self.asks
+            if request_id is not None and ask.at <= heard.at and ask.wish.body.get("request_id") == request_id
+        ]
 
     def _wish(self, random: Random, kind: str) -> Wish:
         number = len(self.wishes)
@@ -159,7 +177,7 @@ class Callers:
         if kind == "door":
             device = random.choice(DOORS)
             body["seconds"] = 1 + sum(wish.kind == kind for wish in self.wishes) % 60
-        if random.random() < 0.8:
+        if random.random() < 0.8 or not self.correlates:
             body["request_id"] = f"r{number}"
         good_until = None
         if kind in ("create", "update", "delete", "group", "door") and random.random() < 0.3:

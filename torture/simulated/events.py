@@ -60,6 +60,10 @@ class Events:
         self._world.tell("the broker is killed")
         self._world.broker.die((0.2, 3.0, 40.0)[arg % 3], forgets=arg // 3 % 4)
 
+    def _do_forget(self, _arg: int) -> None:
+        self._world.tell("the broker loses the bridge's session")
+        self._world.broker.forget_session()
+
     def _do_flags(self, _arg: int) -> None:
         self._world.broker.flags_dup = not self._world.broker.flags_dup
 
@@ -113,7 +117,7 @@ class Events:
         def strand() -> None:
             self._world.tell(f"{terminal.name} cannot be reached when it is to be enabled, for {after} s")
             terminal.leave(after + 0.5, silent=silent)
-            self._world.patient_until = self._machine.now + after + 45.0
+            self._world.be_quiet_for(after + 45.0)
             if kills:
                 self._machine.after(after, self._end_bridge)
 

@@ -66,11 +66,12 @@ def judge(world: World) -> Iterator[str]:
 def _judge_messages(world: World, replies: dict[int, list[Told]]) -> Iterator[str]:
     for ask in world.callers.asks:
         told = [one for one in replies.get(ask.number, []) if one.device == ask.wish.device]
-        if not told:
+        if not told and ask.number not in world.broker.lost:
             yield f"message {ask.number} has no answer"
         # The answer says that a member waits if it waits when the answer is sent, perhaps once more.
         bodies = {one.plain for one in told if b'"code":"waiting"' not in one.raw}
-        if len(bodies) > 1 and ask.number not in world.broker.brought_again:
+        told_apart = world.callers.correlates or len(ask.wish.asks) == 1
+        if told_apart and len(bodies) > 1 and ask.number not in world.broker.brought_again:
             codes = ", ".join(sorted(json.loads(body)["code"] for body in bodies))
             yield f"message {ask.number} has {len(bodies)} answers: {codes}"
         for one in told:

@@ -22,6 +22,7 @@ WEIGHTS: dict[str, int] = {
     "keypad": 2,  # somebody is added at the terminal
     "restart": 2,  # a terminal restarts
     "broker": 2,  # the broker is killed, and has forgotten the last acknowledgements
+    "forget": 1,  # the broker loses the bridge's session, with its subscriptions and messages
     "flags": 1,  # the broker marks redeliveries by DUP from now on, or does not
     "slow": 2,  # a terminal takes up to 0.4 s for each answer
     "strand": 4,  # a terminal cannot be reached when it is to be enabled, perhaps until after a kill

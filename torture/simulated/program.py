@@ -19,8 +19,9 @@ from typing import Any
 from unittest import mock
 
 from torture.simulated import threads
-from torture.simulated.broker import Broker, Link
+from torture.simulated.broker import Broker
 from torture.simulated.disk import Disk, sqlite_on
+from torture.simulated.link import Link
 from torture.simulated.machine import here
 from torture.simulated.terminal import Terminal
 from torture.simulated.wire import LATENCY_S, UdpWire, Wire
@@ -205,7 +206,9 @@ _FAKES: dict[str, Any] = {
     "zkbridge.ledger.file.LedgerFile.release": lambda _file: None,
     "zkbridge.ledger.file_watch.FileWatch.look": lambda _watch: None,
     "zkbridge.ledger.budget.Reserve.hold": lambda _reserve: True,
-    "zkbridge.mqtt.connection.make_client": lambda *_, **__: Link(THE.surroundings.broker),
+    "zkbridge.mqtt.connection.make_client": lambda _settings, protocol, *_, **__: Link(
+        THE.surroundings.broker, protocol
+    ),
     "zkbridge.mqtt.attempts.Attempts._why_silent": lambda *_: "silent",
     "zkbridge.mqtt.diagnosis.Diagnosis.of_error": lambda _diagnosis, error: str(error),
     "zkbridge.terminal.opening.hold": _hold,

@@ -14,8 +14,8 @@ from zkbridge.config.models import Config
 BUDGET_S, TIMEOUT_S = 2, 3
 
 
-def config(folder: Path) -> Config:
-    """The configuration of the simulated bridge."""
+def config(folder: Path, protocol: str) -> Config:
+    """The configuration of the simulated bridge, which speaks this version of MQTT."""
     devices = {
         name: {
             "host": f"{name}.test",
@@ -30,7 +30,7 @@ def config(folder: Path) -> Config:
     }
     return Config.model_validate(
         {
-            "mqtt": {"host": "broker.test", "protocol": "5"},
+            "mqtt": {"host": "broker.test", "protocol": protocol},
             "devices": devices,
             "groups": {GROUP: list(DEVICES)},
             "retry": {"attempts": 3, "initial_delay": 0.5, "max_delay": 2, "deadline": 20},

@@ -28,6 +28,9 @@ PATIENCE_S = 0.3
 #: Seconds from the end of the program until it runs again.
 RESTART_S = 1.0
 
+#: Of four seeds the one whose bridge and callers speak MQTT 3.1.1.
+_OLD_MQTT = 3
+
 
 class World:
     """A bridge, three terminals and their group, a broker, a disk, and callers. `story` is what happened, if wanted."""
@@ -47,8 +50,9 @@ class World:
         }
         THE.surroundings = Surroundings(self.broker, self.disk, self.terminals)
         seed_everything(seed)
-        self.callers = Callers(self.broker, self.tell)
-        self._config = config(folder)
+        protocol = "3.1.1" if seed % 4 == _OLD_MQTT else "5"
+        self.callers = Callers(self.broker, self.tell, correlates=protocol == "5")
+        self._config = config(folder, protocol)
         self._bridge: Bridge | None = None
         self._main: Fiber | None = None
         self._life = -1
@@ -154,6 +158,11 @@ class World:
         if bridge.failure is not None:
             raise bridge.failure
         machine.life += 1  # what is left of its threads is gone with the process
+
+    def be_quiet_for(self, seconds: float) -> None:
+        """Have no event happen for so long, whatever the program does."""
+        self.patient_until = self.machine.now + seconds
+        self.machine.countdown = 1 << 60
 
     def put_clock_right(self) -> None:
         """A time server sets the machine's clock."""
