@@ -67,7 +67,7 @@ def test_the_official_parser_would_refuse_a_broken_one(described: dict[str, Any]
     assert not judged(json.dumps(broken))["accepted"]
 
 
-def test_yaml_and_json_say_the_same(described: dict[str, Any]) -> None:
+def test_yaml_and_json_have_the_same_contents(described: dict[str, Any]) -> None:
     assert YAML(typ="safe").load(printed()) == json.loads(printed("--format", "json")) == described
 
 
@@ -225,7 +225,7 @@ def test_a_configuration_makes_it_the_description_of_one_bridge(tmp_path: Path) 
     assert judged(json.dumps(made))["accepted"]
 
 
-def test_a_wrong_configuration_is_said() -> None:
+def test_a_wrong_configuration_is_reported() -> None:
     command = [sys.executable, "-m", "zkbridge", "asyncapi", "--config", "/nowhere.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 

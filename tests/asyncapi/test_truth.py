@@ -135,7 +135,7 @@ def test_a_terminal_that_is_away_answers_as_described(ask: Callable[..., Any], d
     assert judge(described, message) == "deviceUnreachable"
 
 
-def test_what_the_bridge_says_of_itself_is_as_described(bridge: Running, described: dict[str, Any]) -> None:
+def test_the_bridges_own_messages_are_as_described(bridge: Running, described: dict[str, Any]) -> None:
     topics = {f"zk/bridge/{name}": f"bridge{name.capitalize()}" for name in ("state", "info")} | {
         "zk/principal/availability": "availability",
         "zk/apagada/availability": "availability",

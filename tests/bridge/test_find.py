@@ -272,7 +272,7 @@ def test_a_wrong_find_is_refused_by_its_name(keys: dict[str, str], sentence: str
         ("GONE", 1, "Serial GONE is not in 127.43.0.0/28, where 1 addresses answered."),
     ],
 )
-def test_check_says_where_the_bridge_would_find_it(
+def test_check_shows_where_the_bridge_would_find_it(
     serial: str, code: int, said: str, broker: Mosquitto, tmp_path: Path
 ) -> None:
     with Simulator() as simulator:

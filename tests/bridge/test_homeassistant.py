@@ -47,7 +47,7 @@ def terminals(simulator: Simulator) -> dict[str, SimulatedTerminal]:
     return {name: simulator.add(TerminalConfig(profile="tft")) for name in ("principal", "entrada")}
 
 
-def test_without_it_nothing_is_said_to_home_assistant(
+def test_without_it_nothing_is_published_for_home_assistant(
     tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal]
 ) -> None:
     with bridge(tmp_path / "d", broker, terminals, homeassistant={}), Caller(broker.port) as caller:
@@ -174,7 +174,7 @@ def test_switched_off_again_it_takes_everything_away(
 
 
 @pytest.mark.parametrize("topic", ["homeassistant/device/zkbridge_zk/bridge/config", "zk/principal/status"])
-def test_no_caller_can_have_the_bridge_say_it(
+def test_no_caller_can_make_the_bridge_publish_it(
     tmp_path: Path, broker: Mosquitto, terminals: dict[str, SimulatedTerminal], topic: str
 ) -> None:
     mqtt = {"response_topics": ["#"]}

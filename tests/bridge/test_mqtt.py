@@ -175,7 +175,7 @@ def test_commands_wait_at_the_broker_while_we_are_away(broker: Mosquitto, rest: 
     assert rest.received[0].payload == b"while you were out"
 
 
-def test_state_is_said_on_every_connect_and_the_will_when_we_vanish(
+def test_the_state_is_published_on_every_connect_and_the_will_after_a_lost_connection(
     broker: Mosquitto, rest: Rest, mqtt: Mqtt, protocol: str
 ) -> None:
     with Caller(broker.port, protocol) as caller:
@@ -250,7 +250,7 @@ def test_a_broker_that_comes_late_is_waited_for(tmp_path: Path, rest: Rest, capl
         mqtt.stop(5)
 
 
-def test_a_login_that_is_refused_is_said_and_tried_again(
+def test_a_refused_login_is_logged_and_tried_again(
     tmp_path: Path, rest: Rest, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Mosquitto(tmp_path / "locked", users={"bridge": "right"}) as broker:

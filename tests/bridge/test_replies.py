@@ -351,7 +351,7 @@ def test_a_wrong_key_is_not_retried(site: Site) -> None:
     assert site.terminals["llave"].connections_accepted == before + 1
 
 
-def test_a_terminal_that_says_no_is_not_asked_again(site: Site) -> None:
+def test_a_refusal_by_the_terminal_is_not_retried(site: Site) -> None:
     terca = site.terminals["terca"]
     terca.faults.add(on="USER_WRQ", when="before", do="refuse", count=1)
     user = new_user(user_id="900")
@@ -363,7 +363,7 @@ def test_a_terminal_that_says_no_is_not_asked_again(site: Site) -> None:
     assert site.ask(user, to="terca")["success"]
 
 
-def test_a_full_terminal_says_so(site: Site) -> None:
+def test_a_full_terminal_is_answered_device_full(site: Site) -> None:
     answer = site.ask(new_user(), to="llena")
 
     assert (answer["status"], answer["code"]) == (500, "device_full")

@@ -65,7 +65,7 @@ def test_a_change_that_is_there_was_made(terminal: SimulatedTerminal, ask: Calla
 
 
 @pytest.mark.parametrize("command", ["users/create", "users/delete"])
-def test_what_never_had_an_effect_is_said_to_have_none(
+def test_a_request_without_an_effect_is_answered_effect_none(
     terminal: SimulatedTerminal, ask: Callable[..., Any], command: str
 ) -> None:
     frame = "USER_WRQ" if command == "users/create" else "DELETE_USER"

@@ -28,7 +28,7 @@ def retained(port: int, topic: str, protocol: int = 5) -> Any:
     return wait_until(told, timeout=20)
 
 
-def test_state_and_info_are_there_for_newcomers_and_say_nothing_secret(
+def test_state_and_info_are_retained_and_have_no_secret(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     locked = device(terminal, comm_key=778899)
@@ -72,7 +72,7 @@ def test_a_late_will_does_not_mark_a_newer_run_dead(
         wait_until(lambda: retained(broker.port, "zk/bridge/state")["state"] == "online")
 
 
-def test_everything_retained_is_said_again_after_a_broker_that_forgot(
+def test_everything_retained_is_published_again_after_a_broker_that_lost_it(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     with Daemon(tmp_path / "d", broker.port, {"principal": device(terminal)}) as daemon:

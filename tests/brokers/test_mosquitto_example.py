@@ -410,7 +410,7 @@ def test_its_port_accepts_no_client_without_a_certificate(
 
 
 @pytest.mark.parametrize(("lost", "said"), [("topic read", "deaf to zk/+/users/create"), ("reply", "answer=")])
-def test_a_right_that_is_missing_is_said(
+def test_a_missing_right_is_named(
     tmp_path: Path, place: Path, terminals: dict[str, SimulatedTerminal], lost: str, said: str
 ) -> None:
     etc = tmp_path / "etc"

@@ -61,7 +61,7 @@ def test_a_bridge_that_receives_its_commands_answers_no_probe_and_logs_no_warnin
 
 
 @pytest.mark.parametrize("rights", ["may not read commands", "may not read anything"])
-def test_a_subscription_that_was_granted_and_is_not_served_is_said(
+def test_a_granted_subscription_that_is_not_served_is_reported(
     tmp_path: Path, terminal: SimulatedTerminal, protocol: str, rights: str
 ) -> None:
     with Mosquitto(tmp_path / "m", acl=ACL[rights]) as broker:
@@ -75,7 +75,7 @@ def test_a_subscription_that_was_granted_and_is_not_served_is_said(
     assert (STATE in line) == (rights == "may not read anything")
 
 
-def test_a_try_that_the_broker_refuses_is_said(tmp_path: Path, terminal: SimulatedTerminal) -> None:
+def test_a_probe_that_the_broker_refuses_is_reported(tmp_path: Path, terminal: SimulatedTerminal) -> None:
     with (
         Mosquitto(tmp_path / "m", acl=ACL["may not try"]) as broker,
         Daemon(
@@ -102,7 +102,7 @@ def test_a_broker_that_hangs_up_on_the_try_is_still_worked_with(tmp_path: Path, 
         assert caller.wait_for(timeout=20).json["success"]
 
 
-def test_a_subscription_that_is_refused_is_said(tmp_path: Path, terminal: SimulatedTerminal) -> None:
+def test_a_refused_subscription_is_reported(tmp_path: Path, terminal: SimulatedTerminal) -> None:
     with (
         Aedes(tmp_path / "aedes", forbidden=CREATE) as broker,
         Daemon(
@@ -132,7 +132,7 @@ def check(clock: Clock) -> SubscriptionCheck:
     return SubscriptionCheck({CREATE: CREATE_PROBE, STATE: STATE}, spoken=[STATE, INFO], rights=RIGHTS, clock=clock)
 
 
-def test_only_what_is_not_said_anyway_is_probed(check: SubscriptionCheck) -> None:
+def test_only_topics_without_other_messages_are_probed(check: SubscriptionCheck) -> None:
     assert check.begin() == [CREATE_PROBE]
 
 
@@ -163,7 +163,7 @@ def test_an_echo_that_came_is_not_waited_for(
     assert check.unserved_subscriptions == []
 
 
-def test_deafness_is_said_once_tried_again_and_its_end_is_said(
+def test_an_unserved_subscription_is_logged_once_tried_again_and_its_end_is_logged(
     check: SubscriptionCheck, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -224,7 +224,7 @@ def test_a_broker_that_once_restarted_is_tried_again(check: SubscriptionCheck) -
     assert check.begin() == [CREATE_PROBE]
 
 
-def test_a_refused_subscription_is_not_said_to_have_been_granted(
+def test_a_refused_subscription_is_not_reported_as_granted(
     check: SubscriptionCheck, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert check.begin(refused=[CREATE]) == []

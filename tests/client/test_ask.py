@@ -80,7 +80,7 @@ def test_a_user_is_created_and_a_sentence_is_printed(bridge: Running) -> None:
     assert (user.name, user.password, user.privilege, user.card) == ("Juan Perez", "1234", 14, 12345)
 
 
-def test_a_refusal_is_said_and_exits_1(bridge: Running) -> None:
+def test_a_refusal_is_printed_and_exits_1(bridge: Running) -> None:
     create("101", config=bridge.config)
 
     again = create("101", config=bridge.config)
@@ -296,7 +296,7 @@ def test_login_tls_and_base_topic_come_from_the_configuration(
     assert [user.user_id for user in terminal.users()] == ["1"]
 
 
-def test_what_the_broker_forbids_is_said(tmp_path: Path) -> None:
+def test_a_refusal_by_the_broker_is_reported(tmp_path: Path) -> None:
     acl = "user jefe\ntopic readwrite #\nuser nadie\ntopic read zk/replies/#\n"
     with Mosquitto(tmp_path / "m", users={"jefe": "x", "nadie": "x"}, acl=acl) as broker:
         mqtt = {"host": "127.0.0.1", "port": broker.port, "username": "nadie", "password": "x"}
@@ -437,7 +437,7 @@ def test_rows_are_a_table_and_facts_are_lines(bridge: Running) -> None:
     assert re.search(r"^  latency_ms +[\d.]+$", pong.stdout, re.MULTILINE)
 
 
-def test_a_user_without_fingers_and_an_empty_list_are_said(bridge: Running) -> None:
+def test_a_user_without_fingers_and_an_empty_list_have_a_sentence(bridge: Running) -> None:
     create("118", config=bridge.config)
 
     fingers = zk("users", "fingers", "principal", "--user-id", 118, config=bridge.config)
@@ -447,7 +447,7 @@ def test_a_user_without_fingers_and_an_empty_list_are_said(bridge: Running) -> N
     assert (nobody.returncode, nobody.stdout) == (0, "none\ntotal: 0\n")
 
 
-def test_the_steps_of_an_enrolment_are_said_while_it_goes_on(bridge: Running) -> None:
+def test_the_steps_of_an_enrolment_are_printed_as_they_happen(bridge: Running) -> None:
     create("109", config=bridge.config)
     bridge.principal.enrol([100, 0, 100, 100])
 

@@ -37,7 +37,7 @@ def test_a_restores_difference_is_a_table_of_what_each_option_does(capsys: pytes
     assert text in (ROOT / "docs" / "client.md").read_text()
 
 
-def test_a_user_in_two_lists_has_one_line_and_every_list_says_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_user_in_two_lists_has_one_line_and_every_list_has_its_effect(capsys: pytest.CaptureFixture[str]) -> None:
     lists = {kind: [str(number)] for number, kind in enumerate(EMPTY)}
     assert tell_difference(compared(**lists | {"extra_fingers": ["1", "2"], "same_terminal": False}))
 

@@ -47,7 +47,7 @@ def test_the_file_has_what_was_named_and_every_comment(tmp_path: Path) -> None:
     assert lost == ["# at least one; the key is the device id in the topics", "# the terminal's name or address"]
 
 
-def test_for_machines_a_json_object_says_what_was_written(tmp_path: Path) -> None:
+def test_with_json_an_object_has_what_was_written(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
 
     ended = run(str(file), "--device", "a=192.168.1.201", "--device", "b=192.168.1.202:4371", "--json")
@@ -76,7 +76,7 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
         ([*DEVICE, "--password-file", "/nowhere/at/all"], "does not exist"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_written(words: list[str], said: str, tmp_path: Path) -> None:
+def test_every_fault_is_named_and_nothing_is_written(words: list[str], said: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "zkbridge", "init", "config.yaml", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     told = subprocess.run(

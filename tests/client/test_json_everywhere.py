@@ -38,7 +38,7 @@ def every_command() -> Iterator[tuple[str, click.Command]]:
     yield from walk(main)
 
 
-def test_every_command_prints_json_or_says_what_stands_in_for_it() -> None:
+def test_every_command_prints_json_or_names_the_alternative() -> None:
     without = {
         name for name, command in every_command() if not any("--json" in parameter.opts for parameter in command.params)
     }

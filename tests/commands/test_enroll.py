@@ -180,7 +180,7 @@ def test_a_finger_that_was_to_be_replaced_stays_if_no_new_one_comes(
     assert terminal.templates() == before
 
 
-def test_a_finger_that_is_there_is_replaced_only_when_that_is_said(
+def test_an_existing_finger_is_replaced_only_with_overwrite(
     site: Site, kind: str, terminal: SimulatedTerminal, enrol: Callable[..., Any]
 ) -> None:
     terminal.add_template("700", 6, OLD)
@@ -309,7 +309,7 @@ def test_an_enrolment_that_waits_its_turn_is_cancelled_without_ever_beginning(
 
 
 @only_spanish
-def test_a_cancel_that_comes_too_late_says_so_and_the_finger_counts(
+def test_a_late_cancel_is_answered_404_and_the_finger_counts(
     site: Site, kind: str, terminal: SimulatedTerminal
 ) -> None:
     """The third sample and the cancel may cross: what the terminal has stored is stored."""

@@ -86,7 +86,7 @@ def not_enrolled(**more: Any) -> dict[str, Any]:
     }
 
 
-def test_after_a_kill_it_is_not_begun_again_and_the_answer_says_so(
+def test_after_a_kill_it_is_not_begun_again_and_is_answered_interrupted(
     daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
 ) -> None:
     with daemon:
@@ -254,7 +254,9 @@ def test_a_terminal_that_stays_away_leaves_it_unknown_and_fails_no_other_request
 
 
 @one_kind
-def test_a_stop_ends_it_at_once_and_says_so(daemon: Daemon, caller: Caller, terminal: SimulatedTerminal) -> None:
+def test_a_stop_ends_it_at_once_and_the_answer_has_the_reason(
+    daemon: Daemon, caller: Caller, terminal: SimulatedTerminal
+) -> None:
     terminal.add_template("5", 6, OLD)
     before = terminal.templates()
     with daemon:

@@ -99,7 +99,7 @@ def test_requests_behind_a_restart_are_done_when_the_terminal_is_back(tmp_path: 
         assert terminal.counts[Command.RESTART] == terminal.counts[Command.UNLOCK] == 1
 
 
-def test_the_state_of_the_door_is_what_the_terminal_says(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
+def test_the_state_of_the_door_is_what_the_terminal_reports(site: Site, kind: str, terminal: SimulatedTerminal) -> None:
     closed = site.ask(kind, "door/state")
     assert site.ask(kind, "door/unlock", {"seconds": 20})["code"] == "unlocked"
     opened = site.ask(kind, "door/state")

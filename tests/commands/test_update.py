@@ -92,7 +92,7 @@ def test_a_delete_that_a_crash_interrupted_ends_with_success(tmp_path: Path, bro
     assert [user.user_id for user in terminal.users()] == ["1", "3"]
 
 
-def test_a_terminal_that_only_says_it_deleted_is_found_out(tmp_path: Path, broker: Mosquitto) -> None:
+def test_a_terminal_that_confirms_a_delete_and_keeps_the_user_is_reported(tmp_path: Path, broker: Mosquitto) -> None:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft", delete_without_effect=True))
         terminal.fill_users(2)

@@ -24,7 +24,7 @@ def test_a_page_is_up_to_date(made: ModuleType | Table) -> None:
 
 
 @pytest.mark.parametrize("code", example_failures(Site()))
-def test_every_code_says_what_the_caller_and_the_operator_do(code: str) -> None:
+def test_every_code_has_advice_for_the_caller_and_the_operator(code: str) -> None:
     written = errors.advice(errors.PAGE.read_text())[code]
 
     assert errors.UNWRITTEN not in written, f"write in docs/errors.md what {code} asks of people"

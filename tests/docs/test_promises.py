@@ -61,7 +61,7 @@ def test_a_promise_that_is_held_has_a_test_a_program_and_a_breakage(row: Row) ->
     assert set(BREAKAGE.findall(broken)) <= KNOWN
 
 
-def test_every_other_promise_is_only_said_to_be_tested() -> None:
+def test_every_other_promise_is_listed_only_as_tested() -> None:
     assert len(HELD) >= 15
     assert len(TESTED) >= 100
     assert {row.head[-1] for row in TESTED} == {"tested by"}

@@ -198,7 +198,7 @@ def test_mosquitto_is_preferred_where_it_is_installed_and_iotcore_used_where_not
         assert embedded.kind == "iotcore"
 
 
-def test_without_any_broker_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_broker_it_prints_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr(embedded_broker, "_mosquitto", lambda: None)
 

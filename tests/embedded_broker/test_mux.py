@@ -176,7 +176,7 @@ def test_a_connection_with_garbage_is_closed_and_others_go_on(house: House) -> N
         assert receive(good, 10) == b"still here"
 
 
-def test_a_client_that_never_says_who_it_is_is_closed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_never_sends_connect_is_closed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_mux, "IDENTIFY_S", 0.05)
 
     with house.client() as silent, house.client(CONNECT_4[:5]) as slow:

@@ -139,7 +139,9 @@ def _failures_in(log: str) -> list[float]:
     return [float(stamp.replace(",", ".")) for stamp in stamps] if len(stamps) >= 4 else []
 
 
-def test_two_daemons_with_one_client_id_say_so_and_do_not_fight_for_ever(tmp_path: Path, broker: Mosquitto) -> None:
+def test_two_daemons_with_one_client_id_log_that_and_do_not_reconnect_for_ever(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
     with new_site(tmp_path, broker.port) as site:
         mqtt = {**site.daemon.config["mqtt"]}
         site.daemon.start()

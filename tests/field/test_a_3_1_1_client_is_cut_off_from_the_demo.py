@@ -41,7 +41,7 @@ def test_a_3_1_1_subscriber_of_everything_stays_and_gets_the_reply(demo: tuple[s
     assert "iotcore" not in text
 
 
-def test_with_iotcore_it_says_that_clients_must_speak_mqtt_5() -> None:
+def test_with_iotcore_it_prints_that_clients_must_use_mqtt_5() -> None:
     words = [sys.executable, "-m", "zkbridge", "demo", "--once", "--port", "0", "--broker-kind", "iotcore"]
 
     said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout

@@ -31,7 +31,7 @@ def test_mosquitto_without_retained_messages_has_a_bridge_that_answers(tmp_path:
         assert daemon.log.count(" connected to ") == 1
 
 
-def test_a_broker_that_says_so_in_connack_gets_nothing_retained(tmp_path: Path, shared_broker: Mosquitto) -> None:
+def test_a_broker_without_retain_in_connack_gets_nothing_retained(tmp_path: Path, shared_broker: Mosquitto) -> None:
     forgetful = Limits("forgetful", retain=False, announced=announced(retain=False))
     mqtt = {"base_topic": "forgetful"}
     with (

@@ -32,7 +32,7 @@ LAUGHS = "".join(f"y{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in ran
         (f"y0: &a0 [x]\n{LAUGHS}", "has more than 100000 values"),
     ],
 )
-def test_it_is_a_fault_of_the_file_that_says_what_to_do(tmp_path: Path, line: str, says: str) -> None:
+def test_it_is_a_fault_of_the_file_with_its_remedy(tmp_path: Path, line: str, says: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"{GOOD}{line}\n")
 

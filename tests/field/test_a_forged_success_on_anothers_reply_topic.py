@@ -50,7 +50,7 @@ def test_a_reply_never_goes_to_a_topic_that_the_bridge_itself_uses(caller: Calle
 
 
 @pytest.mark.parametrize(("command", "payload"), [("ping", b"[]"), ("users/create", b"{}"), ("ping", {"x": 1})])
-def test_a_reply_on_a_shared_topic_says_which_command_it_answers(
+def test_a_reply_on_a_shared_topic_names_the_command_that_it_answers(
     caller: Caller, command: str, payload: bytes | dict[str, Any]
 ) -> None:
     caller.publish(f"forged/p/{command}", payload, response_topic="forged/replies/shared", correlation_data=b"c")
@@ -58,7 +58,7 @@ def test_a_reply_on_a_shared_topic_says_which_command_it_answers(
     assert dict(caller.wait_for("forged/replies/shared").user_properties)["command"] == command
 
 
-def test_the_reply_of_the_terminal_says_its_command_too(caller: Caller) -> None:
+def test_the_reply_of_the_terminal_names_its_command_too(caller: Caller) -> None:
     caller.publish(PING, {}, response_topic="forged/replies/late")
 
     answer = caller.wait_for("forged/replies/late", timeout=30)

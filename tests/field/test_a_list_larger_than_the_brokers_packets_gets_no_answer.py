@@ -50,7 +50,7 @@ def test_a_list_is_cut_to_the_packets_that_connack_announces(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("request_id", ["r-1", None])
-def test_a_reply_that_mosquitto_refuses_is_replaced_by_one_that_says_so(tmp_path: Path, request_id: str | None) -> None:
+def test_a_reply_that_mosquitto_refuses_is_replaced_by_reply_too_large(tmp_path: Path, request_id: str | None) -> None:
     with (
         Mosquitto(tmp_path / "m", message_size_limit=2000) as broker,
         bridge(tmp_path, broker.port, "zk") as daemon,

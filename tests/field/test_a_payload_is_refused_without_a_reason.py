@@ -40,7 +40,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("payload", "detail"), CASES)
-def test_the_detail_says_what_is_wrong_and_where(payload: bytes, detail: str) -> None:
+def test_the_detail_names_the_fault_and_its_place(payload: bytes, detail: str) -> None:
     with pytest.raises(BodyRequired) as caught:
         parse_object(payload)
 

@@ -41,7 +41,7 @@ def test_a_pin_in_an_update_is_refused_too(field_site: FieldSite) -> None:
     ]
 
 
-def test_a_device_that_says_any_takes_letters(field_site: FieldSite) -> None:
+def test_a_device_with_any_accepts_letters(field_site: FieldSite) -> None:
     answer = field_site.ask("letters/users/create", {"user_id": "A7", "name": "Ana", "password": "ab"})
 
     assert answer["success"]

@@ -44,7 +44,7 @@ def table(site: Site, device: str) -> list[tuple[int, str, str]]:
     return [(user.uid, user.user_id, user.name) for user in site.terminals[device].users()]
 
 
-def test_a_delete_takes_every_record_and_says_how_many(site: Site, device: str) -> None:
+def test_a_delete_takes_every_record_and_answers_how_many(site: Site, device: str) -> None:
     reply = site.ask(device, "users/delete", user_id="1001")
 
     assert reply["data"] == {"user_id": "1001", "records": 3, "device_id": device}
@@ -52,7 +52,7 @@ def test_a_delete_takes_every_record_and_says_how_many(site: Site, device: str) 
     assert table(site, device) == [(1, "77", "Eva")]
 
 
-def test_an_update_changes_every_record_and_says_how_many(site: Site, device: str) -> None:
+def test_an_update_changes_every_record_and_answers_how_many(site: Site, device: str) -> None:
     write(site.terminals[device], 9, "1001", b"Berta")
 
     reply = site.ask(device, "users/update", user_id="1001", name="Berta")
@@ -69,7 +69,7 @@ def test_one_record_is_answered_as_ever(site: Site, device: str) -> None:
     assert updated["data"] == deleted["data"] == {"user_id": "77", "device_id": device}
 
 
-def test_a_delete_whose_answer_was_lost_halfway_says_how_many_went(site: Site, device: str) -> None:
+def test_a_delete_whose_answer_was_lost_halfway_answers_how_many_went(site: Site, device: str) -> None:
     site.terminals[device].faults.add("DELETE_USER", "after", "close" if device == "large" else "silence", skip=1)
 
     reply = site.ask(device, "users/delete", user_id="1001")

@@ -143,7 +143,7 @@ def test_check_has_a_sentence_for_each_case(
         ("3.1.1", "what is published on zk/bridge/users/desired, zk/bridge/users/desired/part/0 does not come back"),
     ],
 )
-def test_check_says_that_the_access_list_lacks_the_topics_of_documents(
+def test_check_reports_that_the_access_list_lacks_the_topics_of_documents(
     brokers: dict[str, Mosquitto], tmp_path: Path, protocol: str, said: str
 ) -> None:
     mqtt: dict[str, Any] = {"username": "bridge", "password": "x", "protocol": protocol}
@@ -183,7 +183,7 @@ def test_a_check_leaves_nothing_at_the_broker_and_publishes_no_will(
         ("no retained messages by 3.1.1", "it keeps no retained messages, so it refuses"),
     ],
 )
-def test_run_says_the_same_sentence(
+def test_run_logs_the_same_sentence(
     brokers: dict[str, Mosquitto], certificates: Certificates, tmp_path: Path, case: str, said: str
 ) -> None:
     kind, mqtt, _, _ = cases(certificates)[case]

@@ -114,9 +114,7 @@ def test_a_low_soft_limit_is_raised_as_far_as_the_devices_need(
         assert site.short_of("descriptors") == 0
 
 
-def test_readers_of_the_figures_that_say_nothing_take_no_terminals_descriptors(
-    tmp_path: Path, shared_broker: Mosquitto
-) -> None:
+def test_idle_readers_of_the_metrics_take_no_terminals_descriptors(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with ExitStack() as stack:
         simulator = stack.enter_context(Simulator())
         devices = {"t0": device(simulator.add(TerminalConfig(profile="tft")))}

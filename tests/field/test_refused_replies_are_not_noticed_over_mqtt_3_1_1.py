@@ -113,7 +113,7 @@ def test_check_is_satisfied_where_all_is_allowed(tmp_path: Path, terminal: Simul
         ("states of devices", ["zk/bridge/availability"]),
     ],
 )
-def test_a_run_says_so_in_its_log_and_health_and_says_when_it_is_over(
+def test_a_run_shows_it_and_its_end_in_log_and_health(
     tmp_path: Path, terminal: SimulatedTerminal, kind: str, tried: list[str]
 ) -> None:
     with broker_without(kind, tmp_path / "mosquitto") as broker:

@@ -91,7 +91,7 @@ def test_where_one_member_refuses_the_answer_is_neither_a_success_nor_a_failure(
     assert dict(message.user_properties) == {"status": "207", "code": "partial", "command": "users/create"}
 
 
-def test_where_all_refuse_for_the_same_reason_the_sentence_says_which(shared: Plant) -> None:
+def test_where_all_refuse_for_the_same_reason_the_sentence_has_it(shared: Plant) -> None:
     shared.ask("planta", "users/create", user(2))
     answer = shared.ask("planta", "users/create", user(2, request_id="again"))
 
@@ -100,7 +100,7 @@ def test_where_all_refuse_for_the_same_reason_the_sentence_says_which(shared: Pl
     assert [each["code"] for each in answer["results"]] == ["user_exists"] * 2
 
 
-def test_where_all_fail_for_reasons_of_their_own_the_results_say_them(plant: Plant) -> None:
+def test_where_all_fail_for_different_reasons_the_results_have_them(plant: Plant) -> None:
     plant.ask("principal", "users/create", user(3))
     plant.entrada.power_off()
     answer = plant.ask("planta", "users/create", user(3, request_id="group"))
@@ -357,7 +357,7 @@ def test_a_request_that_came_too_late_is_not_begun(shared: Plant) -> None:
     assert "results" not in answer
 
 
-def test_a_member_that_gets_to_it_too_late_says_so(make: Callable[..., Any]) -> None:
+def test_a_member_that_gets_to_it_too_late_answers_expired(make: Callable[..., Any]) -> None:
     plant = make(principal={"timeout": 60}, retry={"deadline": 120})
     reached, release = threading.Event(), threading.Event()
     plant.principal.faults.add("USER_WRQ", "before", lambda _: reached.set() or release.wait(2 * PATIENCE_S))
@@ -420,7 +420,7 @@ def test_where_every_queue_is_full_nothing_is_begun_and_it_may_be_asked_again(ma
 # -- the other things that know groups -----------------------------------------------------------------------------
 
 
-def test_the_bridge_says_which_groups_it_has(shared: Plant) -> None:
+def test_info_has_the_groups(shared: Plant) -> None:
     def is_its_own(message: Message) -> bool:  # the broker may have kept what another bridge of the tests said
         return message.json["devices"] == ["principal", "entrada", "patio"]
 

@@ -161,7 +161,7 @@ def test_a_waiting_create_and_a_waiting_delete_are_done_in_their_order(halved: P
     assert users_of(halved.principal, halved.entrada) == [[], []]
 
 
-def test_a_member_that_refuses_when_it_is_back_says_so(halved: Plant) -> None:
+def test_a_member_that_refuses_when_it_is_back_answers_that(halved: Plant) -> None:
     halved.ask("planta", "users/create", waiting_user(1))
     halved.entrada.add_user("1", name="From the keypad")
     halved.comes_back()

@@ -37,7 +37,7 @@ def plant(make: Callable[..., Any]) -> Any:
         yield plant
 
 
-def test_a_document_is_planned_and_nothing_is_written_until_it_says_so(plant: Plant) -> None:
+def test_a_document_is_planned_and_nothing_is_written_without_apply(plant: Plant) -> None:
     plant.principal.add_user("1", "Anna", password="4711")
     plant.principal.add_user("9", "At the keypad")
     before = [user.raw for user in plant.principal.users()]

@@ -116,7 +116,7 @@ def test_the_order_to_lock_opens_no_door(strict: bool) -> None:
         commands()["door/unlock"].parse(json.loads(lock["payload_lock"]), strict=strict)
 
 
-def test_a_lock_waits_for_the_bridge_to_say_its_state() -> None:
+def test_a_lock_is_unknown_until_the_bridge_publishes_its_state() -> None:
     (_bridge, terminal) = announced().values()
     lock = terminal["components"]["lock"]
 

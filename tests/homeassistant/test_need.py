@@ -43,7 +43,7 @@ def give(path: Path, script: str) -> None:
 
 
 @pytest.mark.parametrize("script", [None, "exit 1"], ids=["none", "another version"])
-def test_without_its_python_it_says_which_and_how_to_get_it(machine: Machine, script: str | None) -> None:
+def test_without_its_python_it_prints_which_and_how_to_get_it(machine: Machine, script: str | None) -> None:
     if script:
         give(machine.programs / "python3.13", script)
 

@@ -50,7 +50,7 @@ def minutes(first: int, last: int) -> list[datetime]:
     return [NINE + timedelta(minutes=number) for number in range(first, last)]
 
 
-def test_a_punch_says_who_when_and_how(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
+def test_a_punch_has_user_time_and_kind(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
     terminal.add_user("123", "Juan Pérez")
     home = house(terminal)
 
@@ -397,7 +397,7 @@ def test_the_log_of_another_terminal_at_the_same_address_is_not_published(
 
 
 @pytest.mark.parametrize("silent", ["at first", "later"])
-def test_a_terminal_that_does_not_say_its_serial_number_just_now_is_no_other(
+def test_a_terminal_that_does_not_report_its_serial_number_once_is_no_other(
     terminal: SimulatedTerminal, house: Callable[..., House], silent: str
 ) -> None:
     if silent == "at first":
@@ -583,7 +583,7 @@ def test_a_log_that_stays_short_is_read_again_later(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_count_of_0_is_a_cleared_log_only_if_the_next_connection_says_so_too(
+def test_a_count_of_0_is_a_cleared_log_only_if_the_next_connection_has_it_too(
     terminal: SimulatedTerminal,
     house: Callable[..., House],
     monkeypatch: pytest.MonkeyPatch,

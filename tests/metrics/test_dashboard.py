@@ -82,7 +82,7 @@ def test_the_dashboard_uses_no_variable_that_it_does_not_have() -> None:
     assert used - {"__rate_interval", "__all"} == {"datasource", "instance", "device"}
 
 
-def test_every_rule_says_what_to_do() -> None:
+def test_every_rule_has_advice() -> None:
     assert len(rules()) >= 6
     for rule in rules():
         assert re.fullmatch(r"Zkbridge[A-Za-z]+", rule["alert"])

@@ -249,7 +249,7 @@ def reload(daemon: Daemon, config: dict[str, Any]) -> str:
     return daemon.log[mark:]
 
 
-def test_a_port_in_use_stops_the_start_and_says_so(
+def test_a_port_in_use_stops_the_start_and_is_logged(
     tmp_path: Path, broker: Mosquitto, terminal: SimulatedTerminal
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

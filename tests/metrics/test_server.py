@@ -71,7 +71,7 @@ def test_a_reader_that_finds_no_descriptor_is_answered_when_there_is_one(
         assert answer(reader) == b"HTTP/1.0 200 OK"
 
 
-def test_readers_that_say_nothing_are_bounded_and_the_next_is_served_when_they_go(server: MetricsServer) -> None:
+def test_idle_readers_are_bounded_and_the_next_is_served_when_they_go(server: MetricsServer) -> None:
     with ExitStack() as stack:
         silent = [
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(MOST_READERS + 1)

@@ -156,7 +156,7 @@ def test_a_file_of_the_library_has_its_pages_sends_commands_and_gets_their_repli
         assert {f"topic write zk/principal/{each}", f"topic read zk/principal/{each}/reply"} <= set(ACL)
 
 
-def test_all_flows_say_what_goes_wrong_in_the_same_words() -> None:
+def test_all_flows_have_the_same_sentences_for_errors() -> None:
     shared = {
         node["func"]
         for file in (*FLOWS.values(), *(file for file in LIBRARY if file.name in PAGES))

@@ -62,7 +62,7 @@ def test_a_long_list_is_shown_in_parts_and_searched(site: Site) -> None:
     assert listed(one) == ["1500"]
 
 
-def test_a_list_that_cannot_be_had_says_why(site: Site) -> None:
+def test_a_list_that_cannot_be_loaded_has_the_reason(site: Site) -> None:
     wait_until(lambda: "bodega" in site.open("list").text)
 
     away, nowhere = site.open("list?device=bodega"), site.open("list?device=%2B%2Fx")
@@ -115,7 +115,7 @@ def test_a_door_is_opened_after_a_question_and_once(site: Site) -> None:
     assert asked(site.terminal, since=since).count("UNLOCK") == 1
 
 
-def test_a_door_that_may_not_be_opened_says_so(site: Site) -> None:
+def test_a_door_that_may_not_be_opened_has_a_message(site: Site) -> None:
     wait_until(lambda: "bodega" in site.open("door").text)
     page = site.send(site.send({"device": "bodega"}, "door").fields, "door")
 

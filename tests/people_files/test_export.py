@@ -106,7 +106,9 @@ def test_a_file_that_is_there_is_not_written_over(site: Running, tmp_path: Path)
 @pytest.mark.parametrize(
     ("encoding", "sentence"), [("klingon", "there is no encoding klingon"), ("ascii", "ascii has no 'Ñ'")]
 )
-def test_an_encoding_that_cannot_hold_it_is_said(site: Running, tmp_path: Path, encoding: str, sentence: str) -> None:
+def test_an_encoding_that_lacks_a_character_is_reported(
+    site: Running, tmp_path: Path, encoding: str, sentence: str
+) -> None:
     target = tmp_path / "people.csv"
 
     ended = exported(site, "users/list", target, "--encoding", encoding)
@@ -124,7 +126,7 @@ def test_a_refusal_is_printed_and_nothing_is_written(site: Running, tmp_path: Pa
     assert not (tmp_path / "a.csv").exists()
 
 
-def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_reported(tmp_path: Path) -> None:
     ended = CliRunner().invoke(
         export("users/list"),
         ["principal", str(tmp_path / "a.csv"), "--broker", f"127.0.0.1:{processes.free_port()}"],

@@ -330,7 +330,7 @@ def test_a_name_may_begin_with_an_apostrophe(site: Running, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
-def test_a_broker_that_is_not_there_is_said(tmp_path: Path, more: tuple[str, ...]) -> None:
+def test_an_unreachable_broker_is_reported(tmp_path: Path, more: tuple[str, ...]) -> None:
     path = tmp_path / "people.csv"
     path.write_text(people(1))
 
@@ -342,7 +342,7 @@ def test_a_broker_that_is_not_there_is_said(tmp_path: Path, more: tuple[str, ...
     assert "cannot be reached" in ended.stderr
 
 
-def test_a_broker_without_a_bridge_is_said_at_once(site: Running, tmp_path: Path) -> None:
+def test_without_a_bridge_the_import_ends_at_once_with_a_message(site: Running, tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text(people(1))
     (tmp_path / "config.yaml").write_text(

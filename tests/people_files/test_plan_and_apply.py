@@ -59,7 +59,7 @@ def test_a_plan_is_printed_line_by_line_and_names_no_card_and_no_pin() -> None:
     ]
 
 
-def test_a_plan_without_a_difference_says_so() -> None:
+def test_a_plan_without_a_difference_has_a_sentence() -> None:
     assert list(plan_lines({"device_id": "p", "counts": dict.fromkeys(COUNTS, 0)}, ROWS, [])) == ["p: nothing to do"]
 
 

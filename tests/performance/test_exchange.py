@@ -224,9 +224,7 @@ def test_a_terminal_that_takes_no_second_request_costs_two_attempts_in_its_life(
         assert len(here.terminal.users()) == 2_005
 
 
-def test_a_reply_does_not_wait_for_the_terminal_to_say_that_it_is_enabled(
-    tmp_path: Path, shared_broker: Mosquitto
-) -> None:
+def test_a_reply_does_not_wait_for_the_answer_to_enable(tmp_path: Path, shared_broker: Mosquitto) -> None:
     with make_site(tmp_path, shared_broker, profile="tft", transport="tcp", users=1, timeout=2) as here:
         here.create("70000")
         here.terminal.faults.add(Command.ENABLE, when="after", do="silence")

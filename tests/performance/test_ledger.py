@@ -72,7 +72,7 @@ def test_nothing_is_asked_of_the_ledger_that_need_not_be(ledger: Ledger) -> None
     assert words == {"INSERT": 2, "UPDATE": 3, "SELECT": 1, "DELETE": 1, "BEGIN": 1, "COMMIT": 1, "PRAGMA": 2}
 
 
-def test_only_what_may_be_said_or_done_twice_leaves_the_disk_in_peace(ledger: Ledger) -> None:
+def test_only_what_may_be_sent_or_done_twice_does_not_wait_for_the_disk(ledger: Ledger) -> None:
     (request,) = keep(ledger, 1)
     assert synchronous(ledger) == FULL
     ledger.finish([Finish(request, Reply(200, "created", b"{}"))])

@@ -56,7 +56,9 @@ def test_threads_that_wait_for_the_interpreter_do_not_wake_up_all_the_time(inter
     assert intervals == [affinity.SWITCH_INTERVAL_S]
 
 
-def test_where_it_is_forbidden_nothing_is_said(monkeypatch: pytest.MonkeyPatch, intervals: list[float]) -> None:
+def test_without_the_right_to_choose_a_cpu_the_start_goes_on(
+    monkeypatch: pytest.MonkeyPatch, intervals: list[float]
+) -> None:
     def refuse(_who: object, _where: object) -> None:
         raise PermissionError
 
@@ -68,7 +70,7 @@ def test_where_it_is_forbidden_nothing_is_said(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("text", ["", "12 (a) b) S 1 2", "not what it should be"])
-def test_a_system_that_does_not_say_where_we_are_is_left_alone(
+def test_where_the_present_cpu_cannot_be_read_none_is_chosen(
     monkeypatch: pytest.MonkeyPatch, moved: list[tuple[int, set[int]]], text: str
 ) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)

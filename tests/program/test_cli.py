@@ -67,7 +67,7 @@ def test_a_name_that_leads_nowhere_stops_the_start(tmp_path: Path, command: str)
     ]
 
 
-def test_check_says_what_is_allowed_and_worth_a_second_look(tmp_path: Path) -> None:
+def test_check_warns_about_what_is_allowed_and_risky(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("devices: {p: {host: x}}\nmetrics: {host: 0.0.0.0, port: 9812}\n")
 
     done = zk("check", cwd=tmp_path)
@@ -140,7 +140,7 @@ def test_two_daemons_cannot_share_a_state_directory(
     assert "is in use by another zkbridge" in second.stderr
 
 
-def test_a_state_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_state_directory_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "config.yaml").write_text(f"devices: {{p: {{host: h}}}}\nstate_dir: {tmp_path}/file/state\n")
 

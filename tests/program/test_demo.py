@@ -84,7 +84,7 @@ def test_either_broker_carries_it(tmp_path: Path, kind: str) -> None:
     check(log.read_text())
 
 
-def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_an_unreachable_broker_is_reported(tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     assert run("--once", "--broker", f"127.0.0.1:{processes.closed_port()}", log=log).wait(60) == 1

@@ -92,7 +92,7 @@ def sentence(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.parametrize("target", ["demo", "test"])
-def test_without_python_it_says_which_and_where_from(machine: Machine, target: str) -> None:
+def test_without_python_it_prints_which_and_where_from(machine: Machine, target: str) -> None:
     machine.give_mosquitto()
 
     said = sentence(machine.make(target))
@@ -115,7 +115,7 @@ def test_the_newest_python_need_not_be_called_python3(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("target", ["demo", "test"])
-def test_without_the_venv_module_it_says_which_package_has_it(machine: Machine, target: str) -> None:
+def test_without_the_venv_module_it_names_the_package(machine: Machine, target: str) -> None:
     machine.give_mosquitto()
     machine.give_python(has_venv=False)
 
@@ -128,7 +128,7 @@ def test_without_the_venv_module_it_says_which_package_has_it(machine: Machine, 
 
 
 @pytest.mark.parametrize("sudo", [None, "exit 1"], ids=["no sudo", "sudo asks for a password"])
-def test_without_mosquitto_and_the_right_to_install_it_it_says_how(machine: Machine, sudo: str | None) -> None:
+def test_without_mosquitto_and_the_right_to_install_it_it_prints_how(machine: Machine, sudo: str | None) -> None:
     machine.be(1000)
     machine.give("apt-get")
     if sudo:
@@ -285,7 +285,7 @@ def test_a_pip_that_fails_is_asked_again_the_next_time(machine: Machine) -> None
     assert len(machine.called("venv-python -m pip install")) == 2
 
 
-def test_a_real_python_without_a_network_says_so(machine: Machine) -> None:
+def test_a_real_python_without_a_network_prints_a_message(machine: Machine) -> None:
     machine.give("python3", f'exec "{Path(sys.executable).resolve()}" "$@"')
     (machine.home / "nothing").mkdir()
 
@@ -296,7 +296,7 @@ def test_a_real_python_without_a_network_says_so(machine: Machine) -> None:
     assert "is this machine online?" in sentence(ended)
 
 
-def test_make_alone_says_what_there_is_to_make(machine: Machine) -> None:
+def test_make_alone_lists_the_targets(machine: Machine) -> None:
     said = machine.make().stdout
 
     assert "make demo: Show the main job" in said

@@ -104,7 +104,7 @@ def test_the_version_is_written_in_one_place() -> None:
     assert [path for path in modules if number.search(path.read_text())] == [ROOT / "zkbridge" / "__init__.py"]
 
 
-def test_what_is_installed_says_the_same_version() -> None:
+def test_what_is_installed_has_the_same_version() -> None:
     said = subprocess.run([sys.executable, "-m", "zkbridge", "--version"], capture_output=True, text=True, check=True)
 
     assert zkbridge.__version__ in said.stdout

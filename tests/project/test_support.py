@@ -20,7 +20,7 @@ from tests.support.nursery import Nursery
 from tests.support.waiting import wait_until
 
 
-def test_a_wait_in_vain_says_for_what() -> None:
+def test_a_wait_in_vain_names_what_it_waited_for() -> None:
     with pytest.raises(AssertionError, match="in vain for the moon"):
         wait_until(lambda: False, timeout=0.01, what="the moon")
 
@@ -151,7 +151,7 @@ def test_a_paused_broker_answers_nothing_until_it_goes_on(broker: Mosquitto) -> 
         caller.publish("kit/pause", b"2")
 
 
-def test_a_broker_that_refuses_large_packets_says_so_in_its_log(tmp_path: Path) -> None:
+def test_a_broker_that_refuses_large_packets_logs_that(tmp_path: Path) -> None:
     with Mosquitto(tmp_path, max_packet_size=200, message_size_limit=50, extra=["log_type all"]) as broker:
         with Caller(broker.port) as caller:
             caller.publish("kit/size", b"x" * 50)
@@ -168,7 +168,7 @@ def test_a_wrong_configuration_shows_the_brokers_own_words(tmp_path: Path) -> No
         Mosquitto(tmp_path, extra=["no_such_key 1"]).start()
 
 
-def test_a_missing_mosquitto_fails_the_test_and_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mosquitto_fails_the_test_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(mosquitto, "SYSTEM_FOLDERS", "")
 

@@ -36,7 +36,7 @@ def verify(text: str, folder: Path) -> str:
     return systemd_analyze("verify", str(path)).stderr
 
 
-def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
+def test_systemd_has_no_warning_about_the_unit(tmp_path: Path) -> None:
     # systemd looks for the program; on this machine it is another one.
     text, replaced = re.subn(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text())
     assert replaced == 1

@@ -106,7 +106,7 @@ def test_the_key_is_typed_where_the_terminal_wants_one(staff: Staffed, tmp_path:
     assert str(KEY) not in ended.stdout + ended.stderr
 
 
-def test_a_wrong_key_is_said_and_nothing_is_written(staff: Staffed, tmp_path: Path) -> None:
+def test_a_wrong_key_is_reported_and_nothing_is_written(staff: Staffed, tmp_path: Path) -> None:
     ended = report(tmp_path, *address(staff), typed="1\n")
 
     assert ended.returncode == 1

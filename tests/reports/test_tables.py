@@ -23,7 +23,7 @@ def test_the_time_of_an_8_byte_punch_is_found_by_its_high_byte() -> None:
     assert tables.time_place(rows("8b", 255)) == 4
 
 
-def test_where_both_places_can_hold_a_time_nothing_is_said() -> None:
+def test_where_both_places_can_hold_a_time_none_is_chosen() -> None:
     assert tables.time_place(rows("8", 0x20)) is None
     assert tables.time_place(b"") is None
     assert tables.time_place(bytes(80)) is None

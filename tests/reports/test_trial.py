@@ -111,7 +111,7 @@ def test_a_second_ctrl_c_does_not_stop_the_undoing(staff: Staffed) -> None:
     assert kept(terminal) == before
 
 
-def test_what_cannot_be_undone_is_said(staff: Staffed) -> None:
+def test_what_cannot_be_undone_is_reported(staff: Staffed) -> None:
     terminal = staff.terminal
     probe = asked(terminal)
     terminal.switches.delete_without_effect = True

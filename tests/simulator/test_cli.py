@@ -152,7 +152,7 @@ def test_the_control_port_is_printed() -> None:
         (["--user", "x-y"], "neither digits nor letters"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(options: list[str], said: str) -> None:
+def test_every_fault_is_reported_in_one_line(options: list[str], said: str) -> None:
     result = CliRunner().invoke(simulate, ["--port", "0", "--lines", *options])
 
     assert result.exit_code != 0

@@ -149,7 +149,7 @@ def test_a_restart_a_finger_an_alarm_and_a_snapshot(
         {"do": "alarm", "kind": "boredom"},
     ],
 )
-def test_what_cannot_be_done_is_said_and_the_next_is_done(
+def test_a_failed_operation_is_reported_and_the_next_is_done(
     terminals: list[SimulatedTerminal], request_: dict[str, Any]
 ) -> None:
     with remote(terminals) as ask:
@@ -179,7 +179,7 @@ def test_a_line_is_read_as_a_person_means_it() -> None:
 
 
 @pytest.mark.parametrize("line", ["punch 1 2", "add_user 'Ana"])
-def test_a_line_that_makes_no_sense_is_said(line: str) -> None:
+def test_a_line_that_makes_no_sense_is_an_error(line: str) -> None:
     with pytest.raises(OperationFailed, match=r".+"):
         operations.parse_line(line)
 

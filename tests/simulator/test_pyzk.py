@@ -61,7 +61,7 @@ def test_a_push_only_terminal_is_not_connected(start: Callable[..., SimulatedTer
         client.connect()
 
 
-def test_it_says_what_the_terminal_is(met: tuple[SimulatedTerminal, Any]) -> None:
+def test_it_reads_what_the_terminal_is(met: tuple[SimulatedTerminal, Any]) -> None:
     terminal, client = met
 
     assert client.get_serialnumber() == terminal.option("~SerialNumber")

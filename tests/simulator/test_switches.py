@@ -756,9 +756,7 @@ def test_the_sizes_may_contradict_the_table(terminal: SimulatedTerminal, raw: Ca
 
 
 @shows("sizes_length", "sizes_words")
-def test_the_sizes_may_be_short_or_say_something_else(
-    terminal: SimulatedTerminal, raw: Callable[..., RawClient]
-) -> None:
+def test_the_sizes_may_be_short_or_different(terminal: SimulatedTerminal, raw: Callable[..., RawClient]) -> None:
     client = raw(terminal)
     terminal.switches.update({"sizes_length": 76, "sizes_words": {"14": 77}})
 
@@ -838,7 +836,7 @@ def test_a_full_log_refuses_a_punch_or_forgets_the_oldest(
 
 
 @shows("tells_user_id_width", "user_id_kept")
-def test_a_terminal_keeps_fewer_bytes_of_a_user_id_than_it_is_sent_and_says_nothing(
+def test_a_terminal_keeps_fewer_bytes_of_a_user_id_without_an_error(
     terminal: SimulatedTerminal, raw: Callable[..., RawClient]
 ) -> None:
     terminal.switches.update({"tells_user_id_width": False, "user_id_kept": 9, "user_id_rule": "accept"})

@@ -115,7 +115,7 @@ def test_the_page_leads_to_a_running_service_that_creates_a_user(machine: Machin
     assert re.search(r"^ok +principal .*, 1 of \d+ users", checked, re.MULTILINE)
 
 
-def test_systemd_finds_nothing_to_say_about_the_unit_in_its_place(machine: Machine) -> None:
+def test_systemd_has_no_warning_about_the_installed_unit(machine: Machine) -> None:
     verified = machine.try_("systemd-analyze", "verify", "zkbridge.service")
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
     assert machine.try_("systemd-analyze", "security", "--threshold=14", "zkbridge.service").returncode == 0

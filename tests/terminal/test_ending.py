@@ -100,7 +100,7 @@ class TestDisabling:
 
         assert not terminal.disabled
 
-    def test_a_session_that_disables_again_too_late_says_so(
+    def test_a_session_that_disables_again_too_late_logs_that(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session]
     ) -> None:
         with talk(terminal, disable_for=1) as session:

@@ -86,7 +86,7 @@ class TestSizes:
 
 class TestInfo:
     @pytest.mark.parametrize(("profile", "transport"), [("tft", "tcp"), ("tft", "udp"), ("ma300", "udp")])
-    def test_a_terminal_says_what_it_is(
+    def test_a_terminal_reports_what_it_is(
         self, start: Callable[..., SimulatedTerminal], talk: Callable[..., Session], profile: str, transport: str
     ) -> None:
         terminal = start(profile=profile, serial="SN 1")
@@ -133,7 +133,7 @@ class TestClock:
             _answer(session, monkeypatch, ((31 + 30) * 86400).to_bytes(4, "little"))  # 31 February
             assert session.time() is None
 
-    def test_a_clock_that_says_nothing_is_garbled(
+    def test_an_empty_answer_of_the_clock_is_garbled(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with talk(terminal) as session:

@@ -170,7 +170,7 @@ class TestCreating:
             session.fit(JUAN)
             assert session.known.user_id_width == width
 
-    def test_a_terminal_that_will_not_say_how_wide_takes_24(
+    def test_a_terminal_that_does_not_report_the_width_accepts_24(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session]
     ) -> None:
         terminal.faults.add("OPTIONS_RRQ", "before", "refuse")
@@ -623,7 +623,7 @@ class TestChanging:
 
 
 class TestReaching:
-    def test_a_terminal_that_answers_says_who_it_is(
+    def test_a_terminal_that_answers_reports_what_it_is(
         self, terminal: SimulatedTerminal, device_of: Callable[..., Device], locks: Path
     ) -> None:
         terminal.fill_users(2)
@@ -655,7 +655,7 @@ class TestReaching:
 
         assert (info.serial_number, info.clock) == ("A8N5184260172", None)
 
-    def test_a_terminal_that_will_not_say_who_it_is_is_reached_all_the_same(
+    def test_a_terminal_that_does_not_report_what_it_is_is_used(
         self, start: Callable[..., SimulatedTerminal], device_of: Callable[..., Device], locks: Path
     ) -> None:
         terminal = start(sizes_length=4)

@@ -171,7 +171,7 @@ class TestFitting:
             "password": ("bytes", {"size": limit + 1, "encoding": "utf-8", "limit": limit})
         }
 
-    def test_a_user_id_is_as_wide_as_the_terminal_says(self) -> None:
+    def test_a_user_id_is_as_wide_as_the_terminal_reports(self) -> None:
         assert fitted(JUAN._replace(user_id="123456789"), width=9).user_id == "123456789"
         assert faults(JUAN._replace(user_id="1234567890"), width=9) == {
             "user_id": ("bytes", {"size": 10, "encoding": "utf-8", "limit": 9})
@@ -211,7 +211,7 @@ class TestFitting:
             ("ñ" * 12, "ñ" * 12),
         ],
     )
-    def test_a_name_is_cut_at_a_character_where_the_device_says_so(self, name: str, kept: str) -> None:
+    def test_a_name_is_cut_at_a_character_with_truncate(self, name: str, kept: str) -> None:
         assert fitted(JUAN._replace(name=name), name_overflow="truncate").name == kept
 
     def test_a_very_long_name_is_cut_at_once(self) -> None:

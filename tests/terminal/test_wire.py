@@ -44,7 +44,7 @@ frames = st.builds(
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_a_captured_packet_says_what_is_known_of_it(name: str) -> None:
+def test_a_captured_packet_has_the_known_contents(name: str) -> None:
     assert unpack(captured.PACKETS[name]) == FRAMES[name]
 
 
@@ -103,7 +103,7 @@ def test_the_largest_key_does_not_overflow() -> None:
     assert len(scramble_key(0xFFFFFFFF, 0xFFFF)) == 4
 
 
-def test_a_day_that_the_format_can_say_and_the_calendar_does_not_have_is_no_time() -> None:
+def test_a_day_of_the_format_that_no_calendar_has_is_no_time() -> None:
     assert decode_time((1 * 31 + 30) * 86400) is None  # 31 February
 
 

@@ -52,7 +52,7 @@ def test_the_page_names_every_report_of_a_real_terminal_and_no_other() -> None:
     assert ("There is no report yet" in PAGE.read_text("utf-8")) == (not real)
 
 
-def test_an_example_says_that_it_is_one() -> None:
+def test_an_example_is_marked_as_one() -> None:
     examples = [path for path in reported() if path.name.startswith("example-")]
 
     assert examples

@@ -137,12 +137,12 @@ def test_an_opening_without_a_request_is_found() -> None:
 
 
 @pytest.mark.parametrize("refusal", [REJECTED, EXPIRED, REJECTED | {"effect": "none"}])
-def test_a_door_that_opens_and_is_said_to_be_shut_is_found(refusal: dict[str, Any]) -> None:
+def test_an_opening_behind_a_failure_is_found(refusal: dict[str, Any]) -> None:
     assert findings(request(refusal)) == ["untrue"]
     assert findings(request(refusal, request_id=None)) == ["untrue"]
 
 
-def test_a_door_that_is_said_to_open_and_does_not_is_found() -> None:
+def test_a_success_without_an_opening_is_found() -> None:
     assert findings(request(OPENED, openings=())) == ["untrue"]
 
 

@@ -86,7 +86,7 @@ def judged(before: State, outcome: Outcome, *bodies: dict[str, Any]) -> tuple[fr
         (EVA.with_prints([OTHER]), effect.copy(EVA, fingers=False, overwrite=True), "copied", EVA.with_prints([OTHER])),
     ],
 )
-def test_an_answer_that_is_true_says_what_is_there_now(
+def test_a_correct_answer_gives_the_state_at_the_terminal(
     before: State, outcome: Outcome, code: str, after: State
 ) -> None:
     assert judged(before, outcome, {**FINE, "code": code}) == (frozenset({after}), [])
@@ -97,7 +97,7 @@ def test_an_answer_that_cannot_be_true_is_found() -> None:
     assert judged(None, effect.delete(), {**FINE, "code": "deleted"})[1] == ["untrue"]
 
 
-def test_a_second_answer_that_says_something_else_is_found() -> None:
+def test_a_second_answer_that_differs_is_found() -> None:
     bodies = ({**FINE, "code": "created"}, {**FINE, "status": 409, "code": "user_exists"})
 
     assert judged(None, effect.create({"name": "Eva"}), *bodies)[1] == ["untrue"]

@@ -56,7 +56,7 @@ def wait_for_end(terminal: SimulatedTerminal, kind: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     "where", [*(("here", frame) for frame in READING), *(("there", frame) for frame in WRITING)], ids="-".join
 )
-def test_a_bridge_killed_at_any_frame_copies_the_user_once_and_says_so(
+def test_a_bridge_killed_at_any_frame_copies_the_user_once_and_answers_that(
     make: Callable[..., House], kind: tuple[str, str], where: tuple[str, str], when: str, *, overwrite: bool
 ) -> None:
     name, frame = where

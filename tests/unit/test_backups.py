@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_read_has_no_latest_backup_in_the_health(tmp_pat
         Backups(tmp_path / "backups" / "p").files()
 
 
-def test_a_backup_that_cannot_be_written_leaves_nothing_and_says_why(
+def test_a_backup_that_cannot_be_written_leaves_nothing_and_has_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_descriptor: int) -> None:
@@ -239,7 +239,7 @@ def test_an_encrypted_backup_is_read_with_any_recipients_identity_and_listed_as_
         ("{other}", 0o600, "other"),
     ],
 )
-def test_without_an_identity_for_it_an_encrypted_backup_is_refused_and_says_why(
+def test_without_an_identity_for_it_an_encrypted_backup_is_refused_with_the_reason(
     tmp_path: Path, text: str | None, mode: int, reason: str
 ) -> None:
     keys = {"key": KEY, "other": OTHER, "public": KEY.to_public()}

@@ -42,9 +42,7 @@ def limits(**said: Any) -> BrokerLimits:
         ({"SessionExpiryInterval": 3600}, "session_expiry_s", 3600),
     ],
 )
-def test_a_limit_is_what_connack_says_or_what_was_asked_for(
-    said: dict[str, Any], field: str, value: int | None
-) -> None:
+def test_a_limit_is_that_of_connack_or_the_requested_one(said: dict[str, Any], field: str, value: int | None) -> None:
     assert getattr(limits(**said), field) == value
 
 

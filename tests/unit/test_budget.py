@@ -121,7 +121,7 @@ def test_the_flood_that_filled_the_disk_leaves_a_ledger_within_its_bytes(site: S
     assert pages * size < 8 * MEGABYTE
 
 
-def test_the_ledger_says_that_the_disk_is_full_and_works_again_with_the_room_that_was_made(site: Site) -> None:
+def test_the_ledger_reports_a_full_disk_and_works_again_after_room_was_made(site: Site) -> None:
     told = []
 
     class Watch:
@@ -170,7 +170,7 @@ def test_a_start_on_a_full_disk_gets_the_reserve(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "ledger.reserve").exists()
 
 
-def test_a_ledger_whose_pages_cannot_be_counted_says_so(site: Site) -> None:
+def test_a_ledger_whose_pages_cannot_be_counted_raises(site: Site) -> None:
     def fail(_db: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 

@@ -26,7 +26,7 @@ def test_a_new_communication_key_is_a_change() -> None:
     assert compare(config({"p": {"host": "a"}}), config({"p": {"host": "a", "comm_key": 7}})).changed == ("p",)
 
 
-def test_a_file_that_says_the_same_changes_nothing() -> None:
+def test_a_file_with_the_same_contents_changes_nothing() -> None:
     changes = compare(config(OLD), config(dict(reversed(OLD.items()))))
 
     assert str(changes) == "nothing changed"

@@ -83,7 +83,7 @@ def test_an_error_has_the_keys_of_the_contract_in_their_order() -> None:
     )
 
 
-def test_a_connection_failure_says_whether_anything_was_written() -> None:
+def test_a_connection_failure_has_effect_and_retryable() -> None:
     failure = DeviceTimeout(host="192.168.1.205", port=4370)
     failure.effect = "unknown"
 

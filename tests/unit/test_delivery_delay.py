@@ -52,7 +52,7 @@ def test_what_comes_after_an_echo_has_waited_no_longer_than_since_its_word(delay
     assert delay.waited_s() == 9.25
 
 
-def test_a_late_echo_proves_nothing_and_the_word_is_said_again_at_once(delay: DeliveryDelay, clock: Clock) -> None:
+def test_a_late_echo_proves_nothing_and_the_next_is_sent_at_once(delay: DeliveryDelay, clock: Clock) -> None:
     echo(delay, clock, 0)
     clock.now += MOST_S
     echo(delay, clock, PROMPT_S + 4)
@@ -71,7 +71,7 @@ def test_a_late_first_echo_gives_a_lower_bound(delay: DeliveryDelay, clock: Cloc
 
 
 @pytest.mark.parametrize(("age", "pause"), [(100, MOST_S), (4, 1), (0.1, LEAST_S)])
-def test_the_word_is_said_often_enough_for_the_age_that_matters(clock: Clock, age: float, pause: float) -> None:
+def test_echoes_are_sent_often_enough_for_the_limit(clock: Clock, age: float, pause: float) -> None:
     delay = DeliveryDelay(TOPIC, FixedLimit(age), clock=clock)
     delay.begin()
     echo(delay, clock, 0)
@@ -82,7 +82,7 @@ def test_the_word_is_said_often_enough_for_the_age_that_matters(clock: Clock, ag
     assert delay.look() == [TOPIC]
 
 
-def test_where_no_age_matters_nothing_is_said(clock: Clock) -> None:
+def test_without_a_limit_no_echo_is_sent(clock: Clock) -> None:
     delay = DeliveryDelay(TOPIC, FixedLimit(), clock=clock)
     delay.begin()
 

@@ -162,7 +162,7 @@ def test_passwords_are_taken_where_the_configuration_allows_them() -> None:
     assert "4711" not in repr(document)
 
 
-def test_administrators_are_refused_where_the_policy_says_so() -> None:
+def test_administrators_are_refused_by_the_policy() -> None:
     payload = json.dumps({"version": 1, "users": [{**HERE[0], "privilege": 14}]}).encode()
 
     with pytest.raises(Forbidden):

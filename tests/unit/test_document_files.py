@@ -203,7 +203,7 @@ def test_a_version_of_the_files_own_counts_as_that_of_a_message(ledger: Ledger, 
         place.take({"version": 6, "users": [ANA]})
 
 
-def test_the_configuration_says_what_a_file_does_not(ledger: Ledger, tmp_path: Path) -> None:
+def test_the_configuration_has_the_values_that_a_file_lacks(ledger: Ledger, tmp_path: Path) -> None:
     place = Place(ledger, tmp_path, apply=True, delete="block", delete_limit=50, claim="all")
 
     said, own = place.take({"users": [ANA]}), place.take({"users": [ANA], "apply": False, "delete": "never"})

@@ -22,7 +22,7 @@ def test_a_file_system_that_cannot_sync_folders_is_believed(tmp_path: Path, monk
     sync_folder(tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch, errno.EIO)
 
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):

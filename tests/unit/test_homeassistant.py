@@ -101,7 +101,7 @@ def test_the_bridge_is_announced_before_the_terminals_that_refer_to_it(rest: Res
     ]
 
 
-def test_a_change_is_said_once_and_kept(rest: Rest) -> None:
+def test_a_change_is_published_once_and_kept(rest: Rest) -> None:
     part = rest.part()
     part.hear(Counted("principal", 1, 10, 9))
     part.hear(Created("principal", "7"))
@@ -150,7 +150,7 @@ def test_a_terminal_that_has_reported_what_it_is_is_announced_again_once(rest: R
     assert shown(rest.part().retained())[CONFIG.format("principal")]["device"].items() >= about.items()
 
 
-def test_what_waits_to_be_said_is_said_at_the_end(rest: Rest) -> None:
+def test_a_change_that_waits_is_published_at_the_end(rest: Rest) -> None:
     part = rest.part()
     part.hear(Created("principal", "7"))
     part.flush()
@@ -216,7 +216,7 @@ def test_a_device_that_comes_back_meanwhile_stays(rest: Rest) -> None:
     ],
     ids=["switched off", "a device less", "another prefix", "another base topic"],
 )
-def test_a_restart_takes_away_what_an_earlier_run_has_said(rest: Rest, later: dict[str, Any], cleared: int) -> None:
+def test_a_restart_clears_what_an_earlier_run_has_published(rest: Rest, later: dict[str, Any], cleared: int) -> None:
     rest.part()
 
     after = rest.part(**later)
@@ -227,7 +227,7 @@ def test_a_restart_takes_away_what_an_earlier_run_has_said(rest: Rest, later: di
     assert None not in shown(rest.part(**later).retained()).values()
 
 
-def test_what_is_said_is_noted_before(rest: Rest) -> None:
+def test_a_topic_is_noted_before_it_is_published(rest: Rest) -> None:
     """A crash right after the first word must not leave at the broker what nobody knows of."""
     rest.part()
 

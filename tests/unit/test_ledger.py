@@ -405,7 +405,9 @@ def test_two_daemons_cannot_share_a_folder(tmp_path: Path) -> None:
     Ledger(tmp_path).close()
 
 
-def test_a_damaged_ledger_is_kept_aside_and_said_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_ledger_is_kept_aside_and_logged_as_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "ledger.db").write_bytes(b"this is not a database, it is a sentence. " * 100)
 
     ledger = Ledger(tmp_path)
@@ -516,7 +518,7 @@ def test_a_lost_key_makes_no_copy_look_like_another_request(tmp_path: Path) -> N
     ledger.close()
 
 
-def test_a_full_disk_keeps_nothing_and_says_so(ledger: Ledger) -> None:
+def test_a_full_disk_keeps_nothing_and_raises(ledger: Ledger) -> None:
     ledger.database._db.execute("PRAGMA max_page_count = 30")
     with pytest.raises(LedgerUnavailable, match="full"):
         keep(ledger, *(draft(ledger, str(number), mid=number, params=SECRET * 100) for number in range(100)))

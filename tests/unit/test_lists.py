@@ -142,7 +142,9 @@ def rows(*replies: Reply, device: str = "p") -> list[Said]:
         (rows(AWAY, EXISTS), 207, "all_failed", "Done for no user of the list; see results."),
     ],
 )
-def test_the_reply_says_how_many_rows_were_done(said: list[Said], status: int, code: str, english: str) -> None:
+def test_the_reply_has_the_number_of_rows_that_were_done(
+    said: list[Said], status: int, code: str, english: str
+) -> None:
     reply = together("p", said, request_id="r", language="en")
 
     body = json.loads(reply.body)

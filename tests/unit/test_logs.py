@@ -134,7 +134,7 @@ def test_notes_and_contexts_keep_their_words_too() -> None:
     assert len(list(explain(info[1]))) == 1
 
 
-def test_the_systems_own_errors_say_which() -> None:
+def test_the_systems_own_errors_are_named() -> None:
     [(name, _)] = explain(OSError(111, SECRET, f"/tmp/{SECRET}"))
     assert name == "ConnectionRefusedError: Connection refused"
     [(without, _)] = explain(OSError(SECRET))

@@ -69,7 +69,7 @@ def test_it_may_begin_and_end_elsewhere_and_use_another_clock() -> None:
     assert pause.is_over
 
 
-def test_pauses_are_spread_and_say_what_is_left_of_them() -> None:
+def test_pauses_are_spread_and_have_a_rest() -> None:
     now = [0.0]
     pauses = [Pause(10, 20, spread=0.5, now=lambda: now[0]) for _ in range(50)]
 

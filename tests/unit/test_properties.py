@@ -17,7 +17,7 @@ def told(**reply: Any) -> dict[str, Any]:
 COMMON = {"ContentType": "application/json", "PayloadFormatIndicator": 1}
 
 
-def test_a_reply_says_its_status_and_code_as_properties() -> None:
+def test_a_reply_has_status_and_code_as_properties() -> None:
     assert told(status=409, code="user_exists") == {**COMMON, "status": "409", "code": "user_exists"}
     assert told(status=200, code="ok", command="ping") == {**COMMON, "status": "200", "code": "ok", "command": "ping"}
     assert told() == COMMON

@@ -65,7 +65,7 @@ def tried(choice: ProtocolChoice, *events: Failure | str) -> list[str]:
         ([YES, END, VERSION, AWAY], ["5", "5", "3.1.1", "5"]),
     ],
 )
-def test_the_version_follows_what_the_broker_said(events: list[Failure | str], versions: list[str]) -> None:
+def test_the_version_follows_the_brokers_answers(events: list[Failure | str], versions: list[str]) -> None:
     assert tried(ProtocolChoice("auto"), *events) == versions
 
 

@@ -60,7 +60,7 @@ def test_a_change_is_published_once(statuses: Statuses) -> None:
     assert statuses.of("entrada") == Status()
 
 
-def test_a_terminal_that_will_not_say_how_full_it_is_takes_back_nothing(statuses: Statuses) -> None:
+def test_a_terminal_that_does_not_report_its_counts_keeps_the_known_ones(statuses: Statuses) -> None:
     statuses.hear(FULL)
 
     assert not statuses.hear(Counted("principal", None, None, None))
@@ -80,7 +80,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize("case", TOLD)
-def test_what_a_terminal_says_of_itself_is_kept(statuses: Statuses, case: str) -> None:
+def test_what_a_terminal_reports_of_itself_is_kept(statuses: Statuses, case: str) -> None:
     told, known = TOLD[case]
     for each in told:
         statuses.hear(Identified("principal", *each))

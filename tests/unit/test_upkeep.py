@@ -20,7 +20,7 @@ class Deaths:
         self.errors.append(error)
 
 
-def test_jobs_run_when_they_are_due_and_again_when_they_say() -> None:
+def test_jobs_run_when_they_are_due_and_again_at_their_next_time() -> None:
     done: list[str] = []
     supervisor = Deaths()
     work = Upkeep(supervisor)

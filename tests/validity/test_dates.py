@@ -108,7 +108,7 @@ def test_only_the_last_state_is_set_where_both_moments_were_missed(site: Site, c
     assert len(site.events()) == 1
 
 
-def test_a_clock_that_is_not_synchronised_does_nothing_and_says_so(
+def test_with_an_unsynchronised_clock_nothing_is_done_and_that_is_logged(
     site: Site, create: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     end = site.at(HOUR_S)

@@ -292,7 +292,7 @@ class TestProvisionalPlan:
             raise DeviceRejected("table", host="h", port=1, detail="short")
 
 
-def test_the_reply_of_a_late_request_says_when_it_expired() -> None:
+def test_the_reply_of_a_late_request_has_the_time_of_its_expiry() -> None:
     made = task(expires_at=NOW)
 
     assert json.loads(planner().expired(made).body)["code"] == "expired"

@@ -195,7 +195,7 @@ def test_dates_of_a_request_that_waits_are_kept_if_the_terminal_was_asked(*, was
     assert here.ledger.dates == ([ValidityChange("p", "7", DATES)] if was_asked else [])
 
 
-def test_the_commit_of_a_reply_says_that_the_terminal_may_still_be_disabled() -> None:
+def test_the_commit_of_a_reply_notes_that_the_terminal_may_still_be_disabled() -> None:
     here = Here()
     here.facts.pending_enable = True
     here.answered = [answered()]
