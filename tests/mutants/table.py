@@ -539,4 +539,32 @@ MUTATIONS = (
         "        if draft.dup and draft.retained and self._is_redelivery(db, draft):",
         ("tests/model/test_ledger.py",),
     ),
+    Mutation(
+        "a part of a document is lost that comes again behind another one",
+        "zkbridge/intake/intake.py",
+        "        if self._unread.is_empty():",
+        "        if documents:",
+        ("tests/unit/test_unread_documents.py",),
+    ),
+    Mutation(
+        "a document for a group is carried out twice on a member after a kill",
+        "zkbridge/ledger/unread.py",
+        "{*self.unread.done, self.device}",
+        "self.unread.done",
+        ("tests/unit/test_unread_documents.py::test_a_document_for_a_group_is_read_for_one_member_a_turn",),
+    ),
+    Mutation(
+        "the first backup of a device is lost by a power cut",
+        "zkbridge/commands/api/backups.py",
+        "(self._folder, *self._folder.parents[:2])",
+        "(self._folder,)",
+        ("tests/unit/test_backups.py",),
+    ),
+    Mutation(
+        "punches get another id after the name of one could not be read",
+        "zkbridge/attendance/recorder.py",
+        "        named = [(punch, late, self._name_of(session, punch)) for punch, late in rows]\n",
+        "        named = ((punch, late, self._name_of(session, punch)) for punch, late in rows)\n",
+        ("tests/unit/test_recorder.py",),
+    ),
 )

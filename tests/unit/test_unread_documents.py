@@ -220,6 +220,17 @@ def test_the_last_of_a_parts_contents_counts_however_they_come(desk: Desk) -> No
     assert kept == hashlib.sha256(one.payload).hexdigest()
 
 
+def test_a_part_that_is_kept_already_counts_again_behind_another_that_is_unread(desk: Desk) -> None:
+    one, other = to("p", PART.format(1), part(ANA)), to("p", PART.format(1), part(EVA))
+    desk.hear(one)
+
+    desk.reception.receive([other])
+    desk.reception.receive([one])
+    desk.jobs.run()
+
+    assert Documents(desk.ledger.facts).parts("p")[1].sha256 == hashlib.sha256(one.payload).hexdigest()
+
+
 def test_a_part_that_is_kept_already_is_not_kept_again_to_be_read(desk: Desk) -> None:
     parts = [to("p", PART.format(number), part(ANA)) for number in (1, 2)]
     desk.hear(*parts)
