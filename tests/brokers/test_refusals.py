@@ -19,6 +19,7 @@ from tests.support.refusing_broker import Refusal, RefusingBroker
 from tests.support.waiting import wait_until
 from zkbridge.cli import devices as devices_command
 from zkbridge.cli.main import main
+from zkbridge.client import batch
 from zkbridge.client import connection as client_connection
 from zkbridge.config import login
 from zkbridge.config.models import Mqtt as Settings
@@ -208,16 +209,25 @@ def test_a_subscription_that_a_real_broker_refuses_is_told_with_user_topic_and_p
     assert_named(sentence, "refuses the subscription", COMMAND, "user 'puente'")
 
 
-def test_a_caller_who_may_not_read_the_answer_is_told_what_to_allow(tmp_path: Path) -> None:
+def test_a_caller_who_may_not_read_the_answer_is_told_what_to_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Mosquitto grants the subscription, and delivers nothing: only the missing answer shows it."""
-    acl = "user puente\ntopic readwrite zk/#\nuser sordo\ntopic write zk/p/ping\ntopic read zk/bridge/state\n"
+    acl = "user puente\ntopic readwrite zk/#\nuser sordo\ntopic write zk/p/#\ntopic read zk/bridge/state\n"
     with Mosquitto(tmp_path / "m", users={"puente": "x", "sordo": "x"}, acl=acl) as broker:
         mqtt = settings(broker.port, "sordo")
         ended = CliRunner().invoke(main, ["ping", "p", "--wait", "0.5", "--config", str(configuration(tmp_path, mqtt))])
 
-    assert ended.exit_code == 4
+        monkeypatch.setattr(batch, "SILENT_S", 0.5)
+        (tmp_path / "people.csv").write_text("user_id,name\n1,Ana\n")
+        imported = CliRunner().invoke(
+            main, ["users", "import", "p", str(tmp_path / "people.csv"), "--config", str(tmp_path / "config.yaml")]
+        )
+
+    assert (ended.exit_code, imported.exit_code) == (4, 4)
     said = "is the bridge running, and does the broker allow to read"
     assert_named(ended.stderr, said, "zk/p/ping/reply", "user 'sordo'")
+    assert_named(imported.stderr, said, "zk/p/users/create-many/reply", "user 'sordo'")
 
 
 def test_a_user_with_a_certificate_and_no_name_is_named_by_it() -> None:

@@ -71,7 +71,7 @@ def test_devices_says_what_to_check_where_nothing_is_heard_of_a_bridge(
     ended = CliRunner().invoke(main, ["devices", "--broker", f"127.0.0.1:{broker.port}"])
 
     assert ended.exit_code == 4
-    assert "Nothing came on zk/bridge/state" in ended.stderr
+    assert "Nothing came on zk/bridge/state, zk/bridge/info" in ended.stderr
     assert "(without a user name; examples/mosquitto/README.md)?" in ended.stderr
 
 

@@ -16,7 +16,7 @@ from zkbridge.cli.ask import DONE, NO_ANSWER
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.output import columns, no_answer, say
 from zkbridge.client.connection import Guest, NoAnswer
-from zkbridge.config.login import rights_of
+from zkbridge.config.login import named, rights_of
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.errors import BridgeError
 from zkbridge.contract.messages import Message, parse_object
@@ -79,6 +79,11 @@ class Snapshot:
         """Whether the state of the bridge, its list of devices and the state of each of them are known."""
         return self.state != UNKNOWN and self._named is not None and all(name in self._rows for name in self._named)
 
+    def lacking(self) -> list[str]:
+        """The topics of the bridge on which nothing came that says what it is."""
+        came = {self._topics.state: self.state != UNKNOWN, self._topics.info: self._named is not None}
+        return [topic for topic, is_there in came.items() if not is_there]
+
     def rows(self) -> list[DeviceRow]:
         """The devices that the bridge serves; none counts as online while the bridge is not."""
         empty: DeviceRow = {"device": "", "state": UNKNOWN, "reason": "", "address": ""}
@@ -114,9 +119,9 @@ def _devices(path: Path, broker: str | None, as_json: bool) -> None:
         told = {"bridge": snapshot.state, "version": snapshot.version, "devices": snapshot.rows()}
         say(json.dumps(told, ensure_ascii=False))
     else:
-        if snapshot.state == UNKNOWN:
+        if lacking := snapshot.lacking():
             say(
-                f"Nothing came on {settings.base_topic}/bridge/state: does the bridge use this broker and base topic,"
+                f"Nothing came on {named(lacking)}: does the bridge use this broker and base topic,"
                 f" and does the broker allow to read there ({rights_of(settings)})?",
                 err=True,
             )

@@ -14,6 +14,8 @@ from zkbridge.contract.messages import Message, encode
 
 #: Seconds without an answer after which a request is sent again. It is the same one, so nothing is done twice.
 PATIENCE_S = 90.0
+#: Seconds without any answer after which the requests are given up: answers do not reach us.
+SILENT_S = 3 * PATIENCE_S
 #: How often a request is tried whose answer says `retryable`, and how many seconds lie between.
 TRIES, PAUSE_S = 5, 15.0
 #: Seconds after which what is due is looked for again.
@@ -46,13 +48,19 @@ class Batch(Guest):
         """Call `answered` with each request_id and its final answer.
 
         Raises TerminalAway when the terminal stays away, after a call with the last answer that said so; NoAnswer when
-        nobody takes the first requests.
+        nobody takes the first requests, or none of them is answered in SILENT_S.
         """
         waiting = dict(requests)
-        self.listen([self._reply, self._inbox] if self.protocol == "5" else [self._reply])
+        replies = [self._reply, self._inbox] if self.protocol == "5" else [self._reply]
+        self.listen(replies)
+        give_up_at = time.monotonic() + SILENT_S
         while waiting:
             self._send_what_is_due(waiting)
             answer = self._next()
+            if answer:
+                give_up_at = float("inf")
+            elif time.monotonic() >= give_up_at:
+                raise NoAnswer(f"no answer within {SILENT_S:g} s; {self.trouble() or self.question(replies)}")
             if self._refused is not None and len(waiting) == len(requests):
                 raise NoAnswer(self._refused)
             request = answer.get("request_id")

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 
 from zkbridge.client.connection import Guest, NoAnswer
-from zkbridge.config.login import named, rights_of
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.errors import BridgeError
@@ -84,9 +83,7 @@ class Caller(Guest):
         """Why no answer may have come."""
         if self._bridge == "offline":
             return "the bridge is offline"
-        first = "the bridge is online: is the terminal slow" if self._bridge == "online" else "is the bridge running"
-        may = f"does the broker allow to read {named(answers)} ({rights_of(self.settings)})?"
-        return self.trouble() or f"{first}, and {may}"
+        return self.trouble() or self.question(answers, online=self._bridge == "online")
 
     def _is_ours(self, answer: Message, token: bytes, request_id: object) -> bool:
         if answer.correlation_data is not None:

@@ -15,7 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from zkbridge.client.tolerant_client import TolerantClient
-from zkbridge.config.login import LOGIN_PAGE, RIGHTS_PAGE, login_of, named
+from zkbridge.config.login import LOGIN_PAGE, RIGHTS_PAGE, login_of, named, rights_of
 from zkbridge.config.models import Mqtt
 from zkbridge.contract.messages import Message
 from zkbridge.contract.texts import shown
@@ -108,6 +108,11 @@ class Guest:
             reason = next(iter(self._unheard.values()))
             return f"the broker does not let us listen ({reason}): {self._rights(list(self._unheard))}"
         return None
+
+    def question(self, answers: list[str], *, online: bool = False) -> str:
+        """What to look for where no answer came and the broker has refused nothing."""
+        first = "the bridge is online: is the terminal slow" if online else "is the bridge running"
+        return f"{first}, and does the broker allow to read {named(answers)} ({rights_of(self.settings)})?"
 
     def publish(self, topic: str, payload: bytes, *, response_topic: str, correlation: bytes) -> None:
         """Hand a request to the broker at QoS 1; `taken` tells what became of it. MQTT 3.1.1 has no properties."""
