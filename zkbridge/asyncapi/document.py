@@ -41,7 +41,7 @@ def _info() -> Json:
 
             A request goes to `<base>/<device>/<command>`, its one reply comes on `…/reply`. An MQTT 5 caller may set
             Response Topic (below `<base>/replies/` or `<base>/<device>/`) and Correlation Data, which comes back byte
-            for byte; an MQTT 3.1.1 caller tells replies apart by `request_id`.
+            for byte; an MQTT 3.1.1 caller distinguishes replies by `request_id`.
 
             A retained command is never executed. A field that is null counts as absent. The same `request_id` with
             the same content is carried out once; every later copy gets the stored reply with `replayed: true`.

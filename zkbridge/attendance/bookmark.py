@@ -37,7 +37,7 @@ def key_of(punch: Punch) -> PunchKey:
 
 
 def identity(device: str, punch: Punch, ordinal: int) -> str:
-    """The punch's `id`, the same by event and by log. `ordinal` tells equal punches apart; it counts from 0."""
+    """The punch's `id`, the same by event and by log. `ordinal` distinguishes equal punches; it counts from 0."""
     when = moment_of(punch) or "-"
     return f"{device}/{when}/{punch.user_id or ''}/{punch.status}/{punch.punch}/{ordinal}"
 
@@ -77,7 +77,7 @@ class Bookmark:
     def new_in(self, log: Sequence[Punch]) -> Sequence[Punch]:
         """The punches of the log that were not published yet, in its order.
 
-        The place is where the last punches that were told end: that of the count, if they stand there, else the one
+        The place is where the last published punches end: that of the count, if they stand there, else the one
         behind which most of them do. First they must be the same in everything; where that fails, in their times:
         a terminal that records no user_id names somebody else's once the user is gone. A log that holds none of them
         is another one, and all of it is new.
@@ -110,7 +110,7 @@ class Bookmark:
         ordinals: dict[bytes, deque[int]] = defaultdict(deque)
         for trace in sorted(ordered, key=lambda trace: trace.ordinal):
             ordinals[trace.key].append(trace.ordinal)
-        # Equal punches cannot be told apart: the highest ordinal belongs to the last, from which the next counts on.
+        # Equal punches cannot be distinguished: the highest ordinal belongs to the last, from which the next counts on.
         return tuple(trace._replace(ordinal=ordinals[trace.key].popleft()) for trace in ordered)
 
     def continues(self, tail: Sequence[Punch]) -> bool:
@@ -120,21 +120,21 @@ class Bookmark:
         return len(last) == COMPARED and begins == [trace.key for trace in last]
 
     def _place_in(self, log: Sequence[Punch]) -> int:
-        """The number of records up to the last one that was told; 0 where the log holds none of them."""
+        """The number of records up to the last published one; 0 where the log holds none of them."""
         last = list(self._traces)[-COMPARED:]
         end = self._end(log, [each.key for each in last], self._key)
         if end is None:
-            # Two people may punch in one second: then times alone may end before a punch that was told.
+            # Two people may punch in one second: then times alone may end before a published punch.
             end = max(self._end(log, [each.moment for each in last], self._moment) or 0, self._end_of_most(log))
         return end
 
     def _end_of_most(self, log: Sequence[Punch]) -> int:
-        """Behind the last record that was told, where most of those before it were told too; 0 where there is none.
+        """Behind the last published record, where most of those before it were published too; 0 where there is none.
 
         For a terminal that told of a punch and did not record it, or recorded it otherwise, or recorded one without
         an event.
         """
-        # Of a log that began or was cleared a short time ago, no more were told than are counted or remembered.
+        # Of a log that began or was cleared a short time ago, no more were published than are counted or remembered.
         length = min(COMPARED, len(self._traces), self.place.count or COMPARED)
         last = {trace.key for trace in list(self._traces)[-COMPARED:]}
         for end in range(len(log), 0, -1):
@@ -146,7 +146,7 @@ class Bookmark:
         return 0
 
     def _told_in(self, log: Sequence[Punch], end: int) -> dict[int, int]:
-        """The records before `end` that were told: the place of each, and the number of its trace.
+        """The published records before `end`: the place of each, and the number of its trace.
 
         Each trace is that of one record. Where several are equal, the last traces are those of the last records.
         """
@@ -166,7 +166,7 @@ class Bookmark:
         return told
 
     def _missed(self, told: dict[int, int]) -> list[int]:
-        """The places, before the last record that was told, of those that no event told of."""
+        """The places, before the last published record, of those that had no event."""
         places, numbers = sorted(told), set(told.values())
         missed: list[int] = []
         otherwise = 0
@@ -176,14 +176,14 @@ class Bookmark:
             if len(gap) > len(unrecorded):
                 missed += gap
             else:
-                otherwise += len(gap)  # recorded otherwise than they were told
-        # So many were in the log at first, or had been told before those that are remembered; negative, or more than
+                otherwise += len(gap)  # recorded otherwise than they were published
+        # So many were in the log at first, or were published before those that are remembered; negative, or more than
         # stand before these, after the log was cleared or lost its oldest.
         begin = self.place.count - len(told) - otherwise
         return [*range(begin, places[0]), *missed] if begin >= 0 else missed
 
     def _told_behind(self, told: dict[int, int], end: int) -> Counter[bytes]:
-        """The keys of those punches that were told after the last record before `end`, and are not found before it."""
+        """The keys of those punches that were published after the last record before `end` and are not before it."""
         numbers = set(told.values())
         last = told.get(end - 1, len(self._traces))
         return Counter(
@@ -223,7 +223,7 @@ class Bookmark:
 
 
 def _less(punches: Iterable[Punch], told: Counter[bytes], key: Callable[[Punch], bytes]) -> list[Punch]:
-    """The punches less those that were told, each of which counts once."""
+    """The punches without the published ones, each of which counts once."""
     left = []
     for punch in punches:
         mark = key(punch)

@@ -52,7 +52,7 @@ class LiveEvents:
     def _is_in_doubt(self, punches: Sequence[Punch]) -> bool:
         """Whether events may be missing, old or out of order; then the terminal is asked for its count.
 
-        Datagrams get lost, doubled and change places. In a stream nothing does, but an event may be told again, or
+        Datagrams get lost, doubled and change places. In a stream nothing does, but an event may be sent again, or
         be of a punch that was just read from the log.
         """
         if not punches:
@@ -91,7 +91,7 @@ class LiveEvents:
         self.begin()
 
     def _sure(self, punches: Sequence[Punch], missing: int | None) -> Sequence[Punch] | None:
-        """Which of these are new, given how many uncounted punches there are; None where only the log can tell.
+        """Which of these are new, given how many uncounted punches there are; None where only the log shows that.
 
         `missing` is None where the terminal's count says nothing.
         """

@@ -93,7 +93,7 @@ class LogReader:
     def _read_new(self, session: Session, turn: Turn) -> tuple[Sequence[Punch], int, Sequence[Punch]] | None:
         """The unpublished punches of the log, its number of records, and the log; None where the terminal sends none.
 
-        Of a long log only the end is read, if that begins with what was told last: then the log is empty here.
+        Of a long log only the end is read, if that begins with what was published last: then the log is empty here.
         """
         self._watch.expect(LOG_S)
         session.extend(Deadline.after(LOG_S))
@@ -136,7 +136,7 @@ class LogReader:
     def _tolerate_refusal(self, session: Session, refusal: DeviceRejected) -> None:
         """Go on with live punches where a terminal repeatedly does not send its log. Until then the error is raised.
 
-        The place stays: the log is read again later, and told from there.
+        The place stays: the log is read again later, and published from there.
         """
         self._refusals += 1
         if self._refusals < REFUSALS:

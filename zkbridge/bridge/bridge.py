@@ -72,7 +72,7 @@ class Bridge:
         parts.mqtt.start()
 
     def reload(self, config: Config) -> Changes:
-        """Take over devices that were added, removed or changed, and tell what became of them.
+        """Apply devices that were added, removed or changed, and report what became of them.
 
         Returns when a device that was removed or changed has finished what was in hand, and the broker has answered
         the new subscriptions; what waits is answered `device_not_found`, or done with the new settings. Raises

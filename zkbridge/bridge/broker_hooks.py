@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Receivers(NamedTuple):
-    """The parts that are told of events at the broker."""
+    """The parts that handle events at the broker."""
 
     reception: Reception
     keeper: Keeper
@@ -85,7 +85,7 @@ class BrokerHooks:
         ]
 
     def connected(self, protocol: ProtocolName, largest: int | None) -> None:
-        """Online: the info tells the protocol in use, the outbox may send."""
+        """Online: the info has the protocol in use, the outbox may send."""
         self._link.connected(protocol)
         self._room.follow(largest)
         self._to.outbox.online(largest)

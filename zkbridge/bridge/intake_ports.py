@@ -37,5 +37,5 @@ class BridgePorts:
         return self._mqtt.resumed and not self._link.drained
 
     def shows_retained(self) -> bool:
-        """Whether a message that clears a retained one would be seen as one: only MQTT 5 tells."""
+        """Whether a message that clears a retained one would be seen as one: only MQTT 5 shows that."""
         return self._link.protocol == "5"

@@ -12,7 +12,7 @@ class Link:
     """Numbers the connections, and notes protocol and state of the present one. Written by the mqtt thread alone.
 
     `number` is that of the last connection, or of the attempt under way; `protocol` is None before the first.
-    `reconnects` counts the connections after the first. `drained`: the bridge has heard its own health of this
+    `reconnects` counts the connections after the first. `drained`: the bridge has received its own health of this
     connection, so what the broker had held back for the session has all arrived. `online` is set while connected.
     """
 

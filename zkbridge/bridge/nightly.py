@@ -141,7 +141,7 @@ class NightlyBackups:
         return True
 
     def _ask(self, device: str, asked: _Asked, now: float) -> None:
-        """Ask; the request waits for a terminal that is away, which is told at once."""
+        """Ask; the request waits for a terminal that is away, which is answered at once."""
         asked.pause.note_failure()  # until it is known that this try was none
         until = min(asked.night.until, now + self._current.config.ledger.keep)
         log.info("device=%s its nightly backup of %s is asked for", device, asked.night.date)
@@ -179,7 +179,7 @@ class NightlyBackups:
 def _note_end(device: str, asked: _Asked, reply: Reply | None) -> None:
     """Note how a try has ended; what failed for good is tried again by another request, some times.
 
-    Nobody may read the reply to a request that nobody has sent: the log says it, too.
+    The request has no caller who reads the reply, so the result is logged too.
     """
     asked.request = None
     if reply is not None and (reply.success or _is_retryable(reply)):

@@ -60,7 +60,7 @@ class Recovery:
     def wait_on(self, waiting: Iterable[Waiting]) -> None:
         """Go on waiting for terminals that were away already, and say so. Raises LedgerUnavailable.
 
-        What belongs to no group is told in each run: the last one may have been killed before it could.
+        A request of no group is answered in each run: the last run may have been killed before it could.
         """
         for each in waiting:
             if not self._can_be_done(each.request):

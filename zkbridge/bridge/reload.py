@@ -25,7 +25,7 @@ LOOK_S = 0.05
 class Reload:
     """Adds, removes and replaces devices. One reload at a time: the caller sees to that.
 
-    `ended` is set when the bridge is told to end: then what is left of a reload is left to the next start.
+    `ended` is set when the bridge is to end: then what is left of a reload is left to the next start.
     """
 
     def __init__(self, parts: Parts, ended: threading.Event) -> None:

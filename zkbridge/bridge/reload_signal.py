@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class Reloader:
     """A thread that reads the file when asked to, and hands it to the bridge; a fault leaves everything as it was.
 
-    A thread of its own: a device that is removed may take its time, and the watchdog must be told meanwhile.
+    A thread of its own: a device that is removed may take its time, and the watchdog must be notified meanwhile.
     """
 
     def __init__(self, path: Path, bridge: Bridge, notifier: Notifier) -> None:
@@ -40,7 +40,7 @@ class Reloader:
         self._asks.put(True)
 
     def stop(self) -> None:
-        """Reload no more; the bridge must have been told to end, so that a reload under way ends too."""
+        """Reload no more; the bridge must be about to end, so that a reload under way ends too."""
         self._asks.put(False)
         if self._thread.is_alive():
             self._thread.join()

@@ -18,7 +18,7 @@ def command_filters(config: Config, commands: Collection[str]) -> list[str]:
 
 
 def document_filters(config: Config) -> list[str]:
-    """The filters that bring documents of desired users and their parts, where the configuration has them heard."""
+    """The filters that bring documents of desired users and their parts, if the configuration enables them."""
     return command_filters(config, DOCUMENTS if config.desired.enabled else ())
 
 
@@ -36,7 +36,7 @@ def echoes(config: Config, commands: Collection[str]) -> dict[str, str]:
 
 
 def punch_filters(config: Config) -> list[str]:
-    """Where punches are published: a broker that cannot tell that it refuses them is to bring them back."""
+    """Where punches are published: a broker that cannot report a refusal is to deliver them back."""
     topics = Topics(config.mqtt.base_topic)
     live = [device for device, settings in config.devices.items() if settings.attendance != "off"]
     if live and config.mqtt.unknown_devices == "answer":

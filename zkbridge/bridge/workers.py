@@ -60,7 +60,7 @@ class WorkerFactory:
         self._shared = shared
 
     def make(self, devices: Iterable[str], left: Iterable[Request]) -> dict[str, Worker]:
-        """A worker for each device; `left`, what earlier ones left, tells which terminals may still be disabled."""
+        """A worker for each device; `left`, what earlier ones left, has the terminals that may still be disabled."""
         pending = self._ledger.enables.devices() | {
             request.device for request in left if self._may_have_disabled(request)
         }

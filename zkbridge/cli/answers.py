@@ -82,7 +82,7 @@ def _tell_results(results: list[JsonObject]) -> None:
 
 
 def _removed(entry: JsonObject) -> str:
-    """What an entry of a list tells of fingers that were deleted."""
+    """What an entry of a list has about fingers that were deleted."""
     removed = entry.get("removed_fingers")
     return f"removed_fingers: {_plain(removed)}" if removed else ""
 

@@ -23,7 +23,7 @@ _MEANINGS = {
 
 
 def tell_difference(answer: JsonObject) -> bool:
-    """Print what a restore would do, a line for each user; whether the answer tells that."""
+    """Print what a restore would do, a line for each user; whether the answer has that."""
     data = answer.get("data")
     if answer.get("code") != "compared" or not isinstance(data, dict):
         return False

@@ -140,7 +140,7 @@ def _rules(given: JsonObject) -> JsonObject:
 def _planned(
     settings: Mqtt, target: str, file: DocumentFile, given: JsonObject
 ) -> tuple[JsonObject, dict[str, list[JsonObject]]]:
-    """The answer of users/plan, and who is on each terminal. Ends the program where nobody answers."""
+    """The answer of users/plan, and who is on each terminal. Ends the program if there is no answer."""
     rules = {name: file.fields[name] for name in _RULES if name in file.fields} | _rules(given)
     body = {"users": file.users, **rules}
     if len(encode(body)) + _ENVELOPE > settings.max_payload:
@@ -185,7 +185,7 @@ def _tell_plan(answer: JsonObject, file: DocumentFile, present: dict[str, list[J
 
 
 class _Publisher(Guest):
-    """Publishes a document, and hears the plans that follow."""
+    """Publishes a document, and receives the plans that follow."""
 
     def __init__(self, settings: Mqtt) -> None:
         super().__init__(settings)
@@ -196,7 +196,7 @@ class _Publisher(Guest):
         self._news.put(message)
 
     def taken(self, problem: str | None) -> None:
-        """End the wait if nobody has received the document."""
+        """End the wait if no program has received the document."""
         if problem is not None:
             self._news.put(NoAnswer(problem))
 

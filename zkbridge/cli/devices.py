@@ -94,7 +94,7 @@ class Snapshot:
 
 
 class _Listener(Guest):
-    """Keeps what it hears in a queue."""
+    """Keeps what it receives in a queue."""
 
     def __init__(self, settings: Mqtt) -> None:
         super().__init__(settings)

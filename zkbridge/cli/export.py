@@ -135,7 +135,7 @@ def _lines(rows: list[JsonObject]) -> str:
 
 
 def _write(file: Path | None, text: str, encoding: str) -> None:
-    """Write, for nobody else to read: the list holds card numbers."""
+    """Write a file that no other user can read: the list holds card numbers."""
     try:
         if file is None:
             click.echo(text.encode(encoding), nl=False)

@@ -165,7 +165,7 @@ def _ask_all(
 def _known_again(settings: Mqtt, device: str, people: list[Person], rows: list[Row]) -> list[Row]:
     """The rows, with those as `earlier` whose user_id is taken by the very person: an earlier run has created them.
 
-    That is seen by the device's own list, without the password, which no terminal tells. A group's lists are not read.
+    That is seen by the device's own list, without the password, which no terminal sends. A group's lists are not read.
     """
     if not any(each["code"] == UserExists.code for each in rows):
         return rows

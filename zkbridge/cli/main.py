@@ -96,7 +96,7 @@ def main() -> None:
 @main.command()
 @config_option
 def run(path: Path) -> None:
-    """Run the daemon until it is told to stop; SIGHUP makes it read its file again."""
+    """Run the daemon until it is stopped; SIGHUP makes it read its file again."""
     gc.disable()  # what is loaded now stays: looking for what of it is garbage only takes time
     defer()
     share_the_interpreter()

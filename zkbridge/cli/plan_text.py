@@ -8,7 +8,7 @@ from typing import Any
 from zkbridge.contract.bodies import JsonObject
 from zkbridge.contract.characters import id_spelling
 
-#: Fields of which only the names are told.
+#: Fields of which only the names are shown.
 _SECRET = frozenset({"password", "card"})
 #: What stands before each user of a list.
 _SIGNS = {"added": "+", "changed": "~", "blocked": "!", "unblocked": "o", "deleted": "-"}

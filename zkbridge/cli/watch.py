@@ -47,7 +47,7 @@ class Watcher(Guest):
         self.news.put(message)
 
     def linked(self, *, online: bool) -> None:
-        """Whether we hear anything."""
+        """Whether we receive anything."""
         self.news.put("broker connected" if online else "broker lost")
 
 

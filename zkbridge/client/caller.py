@@ -38,7 +38,7 @@ class Caller(Guest):
     ) -> JsonObject:
         """Publish a request and return its answer; a `request_id` is made up if the body has none. Raises NoAnswer.
 
-        `progress` hears what the command tells meanwhile; it is not listened for without.
+        `progress` is called with the command's progress; without it no progress is subscribed to.
         """
         deadline = time.monotonic() + timeout
         token = secrets.token_bytes(8)
@@ -93,7 +93,7 @@ class Caller(Guest):
 
 
 def inbox(settings: Mqtt) -> str:
-    """A topic for answers that nobody else uses."""
+    """A topic for answers that no other program uses."""
     return f"{settings.base_topic}/replies/{_level(settings.username)}/{secrets.token_hex(8)}"
 
 

@@ -75,7 +75,7 @@ class Guest:
         """A message came."""
 
     def taken(self, problem: str | None) -> None:
-        """The broker took what was published; or the reason why nobody will get it."""
+        """The broker accepted what was published; or the reason why no program will get it."""
 
     def linked(self, *, online: bool) -> None:
         """The connection broke, or came back."""
@@ -115,7 +115,7 @@ class Guest:
         return f"{first}, and does the broker allow to read {named(answers)} ({rights_of(self.settings)})?"
 
     def publish(self, topic: str, payload: bytes, *, response_topic: str, correlation: bytes) -> None:
-        """Hand a request to the broker at QoS 1; `taken` tells what became of it. MQTT 3.1.1 has no properties."""
+        """Hand a request to the broker at QoS 1; `taken` is called with the result. MQTT 3.1.1 has no properties."""
         assert self._client is not None
         properties = None
         if self.protocol == "5":
@@ -126,7 +126,7 @@ class Guest:
         self._client.publish(topic, payload, qos=1, properties=properties)
 
     def publish_state(self, topic: str, payload: bytes) -> None:
-        """Hand a retained message to the broker at QoS 1; `taken` tells what became of it."""
+        """Hand a retained message to the broker at QoS 1; `taken` is called with the result."""
         assert self._client is not None
         self._published = topic
         self._client.publish(topic, payload, qos=1, retain=True)

@@ -74,7 +74,7 @@ class Clear(Params):
     total: Offset | None = None
 
     def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
-        """No `total` for a device whose punches nobody publishes."""
+        """No `total` for a device whose punches are not published."""
         return (FieldFault("total", "required"),) if self.total is None and device.attendance == "off" else ()
 
 
@@ -140,7 +140,7 @@ def _settled(count: int, context: Context) -> Body:
     """The answer to a request of which an earlier attempt was asked of the terminal. Raises OutcomeUnknown.
 
     A log only grows: with fewer punches than before it was cleared. With as many or more it may have been cleared and
-    filled again, and clearing it now could delete punches that nobody has read.
+    filled again, and clearing it now could delete punches that were never read.
     """
     before = context.tried[-1]["count"] if context.tried else count
     if count and count >= before:

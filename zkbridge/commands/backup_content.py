@@ -17,7 +17,7 @@ FORMAT = 1
 
 
 class Content(BaseModel):
-    """A backup. `left_out` are the user_ids of users whose records cannot be told apart."""
+    """A backup. `left_out` are the user_ids of users whose records cannot be distinguished."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 

@@ -34,7 +34,7 @@ class Restarting(TypedDict):
     repeatable=False,
 )
 def restart(session: Power, _params: Restart, context: Context) -> Change:
-    """Plan the restart; when the terminal runs again is told by its availability."""
+    """Plan the restart; the terminal's availability shows when it runs again."""
 
     def apply() -> Body:
         return {"data": {"acknowledged": session.restart(), "device_id": context.device.id}}

@@ -27,7 +27,7 @@ class Sync(Params):
     repeatable=True,
 )
 def sync_time(session: TerminalClock, params: Sync, context: Context) -> Change:
-    """Plan the new time; which it is, is known only when the terminal is told. Raises ClockUntrusted."""
+    """Plan the new time, which is determined only when it is sent to the terminal. Raises ClockUntrusted."""
     if params.time is None:
         context.clock.require_plausible()
 

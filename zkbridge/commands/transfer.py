@@ -28,7 +28,7 @@ from zkbridge.port.users import User, UserCopy, UserFields, UserTable
 
 #: The inner command that writes one user.
 WRITE = "users/copy/write"
-#: Characters of a template in base64: a terminal is told its length in 16 bits.
+#: Characters of a template in base64: its length is sent to the terminal in 16 bits.
 MAX_TEMPLATE = 65_535 // 3 * 4
 
 
@@ -146,7 +146,7 @@ class Person(NamedTuple):
 
 
 class Written(TypedDict):
-    """What the terminal holds now; a name that was cut is told as it was cut."""
+    """What the terminal holds now; a name that was cut is answered as it was cut."""
 
     user_id: Annotated[str, like("123")]
     name: Annotated[str, like("Juan Perez")]

@@ -51,7 +51,7 @@ class Create(Dated):
 
 
 class Created(TypedDict):
-    """What the terminal holds now; a name that was cut is told as it was cut."""
+    """What the terminal holds now; a name that was cut is answered as it was cut."""
 
     user_id: Annotated[str, like("123")]
     name: Annotated[str, like("Juan Perez")]

@@ -177,7 +177,7 @@ class _Enrolment:
     intent: _Intent
 
     def run(self) -> Body:
-        """See it through. Raises what the caller is told instead; a lost connection is for `look`."""
+        """Carry the enrolment out. Raises the caller's answer if it fails; a lost connection is for `look`."""
         if self.context.presence.ended:
             raise self._interrupted("stopping")
         if self.intent.old is not None:
@@ -238,7 +238,7 @@ class _Enrolment:
         return _FAILURES[outcome](old_finger_lost=lost)
 
     def _interrupted(self, reason: str, *, lost: bool = False) -> BridgeError:
-        """What whoever ended it wants told; nobody did, the bridge stopped or lost the terminal."""
+        """The reason of the request that ended it; without one, the bridge stopped or lost the terminal."""
         told = self.context.presence.reason
         return EnrollInterrupted(reason, old_finger_lost=lost) if told is None else told(old_finger_lost=lost)
 

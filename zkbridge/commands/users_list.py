@@ -27,7 +27,7 @@ class List(Part):
 
     @property
     def wants_all(self) -> bool:
-        """Whether nothing says which: then no record is looked at but those that are told."""
+        """Whether there is no filter: then only the records in the reply are read."""
         return self.user_id is None and self.name is None
 
     def wants(self, user: User) -> bool:

@@ -33,7 +33,7 @@ _ARABIC_TABLE = str.maketrans(_ARABIC_FORMS)
 
 
 class Unseen(NamedTuple):
-    """A character that people cannot see, or cannot tell from another one, and its place, counted from 1."""
+    """A character that people cannot see, or cannot distinguish from another one, and its place, counted from 1."""
 
     sign: str
     place: int

@@ -98,7 +98,7 @@ def together(
     """The group's reply: a success only if every member's is one.
 
     `said` is in the group's order and not empty. `group` is None for the targets of a request that was handed over.
-    A reply of more than `room` bytes is told with the short form of each answer, so that no member is left out. Of rows
+    A reply of more than `room` bytes has the short form of each answer, so that no member is left out. Of rows
     it is the list's reply; the group may be a device then.
     """
     if group is not None and said[0].row is not None:

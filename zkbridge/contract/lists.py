@@ -53,7 +53,7 @@ def rows_together(
 ) -> Reply:
     """A device's reply to a list: a success only if every row's is one.
 
-    `said` is in the list's order and not empty. A reply of more than `room` bytes tells each row in short, and if that
+    `said` is in the list's order and not empty. A reply of more than `room` bytes has each row in short, and if that
     does not fit either, only rows that failed, as many as fit.
     """
     entries = [_entry(each) for each in said]

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple, TypedDict
 
-# Property identifiers of PUBLISH (MQTT 5, 2.2.2.2 and 3.3.2.3). Fixed lengths in bytes; the others tell their length.
+# Property identifiers of PUBLISH (MQTT 5, 2.2.2.2 and 3.3.2.3). Lengths in bytes; the others begin with their length.
 _FIXED = {1: 1, 2: 4, 35: 2}  # payload format indicator, message expiry interval, topic alias
 _EXPIRY, _RESPONSE_TOPIC, _CORRELATION, _SUBSCRIPTION_ID, _USER_PROPERTY = 2, 8, 9, 11, 38
 _ONE_STRING = {3, _RESPONSE_TOPIC, _CORRELATION}  # content type is 3
@@ -68,7 +68,7 @@ def read_packet(header: int, body: bytes, *, five: bool, reason: str) -> Publish
 def _message(header: int, body: bytes, *, five: bool) -> Published:
     """The message, and of its properties those that can be read.
 
-    Raises struct.error, IndexError or ValueError where topic, packet identifier and payload cannot be told apart.
+    Raises struct.error, IndexError or ValueError where topic, packet identifier and payload cannot be separated.
     """
     topic, rest = _counted(body, 0)
     qos = header >> 1 & 3

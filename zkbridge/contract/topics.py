@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-BRIDGE = "bridge"  # the level under the base topic that speaks of the bridge itself, so never a device id
+BRIDGE = "bridge"  # the level under the base topic for the bridge itself, so never a device id
 DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # A dot would become a slash on RabbitMQ's MQTT plugin, so the base topic is as narrow as the device id.
 BASE_TOPIC = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
@@ -44,7 +44,7 @@ class Topics(NamedTuple):
         return f"{self.command(device, command)}/progress"
 
     def availability(self, device: str) -> str:
-        """The retained topic that tells whether a device answers."""
+        """The retained topic with whether a device answers."""
         return f"{self.base}/{device}/availability"
 
     def punches(self, device: str) -> str:
@@ -61,12 +61,12 @@ class Topics(NamedTuple):
 
     @property
     def state(self) -> str:
-        """The retained topic that tells whether the bridge runs; also its last will."""
+        """The retained topic with whether the bridge runs; also its last will."""
         return f"{self.base}/{BRIDGE}/state"
 
     @property
     def info(self) -> str:
-        """The retained topic that tells version, protocol, device ids and commands."""
+        """The retained topic with version, protocol, device ids and commands."""
         return f"{self.base}/{BRIDGE}/info"
 
     @property

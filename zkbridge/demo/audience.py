@@ -22,7 +22,7 @@ COLUMNS = ("uid", "user_id", "name", "password", "privilege", "card", "group")
 
 
 class Audience(Protocol):
-    """Is told each step of the demo."""
+    """Gets each step of the demo."""
 
     def start(self, kind: Kind | None) -> None:
         """All parts run; `kind` is that of the broker, None for one that ran before."""

@@ -62,7 +62,7 @@ class BrokerUnavailable(Exception):
 
 
 class EmbeddedBroker:
-    """A broker on *host* and *port* (0: any free one) that speaks MQTT 3.1.1 and 5 to whoever comes, and forgets all.
+    """A broker on *host* and *port* (0: any free one) for MQTT 3.1.1 and 5 and any client, which stores nothing.
 
     It is Mosquitto if that is installed, or else iotcore, in a process of its own behind a `Mux`; *prefer* names the
     one to try first. iotcore 0.4 cuts off a client of MQTT 3.1.1 as soon as a message with MQTT 5 properties comes for

@@ -1,4 +1,4 @@
-"""What the bridge knows of one door's lock: from its own requests alone, for no terminal tells when it has locked."""
+"""The state of one door's lock, from the bridge's own requests: no terminal reports when it has locked."""
 
 from __future__ import annotations
 

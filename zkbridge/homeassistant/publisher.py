@@ -37,7 +37,7 @@ def own_filters(config: Config) -> list[str]:
 class HomeAssistant:
     """The messages that are retained for Home Assistant; where discovery is off, those of earlier runs are cleared.
 
-    `hear` takes what happens in the parts, `overheard` what comes on `watched_topics`; `retained` is published on
+    `hear` takes events of the parts, `overheard` messages on `watched_topics`; `retained` is published on
     every connect.
     """
 
@@ -120,7 +120,7 @@ class HomeAssistant:
             if device not in self._devices or self._published.get(device) == publication.payload:
                 return
             self._published[device] = publication.payload
-            # It says what the terminal is, which the terminal may have told just now.
+            # It describes the terminal, which may have reported that just now.
             announcement = self._discovery.message(device)
             is_new = self._announcements.get(announcement.topic) != announcement
             self._announcements[announcement.topic] = announcement

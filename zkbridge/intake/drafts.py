@@ -109,7 +109,7 @@ class Drafts:
             return None
         known = parsed[0] in self._config.devices or parsed[0] in self._config.groups
         if self._config.mqtt.unknown_devices == "ignore" and not known:
-            # The broker had it before it heard that this device has left us: it may be another bridge's by now.
+            # The broker had it before it processed that this device has left us: it may be another bridge's by now.
             log.info(
                 "a message for %s is ignored: that device is not in this configuration (unknown_devices: ignore)",
                 shown(parsed[0]),
@@ -133,7 +133,7 @@ class Drafts:
             return self._refused(message, address, Internal(error_id))
 
     def _address(self, message: Message, device: str, command: str) -> Draft | None:
-        """Where the answer goes, and what tells this message from others."""
+        """Where the answer goes, and what distinguishes this message from others."""
         fallback = self._topics.reply(device, command)
         if is_document(command):
             fallback, command = self._topics.plan(device, DESIRED), DESIRED

@@ -41,7 +41,7 @@ class Intake:
     """Checks messages in the contract's order and keeps them.
 
     `subscribed` lists the filters that the bridge itself listens to, `ports` are the rest of the daemon, `keeper` sees
-    to it that a message that cannot be kept costs the others nothing. `tell` hears what happens.
+    to it that a message that cannot be kept costs the others nothing. `tell` is called with events.
     """
 
     def __init__(

@@ -119,6 +119,6 @@ def _attempt(answer: Draft, keep: Keep) -> Kept | None:
         return keep([answer])[0]
     except LedgerUnavailable:
         raise
-    except Exception as error:  # noqa: BLE001 - what the bridge cannot do with this message was told in full
+    except Exception as error:  # noqa: BLE001 - what the bridge cannot do with this message was logged in full
         log.warning("an answer cannot be kept: %s", error)
         return None

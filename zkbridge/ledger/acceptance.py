@@ -270,7 +270,7 @@ def _suspect_of(db: sqlite3.Connection, draft: Draft) -> int | None:
     """The latest request of an earlier connection that this message may be a broker's replay of.
 
     RabbitMQ redelivers under new packet ids, aedes without DUP, and a Mosquitto that was killed replays what it
-    had not yet noted as acknowledged. Content alone cannot tell that from a caller who asks twice: the terminal
+    had not yet noted as acknowledged. Content alone does not distinguish that from a second request: the terminal
     settles it (see `worker`).
     """
     if not draft.redeliverable:

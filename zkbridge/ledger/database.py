@@ -42,7 +42,7 @@ class DiskWatch(Protocol):
 class Database:
     """The file `ledger.db` in a folder, mode 0600, for one daemon at a time.
 
-    `readings` are the commands whose answers are forgotten once confirmed. `watch` hears when the disk has no room
+    `readings` are the commands whose answers are forgotten once confirmed. `watch` is called when the disk has no room
     for something. `commits` and `syncs` count what was written.
     Raises LedgerInUse, LedgerTooNew, LedgerUnavailable; a damaged file is kept aside and a new one begun.
     """

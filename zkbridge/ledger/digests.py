@@ -29,7 +29,7 @@ class Digests:
     def _load(self, path: Path) -> bytes:
         """Read the key, or make one.
 
-        It is in a file of its own, so that nobody can find PINs by guessing with the ledger alone.
+        It is in a file of its own, so that PINs cannot be found by guessing with the ledger alone.
         """
         with contextlib.suppress(FileNotFoundError):
             key = path.read_bytes()

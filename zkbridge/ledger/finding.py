@@ -66,7 +66,7 @@ class Finder:
             raise
 
     def find(self, db: sqlite3.Connection, draft: Draft) -> Found:
-        """What is known of a message; notes that it came, where only that tells it from the next one."""
+        """What is known of a message; notes that it came, where only that distinguishes it from the next one."""
         if draft.retained and not self._first_sight(db, draft):
             return Found(Finding.KNOWN, draft)
         if draft.dup and self._is_redelivery(db, draft):

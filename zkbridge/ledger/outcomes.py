@@ -111,7 +111,7 @@ class Outcomes:
         """The group's request that this one is a part of, if it is."""
         reply, replayed = finish.reply, finish.replayed
         parent = None if finish.request.parent is None else parent_of(db, finish.request.id)
-        # A part's reply is told within another one, or later: what belongs to its delivery is told with it.
+        # A part's reply is sent within another one, or later: what belongs to its delivery is sent with it.
         body = reply.body if parent is None else flagged(reply.body, replayed=replayed)
         if parent is not None and not reply.success and (user_id := user_of(db, finish.request.id)):
             body = about_user(body, user_id)

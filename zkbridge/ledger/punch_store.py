@@ -26,7 +26,7 @@ class PunchStore:
         return Place(rows[0]["serial"], rows[0]["count"], tuple(Trace(*row) for row in traces))
 
     def add(self, device: str, bodies: Iterable[bytes], place: Place, *, most_traces: int, anew: bool = False) -> None:
-        """Keep punches that are to be told, in order, and how far that is, in one transaction.
+        """Keep punches that are to be published, in order, and the place in the log, in one transaction.
 
         Of `place` the traces are those of these punches; so many of a terminal are kept, or none of the earlier ones
         where it begins `anew`.
@@ -57,7 +57,7 @@ class PunchStore:
         return [UnsentPunch(*row) for row in rows]
 
     def forget(self, punches: Iterable[int]) -> None:
-        """The broker has confirmed these: they are forgotten. After a power cut they may be told once more."""
+        """The broker has confirmed these: they are deleted. After a power cut they may be published once more."""
         wanted = [(punch,) for punch in punches]
         self._database.write(
             lambda db: ignore(db.executemany("DELETE FROM punches WHERE id = ?", wanted)), urgent=False
@@ -71,7 +71,7 @@ class PunchStore:
         )
 
     def note_cleared(self, device: str) -> None:
-        """The terminal's log is empty. The traces stay: they tell equal punches apart."""
+        """The terminal's log is empty. The traces stay: they distinguish equal punches."""
         self._database.write(lambda db: ignore(db.execute("UPDATE places SET count = 0 WHERE device = ?", (device,))))
 
     def count_unsent(self) -> int:

@@ -58,7 +58,7 @@ class Part(NamedTuple):
 
     @property
     def key(self) -> PartKey:
-        """What tells it from the other parts that are to be asked."""
+        """What distinguishes it from the other parts that are to be asked."""
         return self.device, self.user_id
 
     def __repr__(self) -> str:
@@ -181,7 +181,7 @@ class Finish(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What is kept of a punch that was told: digests of its time and of all of it, and which of equal ones it is."""
+    """What is kept of a published punch: digests of its time and of all of it, and which of equal ones it is."""
 
     moment: bytes
     key: bytes
@@ -190,7 +190,7 @@ class Trace(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """How far the log of a terminal was told: its serial number, its count of punches, the last ones' traces."""
+    """How far the log of a terminal was published: its serial number, its count of punches, the last ones' traces."""
 
     serial: str
     count: int

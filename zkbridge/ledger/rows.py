@@ -123,7 +123,7 @@ def user_of(db: sqlite3.Connection, request: int) -> str | None:
 
 
 def log_answer(log: logging.Logger, request: Request, reply: Reply, *, seconds: float | None = None) -> None:
-    """One line for each request that was answered; `seconds` after it was kept, if that tells anything."""
+    """One line for each request that was answered; `seconds` after it was kept, if that is of use."""
     took = "" if seconds is None else f" seconds={seconds:.2f}"
     log.log(
         logging.INFO if reply.success else logging.WARNING,

@@ -32,7 +32,7 @@ _ASKED_FOR_S = 1.0
 
 
 class _Anchor(NamedTuple):
-    """One moment on two clocks: the wall clock, and the monotonic clock, which nobody can set."""
+    """One moment on two clocks: the wall clock, and the monotonic clock, which cannot be set."""
 
     wall: float
     since_start: float

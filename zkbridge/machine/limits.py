@@ -14,7 +14,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 #: Descriptors that one device may hold at a time: its lock file, its connection, the waker of its thread, and one that
-#: is open only for a moment (pyzk's own socket, or the file that tells who else waits).
+#: is open only for a moment (pyzk's own socket, or the file that shows who else waits).
 FOR_A_DEVICE = 4
 #: Descriptors for everything else: libraries, log, ledger, broker, signals, readers of the metrics.
 FOR_THE_REST = 64

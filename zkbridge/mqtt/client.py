@@ -83,7 +83,7 @@ class Mqtt:
 
     @property
     def resumed(self) -> bool:
-        """Whether the broker may hold messages from the time without a connection; True until CONNACK has told."""
+        """Whether the broker may hold messages from the time without a connection; True until CONNACK has shown it."""
         state = self._state
         return state is None or state.accepted_at is None or state.resumed
 

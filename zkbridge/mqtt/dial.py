@@ -207,7 +207,7 @@ class _Attempt:
         return [f"what is published on {named(unheard)} does not come back"] if unheard else []
 
     def _of_published(self) -> Iterator[str]:
-        """A sentence for each kind of message that would reach nobody."""
+        """A sentence for each kind of message that would reach no subscriber."""
         for what in dict.fromkeys(self._plan.published.values()):
             topics = [topic for topic, kind in self._plan.published.items() if kind == what]
             answers = {topic: self._answered[topic] for topic in topics if topic in self._answered}
@@ -246,7 +246,7 @@ class _Attempt:
         return client
 
     def _subscribe(self) -> None:
-        # Over MQTT 3.1.1 only what comes back was taken: a PUBACK tells no refusal.
+        # Over MQTT 3.1.1 only what comes back was taken: a PUBACK reports no refusal.
         own = self._plan.published if self.protocol == "3.1.1" else ()
         for some in self._limits.packets([*self._plan.filters, *own]):
             _, mid = self._client.subscribe([(wish, 1) for wish in some])

@@ -111,7 +111,7 @@ class ProtocolChoice:
             self._five_is_silent = self._old_is_accepted
             self._silent_ends += 1
         elif protocol == "3.1.1" and how is Failure.REFUSED:
-            self._old_is_accepted = True  # it speaks 3.1.1, whatever it dislikes
+            self._old_is_accepted = True  # it supports 3.1.1, whatever it dislikes
         else:
             self._start_over()
             self._refused_until = float("-inf")

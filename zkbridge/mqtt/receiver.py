@@ -82,7 +82,7 @@ class Receiver:
             self._hooks.receive(commands)
         except Exception as error:
             lost = sum(1 for message in commands if message.qos == 0)
-            log.error(  # noqa: TRY400 - the cause is told in one line, again and again while a disk is full
+            log.error(  # noqa: TRY400 - the cause is logged in one line, again and again while a disk is full
                 "%d messages could not be kept (%s); they are not acknowledged, the broker will bring them again%s",
                 len(commands),
                 error,

@@ -54,7 +54,7 @@ class _EchoTimer:
 
 
 class SubscriptionCheck:
-    """What has come back on this connection. For one thread; tells the log what an operator should know.
+    """What has come back on this connection. For one thread; logs what an operator should know.
 
     `echoes` maps each filter to the topic that tries it. Messages that the bridge publishes on every connection anyway
     (`spoken`) serve as probes; on the other topics `PROBE` is to be published whenever `begin` or `look` ask for it.

@@ -20,7 +20,7 @@ class Subscriptions(NamedTuple):
     """Topic filters, by what becomes of a message on them.
 
     `filters` are the commands: `Hooks.receive`. `watched` topics go to `Hooks.overheard`. So do `echoed` filters, which
-    cover what the bridge itself publishes: it subscribes to them over MQTT 3.1.1 only, whose PUBACK tells no refusal.
+    cover what the bridge itself publishes: it subscribes to them over MQTT 3.1.1 only, whose PUBACK reports no refusal.
     So it does to `tried`, topics on which it checks that the broker accepts what it publishes.
     Those of `filters` that are in `state` also bring what was retained before they were subscribed to.
     """

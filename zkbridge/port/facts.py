@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Sizes(NamedTuple):
-    """Counts and capacities; None is what the terminal did not tell."""
+    """Counts and capacities; None is what the terminal did not report."""
 
     users: int | None = None
     users_capacity: int | None = None
@@ -23,7 +23,7 @@ class Sizes(NamedTuple):
 
     @property
     def users_left(self) -> int | None:
-        """How many more users fit, as the terminal says or as its capacity leaves; None where it tells neither."""
+        """How many more users fit, as the terminal reports or as its capacity leaves; None where it reports neither."""
         if self.users_free is not None or self.users is None or not self.users_capacity:
             return self.users_free
         return max(0, self.users_capacity - self.users)

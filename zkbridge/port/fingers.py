@@ -32,7 +32,7 @@ class Finger:
         return template is not None and template.rstrip(TAIL) == self.template.rstrip(TAIL)
 
     def mark(self, salt: bytes) -> str:
-        """A keyed digest that tells this template from others without revealing it; `salt` is used for nothing else.
+        """A keyed digest that identifies this template without revealing it; `salt` is used for nothing else.
 
         Some commands read a template with zero bytes or one byte 01 after it, which do not count.
         """

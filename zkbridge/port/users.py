@@ -131,7 +131,7 @@ class UserTable(Protocol):
         """The one at this place."""
 
     def by_user_id(self, user_id: str) -> User | None:
-        """The first user with this user_id; nobody is found by an empty one."""
+        """The first user with this user_id; an empty one finds no user."""
 
     def all_by_user_id(self, user_id: str) -> list[User]:
         """Every user with this user_id, in the order of the table."""

@@ -25,7 +25,7 @@ from zkbridge.contract.texts import shown
 
 #: What may stand in a field of its own.
 FIELDS = frozenset({"device", "command", "request", "request_id", "status", "code", "seconds", "error_id", "answer"})
-#: How many exceptions that led to one another are told.
+#: How many exceptions that led to one another are logged.
 MOST_CAUSES = 5
 _PLACE = re.compile(r"(?:\b(\w+)=)?%[-#0 +]*\d*(?:\.\d+)?([a-zA-Z%])")
 

@@ -97,7 +97,7 @@ class Created(NamedTuple):
 class Trouble(NamedTuple):
     """A request failed without a fault of its caller, or, with `probe`, a scheduled probe failed.
 
-    `error` is the sentence that callers are told.
+    `error` is the sentence of the answer.
     """
 
     device: str

@@ -84,7 +84,7 @@ class Accounts(UserReading):
     def delete_users(self, users: Sequence[User]) -> None:
         """Delete several, each uid once.
 
-        Raises what `delete_user` raises where all are refused: of some, the table must tell.
+        Raises what `delete_user` raises where all are refused: of some, the table must show it.
         """
         refusals, uids = [], dict.fromkeys(user.uid for user in users)
         for uid in uids:

@@ -80,7 +80,7 @@ class Attendance(Accounts):
         return None if punches is None else self._named(punches)
 
     def listen(self, *, again: bool = False) -> None:
-        """Have the terminal tell each punch. Raises DeviceRejected where it will not.
+        """Have the terminal send each punch. Raises DeviceRejected where it will not.
 
         `again`: it agreed before on this connection. If it answers 2005 then, as to any command before CONNECT, it was
         restarted and does not know the session any more: raises DeviceUnreachable, and the connection is closed.
@@ -94,9 +94,9 @@ class Attendance(Accounts):
             raise DeviceUnreachable("reset", host=self.device.host, port=self.device.port) from None
 
     def hear(self, seconds: float, waker: Waker) -> list[Punch] | None:
-        """The punches of the next event, none of an event of another kind; None when nobody spoke, or `waker` did.
+        """The punches of the next event, none of an event of another kind; None if none came, or `waker` interrupted.
 
-        Whatever the terminal told since it was asked to `listen` is heard, also what came between a request and its
+        Whatever the terminal sent since it was asked to `listen` is received, also what came between a request and its
         answer. Each event is to be acknowledged.
         """
         self.extend(Deadline.after(seconds + self.device.timeout))

@@ -109,7 +109,7 @@ class Conversation:
         return self._disabled.total
 
     def disabled_for(self) -> float:
-        """The seconds since the terminal was told to be disabled; 0 while it is not."""
+        """The seconds since DISABLE was sent to the terminal; 0 while it is not disabled."""
         return self._disabled.so_far()
 
     @property
@@ -225,7 +225,7 @@ class Conversation:
 
         The protocol knows no "only if it is still free": nothing but the disabled time keeps others off the same
         uid. So it is looked at last thing before the request leaves. What is left is a process that is stopped
-        between this look and the next line for longer than half a timeout; that can only be told afterwards.
+        between this look and the next line for longer than half a timeout; that can only be found out afterwards.
         """
         if self.lapsed:
             raise DeviceTimeout(host=self.device.host, port=self.device.port)

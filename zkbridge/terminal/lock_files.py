@@ -54,7 +54,7 @@ def open_existing(address: str, lock_dir: Path | None) -> int | None:
 
 
 def folder(lock_dir: Path | None) -> Path:
-    """Where lock files lie: as told, else where all users of the machine look first. Raises LockUnusable."""
+    """Where lock files are: as configured, else where all users of the machine look first. Raises LockUnusable."""
     if lock_dir is not None:
         return _usable(lock_dir)
     with suppress(OSError):  # not on this machine, or read-only; what is there and cannot be used is an error

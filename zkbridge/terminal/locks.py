@@ -63,7 +63,7 @@ class Held:
 
 
 class Waiting(Protocol):
-    """Hears that a terminal's lock is still held by somebody else; what it raises ends the wait."""
+    """Is called while another process holds a terminal's lock; what it raises ends the wait."""
 
     def __call__(self) -> object:
         """Called now and then, by the thread that waits."""

@@ -29,7 +29,7 @@ class Machine(Conversation):
 
     @property
     def told(self) -> Info:
-        """What the terminal has said of itself in this conversation, counts and clock as it last told them."""
+        """What the terminal has reported in this conversation, counts and clock as it last reported them."""
         return self._told._replace(sizes=self._sizes, clock=self._clock)
 
     def sizes(self) -> Sizes:

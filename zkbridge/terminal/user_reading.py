@@ -146,7 +146,7 @@ class UserReading(Machine):
         records = records_of(raw, count)
         size = self._record_size(records, count)
         # Where datagrams carry no number, some cut a table just between records: those that changed places on the
-        # way make a table that looks right. Where the uids do not tell, a second reading in other datagrams does.
+        # way make a table that looks right. Where the uids do not show that, a second reading in other datagrams does.
         in_doubt = not self._client.bulk.numbered and not in_order(records, record_size=size)
         if in_doubt and self._read("table", Command.USERTEMP_RRQ, _USERS, shifted=True) != raw:
             raise Unreadable("it reads differently each time")

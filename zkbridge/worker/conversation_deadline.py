@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from zkbridge.terminal.protocol.deadline import Deadline
 
-#: Seconds past the deadline before the watchdog is told: closing the session takes so long at most.
+#: Seconds past the deadline before the watchdog is informed: closing the session takes so long at most.
 GRACE_S = 30.0
 
 

@@ -61,7 +61,7 @@ class DateRunner:
         device = self._access.device.id
         self._ledger.finish(
             [], pending_enable=device
-        )  # no request tells the next start that the terminal may be disabled
+        )  # no request shows the next start that the terminal may be disabled
         began, entered = time.monotonic(), False
         session = self._access.open(deadline, disables=True)
         try:

@@ -184,7 +184,7 @@ class Planner:
         return self._replies.failed(task.request, Expired.at(task.request.expires_at or self._clock.now()))
 
     def _context(self, device: Device, task: Task, earlier: Reply | None) -> Context:
-        """What a command is told; `device` is the one of the session, at the address where its terminal is."""
+        """What a command is given; `device` is the one of the session, at the address where its terminal is."""
         return Context(
             device,
             asked_before=task.asked or earlier is not None,

@@ -28,7 +28,7 @@ def again(
     """Call `attempt` until it returns, fails for another reason than its connection, or may not be tried again.
 
     `pause` waits some seconds and says whether to give up instead (raises Interrupted); `remaining` tells the
-    seconds that are left for everything; `before_pause` hears the attempt's number, the pause and the failure.
+    seconds that are left for everything; `before_pause` is called with the attempt's number, the pause and the failure.
     The last failure is raised as it was.
     """
 

@@ -92,7 +92,7 @@ class Command(NamedTuple):
     """One thing that can be asked. `run` answers at once with a reply's body, or plans a Change.
 
     `disables`: people are kept off the terminal meanwhile. `repeatable`: doing it twice does no harm.
-    `attended`: a person at the terminal takes part. It has a session to itself and tells its progress; once it was
+    `attended`: a person at the terminal takes part. It has a session of its own and reports its progress; once it was
     asked, `run` finds out what became of it (`Context.asked_before`) and never begins again.
     `ends`: it asks no terminal, but ends a request of another command.
     `answer` describes its success, `errors` are those that it has beside the ones any command may have.
@@ -140,7 +140,7 @@ class Command(NamedTuple):
         return tuple(name for name, field in self.params.model_fields.items() if field.is_required())
 
     def parse(self, body: JsonObject, *, strict: bool) -> Params:
-        """The payload's fields. Raises MissingFields or InvalidField (with every fault that a reply tells)."""
+        """The payload's fields. Raises MissingFields or InvalidField (with every fault that a reply names)."""
         fields = self.params.model_fields
         given = {name: value for name, value in body.items() if value is not None and name in fields}
         unknown = [name for name, value in body.items() if value is not None and name not in fields] if strict else []

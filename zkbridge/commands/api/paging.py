@@ -28,7 +28,7 @@ class Part(Params):
 def part_of(rows: Rows[T], params: Part, context: Context, row: Callable[[T], Mapping[str, object]]) -> Body:
     """A reply's body: `total`, as many rows as were asked for and fit, and `next_offset` if there are more.
 
-    One row is told in any case, so that whoever follows `next_offset` comes to the end.
+    A reply has at least one row, so that a caller who follows `next_offset` comes to the end.
     """
     end = len(rows) if params.limit is None else min(len(rows), params.offset + params.limit)
     told: list[Mapping[str, object]] = []

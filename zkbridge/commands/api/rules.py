@@ -27,7 +27,7 @@ def described(description: str, *types: str, **rules: Any) -> WithJsonSchema:
 def faults_of(error: ValidationError, known: Iterable[str]) -> list[FieldFault]:
     """The faults that pydantic found, in our words.
 
-    No more than a reply tells: to look for the name that was meant takes a while for each.
+    No more than a reply names: to look for the name that was meant takes a while for each.
     """
     return [_fault(dict(detail), list(known)) for detail in error.errors(include_url=False)[:MAX_FAULTS]]
 

@@ -48,7 +48,7 @@ class Changed(NamedTuple):
 class Plan(NamedTuple):
     """What would be done, by user_id, in the document's order; absent users come in the table's.
 
-    `kept` counts the users whom nobody claims. `failed` are users for whom the terminal has no room or no way.
+    `kept` counts the users who are not claimed. `failed` are users for whom the terminal has no room or no way.
     """
 
     added: tuple[str, ...] = ()

@@ -129,7 +129,7 @@ def told(document: Document, plan: Plan, context: Context, *, state: str) -> Pla
     }
 
 
-#: It is no command that callers find among the commands: it is heard where `desired.enabled` says so.
+#: It is no command that callers find among the commands: it is subscribed to with `desired.enabled`.
 DOCUMENT = Command(
     DESIRED,
     "planned",

@@ -17,7 +17,7 @@ from zkbridge.terminal.protocol.sizes import parse_sizes
 from zkbridge.terminal.report import tables
 from zkbridge.terminal.report.line import Ended, Line
 
-#: How a terminal that speaks push (ADMS) alone answers CONNECT (fananimi/pyzk#253: MB10-VL, SenseFace 3A).
+#: How a terminal that uses push (ADMS) alone answers CONNECT (fananimi/pyzk#253: MB10-VL, SenseFace 3A).
 PUSH_ONLY = 6001
 #: Seconds to wait for a bridge that talks to the terminal, and for each answer.
 _LOCK_S, _ANSWER_S = 30.0, 5.0

@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
 
 
 class GivenUp(Exception):
-    """The search was told to end."""
+    """The search was interrupted."""
 
 
 def look_for(

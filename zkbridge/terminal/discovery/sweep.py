@@ -93,7 +93,7 @@ def _over_udp(hosts: Sequence[str], port: int, give_up: Callable[[], bool]) -> s
 
 
 def _answering(asking: socket.socket, port: int, *, seconds: float) -> set[str]:
-    """Who has answered CONNECT; each is told that the conversation is over."""
+    """Who has answered CONNECT; each is sent EXIT."""
     found: set[str] = set()
     end = time.monotonic() + seconds
     while True:

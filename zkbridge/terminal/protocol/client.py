@@ -177,7 +177,7 @@ class Client(ZK):
     def _ZK__send_command(  # noqa: N802 - pyzk's name
         self, command: int, command_string: bytes = b"", response_size: int = 8
     ) -> dict[str, Any]:
-        del response_size  # pyzk's guess; the frame tells
+        del response_size  # pyzk's guess; the frame has it
         answer = self.request(command, command_string)
         # Where pyzk's own methods look for the last answer.
         self._ZK__header = (answer.command, 0, answer.session, answer.reply_id)

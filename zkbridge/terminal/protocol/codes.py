@@ -63,7 +63,7 @@ GOOD = frozenset({Code.OK, Command.PREPARE_DATA, Command.DATA})
 
 
 class Event(IntEnum):
-    """What a terminal tells unasked, and the bits to register for it."""
+    """What a terminal sends unasked, and the bits to register for it."""
 
     PUNCH = 1
     FINGER = 2

@@ -1,4 +1,4 @@
-"""Punches in bytes: the records of the attendance log, and the events that tell of one as it happens.
+"""Punches in bytes: the records of the attendance log, and the events of punches as they happen.
 
 Sources: adrobinoga/zk-protocol `data-record.md` and `realtime.md`, pyzk 0.9 and master, fananimi/pyzk#166, #174, #236
 (49 bytes), #56, #92 (the second layout of 8 bytes).
@@ -43,10 +43,10 @@ def _read_8b(record: bytes) -> Punch:
 Records = bytes | memoryview
 Read = Callable[[bytes], Punch]
 
-#: Every size that a record has, with the layouts of that size; where there are two, the records themselves must tell.
+#: Every size that a record has, with the layouts of that size; where there are two, the records decide.
 _LAYOUTS: dict[int, tuple[Read, ...]] = {
     40: (_read_40,),
-    49: (_read_40,),  # the same, and nine bytes whose meaning nobody knows
+    49: (_read_40,),  # the same, and nine bytes of unknown meaning
     16: (_read_16,),
     8: (_read_8, _read_8b),
 }
@@ -67,7 +67,7 @@ _MOST, _NEARLY_ALL = 0.7, 0.9
 
 
 def parse_log(records: Records, counts: range | None) -> Sequence[Punch] | None:
-    """The punches of an attendance log, oldest first; None where the records cannot be told apart for certain.
+    """The punches of an attendance log, oldest first; None where the records cannot be separated for certain.
 
     `counts` are the numbers of punches that the terminal may have held while it was read, None where it does not
     count. Size x count = length decides the size of a record. Content decides between layouts of one size, and where
@@ -163,7 +163,7 @@ def _sample(records: Records, size: int) -> list[bytes]:
 
 
 def parse_event(data: bytes) -> list[Punch]:
-    """The punches that an event tells of: one, several that a terminal put together, or none that can be read."""
+    """The punches of an event: one, several that a terminal put together, or none that can be read."""
     size = len(data)
     if size in (10, 14):
         uid, status, punch = struct.unpack_from("<HBB", data)

@@ -55,7 +55,7 @@ class RecordTable:
         return (self._user(at) for at in range(len(self)))
 
     def by_user_id(self, user_id: str) -> User | None:
-        """The first user with this user_id; nobody is found by an empty one."""
+        """The first user with this user_id; an empty one finds no user."""
         key = self._key(user_id)
         at = None if key is None else self._at_user_id.place(key)
         return None if at is None else self._user(at)

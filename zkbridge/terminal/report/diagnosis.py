@@ -84,7 +84,7 @@ def _reached(recording: Recording, device: Device) -> Diagnosis:
     if answer.code is None:
         return Diagnosis("port", "FAILED", f"{where}: no answer to CONNECT ({answer.end})", f"{_ODD}#nothing-answers")
     if answer.code == _PUSH_ONLY:
-        detail = f"{where}: answers CONNECT with {_PUSH_ONLY}: it speaks push (ADMS) only"
+        detail = f"{where}: answers CONNECT with {_PUSH_ONLY}: it uses push (ADMS) only"
         return Diagnosis("port", "FAILED", detail, f"{_ODD}#models-that-only-speak-adms")
     if answer.code not in (Code.OK, Code.UNAUTH):
         return Diagnosis("port", "FAILED", f"{where}: answers CONNECT with {answer.code}", f"{_ODD}#nothing-answers")

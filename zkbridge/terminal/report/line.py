@@ -172,7 +172,7 @@ class Line:
             received = self._socket.recv(_READ)
         except TimeoutError:
             raise Ended("silence") from None
-        except ConnectionRefusedError:  # a datagram to a port that nobody listens on
+        except ConnectionRefusedError:  # a datagram to a closed port
             raise Ended("refused") from None
         except OSError:
             raise Ended("reset") from None

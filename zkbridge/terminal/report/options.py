@@ -1,4 +1,4 @@
-"""The settings that a report asks for, and which of them tell one terminal from another.
+"""The settings that a report asks for, and which of them distinguish one terminal from another.
 
 Source of the names: zk-protocol `terminal.md`, pyzk 0.9, pyzatt and the npm clients. Settings that may hold an address
 of a server, a mail account or a password are not asked for.

@@ -130,7 +130,7 @@ class Trial:
         line.ask("enable", Command.ENABLE)
 
     def _door(self, line: Line) -> None:
-        """The door cannot be closed by a command: the terminal does that itself after the time that it was told."""
+        """The door cannot be closed by a command: the terminal does that itself after the time that it was sent."""
         self._tell("the door is opened")
         if line.ask("unlock", Command.UNLOCK, struct.pack("<I", UNLOCK)).code != Code.OK:
             return
@@ -201,7 +201,7 @@ class Trial:
                 line.ask("exit", Command.EXIT)
 
     def _free_keys(self, line: Line) -> tuple[int, str]:
-        """A uid and a user_id that nobody has, by the table as it is now.
+        """A uid and a user_id that no user has, by the table as it is now.
 
         Raises CannotTry where that is not beyond doubt.
         """
