@@ -104,6 +104,30 @@ def test_a_person_is_asked_for_what_no_option_names(tmp_path: Path, monkeypatch:
     assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("hunter2", 0o600)
 
 
+def test_a_person_who_mistypes_is_asked_again_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _self: True, raising=False)
+    file = tmp_path / "config.yaml"
+
+    typed = [
+        *("broker.local:port", "broker.local:8883", "", "n"),
+        *("bad name", "bridge", "", "127.0.0.1:99999", "127.0.0.1", "y"),
+        *("entrada", "", "127.0.0.2", "n"),
+    ]
+    told = CliRunner().invoke(init, [str(file)], input="\n".join(typed) + "\n")
+
+    assert told.exit_code == 0, told.output
+    for each in ("'port' is not a port", "'bad name'", "'bridge'", "'99999' is not a port", "another terminal"):
+        assert each in told.output
+    config = loader.load(file, environment={})
+    assert (config.mqtt.host, config.mqtt.port) == ("broker.local", 8883)
+    assert {name: device.host for name, device in config.devices.items()} == {
+        "entrada": "127.0.0.1",
+        "terminal-2": "127.0.0.2",
+    }
+
+
 def test_any_text_is_a_value_and_never_yaml_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(configuration(Answers("::1", 1, 'a"b: {c # no', None, (Terminal("null", "::1"),))))

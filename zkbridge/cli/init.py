@@ -17,6 +17,7 @@ from zkbridge.cli.output import say
 from zkbridge.cli.shipped import shipped
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
+from zkbridge.contract.topics import is_device_id
 
 
 class Terminal(NamedTuple):
@@ -140,7 +141,8 @@ def _scalar(value: str | int) -> str:
 def _ask(answers: Answers, folder: Path, *, ask_broker: bool, network: str | None) -> Answers:
     """What the options left open, from the person at the keyboard; a password goes into a file in *folder*."""
     if ask_broker:
-        host, port = _address(click.prompt("Broker", default=f"{answers.host}:{answers.port}"), 1883)
+        default = f"{answers.host}:{answers.port}"
+        host, port = click.prompt("Broker", default=default, value_proc=lambda text: _address(text, 1883))
         username = click.prompt("User name at the broker, empty for none", default="", show_default=False)
         answers = replace(answers, host=host, port=port, username=username or answers.username)
     if answers.username and not answers.password_file:
@@ -148,23 +150,42 @@ def _ask(answers: Answers, folder: Path, *, ask_broker: bool, network: str | Non
     if network is not None or (
         not answers.devices and click.confirm("Look for terminals in this network?", default=True)
     ):
-        answers = replace(answers, devices=(*answers.devices, *_found(network, folder)))
+        answers = replace(answers, devices=(*answers.devices, *_found(network, folder, answers.devices)))
     while not answers.devices or click.confirm("Another terminal?", default=False):
-        name = click.prompt("Name of the terminal in the topics", default="entrada")
-        device = _device(f"{name}={click.prompt('Its address')}")
-        answers = replace(answers, devices=(*answers.devices, device))
+        taken = [each.id for each in answers.devices]
+        name = _ask_name(f"terminal-{len(taken) + 1}" if taken else "entrada", taken)
+        address = click.prompt("Its address", value_proc=lambda text: _address(text, STANDARD_PORT))
+        answers = replace(answers, devices=(*answers.devices, Terminal(name, *address)))
     return answers
 
 
-def _found(network: str | None, folder: Path) -> Iterator[Terminal]:
+def _ask_name(default: str, taken: list[str]) -> str:
+    """A name for a terminal that can stand in a topic and that no other has; asked for until it is one."""
+
+    def check(text: str) -> str:
+        if not is_device_id(text):
+            raise click.UsageError(
+                f"{text!r} is not a device id (letters, digits, _ and -, at most 64, never 'bridge')"
+            )
+        if text in taken:
+            raise click.UsageError(f"{text} is the name of another terminal")
+        return text
+
+    name: str = click.prompt("Name of the terminal in the topics", default=default, value_proc=check)
+    return name
+
+
+def _found(network: str | None, folder: Path, known: tuple[Terminal, ...]) -> Iterator[Terminal]:
     """The terminals that were found and are wanted, under the names that the person gives them."""
+    taken = [each.id for each in known]
     found = find(networks_of(network), STANDARD_PORT, key=None, lock_dir=None)
     say(*table(found))
     names = ids(found)
     for each in found:
         if each.state not in ("terminal", "key needed") or not click.confirm(f"Add {each.host}?", default=True):
             continue
-        name = click.prompt("Name of the terminal in the topics", default=names[each.host])
+        name = _ask_name(names[each.host], taken)
+        taken.append(name)
         key = _write_secret(folder / f"{name}.key", "Comm Key") if each.state == "key needed" else None
         yield Terminal(name, each.host, each.port, each.transport, key)
 

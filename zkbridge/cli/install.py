@@ -64,7 +64,7 @@ def install(root: Path, *, as_json: bool) -> None:
 def _program() -> Path:
     """The program as the service is to start it; `python -m zkbridge` has it beside its interpreter."""
     started = Path(sys.argv[0]).absolute()
-    if started.name != "__main__.py":
+    if started.parts[-2:] != ("zkbridge", "__main__.py"):
         return started
     beside = Path(sys.executable).with_name("zkbridge")
     if not beside.exists():
