@@ -105,7 +105,8 @@ def configure(pi: Pi, broker: Mosquitto, devices: dict[str, dict[str, Any]], **m
         "mqtt": {"host": "127.0.0.1", "port": broker.port},
         "devices": devices,
         "state_dir": "/var/lib/zkbridge",
-        "retry": {"deadline": 1800, "attempts": 100, "max_delay": 5},
+        # The terminal is off while apt works, which took thirteen minutes on a busy machine.
+        "retry": {"deadline": INSTALL_S, "attempts": 100, "max_delay": 20},
         **more,
     }
     pi.write(CONFIG, json.dumps(config))
