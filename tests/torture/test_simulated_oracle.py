@@ -67,14 +67,14 @@ def test_a_door(openings: list[float], reply: dict[str, Any], found: str) -> Non
     world = SmallWorld(wish("door", "door/unlock", seconds=4, request_id="r0"))
     world.terminals["a"].openings += [(ASKED + after, 4) for after in openings]
 
-    assert "".join(judge_doors(world, told(ASKED + 30.0, **reply))) == found  # type: ignore[arg-type]
+    assert "".join(judge_doors(world, told(ASKED + 30.0, **reply))) == found  # type: ignore[arg-type] # as much of a world as is read
 
 
 def test_a_door_that_nobody_asked_for() -> None:
     world = SmallWorld()
     world.terminals["a"].openings.append((ASKED, 9))
 
-    assert list(judge_doors(world, {})) == ["the door of a was opened for 9 s, which nobody asked for"]  # type: ignore[arg-type]
+    assert list(judge_doors(world, {})) == ["the door of a was opened for 9 s, which nobody asked for"]  # type: ignore[arg-type] # as much of a world as is read
 
 
 def dated_world(*states: tuple[float, bool], **dates: str) -> SmallWorld:
@@ -97,14 +97,14 @@ def dated_world(*states: tuple[float, bool], **dates: str) -> SmallWorld:
 def test_a_user_until_a_date(states: list[tuple[float, bool]], found: str) -> None:
     world = dated_world(*states, valid_from="", valid_until=MOMENT)
 
-    assert "".join(judge_dates(world, "a", set())) == found  # type: ignore[arg-type]
+    assert "".join(judge_dates(world, "a", set())) == found  # type: ignore[arg-type] # as much of a world as is read
 
 
 def test_a_date_is_late_while_the_terminal_is_away() -> None:
     world = dated_world((ASKED, False), (AT + 50, True), valid_from="", valid_until=MOMENT)
     world.terminals["a"].times.disturbed += [AT - 5, AT + 40]
 
-    assert list(judge_dates(world, "a", set())) == []  # type: ignore[arg-type]
+    assert list(judge_dates(world, "a", set())) == []  # type: ignore[arg-type] # as much of a world as is read
 
 
 def test_an_event_before_its_date_is_found() -> None:
@@ -112,7 +112,7 @@ def test_an_event_before_its_date_is_found() -> None:
     event = {"user_id": "7", "reason": "valid_until", "moment": MOMENT, "event": "blocked"}
     world.broker.heard.append(Heard(AT - 7, "zk/a/users/event", json.dumps(event).encode(), None))
 
-    assert list(judge_dates(world, "a", set())) == ["user 7 on a was blocked 7 s before a date"]  # type: ignore[arg-type]
+    assert list(judge_dates(world, "a", set())) == ["user 7 on a was blocked 7 s before a date"]  # type: ignore[arg-type] # as much of a world as is read
 
 
 def test_the_date_of_the_tests_is_that_of_the_machine() -> None:
