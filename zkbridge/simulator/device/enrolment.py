@@ -1,4 +1,4 @@
-"""An enrolment: what the person at the sensor does, and the events that tell the client of it.
+"""An enrolment: what the person at the sensor does, and the events that the client gets.
 
 Sources: zk-protocol realtime.md (events of an enrolment); pyzk 0.9 (what its reader accepts, result codes).
 """
@@ -50,7 +50,7 @@ def make_template(uid: int, finger: int, size: int) -> bytes:
 
 
 class Enrolment:
-    """One enrolment under way: waits for what the person does, and tells the client step by step.
+    """One enrolment under way: waits for what the person does, and sends the client an event for each step.
 
     `tell` sends an event to the client that asked; it returns once that client has acknowledged it, or has had time to.
     """
@@ -84,7 +84,7 @@ class Enrolment:
         await self.finish(result)
 
     async def finish(self, result: int) -> None:
-        """Store the template if all went well, then tell the result."""
+        """Store the template after a success, then send the result."""
         stored = b""
         if result == RESULT_OK:
             try:

@@ -23,7 +23,7 @@ VERSION = 1
 #: Requests that are answered as the report has it, whatever the simulator would say: nothing that the bridge does
 #: changes these answers.
 _CONSTANT = frozenset({Command.GET_VERSION, Command.GET_PINWIDTH, Code.ERROR, Code.UNKNOWN, 21, 23, 25, 27, 29, 80})
-#: And these where they are refused: otherwise they tell what is stored, or a state.
+#: And these where they are refused: otherwise they return stored data, or a state.
 _STATES = frozenset({Command.STATE_RRQ, Command.DOORSTATE_RRQ, Command.PREPARE_BUFFER, Command.GET_FREE_SIZES})
 _GOOD = frozenset({Code.OK, Command.DATA})
 #: Requests that read a table without preparing it.

@@ -101,7 +101,7 @@ class SimulatedTerminal(People, Front):
         self.power_on()
 
     def move(self, port: int = 0, host: str | None = None) -> None:
-        """Give it another address, as DHCP does; clients of the old one hear nothing more."""
+        """Give it another address, as DHCP does; clients of the old one receive nothing more."""
         self._do(self.machine.move(host or self.host, port))
 
     # Tables in a file

@@ -19,7 +19,7 @@ Address = tuple[str, int]
 
 
 class Listener:
-    """Listens on what it is told to, and hands over connections and datagrams."""
+    """Listens on the configured transports, and hands over connections and datagrams."""
 
     def __init__(
         self,

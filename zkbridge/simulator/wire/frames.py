@@ -20,7 +20,7 @@ MAX_FRAME = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One packet without the TCP top; `intact` tells whether a received checksum was right."""
+    """One packet without the TCP top; `intact`: whether a received checksum was right."""
 
     command: int
     session: int
