@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -60,6 +61,19 @@ def test_a_state_file_of_the_simulator_that_cannot_be_written_is_named(tmp_path:
 )
 def test_a_sentence_ends_once(words: str, said: str) -> None:
     assert no_answer(NoAnswer(words)) == said
+
+
+@pytest.mark.parametrize("words", [["check"], ["check", "--json"], ["asyncapi"]])
+def test_output_that_cannot_be_written_has_an_exit_code_of_its_own(words: list[str], tmp_path: Path) -> None:
+    """1 would say that a request was refused, and its caller might ask again."""
+    (tmp_path / "config.yaml").write_text("devices: {p: {host: 127.0.0.1}}\n")
+
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "zkbridge", *words]
+        ended = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert ended.returncode == 74
+    assert ended.stderr == "Standard output cannot be written: No space left on device.\n"
 
 
 def test_devices_says_what_to_check_where_nothing_is_heard_of_a_bridge(

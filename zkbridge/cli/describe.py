@@ -13,7 +13,7 @@ from zkbridge.asyncapi.document import document
 from zkbridge.asyncapi.page import page
 from zkbridge.asyncapi.parts import Json
 from zkbridge.asyncapi.site import Site
-from zkbridge.cli.output import say
+from zkbridge.cli.output import say, write
 from zkbridge.commands import commands
 from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
@@ -50,7 +50,7 @@ def asyncapi(form: str, path: Path | None) -> None:
             for fault in error.faults:
                 say(str(fault), err=True)
             sys.exit(WRONG_CONFIGURATION)
-    click.echo(described(site, form), nl=False)
+    write(described(site, form), newline=False)
 
 
 def site_of(config: Config) -> Site:

@@ -5,6 +5,10 @@ from __future__ import annotations
 _WRONG = "the command line, a file or the configuration is wrong; nothing was done"
 _NO_ANSWER = "no answer: the broker cannot be reached or refuses the login, no bridge answers, `--wait` is over, Ctrl-C"
 
+#: For every command but `simulate`, as sysexits.h has it (EX_IOERR): what was asked is done or not, and cannot be told.
+NO_OUTPUT = 74
+OF_EVERY_COMMAND = {NO_OUTPUT: "standard output cannot be written, for example because the disk is full"}
+
 #: By the commands as they are typed; "asked" stands for every command that is asked of the bridge (`users create`).
 EXIT_CODES: dict[str, dict[int, str]] = {
     "asked": {

@@ -19,7 +19,7 @@ from zkbridge.cli.answers import tell
 from zkbridge.cli.ask import DONE, FIELD, NO_ANSWER, exit_code, field_options
 from zkbridge.cli.broker_options import connection_options, settings_of
 from zkbridge.cli.options import SECONDS
-from zkbridge.cli.output import no_answer, say
+from zkbridge.cli.output import no_answer, say, write
 from zkbridge.cli.pages import ask_whole
 from zkbridge.cli.people_file import FORMULAS
 from zkbridge.cli.shell_text import require_text
@@ -138,7 +138,7 @@ def _write(file: Path | None, text: str, encoding: str) -> None:
     """Write a file that no other user can read: the list holds card numbers."""
     try:
         if file is None:
-            click.echo(text.encode(encoding), nl=False)
+            write(text.encode(encoding), newline=False)
             return
         data = text.encode(encoding)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
+from zkbridge.cli.exit_codes import NO_OUTPUT
 from zkbridge.contract.texts import shown
 
 
@@ -21,7 +24,27 @@ def say(*lines: str, err: bool = False, **style: Any) -> None:
     text = "\n".join(shown(line, None) for line in lines)
     stream = sys.stderr if err else sys.stdout
     text = _encodable(text, getattr(stream, "encoding", None) or "utf-8")
-    click.echo(click.style(text, **style) if style else text, err=err)
+    write(click.style(text, **style) if style else text, err=err)
+
+
+def write(text: str | bytes, *, err: bool = False, newline: bool = True) -> None:
+    """Print a text as it is; the program ends with an exit code of its own where standard output takes none."""
+    try:
+        click.echo(text, err=err, nl=newline)
+    except BrokenPipeError:  # the reader has seen enough: click ends the program
+        raise
+    except OSError as error:
+        if not err:
+            _give_up_output(error)
+        raise
+
+
+def _give_up_output(error: OSError) -> NoReturn:
+    """End the program with an exit code of its own: 1 would say that a request was refused."""
+    with contextlib.suppress(OSError, ValueError):  # else Python writes what is left once more, and fails once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    click.echo(f"Standard output cannot be written: {error.strerror}.", err=True)
+    sys.exit(NO_OUTPUT)
 
 
 def no_answer(error: BaseException) -> str:
