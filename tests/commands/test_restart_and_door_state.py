@@ -95,7 +95,9 @@ def test_requests_behind_a_restart_are_done_when_the_terminal_is_back(tmp_path: 
                 for command in ("device/restart", "door/unlock", "users/list")
             }
 
-        assert codes == {"device/restart": "restarting", "door/unlock": "unlocked", "users/list": "ok"}
+        # The terminal still takes connections for a moment after its answer: an UNLOCK that it loses then is unknown.
+        assert codes.pop("door/unlock") in {"unlocked", "outcome_unknown"}
+        assert codes == {"device/restart": "restarting", "users/list": "ok"}
         assert terminal.counts[Command.RESTART] == terminal.counts[Command.UNLOCK] == 1
 
 

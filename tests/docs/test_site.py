@@ -85,7 +85,7 @@ def build(folder: Path, config: Path = CONFIG) -> CompletedProcess[str]:
         "--site-dir",
         folder,
     ]
-    return subprocess.run(command, capture_output=True, check=False, text=True, timeout=110)
+    return subprocess.run(command, capture_output=True, check=False, text=True, timeout=280)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_the_search_finds_the_comm_key_where_it_is_explained(query: str, site: t
         missing = "node is not on the PATH: install Node.js for the site's search"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     command: list[str | Path] = ["node", HERE / "search.cjs", site[0], query]
-    ended = subprocess.run(command, capture_output=True, check=True, text=True, timeout=110)
+    ended = subprocess.run(command, capture_output=True, check=True, text=True, timeout=280)
 
     assert json.loads(ended.stdout)[0][0]["location"] == "terminals.html#the-comm-key"
 
