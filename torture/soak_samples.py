@@ -84,7 +84,7 @@ class _Figure(NamedTuple):
 
 # Resident memory is the most that was needed at one time, with what was left free in between since. While 20 terminals
 # are read at random, it rises by a step each time that more of them are read at once than ever before: ever more
-# rarely, but in ten minutes not yet rarely (by 0 to 9 % in the second half of several runs, by 4 % in that of an hour).
+# rarely, but in ten minutes not yet rarely (by 0 to 9 % in the second half of several runs of 10 to 60 minutes).
 # So it may rise by 15 %. A leak shows in what is held: the objects and the heap, at rest.
 FIGURES = (
     _Figure("resident memory, MB", lambda one: one.resident / MB, 0.15, 1.0),
