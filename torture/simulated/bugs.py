@@ -25,7 +25,6 @@ from zkbridge.terminal.protocol.exchange import Exchange
 from zkbridge.terminal.records.user_table import RecordTable
 from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.change_maker import ChangeMaker
-from zkbridge.worker.dates import Dates
 from zkbridge.worker.failures import FailureHandler
 from zkbridge.worker.planner import Planner
 from zkbridge.worker.request_queue import RequestQueue
@@ -211,7 +210,6 @@ BUGS = (
     Bug("stray answer", "takes a datagram of an earlier request for the answer", Exchange, "next_frame", _first_frame),
     Bug("believed datagram", "publishes what comes as it comes", LiveEvents, "_is_in_doubt", _always(False)),
     Bug("forgotten date", "does not store the dates of a user", Outcomes, "finish", _dates_forgotten),
-    Bug("date by a wrong clock", "blocks users by a clock that may be wrong", Dates, "_clock_counts", _always(True)),
     Bug("unheard date", "waits for a request to carry out dates", DateSchedule, "_look", _always(None)),
     Bug("second opening", "opens a door again after a lost answer", Planner, "_instead_of_twice", _always(None)),
     Bug("late opening", "opens a door however old the request is", Unlock, "max_age_s", _always(None)),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from torture.simulated.disabled import DisabledTimes
 from torture.simulated.machine import Waitable, here
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.deadline import Deadline
@@ -21,6 +22,7 @@ class Far(Protocol):
 
     channels: list[Wire]
     fates: deque[str]
+    times: DisabledTimes
 
     def answer(self, request: Frame, channel: Wire, /) -> None:
         """Do what a frame asks for, and answer it."""
@@ -143,7 +145,10 @@ class UdpWire(Wire):
             here().after(seconds + min(late, FATES["behind others"][0]), deliver)
 
     def _fate(self) -> tuple[float, ...]:
-        return FATES[self._terminal.fates.popleft()] if self._terminal.fates else (0.0,)
+        fate = self._terminal.fates.popleft() if self._terminal.fates else "on time"
+        if fate != "on time":
+            self._terminal.times.disturbed.append(here().now)
+        return FATES[fate]
 
     def close(self, *, reset: bool = False) -> None:
         """As Channel.close: the terminal does not hear of it."""
