@@ -10,13 +10,14 @@ from tests.model.settings import BREAKAGES, SETTINGS
 from tests.mutants.table import MUTATIONS
 from tests.project.tree import ROOT
 from torture.__main__ import PROGRAMS
+from torture.simulated.bugs import BUGS
 
 PROMISES, PROOF = (ROOT / "docs" / name for name in ("promises.md", "proof.md"))
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 PROGRAM = re.compile(r"`(make|torture) (\w+)`")
 BREAKAGE = re.compile(r'"([^"]+)"')
-#: Breakages by their names, each with the tests that must notice it.
-KNOWN = {each.harm for each in MUTATIONS} | set(BREAKAGES)
+#: Breakages by their names, each with the tests or the program that must notice it.
+KNOWN = {each.harm for each in MUTATIONS} | set(BREAKAGES) | {each.name for each in BUGS}
 #: Of what a promise is held against, these only run tests; they look for no breach of their own.
 RUNS_TESTS = {"test", "again", "mutants", "check"}
 
@@ -76,6 +77,12 @@ def test_every_test_and_program_that_is_named_exists(page: object) -> None:
     assert [f"{path}::{test}" for path, test in TEST.findall(text) if not exists(path, test)] == []
     for kind, name in PROGRAM.findall(text):
         assert name in (PROGRAMS if kind == "torture" else targets), f"{kind} {name}"
+
+
+def test_the_table_of_the_simulated_world_has_every_bug_of_the_program() -> None:
+    table = {row.cells[0] for row in rows(PROMISES.read_text()) if row.head == ("fault", "found after", "by")}
+
+    assert table == {f"{bug.name}: {bug.does}" for bug in BUGS}
 
 
 def test_what_is_explored_and_what_is_broken_stands_on_the_page() -> None:

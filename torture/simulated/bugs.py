@@ -23,7 +23,6 @@ from zkbridge.outbox.replies import Outbox
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.exchange import Exchange
 from zkbridge.terminal.records.user_table import RecordTable
-from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.change_maker import ChangeMaker
 from zkbridge.worker.failures import FailureHandler
 from zkbridge.worker.planner import Planner
@@ -214,5 +213,4 @@ BUGS = (
     Bug("second opening", "opens a door again after a lost answer", Planner, "_instead_of_twice", _always(None)),
     Bug("late opening", "opens a door however old the request is", Unlock, "max_age_s", _always(None)),
     Bug("trusted session", "subscribes in its first session only", Subscriber, "subscribe", _remembered_session),
-    Bug("overtaken wait", "executes a request before older ones that wait", CatchUp, "older_than", _always([])),
 )
