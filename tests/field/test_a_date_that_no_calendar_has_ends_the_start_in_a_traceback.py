@@ -28,6 +28,7 @@ LAUGHS = "".join(f"y{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in ran
         (f"queue_limit: {'9' * 5000}", "is written like a number and is none"),
         (r'language: "\UFFFFFFFF"', "has an escape in a text that stands for no character"),
         ("language: " + "[" * 3000, "is nested too deeply"),
+        ("groups: {g,[p: $q]}", "has a list or a mapping where the name of a value must be"),
         ("groups: &g {g: *g}", "an alias that holds itself?"),
         (f"y0: &a0 [x]\n{LAUGHS}", "has more than 100000 values"),
     ],

@@ -61,6 +61,8 @@ def parse_yaml(text: str) -> Any:
         raise ConfigError([Fault("", _yaml_fault(error))]) from None
     except RecursionError:
         raise ConfigError([Fault("", "is nested too deeply")]) from None
+    except TypeError:  # ruamel builds a mapping's keys after it has built the mapping
+        raise ConfigError([Fault("", "has a list or a mapping where the name of a value must be")]) from None
     except (ValueError, OverflowError):  # of an escape such as "\\UFFFFFFFF", for which ruamel has no error
         raise ConfigError([Fault("", "has an escape in a text that stands for no character")]) from None
     _check_size(values)
