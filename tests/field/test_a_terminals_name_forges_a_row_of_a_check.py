@@ -49,7 +49,7 @@ def test_what_a_terminal_calls_itself_stays_in_its_cell(
 
 def test_all_text_for_people_goes_through_one_function() -> None:
     """`say` prints what passed through `shown`; documents (of `asyncapi`, of exports) are printed as they are."""
-    printers = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
+    printers = {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write", "write"}
     found = [
         f"{path.name}: {ast.unparse(node.args[0]).partition('(')[0]}"
         for path in [*(ROOT / "zkbridge/cli").glob("*.py"), *(ROOT / "zkbridge/demo").glob("*.py")]
@@ -57,4 +57,10 @@ def test_all_text_for_people_goes_through_one_function() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in printers
     ]
 
-    assert sorted(found) == ["describe.py: described", "export.py: text.encode", "output.py: click.style"]
+    assert sorted(found) == [
+        "describe.py: described",
+        "export.py: text.encode",
+        "output.py: click.style",  # of `say`
+        "output.py: f'Standard output cannot be written: {error.strerror}.'",  # the system's words
+        "output.py: text",  # of `write`, for the documents above and `say`
+    ]

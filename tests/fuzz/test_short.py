@@ -34,6 +34,7 @@ def message_bridge(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosq
 
 
 #: Batches of some 12 messages: two thousand messages in all.
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # it would hide what failed
 @settings(max_examples=175, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(batch=BATCHES)
 def test_whatever_arrives_is_answered_once_in_time_and_the_tables_are_as_answered(

@@ -125,10 +125,13 @@ def answers(recording: Recording) -> list[tuple[Any, ...]]:
 
     That are session ids, reply numbers, times, and whether a connection is reset at once or at the first request.
     """
-    sessions = {
-        each.line: each.own[0].session for each in recording.exchanges if each.asks(Command.CONNECT) and each.own
-    }
-    return [_answer(each, sessions.get(each.line)) for each in recording.exchanges]
+    sessions: dict[str, int] = {}
+    found = []
+    for each in recording.exchanges:
+        if each.asks(Command.CONNECT) and each.own:  # a line may connect more than once
+            sessions[each.line] = each.own[0].session
+        found.append(_answer(each, sessions.get(each.line)))
+    return found
 
 
 def _answer(exchange: Exchange, session: int | None) -> tuple[Any, ...]:
