@@ -1,6 +1,7 @@
 """Connections, sessions, keys, and people kept off."""
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Callable
@@ -354,3 +355,13 @@ def test_a_terminal_that_is_stopped_while_it_restarts_leaves_no_socket(monkeypat
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as another:
         another.bind((host, port))
+
+
+def test_a_client_that_connects_while_the_simulator_stops_leaves_no_open_connection() -> None:
+    """What stays open is found by the garbage collector, in whatever test runs then."""
+    for _ in range(100):
+        with Simulator() as simulator:
+            terminal = simulator.add()
+            client = socket.create_connection((terminal.host, terminal.port))
+        client.close()
+    gc.collect()

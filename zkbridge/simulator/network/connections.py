@@ -59,7 +59,8 @@ class Connections:
         """A TCP connection was accepted by the system."""
         self.accepted += 1
         link = TcpLink(self.accepted, reader, writer)
-        treatment = self._judge(link)
+        # The system may have accepted it before the power went.
+        treatment = self._judge(link) if self.powered else "refuse"
         if treatment == "refuse":
             link.reset()
             return

@@ -56,8 +56,9 @@ class Listener:
 
     async def close(self) -> None:
         """Listen no more, but keep the port; connections that were handed over stay."""
-        if self._tcp is not None:
-            self._tcp.close()
+        if (server := self._tcp) is not None:
+            await _hand_over_accepted(server)
+            server.close()
             self._tcp = None
         if self._udp is not None:
             self._udp.abort()
@@ -114,6 +115,18 @@ class Listener:
                 lambda: _Datagrams(self.take_datagram), local_addr=(host, port)
             )
         return port
+
+
+async def _hand_over_accepted(server: asyncio.Server) -> None:
+    """Accept no more, and wait until what was accepted is handed over: `Server.close` would leave it open for good.
+
+    Source: CPython 3.11, `asyncio.base_events.Server._attach`.
+    """
+    loop = asyncio.get_running_loop()
+    for each in server.sockets:
+        loop.remove_reader(each.fileno())
+    for _turn in range(3):  # of the loop: the task of a connection, its transport, its first call
+        await asyncio.sleep(0)
 
 
 class _Datagrams(asyncio.DatagramProtocol):
