@@ -60,7 +60,7 @@ class Drafts:
     def is_document(self, message: Message) -> bool:
         """Whether a message is a document, or a part of one, and documents are wanted."""
         parsed = self._topics.parse(message.topic)
-        return parsed is not None and is_document(parsed[1]) and self._config.desired.enabled
+        return parsed is not None and self._names_document(parsed[1])
 
     def of(self, message: Message) -> Draft | None:
         """What is to be kept of a message; None where it is ignored, or was set aside. Raises LedgerUnavailable."""
@@ -80,6 +80,9 @@ class Drafts:
         completes = self._is_part(unread.message) and not self._is_part(left[0])
         step = ReadStep(unread, self._device(left[0]), is_last=len(left) == 1, completes=completes)
         return ReadDocument(self.of(left[0]), step)
+
+    def _names_document(self, command: str) -> bool:
+        return is_document(command) and self._config.desired.enabled
 
     def _members(self, message: Message) -> list[Message]:
         try:
@@ -103,7 +106,7 @@ class Drafts:
 
     def _draft(self, message: Message) -> Draft | None:
         parsed = self._topics.parse(message.topic)
-        of_document = self.is_document(message)
+        of_document = parsed is not None and self._names_document(parsed[1])
         if parsed is None or not (of_document or parsed[1] in self._commands):
             log.warning("a message on %s is ignored: its topic names no command", shown(message.topic))
             return None

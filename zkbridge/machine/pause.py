@@ -15,7 +15,7 @@ class Pause:
     """Whether something may be tried again. One thread notes how tries ended; any thread may ask.
 
     `first_s` and `longest_s` are in seconds. Of each pause up to the share `spread` is left off at random, so that many
-    tries do not come at the same moment. `now` is a clock that cannot be set, time.monotonic if not given.
+    tries do not come at the same moment. `now` is a clock in seconds, time.monotonic if not given.
     """
 
     def __init__(

@@ -140,10 +140,8 @@ class Planner:
         if task.asked and isinstance(refusal, DeviceRejected) and refusal.reason == "table":
             refusal.effect = "unknown"  # the user may be one whom the terminal does not show
         if task.asked and isinstance(refusal, ClockUntrusted):
-            refusal.more = {
-                **refusal.more,
-                "effect": "unknown",
-            }  # it was trusted when an earlier attempt began to write
+            # The clock was trusted when an earlier attempt began to write.
+            refusal.more = {**refusal.more, "effect": "unknown"}
         task.reply = self._replies.failed(task.request, refusal)
 
     @contextmanager
