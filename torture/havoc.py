@@ -195,7 +195,7 @@ class Havoc:
         self.soon(self._random.choice([0.5, 3, 8]), self.start_broker)
 
     def start_broker(self) -> None:
-        """Start it; the bridge publishes nothing before everybody listens again, for nobody would hear it."""
+        """Start the broker; the bridge is paused until all clients have subscribed again, so that they miss nothing."""
         held = self._keeper.pause()
         self._broker.start()
         self._listen_again()

@@ -22,7 +22,8 @@ class Remains:
     def open_work(self) -> tuple[int, int, int]:
         """How many requests the ledger holds unfinished, how many answers and enables owed; -1 if it cannot be read."""
         if not all((self.daemon.state / f"ledger.db{end}").exists() for end in ("-wal", "-shm")):
-            return -1, -1, -1  # a look would make these files, while the daemon starts; `cuts` follows who makes a file
+            # Opening the ledger would create these files, and `cuts` records which process creates a file.
+            return -1, -1, -1
         with suppress(sqlite3.Error), closing(self._ledger()) as db:
             unfinished = db.execute("SELECT count(*) FROM requests WHERE state IN ('accepted', 'running')").fetchone()
             owed = db.execute("SELECT count(*) FROM answers WHERE owed = 1").fetchone()

@@ -2,8 +2,8 @@
 
 What it does every hour or minute comes as much more often as the week is shorter.
 
-What fills in months of punches is made so small that it is full on the first day: the second half of a run is judged,
-and nothing of it may be the filling of what has a limit.
+What would take months of punches to fill has a lower limit, so that it is full on the first day: growth is judged in
+the second half of a run, and filling up to a limit must not count as growth.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a process holds of its memory, without what lies free in between: told to another one through a shared file."""
+"""Memory that a process has in use, without freed memory in its heap; another process reads it from a shared file."""
 
 from __future__ import annotations
 

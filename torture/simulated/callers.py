@@ -99,10 +99,10 @@ class Told:
 
 
 class Callers:
-    """Everybody who asks. `wishes` and `asks` are in the order in which they came.
+    """All callers. `wishes` (requests) and `asks` (their messages) are in the order in which they were made.
 
-    `correlates`: replies carry what tells the message that they answer; else each wish has a request_id, and a reply
-    answers each message of it that came before.
+    `correlates`: Correlation Data shows which message a reply answers; otherwise each request has a request_id, and
+    a reply answers each earlier message of the request.
     """
 
     def __init__(self, broker: Broker, tell: Callable[[str], None], *, correlates: bool = True) -> None:

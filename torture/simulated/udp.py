@@ -15,7 +15,7 @@ _DATAGRAM = 1024
 
 
 class UdpTerminal(Terminal):
-    """It answers the sessions that CONNECT has begun. A restart forgets them, and says so to nobody."""
+    """It answers the sessions that CONNECT has begun. After a restart it ignores them, without notice."""
 
     def answer(self, request: Frame, channel: Wire) -> None:
         """Do what a datagram asks for, and answer it; of an unknown session it is ignored."""
@@ -32,7 +32,7 @@ class UdpTerminal(Terminal):
         self.channels.clear()
 
     def leave(self, seconds: float, *, silent: bool) -> None:
-        """Be away for some seconds; whoever is only not reached keeps the sessions."""
+        """Do not answer for some seconds; the sessions are kept, because the terminal keeps running."""
         kept = list(self.channels)
         super().leave(seconds, silent=silent)
         self.channels[:] = kept

@@ -30,7 +30,7 @@ class PunchCount:
         """The terminal's count now.
 
         Raises TerminalError, and DeviceRejected (`log`) where it counted before on this connection and does not now: it
-        was restarted and knows the session no more (over datagrams nothing else tells), so its events are not all.
+        was restarted and lost the session, so events are missing. Over UDP this may be the only sign of a restart.
         """
         session.extend(Deadline.after(min(self._device.timeout, ANSWER_S)))
         self.asked_at = time.monotonic()

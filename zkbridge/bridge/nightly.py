@@ -29,7 +29,7 @@ COMMAND = "device/backup"
 LOOK_S, AT_ONCE = 60.0, 4
 #: Seconds after which a backup that failed is asked for again, doubling up to the most.
 AGAIN_S, AGAIN_MOST_S = 60.0, 3600.0
-#: How often one is asked for that fails for good: for about two hours of a night.
+#: The most requests for one backup in a night if each fails for good; with the pauses that takes about two hours.
 MOST_TRIES = 8
 
 
@@ -72,10 +72,10 @@ def latest_backup(config: Config, device: str, now: float) -> float | None:
 
 @dataclass
 class _Asked:
-    """What was asked for a device's night.
+    """The requests for the backup of one device in one night.
 
-    `request` is the ledger's number of it, None while none is under way; `tries` counts those that may not be asked for
-    again under one request_id. `is_over`: nothing is to be asked any more.
+    `request` is the ledger's number of the current request, None while there is none. `tries` is the number of the
+    request: after a final failure the next one has another request_id. `is_over`: no further request is made.
     """
 
     night: Night
@@ -86,7 +86,7 @@ class _Asked:
 
     @property
     def request_id(self) -> str:
-        """What the request of this try is called."""
+        """The request_id of this try."""
         return self.night.request_id if self.tries == 1 else f"{self.night.request_id}-{self.tries}"
 
 
@@ -142,7 +142,7 @@ class NightlyBackups:
 
     def _ask(self, device: str, asked: _Asked, now: float) -> None:
         """Ask; the request waits for a terminal that is away, which is answered at once."""
-        asked.pause.note_failure()  # until it is known that this try was none
+        asked.pause.note_failure()  # undone below if an earlier run made this try
         until = min(asked.night.until, now + self._current.config.ledger.keep)
         log.info("device=%s its nightly backup of %s is asked for", device, asked.night.date)
         kept = self._reception.ask(device, COMMAND, asked.request_id, until=until)
@@ -151,7 +151,7 @@ class NightlyBackups:
             asked.is_over = kept.request is None  # another run has asked already
         else:
             _note_end(device, asked, None if kept is None else kept.reply)
-            if kept is not None and kept.replayed:  # an earlier run has failed with this try
+            if kept is not None and kept.replayed:  # the failure is that of an earlier run
                 asked.pause.note_success()
 
     def _has_ended(self, device: str, asked: _Asked) -> bool:
@@ -177,7 +177,7 @@ class NightlyBackups:
 
 
 def _note_end(device: str, asked: _Asked, reply: Reply | None) -> None:
-    """Note how a try has ended; what failed for good is tried again by another request, some times.
+    """Note how a try has ended; after a final failure a new request is made, up to MOST_TRIES.
 
     The request has no caller who reads the reply, so the result is logged too.
     """

@@ -1,4 +1,4 @@
-"""Passes messages from the broker to intake, except while the parts change, and has unread documents read in turn."""
+"""Passes messages from the broker to intake, except while the parts change; has unread documents read in order."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.records import Kept
 from zkbridge.runtime.scheduler import Upkeep
 
-#: Seconds until a document is read again that could not be kept.
+#: Seconds until the next attempt if the result of reading a document could not be stored.
 AGAIN_S = 5.0
 
 
 class Reception:
-    """Hands messages to intake, except while `paused`; documents are read later, one a turn, beside its other work."""
+    """Hands messages to intake, except while `paused`; documents are read later, one for one device at a time."""
 
     def __init__(self, intake: Intake, upkeep: Upkeep) -> None:
         self.intake = intake
@@ -41,7 +41,7 @@ class Reception:
                 pass
 
     def read_document(self) -> bool:
-        """Read an unread document for one device; whether there may be more. Raises LedgerUnavailable."""
+        """Read an unread document for one device; returns whether more may be unread. Raises LedgerUnavailable."""
         with self._reading:
             read = self.intake.read_document()
             if read is None:

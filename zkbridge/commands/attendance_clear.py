@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from typing_extensions import TypedDict
 
-from zkbridge.commands.api.fields import Offset
+from zkbridge.commands.api.fields import Total
 from zkbridge.commands.api.registry import Answer, Body, Change, Context, Params, command
 from zkbridge.config.models import Device
 from zkbridge.contract.answers import like
@@ -71,7 +71,7 @@ class LogChanged(BridgeError):
 class Clear(Params):
     """How many punches the caller has read; needed where the bridge does not publish them."""
 
-    total: Offset | None = None
+    total: Total | None = None
 
     def surely_wrong(self, device: Device) -> tuple[FieldFault, ...]:
         """No `total` for a device whose punches are not published."""

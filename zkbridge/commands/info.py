@@ -51,9 +51,9 @@ class Machine(TypedDict):
     button=CHECK,
 )
 def info(session: Facts, _params: Info, context: Context) -> Body:
-    """Tell what the terminal says; null is what it would not say. `clock_drift_s` is positive where it is fast.
+    """Return what the terminal reports, null for the rest. `clock_drift_s` is positive if its clock is ahead.
 
-    It is right to half a second, and to half of the time that the terminal takes to answer.
+    The drift is accurate to half a second, and to half of the time that the terminal takes to answer.
     """
     told = session.info()
     sizes = told.sizes

@@ -75,7 +75,7 @@ def create(session: UserStore, params: Create, context: Context) -> Body | Chang
     known = table.by_user_id(fields.user_id)
     if known is not None and not (context.asked_before and _is_there(session, fields, params)):
         raise UserExists(user_id=fields.user_id)
-    if known is not None:  # whatever the clock is by now: the next thing is that the dates are carried out
+    if known is not None:  # also without a synchronised clock: the user is written, and its dates are carried out later
         params.keep_dates(fields.user_id, context, anew=True)
         return _body(fields, context)
     blocked = params.wants_blocked(fields.user_id, context, anew=True)

@@ -9,16 +9,16 @@ from zkbridge.contract.texts import shown
 if TYPE_CHECKING:
     from zkbridge.config.models import Mqtt
 
-#: Where address and login of the command line come from; what a broker says, and what to do; an access list.
+#: Pages: address and login of the command line; refusals of a broker and what to do; the example of an access list.
 LOGIN_PAGE = "docs/client.md#where-the-bridge-is"
 BROKER_PAGE = "docs/brokers.md#when-the-bridge-cannot-connect"
 RIGHTS_PAGE = "examples/mosquitto/README.md"
-#: How the bridge keeps to a broker's limits.
+#: What the bridge does about a broker's limits.
 LIMITS_PAGE = "docs/brokers.md#what-the-bridge-does-about-it"
 
 
 def login_of(settings: Mqtt) -> str:
-    """Who we are for the broker: by name, by certificate, or nobody. Without the password."""
+    """How the bridge logs in at the broker: user name, certificate, or neither. Never the password."""
     if settings.username is not None:
         return f"user {shown(settings.username)!r}"
     if settings.tls is not None and settings.tls.cert_file is not None:

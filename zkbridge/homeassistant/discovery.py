@@ -40,7 +40,7 @@ _LAST_USER = "{{ value_json.last_user.user_id if value_json.last_user else None 
 _TAKEN_AWAY: dict[str, Json] = {platform: {"platform": platform} for platform in ("button", "event", "lock")}
 #: What `punch` of a punch's message means; whatever else a terminal may say is `other`.
 _PUNCHES = {0: "check_in", 1: "check_out", 2: "break_out", 3: "break_in", 4: "overtime_in", 5: "overtime_out"}
-#: Home Assistant dates an event itself, and to now: a late one is none, which it understands by `{}`.
+#: Home Assistant gives each event the present time, so a late punch is not sent as one: `{}` means no event.
 _PUNCH = (
     "{% if value_json.late is defined %}{}{% else %}{{ {"
     f"'event_type': {_PUNCHES}.get(value_json.punch, 'other'), "

@@ -17,7 +17,7 @@ from zkbridge.telemetry.events import ClockRead, Counted, Created, DoorAnswered,
 #: The name of a status among the facts of a device.
 STATUS = "status"
 
-#: A clock is reported in whole seconds, so what was read may be wrong by one; a change of so many is none (seconds).
+#: A clock is reported in whole seconds, so the difference may be wrong by one: a change of so many is not published.
 DRIFT_NOISE_S = 1
 _Told = Counted | Created | Trouble | Identified | ClockRead
 

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class ReadDocument(NamedTuple):
-    """One device's turn of an unread document, and what is to be kept of it; None: nothing, or it was set aside."""
+    """The result of reading a document for one device; `draft` is None if there is none or it was set aside."""
 
     draft: Draft | None
     step: ReadStep

@@ -33,7 +33,7 @@ from zkbridge.telemetry.events import Answered, EventSink, Known, ignore
 
 log = logging.getLogger(__name__)
 
-#: The share of the ledger's bytes that unread documents may take: it forgets old answers to make room for them.
+#: The share of `ledger.max_bytes` that unread documents may take; the ledger deletes old answers to make room.
 _UNREAD_SHARE = 0.25
 
 
@@ -102,7 +102,7 @@ class Intake:
         return self._unread.size() > most
 
     def read_document(self) -> tuple[Drafts, ReadDocument] | None:
-        """Read the oldest unread document for one device that it is for, by a configuration; None: all are read.
+        """Read the oldest unread document for one of its devices, with the present configuration; None: all are read.
 
         Called by one thread at a time, beside the one that receives messages. Raises LedgerUnavailable.
         """
@@ -119,7 +119,7 @@ class Intake:
         if drafts is self._drafts:
             if read.draft is None or not self.take(read.draft, step=read.step):
                 self._unread.note(read.step)
-            self._ledger.retention.note_freed(parked=False)  # a PIN that a document was refused for
+            self._ledger.retention.note_freed(parked=False)  # a refused document may have had a PIN
         return True
 
     def ask(self, device: str, command: str, request_id: str, *, until: float) -> Kept | None:
@@ -183,8 +183,8 @@ class Intake:
         )
 
     def _keep_unread(self, documents: Iterable[Message]) -> bool:
-        """Keep documents as they came, with one commit; the first ones not, as long as they are parts that are kept."""
-        if self._unread.is_empty():  # else one that came before may take the place of such a part
+        """Store documents unread, with one commit; leave out parts at the beginning that are stored already."""
+        if self._unread.is_empty():  # an unread document could replace such a part
             documents = dropwhile(self._drafts.documents.is_kept, documents)
         unread = list(documents)
         if unread:

@@ -1,4 +1,4 @@
-"""Messages with documents as they came, kept until each is read: reading thousands of rows is no work of a moment."""
+"""Stores documents as they came, until each is read: reading thousands of rows takes seconds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from zkbridge.ledger.facts import DROP_FACT, PUT_FACT
 _FIELDS = ("topic", "payload", "qos", "retain", "dup", "mid", "connection", "response_topic", "correlation_data")
 _ADD = f"INSERT INTO unread ({', '.join(_FIELDS)}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - our own names
 _OLDEST = f"SELECT id, {', '.join(_FIELDS)} FROM unread ORDER BY id LIMIT 1"  # noqa: S608 - our own names
-#: A Response Topic that is not UTF-8 came as half surrogates, which SQLite takes as no text.
+#: A Response Topic that is not UTF-8 has lone surrogates, and SQLite does not store those as text.
 _LAX = "surrogatepass"
-#: The devices that have the oldest document already.
+#: The fact that lists the devices for which the oldest document was read already.
 _DONE = ("ledger", "unread done")
 
 
 class Unread(NamedTuple):
-    """A message that is kept and was not read; `done` are the devices that have it already, of a group's."""
+    """A stored message that is not read yet; `done` are the group's devices for which it was read already."""
 
     id: int
     message: Message
@@ -30,9 +30,9 @@ class Unread(NamedTuple):
 
 
 class ReadStep(NamedTuple):
-    """One device's turn of an unread message. After the last one it is read, and kept no longer.
+    """One device for which an unread message is read. After the last device the message is deleted.
 
-    `completes`: it is a part with which the manifest that waits for the device is whole.
+    `completes`: the message is the last missing part of the manifest that waits for the device.
     """
 
     unread: Unread
@@ -41,7 +41,7 @@ class ReadStep(NamedTuple):
     completes: bool = False
 
     def note(self, db: sqlite3.Connection) -> None:
-        """Note it in the transaction that keeps what follows from it: a crash repeats both or none."""
+        """Record the step in the transaction that stores its result: a crash repeats both or neither."""
         if self.completes:
             db.execute(DROP_FACT, (self.device, MANIFEST))
         if not self.is_last:
@@ -96,7 +96,7 @@ class UnreadDocuments:
         return Unread(number, message, frozenset(json.loads(done[0][0]) if done else ()))
 
     def note(self, step: ReadStep) -> None:
-        """Note a turn after which nothing is to be kept. A power cut may take that back; it is read again then."""
+        """Record a step that has no result to store. After a power cut it may be repeated."""
         self._database.write(step.note, urgent=False)
 
 

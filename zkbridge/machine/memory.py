@@ -1,21 +1,21 @@
-"""Gives back to the machine what lies free in the memory of this process."""
+"""Returns freed memory of this process to the operating system."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-#: Seconds between two times.
+#: Seconds from one call to the next.
 EVERY_S = 300.0
 
 
 def give_back() -> float:
-    """Return to the machine what lies free in the C library's heap; returns the seconds until the next time.
+    """Return the free memory of the C library's heap to the operating system; returns the seconds until the next call.
 
-    By itself glibc returns only what lies free at an end of the heap. A large table that was read and freed leaves a
-    hole, which small blocks then break up, so a bridge that holds the same amount all the time took 6 MB more after
-    half an hour of `make soak`. Other C libraries have no such call (malloc_trim(3)).
+    By itself glibc returns only free memory at the end of the heap. A large table that was read and freed leaves a
+    gap, in which small blocks are then allocated. So resident memory rose by 8 MB in half an hour of `make soak`,
+    while the memory in use stayed the same (docs/promises.md). Other C libraries have no such call (malloc_trim(3)).
     """
-    # Another C library; or a sandbox that forbids what ctypes needs.
+    # These errors mean another C library, or a sandbox that forbids what ctypes needs.
     with suppress(ImportError, AttributeError, OSError, MemoryError):
         import ctypes  # noqa: PLC0415 - no start is to wait for it
 

@@ -105,7 +105,7 @@ class Attempts:
                 words = MUTE
             elif state is not None and state.failure is Failure.SILENT:
                 words = self._why_silent(protocol)
-            # Who we are is of no account where nothing was asked of the broker.
+            # The login cannot be the cause if no connection to the broker was made.
             asked = (state is not None and state.opened) or isinstance(reason, SSLError)
             log.warning("no connection to the broker %s: %s", self._where, f"{words} {self._help}" if asked else words)
             return

@@ -78,7 +78,7 @@ class CatchUp:
             self._subjects[each.request] = each.subject
 
     def is_told(self, task: Task) -> bool:
-        """Whether no answer is needed that a request waits: its group's answer has it, or it was sent in this run."""
+        """Whether the caller knows that a request waits: by its group's answer, or by one sent earlier in this run."""
         if task.request.parent is not None or task.request.id in self._told:
             return True
         self._told.add(task.request.id)

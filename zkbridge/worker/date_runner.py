@@ -59,9 +59,8 @@ class DateRunner:
 
     def _hold_session(self, deadline: Deadline, due: list[DueUser]) -> None:
         device = self._access.device.id
-        self._ledger.finish(
-            [], pending_enable=device
-        )  # no request shows the next start that the terminal may be disabled
+        # After a crash only this note, and no request, shows that the terminal may be disabled.
+        self._ledger.finish([], pending_enable=device)
         began, entered = time.monotonic(), False
         session = self._access.open(deadline, disables=True)
         try:

@@ -179,6 +179,13 @@ Offset = Annotated[
     BeforeValidator(_offset),
     described("How many rows to skip; a numeric string counts.", "integer", "string", examples=[0]),
 ]
+Total = Annotated[
+    int,
+    BeforeValidator(_offset),
+    described(
+        "The `total` of `attendance/list` that was read; a numeric string counts.", "integer", "string", examples=[0]
+    ),
+]
 Limit = Annotated[
     int,
     BeforeValidator(_limit),
