@@ -9,7 +9,9 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from itertools import count
 from pathlib import Path
+from unittest import mock
 
 from torture import soak_bridge
 from zkbridge.contract.messages import Message
@@ -18,7 +20,7 @@ from zkbridge.intake.intake import Intake
 LEAKS = "LEAKS"
 _MEMORY, _OBJECTS, _ROW, _LINE = 1_000_000, 1_000, 40_000, 4_000
 _kept: list[object] = []
-_lines: list[None] = []
+_lines = count(1)
 
 
 def _leak_memory() -> None:
@@ -49,8 +51,7 @@ def _leak_rows() -> None:
 
 def _leak_log() -> None:
     """Lines that are longer each time: of a log so many bytes a request are no growth."""
-    _lines.append(None)
-    logging.getLogger(__name__).warning("%s", "x" * _LINE * len(_lines))
+    logging.getLogger(__name__).warning("%s", "x" * _LINE * next(_lines))
 
 
 LEAKING: dict[str, Callable[[], None]] = {
@@ -68,14 +69,14 @@ def main() -> None:
     receive = Intake.receive
     leaks = [LEAKING[name] for name in os.environ[LEAKS].split()]
 
-    def leak_and_receive(intake: Intake, messages: Iterable[Message]) -> None:
+    def leak_and_receive(intake: Intake, messages: Iterable[Message]) -> bool:
         arrived = list(messages)
         for leak in leaks * len(arrived):
             leak()
-        receive(intake, arrived)
+        return receive(intake, arrived)
 
-    Intake.receive = leak_and_receive  # type: ignore[method-assign,assignment]  # what it is for
-    soak_bridge.main()
+    with mock.patch.object(Intake, "receive", leak_and_receive):
+        soak_bridge.main()
 
 
 if __name__ == "__main__":
