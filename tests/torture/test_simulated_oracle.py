@@ -10,7 +10,7 @@ import pytest
 from torture.simulated.broker import Broker, Heard, Stored
 from torture.simulated.callers import Ask, Told, Wish
 from torture.simulated.machine import DATE, HERE, STARTED_AT, Machine
-from torture.simulated.oracle_dates import judge_dates
+from torture.simulated.oracle_dates import Run, judge_dates
 from torture.simulated.oracle_doors import judge_doors
 from torture.simulated.terminal import Terminal, Written
 
@@ -19,21 +19,8 @@ ASKED = STARTED_AT + 10.0
 MOMENT, AT = "2030-03-17T17:47:00", STARTED_AT + 20.0
 
 
-class SmallWorld:
-    """What the rules look at: one terminal, and wishes."""
-
-    def __init__(self, *wishes: Wish) -> None:
-        self.machine = HERE.machine = Machine()
-        self.machine.now = STARTED_AT + 1000
-        self.broker = Broker(lambda _sentence: None)
-        self.terminals = {"a": Terminal("a.test", lambda _sentence: None)}
-        self.callers = self
-        self.wishes = list(wishes)
-        self.troubles: list[float] = []
-        self.starts: list[float] = []
-        self.clock_jumps: list[float] = []
-        self.disk = self
-        self.failed_at: list[float] = []
+def a_terminal() -> Terminal:
+    return Terminal("a.test", lambda _sentence: None)
 
 
 def wish(kind: str, command: str, **body: Any) -> Wish:
@@ -64,24 +51,27 @@ REFUSED = {"status": 408, "code": "expired", "effect": "none"}
     ],
 )
 def test_a_door(openings: list[float], reply: dict[str, Any], found: str) -> None:
-    world = SmallWorld(wish("door", "door/unlock", seconds=4, request_id="r0"))
-    world.terminals["a"].openings += [(ASKED + after, 4) for after in openings]
+    asked, terminal = wish("door", "door/unlock", seconds=4, request_id="r0"), a_terminal()
+    terminal.openings += [(ASKED + after, 4) for after in openings]
 
-    assert "".join(judge_doors(world, told(ASKED + 30.0, **reply))) == found  # type: ignore[arg-type] # as much of a world as is read
+    assert "".join(judge_doors({"a": terminal}, [asked], told(ASKED + 30.0, **reply))) == found
 
 
 def test_a_door_that_nobody_asked_for() -> None:
-    world = SmallWorld()
-    world.terminals["a"].openings.append((ASKED, 9))
+    terminal = a_terminal()
+    terminal.openings.append((ASKED, 9))
 
-    assert list(judge_doors(world, {})) == ["the door of a was opened for 9 s, which nobody asked for"]  # type: ignore[arg-type] # as much of a world as is read
+    assert list(judge_doors({"a": terminal}, [], {})) == ["the door of a was opened for 9 s, which nobody asked for"]
 
 
-def dated_world(*states: tuple[float, bool], **dates: str) -> SmallWorld:
-    """User 7 with dates, written when it was asked for, and then blocked or let in at these moments."""
-    world = SmallWorld(wish("dated", "users/create", user_id="7", name="n0", **dates))
-    world.terminals["a"].history += [Written(at, "7", "n0", disabled=True, blocked=blocked) for at, blocked in states]
-    return world
+def dated(*states: tuple[float, bool]) -> tuple[Terminal, Run]:
+    """User 7 until a date, written when it was asked for, and then blocked or let in at these moments."""
+    asked, terminal = (
+        wish("dated", "users/create", user_id="7", name="n0", valid_from="", valid_until=MOMENT),
+        a_terminal(),
+    )
+    terminal.history += [Written(at, "7", "n0", disabled=True, blocked=blocked) for at, blocked in states]
+    return terminal, Run([asked], ended=STARTED_AT + 1000)
 
 
 @pytest.mark.parametrize(
@@ -95,24 +85,22 @@ def dated_world(*states: tuple[float, bool], **dates: str) -> SmallWorld:
     ],
 )
 def test_a_user_until_a_date(states: list[tuple[float, bool]], found: str) -> None:
-    world = dated_world(*states, valid_from="", valid_until=MOMENT)
-
-    assert "".join(judge_dates(world, "a", set())) == found  # type: ignore[arg-type] # as much of a world as is read
+    assert "".join(judge_dates("a", *dated(*states), set())) == found
 
 
 def test_a_date_is_late_while_the_terminal_is_away() -> None:
-    world = dated_world((ASKED, False), (AT + 50, True), valid_from="", valid_until=MOMENT)
-    world.terminals["a"].times.disturbed += [AT - 5, AT + 40]
+    terminal, run = dated((ASKED, False), (AT + 50, True))
+    terminal.times.disturbed += [AT - 5, AT + 40]
 
-    assert list(judge_dates(world, "a", set())) == []  # type: ignore[arg-type] # as much of a world as is read
+    assert list(judge_dates("a", terminal, run, set())) == []
 
 
 def test_an_event_before_its_date_is_found() -> None:
-    world = dated_world(valid_from="", valid_until=MOMENT)
+    terminal, run = dated()
     event = {"user_id": "7", "reason": "valid_until", "moment": MOMENT, "event": "blocked"}
-    world.broker.heard.append(Heard(AT - 7, "zk/a/users/event", json.dumps(event).encode(), None))
+    run = run._replace(heard=[Heard(AT - 7, "zk/a/users/event", json.dumps(event).encode(), None)])
 
-    assert list(judge_dates(world, "a", set())) == ["user 7 on a was blocked 7 s before a date"]  # type: ignore[arg-type] # as much of a world as is read
+    assert list(judge_dates("a", terminal, run, set())) == ["user 7 on a was blocked 7 s before a date"]
 
 
 def test_the_date_of_the_tests_is_that_of_the_machine() -> None:

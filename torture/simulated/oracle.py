@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torture.simulated.callers import DEVICES, GROUP, LISTENED, UDP, Ask, Told, Wish
 from torture.simulated.disabled import judge_disabled
-from torture.simulated.oracle_dates import judge_dates
+from torture.simulated.oracle_dates import Run, judge_dates
 from torture.simulated.oracle_doors import judge_doors
 
 if TYPE_CHECKING:
@@ -55,12 +55,23 @@ def judge(world: World) -> Iterator[str]:
     yield from _judge_messages(world, replies)
     for wish in world.callers.wishes:
         yield from _judge_wish(world, wish, replies)
-    yield from judge_doors(world, replies)
+    yield from judge_doors(world.terminals, world.callers.wishes, replies)
+    run = _run_of(world)
     for name in DEVICES:
         yield from _judge_order(world, name, replies)
-        yield from judge_dates(world, name, _open_users(world, name, replies))
+        yield from judge_dates(name, world.terminals[name], run, _open_users(world, name, replies))
     for name in LISTENED:
         yield from _judge_punches(world, name)
+
+
+def _run_of(world: World) -> Run:
+    return Run(
+        world.callers.wishes,
+        world.machine.now,
+        world.broker.heard,
+        troubles=[*world.troubles, *world.starts, *world.disk.failed_at],
+        clock_jumps=world.clock_jumps,
+    )
 
 
 def _judge_messages(world: World, replies: dict[int, list[Told]]) -> Iterator[str]:

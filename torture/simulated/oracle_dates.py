@@ -20,9 +20,9 @@ from zkbridge.bridge.dates import LOOK_S
 from zkbridge.bridge.probes import PENDING_FIRST_S, PENDING_MOST_S
 
 if TYPE_CHECKING:
+    from torture.simulated.broker import Heard
     from torture.simulated.callers import Wish
-    from torture.simulated.terminal import Written
-    from torture.simulated.world import World
+    from torture.simulated.terminal import Terminal, Written
 
 #: A moment is a whole second, and a request may take one.
 _ROUND_S = 1.5
@@ -51,21 +51,29 @@ class Stretch(NamedTuple):
     shown: list[Written]
 
 
-def judge_dates(world: World, device: str, blurred: set[str]) -> Iterator[str]:
+class Run(NamedTuple):
+    """What the rules look at beside a terminal: `troubles` and `clock_jumps` are the moments of what went wrong."""
+
+    wishes: Sequence[Wish]
+    ended: float
+    heard: Sequence[Heard] = ()
+    troubles: Sequence[float] = ()
+    clock_jumps: Sequence[float] = ()
+
+
+def judge_dates(device: str, terminal: Terminal, run: Run, blurred: set[str]) -> Iterator[str]:
     """A sentence for each broken promise at one terminal; users in `blurred` are left out."""
-    yield from _judge_events(world, device)
-    wishes = {wish.name: wish for wish in world.callers.wishes}
-    terminal = world.terminals[device]
-    troubles = sorted([*terminal.times.disturbed, *world.troubles, *world.starts, *world.disk.failed_at])
+    yield from _judge_events(device, run)
+    wishes = {wish.name: wish for wish in run.wishes}
+    troubles = [*terminal.times.disturbed, *run.troubles]
     for user_id in {each.user_id for each in terminal.history} - blurred:
         history = [each for each in terminal.history if each.user_id == user_id]
-        for stretch in _stretches(history, wishes, world.machine.now):
-            for sentence in (*_judge_writes(stretch), *_judge_moments(stretch, troubles, world.clock_jumps)):
+        for stretch in _stretches(history, wishes, run.ended):
+            for sentence in (*_judge_writes(stretch), *_judge_moments(stretch, troubles, run.clock_jumps)):
                 yield f"user {user_id} on {device} {sentence}"
 
 
-def dates_of(body: dict[str, Any]) -> Dates:
-    """What a request names."""
+def _dates_of(body: dict[str, Any]) -> Dates:
     return Dates(_moment(body.get("valid_from")), _moment(body.get("valid_until")))
 
 
@@ -83,7 +91,7 @@ def _stretches(history: Sequence[Written], wishes: dict[str, Wish], now: float) 
                 yield current._replace(ended=each.at)
             name, wish = each.name, wishes.get(each.name or "")
             if wish is None or wish.command != "users/update" or wish.dated:
-                dates = Dates() if wish is None else dates_of(wish.body)
+                dates = Dates() if wish is None else _dates_of(wish.body)
             current = None if name is None else Stretch(dates, each.at, now, [])
         if current is not None:
             current.shown.append(each)
@@ -137,14 +145,14 @@ def _allowed_until(moment: float, seen: float, troubles: Sequence[float], jumps:
     return max(moment, last) + pause + clock + ATTEMPT_S
 
 
-def _judge_events(world: World, device: str) -> Iterator[str]:
+def _judge_events(device: str, run: Run) -> Iterator[str]:
     asked = {
         (wish.user_id, reason, wish.body[reason])
-        for wish in world.callers.wishes
+        for wish in run.wishes
         for reason in ("valid_from", "valid_until")
         if wish.body.get(reason)
     }
-    for heard in world.broker.heard:
+    for heard in run.heard:
         if heard.topic != f"zk/{device}/users/event":
             continue
         told = json.loads(heard.payload)

@@ -9,12 +9,12 @@ A request of the world has seconds of its own for which the door is to be open: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torture.simulated.callers import Told, Wish
-    from torture.simulated.world import World
+    from torture.simulated.terminal import Terminal
 
 #: Seconds for which a request is good without an end of its own, as the configuration has it by default.
 MAX_AGE_S = 10.0
@@ -22,11 +22,12 @@ MAX_AGE_S = 10.0
 TOLERANCE_S = 3.5
 
 
-def judge_doors(world: World, replies: dict[int, list[Told]]) -> Iterator[str]:
+def judge_doors(
+    terminals: Mapping[str, Terminal], wishes: Sequence[Wish], replies: dict[int, list[Told]]
+) -> Iterator[str]:
     """A sentence for each broken promise."""
-    wishes = [wish for wish in world.callers.wishes if wish.kind == "door"]
-    for name, terminal in world.terminals.items():
-        asked = {wish.body["seconds"]: wish for wish in wishes if wish.device == name}
+    for name, terminal in terminals.items():
+        asked = {wish.body["seconds"]: wish for wish in wishes if (wish.kind, wish.device) == ("door", name)}
         for seconds in {seconds for _, seconds in terminal.openings} - asked.keys():
             yield f"the door of {name} was opened for {seconds} s, which nobody asked for"
         for seconds, wish in asked.items():
