@@ -11,6 +11,7 @@ from torture.simulated.plan import Event
 from torture.simulated.wire import FATES
 
 if TYPE_CHECKING:
+    from torture.simulated.terminal import Terminal
     from torture.simulated.world import World
 
 
@@ -24,6 +25,9 @@ class Events:
     def happen(self, event: Event) -> None:
         """Have an event happen, to whatever is there just now."""
         getattr(self, f"_do_{event.name}")(event.arg)
+
+    def _terminal(self, arg: int) -> Terminal:
+        return self._world.terminals[DEVICES[arg % len(DEVICES)]]
 
     def _do_ask(self, arg: int) -> None:
         self._world.callers.ask(arg)
@@ -68,17 +72,17 @@ class Events:
         self._world.broker.flags_dup = not self._world.broker.flags_dup
 
     def _do_away(self, arg: int) -> None:
-        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        terminal = self._terminal(arg)
         self._world.tell(f"{terminal.name} cannot be reached")
         terminal.leave((1.0, 8.0, 45.0, 120.0)[arg // 8 % 4], silent=arg // 32 % 2 > 0)
 
     def _do_restart(self, arg: int) -> None:
-        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        terminal = self._terminal(arg)
         self._world.tell(f"{terminal.name} restarts")
         terminal.restart()
 
     def _do_keypad(self, arg: int) -> None:
-        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        terminal = self._terminal(arg)
         if terminal.add_at_keypad(f"k{arg % 1000}"):
             self._world.tell(f"somebody is added at the keypad of {terminal.name}")
 
@@ -104,14 +108,14 @@ class Events:
         self._world.stop()
 
     def _do_slow(self, arg: int) -> None:
-        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        terminal = self._terminal(arg)
         seconds = (0.05, 0.2, 0.4)[arg // 8 % 3]
         self._world.tell(f"{terminal.name} takes {seconds} s for an answer")
         terminal.be_slow(seconds, lasting=20.0)
 
     def _do_strand(self, arg: int) -> None:
         """The next ENABLE does not arrive, and the terminal is out of reach, perhaps until after a kill."""
-        terminal = self._world.terminals[DEVICES[arg % len(DEVICES)]]
+        terminal = self._terminal(arg)
         after, silent, kills = (0.5, 4.0, 9.0, 16.0)[arg // 8 % 4], arg // 32 % 2 > 0, arg // 64 % 3 > 0
 
         def strand() -> None:

@@ -28,14 +28,7 @@ class UdpTerminal(Terminal):
             self.channels.remove(channel)
 
     def drop_all(self) -> None:
-        """Forget every session."""
-        self.channels.clear()
-
-    def leave(self, seconds: float, *, silent: bool) -> None:
-        """Do not answer for some seconds; the sessions are kept, because the terminal keeps running."""
-        kept = list(self.channels)
-        super().leave(seconds, silent=silent)
-        self.channels[:] = kept
+        """Do nothing: there is no connection, and the sessions are kept, because the terminal keeps running."""
 
     def restart(self) -> None:
         """Forget every session, and let people in."""
