@@ -22,6 +22,7 @@ from tests.support.mqtt_packets import (
     UNSUBACK,
     UNSUBSCRIBE,
     packet,
+    read_filters,
     receive,
 )
 from tests.support.waiting import wait_until
@@ -136,7 +137,7 @@ class FakeBroker:
                     return
                 self.acknowledged.append(acknowledged)
             elif kind == SUBSCRIBE:
-                asked = _filters(body[2:])
+                asked = read_filters(body[2:])
                 self.asked += 1
                 self.granting.wait(GRANTED_S)
                 self._send(SUBACK, 0, body[:2] + b"\1" * len(asked))
@@ -168,12 +169,3 @@ class FakeBroker:
         assert self._client is not None, "nobody is connected"
         with self._sending:
             self._client.sendall(packet(kind << 4 | flags, body))
-
-
-def _filters(body: bytes) -> list[str]:
-    filters = []
-    while body:
-        size = int.from_bytes(body[:2])
-        filters.append(body[2 : 2 + size].decode())
-        body = body[3 + size :]
-    return filters

@@ -46,6 +46,16 @@ def read_size(data: bytes) -> tuple[int, int]:
             return size, used
 
 
+def read_filters(data: bytes, *, options: int = 1) -> list[str]:
+    """The topic filters that *data* consists of, with so many bytes of options behind each: UNSUBSCRIBE has none."""
+    filters = []
+    while data:
+        end = 2 + int.from_bytes(data[:2])
+        filters.append(data[2:end].decode())
+        data = data[end + options :]
+    return filters
+
+
 def _exactly(sock: socket.socket, size: int) -> bytes:
     data = bytearray()
     while len(data) < size:

@@ -8,7 +8,17 @@ import threading
 from contextlib import suppress
 from typing import Self
 
-from tests.support.mqtt_packets import CONNACK, CONNECT, PUBACK, PUBLISH, SUBACK, SUBSCRIBE, packet, receive
+from tests.support.mqtt_packets import (
+    CONNACK,
+    CONNECT,
+    PUBACK,
+    PUBLISH,
+    SUBACK,
+    SUBSCRIBE,
+    packet,
+    read_filters,
+    receive,
+)
 
 _NOT_AUTHORIZED, _SUBSCRIPTION_FAILED = 5, 0x80  # MQTT 3.1.1, sections 3.2.2.3 and 3.9.3
 
@@ -74,18 +84,10 @@ class RefusingBroker:
             return ways.get(refusal, packet(CONNACK << 4, bytes((0, code))))
         if kind == SUBSCRIBE:
             code = _SUBSCRIPTION_FAILED if refusal is Refusal.SUBSCRIBE_REFUSED else 1
-            granted = packet(SUBACK << 4, body[:2] + bytes((code,)) * _count(body[2:]))
+            granted = packet(SUBACK << 4, body[:2] + bytes((code,)) * len(read_filters(body[2:])))
             return {Refusal.SUBSCRIBE_CLOSED: None, Refusal.SUBSCRIBE_SILENT: b""}.get(refusal, granted)
         if kind == PUBLISH:
             size = int.from_bytes(body[:2])
             confirmed = packet(PUBACK << 4, body[2 + size : 4 + size])
             return None if refusal is Refusal.PUBLISH_CLOSED else confirmed
         return b""
-
-
-def _count(filters: bytes) -> int:
-    count = 0
-    while filters:
-        filters = filters[3 + int.from_bytes(filters[:2]) :]
-        count += 1
-    return count

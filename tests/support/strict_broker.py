@@ -20,6 +20,7 @@ from tests.support.mqtt_packets import (
     SUBSCRIBE,
     UNSUBSCRIBE,
     packet,
+    read_filters,
     read_size,
     receive,
     size_bytes,
@@ -258,11 +259,7 @@ class StrictBroker:
         rest = body[2:]
         if link.five:
             rest = rest[_properties_size(rest) :]
-        filters = []
-        while rest:
-            name = _text(rest)
-            filters.append(name)
-            rest = rest[2 + len(name.encode()) + (kind == SUBSCRIBE) :]
+        filters = read_filters(rest, options=1 if kind == SUBSCRIBE else 0)
         if limits.filters_per_subscribe is not None and len(filters) > limits.filters_per_subscribe:
             return f"{len(filters)} filters in one packet"
         if kind == UNSUBSCRIBE:
