@@ -85,11 +85,11 @@ def configuration(folder: Path, mqtt: Settings) -> Path:
 
 
 def assert_named(sentence: str, said: str, topic: str, who: str) -> None:
-    page = login.RIGHTS_PAGE if topic else (login.LOGIN_PAGE, login.BROKER_PAGE)
+    pages = (login.RIGHTS_PAGE,) if topic else (login.LOGIN_PAGE, login.BROKER_PAGE)
     assert said in sentence
     assert who in sentence
     assert topic in sentence
-    assert any(each in sentence for each in ([page] if isinstance(page, str) else page)), sentence
+    assert any(page in sentence for page in pages), sentence
 
 
 @pytest.mark.parametrize(("username", "who"), USERS)
