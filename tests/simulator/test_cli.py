@@ -7,10 +7,8 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
 from time import monotonic
@@ -18,40 +16,21 @@ from time import monotonic
 import pytest
 from click.testing import CliRunner
 
+from tests.simulator.process import COMMAND, Place, running
 from tests.simulator.raw import RawClient, user_72
 from zkbridge.simulator import Simulator, TerminalConfig
 from zkbridge.simulator.console.cli import simulate
 from zkbridge.simulator.device import profile, switches
 
-COMMAND = [sys.executable, "-W", "error", "-m", "zkbridge.simulator"]
 READY = re.compile(r"(\w+) terminal ready on ([\d.]+):(\d+) \((.*)\)")
 PATIENCE_S = 20
-
-
-class Place:
-    """Where a terminal in another process listens."""
-
-    def __init__(self, host: str, port: str) -> None:
-        self.host, self.port = host, int(port)
-
-
-@contextmanager
-def running(*options: str) -> Iterator[Popen[str]]:
-    """The process; killed if the test does not end it."""
-    command = [*COMMAND, "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 def ready(process: Popen[str]) -> tuple[str, Place, str]:
     line = process.stdout.readline()
     found = READY.match(line)
     assert found is not None, line + process.stderr.read()
-    return found[1], Place(found[2], found[3]), found[4]
+    return found[1], Place(found[2], int(found[3])), found[4]
 
 
 def two_free_ports() -> int:
@@ -196,9 +175,7 @@ class Screen:
         self.master, slave = pty.openpty()
         self.before = termios.tcgetattr(slave)
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
-        self.process = subprocess.Popen(
-            [*COMMAND, "--port", "0", *options], stdin=slave, stdout=slave, stderr=slave, env=environment
-        )
+        self.process = subprocess.Popen([*COMMAND, *options], stdin=slave, stdout=slave, stderr=slave, env=environment)
         self.slave = slave
         self.said = ""
 
@@ -244,7 +221,7 @@ def test_the_screen_shows_the_terminal_and_does_what_is_typed(screen: Screen) ->
     assert screen.shows("'nonsense' is not one of")
     screen.type("help\n")
     assert screen.shows("at the keypad")
-    with RawClient(Place("127.0.0.1", port)) as client:
+    with RawClient(Place("127.0.0.1", int(port))) as client:
         client.connect()
         client.ask(1003)
         assert screen.shows("working…")

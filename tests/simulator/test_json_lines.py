@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from subprocess import Popen
 from typing import Any
 
@@ -15,32 +11,17 @@ import pytest
 from click.testing import CliRunner
 
 from tests.project.tree import ROOT
+from tests.simulator.process import Place, running
 from tests.simulator.raw import RawClient, user_72
 from tests.support.waiting import patience
 from zkbridge.simulator.console.cli import simulate
 from zkbridge.simulator.device import profile, switches
 from zkbridge.simulator.network import faults
 
-COMMAND = [sys.executable, "-W", "error", "-m", "zkbridge.simulator", "--port", "0", "--json"]
 
-
-class Place:
+def place_of(event: dict[str, Any]) -> Place:
     """Where an event says that a terminal listens."""
-
-    def __init__(self, event: dict[str, Any]) -> None:
-        self.host: str = event["host"]
-        self.port: int = event["port"]
-
-
-@contextmanager
-def running(*options: str) -> Iterator[Popen[str]]:
-    """The process; killed if the test does not end it."""
-    with subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
+    return Place(event["host"], event["port"])
 
 
 def until(process: Popen[str], **wanted: object) -> list[dict[str, Any]]:
@@ -71,9 +52,9 @@ def documented() -> list[dict[str, Any]]:
 
 
 def test_a_program_reads_the_address_and_the_events_of_each_terminal() -> None:
-    with running("--count", "2", "--control", "0") as process:
+    with running("--json", "--count", "2", "--control", "0") as process:
         first, second, control, ready = until(process, event="ready")
-        with RawClient(Place(second)) as client:
+        with RawClient(place_of(second)) as client:
             client.connect()
             client.ask(8, user_72(1, "1001", b"Ana", b"secretpw"))
         *_, written = until(process, event="news")
@@ -99,9 +80,9 @@ def test_a_program_reads_the_address_and_the_events_of_each_terminal() -> None:
 
 
 def test_each_frame_is_an_event_without_its_contents() -> None:
-    with running("--frames", "--transport", "tcp") as process:
+    with running("--json", "--frames", "--transport", "tcp") as process:
         place, _ready = until(process, event="ready")
-        with RawClient(Place(place)) as client:
+        with RawClient(place_of(place)) as client:
             client.connect()
             client.ask(8, user_72(1, "1001", b"Ana", b"secretpw"))
         *_, frame = until(process, event="frame", command="USER_WRQ")
@@ -112,12 +93,12 @@ def test_each_frame_is_an_event_without_its_contents() -> None:
 
 
 def test_it_ends_when_the_reader_has_gone() -> None:
-    with running() as process:
+    with running("--json") as process:
         place, _ready = until(process, event="ready")
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        with RawClient(Place(place)) as client:
+        with RawClient(place_of(place)) as client:
             client.connect()
             client.ask(8, user_72(1, "1001"))
 
