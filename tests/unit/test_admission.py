@@ -1,7 +1,5 @@
 """What intake decides about a message once the ledger has said what it knows of it, and what is kept then."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -44,13 +42,6 @@ class Refusing:
 
     def reused(self, _draft: Draft) -> Reply:
         return Reply(409, "request_id_reused", b"{}")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def draft(name: str, *, device: str = "p", command: str = "users/create", **changes: object) -> Draft:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
@@ -72,13 +71,6 @@ class House:
             if self.now + wait_s > until:
                 return self.asked
             self.now += wait_s
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import random
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -39,13 +38,6 @@ from zkbridge.ledger.schema import MIGRATIONS
 
 SECRET = b'{"user_id":"1","password":"geheim77","card":4455667788}'
 CREATED = Reply(200, "created", b'{"success":true}')
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def draft(ledger: Ledger, name: str = "a", **changes: Any) -> Draft:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,13 +14,6 @@ from zkbridge.contract.errors import DeviceTimeout
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Place
 from zkbridge.port.punches import Punch
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def punch(user_id: str) -> Punch:
