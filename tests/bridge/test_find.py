@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from tests.discovery.test_discover import free_port
 from tests.support.caller import Caller
 from tests.support.daemon import Daemon, device
+from tests.support.full_disk import full
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 from zkbridge.cli.check import check
@@ -23,7 +24,6 @@ from zkbridge.config import loader
 from zkbridge.config.faults import ConfigError
 from zkbridge.config.models import Device
 from zkbridge.ledger.database import Database
-from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.simulator import Simulator, TerminalConfig
 from zkbridge.simulator.handle.terminal import SimulatedTerminal
@@ -227,13 +227,10 @@ def test_a_kept_address_counts_as_long_as_the_configuration_means_that_terminal(
 def test_a_terminal_is_followed_although_its_address_cannot_be_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise LedgerUnavailable("the disk is full")
-
     ledger = Ledger(tmp_path)
     places = Places(ledger.facts)
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "write", fail)
+        patch.setattr(Database, "write", full)
         places.follow(places.of(entry()), NEW)
 
     assert places.moved_to("p") == NEW

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.support.full_disk import full
 from tests.support.judging import create_draft
 from tests.support.judging import keep_or_refuse as keep
 from zkbridge.bridge.handover import RequestHandOver
@@ -20,20 +20,12 @@ from zkbridge.contract.messages import Reply
 from zkbridge.contract.topics import Topics
 from zkbridge.ledger import handing_over
 from zkbridge.ledger.database import Database
-from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.handing_over import PIECE
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Finish, Part, Request, State
 
 USERS = [str(number) for number in range(2 * PIECE + 10)]
 PATIENCE_S = 30
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path)
-    yield ledger
-    ledger.close()
 
 
 def whole_of(ledger: Ledger) -> Request:
@@ -195,9 +187,6 @@ def test_a_device_that_leaves_meanwhile_is_not_asked(
 
 def test_a_start_with_nothing_to_drop_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Ledger(tmp_path).close()
-
-    def full(*_: object, **__: object) -> None:
-        raise LedgerUnavailable("database or disk is full")
 
     monkeypatch.setattr(Database, "write", full)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.full_disk import full
 from tests.support.ports import StubPorts
 from zkbridge.commands import commands
 from zkbridge.config.models import Config
@@ -98,12 +99,9 @@ def test_a_document_whose_reading_makes_the_bridge_fail_is_set_aside_and_the_oth
 def test_a_document_stays_unread_while_the_ledger_cannot_be_written(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def draft(*_: object) -> None:
-        raise LedgerUnavailable("the disk is full")
-
     desk.intake.receive([Message("zk/p/users/desired", b"{}")])
     with monkeypatch.context() as patch:
-        patch.setattr(DocumentReader, "draft", draft)
+        patch.setattr(DocumentReader, "draft", full)
         with pytest.raises(LedgerUnavailable):
             desk.read()
     answers = desk.ledger.replies.unsent(1000)
@@ -115,10 +113,7 @@ def test_a_document_stays_unread_while_the_ledger_cannot_be_written(
 
 
 def test_a_document_that_cannot_be_kept_comes_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def add(*_: object) -> None:
-        raise LedgerUnavailable("the disk is full")
-
-    monkeypatch.setattr(UnreadDocuments, "add", add)
+    monkeypatch.setattr(UnreadDocuments, "add", full)
 
     with pytest.raises(LedgerUnavailable):
         desk.intake.receive([Message("zk/p/users/desired", b"{}")])

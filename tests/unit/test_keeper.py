@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.full_disk import full
 from zkbridge.contract.errors import Internal
 from zkbridge.contract.messages import failed
 from zkbridge.contract.topics import Topics
@@ -171,9 +172,6 @@ def test_the_same_message_is_noted_once_over_restarts(desk: Desk, tmp_path: Path
 
 
 def test_a_ledger_that_cannot_be_written_sets_nothing_aside(desk: Desk) -> None:
-    def full(_draft: object) -> None:
-        raise LedgerUnavailable("disk full")
-
     desk.wrong = full
     with pytest.raises(LedgerUnavailable):
         desk.receive(draft("a"), draft("b"))
@@ -199,9 +197,6 @@ def test_what_was_kept_before_the_disk_was_full_is_handed_over(desk: Desk) -> No
 
 
 def test_a_bridge_that_can_keep_nothing_for_a_minute_is_not_well(desk: Desk) -> None:
-    def full(_draft: object) -> None:
-        raise LedgerUnavailable("disk full")
-
     desk.wrong = full
     for waited in range(0, int(PATIENCE_S), 10):
         desk.now = 1000 + waited
@@ -220,9 +215,6 @@ def test_a_bridge_that_can_keep_nothing_for_a_minute_is_not_well(desk: Desk) -> 
 
 
 def test_one_failure_long_ago_with_nothing_to_keep_since_is_no_illness(desk: Desk) -> None:
-    def full(_draft: object) -> None:
-        raise LedgerUnavailable("disk full")
-
     desk.wrong = full
     with pytest.raises(LedgerUnavailable):
         desk.receive(draft("a"))

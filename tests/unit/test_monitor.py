@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.full_disk import full
 from zkbridge.bridge.bridge import Bridge
 from zkbridge.bridge.nightly import backups_of
 from zkbridge.commands.api.backups import BackupFailed, Backups
@@ -104,16 +105,13 @@ def test_a_snapshot_tells_how_terminals_differ_from_their_documents(bridge: Brid
 
 
 def test_what_is_held_in_memory_is_what_the_ledger_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise LedgerUnavailable("the disk is full")
-
     ledger = Ledger(tmp_path)
     documents = Documents(ledger.facts)
     documents.keep_drift("p", 3)
     documents.keep_drift("q", 4)
     documents.keep_drift("q", None)
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "write", fail)
+        patch.setattr(Database, "write", full)
         with pytest.raises(LedgerUnavailable):
             documents.keep_drift("p", 5)
     before = [documents.drift(device) for device in "pq"]

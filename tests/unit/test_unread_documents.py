@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.full_disk import full
 from tests.support.ports import StubPorts
 from zkbridge.bridge import reception
 from zkbridge.bridge.reception import Reception
@@ -28,7 +29,6 @@ from zkbridge.intake.keeper import Keeper
 from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.database import Database
 from zkbridge.ledger.documents import Documents
-from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Finish
 from zkbridge.ledger.unread import UnreadDocuments
@@ -334,12 +334,9 @@ def test_a_document_stays_unread_while_the_bridge_stops(desk: Desk) -> None:
 def test_a_document_is_read_again_a_while_after_the_ledger_could_not_be_written(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise LedgerUnavailable("the disk is full")
-
     desk.reception.receive([to("p", DESIRED, whole(1, ANA))])
     with monkeypatch.context() as patch:
-        patch.setattr(DocumentReader, "draft", fail)
+        patch.setattr(DocumentReader, "draft", full)
         pause_s = desk.jobs.job()
     desk.jobs.run()
 
