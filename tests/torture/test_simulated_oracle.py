@@ -57,6 +57,26 @@ def test_a_door(openings: list[float], reply: dict[str, Any], found: str) -> Non
     assert "".join(judge_doors({"a": terminal}, [asked], told(ASKED + 30.0, **reply))) == found
 
 
+def test_a_success_that_came_before_the_door_opened() -> None:
+    asked, terminal = wish("door", "door/unlock", seconds=4, request_id="r0"), a_terminal()
+    terminal.openings.append((ASKED + 5, 4))
+
+    assert list(judge_doors({"a": terminal}, [asked], told(ASKED + 1, **OPENED))) == [
+        "request 0 was told that the door of a is open, and it was not"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "found"), [({}, []), ({"request_id": "r0"}, ["request 0 opened the door of a 2 times"])]
+)
+def test_a_door_that_two_messages_asked_for(more: dict[str, str], found: list[str]) -> None:
+    asked, terminal = wish("door", "door/unlock", seconds=4, **more), a_terminal()
+    asked.asks.append(Ask(1, asked, ASKED + 1))
+    terminal.openings += [(ASKED + 2, 4), (ASKED + 3, 4)]
+
+    assert list(judge_doors({"a": terminal}, [asked], {})) == found
+
+
 def test_a_door_that_nobody_asked_for() -> None:
     terminal = a_terminal()
     terminal.openings.append((ASKED, 9))
@@ -93,6 +113,24 @@ def test_a_date_is_late_while_the_terminal_is_away() -> None:
     terminal.times.disturbed += [AT - 5, AT + 40]
 
     assert list(judge_dates("a", terminal, run, set())) == []
+
+
+def test_an_update_without_dates_leaves_the_date_as_it_is() -> None:
+    terminal, run = dated((ASKED, False))
+    terminal.history.append(Written(ASKED + 2, "7", "n1", disabled=True))
+    run = run._replace(wishes=[*run.wishes, wish("update", "users/update", user_id="7", name="n1")])
+
+    assert list(judge_dates("a", terminal, run, set())) == ["user 7 on a was not blocked in time, by 970.0 s"]
+
+
+def test_an_event_of_a_date_that_nobody_asked_for_is_found() -> None:
+    terminal, run = dated()
+    event = {"user_id": "7", "reason": "valid_from", "moment": MOMENT, "event": "blocked"}
+    run = run._replace(heard=[Heard(AT + 1, "zk/a/users/event", json.dumps(event).encode(), None)])
+
+    assert list(judge_dates("a", terminal, run, set())) == [
+        f"an event of a names a date that nobody asked for: {event}"
+    ]
 
 
 def test_an_event_before_its_date_is_found() -> None:

@@ -72,6 +72,7 @@ def test_the_first_thing_after_a_start_is_to_enable_the_terminal(machine: Machin
 
     assert len(list(judge_disabled("a", times, [began + 100], [began + 200]))) == 1
     assert list(judge_disabled("a", times, [began + 100], [began + 201])) == []
+    assert list(judge_disabled("a", times, [began + 205], [began + 200])) == []  # it met something after the start
 
 
 def test_a_terminal_that_is_never_enabled_is_found_at_the_end(machine: Machine) -> None:
@@ -102,6 +103,15 @@ def test_a_disabled_time_that_is_over_is_one_span_and_the_next_is_another(machin
     times.end()
 
     assert [span.ended - span.began for span in times.all_spans()] == [5, 1]
+
+
+def test_an_enable_that_comes_after_the_terminal_enabled_itself_does_not_lengthen_the_time(machine: Machine) -> None:
+    times = DisabledTimes()
+    times.begin(5)
+    machine.now += 20
+    times.end()
+
+    assert [span.ended - span.began for span in times.all_spans()] == [5]
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_a_snapshot_tells_the_latest_backup_after_one_was_made_or_deleted(bridge
 
     assert [each["p"] for each in told] == [None, NOON + 1, NOON + 1, NOON]
     assert [set(each) for each in told] == [{"p", "q", "r"}] * 4
+    assert set(monitor._backups._made) == {"p", "q", "r"}  # nothing is held, or read, of what is no device
 
 
 def test_a_folder_that_cannot_be_read_is_looked_at_again(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:

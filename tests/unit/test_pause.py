@@ -84,4 +84,5 @@ def test_pauses_are_spread_and_have_a_rest() -> None:
     assert all(10 <= each <= 20 for each in second)
     assert all(4 <= each <= 8 for each in left)
     assert len(set(first)) > 1
+    assert len(set(left)) > 1
     assert {pause.left_s for pause in pauses} == {0.0}
