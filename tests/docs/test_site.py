@@ -29,6 +29,8 @@ CELL = re.compile(r"(?<!\\)\|")
 FETCHED = {("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "srcset"), ("link", "href")}
 #: Relations of <link> that fetch nothing.
 TOLD = {"canonical", "prev", "next", "edit"}
+#: For a program that a slow machine takes long for; a test ends after 300.
+SLOW_S = 280
 
 
 def written_pages() -> list[Path]:
@@ -85,7 +87,7 @@ def build(folder: Path, config: Path = CONFIG) -> CompletedProcess[str]:
         "--site-dir",
         folder,
     ]
-    return subprocess.run(command, capture_output=True, check=False, text=True, timeout=280)
+    return subprocess.run(command, capture_output=True, check=False, text=True, timeout=SLOW_S)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +197,7 @@ def test_the_search_finds_the_comm_key_where_it_is_explained(query: str, site: t
         missing = "node is not on the PATH: install Node.js for the site's search"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     command: list[str | Path] = ["node", HERE / "search.cjs", site[0], query]
-    ended = subprocess.run(command, capture_output=True, check=True, text=True, timeout=280)
+    ended = subprocess.run(command, capture_output=True, check=True, text=True, timeout=SLOW_S)
 
     assert json.loads(ended.stdout)[0][0]["location"] == "terminals.html#the-comm-key"
 
