@@ -38,9 +38,9 @@ PING = {
     Refusal.CONNECT_CLOSED: ("closes the connection without an answer to CONNECT", ""),
     Refusal.CONNECT_SILENT: ("does not accept us: no answer to CONNECT", ""),
     Refusal.CONNECT_REFUSED: ("does not accept us: Not authorized", ""),
-    Refusal.SUBSCRIBE_CLOSED: ("the broker ends the connection when we ask to listen", "zk/p/ping/reply"),
-    Refusal.SUBSCRIBE_SILENT: ("the broker does not answer when we ask to listen", "zk/p/ping/reply"),
-    Refusal.SUBSCRIBE_REFUSED: ("the broker does not let us listen", "zk/p/ping/reply"),
+    Refusal.SUBSCRIBE_CLOSED: ("the broker ends the connection when we subscribe", "zk/p/ping/reply"),
+    Refusal.SUBSCRIBE_SILENT: ("the broker does not answer when we subscribe", "zk/p/ping/reply"),
+    Refusal.SUBSCRIBE_REFUSED: ("the broker refuses the subscription", "zk/p/ping/reply"),
     Refusal.PUBLISH_CLOSED: ("no answer within 1.5 s; the broker ended the connection ", "zk/p/ping"),
 }
 CHECK = {
@@ -203,7 +203,7 @@ def test_a_subscription_that_a_real_broker_refuses_is_told_with_user_topic_and_p
 
     for command, topic in words.items():
         assert ended[command].exit_code == 4, ended[command].output
-        assert_named(ended[command].stderr, "the broker does not let us listen", topic, "user 'puente'")
+        assert_named(ended[command].stderr, "the broker refuses the subscription", topic, "user 'puente'")
     assert_named(problems[0], "refuses the subscription", COMMAND, "user 'puente'")
     sentence = next(each for each in caplog.messages if "refuses the subscription" in each)
     assert_named(sentence, "refuses the subscription", COMMAND, "user 'puente'")

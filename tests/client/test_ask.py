@@ -306,7 +306,7 @@ def test_a_refusal_by_the_broker_is_reported(tmp_path: Path) -> None:
 
     assert done.returncode == 4
     assert done.stderr.startswith(
-        "the broker does not take the request (Not authorized): user 'nadie', zk/p/users/create; its access list"
+        "the broker refuses the request (Not authorized): user 'nadie', zk/p/users/create; its access list"
         " decides, examples/mosquitto/README.md.\n"
     )
 

@@ -90,11 +90,11 @@ class Guest:
         self._client.subscribe([(topic, 1) for topic in topics])
         if not self._granted.wait(PATIENCE_S):
             did = "ends the connection" if self._ends else "does not answer"
-            raise NoAnswer(f"the broker {did} when we ask to listen: {self._rights(topics)}")
+            raise NoAnswer(f"the broker {did} when we subscribe: {self._rights(topics)}")
         needed = topics if needed is None else needed
         if all(topic in self._unheard for topic in needed):
             reason = self._unheard[needed[0]]
-            raise NoAnswer(f"the broker does not let us listen ({reason}): {self._rights(needed)}")
+            raise NoAnswer(f"the broker refuses the subscription ({reason}): {self._rights(needed)}")
 
     def trouble(self) -> str | None:
         """What the broker has refused or ended since `listen`, for a sentence about a missing answer; None: nothing."""
@@ -106,7 +106,7 @@ class Guest:
             return f"the broker ended the connection {times} meanwhile: {self._rights(topics)}"
         if self._unheard:
             reason = next(iter(self._unheard.values()))
-            return f"the broker does not let us listen ({reason}): {self._rights(list(self._unheard))}"
+            return f"the broker refuses the subscription ({reason}): {self._rights(list(self._unheard))}"
         return None
 
     def question(self, answers: list[str], *, online: bool = False) -> str:
@@ -204,7 +204,7 @@ class Guest:
     def _problem_of(self, reason: ReasonCode) -> str | None:
         """Why no program gets the request, by the broker's answer; None if the broker accepted it."""
         if reason.is_failure:
-            return f"the broker does not take the request ({reason}): {self._rights([self._published])}"
+            return f"the broker refuses the request ({reason}): {self._rights([self._published])}"
         if reason.value == _NOBODY:
             topic = shown(self._published, 200)
             return f"no program subscribes to {topic}: the bridge does not run, or has another broker or base topic"
