@@ -356,7 +356,7 @@ def test_without_a_bridge_the_import_ends_at_once_with_a_message(site: Running, 
 
 
 def test_it_waits_as_long_as_the_option_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its queue is so short that the bridge must send most lists away at first."""
+    """One list fills the queue: the bridge sends the others away at first, also those that arrive together with it."""
     monkeypatch.setattr("zkbridge.cli.import_users.ROWS", 5)
     monkeypatch.setattr("zkbridge.cli.import_users.AT_ONCE", 5)
     path = tmp_path / "people.csv"

@@ -1,7 +1,7 @@
 """What decides in a test about the messages that a ledger is to keep: two functions."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from zkbridge.contract.errors import RequestIdReused
 from zkbridge.contract.messages import Reply, failed
@@ -10,11 +10,23 @@ from zkbridge.ledger.ledger import Ledger
 from zkbridge.ledger.records import Draft, Kept
 
 
-class Judging(NamedTuple):
-    """`admit` answers a new request that is not taken on, `reused` a request_id that was used before."""
+class Judging:
+    """`refusal` answers a new request that is not taken on, `reused` a request_id that was used before."""
 
-    admit: Callable[[Draft], Reply | None] = lambda _draft: None
-    reused: Callable[[Draft], Reply] = lambda _draft: Reply(409, "request_id_reused", b"")
+    def __init__(
+        self,
+        refusal: Callable[[Draft], Reply | None] = lambda _draft: None,
+        reused: Callable[[Draft], Reply] = lambda _draft: Reply(409, "request_id_reused", b""),
+    ) -> None:
+        self._refusal = refusal
+        self._reused = reused
+
+    def admit(self, draft: Draft, *, rows: int = 1) -> Reply | None:
+        assert rows >= 1
+        return self._refusal(draft)
+
+    def reused(self, draft: Draft) -> Reply:
+        return self._reused(draft)
 
 
 def keep_drafts(ledger: Ledger, drafts: Sequence[Draft], decisions: Judging) -> list[Kept]:

@@ -36,7 +36,8 @@ class Refusing:
         self.device = device
         self.asked: list[str] = []
 
-    def admit(self, draft: Draft) -> Reply | None:
+    def admit(self, draft: Draft, *, rows: int = 1) -> Reply | None:
+        assert rows == 1
         self.asked.append(draft.device)
         return Reply(503, "busy", b"{}") if draft.device == self.device else None
 
@@ -87,6 +88,14 @@ def test_each_new_request_of_a_batch_counts_for_the_queue_of_its_device(ledger: 
     assert ends(keep(ledger, batch, admission())) == ["new", "new", "busy", "new"]
 
 
+def test_each_row_of_a_list_counts_for_the_queue_of_its_device(ledger: Ledger) -> None:
+    rows = tuple(Part("p", "t", command="users/create", params=b"{}", user_id=user) for user in "123")
+    people = draft("people", command="users/create-many", parts=rows)
+    batch = [people, draft("a"), draft("b", device="q"), people._replace(digest=b"more"), draft("c", device="q")]
+
+    assert ends(keep(ledger, batch, admission())) == ["new", "busy", "new", "busy", "new"]
+
+
 def test_a_copy_counts_for_no_queue_and_joins_the_request_though_the_queue_is_full(ledger: Ledger) -> None:
     first, copy = draft("a", request_id="r"), draft("a", request_id="r")
 
@@ -126,7 +135,8 @@ def test_a_member_that_has_its_answer_already_is_not_decided_about(ledger: Ledge
 
 def test_a_decision_that_fails_takes_the_whole_batch_back(ledger: Ledger) -> None:
     class Failing(Refusing):
-        def admit(self, draft: Draft) -> Reply | None:
+        def admit(self, draft: Draft, *, rows: int = 1) -> Reply | None:
+            assert rows == 1
             if draft.device == "q":
                 raise ValueError("a fault of this decision")
             return None

@@ -43,7 +43,7 @@ class Site:
         return Draft(digest=b"d", topic="t", fallback="t", device="d", command="ping", params=b"{}" + b" " * 4000)
 
     def _keep(self, drafts: list[Draft]) -> Any:
-        return keep_drafts(self.ledger, drafts, Judging(admit=lambda _: None, reused=lambda _: REFUSED))
+        return keep_drafts(self.ledger, drafts, Judging(refusal=lambda _: None, reused=lambda _: REFUSED))
 
     def _send(self, sent: bool) -> None:
         if sent:

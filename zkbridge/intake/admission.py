@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Protocol
 
 from zkbridge.commands import Command
@@ -28,8 +29,11 @@ REQUESTS_PER_SECOND = 20
 class Decisions(Protocol):
     """Decides about messages of which only the ledger knows whether they are new."""
 
-    def admit(self, draft: Draft) -> Reply | None:
-        """The answer to a new request that is refused; of a group as a whole, then of each member."""
+    def admit(self, draft: Draft, *, rows: int = 1) -> Reply | None:
+        """The answer to a new request that is refused; of a group or a list as a whole, then of each device.
+
+        `rows` is the number of requests that the device has to carry out for it.
+        """
 
     def reused(self, draft: Draft) -> Reply:
         """The answer to a request_id that was used with other content."""
@@ -65,16 +69,16 @@ def _keep_one(batch: Batch, found: Found, decisions: Decisions) -> Kept:
 def _parts(found: Found, decisions: Decisions) -> list[Part]:
     """The parts of a group's request or of a list; one that is to be asked and is not taken on has its answer."""
     draft, asked = found.draft, found.asked
-    refusals: dict[str, Reply | None] = {}  # by device: all rows of a list are let in, or none
-    parts = []
-    for part in draft.parts:
-        if part.reply is None and part.key in asked:
-            if part.device not in refusals:
-                refusals[part.device] = decisions.admit(draft._replace(device=part.device, parts=()))
-            parts.append(part._replace(reply=refusals[part.device]))
-        else:
-            parts.append(part)
-    return parts
+    is_asked = [part.reply is None and part.key in asked for part in draft.parts]
+    rows = Counter(part.device for part in compress(draft.parts, is_asked))
+    # All rows of a list for a device are accepted, or none.
+    refusals = {
+        device: decisions.admit(draft._replace(device=device, parts=()), rows=number) for device, number in rows.items()
+    }
+    return [
+        part._replace(reply=refusals[part.device]) if asks else part
+        for part, asks in zip(draft.parts, is_asked, strict=True)
+    ]
 
 
 class Admission:
@@ -96,11 +100,11 @@ class Admission:
         self._stopping = stopping
         self._new: Counter[str] = Counter()
 
-    def admit(self, draft: Draft) -> Reply | None:
+    def admit(self, draft: Draft, *, rows: int = 1) -> Reply | None:
         """Why a new request is refused; None if it is accepted."""
         refusal = self._refusal(draft)
         if refusal is None and not draft.parts and self._commands[draft.command].ends is None:
-            self._new[draft.device] += 1
+            self._new[draft.device] += rows
         return refusal
 
     def reused(self, draft: Draft) -> Reply:
