@@ -206,7 +206,9 @@ HANGING = {
 def test_systemd_is_no_longer_notified_when_a_part_hangs(
     tmp_path: Path, shared_broker: Mosquitto, systemd: Systemd, part: str
 ) -> None:
-    more: dict[str, Any] = {"retry": {"deadline": 3}, "mqtt": {"keepalive": 5}}
+    more: dict[str, Any] = {"mqtt": {"keepalive": 5}}
+    if part == "a worker past its deadline":
+        more["retry"] = {"deadline": 3}
     with new_site(tmp_path, shared_broker.port, **more) as site, site.caller() as caller:
         site.make_daemon(*HANGING[part], **systemd.environment).start()
         systemd.wait_for("WATCHDOG=1")
@@ -217,6 +219,7 @@ def test_systemd_is_no_longer_notified_when_a_part_hangs(
 
         assert site.daemon.running
         site.daemon.kill()  # as systemd does
+        site.more.pop("retry", None)  # a slow machine carries out no request in so short a time
         site.make_daemon().start()
         assert site.settle(caller)[0].json["code"] == "created"
         site.check(request)
