@@ -13,6 +13,7 @@ from pathlib import Path
 from subprocess import Popen
 from time import monotonic
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -82,6 +83,30 @@ def test_profile_switches_and_faults_come_from_the_options(tmp_path: Path) -> No
             assert [client.ask(201).code for _ in range(2)] == [2001, 2000]
             assert len(client.users()[0]) == 28
     assert (name, ways) == ("bw", "tcp+udp")
+
+
+def test_what_happens_as_soon_as_a_terminal_is_ready_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    echo = click.echo
+
+    def act(line: str) -> None:
+        echo(line)
+        if (found := READY.match(line)) is not None:
+            with RawClient(Place(found[2], int(found[3]))) as client:
+                client.connect()
+                client.ask(8, user_72(1, "1001"))
+                client.ask(1003)
+
+    monkeypatch.setattr("zkbridge.simulator.console.cli.click.echo", act)
+    monkeypatch.setattr("zkbridge.simulator.console.screen.plain", lambda *_: None)  # which ends by a signal
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit, match="0"):
+        simulate(["--port", "0", "--lines", "--frames"])
+
+    said = capfd.readouterr().out
+    assert "CONNECT" in said
+    assert "user 1001 written as uid 1" in said
 
 
 def test_frames_and_news_are_lines_without_contents() -> None:

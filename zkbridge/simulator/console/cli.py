@@ -138,19 +138,22 @@ def _show(
     wants_screen: bool | None,
     frames: bool,
 ) -> None:
+    has_screen = (_has_screen() and _has_rich()) if wants_screen is None else wants_screen
+    if not has_screen:  # before anyone is told that a terminal is ready: nothing that happens then is left out
+        screen.follow(terminals, _print)
+        if frames:
+            for terminal in terminals:
+                _print_frames(terminal)
     for terminal in terminals:
         ways = {"both": "tcp+udp"}.get(terminal.switches.transport, terminal.switches.transport)
         click.echo(f"{terminal.profile} terminal ready on {terminal.host}:{terminal.port} ({ways})")
     if remote is not None:
         click.echo(f"control on 127.0.0.1:{remote.port}")
     sys.stdout.flush()
-    if (_has_screen() and _has_rich()) if wants_screen is None else wants_screen:
+    if has_screen:
         screen.live(terminals, stop)
-        return
-    if frames:
-        for terminal in terminals:
-            _print_frames(terminal)
-    screen.plain(terminals, stop, _print)
+    else:
+        screen.plain(terminals, stop, _print)
 
 
 def _has_rich() -> bool:

@@ -32,10 +32,14 @@ _decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 _BACKSPACE = {"\x7f", "\b"}
 
 
-def plain(terminals: Sequence[SimulatedTerminal], stop: threading.Event, write: Callable[[str], None]) -> None:
-    """Write a line for whatever happens, and do what is typed, until stopped."""
+def follow(terminals: Sequence[SimulatedTerminal], write: Callable[[str], None]) -> None:
+    """Write a line for whatever happens from now on."""
     for terminal in terminals:
         terminal.listen(_stamped(terminal, write))
+
+
+def plain(terminals: Sequence[SimulatedTerminal], stop: threading.Event, write: Callable[[str], None]) -> None:
+    """Do what is typed until stopped, and write a line for its result."""
     if not sys.stdin.isatty():
         wait(stop)
         return
@@ -57,8 +61,7 @@ def live(terminals: Sequence[SimulatedTerminal], stop: threading.Event) -> None:
     from rich.live import Live  # noqa: PLC0415  only who looks at the screen needs rich
 
     news: deque[str] = deque(maxlen=_NEWS)
-    for terminal in terminals:
-        terminal.listen(_stamped(terminal, news.append))
+    follow(terminals, news.append)
     typed = ""
     with _keys(), Live(screen=True, auto_refresh=False) as view:
         while not stop.is_set():
