@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 
@@ -20,6 +21,7 @@ class LatestBackups:
     def __init__(self, current: CurrentConfig) -> None:
         self._current = current
         self._made: dict[str, float | None] = {}  #: None where a device has no backup
+        self._lock = threading.Lock()  #: a folder that was read earlier must not replace what was read later
 
     def of(self, device: str) -> float | None:
         """The time of the latest backup, in seconds since 1970; None if there is none, or the folder cannot be read."""
@@ -34,6 +36,6 @@ class LatestBackups:
 
     def _read(self, device: str) -> None:
         """Read the folder; if it cannot be read, the next `of` tries again."""
-        self._made.pop(device, None)
-        with suppress(BackupFailed):
+        with self._lock, suppress(BackupFailed):
+            self._made.pop(device, None)
             self._made[device] = backups_of(self._current.config, device).latest_at(time.time())
