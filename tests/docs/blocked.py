@@ -121,7 +121,7 @@ def _site(now: _Time) -> Iterator[tuple[SimulatedTerminal, Caller]]:
         settings = {
             "mqtt": {"host": "127.0.0.1", "port": broker.port},
             "devices": {"principal": device(terminal, timezone=ZONE)},
-            "retry": {"attempts": 1, "deadline": 2},
+            "retry": {"attempts": 1, "deadline": 15},
             "probe_interval": 1,
             "state_dir": folder,
             "lock_dir": folder,

@@ -65,7 +65,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) 
             "mqtt": {"host": "127.0.0.1", "port": shared_broker.port, "client_id": "zkb-jump", "base_topic": BASE},
             "devices": {"p": device(here), "q": device(away)},
             "groups": {"both": ["p", "q"]},
-            "retry": {"initial_delay": 0.05, "max_delay": 0.2, "deadline": 1},
+            "retry": {"initial_delay": 0.05, "max_delay": 0.2, "deadline": 15},
             "state_dir": folder / "state",
             "lock_dir": folder / "locks",
             "probe_interval": 0,

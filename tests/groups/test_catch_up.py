@@ -194,7 +194,7 @@ def test_a_request_that_has_waited_too_long_is_answered_and_not_executed(
 
 def test_an_expired_request_that_may_have_been_executed_is_answered_unknown(make: Callable[..., Any]) -> None:
     """Its answer was lost, and the terminal never came back: nobody can say what it holds."""
-    plant = make(retry={"attempts": 1, "deadline": 5})
+    plant = make(retry={"attempts": 1, "deadline": 15})
     plant.entrada.faults.add("USER_WRQ", "after", lambda _: plant.entrada.power_off())
     with plant.daemon:
         plant.waits_shortly(1)
@@ -206,7 +206,7 @@ def test_an_expired_request_that_may_have_been_executed_is_answered_unknown(make
 
 
 def test_what_was_done_before_the_answer_was_lost_is_not_done_twice(make: Callable[..., Any]) -> None:
-    plant = make(retry={"attempts": 1, "deadline": 5})
+    plant = make(retry={"attempts": 1, "deadline": 15})
     plant.entrada.faults.add("USER_WRQ", "after", lambda _: plant.entrada.power_off())
     with plant.daemon:
         assert plant.ask("planta", "users/create", waiting_user(1))["results"][1]["code"] == "waiting"

@@ -96,7 +96,7 @@ def site(tmp_path: Path, shared_broker: Mosquitto, monkeypatch: pytest.MonkeyPat
             "mqtt": {"host": "127.0.0.1", "port": shared_broker.port, "client_id": client_id(tmp_path)},
             "devices": {"p": device(p, timezone=ZONE), "q": device(q, transport="udp", timezone=ZONE)},
             "groups": {"both": ["p", "q"]},
-            "retry": {"attempts": 1, "initial_delay": 0.05, "max_delay": 0.2, "deadline": 2},
+            "retry": {"attempts": 1, "initial_delay": 0.05, "max_delay": 0.2, "deadline": 15},
             "state_dir": tmp_path / "state",
             "lock_dir": tmp_path / "locks",
             "probe_interval": 0,
