@@ -113,6 +113,12 @@ def test_the_first_of_a_cleared_log_may_be_without_an_event(missing: int) -> Non
     assert told([*LOG, since[-1]], count=1).new_in(since) == since[:-1]
 
 
+def test_the_first_of_a_cleared_log_is_new_although_that_looked_empty_when_it_was_counted() -> None:
+    since = [punch(1000), punch(1001)]
+
+    assert told([*LOG, since[-1]], count=0).new_in(since) == since[:-1]
+
+
 def test_a_log_that_lost_its_oldest_has_a_punch_without_an_event() -> None:
     assert told(LOG[:150] + LOG[151:200]).new_in(LOG[100:]) == [LOG[150], *LOG[200:]]
 

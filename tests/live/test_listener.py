@@ -335,6 +335,36 @@ def test_a_log_that_was_cleared_without_a_connection_is_published_from_its_begin
     assert home.users == ["1"] * 3 + ["2"] * 3
 
 
+def test_a_log_that_was_cleared_before_a_punch_of_it_was_published_is_published_from_its_beginning(
+    terminal: SimulatedTerminal, house: Callable[..., House]
+) -> None:
+    for when in minutes(0, 3):
+        terminal.punch("1", when=when)
+    home = house(terminal)
+    home.listens()
+    home.stop()
+    clear(terminal)
+    for when in minutes(10, 15):
+        terminal.punch("2", when=when)
+    home.start()
+
+    home.wait_for(5)
+    assert home.users == ["2"] * 5
+
+
+@pytest.mark.usefixtures("quick")
+def test_punches_without_an_event_that_fill_the_log_are_published(
+    start: Callable[..., SimulatedTerminal], house: Callable[..., House]
+) -> None:
+    terminal = start(record_capacity=3)
+    home = house(terminal)
+    home.listens()
+    for when in minutes(0, 3):
+        terminal.add_punch(Punch(1, "1", 1, 0, encode_time(when)))
+
+    assert lates(home.wait_for(3)) == [True] * 3
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_log_that_is_cleared_meanwhile_does_no_harm(terminal: SimulatedTerminal, house: Callable[..., House]) -> None:
     home = house(terminal)

@@ -42,7 +42,7 @@ def test_a_punch_that_is_counted_without_an_event_is_not_awaited_for_ever_or_bef
 ) -> None:
     session, read_from_log = Talkative(interrupts_after), []
     recorder = SimpleNamespace(count=0, book=SimpleNamespace(knows=lambda _punch: False))
-    counts = SimpleNamespace(moving=lambda _session: 1_000_000)
+    counts = SimpleNamespace(moving=lambda _session, _read: 1_000_000)
     log_reader = SimpleNamespace(off_by=0, catch_up=lambda _session, _turn, punches: read_from_log.append(len(punches)))
     device = Device(id="p", host="127.0.0.1")
     events = LiveEvents(device, cast("Any", recorder), cast("Any", counts), cast("Any", log_reader))
@@ -96,7 +96,7 @@ def test_events_are_kept_when_a_request_interrupts_the_reading_of_the_log() -> N
     events = LiveEvents(
         Device(id="p", host="127.0.0.1"),
         cast("Any", recorder),
-        cast("Any", SimpleNamespace(moving=lambda _session: 9)),
+        cast("Any", SimpleNamespace(moving=lambda _session, _read: 9)),
         cast("Any", SimpleNamespace(off_by=0, catch_up=interrupted)),
     )
     turn = cast("Any", SimpleNamespace(waker=SimpleNamespace(woken=False)))
@@ -120,7 +120,7 @@ def test_events_of_a_connection_that_has_ended_are_left_to_the_log() -> None:
     events = LiveEvents(
         Device(id="p", host="127.0.0.1"),
         cast("Any", SimpleNamespace(count=0, book=SimpleNamespace(knows=lambda _punch: False))),
-        cast("Any", SimpleNamespace(moving=lambda _session: 9)),
+        cast("Any", SimpleNamespace(moving=lambda _session, _read: 9)),
         cast("Any", SimpleNamespace(off_by=0, catch_up=catch_up)),
     )
     session = cast("Any", SimpleNamespace(hear=lambda _seconds, _waker: None))

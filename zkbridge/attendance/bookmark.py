@@ -180,6 +180,8 @@ class Bookmark:
         # So many were in the log at first, or were published before those that are remembered; negative, or more than
         # stand before these, after the log was cleared or lost its oldest.
         begin = self.place.count - len(told) - otherwise
+        if begin < 0 and told and told[places[0]] > 0:
+            begin = 0  # the log begins behind a published punch, and looked shorter when it was counted
         return [*range(begin, places[0]), *missed] if begin >= 0 else missed
 
     def _told_behind(self, told: dict[int, int], end: int) -> Counter[bytes]:

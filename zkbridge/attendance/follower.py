@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from zkbridge.attendance.live_events import LiveEvents
-from zkbridge.attendance.log_reader import LOG_S, LogReader
+from zkbridge.attendance.log_reader import LOG_S, SHORT_LOG, LogReader
 from zkbridge.attendance.names import UserNames
 from zkbridge.attendance.punch_count import PunchCount
 from zkbridge.attendance.recorder import Recorder
@@ -106,14 +106,17 @@ class PunchFollower:
         serial = session.option("~SerialNumber") or ""  # some do not say, or not just now: that makes it no other
         place = self._ledger.punches.place(self._device.id)
         if place is None or (serial and place.serial and serial != place.serial):
-            self._start_anew(session, serial, known=place is not None)
+            self._start_anew(session, turn, serial, known=place is not None)
             return
         self._recorder.open(replace(place, serial=serial or place.serial))
-        if self._log_reader.may_hold_news(self._counts.moving(session)):
+        if self._log_reader.may_hold_news(self._counts.moving(session, self._recorder.count)):
             self._log_reader.catch_up(session, turn, [])
 
-    def _start_anew(self, session: Session, serial: str, *, known: bool) -> None:
-        """Begin with punches from now on: those of years, published all at once, are of no use."""
+    def _start_anew(self, session: Session, turn: Turn, serial: str, *, known: bool) -> None:
+        """Begin with punches from now on: those of years, published all at once, are of no use.
+
+        The last of a short log are remembered: it may be cleared, or lose its oldest, before one of it is published.
+        """
         count = self._counts.total(session)
         if count is None:
             session.extend(Deadline.after(LOG_S))
@@ -125,6 +128,8 @@ class PunchFollower:
             "another terminal" if known else "listened to for the first time",
             count,
         )
+        if 0 < count <= SHORT_LOG:
+            self._log_reader.catch_up(session, turn, [])
 
     def _warn_once(self, sentence: str) -> None:
         if not self._warned:

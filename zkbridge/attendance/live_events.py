@@ -73,8 +73,9 @@ class LiveEvents:
         self._punches += punches
         self._events += events
         while True:
-            counted = self._counts.moving(session)
-            missing = None if counted is None else counted - self._log_reader.off_by - self._recorder.count
+            read = self._recorder.count + self._log_reader.off_by
+            counted = self._counts.moving(session, read)
+            missing = None if counted is None else counted - read
             sure = self._sure(self._punches, missing)
             if sure is not None:
                 self._recorder.keep(session, sure, count=self._recorder.count + (missing or 0))

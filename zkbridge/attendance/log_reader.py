@@ -70,6 +70,7 @@ class LogReader:
             self.off_by -= len(fresh)
             return
         new, total, whole = read
+        self._recorder.remember(whole[: len(whole) - len(new)])
         live = Counter(map(key_of, heard))
         if missed := len(new) - (_common(live, new) if live else 0):
             log.info("device=%s has %d punches in its log that came without an event", self._device.id, missed)

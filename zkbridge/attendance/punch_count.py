@@ -46,10 +46,13 @@ class PunchCount:
         """Its number of punches; None where it does not say. Raises TerminalError."""
         return self.sizes(session).records
 
-    def moving(self, session: Session) -> int | None:
-        """Its number of punches; None also for a full log, whose count does not change. Raises TerminalError."""
+    def moving(self, session: Session, read: int) -> int | None:
+        """Its number of punches, of which so many were read; None also where it says nothing about new ones.
+
+        That is so for a full log that was read to its end: its count does not change. Raises TerminalError.
+        """
         sizes = self.sizes(session)
-        return None if is_full(sizes) else sizes.records
+        return None if is_full(sizes) and read >= (sizes.records or 0) else sizes.records
 
 
 def is_full(sizes: Sizes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from zkbridge.attendance.bookmark import REMEMBERED, Bookmark, identity, moment_of
+from zkbridge.attendance.bookmark import COMPARED, REMEMBERED, Bookmark, identity, moment_of
 from zkbridge.attendance.hooks import ListenerHooks
 from zkbridge.attendance.names import UserNames
 from zkbridge.contract.bodies import PunchBody
@@ -97,6 +97,16 @@ class Recorder:
         if bodies or count != book.place.count:
             self._ledger.punches.add(self._device_id, bodies, place, most_traces=REMEMBERED)
         book.place = place
+        self._bookmark = book
+
+    def remember(self, log: Sequence[Punch]) -> None:
+        """Where no punch is remembered, remember the last of a log that is read so far: none of them is published."""
+        if not log or self.book.traces:
+            return
+        book, place = self.book, self.book.place
+        traces = tuple(book.trace(punch) for punch in log[-COMPARED:])
+        self._bookmark = None
+        self._ledger.punches.add(self._device_id, [], replace(place, traces=traces), most_traces=REMEMBERED, anew=True)
         self._bookmark = book
 
     def arrange(self, log: Sequence[Punch]) -> None:
