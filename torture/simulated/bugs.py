@@ -7,7 +7,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from unittest import mock
 
+from zkbridge.attendance.bookmark import Bookmark
 from zkbridge.attendance.live_events import LiveEvents
+from zkbridge.attendance.log_reader import LogReader
 from zkbridge.bridge.dates import DateSchedule
 from zkbridge.commands.door_unlock import Unlock
 from zkbridge.ledger.database import Database
@@ -186,6 +188,10 @@ def _remembered_session(subscribe: Any) -> Any:
     return wrong
 
 
+def _by_count(_new_in: Any) -> Any:
+    return lambda self, log: log[self.place.count :]
+
+
 def _always(value: object) -> Make:
     return lambda _real: lambda *_, **__: value
 
@@ -212,5 +218,7 @@ BUGS = (
     Bug("unheard date", "waits for a request to carry out dates", DateSchedule, "_look", _always(None)),
     Bug("second opening", "opens a door again after a lost answer", Planner, "_instead_of_twice", _always(None)),
     Bug("late opening", "opens a door however old the request is", Unlock, "max_age_s", _always(None)),
+    Bug("kept place", "keeps its place although the log was cleared", Bookmark, "new_in", _by_count),
+    Bug("believed short log", "takes each short log for a cleared one", LogReader, "_must_not_shrink", _always(None)),
     Bug("trusted session", "subscribes in its first session only", Subscriber, "subscribe", _remembered_session),
 )

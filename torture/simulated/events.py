@@ -29,6 +29,9 @@ class Events:
     def _terminal(self, arg: int) -> Terminal:
         return self._world.terminals[DEVICES[arg % len(DEVICES)]]
 
+    def _listened(self, arg: int) -> Terminal:
+        return self._world.terminals[LISTENED[arg % len(LISTENED)]]
+
     def _do_ask(self, arg: int) -> None:
         self._world.callers.ask(arg)
 
@@ -49,9 +52,22 @@ class Events:
             terminal.faults.append(fault)
 
     def _do_punch(self, arg: int) -> None:
-        terminal = self._world.terminals[LISTENED[arg // 4 % len(LISTENED)]]
-        self._world.tell(f"somebody punches at {terminal.name}")
-        terminal.punch(event=arg % 4 > 0)
+        terminal = self._listened(arg // 4)
+        for _ in range((1, 1, 1, 4)[arg // 8 % 4]):
+            self._world.tell(f"somebody punches at {terminal.name}")
+            terminal.punch(event=arg % 4 > 0)
+
+    def _do_clear(self, arg: int) -> None:
+        terminal, at_terminal = self._listened(arg), arg // 2 % 2 > 0
+        if terminal.clear_log(at_terminal=at_terminal):
+            by = "at the terminal" if at_terminal else "by another program"
+            self._world.tell(f"the log of {terminal.name} is cleared {by}")
+
+    def _do_hide(self, arg: int) -> None:
+        terminal = self._listened(arg)
+        punches, seconds = ((1, 0.3), (3, 0.3), (1000, 3.0), (1000, 30.0))[arg // 2 % 4]
+        self._world.tell(f"{terminal.name} does not show {punches} of its punches for {seconds} s")
+        terminal.log.hide(punches, lasting=seconds)
 
     def _do_datagram(self, arg: int) -> None:
         fates = self._world.terminals[UDP[0]].fates

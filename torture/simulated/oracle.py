@@ -14,7 +14,7 @@
 | no terminal is disabled at the end, or too long | 6: for how long people are kept off a terminal |
 | who is let in follows from the dates of users: see `oracle_dates.py` | 12 |
 | a door is opened once, in time, and as the answers say: see `oracle_doors.py` | 9 |
-| every punch is published under one id, in its order; one without an event perhaps later | 9 |
+| every punch is published under one id, in its order: see `oracle_punches.py` | 9 |
 | no answer is `internal`, and no part of the bridge died | 3 |
 """
 
@@ -28,6 +28,7 @@ from torture.simulated.callers import DEVICES, GROUP, LISTENED, UDP, Ask, Told, 
 from torture.simulated.disabled import judge_disabled
 from torture.simulated.oracle_dates import Run, judge_dates
 from torture.simulated.oracle_doors import judge_doors
+from torture.simulated.oracle_punches import judge_punches
 
 if TYPE_CHECKING:
     from torture.simulated.world import World
@@ -61,7 +62,9 @@ def judge(world: World) -> Iterator[str]:
         yield from _judge_order(world, name, replies)
         yield from judge_dates(name, world.terminals[name], run, _open_users(world, name, replies))
     for name in LISTENED:
-        yield from _judge_punches(world, name)
+        terminal = world.terminals[name]
+        may_be_late = terminal.events_left_out > 0 or name in UDP
+        yield from judge_punches(name, terminal.log, world.broker.heard, may_be_late=may_be_late)
 
 
 def _run_of(world: World) -> Run:
@@ -275,19 +278,3 @@ def _after(states: _States, step: _Step) -> _States:
         done = any((state is None) is command.startswith("users/create") for state in states)
         return states | ({name} if done else set())
     return states
-
-
-def _judge_punches(world: World, device: str) -> Iterator[str]:
-    terminal, topic = world.terminals[device], f"zk/{device}/attendance/event"
-    told = [json.loads(heard.payload) for heard in world.broker.heard if heard.topic == topic]
-    first = list(dict.fromkeys(each["timestamp"] for each in told))
-    late = {each["timestamp"] for each in told if each.get("late")}
-    orders = [first]
-    if terminal.events_left_out or device in UDP:
-        orders = [[each for each in first if (each in late) is kind] for kind in (False, True)]
-    if any(order != sorted(order) for order in orders):
-        yield f"punches of {device} were published out of order"
-    if len(names := {each["id"] for each in told}) != len(first):
-        yield f"{len(first)} punches of {device} were published under {len(names)} ids"
-    if len(first) != terminal.log.punched:
-        yield f"{len(first)} of {terminal.log.punched} punches of {device} were published"

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torture.simulated.callers import DEVICES, LISTENED, Ask
+from torture.simulated.oracle_punches import unpublished
 
 if TYPE_CHECKING:
     from torture.simulated.world import World
@@ -77,11 +78,9 @@ class Peace:
             left.append("a request without an answer")
         if self._world.rows("SELECT 1 FROM answers WHERE owed = 1 LIMIT 1"):
             left.append("an answer that is not sent")
-        for device in LISTENED:
-            topic = f"zk/{device}/attendance/event"
-            published = {heard.payload for heard in self._world.broker.heard if heard.topic == topic}
-            if len(published) < self._world.terminals[device].log.punched:
-                left.append("a punch that is not published")
+        heard = self._world.broker.heard
+        if any(unpublished(device, self._world.terminals[device].log, heard) for device in LISTENED):
+            left.append("a punch that is not published")
         if self._world.rows("SELECT 1 FROM validities LIMIT 1"):
             left.append("a date that is not carried out")
         if self._world.rows("SELECT 1 FROM debts LIMIT 1"):

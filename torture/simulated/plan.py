@@ -12,7 +12,7 @@ WEIGHTS: dict[str, int] = {
     "fault": 22,  # the next request to a terminal meets something
     "datagram": 8,  # of the next datagrams some are lost, doubled or late
     "wait": 14,  # nothing happens for up to a minute
-    "punch": 8,
+    "punch": 12,  # one, or a few
     "break": 6,  # the connection to the broker breaks
     "kill": 5,
     "away": 5,  # a terminal cannot be reached for up to two minutes
@@ -26,6 +26,8 @@ WEIGHTS: dict[str, int] = {
     "flags": 1,  # the broker marks redeliveries by DUP from now on, or does not
     "slow": 2,  # a terminal takes up to 0.4 s for each answer
     "strand": 4,  # a terminal cannot be reached when it is to be enabled, perhaps until after a kill
+    "clear": 3,  # a terminal's log of punches is cleared, at the terminal or by another program
+    "hide": 2,  # a terminal shows and counts fewer punches than it has, for up to half a minute
     "stop": 1,  # the bridge is stopped and started, as by systemd
 }
 #: Steps between two events, on average.

@@ -23,6 +23,7 @@ from torture.simulated.broker import Broker
 from torture.simulated.disk import Disk, sqlite_on
 from torture.simulated.link import Link
 from torture.simulated.machine import here
+from torture.simulated.punch_readings import watched
 from torture.simulated.terminal import Terminal
 from torture.simulated.wire import LATENCY_S, UdpWire, Wire
 from zkbridge.commands import commands
@@ -221,6 +222,7 @@ _FAKES: dict[str, Any] = {
     "zkbridge.machine.pause.random": Random(0),
     "zkbridge.bridge.probes.random": Random(0),
     "zkbridge.machine.limits.require_room": lambda: None,
+    **watched(lambda: {name: terminal.log for name, terminal in THE.surroundings.terminals.items()}),
 }
 
 

@@ -16,25 +16,15 @@ from torture.simulated.disabled import DisabledTimes
 from torture.simulated.faults import FITS, PLAIN
 from torture.simulated.machine import here
 from torture.simulated.punch_log import PunchLog
+from torture.simulated.user_record import USER, Person, person_of
 from torture.simulated.wire import Wire
 from zkbridge.terminal.protocol.codes import Code, Command, Event
 from zkbridge.terminal.protocol.wire import Frame, Garbled
 
-#: A record of 72 bytes: uid, privilege, password, name, card, group, time zones, user id.
-USER = struct.Struct("<HB8s24sIB8s24s")
 #: Users that it can hold.
 CAPACITY = 300
 #: A longer table comes in pieces.
 _ONE_ANSWER = 800
-
-
-class Person(NamedTuple):
-    """A user on the terminal."""
-
-    uid: int
-    user_id: str
-    name: str
-    blocked: bool
 
 
 class Written(NamedTuple):
@@ -86,7 +76,7 @@ class Terminal:
 
     def people(self) -> list[Person]:
         """Everybody on it."""
-        return [_person(raw) for raw in self.users.values()]
+        return [person_of(raw) for raw in self.users.values()]
 
     def leave(self, seconds: float, *, silent: bool) -> None:
         """Be away for some seconds."""
@@ -105,7 +95,13 @@ class Terminal:
         self.slow_s, self.slow_until = seconds, here().now + lasting
 
     def come_to_order(self) -> None:
-        """From here on nothing is wrong with it."""
+        """From here on nothing is wrong with it; where its log has shrunk, connections are made anew.
+
+        Until then a log that was cleared and has as many punches again looks as if nothing were missing.
+        """
+        if self.log.shrank:
+            self.restart()
+        self.log.come_to_order()
         self.faults.clear()
         self.instead_of_enable = None
         self.fates.clear()
@@ -129,7 +125,10 @@ class Terminal:
 
     def punch(self, *, event: bool = True) -> None:
         """Somebody punches, and those who listen hear of it; without an event they hear of the next one, at once."""
-        told = self.log.add()
+        number = self.log.add()
+        if number is None:
+            self.tell(f"the log of {self.name} is full")
+            return
         if not event:
             self.tell(f"{self.name} sends no event of it, and one of the next")
             self.events_left_out += 1
@@ -137,11 +136,18 @@ class Terminal:
             return
         for channel in self.channels:
             if channel.listens:
-                channel.push(Frame(Command.EVENT, Event.PUNCH, 0, told))
+                channel.push(Frame(Command.EVENT, Event.PUNCH, 0, self.log.note_event(channel.number, number)))
+
+    def clear_log(self, *, at_terminal: bool) -> bool:
+        """A person, who is kept off while it is disabled, or another program clears the log; whether that worked."""
+        if self.disabled if at_terminal else self.away:
+            return False
+        self.log.clear()
+        return True
 
     def note_sent(self, record: bytes) -> None:
         """The bridge has sent a user's record."""
-        self.asked_for.setdefault(_person(record).name, here().now)
+        self.asked_for.setdefault(person_of(record).name, here().now)
 
     def answer(self, request: Frame, channel: Wire) -> None:
         """Do what a frame asks for, and answer it."""
@@ -185,7 +191,8 @@ class Terminal:
 
     def _do(self, request: Frame, channel: Wire, fault: str | None) -> list[Frame]:
         command = request.command
-        if command == Code.OK:  # an event was acknowledged
+        if command == Code.OK:
+            self.log.note_acknowledged(channel.number)
             return []
         if command in (Command.EXIT, _LISTEN):
             channel.listens = command == _LISTEN
@@ -193,9 +200,9 @@ class Terminal:
             return [reply(request._replace(session=channel.number % 60_000), Code.OK)]
         if command == Command.READ_BUFFER:
             return self._piece(request)
-        return [self._do_simply(request, fault)]
+        return [self._do_simply(request, channel, fault)]
 
-    def _do_simply(self, request: Frame, fault: str | None) -> Frame:
+    def _do_simply(self, request: Frame, channel: Wire, fault: str | None) -> Frame:
         simple: dict[int, Callable[[Frame], Frame]] = {
             Command.DISABLE: self._disable,
             Command.ENABLE: self._enable,
@@ -204,7 +211,7 @@ class Terminal:
             Command.GET_TIME: lambda asked: reply(asked, Code.OK, struct.pack("<I", 800_000_000)),
             Command.USER_WRQ: lambda asked: self._write(asked, kept=fault != "not kept"),
             Command.DELETE_USER: lambda asked: self._delete(asked, kept=fault != "not kept"),
-            Command.GET_FREE_SIZES: lambda asked: reply(asked, Code.OK, self._sizes(fault)),
+            Command.GET_FREE_SIZES: lambda asked: reply(asked, Code.OK, self._sizes(fault, channel)),
             Command.PREPARE_BUFFER: lambda asked: self._prepare(asked, fault),
         }
         if request.command in simple:
@@ -248,16 +255,16 @@ class Terminal:
         if uid not in self.users:
             return reply(request, Code.ERROR)
         if kept:
-            self._note(_person(self.users.pop(uid)).user_id, None, blocked=False)
+            self._note(person_of(self.users.pop(uid)).user_id, None, blocked=False)
         return reply(request, Code.OK)
 
     def _write(self, request: Frame, *, kept: bool) -> Frame:
-        person = _person(request.data)
+        person = person_of(request.data)
         if not kept:
             return reply(request, Code.OK)
         before = self.users.get(person.uid)
-        if before is not None and _person(before).user_id != person.user_id:
-            self.wrongs.append(f"{person.name} is written over {_person(before).name} on {self.name}")
+        if before is not None and person_of(before).user_id != person.user_id:
+            self.wrongs.append(f"{person.name} is written over {person_of(before).name} on {self.name}")
         self.users[person.uid] = request.data
         if sum(each.user_id == person.user_id for each in self.people()) > 1:
             self.wrongs.append(f"user {person.user_id} is on {self.name} twice")
@@ -270,23 +277,24 @@ class Terminal:
         if not self.disabled:
             self.wrongs.append(f"user {user_id} is written on {self.name} while people may use it")
 
-    def _sizes(self, fault: str | None) -> bytes:
+    def _sizes(self, fault: str | None, channel: Wire) -> bytes:
         if fault == "short count":
             return b"\0" * 8
         words = [0] * 20
-        words[4], words[8] = len(self.users), len(self.log.records)
-        words[14], words[15], words[16] = CAPACITY, CAPACITY, 100_000
-        words[17], words[18], words[19] = CAPACITY, CAPACITY - len(self.users), 100_000 - len(self.log.records)
+        words[4], words[8] = len(self.users), self.log.count(channel.number)
+        words[14], words[15], words[16] = CAPACITY, CAPACITY, self.log.capacity
+        words[17], words[18], words[19] = CAPACITY, CAPACITY - len(self.users), self.log.capacity - words[8]
         if fault == "wrong count":
             words[4] += 50
         return struct.pack("<20i", *words)
 
     def _prepare(self, request: Frame, fault: str | None) -> Frame:
         _, command, _, _ = struct.unpack("<bhii", request.data)
-        records = list(self.log.records) if command == Command.ATTLOG_RRQ else list(self.users.values())
         self._hides = fault == "short table"
-        if self._hides and records:
-            records = records[:-1]
+        if command == Command.ATTLOG_RRQ:
+            records = self.log.table(less=self._hides)
+        else:
+            records = list(self.users.values())[: len(self.users) - self._hides]
         table = b"".join(records)
         self._table = len(table).to_bytes(4, "little") + table
         if fault == "cut table":
@@ -309,12 +317,3 @@ def reply(request: Frame, command: int, data: bytes = b"") -> Frame:
 def _name(command: int) -> str:
     known = {int(each): each.name for each in Command}
     return known.get(command, f"command {command}")
-
-
-def _person(raw: bytes) -> Person:
-    uid, permission, _, name, _, _, _, pin = USER.unpack(raw)
-    return Person(uid, _text(pin), _text(name), bool(permission & 1))
-
-
-def _text(raw: bytes) -> str:
-    return raw.split(b"\0", 1)[0].decode()

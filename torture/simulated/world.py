@@ -7,16 +7,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from torture.simulated.broker import Broker
-from torture.simulated.callers import DEVICES, UDP, Callers
+from torture.simulated.callers import DEVICES, LISTENED, UDP, Callers
 from torture.simulated.disk import Disk
 from torture.simulated.events import Events
 from torture.simulated.machine import HERE, Fiber, Machine
 from torture.simulated.peace import Peace
 from torture.simulated.plan import Event
 from torture.simulated.program import THE, Surroundings, seed_everything
+from torture.simulated.punch_log import PunchLog
 from torture.simulated.setting import config
 from torture.simulated.terminal import Terminal
 from torture.simulated.udp import UdpTerminal
@@ -48,6 +50,8 @@ class World:
             name: (UdpTerminal if name in UDP else Terminal)(f"{name}.test", self.tell, takes_seconds=name != "b")
             for name in DEVICES
         }
+        for name in LISTENED:
+            self.terminals[name].log = PunchLog.drawn(Random(f"{seed} {name}"))
         THE.surroundings = Surroundings(self.broker, self.disk, self.terminals)
         seed_everything(seed)
         protocol = "3.1.1" if seed % 4 == _OLD_MQTT else "5"
