@@ -355,7 +355,7 @@ def test_without_a_bridge_the_import_ends_at_once_with_a_message(site: Running, 
     assert "no program subscribes to other/principal/users/create-many" in ended.stderr
 
 
-def test_it_waits_as_long_as_the_option_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_that_find_the_queue_full_are_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One list fills the queue: the bridge sends the others away at first, also those that arrive together with it."""
     monkeypatch.setattr("zkbridge.cli.import_users.ROWS", 5)
     monkeypatch.setattr("zkbridge.cli.import_users.AT_ONCE", 5)
