@@ -271,7 +271,7 @@ def test_a_terminal_that_could_not_be_enabled_is_enabled_first_thing_later(
     terminal.fill_users(1)
     terminal.faults.add(on="USER_WRQ", when="after", do="reset")
     terminal.faults.add(on="CONNECT", when="before", do="close", skip=1, count=1000)
-    daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=1)}, retry={"attempts": 1})
+    daemon = Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=20)}, retry={"attempts": 1})
     with daemon, Caller(broker.port) as caller:
         caller.subscribe("zk/#")
         caller.publish(COMMAND, user(5))

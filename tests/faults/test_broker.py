@@ -13,6 +13,7 @@ from tests.faults.site import Site, freeze, new_site, thaw
 from tests.faults.thinned import thinned
 from tests.support.daemon import Daemon
 from tests.support.fake_broker import FakeBroker
+from tests.support.frames import wait_for_session_end
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 
@@ -78,7 +79,7 @@ def test_a_broker_that_hangs_for_a_while_gets_the_answer_when_it_goes_on(tmp_pat
         caller.publish(site.topic(), request)
         assert frozen.wait(20)
         wait_until(lambda: site.query("SELECT 1 FROM requests WHERE reply IS NOT NULL"), timeout=30)
-        assert not site.terminal.disabled
+        wait_for_session_end(site.terminal)  # the reply is on disk before the terminal is enabled
 
         thaw(broker)
 
