@@ -135,7 +135,7 @@ class Bookmark:
         an event.
         """
         # Of a log that began or was cleared a short time ago, no more were published than are counted or remembered.
-        length = min(COMPARED, len(self._traces), self.place.count or COMPARED)
+        length = min(COMPARED, len(self._traces), max(1, self.place.count))
         last = {trace.key for trace in list(self._traces)[-COMPARED:]}
         for end in range(len(log), 0, -1):
             if self._key(log[end - 1]) not in last:
