@@ -152,7 +152,7 @@ class Disk:
         return {name: file.current() for name, file in self._names.items()}
 
     def keep(self) -> Image:
-        """What is there when all was written in peace."""
+        """What is there when all was written and no cut came."""
         return {name: Stored(file.current(), file.mode) for name, file in self._names.items()}
 
     def cut(self, random: Random) -> Image:

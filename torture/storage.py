@@ -71,7 +71,7 @@ class Storage:
         }
 
     def end(self, code: int) -> None:
-        """The daemon has ended: by a cut, or in peace."""
+        """The daemon has ended: by a cut, or because it was stopped."""
         operations = read_journal(self._journal)
         model = self._random.choice(self._models)
         disk = self._followed(operations, model)

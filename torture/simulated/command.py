@@ -23,7 +23,7 @@ from torture.simulated.program import simulated
 from torture.simulated.setting import folder
 from torture.simulated.world import World
 
-#: Steps of the program that an event stands for, peace at the end included.
+#: Steps of the program that an event stands for, the end without faults included.
 STEPS_PER_EVENT = 33
 #: Seeds, at most, in which a bug must be found.
 SEEDS_FOR_A_BUG = 400

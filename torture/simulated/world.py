@@ -1,4 +1,4 @@
-"""One run: the bridge on its machine, the events of a plan, and then peace until everything is answered."""
+"""One run: the bridge on its machine, the events of a plan, and then no more faults until everything is answered."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torture.simulated.broker import Broker
 from torture.simulated.callers import DEVICES, LISTENED, UDP, Callers
 from torture.simulated.disk import Disk
 from torture.simulated.events import Events
+from torture.simulated.faultless_end import FaultlessEnd
 from torture.simulated.machine import HERE, Fiber, Machine
-from torture.simulated.peace import Peace
 from torture.simulated.plan import Event
 from torture.simulated.program import THE, Surroundings, seed_everything
 from torture.simulated.punch_log import PunchLog
@@ -68,7 +68,7 @@ class World:
         #: When its clock became wrong, or right again.
         self.clock_jumps: list[float] = []
         self._happen_to = Events(self)
-        self._peace = Peace(self)
+        self._end = FaultlessEnd(self)
         self._events: Sequence[Event] = ()
         self._next = 0
         self.patient_until = 0.0
@@ -82,7 +82,7 @@ class World:
     # -- a run ---------------------------------------------------------------------------------------------------
 
     def run(self, events: Sequence[Event]) -> None:
-        """Have all of it happen, and then peace."""
+        """Have all of it happen, and then no more faults."""
         try:
             self._run(events)
         finally:
@@ -98,7 +98,7 @@ class World:
             self._go_on(self.patient_until)
         self._events, self._next = (), 0
         self.machine.countdown = 1 << 60
-        self._peace.make()
+        self._end.run()
 
     def _go_on(self, until: float) -> None:
         """Let the program run one step; where it only waits, have the next event happen, or time pass until then."""

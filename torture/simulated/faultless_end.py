@@ -11,19 +11,19 @@ from torture.simulated.oracle_punches import unpublished
 if TYPE_CHECKING:
     from torture.simulated.world import World
 
-#: Peace is given so long until all is answered, and a terminal in order so long for an answer.
-PEACE_S, PROMPT_S = 1_500.0, 8.0
-#: How often callers ask again in peace what failed and may be asked again.
+#: Seconds without faults until all must be answered, and until a terminal in order must have given an answer.
+ENOUGH_S, PROMPT_S = 1_500.0, 8.0
+#: How often callers ask again at the end for what failed and may be asked again.
 ROUNDS = 4
 
 
-class Peace:
-    """Makes peace in a world."""
+class FaultlessEnd:
+    """Ends the faults of a world, and lets it answer everything."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def make(self) -> None:
+    def run(self) -> None:
         """End every fault, wait until all is answered, and ask again what may be asked again."""
         self._world.tell("from here on nothing goes wrong")
         self._world.broker.flags_dup, self._world.broker.down_until = True, 0.0
@@ -31,8 +31,8 @@ class Peace:
         self._world.put_clock_right()
         for terminal in self._world.terminals.values():
             terminal.come_to_order()
-        if not self._world.pass_time(self._is_quiet, PEACE_S):
-            self._world.wrongs.append(f"after {PEACE_S:.0f} s of peace there is still {', '.join(self._left())}")
+        if not self._world.pass_time(self._is_quiet, ENOUGH_S):
+            self._world.wrongs.append(f"after {ENOUGH_S:.0f} s without faults there is still {', '.join(self._left())}")
             return
         for _ in range(ROUNDS):
             open_wishes = self._open_wishes()
@@ -40,7 +40,7 @@ class Peace:
                 break
             for wish in open_wishes:
                 self._world.callers.send(wish)
-            self._world.pass_time(self._is_quiet, PEACE_S)
+            self._world.pass_time(self._is_quiet, ENOUGH_S)
         self._ask_promptly()
 
     def _ask_promptly(self) -> None:
