@@ -890,7 +890,7 @@ def test_a_terminal_that_knows_the_session_no_more_when_it_is_asked_for_events_a
     terminal.faults.add("REG_EVENT", "before", "refuse", code=2005)
 
     home.ask("ping", request_id="1")
-    wait_until(lambda: home.asked("CONNECT") == 2, what="another connection")
+    wait_until(lambda: home.listener.line.number == 2, what="another connection")
     home.listens()
     terminal.punch("1", when=NINE)
 
