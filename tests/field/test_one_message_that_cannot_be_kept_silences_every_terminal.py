@@ -119,7 +119,11 @@ def test_what_cannot_even_be_answered_is_acknowledged(
     assert (bridge.snapshot().set_aside, bridge.parts.link.number) == (before + 1, connection)
 
 
-def test_the_next_sign_of_life_counts_it(bridge: Bridge, caller: Caller) -> None:
+def test_the_next_sign_of_life_counts_it(bridge: Bridge, caller: Caller, spoil: Callable[..., None]) -> None:
+    spoil(Finder, "find", ValueError())
+    caller.publish(f"{BASE}/q/ping", b"{}")
+    assert ask(caller, "p", "ping")["success"]
+
     bridge.parts.pulse.beat()
 
     counted = bridge.snapshot().set_aside
