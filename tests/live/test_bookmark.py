@@ -114,7 +114,7 @@ def test_the_first_of_a_cleared_log_may_be_without_an_event(missing: int) -> Non
 
 
 @pytest.mark.parametrize("missing", [1, 4])
-def test_the_first_of_a_cleared_log_are_new_although_that_looked_empty_when_it_was_counted(missing: int) -> None:
+def test_first_punches_of_a_cleared_log_are_new_after_it_was_counted_as_empty(missing: int) -> None:
     since = [punch(1000 + minute) for minute in range(missing + 1)]
 
     assert told([*LOG, since[-1]], count=0).new_in(since) == since[:-1]

@@ -33,7 +33,7 @@ def read(log: PunchLog) -> None:
     log.end_reading()
 
 
-def test_what_nobody_read_before_the_log_was_cleared_is_lost_with_it() -> None:
+def test_unread_punches_need_not_be_published_after_the_log_is_cleared() -> None:
     log = PunchLog(first=3)
     log.add()
     log.clear()
@@ -55,7 +55,7 @@ def test_what_was_read_or_acknowledged_before_the_log_was_cleared_is_published()
     assert found(log) == ["2 of 2 punches of a were not published"]
 
 
-def test_a_reading_that_did_not_end_well_owes_nothing() -> None:
+def test_punches_of_an_unfinished_reading_need_not_be_published_after_the_log_is_cleared() -> None:
     log = PunchLog()
     log.add()
     log.begin_reading()
@@ -65,7 +65,7 @@ def test_a_reading_that_did_not_end_well_owes_nothing() -> None:
     assert found(log) == []
 
 
-def test_a_punch_of_before_the_first_look_is_found() -> None:
+def test_a_punch_from_before_the_first_connection_must_not_be_published() -> None:
     assert found(PunchLog(first=3), 2) == ["1 punches of a were published that were made before, or never"]
 
 
@@ -75,7 +75,7 @@ def test_a_full_log_drops_its_oldest_or_takes_no_more(overwrites: bool, held: li
     for _ in range(3):
         log.add()
 
-    assert (list(log.records), log.owed()) == (held, owed)
+    assert (list(log.records), log.must_be_published()) == (held, owed)
 
 
 def test_a_place_goes_back_only_after_two_connections_that_counted_fewer() -> None:

@@ -11,7 +11,7 @@ from torture.simulated.oracle_punches import unpublished
 if TYPE_CHECKING:
     from torture.simulated.world import World
 
-#: Seconds without faults until all must be answered, and until a terminal in order must have given an answer.
+#: After the faults end: seconds in which all must be answered, and in which a working terminal must answer a request.
 ENOUGH_S, PROMPT_S = 1_500.0, 8.0
 #: How often callers ask again at the end for what failed and may be asked again.
 ROUNDS = 4

@@ -1,12 +1,12 @@
 """Whether the punches of one terminal were published as section 9 promises, in one run of the simulated world.
 
-| rule | where the log was cleared, was full, or looked short |
-|---|---|
-| each is published under one id, none that is older than the bridge's first look, and none is made up | the same |
-| what the terminal holds is published | also what it lost after its event was acknowledged, or after a reading of the log began that ended well; what nobody read is lost with the log |
-| in their order; one without an event perhaps later | those of the log in theirs, and the others in theirs |
-| the place in the log never goes back on doubt: see `punch_log.PunchLog` | only after two connections on which the terminal counted fewer |
-"""  # noqa: E501 - a table has no shorter lines
+- Each punch is published under one id; none from before the bridge's first connection, and none that was never made.
+- What the terminal's log holds is published. Of a log that was cleared or full also what has left it, if its event was
+  acknowledged, or if it was there when a reading began that succeeded.
+- They are published in order; one without an event perhaps later. Of a log that has shrunk, those from the log are in
+  order, and so are the others.
+- The place in the log moves back only after two connections on which the terminal counted fewer (`PunchLog`).
+"""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from torture.simulated.punch_log import PunchLog, moment
 def unpublished(device: str, log: PunchLog, heard: Sequence[Heard]) -> list[int]:
     """The numbers of the punches that are still to be published."""
     found = {each["timestamp"] for each in _told(device, heard)}
-    return sorted(number for number in log.owed() if moment(number).isoformat() not in found)
+    return sorted(number for number in log.must_be_published() if moment(number).isoformat() not in found)
 
 
 def judge_punches(device: str, log: PunchLog, heard: Sequence[Heard], *, may_be_late: bool) -> Iterator[str]:
-    """A sentence for each broken promise. `may_be_late`: of a punch there may have been no event, though of later."""
+    """A sentence for each broken promise. `may_be_late`: a punch may have had no event although later ones had."""
     yield from (f"{wrong} ({device})" for wrong in log.wrongs)
     told = _told(device, heard)
     first = list(dict.fromkeys(each["timestamp"] for each in told))
@@ -40,7 +40,7 @@ def judge_punches(device: str, log: PunchLog, heard: Sequence[Heard], *, may_be_
     if strangers:
         yield f"{len(strangers)} punches of {device} were published that were made before, or never"
     if lost := unpublished(device, log, heard):
-        yield f"{len(lost)} of {len(log.owed())} punches of {device} were not published"
+        yield f"{len(lost)} of {len(log.must_be_published())} punches of {device} were not published"
 
 
 def _told(device: str, heard: Sequence[Heard]) -> list[dict[str, str]]:

@@ -17,8 +17,8 @@ EVENT = struct.Struct("<24sBB6s")
 #: Punches that a log can hold which is never full here.
 ROOM = 100_000
 _EPOCH = datetime(2030, 1, 31, 8, 0, 0)  # noqa: DTZ001 - a terminal's wall clock has no zone
-#: What logs hold before the bridge first listens; how many more may follow, in some. An overwriting log does not lose
-#: all that it holds while nobody looks: of what was before that there would be no trace.
+#: Punches in a log before the bridge first connects; how many more have room in some logs. Only logs that start with 25
+#: overwrite: they cannot lose all that they hold while the bridge is away, after which it could not find its place.
 _BEFORE, _OVERWRITING, _MORE = (0, 0, 3, 25), 25, (3, 7)
 
 
@@ -89,7 +89,7 @@ class PunchLog:
         """Show all."""
         self._hidden_until = 0.0
 
-    def owed(self) -> set[int]:
+    def must_be_published(self) -> set[int]:
         """Those that must be published, whatever became of the log."""
         return {number for number in self.records if number >= self.first} | self.acknowledged | self.read
 

@@ -13,7 +13,7 @@ Logs = Callable[[], Mapping[str, PunchLog]]
 
 
 def watched(logs: Logs) -> dict[str, Any]:
-    """Methods of the bridge that tell it beside what they do, by what they replace."""
+    """Replacements for methods of the bridge, by dotted name: each calls the real one and reports to its `PunchLog`."""
 
     def of(part: Any) -> PunchLog:
         device = vars(part)["_device_id"] if isinstance(part, Recorder) else vars(part)["_device"].id

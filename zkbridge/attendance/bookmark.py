@@ -181,7 +181,8 @@ class Bookmark:
         # stand before these, after the log was cleared or lost its oldest.
         begin = self.place.count - len(told) - otherwise
         if begin < 0 and told and told[places[0]] > 0:
-            begin = 0  # the log begins behind a published punch, and looked shorter when it was counted
+            # An older published punch is not in the log any more, and the count is too small: the log looked shorter.
+            begin = 0
         return [*range(begin, places[0]), *missed] if begin >= 0 else missed
 
     def _told_behind(self, told: dict[int, int], end: int) -> Counter[bytes]:

@@ -115,7 +115,8 @@ class PunchFollower:
     def _start_anew(self, session: Session, turn: Turn, serial: str, *, known: bool) -> None:
         """Begin with punches from now on: those of years, published all at once, are of no use.
 
-        The last of a short log are remembered: it may be cleared, or lose its oldest, before one of it is published.
+        The last punches of a short log are remembered: else the bridge could not tell that the log was cleared, or
+        dropped its oldest, before a first punch was published.
         """
         count = self._counts.total(session)
         if count is None:

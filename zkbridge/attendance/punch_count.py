@@ -47,9 +47,9 @@ class PunchCount:
         return self.sizes(session).records
 
     def moving(self, session: Session, read: int) -> int | None:
-        """Its number of punches, of which so many were read; None also where it says nothing about new ones.
+        """The terminal's number of punches; None if it gives none. Raises TerminalError.
 
-        That is so for a full log that was read to its end: its count does not change. Raises TerminalError.
+        Also None if its log is full and all of it was `read`, a number of punches: new ones do not change the number.
         """
         sizes = self.sizes(session)
         return None if is_full(sizes) and read >= (sizes.records or 0) else sizes.records

@@ -100,7 +100,7 @@ class Recorder:
         self._bookmark = book
 
     def remember(self, log: Sequence[Punch]) -> None:
-        """Where no punch is remembered, remember the last of a log that is read so far: none of them is published."""
+        """If no punch is remembered yet, remember the last of `log`, a part without new ones. None is published."""
         if not log or self.book.traces:
             return
         book, place = self.book, self.book.place
