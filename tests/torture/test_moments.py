@@ -15,7 +15,7 @@ from textwrap import dedent
 import pytest
 
 from torture.disk import FOLDER, MODELS, Disk, Image, Model, Stored, read_folder, write_folder
-from torture.journal import Operation, read_journal
+from torture.journal import Kind, Operation, read_journal
 from torture.storage import build_shim, look_into, unreadable
 from zkbridge.intake.set_aside import SetAside
 from zkbridge.ledger.digests import Digests
@@ -49,8 +49,12 @@ class Recording:
         *,
         models: tuple[Model, ...] = MODELS,
         ignored: Container[str] = (),
+        draws: Callable[[int], int] = lambda _: DRAWS,
     ) -> list[str]:
-        """Cut at each moment, and say what is then wrong with the folder, given what was promised by then."""
+        """Cut at each moment, and say what is then wrong with the folder, given what was promised by then.
+
+        `draws`: how often the loss is drawn after so many operations.
+        """
         found = []
         disks = [Disk(self._image, model=model, ignored=ignored) for model in models]
         promised: dict[str, str] = {}
@@ -60,7 +64,7 @@ class Recording:
                     promised |= promise
             for disk in disks:
                 disk.do(self.operations[max(count - 1, 0) : count])
-                for draw in range(DRAWS):
+                for draw in range(draws(count)):
                     write_folder(folder, disk.cut(Random(f"{count} {draw}")))
                     if (sentence := wrong(folder, promised)) is not None:
                         found.append(f"{disk.model}, after {count} of {len(self.operations)} operations: {sentence}")
@@ -158,6 +162,32 @@ def test_a_first_start_and_what_follows_survive_a_cut_at_every_moment(
 
     assert len(recording.operations) > 50
     assert recording.check(tmp_path / "left", of_the_ledger) == []
+
+
+def test_old_pages_are_never_read_again_whatever_a_cut_leaves_of_a_log_that_is_being_emptied(
+    record: Callable[..., Recording], tmp_path: Path
+) -> None:
+    """The head of the old log and its first commit may be left where the rest is gone (seen by `torture cuts`)."""
+    recording = record(
+        FIRST_START
+        + """
+ledger.scrub()
+for number in range(40):
+    ledger.facts.remember("test", f"third {number}", "x" * 100)
+    promise(**{f"third {number}": ""})
+ledger.retention.note_freed()
+ledger.scrub()
+"""
+    )
+    operations = recording.operations
+    (log,) = {each.descriptor for each in operations if each.kind is Kind.OPEN and each.path == "ledger.db-wal"}
+    emptied = [at for at, each in enumerate(operations, 1) if each.kind is Kind.SIZE and each.descriptor == log]
+
+    def draws(count: int) -> int:
+        return 1000 if count in emptied else 0
+
+    assert len(emptied) == 2
+    assert recording.check(tmp_path / "left", of_the_ledger, models=("ordered",), draws=draws) == []
 
 
 @pytest.mark.parametrize("forgotten", ["ledger.db-wal", "ledger.key", FOLDER])

@@ -128,9 +128,14 @@ class Database:
             raise LedgerUnavailable(f"{self.path}: {error}") from error
 
     def checkpoint(self) -> bool:
-        """Empty the write-ahead log; whether a reader prevented that. Raises sqlite3.Error."""
+        """Have the next commit empty the write-ahead log; whether a reader prevents that. Raises sqlite3.Error.
+
+        That commit writes a new head, waits until it is on the disk, and only then cuts off what was written before
+        (`journal_size_limit`). A checkpoint by TRUNCATE cuts first: where a power cut leaves part of the log below its
+        old head, the next start would read old pages from it, and the ledger would be damaged.
+        """
         with self._lock:
-            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         return bool(busy)
 
     def rebuild(self, *, aside: bool) -> None:

@@ -80,7 +80,7 @@ class Retention:
                     lambda db: _rewrite(db, "parked", PARKED_REWRITTEN_AT_MOST), urgent=False
                 )
             busy = self._database.checkpoint()
-            # The first commit to an emptied log waits for the disk once more, for the log's head: let no request wait.
+            # This commit empties the log, and waits for the disk for the log's head: let no request wait for that.
             self._database.write_one(PUT_FACT, "ledger", "scrubbed", str(self._clock()), urgent=False)
         except (LedgerUnavailable, sqlite3.Error):
             rewritten, busy = False, True  # tried again with the next request
