@@ -172,6 +172,20 @@ MUTATIONS = (
         ("tests/unit/test_ledger.py",),
     ),
     Mutation(
+        "the old write-ahead log is cut off before the new one has a head",
+        "zkbridge/ledger/database.py",
+        "wal_checkpoint(RESTART)",
+        "wal_checkpoint(TRUNCATE)",
+        ("tests/torture/test_moments.py",),
+    ),
+    Mutation(
+        "the write-ahead log is never cut off",
+        "zkbridge/ledger/file.py",
+        '"journal_size_limit = 0", ',
+        "",
+        ("tests/unit/test_ledger.py",),
+    ),
+    Mutation(
         "a failed transaction of one thread rolls back what another thread wrote",
         "zkbridge/ledger/database.py",
         '                self._db.execute("ROLLBACK TO job")\n',
