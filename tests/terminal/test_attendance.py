@@ -329,6 +329,26 @@ class TestListening:
             session.listen()
 
 
+class TestAfterALog:
+    def test_a_request_is_answered_although_the_terminal_confirmed_that_it_freed_the_log_while_events_were_awaited(
+        self, terminal: SimulatedTerminal, talk: Callable[..., Session], waker: Waker
+    ) -> None:
+        """The request waited for that confirmation once more, in vain, and the connection was given up."""
+        terminal.add_user("5", "Ana")
+        for number in range(500):
+            terminal.punch("5", when=NINE + timedelta(seconds=number))
+
+        with talk(terminal, disable_for=None) as session:
+            session.listen()
+            session.attendance()
+            heard = session.hear(0.3, waker)
+            terminal.punch("5", when=NINE + timedelta(days=1))
+
+            assert session.sizes().records == 501
+            assert (heard, len(session.hear(1, waker) or [])) == (None, 1)
+        assert terminal.connections_accepted == 1
+
+
 class TestGivingUp:
     def test_a_log_that_is_given_up_leaves_the_connection_as_it_was(
         self, terminal: SimulatedTerminal, talk: Callable[..., Session]

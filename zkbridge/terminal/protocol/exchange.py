@@ -129,6 +129,8 @@ class Exchange:
                     self._keep_event(frame)
                 elif not wire.is_earlier(frame.reply_id, self._asked % wire.REPLY_IDS, self._asked + 1):
                     raise Garbled(f"an answer to request {frame.reply_id}, which was not asked")
+                elif frame.reply_id == self._current % wire.REPLY_IDS:
+                    self.is_freeing = False  # that was its confirmation: the next request must not wait for it
         return self.events.popleft()
 
     def acknowledge(self) -> None:
