@@ -63,6 +63,22 @@ def test_of_a_cleared_log_only_punches_without_an_event_are_new() -> None:
 HISTORY = [punch(minute, "9") for minute in range(-300, 0)]
 
 
+@pytest.mark.parametrize("new", [0, 1, 5, COMPARED, 200])
+@pytest.mark.parametrize("heard", [0, 1, 5])
+def test_old_punches_are_not_new_after_their_log_looked_empty(new: int, heard: int) -> None:
+    """At the first connection the end of the log was remembered; since, no more than a few were published."""
+    book = told([*HISTORY[-COMPARED:], *LOG[:heard]], count=heard)
+
+    assert book.new_in(HISTORY + LOG[: heard + new]) == LOG[heard : heard + new]
+
+
+@pytest.mark.parametrize("length", [1, 250, 300, 500])
+def test_a_log_that_was_cleared_before_a_first_punch_was_published_is_all_new(length: int) -> None:
+    since = [punch(1000 + minute) for minute in range(length)]
+
+    assert told(HISTORY[-COMPARED:], count=300).new_in(since) == since
+
+
 @pytest.mark.parametrize("history", [0, 1, 300])
 @pytest.mark.parametrize(
     ("total", "at", "missing"),

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from zkbridge.attendance.live_events import LiveEvents
-from zkbridge.attendance.log_reader import LOG_S, SHORT_LOG, LogReader
+from zkbridge.attendance.log_reader import LOG_S, LogReader
 from zkbridge.attendance.names import UserNames
 from zkbridge.attendance.punch_count import PunchCount
 from zkbridge.attendance.recorder import Recorder
@@ -115,22 +115,24 @@ class PunchFollower:
     def _start_anew(self, session: Session, turn: Turn, serial: str, *, known: bool) -> None:
         """Begin with punches from now on: those of years, published all at once, are of no use.
 
-        The last punches of a short log are remembered: else the bridge could not tell that the log was cleared, or
-        dropped its oldest, before a first punch was published.
+        The last punches of the log are remembered: else the bridge could not tell that the log was cleared, dropped its
+        oldest, or only looked empty for a while, before a first punch was published.
         """
         count = self._counts.total(session)
         if count is None:
             session.extend(Deadline.after(LOG_S))
             count = len(session.attendance())
         self._recorder.begin(Place(serial, count))
-        log.info(
-            "device=%s is %s: punches are told from now on, not the %d in its log",
-            self._device.id,
-            "another terminal" if known else "listened to for the first time",
-            count,
-        )
-        if 0 < count <= SHORT_LOG:
-            self._log_reader.catch_up(session, turn, [])
+        try:
+            if count:
+                self._log_reader.catch_up(session, turn, [])
+        finally:
+            log.info(
+                "device=%s is %s: punches are told from now on, not the %d in its log",
+                self._device.id,
+                "another terminal" if known else "listened to for the first time",
+                count,
+            )
 
     def _warn_once(self, sentence: str) -> None:
         if not self._warned:

@@ -58,8 +58,11 @@ class LogReader:
             self.off_by = 0
 
     def may_hold_news(self, count: int | None) -> bool:
-        """Whether the log is to be read on a new connection, given the terminal's count of its records."""
-        return count is None or count != self._recorder.count or count <= SHORT_LOG
+        """Whether the log is to be read on a new connection, given the terminal's count of its records.
+
+        Also where none of its punches is remembered: if it looked empty for a while, all would be taken as new.
+        """
+        return count is None or count != self._recorder.count or count <= SHORT_LOG or not self._recorder.book.traces
 
     def catch_up(self, session: Session, turn: Turn, heard: Sequence[Punch]) -> None:
         """Store the punches of the log that are new; those that came without an event are `late`."""
@@ -69,8 +72,8 @@ class LogReader:
             self._recorder.keep(session, fresh, count=self._recorder.count + len(fresh))
             self.off_by -= len(fresh)
             return
-        new, total, whole = read
-        self._recorder.remember(whole[: len(whole) - len(new)])
+        new, total, records = read
+        self._recorder.remember(records[: len(records) - len(new)])
         live = Counter(map(key_of, heard))
         if missed := len(new) - (_common(live, new) if live else 0):
             log.info("device=%s has %d punches in its log that came without an event", self._device.id, missed)
@@ -85,7 +88,7 @@ class LogReader:
             if self._recorder.has_no_room():
                 return  # the rest stands in the log, and is read again once there is room
         self._recorder.move_to(total)
-        self._recorder.arrange(whole)
+        self._recorder.arrange(records)
         unrecorded = [punch for punch in heard if not self._recorder.book.knows(punch)]
         if unrecorded:
             self._recorder.keep(session, unrecorded, count=self._recorder.count)
@@ -94,7 +97,8 @@ class LogReader:
     def _read_new(self, session: Session, turn: Turn) -> tuple[Sequence[Punch], int, Sequence[Punch]] | None:
         """The unpublished punches of the log, its number of records, and the log; None where the terminal sends none.
 
-        Of a long log only the end is read, if that begins with what was published last: then the log is empty here.
+        Of a long log only the end is read, if that begins with what was published last: then the log is empty here. So
+        it is if none of its punches is remembered yet; then the end stands here for the log.
         """
         self._watch.expect(LOG_S)
         session.extend(Deadline.after(LOG_S))
@@ -105,9 +109,10 @@ class LogReader:
         first = self._recorder.count - COMPARED
         if first > SHORT_LOG:
             tail = session.attendance_from(first, give_up=give_up)
-            if tail is not None and self._recorder.book.continues(tail):
+            is_first = not self._recorder.book.traces and tail is not None and len(tail) >= COMPARED
+            if tail is not None and (is_first or self._recorder.book.continues(tail)):
                 self._made_way = self._refusals = 0
-                return tail[COMPARED:], first + len(tail), ()
+                return tail[COMPARED:], first + len(tail), tail if is_first else ()
         try:
             records = session.attendance(give_up=give_up)
             self._must_not_shrink(session, len(records))
