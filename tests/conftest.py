@@ -44,9 +44,12 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 @pytest.fixture(autouse=True)
 def leftovers() -> Iterator[None]:
-    """Fail a test that leaves a thread or a process behind."""
+    """Fail a test that leaves a thread, a process or a signal's handler behind."""
     before = Leftovers.since()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
+    changed = [number.name for number, handler in handlers.items() if signal.signal(number, handler) is not handler]
+    assert not changed, f"left a handler of its own for {changed}"
     if not Leftovers.since(before):
         return
     with suppress(AssertionError):

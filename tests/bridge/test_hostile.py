@@ -41,9 +41,9 @@ CODES = {
 
 
 @pytest.fixture(scope="module")
-def site(
+def daemon_and_terminal(
     tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto
-) -> Iterator[tuple[Daemon, Caller, SimulatedTerminal]]:
+) -> Iterator[tuple[Daemon, SimulatedTerminal]]:
     with Simulator() as simulator:
         terminal = simulator.add(TerminalConfig(profile="tft", user_capacity=100_000))
         daemon = Daemon(
@@ -53,9 +53,18 @@ def site(
             mqtt={"base_topic": "hostile"},
             language="en",
         )  # fmt: skip - one call
-        with daemon, Caller(shared_broker.port) as caller:
-            caller.subscribe("hostile/p/#")
-            yield daemon, caller, terminal
+        with daemon:
+            yield daemon, terminal
+
+
+@pytest.fixture
+def site(
+    daemon_and_terminal: tuple[Daemon, SimulatedTerminal], shared_broker: Mosquitto
+) -> Iterator[tuple[Daemon, Caller, SimulatedTerminal]]:
+    daemon, terminal = daemon_and_terminal
+    with Caller(shared_broker.port) as caller:
+        caller.subscribe("hostile/p/#")
+        yield daemon, caller, terminal
 
 
 @settings(

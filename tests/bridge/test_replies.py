@@ -49,6 +49,7 @@ def site(
     with Simulator() as simulator:
         terminals = {
             "principal": simulator.add(TerminalConfig(profile="tft")),
+            "nueva": simulator.add(TerminalConfig(profile="tft")),
             "vieja": simulator.add(TerminalConfig(profile="bw")),
             "muda": simulator.add(TerminalConfig(profile="tft")),
             "llave": simulator.add(TerminalConfig(profile="tft", comm_key=1234)),
@@ -74,18 +75,18 @@ def site(
 
 
 def test_a_user_is_created_as_asked(site: Site) -> None:
-    answer = site.ask({**JUAN, "request_id": "r-1"})
+    answer = site.ask({**JUAN, "request_id": "r-1"}, to="nueva")
 
     assert list(answer) == ["success", "message", "data", "status", "code", "request_id"]
     assert answer == {
         "success": True,
         "message": "Usuario registrado.",
-        "data": {"user_id": "123", "name": "Juan Perez", "device_id": "principal"},
+        "data": {"user_id": "123", "name": "Juan Perez", "device_id": "nueva"},
         "status": 200,
         "code": "created",
         "request_id": "r-1",
     }
-    (user,) = site.terminals["principal"].users()
+    (user,) = site.terminals["nueva"].users()
     assert (user.uid, user.user_id, user.name, user.password, user.privilege, user.card, user.group) == (
         1,
         "123",
@@ -95,7 +96,7 @@ def test_a_user_is_created_as_asked(site: Site) -> None:
         12345,
         1,
     )  # fmt: skip - one comparison
-    wait_for_session_end(site.terminals["principal"])
+    wait_for_session_end(site.terminals["nueva"])
 
 
 def test_the_same_user_again_is_refused(site: Site) -> None:

@@ -6,7 +6,9 @@ Source: attack on 7bb949d, 2026-11
 import json
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,6 +89,7 @@ class Spoilt:
     proxy: SpoilingBroker
     daemon: Daemon
     caller: Caller
+    base: str = BASE
 
     @property
     def set_aside(self) -> list[dict[str, Any]]:
@@ -98,24 +101,39 @@ class Spoilt:
         return self.daemon.log.count(" connected to ")
 
     def ask(self) -> dict[str, Any]:
-        self.caller.publish(f"{BASE}/p/ping", b"{}")
-        return self.caller.wait_for(f"{BASE}/p/ping/reply", timeout=20).json
+        self.caller.publish(f"{self.base}/p/ping", b"{}")
+        return self.caller.wait_for(f"{self.base}/p/ping/reply", timeout=20).json
 
 
-@pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto) -> Iterator[Spoilt]:
-    with Simulator() as simulator, SpoilingBroker(shared_broker.port) as proxy:
+@contextmanager
+def running(folder: Path, broker: Mosquitto, base: str) -> Iterator[tuple[SpoilingBroker, Daemon]]:
+    """A daemon behind the proxy."""
+    with Simulator() as simulator, SpoilingBroker(broker.port) as proxy:
         daemon = Daemon(
-            tmp_path_factory.mktemp("spoilt") / "d",
+            folder,
             proxy.port,
             {"p": device(simulator.add(TerminalConfig(profile="tft")))},
-            mqtt={"base_topic": BASE},
+            mqtt={"base_topic": base},
             language="en",
             covered=False,
         )
-        with daemon, Caller(shared_broker.port) as caller:
-            caller.subscribe(f"{BASE}/#", no_local=True)
-            yield Spoilt(proxy, daemon, caller)
+        with daemon:
+            yield proxy, daemon
+
+
+@pytest.fixture(scope="module")
+def proxy_and_daemon(
+    tmp_path_factory: pytest.TempPathFactory, shared_broker: Mosquitto
+) -> Iterator[tuple[SpoilingBroker, Daemon]]:
+    with running(tmp_path_factory.mktemp("spoilt") / "d", shared_broker, BASE) as both:
+        yield both
+
+
+@pytest.fixture
+def spoilt(proxy_and_daemon: tuple[SpoilingBroker, Daemon], shared_broker: Mosquitto) -> Iterator[Spoilt]:
+    with Caller(shared_broker.port) as caller:
+        caller.subscribe(f"{BASE}/#", no_local=True)
+        yield Spoilt(*proxy_and_daemon, caller)
 
 
 def text(value: bytes) -> bytes:
@@ -185,7 +203,7 @@ def test_what_cannot_be_read_is_acknowledged_and_set_aside_and_the_connection_li
 
 
 def test_what_was_set_aside_does_not_come_again(spoilt: Spoilt) -> None:
-    spoilt.proxy.spoil = SET_ASIDE["no length of the properties"]
+    spoilt.proxy.spoil = lambda topic, mid: text(topic) + mid + b"\x7f\x05a"
     for _ in range(3):
         spoilt.caller.publish(f"{BASE}/p/ping", b"SPOIL")
     assert spoilt.ask()["success"]
@@ -200,14 +218,21 @@ def test_what_was_set_aside_does_not_come_again(spoilt: Spoilt) -> None:
     assert spoilt.connections == connections + 1
 
 
-def test_one_whose_packet_identifier_cannot_be_found_ends_no_connection(spoilt: Spoilt) -> None:
-    connections = spoilt.connections
-    spoilt.proxy.spoil = lambda _topic, _mid: b"\xff\xffab"
+def test_one_whose_packet_identifier_cannot_be_found_ends_no_connection(
+    tmp_path: Path, shared_broker: Mosquitto
+) -> None:
+    """On a daemon of its own: the broker sends it again at every new connection."""
+    base = "astray"
+    with running(tmp_path / "d", shared_broker, base) as both, Caller(shared_broker.port) as caller:
+        caller.subscribe(f"{base}/#", no_local=True)
+        spoilt = Spoilt(*both, caller, base)
+        connections = spoilt.connections
+        spoilt.proxy.spoil = lambda _topic, _mid: b"\xff\xffab"
 
-    spoilt.caller.publish(f"{BASE}/p/ping", b"SPOIL")
+        caller.publish(f"{base}/p/ping", b"SPOIL")
 
-    assert spoilt.ask()["success"]
-    assert spoilt.connections == connections
+        assert spoilt.ask()["success"]
+        assert spoilt.connections == connections
 
 
 # -- the command line's own connections --------------------------------------------------------------------------------

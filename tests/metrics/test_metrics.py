@@ -59,7 +59,14 @@ def ask(caller: Caller, topic: str, **body: Any) -> dict[str, Any]:
     return caller.wait_for(f"{topic}/reply", timeout=PATIENCE_S).json
 
 
-def test_the_metrics_of_a_days_requests_are_correct(bridge: Running, caller: Caller, port: int) -> None:
+def test_the_metrics_of_a_days_requests_are_correct(tmp_path: Path) -> None:
+    port = free_port()
+    with running(tmp_path / "day", metrics={"port": port}) as bridge, Caller(bridge.broker.port) as caller:
+        caller.subscribe("zk/#", no_local=True)
+        _a_day(bridge, caller, port)
+
+
+def _a_day(bridge: Running, caller: Caller, port: int) -> None:
     user = {"user_id": "4711", "name": "Rosa Quispe", **SECRETS}
     assert ask(caller, "zk/principal/users/create", **user, request_id="r-once")["code"] == "created"
     assert ask(caller, "zk/principal/users/create", **user, request_id="r-once")["replayed"]

@@ -109,9 +109,9 @@ def test_more_parts_than_a_manifest_may_name_are_refused() -> None:
         messages_of(users, {}, most_bytes=600)
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("site"), desired={"enabled": True}, groups=GROUPS) as all_of_it:
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path / "site", desired={"enabled": True}, groups=GROUPS) as all_of_it:
         yield all_of_it
 
 
@@ -165,7 +165,9 @@ def test_a_file_in_parts_is_applied(site: Running, tmp_path: Path) -> None:
 
 def test_a_refusal_and_a_missing_answer_have_their_exit_codes(site: Running, tmp_path: Path) -> None:
     path = tmp_path / "people.json"
-    path.write_text(json.dumps({"version": 1, "users": ROWS}))
+    path.write_text(json.dumps({"version": 2, "users": ROWS[:1]}))
+    assert run(site, desired.apply, path, "--yes").exit_code == 0
+    path.write_text(json.dumps({"version": 3, "users": ROWS}))
     pins = run(site, desired.apply, path, "--yes")
     path.write_text(json.dumps({"version": 1, "users": ROWS[:1]}))
     outdated = run(site, desired.apply, path, "--yes")

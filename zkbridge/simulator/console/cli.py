@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import signal
 import sys
@@ -20,6 +21,8 @@ from zkbridge.simulator.network import faults
 from zkbridge.simulator.simulator import Simulator, TerminalConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zkbridge.simulator.handle.terminal import SimulatedTerminal
 
 _EPILOG = """\b
@@ -101,10 +104,7 @@ def simulate(  # noqa: PLR0917  click passes all by name
     chosen = {"transport": transport, "latency": latency, "delivery": delivery}
     wanted = _from_file(switch_file) | _pairs(settings) | {k: v for k, v in chosen.items() if v is not None}
     configs = _configs(report or profile_name, count, port, state, host=host, comm_key=comm_key, switches=wanted)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with Simulator() as simulator:
+    with _set_by_signals() as stop, Simulator() as simulator:
         for config in configs:
             _seed(_started(simulator, config), users, seeds, fault_texts)
         remote = None if control is None else _controlled(simulator, control)
@@ -114,6 +114,18 @@ def simulate(  # noqa: PLR0917  click passes all by name
             _show(simulator.terminals, remote, stop, wants_screen=wants_screen, frames=frames)
         if remote is not None:
             remote.stop()
+
+
+@contextlib.contextmanager
+def _set_by_signals() -> Iterator[threading.Event]:
+    """Set by Ctrl-C and SIGTERM inside the `with`; after it they do what they did before."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _controlled(simulator: Simulator, port: int) -> Control:
