@@ -20,6 +20,13 @@ PATIENCE_S = 30
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--costs", metavar="FILE", help="write what each test costs (python -m tests.project.costs FILE)")
+    parser.addoption("--reverse", action="store_true", help="begin with the last test: none may need what another left")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("reverse"):
+        items.reverse()
 
 
 def pytest_configure(config: pytest.Config) -> None:
