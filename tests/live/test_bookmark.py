@@ -136,6 +136,14 @@ def test_first_punches_of_a_cleared_log_are_new_after_it_was_counted_as_empty(mi
     assert told([*LOG, since[-1]], count=0).new_in(since) == since[:-1]
 
 
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_first_punches_of_a_log_are_new_that_was_cleared_and_counts_as_many_as_before(missing: int) -> None:
+    """Events that came since have brought the count to that of the log: only the records show that it is another."""
+    since = [punch(1000 + minute) for minute in range(7)]
+
+    assert told([*LOG[:4], *since[missing:]], count=7).new_in(since) == since[:missing]
+
+
 def test_a_log_that_lost_its_oldest_has_a_punch_without_an_event() -> None:
     assert told(LOG[:150] + LOG[151:200]).new_in(LOG[100:]) == [LOG[150], *LOG[200:]]
 

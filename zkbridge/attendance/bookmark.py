@@ -180,8 +180,10 @@ class Bookmark:
         # So many were in the log at first, or were published before those that are remembered; negative, or more than
         # stand before these, after the log was cleared or lost its oldest.
         begin = self.place.count - len(told) - otherwise
-        if begin < 0 and told and told[places[0]] > 0:
-            # An older published punch is not in the log any more, and the count is too small: the log looked shorter.
+        older = told[places[0]] if told else 0
+        if older and (begin < 0 or older > places[0]):
+            # Older published punches are not in the log any more: the count is too small because the log looked
+            # shorter, or fewer records than that stand before these, and so are younger.
             begin = 0
         return [*range(begin, places[0]), *missed] if begin >= 0 else missed
 
