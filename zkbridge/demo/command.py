@@ -37,10 +37,24 @@ SHOW: tuple[tuple[str, str, Mapping[str, object]], ...] = (
 )
 
 
+def _host_and_port(_context: click.Context, _option: click.Parameter, given: str | None) -> tuple[str, int] | None:
+    if given is None:
+        return None
+    host, _, number = given.rpartition(":")
+    if not host or not number.isdecimal():
+        raise click.BadParameter(f"{given!r} is not HOST:PORT, such as localhost:1883")
+    return host, int(number)
+
+
 @click.command()
 @click.option("--once", is_flag=True, help="End after the show.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The broker's port  [default: 1883 if free, else any]")
-@click.option("--broker", metavar="HOST:PORT", help="Use a broker that runs already, instead of one of our own.")
+@click.option(
+    "--broker",
+    metavar="HOST:PORT",
+    callback=_host_and_port,
+    help="Use a broker that runs already, instead of one of our own.",
+)
 @click.option(
     "--broker-kind",
     type=click.Choice(["iotcore", "mosquitto"]),
@@ -50,7 +64,15 @@ SHOW: tuple[tuple[str, str, Mapping[str, object]], ...] = (
 )
 @click.option("--verbose", is_flag=True, help="Show the bridge's log as well.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object for each event, for machines.")
-def demo(*, once: bool, port: int | None, broker: str | None, broker_kind: str, verbose: bool, as_json: bool) -> None:
+def demo(
+    *,
+    once: bool,
+    port: int | None,
+    broker: tuple[str, int] | None,
+    broker_kind: str,
+    verbose: bool,
+    as_json: bool,
+) -> None:
     """Create a user before your eyes: embedded broker, simulated terminal and bridge by one command."""
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="  %(levelname)-7s %(message)s")
     end = threading.Event()
@@ -73,14 +95,11 @@ def demo(*, once: bool, port: int | None, broker: str | None, broker_kind: str, 
 
 
 def _broker(
-    parts: contextlib.ExitStack, given: str | None, port: int | None, kind: Any
+    parts: contextlib.ExitStack, given: tuple[str, int] | None, port: int | None, kind: Any
 ) -> tuple[tuple[str, int], Kind | None]:
     """Where the broker is, and of which kind; None: it ran before."""
     if given is not None:
-        host, _, number = given.rpartition(":")
-        if not host or not number.isdecimal():
-            raise click.BadParameter(f"{given!r} is not HOST:PORT, such as localhost:1883", param_hint="--broker")
-        return (host, int(number)), None
+        return given, None
     wanted = port if port is not None else USUAL_PORT if _is_free(USUAL_PORT) else 0
     broker = parts.enter_context(EmbeddedBroker("127.0.0.1", wanted, prefer=kind))
     return ("127.0.0.1", broker.port), broker.kind
