@@ -144,6 +144,19 @@ def test_first_punches_of_a_log_are_new_that_was_cleared_and_counts_as_many_as_b
     assert told([*LOG[:4], *since[missing:]], count=7).new_in(since) == since[:missing]
 
 
+@pytest.mark.parametrize("before", [3, 64, 300, 1200])
+@pytest.mark.parametrize("pairs", [1, 4, 40])
+def test_the_first_of_a_cleared_log_is_new_although_the_count_is_still_that_of_the_old_log(
+    before: int, pairs: int
+) -> None:
+    """The log was cleared on an open connection, and every other punch since had an event, which was counted on."""
+    since = [punch(1000 + minute) for minute in range(2 * pairs)]
+
+    book = told([*(HISTORY * 4)[:before], *since[1::2]], count=before + pairs)
+
+    assert book.new_in(since) == since[::2]
+
+
 def test_a_log_that_lost_its_oldest_has_a_punch_without_an_event() -> None:
     assert told(LOG[:150] + LOG[151:200]).new_in(LOG[100:]) == [LOG[150], *LOG[200:]]
 
