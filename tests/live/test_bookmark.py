@@ -136,12 +136,24 @@ def test_first_punches_of_a_cleared_log_are_new_after_it_was_counted_as_empty(mi
     assert told([*LOG, since[-1]], count=0).new_in(since) == since[:-1]
 
 
-@pytest.mark.parametrize("missing", [1, 2, 3])
-def test_first_punches_of_a_log_are_new_that_was_cleared_and_counts_as_many_as_before(missing: int) -> None:
+@pytest.mark.parametrize(("before", "missing", "total"), [(4, 1, 7), (4, 3, 7), (1, 1, 2), (2, 2, 9)])
+def test_first_punches_of_a_log_are_new_that_was_cleared_and_counts_as_many_as_before(
+    before: int, missing: int, total: int
+) -> None:
     """Events that came since have brought the count to that of the log: only the records show that it is another."""
-    since = [punch(1000 + minute) for minute in range(7)]
+    since = [punch(1000 + minute) for minute in range(total)]
 
-    assert told([*LOG[:4], *since[missing:]], count=7).new_in(since) == since[:missing]
+    assert told([*LOG[:before], *since[missing:]], count=total).new_in(since) == since[:missing]
+
+
+@pytest.mark.parametrize("missing", [1, 3])
+def test_first_punches_of_a_terminal_are_new_although_its_log_looked_empty_at_a_later_event(missing: int) -> None:
+    assert told([LOG[missing]], count=0).new_in(LOG[: missing + 1]) == LOG[:missing]
+
+
+def test_a_log_that_looked_short_does_not_make_old_punches_new() -> None:
+    """They were in it before those that were remembered at the first connection."""
+    assert told(LOG[-COMPARED:], count=0).new_in(LOG) == []
 
 
 @pytest.mark.parametrize("before", [3, 64, 300, 1200])

@@ -181,10 +181,13 @@ class Bookmark:
         # stand before these, after the log was cleared or lost its oldest.
         begin = self.place.count - len(told) - otherwise
         older = told[places[0]] if told else 0
-        if older and (begin < 0 or older > places[0]):
+        if older and (begin < 0 or older >= places[0]):
             # Older published punches are not in the log any more: the count is too small because the log looked
-            # shorter, or fewer records than that stand before these, and so are younger.
+            # shorter, or no more records than that stand before these, and so are younger. If they are the same
+            # punches, recorded otherwise, they are published twice; else they would be lost.
             begin = 0
+        if begin < 0 and len(self._traces) < COMPARED:
+            begin = 0  # the log looked shorter, and what was in it at first is among so few remembered punches
         return [*range(begin, places[0]), *missed] if begin >= 0 else missed
 
     def _told_behind(self, told: dict[int, int], end: int) -> Counter[bytes]:
