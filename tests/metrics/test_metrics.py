@@ -215,7 +215,7 @@ def test_a_terminal_that_may_be_disabled_has_its_metric_until_it_is_enabled(
     owes = {"name": "zkbridge_terminal_owes_enable", "device": "p"}
     terminal.faults.add("ENABLE", "before", "refuse", count=2)  # at the end of the session, on both connections
     with (
-        Daemon(tmp_path / "d", broker.port, {"p": device(terminal)}, metrics={"port": port}),
+        Daemon(tmp_path / "d", broker.port, {"p": device(terminal, timeout=3)}, metrics={"port": port}),
         Caller(broker.port) as caller,
     ):
         caller.subscribe("zk/#", no_local=True)

@@ -21,8 +21,8 @@ QUICK = {"retry": {"initial_delay": 0.05, "max_delay": 0.2, "deadline": 15}, "pr
 
 
 def device(terminal: Address, **more: Any) -> dict[str, Any]:
-    """The configuration of a simulated terminal."""
-    return {"host": terminal.host, "port": terminal.port, "timeout": 3, **more}
+    """The configuration of a simulated terminal; its timeout leaves a busy machine time to answer."""
+    return {"host": terminal.host, "port": terminal.port, "timeout": 6, **more}
 
 
 def client_id(folder: Path) -> str:
