@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import pytest
 
@@ -88,6 +89,14 @@ def test_a_place_goes_back_only_after_two_connections_that_counted_fewer() -> No
 
     assert found(doubted) == ["the place in a log goes back from 5 to 0 on doubt (a)"]
     assert found(sure) == []
+
+
+def test_logs_of_every_length_are_drawn() -> None:
+    """Without punches; short; passing the 200 up to which the bridge reads a log whole; of which it reads the end."""
+    drawn = [PunchLog.drawn(Random(seed)) for seed in range(100)]
+
+    assert {log.first for log in drawn} == {0, 3, 25, 190, 300}
+    assert any(log.overwrites and 300 < log.capacity < 400 for log in drawn)
 
 
 def test_a_log_that_is_hidden_looks_shorter_for_a_while(machine: Machine) -> None:

@@ -138,3 +138,17 @@ def test_a_late_answer_arrives_behind_a_later_one(machine: Machine) -> None:
         machine.advance()
 
     assert [wire.receive(Deadline.after(1)).reply_id for _ in range(2)] == [2, 1]
+
+
+def test_a_request_that_is_under_way_when_the_terminal_resets_the_connection_does_not_arrive(machine: Machine) -> None:
+    terminal = Listening("a", tell=lambda _sentence: None)
+    wire = Wire(terminal)
+    wire.send(Frame(Command.USER_WRQ, 0, 1, bytes(72)), until=Deadline.after(1))
+
+    wire.sever()
+    while machine.next_moment() is not None:
+        machine.advance()
+
+    assert terminal.heard == []
+    with pytest.raises(ConnectionResetError):
+        wire.receive(Deadline.after(1))

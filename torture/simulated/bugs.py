@@ -10,6 +10,7 @@ from unittest import mock
 from zkbridge.attendance.bookmark import Bookmark
 from zkbridge.attendance.live_events import LiveEvents
 from zkbridge.attendance.log_reader import LogReader
+from zkbridge.attendance.recorder import Recorder
 from zkbridge.bridge.dates import DateSchedule
 from zkbridge.commands.door_unlock import Unlock
 from zkbridge.ledger.database import Database
@@ -220,5 +221,6 @@ BUGS = (
     Bug("late opening", "opens a door however old the request is", Unlock, "max_age_s", _always(None)),
     Bug("kept place", "keeps its place although the log was cleared", Bookmark, "new_in", _by_count),
     Bug("believed short log", "takes each short log for a cleared one", LogReader, "_must_not_shrink", _always(None)),
+    Bug("unknown end", "remembers no punch of the first reading", Recorder, "remember", _always(None)),
     Bug("trusted session", "subscribes in its first session only", Subscriber, "subscribe", _remembered_session),
 )

@@ -18,8 +18,9 @@ EVENT = struct.Struct("<24sBB6s")
 ROOM = 100_000
 _EPOCH = datetime(2030, 1, 31, 8, 0, 0)  # noqa: DTZ001 - a terminal's wall clock has no zone
 #: Punches in a log before the bridge first connects; how many more have room in some logs. Only logs that start with 25
-#: overwrite: they cannot lose all that they hold while the bridge is away, after which it could not find its place.
-_BEFORE, _OVERWRITING, _MORE = (0, 0, 3, 25), 25, (3, 7)
+#: or more overwrite: they cannot lose all that they hold while the bridge is away, after which it could not find its
+#: place. One of the long logs passes 200 punches later (`SHORT_LOG` of the bridge), of the other only the end is read.
+_BEFORE, _OVERWRITING, _MORE = (0, 0, 3, 25, 190, 300), 25, (3, 7)
 
 
 class PunchLog:
@@ -54,7 +55,7 @@ class PunchLog:
         """One of many kinds."""
         first = random.choice(_BEFORE)
         capacity = first + random.choice(_MORE) if random.random() < 0.6 else ROOM
-        return cls(first, capacity, overwrites=first == _OVERWRITING)
+        return cls(first, capacity, overwrites=first >= _OVERWRITING)
 
     @property
     def is_full(self) -> bool:

@@ -112,7 +112,7 @@ class Terminal:
     def drop_all(self) -> None:
         """Reset every connection."""
         for channel in list(self.channels):
-            channel.push(ConnectionResetError())
+            channel.sever()
 
     def add_at_keypad(self, name: str) -> bool:
         """Somebody is added at the keypad, which is not possible while it is disabled."""

@@ -34,13 +34,14 @@ class Far(Protocol):
 class Wire(Waitable):
     """A connection to a terminal, as `zkbridge.terminal.protocol.channel.Channel` is one."""
 
-    __slots__ = ("_due", "_inbox", "_terminal", "closed", "listens", "number")
+    __slots__ = ("_due", "_inbox", "_terminal", "closed", "listens", "number", "severed")
 
     def __init__(self, terminal: Far) -> None:
         super().__init__()
         self.number = here().number(self)
         self.listens = False
         self.closed = False
+        self.severed = False  #: the terminal has reset it, and gets nothing any more
         self._terminal = terminal
         self._due = 0.0  #: when what was sent last arrives
         self._inbox: deque[Frame | Exception] = deque()
@@ -79,9 +80,14 @@ class Wire(Waitable):
                 self._terminal.note_sent(frame.data)
             self._carry(LATENCY_S, partial(self._terminal.answer, frame, self))
 
+    def sever(self) -> None:
+        """The terminal resets it: what is under way to the terminal is lost."""
+        self.severed = True
+        self.push(ConnectionResetError())
+
     def _carry(self, seconds: float, deliver: Callable[[], object]) -> None:
         """Have something arrive at the terminal."""
-        here().after(seconds, deliver)
+        here().after(seconds, lambda: None if self.severed else deliver())
 
     def receive(self, until: Deadline, most: int = 0) -> Frame:
         """As Channel.receive."""
