@@ -48,12 +48,23 @@ def test_what_was_read_or_acknowledged_before_the_log_was_cleared_is_published()
     log = PunchLog()
     log.add()
     read(log)
-    log.note_event(7, log.add() or 0)
+    log.note_arrived(7, log.event_of(log.add() or 0))
     log.note_acknowledged(7)
     log.clear()
 
     assert found(log, 0, 1) == []
     assert found(log) == ["2 of 2 punches of a were not published"]
+
+
+def test_an_event_that_arrived_twice_is_acknowledged_twice_and_no_other_is() -> None:
+    log = PunchLog()
+    doubled, later = log.event_of(log.add() or 0), log.event_of(log.add() or 0)
+    for event in (doubled, doubled, later):
+        log.note_arrived(7, event)
+    for _ in range(2):
+        log.note_acknowledged(7)
+
+    assert log.acknowledged == {0}
 
 
 def test_punches_of_an_unfinished_reading_need_not_be_published_after_the_log_is_cleared() -> None:

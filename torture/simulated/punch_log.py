@@ -42,7 +42,7 @@ class PunchLog:
         self.made: list[int] = []  #: those that were recorded since the start
         self.place = 0  #: how far the bridge has read it, as it keeps on disk
         self._next = 0
-        self._sent: defaultdict[int, deque[int]] = defaultdict(deque)  #: by connection, events without acknowledgement
+        self._arrived: defaultdict[int, deque[int]] = defaultdict(deque)  #: by connection, without acknowledgement
         self._hidden, self._hidden_until = 0, 0.0
         self._shown: set[int] | None = None
         self._shorter: set[int] = set()  #: connections on which it counted fewer than the bridge had read
@@ -96,17 +96,22 @@ class PunchLog:
 
     # -- what the bridge asks for ----------------------------------------------------------------------------------
 
-    def note_event(self, connection: int, number: int) -> bytes:
-        """An event is sent for a punch; its bytes."""
-        self._sent[connection].append(number)
+    def event_of(self, number: int) -> bytes:
+        """The bytes of the event that is sent for a punch."""
         when = moment(number)
         at = bytes([when.year - 2000, when.month, when.day, when.hour, when.minute, when.second])
         return EVENT.pack(b"7", 1, 0, at)
 
+    def note_arrived(self, connection: int, event: bytes) -> None:
+        """An event has arrived at the bridge, perhaps the same one twice: it acknowledges them in this order."""
+        year, *rest = EVENT.unpack(event)[3]
+        when = datetime(2000 + year, *rest)  # noqa: DTZ001 - a terminal's wall clock has no zone
+        self._arrived[connection].append(round((when - _EPOCH).total_seconds()))
+
     def note_acknowledged(self, connection: int) -> None:
         """The bridge has acknowledged an event: by that it has it on disk."""
-        if self._sent[connection]:
-            self.acknowledged.add(self._sent[connection].popleft())
+        if self._arrived[connection]:
+            self.acknowledged.add(self._arrived[connection].popleft())
 
     def count(self, connection: int) -> int:
         """What the terminal answers to the question how many it holds."""

@@ -136,7 +136,7 @@ class Terminal:
             return
         for channel in self.channels:
             if channel.listens:
-                channel.push(Frame(Command.EVENT, Event.PUNCH, 0, self.log.note_event(channel.number, number)))
+                channel.push(Frame(Command.EVENT, Event.PUNCH, 0, self.log.event_of(number)))
 
     def clear_log(self, *, at_terminal: bool) -> bool:
         """A person, who is kept off while it is disabled, or another program clears the log; whether that worked."""

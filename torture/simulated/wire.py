@@ -9,6 +9,7 @@ from typing import Protocol
 
 from torture.simulated.disabled import DisabledTimes
 from torture.simulated.machine import Waitable, here
+from torture.simulated.punch_log import PunchLog
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.deadline import Deadline
 from zkbridge.terminal.protocol.wire import Frame
@@ -22,6 +23,7 @@ class Far(Protocol):
 
     channels: list[Wire]
     fates: deque[str]
+    log: PunchLog
     times: DisabledTimes
 
     def answer(self, request: Frame, channel: Wire, /) -> None:
@@ -67,6 +69,8 @@ class Wire(Waitable):
     def arrive(self, what: Frame | Exception) -> None:
         """It is here: what the bridge does not read any more is lost."""
         if not self.closed:
+            if isinstance(what, Frame) and what.command == Command.EVENT:
+                self._terminal.log.note_arrived(self.number, what.data)
             self._inbox.append(what)
             here().wake(self)
 
