@@ -581,4 +581,25 @@ MUTATIONS = (
         "        named = ((punch, late, self._name_of(session, punch)) for punch, late in rows)\n",
         ("tests/unit/test_recorder.py",),
     ),
+    Mutation(
+        "a session lasts as long as requests come",
+        "zkbridge/worker/change_maker.py",
+        "return seconds >= self._session_budget",
+        "return False and seconds >= self._session_budget",
+        ("tests/unit/worker/test_change_maker.py",),
+    ),
+    Mutation(
+        "dates of users are carried out by a clock that is not synchronised",
+        "zkbridge/worker/dates.py",
+        "if self._device.validity.trust_clock or self._clock.is_synchronised():",
+        "if True:",
+        ("tests/unit/worker/test_dates.py",),
+    ),
+    Mutation(
+        "a request is executed before older ones for the same user that wait",
+        "zkbridge/worker/catch_up.py",
+        "if key is None or not task.command.disables or key not in self._subjects.values():",
+        "if True:",
+        ("tests/unit/worker/test_catch_up.py",),
+    ),
 )

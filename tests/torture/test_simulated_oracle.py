@@ -12,6 +12,7 @@ from torture.simulated.callers import Ask, Told, Wish
 from torture.simulated.machine import DATE, HERE, STARTED_AT, Machine
 from torture.simulated.oracle_dates import Run, judge_dates
 from torture.simulated.oracle_doors import judge_doors
+from torture.simulated.oracle_times import LIMIT_S, judge_times
 from torture.simulated.terminal import Terminal, Written
 
 #: When requests are asked for, and a date ten seconds later.
@@ -113,6 +114,44 @@ def test_a_date_is_late_while_the_terminal_is_away() -> None:
     terminal.times.disturbed += [AT - 5, AT + 40]
 
     assert list(judge_dates("a", terminal, run, set())) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        ((AT - 60, AT - 1), False),
+        ((AT - 60, AT + 60), True),
+        ((AT - 2, AT + 60), False),  # the attempt may have begun while the clock was right
+    ],
+)
+def test_a_date_that_is_carried_out_while_the_clock_is_not_synchronised(
+    wrong: tuple[float, float], found: bool
+) -> None:
+    terminal, run = dated((ASKED, False), (AT + 1, True))
+
+    assert list(judge_dates("a", terminal, run._replace(clock_wrong=[wrong]), set())) == (
+        ["user 7 on a was blocked by a date while the clock was not synchronised"] if found else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("after", "troubles", "away", "found"),
+    [
+        (LIMIT_S, [], [], False),
+        (LIMIT_S + 1, [], [], True),
+        (LIMIT_S + 1, [ASKED + 9], [], False),
+        (LIMIT_S + 9, [ASKED + 1, ASKED + LIMIT_S + 8], [], True),
+        (LIMIT_S + 9, [], [(ASKED + 1, ASKED + LIMIT_S + 8)], False),
+    ],
+    ids=["in time", "late", "after a trouble", "between two troubles", "without a broker"],
+)
+def test_an_answer_comes_in_time(
+    after: float, troubles: list[float], away: list[tuple[float, float]], found: bool
+) -> None:
+    asked = wish("create", "users/create", user_id="7", name="n0")
+    replies = told(ASKED + after, status=200, code="created")
+
+    assert bool(list(judge_times({"a": a_terminal()}, asked.asks, replies, troubles, away))) is found
 
 
 def test_an_update_without_dates_leaves_the_date_as_it_is() -> None:

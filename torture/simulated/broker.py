@@ -53,9 +53,11 @@ class Broker:
     down_until: float = 0.0
     flags_dup: bool = True
     link: Link | None = None
+    away: list[tuple[float, float]] = field(default_factory=list)  #: from when until when it had no connection
     _filters: set[str] = field(default_factory=set)
     _last: deque[Stored] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     _mid: int = 0
+    _away_since: float = 0.0
 
     def publish(self, message: Stored) -> None:
         """A message for the bridge, from a caller or from itself."""
@@ -85,6 +87,7 @@ class Broker:
         """The connection breaks: what is under way either way is lost on it."""
         link, self.link = self.link, None
         if link is not None:
+            self._away_since = here().now
             self.tell("the connection to the broker breaks")
             link.lose()
 
@@ -102,6 +105,7 @@ class Broker:
             link.lose()
             return
         self.link = link
+        self.away.append((self._away_since, here().now))
         link.push("connack", bool(self._filters))
         if self.flags_dup:
             for mid, message in self.under_way.items():

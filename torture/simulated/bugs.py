@@ -7,16 +7,18 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from unittest import mock
 
+from torture.simulated.machine import here
 from zkbridge.attendance.bookmark import Bookmark
 from zkbridge.attendance.live_events import LiveEvents
 from zkbridge.attendance.log_reader import LogReader
 from zkbridge.attendance.recorder import Recorder
 from zkbridge.bridge.dates import DateSchedule
 from zkbridge.commands.door_unlock import Unlock
-from zkbridge.ledger.database import Database
+from zkbridge.ledger.database import Database, ignore
 from zkbridge.ledger.errors import LedgerUnavailable
 from zkbridge.ledger.finding import Finder
 from zkbridge.ledger.outcomes import Outcomes
+from zkbridge.ledger.punch_store import PunchStore
 from zkbridge.machine.clock import Clock
 from zkbridge.mqtt.receiver import Receiver
 from zkbridge.mqtt.subscriptions import Subscriber
@@ -26,7 +28,9 @@ from zkbridge.outbox.replies import Outbox
 from zkbridge.terminal.protocol.codes import Command
 from zkbridge.terminal.protocol.exchange import Exchange
 from zkbridge.terminal.records.user_table import RecordTable
+from zkbridge.worker.catch_up import CatchUp
 from zkbridge.worker.change_maker import ChangeMaker
+from zkbridge.worker.dates import Dates
 from zkbridge.worker.failures import FailureHandler
 from zkbridge.worker.planner import Planner
 from zkbridge.worker.request_queue import RequestQueue
@@ -94,6 +98,27 @@ def _no_notice(_wake: Any) -> Any:
     def wrong(self: Any) -> None:
         with self._change:
             self._look = True
+
+    return wrong
+
+
+def _unlocked_end(_has_work: Any) -> Any:
+    def wrong(self: Any) -> bool:
+        if not self._requests.stopping and (self._is_wanted() or self._listener is not None):
+            return True
+        here().point("another thread may go first")  # Python may switch threads wherever no lock is held
+        self._job = None
+        return False
+
+    return wrong
+
+
+def _place_first(add: Any) -> Any:
+    def wrong(self: Any, device: str, bodies: Any, place: Any, **how: Any) -> None:
+        add(self, device, (), place, **how)
+        punches = [(device, body) for body in bodies]
+        insert = "INSERT INTO punches (device, body) VALUES (?, ?)"
+        self._database.write(lambda db: ignore(db.executemany(insert, punches)))
 
     return wrong
 
@@ -198,6 +223,12 @@ def _always(value: object) -> Make:
 
 
 BUGS = (
+    Bug("unlocked end", "ends a worker's thread without the queue's lock", Worker, "_has_work", _unlocked_end),
+    Bug("early place", "stores the place in a log before the punch", PunchStore, "add", _place_first),
+    Bug("no second try", "does not try again to enable a terminal", Worker, "_ask_for_probe", _always(None)),
+    Bug("endless session", "continues a session as long as requests come", ChangeMaker, "_is_spent", _always(False)),
+    Bug("date by a wrong clock", "carries out dates by any clock", Dates, "_clock_counts", _always(True)),
+    Bug("overtaken wait", "executes a request before older ones that wait", CatchUp, "older_than", _always([])),
     Bug("swapped commit", "acknowledges a message before it is kept", Receiver, "settle", _acknowledge_first),
     Bug("late note", "notes a change after it was sent to the terminal", ChangeMaker, "__init__", _note_later),
     Bug("missing sync", "does not wait for the disk", Database, "_begin", _never_urgent),

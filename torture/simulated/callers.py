@@ -119,9 +119,37 @@ class Callers:
         if kind == "copy":
             known = [wish for wish in self.wishes[-12:] if wish.has_id]
             return self.send(random.choice(known)) if known else None
-        wish = self._wish(random, kind)
+        return self.send(self.wish_for(random, kind))
+
+    def wish_for(
+        self,
+        random: Random,
+        kind: str,
+        *,
+        device: str | None = None,
+        user_id: str | None = None,
+        good_for_s: int | None = None,
+        catch_up: bool = False,
+    ) -> Wish:
+        """Something to ask for, of a kind; what is not named is drawn. `catch_up`: it may wait for a terminal."""
+        number = len(self.wishes)
+        user_id, name = user_id or random.choice(USER_IDS), f"n{number}"
+        drawn = GROUP if kind == "group" else random.choice(DOORS if kind == "door" else DEVICES)
+        command, body = _content(random, kind, user_id, name)
+        if kind == "door":
+            body["seconds"] = 1 + sum(wish.kind == kind for wish in self.wishes) % 60
+        if random.random() < 0.8 or not self.correlates:
+            body["request_id"] = f"r{number}"
+        if good_for_s is None and kind in ("create", "update", "delete", "group", "door") and random.random() < 0.3:
+            good_for_s = random.choice(GOOD_FOR_S)
+        good_until = None if good_for_s is None else here().now + good_for_s
+        if good_until is not None:
+            body["expires_at"] = _stamp(good_until + here().true_offset)
+        if kind == "group" and good_until is not None and (catch_up or random.random() < 0.8):
+            body["catch_up"] = True
+        wish = Wish(number, kind, device or drawn, command, body, user_id, name, good_until)
         self.wishes.append(wish)
-        return self.send(wish)
+        return wish
 
     def probe(self, device: str) -> Ask:
         """Ask for what a terminal in order answers at once."""
@@ -168,24 +196,6 @@ class Callers:
             for ask in self.asks
             if request_id is not None and ask.at <= heard.at and ask.wish.body.get("request_id") == request_id
         ]
-
-    def _wish(self, random: Random, kind: str) -> Wish:
-        number = len(self.wishes)
-        user_id, name = random.choice(USER_IDS), f"n{number}"
-        device = GROUP if kind == "group" else random.choice(DEVICES)
-        command, body = _content(random, kind, user_id, name)
-        if kind == "door":
-            device = random.choice(DOORS)
-            body["seconds"] = 1 + sum(wish.kind == kind for wish in self.wishes) % 60
-        if random.random() < 0.8 or not self.correlates:
-            body["request_id"] = f"r{number}"
-        good_until = None
-        if kind in ("create", "update", "delete", "group", "door") and random.random() < 0.3:
-            good_until = here().now + random.choice(GOOD_FOR_S)
-            body["expires_at"] = _stamp(good_until + here().true_offset)
-        if kind == "group" and good_until is not None and random.random() < 0.8:
-            body["catch_up"] = True
-        return Wish(number, kind, device, command, body, user_id, name, good_until)
 
 
 def _content(random: Random, kind: str, user_id: str, name: str) -> tuple[str, dict[str, Any]]:

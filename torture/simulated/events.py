@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torture.simulated.callers import DEVICES, LISTENED, UDP
 from torture.simulated.faults import FITS, UNDECIDABLE
 from torture.simulated.plan import Event
+from torture.simulated.sequences import Sequences
 from torture.simulated.wire import FATES
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Events:
     def __init__(self, world: World) -> None:
         self._world = world
         self._machine = world.machine
+        self._sequences = Sequences(world)
 
     def happen(self, event: Event) -> None:
         """Have an event happen, to whatever is there just now."""
@@ -40,6 +42,18 @@ class Events:
             self._machine.give_way(arg)
         elif self._machine.current is not None:
             self._machine.sleep((1 + arg // 3 % 5) / 1000)
+
+    def _do_stall(self, arg: int) -> None:
+        self._sequences.stall(arg)
+
+    def _do_rush(self, arg: int) -> None:
+        self._sequences.rush(self._terminal(arg), arg)
+
+    def _do_overtake(self, arg: int) -> None:
+        self._sequences.overtake(self._terminal(arg), arg)
+
+    def _do_cut_off(self, arg: int) -> None:
+        self._sequences.cut_off(self._listened(arg), arg)
 
     def _do_wait(self, arg: int) -> None:
         self._world.patient_until = self._machine.now + (0.5, 2.0, 6.0, 35.0, 70.0)[arg % 5]
@@ -108,8 +122,9 @@ class Events:
     def _do_clock(self, arg: int) -> None:
         jump = (-86_400.0, -100.0, 100.0, 86_400.0)[arg % 4]
         self._world.tell(f"the machine's clock jumps by {jump:+.0f} s, and no time server stands behind it")
-        self._machine.wall_offset += jump
-        self._world.clock_jumps.append(self._machine.now)
+        self._world.set_clock(self._machine.wall_offset + jump)
+        if arg // 4 % 2:
+            self._world.be_quiet_for(45.0)  # dates come meanwhile, and no restart that sets the clock
 
     def _do_kill(self, _arg: int) -> None:
         self._world.tell("the bridge is killed")
@@ -139,10 +154,6 @@ class Events:
             terminal.leave(after + 0.5, silent=silent)
             self._world.be_quiet_for(after + 45.0)
             if kills:
-                self._machine.after(after, self._end_bridge)
+                self._machine.after(after, self._world.end_bridge)
 
         terminal.instead_of_enable = strand
-
-    def _end_bridge(self) -> None:
-        self._world.tell("the bridge is killed")
-        self._machine.life += 1

@@ -43,6 +43,8 @@ class Fiber:
         self.woken = False
         self.done = Waitable()
         self.ended = False
+        self.stalls_in = 0  #: after so many points more it does what `stall` says; 0: never
+        self.stall: Callable[[], object] = lambda: None
         self._machine = machine
         self._function = function
         self.greenlet = greenlet(self._run, machine.hub)
@@ -94,6 +96,10 @@ class Machine:
             raise Killed
         self.steps += 1
         self.countdown -= 1
+        if fiber.stalls_in:
+            fiber.stalls_in -= 1
+            if not fiber.stalls_in:
+                fiber.stall()
         if self.countdown <= 0:
             self.at_point(label)
 

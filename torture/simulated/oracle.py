@@ -15,6 +15,7 @@
 | who is let in follows from the dates of users: see `oracle_dates.py` | 12 |
 | a door is opened once, in time, and as the answers say: see `oracle_doors.py` | 9 |
 | every punch is published under one id, in its order: see `oracle_punches.py` | 9 |
+| an answer comes in time: see `oracle_times.py` | 6: each request has a deadline |
 | no answer is `internal`, and no part of the bridge died | 3 |
 """
 
@@ -29,6 +30,7 @@ from torture.simulated.disabled import judge_disabled
 from torture.simulated.oracle_dates import Run, judge_dates
 from torture.simulated.oracle_doors import judge_doors
 from torture.simulated.oracle_punches import judge_punches
+from torture.simulated.oracle_times import judge_times
 
 if TYPE_CHECKING:
     from torture.simulated.world import World
@@ -57,6 +59,7 @@ def judge(world: World) -> Iterator[str]:
     for wish in world.callers.wishes:
         yield from _judge_wish(world, wish, replies)
     yield from judge_doors(world.terminals, world.callers.wishes, replies)
+    yield from judge_times(world.terminals, _told_apart(world), replies, _troubles(world), world.broker.away)
     run = _run_of(world)
     for name in DEVICES:
         yield from _judge_order(world, name, replies)
@@ -72,9 +75,23 @@ def _run_of(world: World) -> Run:
         world.callers.wishes,
         world.machine.now,
         world.broker.heard,
-        troubles=[*world.troubles, *world.starts, *world.disk.failed_at],
+        troubles=_troubles(world),
         clock_jumps=world.clock_jumps,
+        clock_wrong=world.clock_wrong,
     )
+
+
+def _troubles(world: World) -> list[float]:
+    return [*world.troubles, *world.starts, *world.disk.failed_at]
+
+
+def _told_apart(world: World) -> list[Ask]:
+    """The messages whose answer is known: it answers no other message, and the broker has not lost the message."""
+    return [ask for ask in world.callers.asks if _is_told_apart(world, ask) and ask.number not in world.broker.lost]
+
+
+def _is_told_apart(world: World, ask: Ask) -> bool:
+    return world.callers.correlates or len(ask.wish.asks) == 1
 
 
 def _judge_messages(world: World, replies: dict[int, list[Told]]) -> Iterator[str]:
@@ -84,8 +101,7 @@ def _judge_messages(world: World, replies: dict[int, list[Told]]) -> Iterator[st
             yield f"message {ask.number} has no answer"
         # The answer says that a member waits if it waits when the answer is sent, perhaps once more.
         bodies = {one.plain for one in told if b'"code":"waiting"' not in one.raw}
-        told_apart = world.callers.correlates or len(ask.wish.asks) == 1
-        if told_apart and len(bodies) > 1 and ask.number not in world.broker.brought_again:
+        if _is_told_apart(world, ask) and len(bodies) > 1 and ask.number not in world.broker.brought_again:
             codes = ", ".join(sorted(json.loads(body)["code"] for body in bodies))
             yield f"message {ask.number} has {len(bodies)} answers: {codes}"
         for one in told:

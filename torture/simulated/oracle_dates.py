@@ -2,6 +2,7 @@
 
 - A change of a user's permission fits the dates as they are at that moment.
 - It was made at the moment, or at the next contact after what went wrong.
+- None was carried out while the machine's clock was not synchronised.
 - Every event names a moment that a request asked for, and did not come before it.
 
 A user of whom an answer left open what became of the request is left out: the dates are open too.
@@ -52,13 +53,17 @@ class Stretch(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What the rules look at beside a terminal: `troubles` and `clock_jumps` are the moments of what went wrong."""
+    """What the rules look at beside a terminal: `troubles` and `clock_jumps` are the moments of what went wrong.
+
+    `clock_wrong` is when the machine's clock was not synchronised: from one moment to another.
+    """
 
     wishes: Sequence[Wish]
     ended: float
     heard: Sequence[Heard] = ()
     troubles: Sequence[float] = ()
     clock_jumps: Sequence[float] = ()
+    clock_wrong: Sequence[tuple[float, float]] = ()
 
 
 def judge_dates(device: str, terminal: Terminal, run: Run, blurred: set[str]) -> Iterator[str]:
@@ -69,8 +74,12 @@ def judge_dates(device: str, terminal: Terminal, run: Run, blurred: set[str]) ->
     for user_id in {each.user_id for each in terminal.history} - blurred:
         history = [each for each in terminal.history if each.user_id == user_id]
         for stretch in _stretches(history, wishes, run.ended):
-            for sentence in (*_judge_writes(stretch), *_judge_moments(stretch, troubles, run.clock_jumps)):
-                yield f"user {user_id} on {device} {sentence}"
+            sentences = (
+                *_judge_writes(stretch),
+                *_judge_clock(stretch, run.clock_wrong),
+                *_judge_moments(stretch, troubles, run.clock_jumps),
+            )
+            yield from (f"user {user_id} on {device} {sentence}" for sentence in sentences)
 
 
 def _dates_of(body: dict[str, Any]) -> Dates:
@@ -104,6 +113,13 @@ def _judge_writes(stretch: Stretch) -> Iterator[str]:
         fits = {stretch.dates.blocked(at) for at in (each.at + _ROUND_S, each.at - SESSION_S)}
         if each.blocked not in fits:
             yield f"was {'blocked' if each.blocked else 'let in'} {_distance(stretch.dates, each.at)} a date"
+
+
+def _judge_clock(stretch: Stretch, wrong: Sequence[tuple[float, float]]) -> Iterator[str]:
+    """The first state is what a request wrote; an attempt may have begun when the clock was still right."""
+    for each in stretch.shown[1:]:
+        if any(began + ATTEMPT_S < each.at < ended for began, ended in wrong):
+            yield f"was {'blocked' if each.blocked else 'let in'} by a date while the clock was not synchronised"
 
 
 def _distance(dates: Dates, at: float) -> str:

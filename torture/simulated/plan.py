@@ -29,6 +29,10 @@ WEIGHTS: dict[str, int] = {
     "clear": 3,  # a terminal's log of punches is cleared, at the terminal or by another program
     "hide": 2,  # a terminal shows and counts fewer punches than it has, for up to half a minute
     "stop": 1,  # the bridge is stopped and started, as by systemd
+    "stall": 8,  # a thread is not run for up to 0.1 s, and a request comes meanwhile
+    "cut_off": 3,  # somebody punches, and the bridge is killed, or its power cut, while it keeps that
+    "rush": 1,  # changes come faster than a terminal takes them
+    "overtake": 2,  # a request waits for a terminal, and the next one for that user comes when it is back
 }
 #: Steps between two events, on average.
 GAP = 14

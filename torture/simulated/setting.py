@@ -10,8 +10,8 @@ from pathlib import Path
 from torture.simulated.callers import DEVICES, DOORS, GROUP, LISTENED, UDP
 from zkbridge.config.models import Config
 
-#: How long a session with a terminal may last, and how long an answer of it may take; seconds.
-BUDGET_S, TIMEOUT_S = 2, 3
+#: How long a session with a terminal may last, an answer of it, and a conversation with all its attempts; seconds.
+BUDGET_S, TIMEOUT_S, DEADLINE_S = 2, 3, 20
 
 
 def config(folder: Path, protocol: str) -> Config:
@@ -33,7 +33,7 @@ def config(folder: Path, protocol: str) -> Config:
             "mqtt": {"host": "broker.test", "protocol": protocol},
             "devices": devices,
             "groups": {GROUP: list(DEVICES)},
-            "retry": {"attempts": 3, "initial_delay": 0.5, "max_delay": 2, "deadline": 20},
+            "retry": {"attempts": 3, "initial_delay": 0.5, "max_delay": 2, "deadline": DEADLINE_S},
             "session_budget": BUDGET_S,
             "queue_limit": 12,
             "state_dir": folder / "state",

@@ -53,8 +53,10 @@ class Terminal:
     asked_for: dict[str, float] = field(default_factory=dict)  #: by name, when the bridge first sent that record
     times: DisabledTimes = field(default_factory=DisabledTimes)
     instead_of_enable: Callable[[], object] | None = None  #: what happens when it is to be enabled next
+    at_close: Callable[[], object] | None = None  #: what happens when the bridge closes a connection next
     slow_until: float = 0.0
     slow_s: float = 0.0  #: seconds that each answer takes until then
+    slowed: list[float] = field(default_factory=list)  #: when it became slow, and when it was quick again
     away_until: float = 0.0
     silent: bool = False  #: while it is away: no answer at all, where it otherwise refuses
     openings: list[tuple[float, int]] = field(default_factory=list)  #: when its door was opened, and for how long
@@ -93,6 +95,7 @@ class Terminal:
     def be_slow(self, seconds: float, *, lasting: float) -> None:
         """Take so many seconds for each answer, for a while."""
         self.slow_s, self.slow_until = seconds, here().now + lasting
+        self.slowed += [here().now, self.slow_until]
 
     def come_to_order(self) -> None:
         """From here on nothing is wrong with it; where its log has shrunk, connections are made anew.
@@ -103,7 +106,7 @@ class Terminal:
             self.restart()
         self.log.come_to_order()
         self.faults.clear()
-        self.instead_of_enable = None
+        self.instead_of_enable = self.at_close = None
         self.fates.clear()
         if self.away:
             self.times.disturbed.append(here().now)

@@ -25,6 +25,7 @@ class Far(Protocol):
     fates: deque[str]
     log: PunchLog
     times: DisabledTimes
+    at_close: Callable[[], object] | None
 
     def answer(self, request: Frame, channel: Wire, /) -> None:
         """Do what a frame asks for, and answer it."""
@@ -119,6 +120,9 @@ class Wire(Waitable):
         """As Channel.close."""
         del reset
         self.closed = True
+        if self._terminal.at_close is not None and here().current is not None:
+            happen, self._terminal.at_close = self._terminal.at_close, None
+            happen()
         if self in self._terminal.channels:
             self._terminal.channels.remove(self)
 

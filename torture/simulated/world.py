@@ -65,8 +65,9 @@ class World:
         #: When the bridge itself met something: it was killed, or told to stop; and when it started.
         self.troubles: list[float] = []
         self.starts: list[float] = []
-        #: When its clock became wrong, or right again.
+        #: When its clock became wrong, or right again; and from when until when it was wrong.
         self.clock_jumps: list[float] = []
+        self.clock_wrong: list[tuple[float, float]] = []
         self._happen_to = Events(self)
         self._end = FaultlessEnd(self)
         self._events: Sequence[Event] = ()
@@ -170,9 +171,17 @@ class World:
 
     def put_clock_right(self) -> None:
         """A time server sets the machine's clock."""
-        if self.machine.wall_offset != self.machine.true_offset:
-            self.machine.wall_offset = self.machine.true_offset
-            self.clock_jumps.append(self.machine.now)
+        self.set_clock(self.machine.true_offset)
+
+    def set_clock(self, offset: float) -> None:
+        """Let the machine's clock differ by so much from the time since its start; only the true offset is right."""
+        machine, was_wrong = self.machine, self.machine.wall_offset != self.machine.true_offset
+        if offset == machine.wall_offset:
+            return
+        if was_wrong:
+            self.clock_wrong.append((self.clock_jumps[-1], machine.now))
+        machine.wall_offset = offset
+        self.clock_jumps.append(machine.now)
 
     def stop(self) -> None:
         """Tell the bridge to stop, if it runs."""
@@ -180,6 +189,12 @@ class World:
             self.tell("the bridge is stopped")
             self.troubles.append(self.machine.now)
             self._bridge.ended.set()
+
+    def end_bridge(self, lost: int | None = None) -> None:
+        """Kill the bridge from outside of its threads. `lost`: the power is cut, and so many commits are lost."""
+        self.tell("the bridge is killed" if lost is None else "the power is cut")
+        self.lost = lost
+        self.machine.life += 1
 
     # -- events --------------------------------------------------------------------------------------------------
 
