@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+import pytest
+
 from zkbridge.terminal.report import tables
 
 MARCH_2026 = 0x33222200
@@ -43,3 +45,9 @@ def test_a_table_that_is_cut_keeps_whole_records() -> None:
 
     assert tables.whole_records(tables.USERS, read, sizes) == 4 + 13 * 72
     assert tables.whole_records(tables.USERS, read + bytes(6200), sizes) == 7204
+
+
+@pytest.mark.parametrize("read", [b"", b"\0\0", bytes(4), (7200).to_bytes(4, "little")])
+@pytest.mark.parametrize("table", [tables.USERS, tables.TEMPLATES, tables.PUNCHES])
+def test_a_table_that_is_cut_before_its_first_record_is_kept_as_it_is(table: tables.Table, read: bytes) -> None:
+    assert tables.whole_records(table, read, (100).to_bytes(4, "little") * 20) == len(read)

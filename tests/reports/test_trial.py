@@ -44,8 +44,8 @@ def staff() -> Iterator[Staffed]:
         yield reports.staffed(simulator, {"profile": "tft", "transport": "tcp"})
 
 
-def asked(terminal: SimulatedTerminal) -> Probe:
-    device = reports.target(terminal).model_copy(update={"timeout": 0.4})
+def asked(terminal: SimulatedTerminal, timeout: float = 6) -> Probe:
+    device = reports.target(terminal).model_copy(update={"timeout": timeout})
     probe = Probe(device, key=lambda: 0, tell=lambda _step: None)
     probe.read_only(("tcp",))
     return probe
@@ -77,7 +77,7 @@ def test_a_trial_changes_and_undoes(staff: Staffed) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_a_failure_in_the_middle_leaves_nothing_behind(staff: Staffed, step: str, when: str, action: str) -> None:
     terminal = staff.terminal
-    probe, before = asked(terminal), kept(terminal)
+    probe, before = asked(terminal, 1.5 if action == "silence" else 6), kept(terminal)
     terminal.faults.add(step, when=when, do=action)
 
     Trial(probe, lambda _step: None).run()

@@ -69,7 +69,7 @@ def user_record(total: int, count: int | None) -> int | None:
 def whole_records(table: Table, read: bytes, sizes: bytes) -> int:
     """How many bytes of a table to keep so that its last record is whole; all where its records are not known."""
     total, count = announced(read) or 0, count_in(sizes, table)
-    if LENGTH_BYTES + total <= len(read):
+    if LENGTH_BYTES + total <= len(read) or len(read) <= LENGTH_BYTES:
         return len(read)
     if table is TEMPLATES:
         return LENGTH_BYTES + sum(size for size, _uid, _finger in _entries(read))
