@@ -156,6 +156,19 @@ def test_a_log_that_looked_short_does_not_make_old_punches_new() -> None:
     assert told(LOG[-COMPARED:], count=0).new_in(LOG) == []
 
 
+@pytest.mark.parametrize("hidden", [1, 3])
+def test_old_punches_are_not_new_after_a_log_was_read_that_did_not_show_those_of_the_last_events(hidden: int) -> None:
+    """Their events came while it was read: they are remembered, and the count of that reading is without them."""
+    book = told(LOG[-COMPARED - hidden :], count=len(LOG) - hidden)
+    assert book.new_in(LOG) != []
+
+    book.note_uncounted(hidden)
+
+    assert book.new_in(LOG) == []
+    book.note_uncounted(0)
+    assert book.new_in(LOG) != []
+
+
 @pytest.mark.parametrize("before", [3, 64, 300, 1200])
 @pytest.mark.parametrize("pairs", [1, 4, 40])
 def test_the_first_of_a_cleared_log_is_new_although_the_count_is_still_that_of_the_old_log(

@@ -13,7 +13,8 @@ from torture.simulated.machine import DATE, HERE, STARTED_AT, Machine
 from torture.simulated.oracle_dates import Run, judge_dates
 from torture.simulated.oracle_doors import judge_doors
 from torture.simulated.oracle_times import LIMIT_S, judge_times
-from torture.simulated.terminal import Terminal, Written
+from torture.simulated.terminal import Terminal
+from torture.simulated.user_record import Written
 
 #: When requests are asked for, and a date ten seconds later.
 ASKED = STARTED_AT + 10.0

@@ -23,7 +23,8 @@ from zkbridge.bridge.probes import PENDING_FIRST_S, PENDING_MOST_S
 if TYPE_CHECKING:
     from torture.simulated.broker import Heard
     from torture.simulated.callers import Wish
-    from torture.simulated.terminal import Terminal, Written
+    from torture.simulated.terminal import Terminal
+    from torture.simulated.user_record import Written
 
 #: A moment is a whole second, and a request may take one.
 _ROUND_S = 1.5

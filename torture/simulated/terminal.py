@@ -10,13 +10,12 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from torture.simulated.disabled import DisabledTimes
 from torture.simulated.faults import FITS, PLAIN
 from torture.simulated.machine import here
 from torture.simulated.punch_log import PunchLog
-from torture.simulated.user_record import USER, Person, person_of
+from torture.simulated.user_record import USER, Person, Written, person_of
 from torture.simulated.wire import Wire
 from zkbridge.terminal.protocol.codes import Code, Command, Event
 from zkbridge.terminal.protocol.wire import Frame, Garbled
@@ -25,16 +24,6 @@ from zkbridge.terminal.protocol.wire import Frame, Garbled
 CAPACITY = 300
 #: A longer table comes in pieces.
 _ONE_ANSWER = 800
-
-
-class Written(NamedTuple):
-    """What the table of users came to hold: `name` is None where the user was deleted."""
-
-    at: float
-    user_id: str
-    name: str | None
-    disabled: bool
-    blocked: bool = False
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The record of a user on a simulated terminal."""
+"""The record of a user on a simulated terminal, and what was written to its table."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ class Person(NamedTuple):
     user_id: str
     name: str
     blocked: bool
+
+
+class Written(NamedTuple):
+    """What the table of users came to hold: `name` is None where the user was deleted."""
+
+    at: float
+    user_id: str
+    name: str | None
+    disabled: bool
+    blocked: bool = False
 
 
 def person_of(raw: bytes) -> Person:

@@ -52,6 +52,7 @@ class Bookmark:
     def __post_init__(self) -> None:
         self._traces: deque[Trace] = deque(self.place.traces, maxlen=REMEMBERED)
         self._ordinals = {trace.key: trace.ordinal for trace in self._traces}
+        self._uncounted: set[tuple[bytes, int]] = set()
 
     @property
     def traces(self) -> tuple[Trace, ...]:
@@ -73,6 +74,11 @@ class Bookmark:
         self._traces.append(trace)
         self._ordinals[key] = trace.ordinal
         return trace
+
+    def note_uncounted(self, punches: int) -> None:
+        """So many of the last remembered punches are not in the place's count: the log was read without them."""
+        last = list(self._traces)[len(self._traces) - punches :]
+        self._uncounted = {(trace.key, trace.ordinal) for trace in last}
 
     def new_in(self, log: Sequence[Punch]) -> Sequence[Punch]:
         """The punches of the log that were not published yet, in its order.
@@ -179,7 +185,7 @@ class Bookmark:
                 otherwise += len(gap)  # recorded otherwise than they were published
         # So many were in the log at first, or were published before those that are remembered; negative, or more than
         # stand before these, after the log was cleared or lost its oldest.
-        begin = self.place.count - len(told) - otherwise
+        begin = self.place.count - len(told) - otherwise + self._uncounted_of(told)
         older = told[places[0]] if told else 0
         if older and (begin < 0 or older >= places[0]):
             # Older published punches are not in the log any more: the count is too small because the log looked
@@ -189,6 +195,13 @@ class Bookmark:
         if begin < 0 and len(self._traces) < COMPARED:
             begin = 0  # the log looked shorter, and what was in it at first is among so few remembered punches
         return [*range(begin, places[0]), *missed] if begin >= 0 else missed
+
+    def _uncounted_of(self, told: dict[int, int]) -> int:
+        """How many of the published records that the log holds are not in the place's count."""
+        if not self._uncounted:
+            return 0
+        traces = list(self._traces)
+        return sum((traces[number].key, traces[number].ordinal) in self._uncounted for number in told.values())
 
     def _told_behind(self, told: dict[int, int], end: int) -> Counter[bytes]:
         """The keys of those punches that were published after the last record before `end` and are not before it."""

@@ -74,6 +74,7 @@ class LogReader:
             return
         new, total, records = read
         self._recorder.remember(records[: len(records) - len(new)])
+        self._recorder.book.note_uncounted(0)
         live = Counter(map(key_of, heard))
         if missed := len(new) - (_common(live, new) if live else 0):
             log.info("device=%s has %d punches in its log that came without an event", self._device.id, missed)
@@ -90,8 +91,9 @@ class LogReader:
         self._recorder.move_to(total)
         self._recorder.arrange(records)
         unrecorded = [punch for punch in heard if not self._recorder.book.knows(punch)]
-        if unrecorded:
+        if unrecorded:  # the terminal does not record them, or its log looked shorter just now
             self._recorder.keep(session, unrecorded, count=self._recorder.count)
+            self._recorder.book.note_uncounted(len(unrecorded))
         self.off_by = 0
 
     def _read_new(self, session: Session, turn: Turn) -> tuple[Sequence[Punch], int, Sequence[Punch]] | None:
