@@ -509,7 +509,7 @@ MUTATIONS = (
         "zkbridge/ledger/outcomes.py",
         "SET state = CASE tried WHEN '[]' THEN 'accepted' ELSE 'running' END WHERE",
         "SET state = 'accepted', tried = '[]' WHERE",
-        ("tests/model/test_ledger.py",),
+        ("tests/unit/test_ledger.py",),
     ),
     Mutation(
         "requests are deleted whose answers the broker has not confirmed",
