@@ -8,7 +8,7 @@ PATHS ?=
 WORKERS ?= auto
 PYTEST := .venv/bin/python -m pytest
 
-.PHONY: addon audit deb lock image help demo test again costs check docs pictures torture cuts world soak clients model fuzz fuzz-parsers faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
+.PHONY: addon audit deb lock image help demo test costs check docs pictures torture cuts world soak clients model fuzz fuzz-parsers faults deliveries fleet brokers metrics mutants bench homeassistant systemd pi
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' Makefile
@@ -21,9 +21,6 @@ test:  ## Run every check and every test, with branch coverage (ARGS are pytest'
 	@.ci/setup test
 	@$(MAKE) --no-print-directory check
 	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 6 --dist worksteal --cov --cov-report term $(ARGS)
-
-again: check  ## Run every check once more, and one after the other the tests that failed last time, with the coverage of both
-	$(PYTEST) -m "not slow" --last-failed --last-failed-no-failures none --cov --cov-append --cov-report term $(ARGS)
 
 costs:  ## Run every test without coverage, and print CPU seconds and daemons by folder and the files that cost most
 	@.ci/setup test
