@@ -254,8 +254,11 @@ class Breakage:
     def _fault(self) -> None:
         random = self._random
         name, terminal = self._somewhere()
-        udp = self._world.daemon.config["devices"][name].get("transport") == "udp"
-        actions = ACTIONS | UDP_ACTIONS if udp else ACTIONS
+        told = self._world.daemon.config["devices"][name]
+        udp = told.get("transport") == "udp"
+        actions = ACTIONS | UDP_ACTIONS if udp else dict(ACTIONS)
+        if told.get("attendance") == "live":
+            actions.pop("event")  # a punch that nobody made would rightly be published
         do = random.choices(list(actions), weights=list(actions.values()))[0]
         options: dict[str, Any] = {"skip": random.choice([0, 0, 0, 1, 2])}
         if do == "late":
