@@ -254,10 +254,10 @@ class Breakage:
     def _fault(self) -> None:
         random = self._random
         name, terminal = self._somewhere()
-        told = self._world.daemon.config["devices"][name]
-        udp = told.get("transport") == "udp"
+        configured = self._world.daemon.config["devices"][name]
+        udp = configured.get("transport") == "udp"
         actions = ACTIONS | UDP_ACTIONS if udp else dict(ACTIONS)
-        if told.get("attendance") == "live":
+        if configured.get("attendance") == "live":
             actions.pop("event")  # a punch that nobody made would rightly be published
         do = random.choices(list(actions), weights=list(actions.values()))[0]
         options: dict[str, Any] = {"skip": random.choice([0, 0, 0, 1, 2])}

@@ -181,8 +181,8 @@ MUTATIONS = (
     Mutation(
         "the write-ahead log is never cut off",
         "zkbridge/ledger/file.py",
-        '"journal_size_limit = 0", ',
-        "",
+        '"journal_size_limit = 0"',
+        '"journal_size_limit = -1"',
         ("tests/unit/test_ledger.py",),
     ),
     Mutation(

@@ -114,10 +114,13 @@ class LedgerFile:
             db.row_factory = sqlite3.Row
             # Small pages, for a new file: every change is written by whole pages, twice, and SD cards wear out.
             db.execute("PRAGMA page_size = 1024")
-            # The log is cut to what is in use by the first commit after a checkpoint: see `Database.checkpoint`.
-            for pragma in ("journal_mode = WAL", "journal_size_limit = 0", "synchronous = FULL"):
-                db.execute(f"PRAGMA {pragma}")
-            for pragma in ("secure_delete = ON", "foreign_keys = ON"):
+            for pragma in (
+                "journal_mode = WAL",
+                "journal_size_limit = 0",  # the first commit after a checkpoint cuts the log: `Database.checkpoint`
+                "synchronous = FULL",
+                "secure_delete = ON",
+                "foreign_keys = ON",
+            ):
                 db.execute(f"PRAGMA {pragma}")
             _check(db)
             _migrate(db, self.path)
